@@ -1,0 +1,69 @@
+"""The command line: one file per command, imported only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from lipbench import __version__
+from lipbench.core.errors import LipbenchError
+
+#: command -> one line for `lipbench --help`; the module lipbench.cli.<command> holds a click command `main`.
+COMMANDS = {
+    "run": "Benchmark methods on dubbed clips.",
+    "score": "Measure one video.",
+    "dub": "Dub one video with one method.",
+    "table": "Print a run's comparison table.",
+    "explain": "Show what a key stands for, or how two differ.",
+    "list": "List methods, metrics, data sets or judges.",
+    "data": "Check, show and build manifests and data sets.",
+    "weights": "List, fetch, add and check network weights.",
+}
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module when the command is called: --help stays fast and free of torch."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"lipbench.cli.{name}").main
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        import difflib
+
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            ctx.fail(f"No such command {args[0]!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="lipbench")
+def group() -> None:
+    """Evaluate and benchmark lip-sync and visual dubbing methods."""
+
+
+def main(args: list[str] | None = None) -> None:
+    """Entry point: expected errors become three lines on stderr and their exit code."""
+    try:
+        group.main(args=args, prog_name="lipbench", standalone_mode=True)
+    except LipbenchError as error:
+        click.echo(f"error: {error.what}", err=True)
+        for line in (error.why, error.fix):
+            if line:
+                click.echo(f"       {line}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.exit(0)

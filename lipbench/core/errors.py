@@ -1,0 +1,167 @@
+"""Every error that lipbench raises on purpose.
+
+    LipbenchError                 exit 5   reason "error"
+    ├── UsageError                exit 2   "usage"            the request itself is wrong
+    │   ├── ManifestError         exit 2   "manifest"         a line of a manifest, run file or method file
+    │   └── UnknownName           exit 2   "unknown_name"     no such method, metric, clip, ... (did you mean?)
+    ├── MediaError                exit 2   "bad_media"        a video or audio file that cannot be used
+    │   ├── NoVideo               exit 2   "no_video"
+    │   ├── NoAudio               exit 2   "no_audio"
+    │   └── Truncated             exit 2   "truncated"
+    ├── Refused                   exit 2   "refused"          a job that cannot be done on this input, known beforehand
+    │   ├── NoFace                exit 2   "no_face"
+    │   ├── TooShort              exit 2   "too_short"
+    │   └── Unsupported           exit 2   "unsupported"      this method or metric cannot do that
+    ├── WeightsError              exit 2   "weights"
+    │   ├── WeightsMissing        exit 2   "weights_missing"
+    │   └── WeightsMismatch       exit 2   "weights_mismatch" the file is there but is not the pinned one
+    ├── StoreError                exit 5   "store"
+    │   ├── StoreBusy             exit 2   "busy"             another process works on it
+    │   └── DiskFull              exit 5   "disk_full"
+    ├── Regression                exit 1   "regression"
+    ├── RunIncomplete             exit 3   "incomplete"
+    └── NothingComparable         exit 4   "nothing_comparable"
+
+An error is three lines: what happened, why, and what to do next. `reason` is a short word that goes into
+records and tables, so that a cell without a number says why.
+"""
+
+from __future__ import annotations
+
+import errno
+
+
+class LipbenchError(Exception):
+    """Base of all expected errors.
+
+    Args:
+        what: one line, what happened, naming the file or the thing.
+        why: one line, the cause ("" when `what` says it all).
+        fix: one line, what the user can do next.
+        reason: overrides the class's short word for records.
+    """
+
+    exit_code = 5
+    reason = "error"
+
+    def __init__(self, what: str, why: str = "", fix: str = "", *, reason: str | None = None) -> None:
+        super().__init__(what, why, fix)
+        self.what, self.why, self.fix = what, why, fix
+        if reason is not None:
+            self.reason = reason
+
+    def __str__(self) -> str:
+        return "\n".join(part for part in (self.what, self.why, self.fix) if part)
+
+    def one_line(self) -> str:
+        """What, why and fix on one line: for table footnotes and records."""
+        return " ".join(part.rstrip(".") + "." for part in (self.what, self.why, self.fix) if part)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Worker processes send errors to their parent; the default would lose `reason`.
+        return _rebuild, (type(self), self.what, self.why, self.fix, self.reason)
+
+
+def _rebuild(cls: type[LipbenchError], what: str, why: str, fix: str, reason: str) -> LipbenchError:
+    return cls(what, why, fix, reason=reason)
+
+
+class UsageError(LipbenchError):
+    exit_code, reason = 2, "usage"
+
+
+class ManifestError(UsageError):
+    reason = "manifest"
+
+
+class UnknownName(UsageError):
+    reason = "unknown_name"
+
+
+class MediaError(LipbenchError):
+    exit_code, reason = 2, "bad_media"
+
+
+class NoVideo(MediaError):
+    reason = "no_video"
+
+
+class NoAudio(MediaError):
+    reason = "no_audio"
+
+
+class Truncated(MediaError):
+    reason = "truncated"
+
+
+class Refused(LipbenchError):
+    exit_code, reason = 2, "refused"
+
+
+class NoFace(Refused):
+    reason = "no_face"
+
+
+class TooShort(Refused):
+    reason = "too_short"
+
+
+class Unsupported(Refused):
+    reason = "unsupported"
+
+
+class WeightsError(LipbenchError):
+    exit_code, reason = 2, "weights"
+
+
+class WeightsMissing(WeightsError):
+    reason = "weights_missing"
+
+
+class WeightsMismatch(WeightsError):
+    reason = "weights_mismatch"
+
+
+class StoreError(LipbenchError):
+    exit_code, reason = 5, "store"
+
+
+class StoreBusy(StoreError):
+    exit_code, reason = 2, "busy"
+
+
+class DiskFull(StoreError):
+    reason = "disk_full"
+
+
+class Regression(LipbenchError):
+    exit_code, reason = 1, "regression"
+
+
+class RunIncomplete(LipbenchError):
+    exit_code, reason = 3, "incomplete"
+
+
+class NothingComparable(LipbenchError):
+    exit_code, reason = 4, "nothing_comparable"
+
+
+#: Reasons that depend on the input alone: trying again changes nothing, so such a record counts as finished.
+FINAL_REASONS = frozenset(
+    cls.reason
+    for cls in (
+        MediaError, NoVideo, NoAudio, Truncated, Refused, NoFace, TooShort, Unsupported,
+        WeightsMissing, WeightsMismatch, ManifestError,
+    )
+)  # fmt: skip
+
+
+def disk_full(error: OSError, path: object) -> DiskFull:
+    """The error for ENOSPC or EDQUOT while writing `path`; re-raises `error` when it is neither."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        raise error
+    return DiskFull(
+        f"cannot write {path}",
+        "the disk is full",
+        "free some space and run the same command again; finished stages are kept",
+    )

@@ -1,0 +1,101 @@
+"""Identity: what a stage's result depends on, as one SHA-256.
+
+A key is the hash of the canonical JSON of everything that can change pixels or numbers. What cannot (host, device,
+worker count, paths) never enters. `KEY_VERSION` is part of every pre-image: bump it when the meaning of a field
+changes, and freeze the new expected key in tests/core/test_keys.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+KEY_VERSION = 1
+
+
+def canonical(value: Any) -> str:
+    """Canonical JSON: sorted keys, no spaces, ASCII, no NaN.
+
+    Floats that are whole numbers hash like the integer (a run file's `3` and `3.0` mean one thing), tuples like lists,
+    sets like sorted lists.
+
+    Raises:
+        ValueError: NaN or infinity.
+        TypeError: a value that JSON has no form for (paths on purpose: a path is not an identity).
+    """
+    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return _plain(asdict(value))
+    if hasattr(value, "model_dump"):
+        return _plain(value.model_dump(mode="json"))
+    if isinstance(value, Mapping):
+        bad = [k for k in value if not isinstance(k, str)]
+        if bad:
+            raise TypeError(f"keys of a key's pre-image must be strings, not {bad[0]!r}")
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted(_plain(v) for v in value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return value
+    raise TypeError(f"cannot put {type(value).__name__} into a key: {value!r}")
+
+
+def key_of(preimage: Mapping[str, Any]) -> str:
+    """The key (64 hex digits) of a pre-image; `KEY_VERSION` is added under `v`."""
+    return hashlib.sha256(canonical({"v": KEY_VERSION, **preimage}).encode("ascii")).hexdigest()
+
+
+def sha256_file(path: str | Path) -> str:
+    """SHA-256 of a file's bytes, 64 hex digits."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def code_hash(*modules: ModuleType | type) -> str:
+    """Hash of the source behind modules or classes: the whole folder for a package, one file otherwise.
+
+    A method's code hash is part of its stage keys, so that an edited method never answers from the cache.
+    """
+    files: dict[str, Path] = {}
+    for module in modules:
+        source = Path(inspect.getfile(module))
+        found = source.parent.rglob("*.py") if source.name == "__init__.py" else [source]
+        files.update({file.relative_to(source.parent.parent).as_posix(): file for file in found})
+    digest = hashlib.sha256()
+    for name in sorted(files):
+        digest.update(name.encode() + b"\0" + files[name].read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def first_difference(a: Any, b: Any, where: str = "") -> tuple[str, Any, Any] | None:
+    """The first field (dotted path) in which two pre-images differ, with both values; None when they are equal."""
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        for name in sorted(set(a) | set(b)):
+            path = f"{where}.{name}" if where else name
+            if name not in a or name not in b:
+                return path, a.get(name, "(absent)"), b.get(name, "(absent)")
+            if found := first_difference(a[name], b[name], path):
+                return found
+        return None
+    if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
+        for i, (x, y) in enumerate(zip(a, b, strict=True)):
+            if found := first_difference(x, y, f"{where}[{i}]"):
+                return found
+        return None
+    return None if a == b else (where, a, b)

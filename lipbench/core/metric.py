@@ -1,0 +1,139 @@
+"""What a metric is to lipbench.
+
+A family is one piece of code that measures one or more metrics in one pass over the frames (psnr_full, psnr_face and
+psnr_mouth share their decoding); a metric is one number with a name, a unit and a direction. The engine runs families
+and stores `Score`s; tables know metrics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class MetricSpec:
+    """One number.
+
+    Attributes:
+        id: as in tables and files, e.g. "lse_d", "psnr_mouth".
+        version: bump it when the same video would get another number.
+        title: column header without the arrow, e.g. "LSE-D".
+        unit: "dB", "frames", "px", "" for none.
+        better: "higher", "lower", "none" (shown, never ranked) or "zero" (the smaller the magnitude the better).
+        needs: of {"reference", "truth", "audio", "faces", "prediction_faces"}.
+        region: "full", "face", "mouth" or "".
+        aggregate: how frames become the clip's value: "mean_over_frames" or "whole_clip".
+        tolerance: absolute change that a rerun on other hardware may show.
+        decimals: for tables.
+        source: where the definition comes from.
+        weights: names in the weights registry.
+        convention: exact variant, e.g. "ssim[rgb,gauss11s1.5,pop,valid]".
+        headline: shown in the default table.
+    """
+
+    id: str
+    version: str
+    title: str
+    unit: str
+    better: Literal["higher", "lower", "none", "zero"]
+    needs: frozenset[str]
+    region: str = ""
+    aggregate: Literal["mean_over_frames", "whole_clip"] = "mean_over_frames"
+    tolerance: float = 1e-6
+    decimals: int = 3
+    source: str = ""
+    weights: tuple[str, ...] = ()
+    convention: str = ""
+    headline: bool = True
+
+
+@dataclass(frozen=True)
+class Score:
+    """One measured number, or the reason why there is none. Never NaN, never 0 for "unknown".
+
+    Attributes:
+        value: the clip's value; +inf is allowed (PSNR of identical videos); None = not measurable.
+        reason: why `value` is None, or a remark on how it came about.
+        per_frame: (T,) float, NaN where a frame has none; None when the metric has no per-frame form.
+        n_valid, n_total: frames (or windows) measured and looked at.
+        extra: JSON details (constants, per-track rows).
+    """
+
+    value: float | None
+    reason: str | None = None
+    per_frame: NDArray[np.float64] | None = None
+    n_valid: int = 0
+    n_total: int = 0
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.value is not None and np.isnan(self.value):
+            raise ValueError("a score is never NaN: use value=None with a reason")
+        if self.value is None and not self.reason:
+            raise ValueError("a score without a value needs a reason")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A video to be measured and everything it may be measured against; all files, nothing decoded yet.
+
+    Attributes:
+        prediction: the method's video.
+        reference: the undubbed source laid over the dub (same frame count), or None.
+        truth: the correct video (generated clips), or None.
+        audio: 16 kHz mono PCM16 wav of the dub, or None when the prediction has its own sound to be judged.
+        faces: saved FaceTrack of `reference`, already laid over the dub, or None.
+        faces_reason: why `faces` is None.
+        prediction_faces: saved FaceTrack of `prediction`, or None (families that need it say so in `needs`).
+        truth_annotations: per-frame truth (npz) of generated clips, or None.
+        fps: frames per second of all videos.
+        work: private scratch directory.
+        options: what the family's `options` model holds, e.g. {"judge": "syncnet_v2", "protocol": "realvideo"}.
+        device, threads: where to compute; never part of a key.
+    """
+
+    prediction: Path
+    reference: Path | None
+    truth: Path | None
+    audio: Path | None
+    faces: Path | None
+    faces_reason: str
+    prediction_faces: Path | None
+    truth_annotations: Path | None
+    fps: float
+    work: Path
+    options: Mapping[str, Any] = field(default_factory=dict)
+    device: str = "cpu"
+    threads: int = 1
+
+
+@runtime_checkable
+class MetricFamily(Protocol):
+    """Measures all of its metrics in one pass.
+
+    Attributes:
+        id: e.g. "image", "sync".
+        metrics: the specs of what it measures.
+
+    `identity(options)` returns what else can change the numbers (hashes of weights in use); it goes into score keys.
+    `score(pair)` returns one Score per metric id and raises only for faults of its own: what an input lacks becomes a
+    Score with value None and a reason.
+    """
+
+    id: str
+    metrics: tuple[MetricSpec, ...]
+
+    def identity(self, options: Mapping[str, Any]) -> Mapping[str, Any]: ...
+
+    def score(self, pair: Pair) -> Mapping[str, Score]: ...
+
+
+def none_for(metrics: tuple[MetricSpec, ...], reason: str) -> dict[str, Score]:
+    """The same refusal for every metric of a family."""
+    return {spec.id: Score(None, reason) for spec in metrics}

@@ -1,0 +1,1 @@
+"""What runs a benchmark: configuration, plan, runner, workers and executors."""

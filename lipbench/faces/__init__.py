@@ -1,0 +1,1 @@
+"""A face in an image: detection, landmarks, tracking, parsing, morphable models and rasterisation."""

@@ -1,0 +1,1 @@
+"""One file per metric family; `sync` holds the SyncNet judge."""

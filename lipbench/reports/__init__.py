@@ -1,0 +1,1 @@
+"""Records -> tidy frame -> statistics -> tables, curves, figures, pages and the gate. Never imports torch."""
