@@ -1,6 +1,6 @@
 """Network weights by name: registered, hashed, licensed, never replaced silently.
 
-    weights.path("syncnet_v2")        the file; WeightsMissing says how to get it, WeightsMismatch that it is another one
+    weights.path("syncnet_v2")        the file; WeightsMissing says how to get it, WeightsMismatch what is wrong
     weights.sha256("syncnet_v2")      its hash for cache keys; None while it cannot be used
     weights.available("syncnet_v2")
     weights.get(name), weights.add(name, file), weights.check()

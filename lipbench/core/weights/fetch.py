@@ -61,7 +61,7 @@ def _http(url: str, target: Path, what: Entry) -> Path:
     except Exception as error:  # requests' errors, and urllib3's that slip through it
         raise WeightsMissing(
             f"cannot download {url}",
-            f"{type(error).__name__}: {str(error)[:200]}",
+            str(error).rsplit("(Caused by ", 1)[-1].rstrip(")")[:200] or type(error).__name__,
             f"fetch it on a machine with a network and run `lipbench weights add {what.name} FILE` here",
         ) from error
     return target

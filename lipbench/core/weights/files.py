@@ -6,6 +6,7 @@ For weights without a published hash the first `add` decides: its hash is the pi
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -244,10 +245,8 @@ def _digest(name: str, file: Path, afresh: bool) -> str:
     digest = sha256_file(file)
     record = _record(name)
     record["seen"] = {**record.get("seen", {}), str(file): _seen(file, digest)}
-    try:
+    with contextlib.suppress(OSError):  # a folder shared read-only: the file is hashed again next time
         _write_record(name, record)
-    except OSError:
-        pass  # a folder shared read-only: the file is hashed again next time
     return digest
 
 

@@ -1,0 +1,115 @@
+"""lipbench weights: list, fetch, add and check network weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lipbench.core import weights
+from lipbench.core.errors import WeightsMismatch, WeightsMissing
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group()
+def main() -> None:
+    """List, fetch, add and check network weights.
+
+    Nothing is fetched unless `get` is called. Files live in $LIPBENCH_WEIGHTS (default ~/.cache/lipbench/weights).
+    """
+
+
+def _facts(status: weights.Status) -> dict[str, Any]:
+    entry = weights.entry(status.name)
+    return {
+        "name": entry.name,
+        "state": status.state,
+        "used_for": entry.used_for,
+        "licence": entry.licence,
+        "file": entry.file,
+        "size": entry.size or sum(member.size for member in entry.members),
+        "pinned": status.pinned,
+        "sha256": status.sha256,
+        "path": None if status.path is None else str(status.path),
+        "how": None if status.state == "ok" else entry.how,
+        "remark": status.remark,
+    }
+
+
+@main.command("list")
+@as_json
+def list_(as_json: bool) -> None:
+    """Show all known weights and which of them are here."""
+    rows = [_facts(weights.status(name)) for name in weights.REGISTRY]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    width = max(len(row["name"]) for row in rows)
+    for row in rows:
+        click.echo(f"{row['name']:<{width}}  {row['state']:<8}  {row['size'] / 1e6:6.1f} MB  {row['used_for']}")
+        click.echo(f"{'':<{width}}  licence: {row['licence']}")
+        if row["state"] == "mismatch":
+            click.echo(f"{'':<{width}}  {row['path']}: {row['remark']}")
+        if row["how"]:
+            click.echo(f"{'':<{width}}  {row['how']}")
+    click.echo(f"\nfolder: {weights.folder()}")
+
+
+@main.command()
+@click.argument("names", nargs=-1, required=True)
+@click.option("--again", is_flag=True, help="Fetch even when the file is here.")
+@as_json
+def get(names: tuple[str, ...], again: bool, as_json: bool) -> None:
+    """Fetch weights by name; a file with a wrong hash is refused."""
+    entries = [weights.entry(name) for name in names]  # a misspelt last name fails before the first download
+    done = []
+    for entry in entries:
+        click.echo(f"{entry.name}: licence: {entry.licence}", err=as_json)
+        path = weights.get(entry.name, log=lambda line: click.echo(line, err=True), again=again)
+        done.append(_facts(weights.status(entry.name)))
+        click.echo(f"{entry.name}: {path}", err=as_json)
+    if as_json:
+        click.echo(json.dumps(done, indent=2))
+
+
+@main.command()
+@click.argument("name")
+@click.argument("file", type=click.Path(path_type=Path))
+@as_json
+def add(name: str, file: Path, as_json: bool) -> None:
+    """Take a file that you have into the weights folder.
+
+    Weights with a published hash must match it. For the others the hash of this file is recorded and holds from now on.
+    """
+    entry = weights.entry(name)
+    click.echo(f"{entry.name}: licence: {entry.licence}", err=as_json)
+    path = weights.add(name, file)
+    facts = _facts(weights.status(name))
+    if as_json:
+        click.echo(json.dumps(facts, indent=2))
+        return
+    click.echo(f"{name}: {path}")
+    click.echo(f"SHA-256 {facts['sha256']} ({'recorded now' if entry.sha256 is None and not entry.members else 'ok'})")
+
+
+@main.command()
+@click.argument("names", nargs=-1)
+@as_json
+def check(names: tuple[str, ...], as_json: bool) -> None:
+    """Hash the files again and compare; exit code 2 when one is wrong or a named one is missing."""
+    found = weights.check(names)
+    if as_json:
+        click.echo(json.dumps([_facts(status) for status in found], indent=2))
+    else:
+        for status in found:
+            click.echo(f"{status.name:<16}  {status.state:<8}  {status.sha256 or status.remark}")
+    if any(status.state == "mismatch" for status in found):
+        wrong = [status.name for status in found if status.state == "mismatch"]
+        raise WeightsMismatch(
+            f"wrong files: {', '.join(wrong)}", "they are never loaded", "delete them and fetch again"
+        )
+    if names and (absent := [status.name for status in found if status.state == "missing"]):
+        raise WeightsMissing(f"not on this machine: {', '.join(absent)}", "", weights.entry(absent[0]).how)
