@@ -181,3 +181,7 @@ class BaseMethod:
             LipbenchError: what the params point to cannot be used; recorded as the reason of the cells concerned.
         """
         return {}
+
+    def weights(self, params: Any) -> tuple[str, ...]:
+        """Names of the weights these params need; the engine checks and hashes them before any stage runs."""
+        return self.spec.weights

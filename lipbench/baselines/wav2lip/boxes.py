@@ -1,0 +1,132 @@
+"""Where Wav2Lip looks: one integer box per frame, made from a face track the way upstream makes it from detections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipbench.core.errors import NoFace, Refused
+from lipbench.faces.track import FaceTrack
+
+#: How far above the brows a detector's box begins, in brow-to-chin heights. Detectors trained on WIDER FACE, as S3FD
+#: is, frame a face as its annotators did: ear to ear, chin to mid forehead. Measured on the first faces of its
+#: training list: 0.22 (with published 68-point labels) and about 0.4 (five-point labels).
+FOREHEAD = 0.25
+
+SMOOTHING = 5  # frames, upstream's T
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """One face box per frame.
+
+    Attributes:
+        xyxy: (n, 4) int64 x1 y1 x2 y2 px, inside the picture, never empty.
+        info: how they came about: source, filled frames, frames with other faces.
+    """
+
+    xyxy: NDArray[np.int64]
+    info: dict[str, Any]
+
+
+def detector_boxes(track: FaceTrack) -> NDArray[np.float64]:
+    """(T, 4) boxes with the framing of the S3FD detector, NaN where lost.
+
+    A track by S3FD has them; one with landmarks gets ear to ear, chin to `FOREHEAD` above the brows; any other
+    detector's own boxes are taken as they are.
+    """
+    points = track.points68()
+    if track.backend.startswith("s3fd") or points is None:
+        return track.boxes.astype(np.float64)
+    points = points.astype(np.float64)
+    x1, x2 = points[..., 0].min(1), points[..., 0].max(1)
+    brows, chin = points[:, 17:27, 1].min(1), points[:, 0:17, 1].max(1)
+    boxes = np.stack([x1, brows - FOREHEAD * (chin - brows), x2, chin], axis=1)
+    boxes[~track.found] = np.nan
+    return boxes
+
+
+def filled(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(T, 4) with lost frames filled: linear between their neighbours, held before the first and after the last.
+
+    Raises:
+        NoFace: nothing to fill from.
+    """
+    known = np.flatnonzero(np.isfinite(boxes).all(1))
+    if not len(known):
+        raise NoFace("no face was found in any frame", "", "give the box yourself (`box: [x1, y1, x2, y2]`)")
+    frames = np.arange(len(boxes))
+    return np.stack([np.interp(frames, known, boxes[known, k]) for k in range(4)], axis=1)
+
+
+def padded(
+    boxes: NDArray[np.float64], pads: tuple[int, int, int, int], width: int, height: int
+) -> NDArray[np.int64]:
+    """Truncate to whole pixels, widen by `pads` (top, bottom, left, right; px), clamp to the picture."""
+    x1, y1, x2, y2 = np.clip(boxes, 0, None).astype(np.int64).T
+    top, bottom, left, right = pads
+    return np.stack(
+        [
+            np.maximum(0, x1 - left),
+            np.maximum(0, y1 - top),
+            np.minimum(width, x2 + right),
+            np.minimum(height, y2 + bottom),
+        ],
+        axis=1,
+    )
+
+
+def smoothed(boxes: NDArray[np.int64], window: int = SMOOTHING) -> NDArray[np.int64]:
+    """Upstream's running mean, to the letter: forward windows, in place, truncated to integers.
+
+    The windows at the end hold entries that are smoothed already, and fewer frames than `window` wrap around as
+    Python's negative indices do; published results contain both, so this does too.
+    """
+    out, n = boxes.copy(), len(boxes)
+    for i in range(n):
+        out[i] = out[n - window :].mean(axis=0) if i + window > n else out[i : i + window].mean(axis=0)
+    return out
+
+
+def follow(
+    track: FaceTrack, pads: tuple[int, int, int, int] = (0, 10, 0, 0), smooth: bool = True
+) -> Boxes:
+    """The boxes that Wav2Lip uses along a track.
+
+    Raises:
+        NoFace: the track holds no face at all.
+        Refused: a box lies outside of the picture.
+    """
+    boxes = padded(filled(detector_boxes(track)), pads, track.width, track.height)
+    info = {
+        "boxes": track.backend,
+        "frames_without_face": len(track.lost_frames),
+        "frames_with_other_faces": int((track.n_faces > 1).sum()),
+    }
+    return checked(Boxes(smoothed(boxes) if smooth else boxes, info), track.width, track.height)
+
+
+def fixed(box: tuple[int, int, int, int], n_frames: int, width: int, height: int) -> Boxes:
+    """The same given box (x1 y1 x2 y2) on every frame, neither padded nor smoothed, like upstream's --box.
+
+    Raises:
+        Refused: the box is empty or leaves the picture.
+    """
+    xyxy = np.tile(np.asarray(box, dtype=np.int64), (n_frames, 1))
+    return checked(Boxes(xyxy, {"boxes": "given"}), width, height)
+
+
+def checked(boxes: Boxes, width: int, height: int) -> Boxes:
+    x1, y1, x2, y2 = boxes.xyxy.T
+    bad = np.flatnonzero((x1 < 0) | (y1 < 0) | (x2 > width) | (y2 > height) | (x2 - x1 < 2) | (y2 - y1 < 2))
+    if len(bad):
+        box = boxes.xyxy[bad[0]].tolist()
+        raise Refused(
+            f"the face box {box} of frame {bad[0]} does not lie in the {width} x {height} picture",
+            "boxes are x1, y1, x2, y2 in pixels, at least 2 wide and high",
+            "correct `box`, or use footage in which the face stays in the picture",
+        )
+    return boxes

@@ -1,0 +1,108 @@
+"""Reading Wav2Lip weights in each of the three forms in which they go around."""
+
+from __future__ import annotations
+
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from lipbench.baselines.wav2lip.networks import Generator, QualityDiscriminator, SyncExpert
+from lipbench.core.errors import WeightsError, WeightsMismatch, WeightsMissing
+
+FORMATS = "a dict with 'state_dict' in it, a bare state dict, or a TorchScript archive"
+_FIX = "get the file again from the links in the README of github.com/Rudrabha/Wav2Lip"
+
+#: network -> (key of a convolution that is 512 wide in the published size, to read the width multiplier from)
+_WIDEST = {
+    Generator: "face_encoder_blocks.6.0.conv_block.0.weight",
+    SyncExpert: "face_encoder.16.conv_block.0.weight",
+    QualityDiscriminator: "face_encoder_blocks.6.0.conv_block.0.weight",
+}
+Net = TypeVar("Net", Generator, SyncExpert, QualityDiscriminator)
+
+
+def read_state_dict(path: str | Path) -> dict[str, Tensor]:
+    """The float32 state dict in a checkpoint file, on the CPU, without `module.` prefixes.
+
+    Three forms are read: `{"state_dict": ..., "optimizer": ...}` as upstream's training writes it, a bare state dict,
+    and the TorchScript archives that upstream links today and its own loader refuses. No pickled code is ever run.
+
+    Raises:
+        WeightsMissing: no such file.
+        WeightsError: none of the three forms.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsMissing(f"there is no file {path}", "", "check the path, or `lipbench weights list`")
+    try:
+        loaded = _torchscript(path) if _is_torchscript(path) else torch.load(path, "cpu", weights_only=True)
+    except Exception as error:  # torch raises RuntimeError, UnpicklingError, EOFError, ValueError, KeyError, ...
+        why = str(error).strip().splitlines()
+        raise _unreadable(path, why[0][:160] if why else type(error).__name__) from error
+
+    state = loaded.get("state_dict", loaded) if isinstance(loaded, Mapping) else None
+    if not isinstance(state, Mapping):
+        raise _unreadable(path, f"it holds a {type(loaded).__name__}")
+    tensors = {str(key).removeprefix("module."): value for key, value in state.items()}
+    foreign = next((key for key, value in tensors.items() if not isinstance(value, Tensor)), None)
+    if foreign is not None or not tensors:
+        raise _unreadable(path, f"{foreign!r} in it is no tensor" if foreign else "it is empty")
+    return {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
+
+
+def load(path: str | Path, kind: type[Net] = Generator) -> Net:  # type: ignore[assignment]
+    """The network in a checkpoint file, in eval mode; its width is read off the weights.
+
+    Raises:
+        WeightsMissing, WeightsError: see `read_state_dict`.
+        WeightsMismatch: the file holds another network.
+    """
+    state = read_state_dict(path)
+    widest = state.get(_WIDEST[kind])
+    if widest is None or widest.dim() != 4:
+        raise WeightsMismatch(f"{path} holds no {kind.__name__}", f"it has no {_WIDEST[kind]}", _guess(state) or _FIX)
+    with torch.device("meta"):
+        net = kind(widest.shape[0] / 512)
+    expected = net.state_dict()
+    wrong = sorted(expected.keys() ^ state.keys()) or [k for k in expected if expected[k].shape != state[k].shape]
+    if wrong:
+        key = wrong[0]
+        shapes = [tuple(d[key].shape) if key in d else "absent" for d in (expected, state)]
+        raise WeightsMismatch(
+            f"{path} holds no {kind.__name__}",
+            f"{len(wrong)} of {len(expected)} entries differ, first {key}: {shapes[0]} expected, {shapes[1]} found",
+            _guess(state) or _FIX,
+        )
+    net.load_state_dict(state, assign=True)
+    return net.eval()
+
+
+def _is_torchscript(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any("/code/" in name for name in archive.namelist())
+
+
+def _torchscript(path: Path) -> Mapping[str, Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch announces the end of TorchScript on every load
+        module: nn.Module = torch.jit.load(str(path), map_location="cpu")
+    return module.state_dict()
+
+
+def _unreadable(path: Path, why: str) -> WeightsError:
+    return WeightsError(f"cannot read the weights {path}", f"{why}; readable are {FORMATS}", _FIX)
+
+
+def _guess(state: Mapping[str, Tensor]) -> str:
+    """What the file holds instead, as advice."""
+    for kind, key in _WIDEST.items():
+        if key in state and (kind is not QualityDiscriminator or "binary_pred.0.weight" in state):
+            return f"it looks like a {kind.__name__}; use the file for that" if kind is not Generator else ""
+    return ""

@@ -1,0 +1,90 @@
+"""Drawing new lips into frames: crop, mask, generate, paste. Frames are streamed, a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Literal
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lipbench.baselines.wav2lip.mel import STEPS
+from lipbench.baselines.wav2lip.networks import SIZE, Generator, folded
+
+Frame = NDArray[np.uint8]
+Paste = Literal["hard", "feather"]
+FEATHER = 1 / 8  # of the box, on each side
+
+
+class LipDrawer:
+    """A generator made ready for inference: norms folded, channels last, on its device."""
+
+    def __init__(self, net: Generator, device: str = "cpu") -> None:
+        self.device = torch.device(device)
+        # Folding and channels last together: 1.3 times as fast on a CPU, same answers to 1e-5.
+        self.net = folded(net).to(self.device, memory_format=torch.channels_last)
+        self.batch = 8 if self.device.type == "cpu" else 64
+
+    @torch.inference_mode()
+    def draw(self, crops: NDArray[np.uint8], mel: NDArray[np.floating]) -> NDArray[np.uint8]:
+        """(B, 96, 96, 3) RGB faces and (B, 80, 16) windows -> (B, 96, 96, 3) RGB faces with other lips."""
+        bgr = torch.from_numpy(np.ascontiguousarray(crops[..., ::-1].transpose(0, 3, 1, 2)))  # (B, 3, 96, 96)
+        face = bgr.to(self.device, torch.float32) / 255
+        masked = face.clone()
+        masked[:, :, SIZE // 2 :] = 0
+        x = torch.cat((masked, face), dim=1).contiguous(memory_format=torch.channels_last)  # (B, 6, 96, 96)
+        sound = torch.as_tensor(mel, dtype=torch.float32, device=self.device)[:, None]  # (B, 1, 80, 16)
+        out: Tensor = self.net(sound, x)
+        # Truncated, not rounded: upstream's astype(uint8).
+        drawn: NDArray[np.uint8] = (out * 255).to(torch.uint8).permute(0, 2, 3, 1).flip(-1).cpu().numpy()
+        return drawn
+
+
+def relip(
+    drawer: LipDrawer,
+    frames: Iterable[Frame],
+    boxes: NDArray[np.int64],
+    mel: NDArray[np.floating],
+    starts: Sequence[int],
+    paste: Paste = "hard",
+) -> Iterator[Frame]:
+    """The frames with lips that fit the sound, in order; at most one batch of them is held.
+
+    Args:
+        frames: (H, W, 3) RGB, as many as there are boxes and starts (the shortest of the three ends it).
+        boxes: (n, 4) x1 y1 x2 y2 px, inside the frames.
+        mel: (80, T) spectrogram of the dub.
+        starts: first spectrogram column of every frame's window.
+        paste: "hard" overwrites the box as upstream does; "feather" fades the new face out towards the box's edges.
+    """
+    # The sequences come first: zip then ends without having taken (and lost) a frame more.
+    work = zip(boxes.tolist(), starts, frames, strict=False)
+    while batch := list(islice(work, drawer.batch)):
+        crops = np.stack([cv2.resize(frame[y1:y2, x1:x2], (SIZE, SIZE)) for (x1, y1, x2, y2), _, frame in batch])
+        windows = np.stack([mel[:, start : start + STEPS] for _, start, _ in batch])
+        faces = drawer.draw(crops.astype(np.uint8), windows)
+        for ((x1, y1, x2, y2), _, frame), face in zip(batch, faces, strict=True):
+            new = cv2.resize(np.ascontiguousarray(face), (x2 - x1, y2 - y1))
+            out = frame.copy()
+            region = out[y1:y2, x1:x2]
+            region[:] = new if paste == "hard" else blend(region, new.astype(np.uint8))
+            yield out
+
+
+def blend(old: Frame, new: Frame) -> Frame:
+    """(h, w, 3) each: `new` inside, fading (smoothstep) to `old` over `FEATHER` of the size at every edge."""
+    h, w = old.shape[:2]
+    alpha = np.outer(_ramp(h), _ramp(w))[..., None].astype(np.float32)
+    mixed = old + alpha * (new.astype(np.float32) - old)
+    return np.rint(mixed).astype(np.uint8)
+
+
+def _ramp(n: int) -> NDArray[np.float64]:
+    """(n,) 0 outside, 1 inside, smoothstep over FEATHER n pixels from either end."""
+    edge = np.minimum(np.arange(n) + 0.5, n - np.arange(n) - 0.5) / max(1.0, FEATHER * n)
+    t = np.clip(edge, 0, 1)
+    return t * t * (3 - 2 * t)

@@ -1,0 +1,65 @@
+"""lipbench list: what there is and what can run here."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from lipbench.core import registry, weights
+from lipbench.core.errors import LipbenchError
+
+
+@click.command(name="list")
+@click.argument("what", type=click.Choice(["methods", "metrics", "datasets", "judges"]))
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def main(what: str, as_json: bool) -> None:
+    """List methods, metrics, data sets or judges, with what each one needs and whether it can run here."""
+    rows = {"methods": _methods, "metrics": _metrics, "datasets": _datasets, "judges": _judges}[what]()
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*(rows[0] if rows else ["id"]), box=None, padding=(0, 2, 0, 0))
+    for row in rows:
+        table.add_row(*(str(v) for v in row.values()))
+    Console(soft_wrap=True).print(table)
+
+
+def _missing(names: Any) -> str:
+    missing = [n for n in names if not weights.available(n)]
+    return f"needs weights: {', '.join(missing)}" if missing else "yes"
+
+
+def _methods() -> list[dict[str, Any]]:
+    rows = []
+    for name in registry.names("methods"):
+        try:
+            spec = registry.load("methods", name).spec
+        except LipbenchError as error:
+            rows.append({"id": name, "title": "", "kind": "", "licence": "", "runs here": error.one_line()})
+            continue
+        rows.append({"id": name, "title": spec.title, "kind": spec.kind, "licence": spec.licence,
+                     "runs here": _missing(spec.weights)})  # fmt: skip
+    return rows
+
+
+def _metrics() -> list[dict[str, Any]]:
+    return [
+        {"id": m.id, "title": m.title, "unit": m.unit, "better": m.better, "family": name,
+         "needs": ", ".join(sorted(m.needs)), "runs here": _missing(m.weights)}
+        for name in registry.names("metrics") for m in registry.load("metrics", name).metrics
+    ]  # fmt: skip
+
+
+def _datasets() -> list[dict[str, Any]]:
+    return [{"id": name, "from": origin} for name, origin in registry.sources("datasets").items()]
+
+
+def _judges() -> list[dict[str, Any]]:
+    from lipbench.metrics.sync.judges import judges
+
+    return [{"id": j.name, "description": j.description, "runs here": _missing([j.weights])} for j in judges()]

@@ -1,0 +1,147 @@
+"""lipbench run: benchmark methods on dubbed clips."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lipbench.core.errors import UsageError
+
+
+def _csv(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(part for value in values for part in value.split(",") if part)
+
+
+def _seconds(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[float | None, ...]:
+    try:
+        return tuple(None if p == "full" else float(p) for value in values for p in value.split(",") if p)
+    except ValueError as error:
+        raise click.BadParameter("seconds, or `full` for the whole clip, e.g. 3,5,full") from error
+
+
+def _seeds(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[int, ...]:
+    seeds: list[int] = []
+    for part in (p for value in values for p in value.split(",") if p):
+        match = re.fullmatch(r"(\d+)(?:\.\.(\d+))?", part)
+        if match is None:
+            raise click.BadParameter("a number or a range, e.g. 0,3 or 0..2")
+        first, last = int(match[1]), int(match[2] or match[1])
+        seeds += range(first, last + 1)
+    return tuple(seeds)
+
+
+def _shard(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    match = re.fullmatch(r"(\d+)/(\d+)", value)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise click.BadParameter("i/n with 1 <= i <= n, e.g. 2/8")
+    return int(match[1]), int(match[2])
+
+
+def _failures(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
+    if value in (None, "never"):
+        return None
+    if not value.isdigit() or int(value) < 1:  # type: ignore[union-attr]
+        raise click.BadParameter("a count, or `never`")
+    return int(value)  # type: ignore[arg-type]
+
+
+@click.command(name="run")
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Run directory. [default: runs/<name of the run>]")
+@click.option("--method", "methods", multiple=True, callback=_csv, help="Only these methods (id or label).")
+@click.option("--clip", "clips", multiple=True, callback=_csv, help="Only clips that match this glob pattern.")
+@click.option("--lang", "languages", multiple=True, callback=_csv, help="Only these dub languages.")
+@click.option("--train-seconds", multiple=True, callback=_seconds, help="Training lengths, e.g. 3,5,full.")
+@click.option("--seed", "seeds", multiple=True, callback=_seeds, help="Seeds, e.g. 0..2.")
+@click.option("--metric", "metrics", multiple=True, callback=_csv, help="Only these metrics or families.")
+@click.option("--judge", help="Weights behind LSE-D and LSE-C.")
+@click.option("--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True)
+@click.option("--workers", type=click.IntRange(min=1), help="Stages at a time. [default: one per core, at most 8]")
+@click.option("--shard", callback=_shard, help="This process's share of the clips, e.g. 2/8; for job arrays.")
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds a fit or synthesis may take.")
+@click.option("--retries", type=click.IntRange(min=0), default=1, show_default=True, help="After a crash.")
+@click.option("--max-failures", callback=_failures, help="Start nothing more after this many failures. [default: never]")
+@click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def main(
+    file: Path | None, out: Path | None, methods: tuple[str, ...], executor: str, workers: int | None,
+    shard: tuple[int, int] | None, timeout: float | None, retries: int, max_failures: int | None, dry_run: bool,
+    as_json: bool, **axes: Any,
+) -> None:  # fmt: skip
+    """Benchmark methods on dubbed clips.
+
+    FILE is a run file (YAML); without one the packaged demo corpus is benchmarked. The same command resumes a run
+    that was stopped, and answers at once when everything is there already.
+
+    \b
+    Examples:
+      lipbench run
+      lipbench run examples/real.yaml --out runs/real
+      lipbench run paper.yaml --method lipnerf,wav2lip --lang fr --seed 0..2 --dry-run
+    """
+    from lipbench.engine import api
+    from lipbench.engine.runner import Options
+
+    overrides = api.select_fields(**axes)
+    if methods:
+        overrides["methods"] = _only(file, methods)
+    prepared = api.prepare(file, out=out, overrides=overrides, shard=shard)
+    plan = _plan_json(prepared)
+    if dry_run:
+        click.echo(json.dumps(plan, indent=1) if as_json else plan["text"])
+        return
+    if not as_json:
+        click.echo(plan["text"], err=True)
+    options = Options(retries=retries, timeout_s=timeout, max_failures=max_failures)
+    result = api.execute(prepared, executor=executor, workers=workers, options=options, quiet=as_json)
+    ended = {how: result.outcome.count(how) for how in ("cached", "run", "refused", "failed", "blocked", "skipped")}
+    if as_json:
+        click.echo(json.dumps({"run": str(result.root), "complete": result.complete, "stages": ended,
+                               "wall_s": round(result.outcome.wall_s, 3), "cells": result.cells}))  # fmt: skip
+    else:
+        click.echo(result.table(), nl=False)
+        counted = ", ".join(f"{n} {how}" for how, n in ended.items() if n)
+        click.echo(f"\n{len(result.outcome.states)} stages: {counted}; {result.outcome.wall_s:.1f} s; {result.root}", err=True)
+    result.raise_if_incomplete()
+
+
+def _only(file: Path | None, wanted: tuple[str, ...]) -> list[Any]:
+    """The run file's entries with these labels; ids that it does not have are added with default parameters."""
+    from lipbench.core import registry
+    from lipbench.engine.config import load_run_file, parse_run_file
+    from lipbench.engine.demo import demo_run
+
+    config = parse_run_file(demo_run(), "demo") if file is None else load_run_file(file)
+    chosen: list[Any] = []
+    for name in wanted:
+        found = [m for m in config.methods if name in (m.label, m.id)]
+        if found:
+            chosen += [m.model_dump() for m in found]
+        elif name in registry.names("methods"):
+            chosen.append({"id": name})
+        else:
+            known = registry.names("methods") + [m.label for m in config.methods if m.label]
+            raise registry.unknown("methods", name, known)
+    return chosen
+
+
+def _plan_json(prepared: Any) -> dict[str, Any]:
+    cells, counts = prepared.plan.cells, prepared.counts()
+    if not cells:
+        raise UsageError("there is nothing to run", "no cell is left after the filters", "widen --clip, --lang or --shard")
+    total = sum(n for n, _ in counts.values())
+    done = sum(d for _, d in counts.values())
+    stages = ", ".join(f"{n} {kind}" for kind, (n, _) in counts.items())
+    refused = sorted({f"{n.id}: {n.refusal.one_line()}" for n in prepared.plan.nodes.values() if n.refusal})
+    text = f"{len(cells)} cells = {stages}; {100 * done // total} % cached"
+    text += "".join(f"\n  cannot run {line}" for line in refused[:8])
+    if len(refused) > 8:
+        text += f"\n  ... and {len(refused) - 8} more"
+    return {"run": str(prepared.root), "cells": len(cells), "cached": done, "stages": total, "refused": refused,
+            "kinds": {k: {"all": n, "cached": d} for k, (n, d) in counts.items()}, "text": text}  # fmt: skip

@@ -1,0 +1,169 @@
+"""The front door: plan and run a benchmark from Python or the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lipbench.core.errors import RunIncomplete
+from lipbench.core.metric import MetricFamily
+from lipbench.core.store import Store
+from lipbench.datasets.types import Manifest
+from lipbench.engine import build, index, progress
+from lipbench.engine.config import RunFile, load_run_file, parse_run_file
+from lipbench.engine.executors import create as create_executor
+from lipbench.engine.plan import Plan, Progress, counts
+from lipbench.engine.runner import Options, Outcome, Runner
+
+
+@dataclass
+class Prepared:
+    """A planned run: nothing has been executed yet."""
+
+    config: RunFile
+    manifest: Manifest
+    root: Path
+    store: Store
+    plan: Plan
+    rows: list[build.Row]
+    measured: list[tuple[MetricFamily, dict[str, Any]]]
+    shard: tuple[int, int] | None = None
+
+    def counts(self) -> Mapping[str, tuple[int, int]]:
+        """Stage kind -> (all, already finished)."""
+        return counts(self.plan, Progress(self.plan, self.store))
+
+
+@dataclass
+class RunResult:
+    """What `run` answers.
+
+    Attributes:
+        root: the run directory.
+        cells: the lines of cells.jsonl as dicts.
+        outcome: per-stage outcomes.
+    """
+
+    root: Path
+    cells: list[dict[str, Any]] = field(default_factory=list)
+    outcome: Outcome = field(default_factory=Outcome)
+
+    @property
+    def complete(self) -> bool:
+        """Every stage has an answer: a result or a reason that another run would not change."""
+        return not any(s.how in ("failed", "blocked", "skipped") and not _final(s) for s in self.outcome.states.values())
+
+    def table(self, **options: Any) -> str:
+        """The comparison table as markdown."""
+        from lipbench.reports.tables import table_text
+
+        return table_text(self.root, **options)
+
+    def raise_if_incomplete(self) -> None:
+        """Raises RunIncomplete (exit code 3) naming the first failure."""
+        if self.complete:
+            return
+        failed = [(n, s) for n, s in self.outcome.states.items() if s.how == "failed"]
+        skipped = self.outcome.count("skipped") + self.outcome.count("blocked")
+        first = f"{failed[0][0]}: {failed[0][1].reason}" if failed else self.outcome.stopped
+        raise RunIncomplete(
+            f"the run is not complete: {len(failed)} stages failed, {skipped} could not start",
+            f"first: {first}",
+            "run the same command again to retry; finished stages are kept",
+        )
+
+
+def _final(state: Any) -> bool:
+    """Blocked because an input was refused: another run would end the same way."""
+    from lipbench.core.errors import FINAL_REASONS
+
+    return state.how == "blocked" and (state.reason or "").split(":")[0] in FINAL_REASONS
+
+
+def prepare(
+    file: str | Path | Mapping[str, Any] | None = None,
+    *,
+    out: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    shard: tuple[int, int] | None = None,
+    manifest: Manifest | None = None,
+) -> Prepared:
+    """Read, validate and plan.
+
+    Args:
+        file: run file, its content as a mapping, or None for the packaged demo.
+        out: run directory; default runs/<name> below the current directory.
+        overrides: fields of the run file to replace (from command line options).
+        shard: (i, n), 1-based: this process's share of the clips.
+        manifest: use this one instead of the run file's.
+    """
+    from lipbench.datasets.manifest import resolve
+
+    if file is None:
+        from lipbench.engine.demo import demo_run
+
+        config, base = parse_run_file(demo_run(), "demo"), Path.cwd()
+    elif isinstance(file, Mapping):
+        config, base = parse_run_file(dict(file), "run"), Path.cwd()
+    else:
+        config, base = load_run_file(Path(file)), Path(file).resolve().parent
+    if overrides:
+        data = {**config.model_dump(by_alias=True), **overrides}
+        config = parse_run_file(data, str(file or "demo"))
+    chosen = manifest or resolve(config.manifest, base)
+    root = Path(out) if out is not None else Path("runs") / config.name
+    plan, rows, measured = build.build(config, chosen, base, shard)
+    return Prepared(config, chosen, root, Store(root), plan, rows, measured, shard)
+
+
+def execute(
+    prepared: Prepared, *, executor: str = "local", workers: int | None = None, options: Options | None = None,
+    quiet: bool = False, listener: Any = None,
+) -> RunResult:  # fmt: skip
+    """Run a plan and write run.json and cells.jsonl."""
+    root, plan, store = prepared.root, prepared.plan, prepared.store
+    store.sweep()
+    index.write_run(root, prepared.config, prepared.manifest.digest, prepared.rows, prepared.measured, plan.cells)
+    with listener or progress.create(len(plan.nodes), prepared.counts(), quiet) as hears:
+        runner = Runner(plan, store, lambda: create_executor(executor, workers), options or Options(), hears)
+        try:
+            outcome = runner.run()
+        finally:
+            cells = index.write_cells(
+                root, plan, runner.progress, store, runner.outcome, prepared.rows, prepared.measured,
+                keep=prepared.shard is not None,
+            )  # fmt: skip
+    return RunResult(root, cells, outcome)
+
+
+def run(
+    file: str | Path | Mapping[str, Any] | None = None,
+    *,
+    out: str | Path | None = None,
+    workers: int | None = None,
+    executor: str = "local",
+    shard: tuple[int, int] | None = None,
+    options: Options | None = None,
+    quiet: bool = True,
+    **overrides: Any,
+) -> RunResult:
+    """Run a benchmark; the Python form of `lipbench run`.
+
+    Args:
+        file: run file, mapping, or None for the demo.
+        out, workers, executor, shard: as on the command line.
+        overrides: fields of the run file to replace, e.g. methods=["dubbed", "wav2lip"], languages=["fr"].
+
+    Returns:
+        RunResult; `.table()` prints the comparison, `.cells` holds every number. Failures do not raise: look at
+        `.complete`.
+    """
+    prepared = prepare(file, out=out, overrides={k: v for k, v in overrides.items() if v is not None}, shard=shard)
+    return execute(prepared, executor=executor, workers=workers, options=options, quiet=quiet)
+
+
+def select_fields(**given: Sequence[Any] | Any) -> dict[str, Any]:
+    """Command line options that were given, as overrides."""
+    return {k: v for k, v in given.items() if v is not None and v != ()}

@@ -1,0 +1,316 @@
+"""From a run file and a manifest to a plan: which stages there are and what each one's key is made of."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from lipbench.core import keys, registry, weights
+from lipbench.core.errors import LipbenchError, UsageError
+from lipbench.core.metric import MetricFamily
+from lipbench.datasets.types import Clip, Dub, Manifest
+from lipbench.engine.config import MethodEntry, RunFile
+from lipbench.engine.plan import STAGE_VERSIONS, Cell, Node, Plan, Progress, file_digest, select
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method with validated parameters, as one row of the table."""
+
+    label: str
+    method: Any
+    params: Any
+    entry: MethodEntry
+    base: Path
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """How a worker finds this method again."""
+        file = None if self.entry.file is None else str((self.base / self.entry.file).resolve())
+        return {"id": self.entry.id, "file": file, "params": self.params.model_dump(mode="json")}
+
+
+def load_method(source: Mapping[str, Any]) -> Any:
+    """The method behind `Row.source`: a registered one or an external file."""
+    if source.get("file"):
+        from lipbench.baselines.external import load_external
+
+        return load_external(Path(source["file"]))
+    return registry.load("methods", source["id"])
+
+
+def rows(config: RunFile, base: Path) -> list[Row]:
+    """Resolve the run file's methods.
+
+    Raises:
+        UsageError: unknown method or wrong parameters, naming the parameter.
+    """
+    found = []
+    for entry in config.methods:
+        file = None if entry.file is None else str((base / entry.file).resolve())
+        method = load_method({"id": entry.id, "file": file})
+        label = entry.label or method.spec.id
+        try:
+            params = method.spec.params.model_validate(_resolve_paths(method, entry.params, base))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(p) for p in first["loc"])
+            known = ", ".join(method.spec.params.model_fields) or "it takes none"
+            raise UsageError(
+                f"method {label}: parameter {where}: {first['msg']}", f"got {first['input']!r}"[:200], f"known: {known}"
+            ) from error
+        found.append(Row(label, method, params, entry, base))
+    return found
+
+
+def _resolve_paths(method: Any, params: Mapping[str, Any], base: Path) -> dict[str, Any]:
+    """Path parameters (fields marked json_schema_extra={"path": True}) are relative to the run file."""
+    resolved = dict(params)
+    for name, info in method.spec.params.model_fields.items():
+        extra = info.json_schema_extra
+        if isinstance(extra, dict) and extra.get("path") and isinstance(resolved.get(name), str):
+            resolved[name] = str((base / Path(resolved[name]).expanduser()).resolve())
+    return resolved
+
+
+def families(config: RunFile) -> list[tuple[MetricFamily, dict[str, Any]]]:
+    """The metric families of a run with the options that each one gets."""
+    everything = {name: registry.load("metrics", name) for name in registry.names("metrics")}
+    if config.metrics:
+        known = [m.id for f in everything.values() for m in f.metrics] + list(everything)
+        for wanted in config.metrics:
+            if wanted not in known:
+                raise registry.unknown("metrics", wanted, known)
+        everything = {
+            name: family
+            for name, family in everything.items()
+            if name in config.metrics or any(m.id in config.metrics for m in family.metrics)
+        }
+    sync = {"judge": config.judge, "protocol": config.protocol, **config.sync}
+    return [(family, sync if name == "sync" else {}) for name, family in everything.items()]
+
+
+class Builder:
+    """Collects the nodes of a plan; asking twice for the same stage gives the same node."""
+
+    def __init__(self, config: RunFile, manifest: Manifest) -> None:
+        self.config, self.manifest = config, manifest
+        self.plan = Plan([], {})
+
+    def add(self, node: Node) -> str:
+        self.plan.nodes.setdefault(node.id, node)
+        return node.id
+
+    # ---- inputs: one clip, its face, a dub laid over it -------------------------------------------------------
+
+    def clip(self, clip: Clip) -> str:
+        span = {"fps": self.config.fps, "start_s": clip.start_s, "end_s": clip.end_s}
+        return self.add(Node(
+            f"clip {clip.id}", "clip", (),
+            lambda p: {"kind": "clip", "version": STAGE_VERSIONS["clip"], "video": clip.sha256, **span},
+            lambda p: {"video": str(clip.video), "sha256": clip.sha256, **span},
+        ))  # fmt: skip
+
+    def faces(self, clip: Clip) -> str:
+        node, landmarks = self.clip(clip), clip.landmarks
+        return self.faces_of(f"faces {clip.id}", node, landmarks)
+
+    def faces_of(self, node_id: str, video_node: str, landmarks: Path | None = None) -> str:
+        """The face track of a node's video; from a landmark file where there is one."""
+        backend = "file" if landmarks is not None else self.config.faces
+
+        def preimage(p: Progress) -> dict[str, Any]:
+            from lipbench.faces import backend_identity
+
+            return {
+                "kind": "faces", "version": STAGE_VERSIONS["faces"], "video": p.digest(video_node, "video"),
+                "backend": backend, "identity": dict(backend_identity(backend)), "landmarks": file_digest(landmarks),
+            }  # fmt: skip
+
+        return self.add(Node(
+            node_id, "faces", (video_node,), preimage,
+            lambda p: {"video": p.file(video_node, "video"), "backend": backend,
+                       "landmarks": None if landmarks is None else str(landmarks), "fps": self.config.fps},
+        ))  # fmt: skip
+
+    def dub(self, clip: Clip, dub: Dub) -> str:
+        node, truth = self.clip(clip), clip.truth.get(dub.language)
+        hashes = {"audio": dub.sha256, "truth": file_digest(truth)}
+        return self.add(Node(
+            f"dub {dub.id}", "dub", (node,),
+            lambda p: {"kind": "dub", "version": STAGE_VERSIONS["dub"], "clip": p.key(node), "offset_s": dub.offset_s,
+                       "original": dub.kind == "original", **hashes},
+            lambda p: {"clip_video": p.file(node, "video"), "clip_audio": p.file(node, "audio"),
+                       "audio": None if dub.audio is None else str(dub.audio), "sha256": dub.sha256,
+                       "offset_s": dub.offset_s, "truth": None if truth is None else str(truth),
+                       "fps": self.config.fps},
+        ))  # fmt: skip
+
+    # ---- methods ----------------------------------------------------------------------------------------------
+
+    def method(self, row: Row, clip: Clip, dub: Dub, train_seconds: float | None, seed: int) -> str:
+        """The synthesize node of a cell, and behind it fit and prepare where the method has them."""
+        spec = row.method.spec
+        refusal, names, extra = None, (), {}
+        try:
+            names = row.method.weights(row.params)
+            extra = {"": dict(row.method.identity(row.params, clip.id, ""))}
+            extra[dub.language] = dict(row.method.identity(row.params, clip.id, dub.language))
+            for name in names:
+                weights.path(name)
+        except LipbenchError as error:
+            refusal = error
+        clip_node = self.clip(clip)
+        inputs = (clip_node, *((self.faces(clip),) if "faces" in spec.needs else ()))
+        code = keys.code_hash(type(row.method)) if row.entry.file is None else ""
+        common = {
+            "method": {"id": spec.id, "version": spec.version, "code": code},
+            "params": row.params.model_dump(mode="json"), "weights": {n: weights.sha256(n) for n in names},
+            "annotations": file_digest(clip.annotations),
+        }  # fmt: skip
+        seconds = train_seconds if spec.uses_train_seconds else None
+        axes = {"train_seconds": seconds, "seed": seed if spec.uses_seed else 0}
+        axes_name = "".join(f" {k}={v}" for k, v in axes.items() if v)
+
+        def stage(kind: str, where: str, earlier: dict[str, str], language: str, dub_node: str | None) -> str:
+            needs = (*inputs, *earlier.values(), *((dub_node,) if dub_node else ()))
+
+            def preimage(p: Progress) -> dict[str, Any]:
+                return {
+                    "kind": kind, **common, "identity": extra.get(language, {}),
+                    "inputs": {n.split(" ")[0]: p.key(n) for n in needs},
+                    **(axes if kind != "prepare" else {}),
+                }  # fmt: skip
+
+            def task(p: Progress) -> dict[str, Any]:
+                return {
+                    "method": row.source, "clip_id": clip.id, "clip_language": clip.language, **axes,
+                    "clip": p.folder(clip_node), "faces": p.file(inputs[1], "faces") if len(inputs) > 1 else None,
+                    "annotations": None if clip.annotations is None else str(clip.annotations),
+                    "dub": p.folder(dub_node), "dub_id": dub.id, "dub_language": dub.language,
+                    "transcript": dub.transcript,
+                    **{f"{k}_dir": p.folder(n) for k, n in earlier.items()},
+                }  # fmt: skip
+
+            return self.add(Node(f"{kind} {row.label} {where}", kind, needs, preimage, task,
+                                 refusal=refusal, gpu="gpu" in spec.needs or kind != "prepare"))  # fmt: skip
+
+        earlier: dict[str, str] = {}
+        if "prepare" in spec.stages:
+            earlier["prepare"] = stage("prepare", clip.id, {}, "", None)
+        if "fit" in spec.stages:
+            earlier["fit"] = stage("fit", clip.id + axes_name, dict(earlier), "", None)
+        return stage("synthesize", f"{dub.id}{axes_name}", earlier, dub.language, self.dub(clip, dub))
+
+    # ---- scores -----------------------------------------------------------------------------------------------
+
+    def score(self, family: MetricFamily, options: Mapping[str, Any], made: str, clip: Clip, dub: Dub) -> str:
+        dub_node, faces = self.dub(clip, dub), self.faces(clip)
+        wanted = {need for metric in family.metrics for need in metric.needs}
+        wants = [faces] if "faces" in wanted else []
+        own = None
+        if "prediction_faces" in wanted:
+            own = self.faces_of(f"faces of {made}", made)
+            wants.append(own)
+        truth_annotations = clip.truth_annotations.get(dub.language) if hasattr(clip, "truth_annotations") else None
+
+        def track(p: Progress, node: str | None) -> str | None:
+            record = None if node is None else p.find(node)
+            return str(record.outputs["faces"]["sha256"]) if record is not None and record.status == "ok" else None
+
+        def preimage(p: Progress) -> dict[str, Any]:
+            return {
+                "kind": "score", "family": family.id, "metrics": {m.id: m.version for m in family.metrics},
+                "options": dict(options), "identity": dict(family.identity(options)),
+                "prediction": p.digest(made, "video"), "reference": p.digest(dub_node, "video"),
+                "truth": p.digest(dub_node, "truth"), "audio": p.digest(dub_node, "audio"),
+                "index": p.digest(dub_node, "index"), "fps": self.config.fps,
+                "faces": track(p, faces if "faces" in wanted else None), "prediction_faces": track(p, own),
+                "annotations": file_digest(truth_annotations),
+            }  # fmt: skip
+
+        def task(p: Progress) -> dict[str, Any]:
+            record = p.find(faces)
+            reason = "" if record is None or record.status == "ok" else record.reason
+            return {
+                "family": family.id, "options": dict(options), "prediction": p.file(made, "video"),
+                "reference": p.file(dub_node, "video"), "truth": p.file(dub_node, "truth"),
+                "audio": p.file(dub_node, "audio"), "index": p.file(dub_node, "index"),
+                "faces": p.file(faces, "faces") if "faces" in wanted else None, "faces_reason": reason,
+                "prediction_faces": None if own is None else p.file(own, "faces"), "fps": self.config.fps,
+                "annotations": None if truth_annotations is None else str(truth_annotations),
+            }  # fmt: skip
+
+        return self.add(Node(f"score {family.id} of {made.removeprefix('synthesize ')}", "score", (made, dub_node),
+                             preimage, task, wants=tuple(wants), gpu=True))  # fmt: skip
+
+
+def build(
+    config: RunFile, manifest: Manifest, base: Path, shard: tuple[int, int] | None = None
+) -> tuple[Plan, list[Row], list[tuple[MetricFamily, dict[str, Any]]]]:
+    """The plan of a run.
+
+    Args:
+        base: folder that relative paths in the run file start from.
+        shard: (i, n) with 1 <= i <= n: only the clips whose id hashes to i; every stage of a clip stays together.
+
+    Raises:
+        UsageError: an axis value that the manifest or the registry does not have.
+    """
+    chosen = rows(config, base)
+    measured = families(config)
+    builder = Builder(config, manifest)
+    for clip in _clips(config, manifest, shard):
+        for row, dub in product(chosen, _dubs(config, manifest, clip)):
+            for seconds, seed in product(config.train_seconds, config.seeds):
+                cell = Cell(row.label, clip.id, dub.language, dub.id, seconds, seed)
+                made = builder.method(row, clip, dub, seconds, seed)
+                builder.plan.cells.append(cell)
+                builder.plan.synthesize[cell] = made
+                builder.plan.scores[cell] = {
+                    family.id: builder.score(family, options, made, clip, dub) for family, options in measured
+                }
+    return builder.plan, chosen, measured
+
+
+def _clips(config: RunFile, manifest: Manifest, shard: tuple[int, int] | None) -> list[Clip]:
+    by_id = {clip.id: clip for clip in manifest.clips}
+    names = list(by_id)
+    if config.split is not None:
+        if config.split not in manifest.splits:
+            raise registry.unknown("splits", config.split, list(manifest.splits))
+        names = [n for n in names if n in manifest.splits[config.split]]
+    names = select(names, config.clips, "clip")
+    if shard is not None:
+        i, n = shard
+        names = [name for name in names if int(keys.key_of({"clip": name})[:8], 16) % n == i - 1]
+    return [by_id[name] for name in names]
+
+
+def _dubs(config: RunFile, manifest: Manifest, clip: Clip) -> Sequence[Dub]:
+    dubs = [d for d in manifest.dubs if d.clip_id == clip.id and d.kind != "original"]
+    if config.languages:
+        known = sorted({d.language for d in manifest.dubs})
+        for language in config.languages:
+            if language not in known:
+                raise UsageError(f"no dub in {language!r}", f"the manifest has: {', '.join(known)}", "check --lang")
+        dubs = [d for d in dubs if d.language in config.languages]
+    if config.original:
+        declared = next((d for d in manifest.dubs if d.clip_id == clip.id and d.kind == "original"), None)
+        dubs.append(declared or original_dub(clip))
+    return dubs
+
+
+def original_dub(clip: Clip) -> Dub:
+    """The clip's own audio as a dub: the reconstruction test."""
+    values: dict[str, Any] = {
+        "id": f"{clip.id}/original", "clip_id": clip.id, "language": clip.language, "audio": None, "kind": "original",
+        "offset_s": 0.0, "transcript": None, "phonemes": None, "sha256": clip.sha256,
+    }  # fmt: skip
+    return Dub(**{f.name: values[f.name] for f in dataclasses.fields(Dub) if f.name in values})

@@ -1,0 +1,187 @@
+"""Worker processes on this machine: warm, isolated, killed when they hang.
+
+A crash, a hang or the OOM killer costs one worker and one stage; the next request gets a fresh worker. Each worker may
+use one thread on a CPU (scores then do not depend on their number) and owns at most one GPU.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lipbench.engine.executors import Done, Request, failure
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+def gpus() -> list[str]:
+    """CUDA device numbers that may be used: CUDA_VISIBLE_DEVICES, else all the driver shows."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [v for v in visible.split(",") if v.strip() and v.strip() != "-1"]
+    return [str(i) for i, _ in enumerate(sorted(Path("/proc/driver/nvidia/gpus").glob("*")))]
+
+
+def oom_kills() -> int:
+    """How often the kernel's OOM killer struck in this cgroup (0 where that cannot be read)."""
+    try:
+        text = Path("/sys/fs/cgroup/memory.events").read_text()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("oom_kill "))
+
+
+@dataclass
+class Worker:
+    """One worker process and what it is doing."""
+
+    gpu: str | None
+    threads: int = 1
+    process: subprocess.Popen[str] | None = None
+    results: int = -1
+    request: Request | None = None
+    deadline: float = 0.0
+    buffer: bytes = b""
+    ooms: int = field(default_factory=oom_kills)
+
+    def start(self) -> None:
+        read, write = os.pipe()
+        env = dict(os.environ, **{name: str(self.threads) for name in THREAD_VARIABLES})
+        env["CUDA_VISIBLE_DEVICES"] = self.gpu or ""
+        env["PYTHONUNBUFFERED"] = "1"
+        # The results pipe must be fd 3 in the worker: a two-line bootstrap moves it there.
+        code = f"import os; os.dup2({write}, 3); from lipbench.engine.worker import main; main()"
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            text=True, env=env, pass_fds=(write,), start_new_session=True,
+        )  # fmt: skip
+        os.close(write)
+        self.results, self.buffer, self.ooms = read, b"", oom_kills()
+
+    def kill(self) -> None:
+        if self.process is None:
+            return
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+        if self.process.stdin:
+            try:
+                self.process.stdin.close()
+            except OSError:
+                pass
+        os.close(self.results)
+        self.process = None
+
+    def read(self) -> dict | None:  # type: ignore[type-arg]
+        """The answer once it is complete; EOFError when the worker died."""
+        block = os.read(self.results, 1 << 16)
+        if not block:
+            raise EOFError
+        self.buffer += block
+        if not self.buffer.endswith(b"\n"):
+            return None
+        answer, self.buffer = json.loads(self.buffer), b""
+        return dict(answer)
+
+
+class LocalExecutor:
+    """`workers` processes (default: one per core, at most 8; with GPUs at least one per GPU)."""
+
+    def __init__(self, workers: int | None = None) -> None:
+        cards = gpus()
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        count = workers or max(min(cores, 8), len(cards))
+        self.workers = [Worker(cards[i] if i < len(cards) else None) for i in range(count)]
+        self._waiting: deque[Request] = deque()
+        self._has_gpu = bool(cards)
+
+    @property
+    def free(self) -> int:
+        return sum(w.request is None for w in self.workers) - len(self._waiting)
+
+    def submit(self, request: Request) -> None:
+        self._waiting.append(request)
+        self._assign()
+
+    def _assign(self) -> None:
+        """Give waiting requests to idle workers; those that like a GPU wait for one if there are any."""
+        for _ in range(len(self._waiting)):
+            request = self._waiting.popleft()
+            idle = [w for w in self.workers if w.request is None]
+            if request.gpu and self._has_gpu:
+                idle = [w for w in idle if w.gpu is not None]
+            elif self._has_gpu:  # keep the cards free for those who need them
+                idle.sort(key=lambda w: w.gpu is not None)
+            idle.sort(key=lambda w: w.process is None)  # warm ones first
+            if not idle:
+                self._waiting.append(request)
+                continue
+            self._give(idle[0], request)
+
+    def _give(self, worker: Worker, request: Request) -> None:
+        if worker.process is None or worker.process.poll() is not None:
+            worker.kill()
+            worker.start()
+        assert worker.process is not None and worker.process.stdin is not None
+        message = {
+            "kind": request.kind, "key": request.key, "task": request.task, "workspace": request.workspace,
+            "device": "cuda:0" if worker.gpu is not None and request.gpu else "cpu", "threads": worker.threads,
+        }  # fmt: skip
+        worker.request, worker.deadline = request, time.monotonic() + request.timeout_s
+        try:
+            worker.process.stdin.write(json.dumps(message) + "\n")
+            worker.process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it died at once; poll sees the end of its pipe
+
+    def poll(self, timeout_s: float) -> list[Done]:
+        """Outcomes so far; waits up to timeout_s for the first one."""
+        busy = [w for w in self.workers if w.request is not None]
+        done: list[Done] = []
+        with selectors.DefaultSelector() as selector:
+            for worker in busy:
+                selector.register(worker.results, selectors.EVENT_READ, worker)
+            wait = min([timeout_s, *(w.deadline - time.monotonic() for w in busy)])
+            for event, _ in selector.select(max(wait, 0)):
+                worker = event.data
+                try:
+                    answer = worker.read()
+                except EOFError:
+                    answer = self._died(worker)
+                if answer is not None:
+                    done.append(Done(worker.request, answer))
+                    worker.request = None
+        for worker in busy:
+            if worker.request is not None and time.monotonic() >= worker.deadline:
+                limit = worker.request.timeout_s
+                worker.kill()
+                answer = failure("timeout", f"stopped after {limit:g} s", "it ran past its time limit",
+                                 "raise --timeout, or read the stage's log")  # fmt: skip
+                done.append(Done(worker.request, answer))
+                worker.request = None
+        self._assign()
+        return done
+
+    def _died(self, worker: Worker) -> dict:  # type: ignore[type-arg]
+        assert worker.process is not None
+        code = worker.process.wait()
+        ooms, before = oom_kills(), worker.ooms
+        worker.kill()
+        if code == -signal.SIGKILL and ooms > before:
+            return failure("oom", "killed by the kernel: out of memory", "", "use fewer --workers or a larger machine")
+        name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        return failure("crashed", f"the worker process died ({name})", "", "read the stage's log")
+
+    def close(self) -> None:
+        for worker in self.workers:
+            worker.kill()

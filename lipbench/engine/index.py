@@ -1,0 +1,132 @@
+"""What a run directory says about itself beside its records: run.json (the request) and cells.jsonl (the results).
+
+Both are derived: they can be deleted and come back with the next run. Reports read only these two.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from lipbench.core import keys
+from lipbench.core.metric import MetricFamily, MetricSpec
+from lipbench.core.provenance import provenance
+from lipbench.core.store import Store, write_atomic
+from lipbench.engine.build import Row
+from lipbench.engine.config import RunFile
+from lipbench.engine.plan import Cell, Pending, Plan, Progress
+from lipbench.engine.runner import Outcome, State, write_json
+
+SCHEMA = 1
+
+
+def metric_json(spec: MetricSpec) -> dict[str, Any]:
+    """A metric's spec as JSON."""
+    return {**asdict(spec), "needs": sorted(spec.needs), "weights": list(spec.weights)}
+
+
+def write_run(
+    root: Path,
+    config: RunFile,
+    manifest_digest: str,
+    rows: Sequence[Row],
+    measured: Sequence[tuple[MetricFamily, Mapping[str, Any]]],
+    cells: Sequence[Cell],
+) -> None:
+    """run.json: the resolved request."""
+    judge = {"name": config.judge, "protocol": config.protocol}
+    for family, options in measured:
+        if family.id == "sync":
+            judge["identity"] = dict(family.identity(options))
+    write_json(root / "run.json", {
+        "schema": SCHEMA, "name": config.name, "judge": config.judge, "judge_details": judge,
+        "protocol": config.protocol, "manifest": config.manifest, "manifest_digest": manifest_digest,
+        "key_version": keys.KEY_VERSION, "request": config.model_dump(mode="json", by_alias=True),
+        "metrics": [metric_json(m) for family, _ in measured for m in family.metrics
+                    if not config.metrics or m.id in config.metrics or family.id in config.metrics],
+        "methods": [
+            {"label": r.label, "id": r.method.spec.id, "version": r.method.spec.version, "title": r.method.spec.title,
+             "kind": r.method.spec.kind, "licence": r.method.spec.licence, "paper": r.method.spec.paper,
+             "paper_results": dict(r.method.spec.paper_results), "deviations": list(r.method.spec.deviations)}
+            for r in rows
+        ],
+        "clips": sorted({c.clip for c in cells}), "provenance": provenance(),
+    })  # fmt: skip
+
+
+def cell_json(cell: Cell, plan: Plan, progress: Progress, store: Store, outcome: Outcome | None) -> dict[str, Any]:
+    """One line of cells.jsonl."""
+    made = plan.synthesize[cell]
+    record = progress.find(made) if plan.nodes[made].refusal is None else None
+    state = outcome.states.get(made) if outcome else None
+    status, reason = _status(state, record)
+    video = None
+    if record is not None and record.status == "ok":
+        video = str(store.output(record, "video").relative_to(store.root))
+    metrics: dict[str, Any] = {}
+    score_keys: dict[str, str | None] = {}
+    for family, node in plan.scores[cell].items():
+        score = progress.find(node) if status == "ok" else None
+        score_keys[family] = None if score is None else score.key
+        score_state = outcome.states.get(node) if outcome else None
+        if score is not None and score.status == "ok":
+            metrics.update(score.scores)
+        else:
+            why = _status(score_state, score)[1] if status == "ok" else reason
+            metrics[f"family:{family}"] = {"value": None, "reason": why or "not measured yet"}
+    return {
+        "method": cell.method, "clip": cell.clip, "language": cell.language, "dub": cell.dub,
+        "train_seconds": cell.train_seconds, "seed": cell.seed, "status": status, "reason": reason, "video": video,
+        "metrics": metrics, "keys": {"synthesize": _key(progress, made), "score": score_keys},
+        "timing": {} if record is None else dict(record.timing),
+    }  # fmt: skip
+
+
+def _key(progress: Progress, node: str) -> str | None:
+    try:
+        return progress.key(node)
+    except Pending:
+        return None
+
+
+def _status(state: State | None, record: Any) -> tuple[str, str | None]:
+    if record is not None:
+        return record.status, record.reason
+    if state is None:
+        return "pending", "not run yet"
+    return ("refused" if state.how == "refused" else state.how), state.reason
+
+
+def write_cells(
+    root: Path, plan: Plan, progress: Progress, store: Store, outcome: Outcome | None,
+    rows: Sequence[Row], measured: Sequence[tuple[MetricFamily, Mapping[str, Any]]], keep: bool = False,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """cells.jsonl: one line per cell, with every requested metric's value or reason.
+
+    keep: cells that another shard of the same run wrote stay in the file.
+    """
+    by_family = {family.id: [m.id for m in family.metrics] for family, _ in measured}
+    specs = {row.label: row.method.spec for row in rows}
+    lines = []
+    for cell in plan.cells:
+        data = cell_json(cell, plan, progress, store, outcome)
+        data |= {"method_id": specs[cell.method].id, "kind": specs[cell.method].kind}
+        for family, names in by_family.items():
+            refusal = data["metrics"].pop(f"family:{family}", None)
+            if refusal is not None:
+                data["metrics"] |= {n: {**refusal, "n_valid": 0, "n_total": 0} for n in names}
+        lines.append(data)
+    path = root / "cells.jsonl"
+    if keep and path.exists():
+        mine = {_identity(line) for line in lines}
+        others = [json.loads(text) for text in path.read_text(encoding="utf-8").splitlines()]
+        lines = [o for o in others if _identity(o) not in mine] + lines
+    write_atomic(path, "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines))
+    return lines
+
+
+def _identity(line: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(line[k] for k in ("method", "clip", "dub", "train_seconds", "seed"))

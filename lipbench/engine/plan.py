@@ -1,0 +1,156 @@
+"""Axes -> cells -> stages, merged by what they depend on.
+
+One clip, one method, four languages, three train lengths are 1 clip, 1 faces, 4 dubs, 1 prepare, 3 fits, 12 syntheses
+and 12 x families scores. Nothing heavy is imported here: a cached run must answer at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from lipbench.core import keys
+from lipbench.core.errors import LipbenchError, UsageError
+from lipbench.core.store import Record, Store
+
+#: Bump a stage's version when the same inputs would give other files.
+STAGE_VERSIONS = {"clip": "1", "dub": "1", "faces": "1"}
+
+
+class Pending(Exception):
+    """A key cannot be known yet: it depends on the content of a file that is still to be made."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One point of the benchmark. `language` is the dub's; `dub` its id."""
+
+    method: str
+    clip: str
+    language: str
+    dub: str
+    train_seconds: float | None
+    seed: int
+
+
+@dataclass
+class Node:
+    """One stage of the plan.
+
+    Attributes:
+        id: for people: "synthesize wav2lip katie/fr".
+        kind: clip, dub, faces, prepare, fit, synthesize or score.
+        needs: nodes that must be ok first.
+        wants: nodes that must be finished first, whatever came of them.
+        preimage: what the key is made of; may raise Pending.
+        task: the worker's instructions; called when needs and wants are finished.
+        refusal: why this cannot run at all, known at planning time (missing weights, unusable parameters).
+        gpu: wants a GPU when there is one.
+    """
+
+    id: str
+    kind: str
+    needs: tuple[str, ...]
+    preimage: Callable[[Progress], dict[str, Any]]
+    task: Callable[[Progress], dict[str, Any]]
+    wants: tuple[str, ...] = ()
+    refusal: LipbenchError | None = None
+    gpu: bool = False
+
+
+@dataclass
+class Plan:
+    """All cells and the stages behind them, in an order that respects needs and wants."""
+
+    cells: list[Cell]
+    nodes: dict[str, Node]
+    synthesize: dict[Cell, str] = field(default_factory=dict)
+    scores: dict[Cell, dict[str, str]] = field(default_factory=dict)
+
+
+class Progress:
+    """What is known about a plan's nodes so far: keys and finished records, looked up in the store."""
+
+    def __init__(self, plan: Plan, store: Store) -> None:
+        self.plan, self.store = plan, store
+        self._keys: dict[str, str] = {}
+        self._records: dict[str, Record] = {}
+
+    def preimage(self, node_id: str) -> dict[str, Any]:
+        return self.plan.nodes[node_id].preimage(self)
+
+    def key(self, node_id: str) -> str:
+        """The node's key; raises Pending while it depends on a file that is not there yet."""
+        if node_id not in self._keys:
+            self._keys[node_id] = keys.key_of(self.preimage(node_id))
+        return self._keys[node_id]
+
+    def find(self, node_id: str) -> Record | None:
+        """The node's record if the store has one (of any status)."""
+        if node_id not in self._records:
+            try:
+                record = self.store.get(self.key(node_id))
+            except Pending:
+                return None
+            if record is None:
+                return None
+            self._records[node_id] = record
+        return self._records[node_id]
+
+    def ok(self, node_id: str) -> Record:
+        """The node's record; raises Pending unless it is there and ok."""
+        record = self.find(node_id)
+        if record is None or record.status != "ok":
+            raise Pending(node_id)
+        return record
+
+    def settle(self, node_id: str, record: Record) -> None:
+        self._records[node_id] = record
+
+    def forget(self, node_id: str) -> None:
+        self._records.pop(node_id, None)
+
+    def digest(self, node_id: str, output: str) -> str | None:
+        """SHA-256 of an output of a finished node; None when it has no such output."""
+        found = self.ok(node_id).outputs.get(output)
+        return None if found is None else str(found["sha256"])
+
+    def file(self, node_id: str, output: str) -> str | None:
+        """Path of an output of a finished node, as text for a task."""
+        record = self.find(node_id)
+        if record is None or record.status != "ok" or output not in record.outputs:
+            return None
+        return str(self.store.output(record, output))
+
+    def folder(self, node_id: str | None) -> str | None:
+        return None if node_id is None else str(self.store.directory(self.key(node_id)) / "out")
+
+
+def select(values: list[str], patterns: tuple[str, ...], what: str) -> list[str]:
+    """The values that match any glob pattern, in their own order.
+
+    Raises:
+        UsageError: a pattern that matches nothing.
+    """
+    for pattern in patterns:
+        if not any(fnmatchcase(v, pattern) for v in values):
+            raise UsageError(f"no {what} matches {pattern!r}", f"there are: {', '.join(values)}", "check the spelling")
+    return [v for v in values if any(fnmatchcase(v, p) for p in patterns)]
+
+
+def file_digest(path: Path | None) -> str | None:
+    """SHA-256 of a small side file (landmarks, annotations) that manifests do not hash; None without one."""
+    return keys.sha256_file(path) if path is not None and path.exists() else None
+
+
+def counts(plan: Plan, progress: Progress) -> Mapping[str, tuple[int, int]]:
+    """Stage kind -> (all, finished in the store already)."""
+    result: dict[str, tuple[int, int]] = {}
+    for node in plan.nodes.values():
+        total, done = result.get(node.kind, (0, 0))
+        record = None if node.refusal else progress.find(node.id)
+        result[node.kind] = (total + 1, done + int(node.refusal is not None or (record is not None and record.finished)))
+    return result

@@ -1,0 +1,90 @@
+"""What a run shows while it works: a live table on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from lipbench.engine.plan import Node
+from lipbench.engine.runner import State
+
+MARKS = {"run": "ok", "cached": "cached", "refused": "--", "failed": "FAILED", "blocked": "blocked", "skipped": "skipped"}
+
+
+class PlainProgress:
+    """One line per finished stage that was not cached; for CI logs and pipes."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done = total, 0
+
+    def __enter__(self) -> PlainProgress:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        pass
+
+    def __call__(self, event: str, node: Node, state: State | None) -> None:
+        if event != "end" or state is None:
+            return
+        self.done += 1
+        if state.how != "cached":
+            print(f"[{self.done}/{self.total}] {describe(node, state)}", file=sys.stderr, flush=True)
+
+
+def describe(node: Node, state: State) -> str:
+    """A finished stage in one line."""
+    wall = state.record.timing.get("wall_s") if state.record is not None else None
+    took = f" {wall:.1f} s" if wall is not None and state.how == "run" else ""
+    why = f": {state.reason}" if state.reason and state.how != "cached" else ""
+    mark = "--" if state.record is not None and state.record.status == "refused" else MARKS[state.how]
+    return f"{mark} {node.id}{took}{why}"
+
+
+class LiveProgress:
+    """A rich table: finished, running and failed stages by kind, and what runs right now."""
+
+    def __init__(self, total: int, counts: Mapping[str, tuple[int, int]]) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self.total, self.kinds = total, {kind: [all_, 0, 0] for kind, (all_, _) in counts.items()}
+        self.running: dict[str, float] = {}
+        self.console = Console(stderr=True)
+        self.live = Live(console=self.console, refresh_per_second=4, get_renderable=self.table, transient=True)
+
+    def __enter__(self) -> LiveProgress:
+        self.live.__enter__()
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        self.live.__exit__(*exc)
+
+    def __call__(self, event: str, node: Node, state: State | None) -> None:
+        if event == "start":
+            self.running[node.id] = time.monotonic()
+            return
+        self.running.pop(node.id, None)
+        self.kinds[node.kind][1] += 1
+        if state is not None and state.how in ("failed", "blocked", "skipped"):
+            self.kinds[node.kind][2] += 1
+        if state is not None and state.how == "failed":
+            self.console.print(describe(node, state), style="red", highlight=False)
+
+    def table(self) -> Any:
+        from rich.table import Table
+
+        table = Table("stage", "done", "failed", "running", box=None, padding=(0, 2, 0, 0))
+        now = time.monotonic()
+        for kind, (total, done, failed) in self.kinds.items():
+            active = [f"{n.split(' ', 1)[1]} {now - t:.0f}s" for n, t in self.running.items() if n.split(" ")[0] == kind]
+            table.add_row(kind, f"{done}/{total}", str(failed or ""), ", ".join(active[:4]))
+        return table
+
+
+def create(total: int, counts: Mapping[str, tuple[int, int]], quiet: bool = False) -> Any:
+    """The right progress for this terminal."""
+    if not quiet and sys.stderr.isatty():
+        return LiveProgress(total, counts)
+    return PlainProgress(total)

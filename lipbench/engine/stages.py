@@ -1,0 +1,235 @@
+"""What each kind of stage does. Runs inside a worker; knows files, not plans.
+
+Every function takes the task (the JSON that a node's `task` made) and the stage's empty `out` folder, and returns
+(outputs: name -> path, info, scores).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lipbench.core import keys, media
+from lipbench.core.errors import LipbenchError, ManifestError, MediaError, NoAudio
+from lipbench.core.method import ClipInput, DubInput, Job, Outputs
+from lipbench.core.metric import Pair, Score
+
+Result = tuple[dict[str, Path], dict[str, Any], dict[str, Any]]
+
+
+def run_clip(task: Mapping[str, Any], out: Path) -> Result:
+    """Normalise a clip: constant fps, upright, even size, trimmed; lossless from here on."""
+    source = Path(task["video"])
+    check_digest(source, task["sha256"])
+    video = out / "video.mp4"
+    made = media.normalise_clip(source, video, fps=task["fps"], start_s=task["start_s"], end_s=task["end_s"])
+    outputs = {"video": video}
+    if made.audio:
+        # From the source file: the copy in video.mp4 went through AAC.
+        samples = media.read_audio(source, start_s=task["start_s"], end_s=task["end_s"])
+        outputs["audio"] = media.write_wav(out / "audio.wav", samples)
+    info = {"n_frames": made.n_frames, "width": made.width, "height": made.height, "fps": task["fps"],
+            "source_fps": float(made.source_fps), "vfr": made.vfr, "rotation": made.rotation, "padded": made.padded}  # fmt: skip
+    (out / "clip.json").write_text(json.dumps(info))
+    return outputs, info, {}
+
+
+def run_dub(task: Mapping[str, Any], out: Path) -> Result:
+    """Lay a dub over its clip: the frames that every method starts from, and the reference it is measured against."""
+    if task["audio"] is None:  # the original dub
+        if task["clip_audio"] is None:
+            raise NoAudio("the clip has no sound of its own", "so there is no original dub", "leave `original` out")
+        samples = media.read_audio(Path(task["clip_audio"]))
+    else:
+        source = Path(task["audio"])
+        check_digest(source, task["sha256"])
+        samples = media.read_audio(source)
+    samples = shift(samples, task["offset_s"])
+    video, wav = out / "video.mp4", out / "audio.wav"
+    overlay = media.lay_over(Path(task["clip_video"]), samples, video, wav, fps=task["fps"])
+    (out / "index.json").write_text(json.dumps(list(overlay.index)))
+    outputs = {"video": video, "audio": wav, "index": out / "index.json"}
+    info: dict[str, Any] = {"n_frames": len(overlay.index), "policy": overlay.policy, "offset_s": task["offset_s"]}
+    if task["truth"] is not None:
+        upright = out / "truth-clip.mp4"
+        media.normalise_clip(Path(task["truth"]), upright, fps=task["fps"])
+        truth = media.lay_over(upright, samples, out / "truth.mp4", out / "truth.wav", fps=task["fps"])
+        upright.unlink()
+        (out / "truth.wav").unlink()
+        if truth.policy != overlay.policy:
+            info["truth_policy"] = truth.policy
+        outputs["truth"] = out / "truth.mp4"
+    return outputs, info, {}
+
+
+def shift(samples: np.ndarray, offset_s: float, rate: int = 16000) -> np.ndarray:
+    """Move audio by offset_s: positive delays it (silence in front), negative cuts its start."""
+    n = round(abs(offset_s) * rate)
+    if offset_s >= 0:
+        return np.concatenate([np.zeros(n, samples.dtype), samples])
+    return samples[n:]
+
+
+def check_digest(path: Path, expected: str | None) -> None:
+    """Refuse a file that is not the one the manifest names.
+
+    Raises:
+        MediaError: missing.
+        ManifestError: another content.
+    """
+    if not path.exists():
+        raise MediaError(f"{path} is missing", "the manifest names it", "put it there or correct the manifest")
+    if expected and (found := keys.sha256_file(path)) != expected:
+        raise ManifestError(
+            f"{path} is not the file the manifest names",
+            f"its SHA-256 is {found[:16]}..., the manifest says {expected[:16]}...",
+            "restore the file, or write the new hash (and a new version) into the manifest",
+        )
+
+
+def run_faces(task: Mapping[str, Any], out: Path) -> Result:
+    """Find and track the main face of a video, or read it from a landmark file."""
+    from lipbench.faces import track_faces
+
+    source = task["landmarks"] if task["landmarks"] is not None else task["video"]
+    info = media.probe(Path(task["video"]))
+    track = track_faces(Path(source), backend=task["backend"], fps=task["fps"], size=(info.width, info.height))
+    path = track.save(out / "faces.npz")
+    found = int(track.found.sum())
+    facts = {"backend": track.backend, "n_frames": len(track), "found": found, "lost_frames": track.lost_frames[:200],
+             "frames_with_several_faces": int((track.n_faces > 1).sum())}  # fmt: skip
+    return {"faces": path}, facts, {}
+
+
+def run_method(kind: str, task: Mapping[str, Any], out: Path, device: str, threads: int) -> Result:
+    """prepare, fit or synthesize of a method."""
+    from lipbench.engine.build import load_method
+
+    method = load_method(task["method"])
+    params = method.spec.params.model_validate(task["method"]["params"])
+    clip_dir = Path(task["clip"])
+    facts = json.loads((clip_dir / "clip.json").read_text())
+    audio = clip_dir / "audio.wav"
+    clip = ClipInput(
+        id=task["clip_id"], video=clip_dir / "video.mp4", audio=audio if audio.exists() else None, fps=facts["fps"],
+        n_frames=facts["n_frames"], width=facts["width"], height=facts["height"], language=task["clip_language"],
+        faces=_path(task["faces"]), annotations=_path(task["annotations"]),
+    )  # fmt: skip
+    dub = None
+    if kind == "synthesize":
+        folder = Path(task["dub"])
+        index = tuple(json.loads((folder / "index.json").read_text()))
+        truth = folder / "truth.mp4"
+        dub = DubInput(
+            id=task["dub_id"], language=task["dub_language"], video=folder / "video.mp4", audio=folder / "audio.wav",
+            index=index, n_frames=len(index), truth=truth if truth.exists() else None, transcript=task["transcript"],
+        )  # fmt: skip
+    job = Job(
+        out=out, clip=clip, dub=dub, params=params, seed=task["seed"], train_seconds=task["train_seconds"],
+        prepared=_path(task.get("prepare_dir")), fitted=_path(task.get("fit_dir")), device=device, threads=threads,
+        log=lambda line: print(line, flush=True),
+    )  # fmt: skip
+    made: Outputs = getattr(method, kind)(job)
+    info = dict(made.info)
+    if kind == "synthesize":
+        assert dub is not None
+        info |= accept(made, dub, facts)
+    return dict(made.files), info, {}
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)
+
+
+def accept(made: Outputs, dub: DubInput, clip: Mapping[str, Any]) -> dict[str, Any]:
+    """Check a synthesized video against what was asked for.
+
+    Raises:
+        LipbenchError: no video, undecodable, another length, size or rate, or mute; reason "bad_output".
+    """
+    fix = "this is a fault of the method (or its adapter), not of the input"
+    if "video" not in made.files or not made.files["video"].exists():
+        raise LipbenchError("the method made no video", "its outputs name none", fix, reason="bad_output")
+    info = media.probe(made.files["video"])
+    wanted = {"frames": dub.n_frames, "size": (clip["width"], clip["height"]), "fps": float(clip["fps"])}
+    got = {"frames": info.n_frames, "size": (info.width, info.height), "fps": float(info.fps)}
+    same = abs(got["frames"] - wanted["frames"]) <= 1 and got["size"] == wanted["size"]
+    if not same or abs(got["fps"] - wanted["fps"]) > 1e-3:
+        raise LipbenchError(
+            "the method's video is not what was asked for", f"wanted {wanted}, got {got}", fix, reason="bad_output"
+        )
+    if info.audio is None:
+        raise LipbenchError("the method's video has no sound", "the dub must be muxed", fix, reason="bad_output")
+    return {"frames": info.n_frames}
+
+
+def run_score(task: Mapping[str, Any], out: Path, device: str, threads: int) -> Result:
+    """One metric family on one video."""
+    from lipbench.core import registry
+    from lipbench.faces.track import FaceTrack
+
+    family = registry.load("metrics", task["family"])
+    faces, reason = task["faces"], task["faces_reason"]
+    if faces is not None:
+        track = FaceTrack.load(faces).take(json.loads(Path(task["index"]).read_text()))
+        if not track.found.any():
+            faces, reason = None, "no_face: no face was found in the source video"
+        else:
+            faces = track.save(out / "faces.npz")
+    pair = Pair(
+        prediction=Path(task["prediction"]), reference=_path(task["reference"]), truth=_path(task["truth"]),
+        audio=_path(task["audio"]), faces=_path(faces), faces_reason=reason,
+        prediction_faces=_path(task["prediction_faces"]), truth_annotations=_path(task["annotations"]),
+        fps=task["fps"], work=out, options=task["options"], device=device, threads=threads,
+    )  # fmt: skip
+    scores: Mapping[str, Score] = family.score(pair)
+    per_frame = {name: s.per_frame for name, s in scores.items() if s.per_frame is not None}
+    for path in out.iterdir():  # what the family left behind is scratch
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    outputs = {}
+    if per_frame:
+        outputs["per_frame"] = out / "per_frame.npz"
+        np.savez_compressed(outputs["per_frame"], **per_frame)  # type: ignore[arg-type]
+    versions = {m.id: m.version for m in family.metrics}
+    return outputs, {}, {name: score_json(s, versions[name]) for name, s in scores.items()}
+
+
+def score_json(score: Score, version: str) -> dict[str, Any]:
+    """A Score as records keep it; +inf becomes the string "inf"."""
+    value: Any = score.value
+    if value is not None:
+        value = float(value)
+        value = "inf" if value == np.inf else "-inf" if value == -np.inf else value
+    return {"value": value, "reason": score.reason, "n_valid": score.n_valid, "n_total": score.n_total,
+            "version": version, "extra": jsonable(score.extra)}  # fmt: skip
+
+
+def jsonable(value: Any) -> Any:
+    """Plain JSON from what metrics put into `extra` (numpy scalars and arrays, tuples, non-finite floats)."""
+    if isinstance(value, Mapping):
+        return {str(k): jsonable(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [jsonable(v) for v in value]
+    if isinstance(value, np.ndarray):
+        return jsonable(value.tolist())
+    if isinstance(value, np.generic):
+        return jsonable(value.item())
+    if isinstance(value, float) and not np.isfinite(value):
+        return None if np.isnan(value) else str(value)
+    if isinstance(value, Path):
+        return value.name
+    return value
+
+
+def execute(kind: str, task: Mapping[str, Any], out: Path, device: str, threads: int) -> Result:
+    """Run one stage; used by every executor."""
+    if kind in ("prepare", "fit", "synthesize"):
+        return run_method(kind, task, out, device, threads)
+    if kind == "score":
+        return run_score(task, out, device, threads)
+    return {"clip": run_clip, "dub": run_dub, "faces": run_faces}[kind](task, out)

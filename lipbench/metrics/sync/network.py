@@ -1,0 +1,142 @@
+"""SyncNet: two streams that put 0.2 s of mouth and 0.2 s of sound into one space.
+
+Layers and state-dict keys are those of `SyncNetModel.py` in joonson/syncnet_python (MIT), described in
+Chung and Zisserman, "Out of time: automated lip sync in the wild", 2016. `SyncNet(1.0, 224)` has its 102 entries and
+13,631,616 parameters and takes its weights; a smaller width and input make the small judges that `lipbench train` fits.
+
+A window is 5 video frames (BGR, 0..255, no normalisation) and 20 MFCC columns of the int16 sound. Embeddings are not
+L2-normalised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from lipbench.metrics.sync.mfcc import N_CEPS, mfcc
+
+if TYPE_CHECKING:
+    from lipbench.metrics.sync.folded import FoldedSyncNet
+    from lipbench.metrics.sync.score import SyncScore
+
+#: Frames and MFCC columns of a window; one frame (1/25 s) is 4 columns or 640 samples.
+WINDOW_FRAMES = 5
+WINDOW_COLUMNS = 20
+COLUMNS_PER_FRAME = 4
+SAMPLES_PER_FRAME = 640
+EMBEDDING = 1024
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What tells one SyncNet from another: `width` multiplies the channels, `size` is the input's edge in px."""
+
+    width: float = 1.0
+    size: int = 224
+
+    def channels(self, published: int) -> int:
+        """Channels (or embedding entries) of a layer that has `published` of them at width 1."""
+        return max(1, round(published * self.width))
+
+    @property
+    def maps(self) -> tuple[int, int]:
+        """Edge of the feature map before and after the last visual pooling: 13 and 6 at 224 px.
+
+        Below 9 px the last pooling is left out, or small inputs would reach the last layer as 2x2 or less: 112 px
+        give 6 and 6.
+        """
+        edge = (self.size - 7) // 2 + 1  # conv 7 stride 2
+        edge = (edge - 3) // 2 + 1  # pool 3 stride 2
+        edge = (edge + 2 - 5) // 2 + 1  # conv 5 stride 2 pad 1
+        edge = (edge + 2 - 3) // 2 + 1  # pool 3 stride 2 pad 1
+        return edge, (edge - 3) // 2 + 1 if edge >= 9 else edge
+
+
+def _conv2(c_in: int, c_out: int, kernel: int | tuple[int, int], padding: int = 1) -> list[nn.Module]:
+    return [nn.Conv2d(c_in, c_out, kernel, padding=padding), nn.BatchNorm2d(c_out), nn.ReLU()]
+
+
+def _conv3(c_in: int, c_out: int, time: int, kernel: int, stride: int = 1, padding: int = 0) -> list[nn.Module]:
+    conv = nn.Conv3d(c_in, c_out, (time, kernel, kernel), (1, stride, stride), (0, padding, padding))
+    return [conv, nn.BatchNorm3d(c_out), nn.ReLU()]
+
+
+def _pool3(padding: int = 0) -> nn.Module:
+    return nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, padding, padding))
+
+
+class SyncNet(nn.Module):
+    """The judge network.
+
+    Args:
+        width: multiplies every channel count and the embedding's 1024 entries.
+        size: edge of the square input in px, at least 48.
+
+    Raises:
+        ValueError: an input too small for the layers.
+    """
+
+    def __init__(self, width: float = 1.0, size: int = 224) -> None:
+        super().__init__()
+        self.shape = Shape(width, size)
+        before, last = self.shape.maps
+        if size < 48 or last < 1:
+            raise ValueError(f"SyncNet needs frames of at least 48 px, not {size}")
+        c = self.shape.channels
+
+        # sound: (N, 1, 13, 20) -> (N, 512)
+        self.netcnnaud = nn.Sequential(
+            *_conv2(1, c(64), 3),  # 13 x 20
+            nn.MaxPool2d(1, 1),  # does nothing; keeps the published numbering
+            *_conv2(c(64), c(192), 3),  # 13 x 20
+            nn.MaxPool2d(3, (1, 2)),  # 11 x 9
+            *_conv2(c(192), c(384), 3),
+            *_conv2(c(384), c(256), 3),
+            *_conv2(c(256), c(256), 3),
+            nn.MaxPool2d(3, 2),  # 5 x 4
+            *_conv2(c(256), c(512), (5, 4), 0),  # 1 x 1
+        )
+        # mouth: (N, 3, 5, 224, 224) -> (N, 512); only the first layer sees time
+        self.netcnnlip = nn.Sequential(
+            *_conv3(3, c(96), 5, 7, 2),  # 109 x 109
+            _pool3(),  # 54 x 54
+            *_conv3(c(96), c(256), 1, 5, 2, 1),  # 26 x 26
+            _pool3(1),  # 13 x 13
+            *_conv3(c(256), c(256), 1, 3, 1, 1),
+            *_conv3(c(256), c(256), 1, 3, 1, 1),
+            *_conv3(c(256), c(256), 1, 3, 1, 1),
+            _pool3() if last != before else nn.Identity(),  # 6 x 6
+            *_conv3(c(256), c(512), 1, last),  # 1 x 1
+        )
+        self.netfcaud = self._head()
+        self.netfclip = self._head()
+
+    def _head(self) -> nn.Sequential:
+        c = self.shape.channels
+        return nn.Sequential(
+            nn.Linear(c(512), c(512)), nn.BatchNorm1d(c(512)), nn.ReLU(), nn.Linear(c(512), c(EMBEDDING))
+        )
+
+    @property
+    def embedding_size(self) -> int:
+        """Entries of an embedding: 1024 at width 1."""
+        return self.shape.channels(EMBEDDING)
+
+    def forward_aud(self, x: Tensor) -> Tensor:
+        """(N, 1, 13, 20) MFCC -> (N, E)."""
+        return self.netfcaud(self.netcnnaud(x).flatten(1))
+
+    def forward_lip(self, x: Tensor) -> Tensor:
+        """(N, 3, 5, size, size) BGR 0..255 -> (N, E)."""
+        return self.netfclip(self.netcnnlip(x).flatten(1))
+
+    def forward(self, frames: Tensor, sound: Tensor) -> tuple[Tensor, Tensor]:
+        """Both embeddings of N windows."""
+        return self.forward_lip(frames), self.forward_aud(sound)
