@@ -1,0 +1,82 @@
+#!/usr/bin/env -S uv run --script
+# /// script
+# dependencies = ["nox>=2024.10", "uv"]
+# ///
+"""Everything that is done to this repository: `nox -s demo`, `tests`, `lint`, `types`, `wheel`, `bench`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.10"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["lint", "types", "tests"]
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+GROUPS = PYPROJECT["dependency-groups"]
+#: One thread: the machines are shared, and oversubscribed threads spin.
+ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")}
+
+
+def install(session: nox.Session, *groups: str) -> None:
+    """lipbench itself, editable, with the dependency groups; `--no-install` skips it on a rerun."""
+    session.install("-e", ".", *(package for group in groups for package in GROUPS[group]))
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """The main job: benchmark the packaged demo corpus; further arguments go to `lipbench run`."""
+    install(session)
+    session.run("lipbench", "run", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The fast tests; further arguments go to pytest."""
+    install(session, "test")
+    chosen = session.posargs or ["-m", "not slow and not gpu and not net", "--ignore=tests/bench"]
+    session.run("pytest", *chosen, env=ONE_THREAD)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """ruff: rules and format."""
+    session.install(*GROUPS["lint"])
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy over the package."""
+    install(session, "types")
+    session.run("mypy")
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Timings side by side with the anchors; never fails on a time."""
+    install(session, "test")
+    session.run("pytest", "tests/bench", "--benchmark-sort=name", *session.posargs, env=ONE_THREAD)
+
+
+@nox.session(default=False)
+def wheel(session: nox.Session) -> None:
+    """Build the wheel, install it elsewhere, run it from there."""
+    session.install("build")
+    out = Path(session.create_tmp()) / "dist"
+    session.run("python", "-m", "build", "--wheel", "--outdir", str(out))
+    newest = max(out.glob("*.whl"), key=os.path.getmtime)
+    session.log(f"{newest.name}: {newest.stat().st_size / 2**20:.1f} MiB")
+    session.install(str(newest))
+    session.chdir(session.create_tmp())
+    session.run("lipbench", "--version")
+    session.run("lipbench", "list", "methods")
+
+
+if __name__ == "__main__":
+    nox.main()
