@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lipbench.core import keys
 from lipbench.core.errors import MediaError
-from lipbench.datasets.types import Clip, Dub, Manifest
+from lipbench.datasets.types import Clip, Dub, Licence, Manifest
 
 
 def single_manifest(
@@ -20,12 +20,13 @@ def single_manifest(
     for path in (video, audio):
         if not path.is_file():
             raise MediaError(f"{path}: no such file", "", "check the path")
+    unknown = Licence("other")
     clip = Clip(
         id=video.stem, video=video.resolve(), start_s=start_s, end_s=end_s, speaker="unknown", language="und",
-        licence="unknown", consent="unknown", sha256=keys.sha256_file(video),
+        licence=unknown, consent="unknown", sha256=keys.sha256_file(video),
     )  # fmt: skip
     dub = Dub(
         id=f"{video.stem}/{audio.stem}", clip_id=clip.id, language=language, audio=audio.resolve(), kind="recorded",
         sha256=keys.sha256_file(audio),
     )  # fmt: skip
-    return Manifest(schema=1, name="single", version="0", licence="unknown", clips=(clip,), dubs=(dub,))
+    return Manifest(name="single", version="0", licence=unknown, clips=(clip,), dubs=(dub,), root=video.resolve().parent)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -141,11 +140,11 @@ class Builder:
 
     def dub(self, clip: Clip, dub: Dub) -> str:
         node, truth = self.clip(clip), clip.truth.get(dub.language)
-        hashes = {"audio": dub.sha256, "truth": file_digest(truth)}
+        truth_hash = clip.truth_sha256.get(dub.language) or file_digest(truth)
         return self.add(Node(
             f"dub {dub.id}", "dub", (node,),
             lambda p: {"kind": "dub", "version": STAGE_VERSIONS["dub"], "clip": p.key(node), "offset_s": dub.offset_s,
-                       "original": dub.kind == "original", **hashes},
+                       "original": dub.audio is None, "audio": dub.sha256, "truth": truth_hash},
             lambda p: {"clip_video": p.file(node, "video"), "clip_audio": p.file(node, "audio"),
                        "audio": None if dub.audio is None else str(dub.audio), "sha256": dub.sha256,
                        "offset_s": dub.offset_s, "truth": None if truth is None else str(truth),
@@ -218,7 +217,7 @@ class Builder:
         if "prediction_faces" in wanted:
             own = self.faces_of(f"faces of {made}", made)
             wants.append(own)
-        truth_annotations = clip.truth_annotations.get(dub.language) if hasattr(clip, "truth_annotations") else None
+        truth_annotations = clip.truth_annotations.get(dub.language)
 
         def track(p: Progress, node: str | None) -> str | None:
             record = None if node is None else p.find(node)
@@ -309,8 +308,4 @@ def _dubs(config: RunFile, manifest: Manifest, clip: Clip) -> Sequence[Dub]:
 
 def original_dub(clip: Clip) -> Dub:
     """The clip's own audio as a dub: the reconstruction test."""
-    values: dict[str, Any] = {
-        "id": f"{clip.id}/original", "clip_id": clip.id, "language": clip.language, "audio": None, "kind": "original",
-        "offset_s": 0.0, "transcript": None, "phonemes": None, "sha256": clip.sha256,
-    }  # fmt: skip
-    return Dub(**{f.name: values[f.name] for f in dataclasses.fields(Dub) if f.name in values})
+    return Dub(f"{clip.id}/original", clip.id, clip.language, "original", None, clip.sha256)
