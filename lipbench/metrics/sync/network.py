@@ -10,27 +10,20 @@ L2-normalised.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lipbench.metrics.sync.mfcc import N_CEPS, mfcc
+from lipbench.metrics.sync.arithmetic import SyncScore
+from lipbench.metrics.sync.folded import FoldedSyncNet
 
-if TYPE_CHECKING:
-    from lipbench.metrics.sync.folded import FoldedSyncNet
-    from lipbench.metrics.sync.score import SyncScore
-
-#: Frames and MFCC columns of a window; one frame (1/25 s) is 4 columns or 640 samples.
-WINDOW_FRAMES = 5
-WINDOW_COLUMNS = 20
-COLUMNS_PER_FRAME = 4
-SAMPLES_PER_FRAME = 640
+#: Entries of an embedding at width 1.
 EMBEDDING = 1024
 
 
@@ -140,3 +133,47 @@ class SyncNet(nn.Module):
     def forward(self, frames: Tensor, sound: Tensor) -> tuple[Tensor, Tensor]:
         """Both embeddings of N windows."""
         return self.forward_lip(frames), self.forward_aud(sound)
+
+    # -- scoring ----------------------------------------------------------------------------------------------------
+
+    def folded(self, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> FoldedSyncNet:
+        """A frozen copy in eval mode for scoring: hold on to it when scoring many clips."""
+        return FoldedSyncNet(self, device, dtype)
+
+    def embed_video(self, frames: NDArray[np.uint8] | Iterable[NDArray[np.uint8]]) -> Tensor:
+        """See `FoldedSyncNet.embed_video`; folds the weights as they are now."""
+        return self._frozen().embed_video(frames)
+
+    def embed_audio(self, audio: NDArray[np.int16]) -> Tensor:
+        """See `FoldedSyncNet.embed_audio`; folds the weights as they are now."""
+        return self._frozen().embed_audio(audio)
+
+    def score(self, frames: NDArray[np.uint8] | Iterable[NDArray[np.uint8]], audio: NDArray[np.int16]) -> SyncScore:
+        """See `FoldedSyncNet.score`; folds the weights as they are now."""
+        return self._frozen().score(frames, audio)
+
+    def _frozen(self) -> FoldedSyncNet:
+        return self.folded(next(self.parameters()).device)
+
+    # -- files ------------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def load(cls, path: str | Path, *, width: float | None = None, size: int | None = None) -> SyncNet:
+        """Read weights: the published `syncnet_v2.model`, a plain state dict, or what `save` wrote; in eval mode.
+
+        Args:
+            path: a torch file (old or new format, any float type) or an npz.
+            width, size: what the file should be; None = what its metadata or its shapes say.
+
+        Raises:
+            WeightsError: unreadable, or entries that are missing, unknown or of another shape.
+        """
+        from lipbench.metrics.sync.files import load
+
+        return load(path, width=width, size=size)
+
+    def save(self, path: str | Path, *, half: bool = True, info: Mapping[str, Any] | None = None) -> Path:
+        """Write weights with width and size: npz when the name says so, else a torch file. See `files.save`."""
+        from lipbench.metrics.sync.files import save
+
+        return save(self, path, half=half, info=info)
