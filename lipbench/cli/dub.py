@@ -56,7 +56,9 @@ def main(
     if out.suffix.lower() != ".mp4":
         raise UsageError(f"cannot write {out}", "outputs are mp4 files", f"use -o {out.with_suffix('.mp4')}")
     manifest = single_manifest(video, audio, language=language, start_s=start, end_s=end)
-    entry: dict[str, Any] = {"file": str(Path(method).resolve())} if method.endswith((".yaml", ".yml")) else {"id": method}
+    entry: dict[str, Any] = (
+        {"file": str(Path(method).resolve())} if method.endswith((".yaml", ".yml")) else {"id": method}
+    )
     config = {
         "name": "dub", "manifest": "single", "methods": [{**entry, "params": params}], "fps": fps, "faces": faces,
         "train_seconds": [train_seconds], "seeds": [seed], "metrics": [],

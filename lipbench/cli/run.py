@@ -44,11 +44,11 @@ def _shard(_: click.Context, __: click.Parameter, value: str | None) -> tuple[in
 
 
 def _failures(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
-    if value in (None, "never"):
+    if value is None or value == "never":
         return None
-    if not value.isdigit() or int(value) < 1:  # type: ignore[union-attr]
+    if not value.isdigit() or int(value) < 1:
         raise click.BadParameter("a count, or `never`")
-    return int(value)  # type: ignore[arg-type]
+    return int(value)
 
 
 @click.command(name="run")
@@ -66,7 +66,9 @@ def _failures(_: click.Context, __: click.Parameter, value: str | None) -> int |
 @click.option("--shard", callback=_shard, help="This process's share of the clips, e.g. 2/8; for job arrays.")
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds a fit or synthesis may take.")
 @click.option("--retries", type=click.IntRange(min=0), default=1, show_default=True, help="After a crash.")
-@click.option("--max-failures", callback=_failures, help="Start nothing more after this many failures. [default: never]")
+@click.option(
+    "--max-failures", callback=_failures, help="Start nothing more after this many failures. [default: never]"
+)
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def main(
@@ -107,7 +109,9 @@ def main(
     else:
         click.echo(result.table(), nl=False)
         counted = ", ".join(f"{n} {how}" for how, n in ended.items() if n)
-        click.echo(f"\n{len(result.outcome.states)} stages: {counted}; {result.outcome.wall_s:.1f} s; {result.root}", err=True)
+        click.echo(
+            f"\n{len(result.outcome.states)} stages: {counted}; {result.outcome.wall_s:.1f} s; {result.root}", err=True
+        )
     result.raise_if_incomplete()
 
 
@@ -134,7 +138,9 @@ def _only(file: Path | None, wanted: tuple[str, ...]) -> list[Any]:
 def _plan_json(prepared: Any) -> dict[str, Any]:
     cells, counts = prepared.plan.cells, prepared.counts()
     if not cells:
-        raise UsageError("there is nothing to run", "no cell is left after the filters", "widen --clip, --lang or --shard")
+        raise UsageError(
+            "there is nothing to run", "no cell is left after the filters", "widen --clip, --lang or --shard"
+        )
     total = sum(n for n, _ in counts.values())
     done = sum(d for _, d in counts.values())
     stages = ", ".join(f"{n} {kind}" for kind, (n, _) in counts.items())

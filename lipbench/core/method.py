@@ -37,7 +37,7 @@ class MethodSpec:
         params: the parameter model.
         paper_results: metric id -> value of the paper's table; shown greyed, never ranked.
         deviations: known differences from the published method, one line each.
-        kind: "method" is ranked; "control" rows (dubbed, truth, still_mouth, shifted_audio) bound the metrics and are not.
+        kind: "method" is ranked; "control" rows (dubbed, truth, still_mouth, shifted_audio) bound the metrics only.
     """
 
     id: str

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lipbench.core import registry
 from lipbench.core.errors import RunIncomplete
 from lipbench.core.metric import MetricFamily
 from lipbench.core.store import Store
@@ -53,7 +54,9 @@ class RunResult:
     @property
     def complete(self) -> bool:
         """Every stage has an answer: a result or a reason that another run would not change."""
-        return not any(s.how in ("failed", "blocked", "skipped") and not _final(s) for s in self.outcome.states.values())
+        return not any(
+            s.how in ("failed", "blocked", "skipped") and not _final(s) for s in self.outcome.states.values()
+        )
 
     def table(self, **options: Any) -> str:
         """The comparison table as markdown."""
@@ -112,7 +115,8 @@ def prepare(
     if overrides:
         data = {**config.model_dump(by_alias=True), **overrides}
         config = parse_run_file(data, str(file or "demo"))
-    chosen = manifest or resolve(config.manifest, base)
+    named = config.manifest in registry.names("datasets")
+    chosen = manifest or resolve(config.manifest if named else base / config.manifest)
     root = Path(out) if out is not None else Path("runs") / config.name
     plan, rows, measured = build.build(config, chosen, base, shard)
     return Prepared(config, chosen, root, Store(root), plan, rows, measured, shard)

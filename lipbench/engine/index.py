@@ -37,7 +37,7 @@ def write_run(
     cells: Sequence[Cell],
 ) -> None:
     """run.json: the resolved request."""
-    judge = {"name": config.judge, "protocol": config.protocol}
+    judge: dict[str, Any] = {"name": config.judge, "protocol": config.protocol}
     for family, options in measured:
         if family.id == "sync":
             judge["identity"] = dict(family.identity(options))

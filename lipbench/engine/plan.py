@@ -152,5 +152,8 @@ def counts(plan: Plan, progress: Progress) -> Mapping[str, tuple[int, int]]:
     for node in plan.nodes.values():
         total, done = result.get(node.kind, (0, 0))
         record = None if node.refusal else progress.find(node.id)
-        result[node.kind] = (total + 1, done + int(node.refusal is not None or (record is not None and record.finished)))
+        result[node.kind] = (
+            total + 1,
+            done + int(node.refusal is not None or (record is not None and record.finished)),
+        )
     return result

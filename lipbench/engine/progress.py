@@ -10,7 +10,14 @@ from typing import Any
 from lipbench.engine.plan import Node
 from lipbench.engine.runner import State
 
-MARKS = {"run": "ok", "cached": "cached", "refused": "--", "failed": "FAILED", "blocked": "blocked", "skipped": "skipped"}
+MARKS = {
+    "run": "ok",
+    "cached": "cached",
+    "refused": "--",
+    "failed": "FAILED",
+    "blocked": "blocked",
+    "skipped": "skipped",
+}
 
 
 class PlainProgress:
@@ -78,7 +85,9 @@ class LiveProgress:
         table = Table("stage", "done", "failed", "running", box=None, padding=(0, 2, 0, 0))
         now = time.monotonic()
         for kind, (total, done, failed) in self.kinds.items():
-            active = [f"{n.split(' ', 1)[1]} {now - t:.0f}s" for n, t in self.running.items() if n.split(" ")[0] == kind]
+            active = [
+                f"{n.split(' ', 1)[1]} {now - t:.0f}s" for n, t in self.running.items() if n.split(" ")[0] == kind
+            ]
             table.add_row(kind, f"{done}/{total}", str(failed or ""), ", ".join(active[:4]))
         return table
 

@@ -17,7 +17,15 @@ from lipbench.engine.executors import Done, Executor, Request
 from lipbench.engine.plan import Node, Pending, Plan, Progress
 
 #: Seconds a stage may take, by kind; --timeout replaces fit and synthesize.
-TIMEOUTS = {"clip": 3600, "dub": 3600, "faces": 3600, "prepare": 3600, "fit": 48 * 3600, "synthesize": 6 * 3600, "score": 3600}
+TIMEOUTS = {
+    "clip": 3600,
+    "dub": 3600,
+    "faces": 3600,
+    "prepare": 3600,
+    "fit": 48 * 3600,
+    "synthesize": 6 * 3600,
+    "score": 3600,
+}
 #: Outcomes that another attempt may change within the same run.
 RETRIED = frozenset({"crashed", "oom"})
 

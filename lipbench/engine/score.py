@@ -68,7 +68,7 @@ def score_video(
             try:
                 out = work / name
                 out.mkdir()
-                task = {"landmarks": None, "video": str(path), "backend": faces, "fps": fps}
+                task: dict[str, Any] = {"landmarks": None, "video": str(path), "backend": faces, "fps": fps}
                 tracks[name] = stages.run_faces(task, out)[0]["faces"]
             except LipbenchError as error:
                 reasons[name] = f"{error.reason}: {error.one_line()}"

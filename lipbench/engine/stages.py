@@ -33,8 +33,10 @@ def run_clip(task: Mapping[str, Any], out: Path) -> Result:
         # From the source file: the copy in video.mp4 went through AAC.
         samples = media.read_audio(source, start_s=task["start_s"], end_s=task["end_s"])
         outputs["audio"] = media.write_wav(out / "audio.wav", samples)
-    info = {"n_frames": made.n_frames, "width": made.width, "height": made.height, "fps": task["fps"],
-            "source_fps": float(made.source_fps), "vfr": made.vfr, "rotation": made.rotation, "padded": made.padded}  # fmt: skip
+    info = {
+        "n_frames": made.n_frames, "width": made.width, "height": made.height, "fps": task["fps"],
+        "source_fps": float(made.source_fps), "vfr": made.vfr, "rotation": made.rotation, "padded": made.padded,
+    }  # fmt: skip
     (out / "clip.json").write_text(json.dumps(info))
     return outputs, info, {}
 

@@ -16,6 +16,7 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from lipbench.engine.executors import Done, Request, failure
 
@@ -82,7 +83,7 @@ class Worker:
         os.close(self.results)
         self.process = None
 
-    def read(self) -> dict | None:  # type: ignore[type-arg]
+    def read(self) -> dict[str, Any] | None:
         """The answer once it is complete; EOFError when the worker died."""
         block = os.read(self.results, 1 << 16)
         if not block:
@@ -132,7 +133,8 @@ class LocalExecutor:
         if worker.process is None or worker.process.poll() is not None:
             worker.kill()
             worker.start()
-        assert worker.process is not None and worker.process.stdin is not None
+        assert worker.process is not None
+        assert worker.process.stdin is not None
         message = {
             "kind": request.kind, "key": request.key, "task": request.task, "workspace": request.workspace,
             "device": "cuda:0" if worker.gpu is not None and request.gpu else "cpu", "threads": worker.threads,
@@ -172,7 +174,7 @@ class LocalExecutor:
         self._assign()
         return done
 
-    def _died(self, worker: Worker) -> dict:  # type: ignore[type-arg]
+    def _died(self, worker: Worker) -> dict[str, Any]:
         assert worker.process is not None
         code = worker.process.wait()
         ooms, before = oom_kills(), worker.ooms
