@@ -62,9 +62,7 @@ def filled(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.stack([np.interp(frames, known, boxes[known, k]) for k in range(4)], axis=1)
 
 
-def padded(
-    boxes: NDArray[np.float64], pads: tuple[int, int, int, int], width: int, height: int
-) -> NDArray[np.int64]:
+def padded(boxes: NDArray[np.float64], pads: tuple[int, int, int, int], width: int, height: int) -> NDArray[np.int64]:
     """Truncate to whole pixels, widen by `pads` (top, bottom, left, right; px), clamp to the picture."""
     x1, y1, x2, y2 = np.clip(boxes, 0, None).astype(np.int64).T
     top, bottom, left, right = pads
@@ -91,9 +89,7 @@ def smoothed(boxes: NDArray[np.int64], window: int = SMOOTHING) -> NDArray[np.in
     return out
 
 
-def follow(
-    track: FaceTrack, pads: tuple[int, int, int, int] = (0, 10, 0, 0), smooth: bool = True
-) -> Boxes:
+def follow(track: FaceTrack, pads: tuple[int, int, int, int] = (0, 10, 0, 0), smooth: bool = True) -> Boxes:
     """The boxes that Wav2Lip uses along a track.
 
     Raises:

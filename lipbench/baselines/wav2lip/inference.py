@@ -26,7 +26,7 @@ class LipDrawer:
     def __init__(self, net: Generator, device: str = "cpu") -> None:
         self.device = torch.device(device)
         # Folding and channels last together: 1.3 times as fast on a CPU, same answers to 1e-5.
-        self.net = folded(net).to(self.device, memory_format=torch.channels_last)
+        self.net = folded(net).to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.batch = 8 if self.device.type == "cpu" else 64
 
     @torch.inference_mode()

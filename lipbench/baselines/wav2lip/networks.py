@@ -1,8 +1,8 @@
 """Wav2Lip's three networks: generator, sync expert and visual quality discriminator.
 
-Shapes, names and order of the parameters are those of github.com/Rudrabha/Wav2Lip (models/wav2lip.py, models/syncnet.py),
-so that published weights load key by key. `width` scales the channels of everything between input and output; 1.0 is
-the published size, the packaged demo weights are narrower.
+Shapes, names and order of the parameters are those of github.com/Rudrabha/Wav2Lip (models/wav2lip.py and
+models/syncnet.py), so that published weights load key by key. `width` scales the channels of everything between input
+and output; 1.0 is the published size, the packaged demo weights are narrower.
 
 Images are BGR in [0, 1] (the published weights were trained on OpenCV's frames), mel windows (80 bands, 16 frames).
 """
@@ -40,7 +40,8 @@ class Conv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.conv_block(x)
-        return self.act(y + x) if self.residual else self.act(y)  # type: ignore[no-any-return]
+        y = y + x if self.residual else y
+        return self.act(y)
 
 
 class ConvTranspose(nn.Module):
@@ -215,8 +216,8 @@ def folded(net: Net) -> Net:
     net = copy.deepcopy(net).eval()
     for module in net.modules():
         block = getattr(module, "conv_block", None)
-        if isinstance(block, nn.Sequential) and len(block) == 2:
-            conv, norm = block
-            fused = fuse_conv_bn_eval(conv, norm, transpose=isinstance(conv, nn.ConvTranspose2d))
-            module.conv_block = nn.Sequential(fused)
+        match list(block) if isinstance(block, nn.Sequential) else []:
+            case [(nn.Conv2d() | nn.ConvTranspose2d()) as conv, nn.BatchNorm2d() as norm]:
+                transposed = isinstance(conv, nn.ConvTranspose2d)
+                module.conv_block = nn.Sequential(fuse_conv_bn_eval(conv, norm, transpose=transposed))
     return net.requires_grad_(False)
