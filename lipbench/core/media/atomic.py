@@ -1,0 +1,46 @@
+"""Files appear whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import av.error
+
+from lipbench.core.errors import MediaError, disk_full
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """A temporary path beside `path`, renamed to it on success and removed on any exception.
+
+    Raises:
+        DiskFull: ENOSPC or EDQUOT inside the block.
+        MediaError: the folder is missing or cannot be written.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    try:
+        with writing(path):
+            if not path.parent.is_dir():
+                raise MediaError(f"cannot write {path}", f"there is no folder {path.parent}", "make it first")
+            yield temporary
+            os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns OSErrors (PyAV's are OSErrors too) into `DiskFull` or `MediaError` about `path`."""
+    try:
+        yield
+    except (OSError, av.error.FFmpegError) as error:
+        if isinstance(error, OSError):
+            with contextlib.suppress(OSError):
+                raise disk_full(error, path) from error
+        why = getattr(error, "strerror", None) or str(error)
+        raise MediaError(f"cannot write {path}", why, "check the folder and its permissions") from error

@@ -1,0 +1,265 @@
+"""Sound: any container to 16-bit mono at a wanted rate, and wav files."""
+
+from __future__ import annotations
+
+import contextlib
+import wave
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import av.error
+import numpy as np
+import soundfile
+import soxr
+from av.audio.frame import AudioFrame
+from av.container import InputContainer
+
+from lipbench.core.errors import MediaError, NoAudio, NoVideo, TooShort, UsageError
+from lipbench.core.media.atomic import atomic_path
+from lipbench.core.media.clock import check_range
+from lipbench.core.media.source import VideoSource, check_file, open_input, reading, video_stream
+
+#: A jump of the time stamps beyond this is a hole (filled with silence) or an overlap (cut); below it is rounding.
+GAP = Fraction(1, 20)
+
+_SCALE = {"u8": 128.0, "s16": 32768.0, "s32": 2147483648.0, "s64": 9223372036854775808.0}
+
+
+@dataclass(frozen=True)
+class AudioTrack:
+    """Sound on the clock of the video it came with.
+
+    Attributes:
+        samples: (N,) int16 mono; sample 0 is the moment the first frame is shown (plus start_s).
+        rate: samples per second.
+        lead_s: when the file's sound starts on that clock: > 0, silence was put before it; < 0, it was cut.
+        source_rate, source_channels, codec: of the file.
+    """
+
+    samples: np.ndarray
+    rate: int
+    lead_s: float
+    source_rate: int
+    source_channels: int
+    codec: str
+
+
+def read_audio(path: str | Path, rate: int = 16000, *, start_s: float = 0.0, end_s: float | None = None) -> np.ndarray:
+    """Sound of any container as (N,) int16 mono; arguments and errors as `load_audio`."""
+    return load_audio(path, rate, start_s=start_s, end_s=end_s).samples
+
+
+def load_audio(path: str | Path, rate: int = 16000, *, start_s: float = 0.0, end_s: float | None = None) -> AudioTrack:
+    """Sound of any container: channels averaged, soxr HQ resampling, rounded and clipped to 16 bits.
+
+    Sample 0 is the moment the first video frame is shown (plus start_s); a file without video starts with its first
+    sample. 16-bit mono at `rate` comes through bit by bit.
+
+    Raises:
+        MediaError: missing, unreadable or damaged; NoAudio: no audio stream; TooShort: nothing left in the range.
+    """
+    with AudioSource(path) as source:
+        parts = list(source.chunks(rate, start_s, end_s))
+        samples = np.concatenate(parts) if parts else np.zeros(0, np.int16)
+        if len(samples) == 0:
+            raise TooShort(
+                f"{path} has no sound in {start_s} s to {'its end' if end_s is None else f'{end_s} s'}",
+                "", "choose another range",
+            )  # fmt: skip
+        return AudioTrack(samples, rate, float(source.lead), source.rate, source.channels, source.codec)
+
+
+class AudioSource:
+    """A file open for its sound: `with AudioSource(path) as source: for chunk in source.chunks(16000): ...`."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = check_file(path)
+
+    def __enter__(self) -> AudioSource:
+        self.container: InputContainer = open_input(self.path)
+        try:
+            if not self.container.streams.audio:
+                raise NoAudio(f"cannot take sound from {self.path}", "it has no audio stream", "give a file with sound")
+            self.stream = self.container.streams.audio[0]
+            self.rate = self.stream.codec_context.sample_rate
+            self.channels = self.stream.codec_context.channels
+            self.codec = self.stream.codec_context.name
+            self.lead = Fraction(0)
+            self._zero = _video_zero(self.path, self.container)
+            if self.rate <= 0:
+                raise MediaError(f"cannot take sound from {self.path}", "it states no sample rate", "convert it to wav")
+        except BaseException:
+            self.container.close()
+            raise
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.container.close()
+
+    def chunks(self, rate: int, start_s: float = 0.0, end_s: float | None = None) -> Iterator[np.ndarray]:
+        """Blocks of int16 mono at `rate` that make up [start_s, end_s), silence before a late start included."""
+        if rate <= 0:
+            raise UsageError(f"{rate} is not a sample rate", "it must be above zero", "use 16000")
+        start, end = check_range(start_s, end_s)
+        first = round(start * self.rate)
+        last = None if end is None else round(end * self.rate)
+        pieces = _cut(self._placed(), first, last)
+        if rate == self.rate:
+            for piece in pieces:
+                yield to_int16(piece)
+            return
+        resampler = soxr.ResampleStream(self.rate, rate, 1, dtype="float32", quality="HQ")
+        for piece in pieces:
+            out = resampler.resample_chunk(to_float(piece))
+            if len(out):
+                yield to_int16(out)
+        tail = resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+        if len(tail):
+            yield to_int16(tail)
+
+    def _placed(self) -> Iterator[tuple[int, np.ndarray]]:
+        """(sample number on the video's clock, mono block): decoded frames with holes and overlaps mended."""
+        at: int | None = None
+        for frame in self._frames():
+            block = mono(frame)
+            pts = None if frame.pts is None else frame.pts * Fraction(frame.time_base or 1)
+            if at is None:
+                if self._zero is None:
+                    self._zero = pts or Fraction(0)
+                self.lead = (pts if pts is not None else self._zero) - self._zero
+                at = round(self.lead * self.rate)
+            elif pts is not None:
+                jump = round((pts - self._zero) * self.rate) - at  # type: ignore[operator]
+                if jump > GAP * self.rate:
+                    yield at, np.zeros(jump, np.int16)
+                    at += jump
+                elif -jump > GAP * self.rate:
+                    block = block[-jump:]
+            yield at, block
+            at += len(block)
+
+    def _frames(self) -> Iterator[AudioFrame]:
+        seen = False
+        with reading(self.path):
+            for packet in self.container.demux(self.stream):
+                try:
+                    frames = packet.decode()
+                except av.error.InvalidDataError as error:
+                    if not seen:
+                        continue
+                    raise MediaError(
+                        f"cannot decode the sound of {self.path}",
+                        "its data are damaged",
+                        "copy or download the file again",
+                    ) from error
+                for frame in frames:
+                    if frame.sample_rate != self.rate:
+                        raise MediaError(
+                            f"cannot read the sound of {self.path}",
+                            f"its rate changes from {self.rate} to {frame.sample_rate} Hz on the way",
+                            "convert it to wav",
+                        )
+                    seen = True
+                    yield frame
+
+
+def _video_zero(path: Path, container: InputContainer) -> Fraction | None:
+    """Time stamp of the first video frame, or None for a file without video."""
+    if video_stream(container) is None:
+        return None
+    try:
+        with VideoSource(path) as source:
+            first = source.first
+            return Fraction(0) if first.pts is None else first.pts * Fraction(first.time_base or 1)
+    except (NoVideo, MediaError):
+        return None
+
+
+def _cut(pieces: Iterator[tuple[int, np.ndarray]], first: int, last: int | None) -> Iterator[np.ndarray]:
+    """Samples first..last of placed blocks; what precedes the first block is silence."""
+    at = first
+    for place, block in pieces:
+        if last is not None and place >= last:
+            break
+        if place > at:
+            yield np.zeros(place - at, np.int16)
+            at = place
+        block = block[max(at - place, 0) : None if last is None else last - place]
+        if len(block):
+            yield block
+            at += len(block)
+
+
+def mono(frame: AudioFrame) -> np.ndarray:
+    """(N,) mean of the channels: int16 for one 16-bit channel (untouched), float32 in [-1, 1) otherwise."""
+    name = frame.format.name
+    data = frame.to_ndarray()
+    if frame.format.is_planar:
+        planes = data
+    else:
+        planes = data.reshape(-1, frame.layout.nb_channels).T
+    if len(planes) == 1 and planes.dtype == np.int16:
+        return planes[0].copy()
+    wide = planes.astype(np.float64)
+    scale = _SCALE.get(name.removesuffix("p"), 1.0)
+    if name.startswith("u8"):
+        wide -= 128
+    return (wide.mean(axis=0) / scale).astype(np.float32)
+
+
+def to_float(block: np.ndarray) -> np.ndarray:
+    return block.astype(np.float32) / 32768 if block.dtype == np.int16 else block
+
+
+def to_int16(block: np.ndarray) -> np.ndarray:
+    """float in [-1, 1) -> int16, rounded to even and clipped; int16 stays."""
+    if block.dtype == np.int16:
+        return block
+    scaled = np.nan_to_num(block.astype(np.float64) * 32768)
+    return np.clip(np.rint(scaled), -32768, 32767).astype(np.int16)
+
+
+def read_wav(path: str | Path) -> tuple[np.ndarray, int]:
+    """A wav (or flac) file as ((N,) int16 mono, rate); 16-bit mono untouched, channels averaged, floats clipped.
+
+    Raises:
+        MediaError: missing, empty or no such file.
+    """
+    path = check_file(path)
+    try:
+        with soundfile.SoundFile(path) as file:
+            if file.subtype == "PCM_16" and file.channels == 1:
+                return file.read(dtype="int16"), file.samplerate
+            return to_int16(file.read(dtype="float64", always_2d=True).mean(axis=1)), file.samplerate
+    except soundfile.LibsndfileError as error:
+        raise MediaError(f"cannot read {path}", str(error.error_string), "give a wav or flac file") from error
+
+
+def write_wav(path: str | Path, samples: np.ndarray, rate: int = 16000) -> Path:
+    """Write (N,) int16 as a mono PCM16 wav, atomically; returns the path.
+
+    Raises:
+        UsageError: not one-dimensional int16.
+        DiskFull: no space left.
+    """
+    samples = check_samples(samples)
+    with atomic_path(path) as temporary, contextlib.closing(wave.open(str(temporary), "wb")) as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(samples.astype("<i2").tobytes())
+    return Path(path)
+
+
+def check_samples(samples: np.ndarray) -> np.ndarray:
+    samples = np.asarray(samples)
+    if samples.dtype != np.int16 or samples.ndim != 1:
+        raise UsageError(
+            f"cannot use {samples.dtype} audio of shape {samples.shape}",
+            "audio in lipbench is int16 mono of shape (N,)",
+            "average the channels and scale floats by 32768 first",
+        )
+    return samples

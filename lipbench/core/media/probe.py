@@ -1,0 +1,111 @@
+"""What a media file holds, without decoding it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from lipbench.core.media.picture import Colour, orientation
+from lipbench.core.media.source import VideoSource
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """The first audio stream; duration as the container states it."""
+
+    rate: int
+    channels: int
+    duration_s: float
+    codec: str
+
+
+@dataclass(frozen=True)
+class MediaInfo:
+    """A video file.
+
+    Attributes:
+        width, height: after rotation.
+        fps: frames per second; of a variable-rate file the mean.
+        n_frames: frames as a player shows them (edit lists applied).
+        duration_s: from the first frame to the end of the last.
+        rotation: degrees clockwise that the stored picture is turned for display.
+        mirrored: whether it is mirrored as well.
+        vfr: frames do not lie on a constant-rate grid.
+        start_s: time stamp of the first frame in the container.
+        sample_aspect: width of a pixel over its height.
+        colour: H.273 tags of the stream.
+    """
+
+    path: Path
+    width: int
+    height: int
+    fps: Fraction
+    n_frames: int
+    duration_s: float
+    rotation: int
+    pix_fmt: str
+    codec: str
+    vfr: bool
+    audio: AudioInfo | None
+    mirrored: bool = False
+    start_s: float = 0.0
+    sample_aspect: Fraction = Fraction(1)
+    colour: Colour | None = None
+
+
+def probe(path: str | Path) -> MediaInfo:
+    """Facts about a video file, from its packets' time stamps and its first frame.
+
+    Raises:
+        MediaError, NoVideo, Truncated.
+    """
+    with VideoSource(path) as source:
+        info = facts(source)
+        source.check_complete()
+        return info
+
+
+def facts(source: VideoSource) -> MediaInfo:
+    """`probe` of an open source; does not mind a file that is cut off."""
+    first, stream = source.first, source.stream
+    turn = orientation(first)
+    width, height = turn.size(first.width, first.height)
+    audio = None
+    if source.container.streams.audio:
+        sound = source.container.streams.audio[0]
+        if sound.duration is not None and sound.time_base:
+            seconds = float(sound.duration * sound.time_base)
+        else:
+            seconds = (source.container.duration or 0) / 1e6
+        context = sound.codec_context
+        audio = AudioInfo(context.sample_rate, context.channels, seconds, context.name)
+    zero = source.zero
+    times, end = source.times()
+    n = len(times)
+    duration = end - zero
+    fps, vfr = _rate(times, end, source.rate, Fraction(stream.time_base or 1))
+    sar = stream.sample_aspect_ratio
+    return MediaInfo(
+        source.path, width, height, fps, n, float(duration), turn.degrees, first.format.name,
+        stream.codec_context.name, vfr, audio, turn.mirrored, float(zero), sar or Fraction(1), Colour.of(first),
+    )  # fmt: skip
+
+
+def _rate(times: list[Fraction], end: Fraction, stated: Fraction, tick: Fraction) -> tuple[Fraction, bool]:
+    """(frames per second, variable?) from the sorted times of the frames.
+
+    Variable: some interval is off the median by over a tenth of it and over one and a half ticks of the time base
+    (mkv rounds to milliseconds).
+    """
+    steps = [b - a for a, b in zip(times, times[1:], strict=False)]
+    if not steps:
+        return stated.limit_denominator(1001), False
+    median = sorted(steps)[len(steps) // 2]
+    vfr = any(abs(step - median) > median / 10 + tick * 3 / 2 for step in steps)
+    mean = len(steps) / (times[-1] - times[0])
+    if vfr:
+        return (len(times) / (end - times[0])).limit_denominator(1001), True
+    if abs(stated / mean - 1) < Fraction(1, 200):
+        return stated.limit_denominator(1001), False
+    return mean.limit_denominator(1001), False
