@@ -51,7 +51,7 @@ class NormalisedClip:
 def normalise_clip(
     src: str | Path, dst: str | Path, *, fps: float | Fraction = 25, start_s: float = 0.0, end_s: float | None = None
 ) -> NormalisedClip:
-    """The part [start_s, end_s) of `src` as a lossless H.264 mp4 (qp 0, yuv420p), at constant rate, upright, even-sized.
+    """[start_s, end_s) of `src` as a lossless H.264 mp4 (qp 0, yuv420p): constant rate, upright, even-sized.
 
     Frames are picked by time stamp (`media.clock`). Sound, when there is some, is muxed as AAC mono.
 

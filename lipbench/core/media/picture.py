@@ -9,7 +9,7 @@ conversion rounds down. No tone mapping: HDR transfer curves stay as they are.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from av.video.frame import VideoFrame
@@ -95,7 +95,7 @@ def orientation(frame: VideoFrame) -> Orientation:
     Raises:
         MediaError: a turn that is not a multiple of 90 degrees.
     """
-    data = frame.side_data.get("DISPLAYMATRIX")
+    data: Any = frame.side_data.get("DISPLAYMATRIX")
     if data is None:
         return Orientation()
     a, b, _, c, d = (float(v) for v in np.frombuffer(bytes(data), "<i4")[:5])
@@ -181,7 +181,9 @@ class ToUniform:
         for i, plane in enumerate(frame.planes):
             data = self._turn.apply(_plane(plane))
             target = out.planes[i]
-            view = np.frombuffer(target, np.uint8).reshape(target.height, target.line_size)[:, : target.width]
+            view = np.frombuffer(memoryview(target), np.uint8).reshape(target.height, target.line_size)[
+                :, : target.width
+            ]
             extra = ((0, target.height - data.shape[0]), (0, target.width - data.shape[1]))
             view[:] = np.pad(data, extra, mode="edge")
         return out
@@ -200,4 +202,4 @@ class ToUniform:
 
 def _plane(plane: VideoPlane) -> np.ndarray:
     """(h, w) uint8 view of a plane."""
-    return np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
+    return np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
+
+from av.audio.stream import AudioStream
 
 from lipbench.core.media.picture import Colour, orientation
 from lipbench.core.media.source import VideoSource
@@ -68,28 +71,29 @@ def probe(path: str | Path) -> MediaInfo:
 
 def facts(source: VideoSource) -> MediaInfo:
     """`probe` of an open source; does not mind a file that is cut off."""
-    first, stream = source.first, source.stream
+    first, stream, sounds = source.first, source.stream, source.container.streams.audio
     turn = orientation(first)
     width, height = turn.size(first.width, first.height)
-    audio = None
-    if source.container.streams.audio:
-        sound = source.container.streams.audio[0]
-        if sound.duration is not None and sound.time_base:
-            seconds = float(sound.duration * sound.time_base)
-        else:
-            seconds = (source.container.duration or 0) / 1e6
-        context = sound.codec_context
-        audio = AudioInfo(context.sample_rate, context.channels, seconds, context.name)
-    zero = source.zero
+    codec, aspect = stream.codec_context.name, stream.sample_aspect_ratio or Fraction(1)
+    tick, stated = Fraction(stream.time_base or 1), source.rate
+    audio = _sound(sounds[0], source.container.duration) if sounds else None
+    # Reopens the container: nothing of the old one may be touched from here on.
     times, end = source.times()
-    n = len(times)
-    duration = end - zero
-    fps, vfr = _rate(times, end, source.rate, Fraction(stream.time_base or 1))
-    sar = stream.sample_aspect_ratio
+    fps, vfr = _rate(times, end, stated, tick)
     return MediaInfo(
-        source.path, width, height, fps, n, float(duration), turn.degrees, first.format.name,
-        stream.codec_context.name, vfr, audio, turn.mirrored, float(zero), sar or Fraction(1), Colour.of(first),
+        source.path, width, height, fps, len(times), float(end - source.zero), turn.degrees, first.format.name,
+        codec, vfr, audio, turn.mirrored, float(source.zero), aspect, Colour.of(first),
     )  # fmt: skip
+
+
+def _sound(stream: AudioStream, container_duration: int | None) -> AudioInfo:
+    if stream.duration is not None and stream.time_base:
+        seconds = float(stream.duration * stream.time_base)
+    else:
+        seconds = (container_duration or 0) / 1e6
+    return AudioInfo(
+        stream.codec_context.sample_rate, stream.codec_context.channels, seconds, stream.codec_context.name
+    )
 
 
 def _rate(times: list[Fraction], end: Fraction, stated: Fraction, tick: Fraction) -> tuple[Fraction, bool]:
@@ -98,7 +102,7 @@ def _rate(times: list[Fraction], end: Fraction, stated: Fraction, tick: Fraction
     Variable: some interval is off the median by over a tenth of it and over one and a half ticks of the time base
     (mkv rounds to milliseconds).
     """
-    steps = [b - a for a, b in zip(times, times[1:], strict=False)]
+    steps = [b - a for a, b in pairwise(times)]
     if not steps:
         return stated.limit_denominator(1001), False
     median = sorted(steps)[len(steps) // 2]
