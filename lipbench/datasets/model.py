@@ -1,0 +1,206 @@
+"""The manifest file's format as pydantic models: types, defaults, what each field means, and its JSON Schema.
+
+What needs the whole file or the disk (duplicates, references, paths) is checked in `lipbench.datasets.manifest`.
+Messages of `ValueError`s here read "what is wrong || how to mend it".
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from lipbench.datasets.licences import LICENCES, NEED_URL
+from lipbench.datasets.types import SCHEMA
+
+SCHEMA_FILE = Path(__file__).with_name("manifest.schema.json")
+
+ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._@/-]{0,127}$"
+# RFC 5646: language (with extended languages), script, region, variants, extensions, private use.
+LANGUAGE_PATTERN = (
+    r"^([A-Za-z]{2,3}(-[A-Za-z]{3}){0,3}|[A-Za-z]{4,8})(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?"
+    r"(-([A-Za-z0-9]{5,8}|[0-9][A-Za-z0-9]{3}))*(-[A-WY-Za-wy-z0-9](-[A-Za-z0-9]{2,8})+)*(-[xX](-[A-Za-z0-9]{1,8})+)?$"
+)
+
+
+def language_tag(value: str) -> str:
+    """A BCP-47 tag in its usual case: en, pt-BR, zh-Hant-TW.
+
+    Raises:
+        ValueError: not well-formed.
+    """
+    if not re.fullmatch(LANGUAGE_PATTERN, value):
+        raise ValueError("not a language tag || write a BCP-47 tag such as en, fr, pt-BR or zh-Hans")
+    first, *rest = value.split("-")
+    parts, extension = [first.lower()], False
+    for part in rest:
+        extension = extension or len(part) == 1
+        plain = extension or len(part) not in (2, 4) or not part.isalpha()
+        parts.append(part.lower() if plain else part.upper() if len(part) == 2 else part.title())
+    return "-".join(parts)
+
+
+def _identifier(value: str) -> str:
+    if not re.fullmatch(ID_PATTERN, value):
+        raise ValueError("not an id || use letters, digits and . _ - @ /, starting with a letter or a digit")
+    if any(part in ("", ".", "..") for part in value.split("/")):
+        raise ValueError("not an id: an empty or dotted part between slashes || name every part")
+    return value
+
+
+def _hash(value: str) -> str:
+    value = value.lower()
+    if len(value) != 64:
+        raise ValueError(f"{len(value)} characters, 64 needed || `sha256sum FILE` prints it")
+    if not re.fullmatch("[0-9a-f]{64}", value):
+        raise ValueError("not a hash: only the digits 0-9 and a-f || `sha256sum FILE` prints it")
+    return value
+
+
+def _licence_id(value: str) -> str:
+    if value not in LICENCES:
+        near = difflib.get_close_matches(value, LICENCES, n=1)
+        mend = f"did you mean {near[0]}?" if near else f"one of {', '.join(LICENCES)}"
+        raise ValueError(f"not a licence on the list || {mend}")
+    return value
+
+
+def _version(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
+def _relative(value: str) -> str:
+    if not value.strip():
+        raise ValueError("nothing is given || write a path relative to root")
+    if "\0" in value:
+        raise ValueError("a path cannot hold a zero byte || write a path relative to root")
+    if Path(value).is_absolute() or value.startswith("~") or re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", value):
+        raise ValueError("must be a path relative to root || set `root:` to the folder that holds the files")
+    return value
+
+
+Identifier = Annotated[str, AfterValidator(_identifier), Field(json_schema_extra={"pattern": ID_PATTERN})]
+Language = Annotated[str, AfterValidator(language_tag), Field(json_schema_extra={"pattern": LANGUAGE_PATTERN})]
+Sha256 = Annotated[str, AfterValidator(_hash), Field(json_schema_extra={"pattern": "^[0-9A-Fa-f]{64}$"})]
+LicenceId = Annotated[str, AfterValidator(_licence_id), Field(json_schema_extra={"enum": list(LICENCES)})]
+RelativePath = Annotated[str, AfterValidator(_relative), Field(min_length=1)]
+Seconds = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=False)
+
+
+class LicenceEntry(Entry):
+    """A licence: its id alone, or id and url."""
+
+    id: LicenceId
+    url: str = Field("", description='Where the text is; required for "other".')
+    checked: str = Field("", description="When it was looked up.")
+    by: str = Field("", description="Who looked it up.")
+
+    @model_validator(mode="after")
+    def _url(self) -> LicenceEntry:
+        if self.id in NEED_URL and not self.url:
+            raise ValueError(f'licence "{self.id}" needs a url || write {{id: {self.id}, url: https://...}}')
+        return self
+
+
+class TruthEntry(Entry):
+    """The correct video of a dub: its path alone, or with hash and annotations."""
+
+    video: RelativePath
+    sha256: Sha256 | None = None
+    annotations: RelativePath | None = Field(None, description="Per-frame truth (npz) of this video.")
+
+
+def _or_text(field: str, form: Any) -> BeforeValidator:
+    """Accept plain text for a model with one main field; `form` is what editors are told."""
+    return BeforeValidator(lambda v: {field: v} if isinstance(v, str) else v, json_schema_input_type=form)
+
+
+LicenceField = Annotated[LicenceEntry, _or_text("id", LicenceId | LicenceEntry)]
+TruthField = Annotated[TruthEntry, _or_text("video", RelativePath | TruthEntry)]
+
+
+class ClipEntry(Entry):
+    """One shot-consistent video of one speaker with its original audio."""
+
+    id: Identifier
+    video: RelativePath = Field(description="Relative to root.")
+    sha256: Sha256 = Field(description="Of the video file.")
+    speaker: str = Field(min_length=1, description="Clips of one person share it.")
+    language: Language = Field(description="BCP-47 tag of the original speech.")
+    fps: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] | None = Field(
+        None, description="Frames per second; `lipbench data check` compares it with the file."
+    )
+    start_s: Annotated[Seconds, Field(ge=0)] = Field(0.0, description="First second that is used.")
+    end_s: Annotated[Seconds, Field(gt=0)] | None = Field(None, description="End of the part that is used.")
+    licence: LicenceField | None = Field(None, description="The manifest's when left out.")
+    consent: str = Field("", description="Grounds for altering this face; the manifest's when left out.")
+    source_url: str = ""
+    landmarks: RelativePath | None = Field(None, description="Face landmarks over the video, instead of detection.")
+    annotations: RelativePath | None = Field(None, description="Per-frame truth (npz) of generated clips.")
+    truth: dict[Language, TruthField] = Field(
+        default_factory=dict, description="Language -> the correct video of that dub; generated clips only."
+    )
+
+    @model_validator(mode="after")
+    def _span(self) -> ClipEntry:
+        if self.end_s is not None and self.end_s <= self.start_s:
+            raise ValueError(f"ends ({self.end_s:g} s) before it starts ({self.start_s:g} s) || mend start_s or end_s")
+        return self
+
+
+class DubEntry(Entry):
+    """An aligned target audio of a clip in one language."""
+
+    id: Identifier | None = Field(None, description="clip@language when left out.")
+    clip: Identifier = Field(description="Id of the clip it belongs to.")
+    language: Language
+    kind: Literal["original", "recorded", "tts", "synthetic"] = "recorded"
+    audio: RelativePath | None = Field(
+        None, description="Relative to root; only kind original may leave it out: the sound of the clip's video."
+    )
+    sha256: Sha256 | None = Field(None, description="Of the audio file; required with audio.")
+    offset_s: Seconds = Field(0.0, description="> 0 delays the audio, < 0 cuts its start.")
+    transcript: str | None = None
+    phonemes: RelativePath | None = Field(None, description="Timed phonemes.")
+
+    @model_validator(mode="after")
+    def _sound(self) -> DubEntry:
+        if self.audio is None and self.kind != "original":
+            raise ValueError(f"audio is missing: kind {self.kind} needs a file || add `audio:` and `sha256:`")
+        if self.audio is not None and self.sha256 is None:
+            raise ValueError("sha256 is missing || `sha256sum FILE` prints it")
+        if self.audio is None and self.sha256 is not None:
+            raise ValueError("sha256 without audio: it would stand for no file || add `audio:` or delete `sha256:`")
+        return self
+
+
+class ManifestFile(Entry):
+    """A lipbench data set: clips, dubs, splits and licences."""
+
+    schema_version: Annotated[Literal[1], BeforeValidator(_version)] = Field(alias="schema")
+    name: Identifier
+    version: str = Field(min_length=1, description="Of the data set; a new one whenever a hash changes.")
+    licence: LicenceField = Field(description="Of the collection, and of clips that name none.")
+    consent: str = Field("", description="Of clips that name none.")
+    root: str = Field(
+        ".", min_length=1, description="Folder of the media, relative to this file; ${NAME} reads the environment."
+    )
+    clips: tuple[ClipEntry, ...] = Field(min_length=1)
+    dubs: tuple[DubEntry, ...] = ()
+    splits: dict[Identifier, tuple[str, ...]] = Field(default_factory=dict, description="Name -> clip ids.")
+    superseded_by: str | None = Field(None, description="The data set to use instead of this one.")
+
+
+def json_schema() -> str:
+    """The format's JSON Schema as text, for editors; the packaged `manifest.schema.json` is this."""
+    schema = ManifestFile.model_json_schema(by_alias=True)
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"lipbench manifest, schema {SCHEMA}"}
+    return json.dumps({**head, **{k: v for k, v in schema.items() if k != "title"}}, indent=2) + "\n"

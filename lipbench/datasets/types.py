@@ -1,0 +1,175 @@
+"""Clips, dubs and manifests as the rest of lipbench sees them: frozen, validated, every path absolute."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from lipbench.core import keys
+
+SCHEMA = 1
+
+DubKind = Literal["original", "recorded", "tts", "synthetic"]
+
+
+@dataclass(frozen=True)
+class Licence:
+    """What may be done with footage.
+
+    Attributes:
+        id: from `lipbench.datasets.licences.LICENCES`.
+        url: of the text; required for "other".
+        checked, by: when and by whom the licence was looked up, free text.
+    """
+
+    id: str
+    url: str = ""
+    checked: str = ""
+    by: str = ""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One shot-consistent video of one speaker with its original audio.
+
+    Attributes:
+        id: unique in the manifest.
+        video: absolute path.
+        sha256: of the video file, 64 hex digits.
+        fps: frames per second that the manifest declares, or None.
+        start_s, end_s: the part that is used, in seconds of the file; end_s None = to the end.
+        speaker: who speaks; clips of one person share it.
+        language: BCP-47 of the original speech.
+        licence: the clip's own, or the manifest's.
+        consent: on what grounds the person's face may be altered, free text.
+        source_url: where the clip comes from, "" when unknown.
+        landmarks: a file of face landmarks over the video, when detection is not wanted.
+        annotations: per-frame truth (npz) of generated clips.
+        truth: language -> the correct video of the dub in that language; generated clips only.
+        truth_sha256: language -> hash of the truth video, where the manifest has it.
+        truth_annotations: language -> per-frame truth (npz) of the truth video.
+    """
+
+    id: str
+    video: Path
+    sha256: str
+    speaker: str
+    language: str
+    licence: Licence
+    consent: str
+    fps: float | None = None
+    start_s: float = 0.0
+    end_s: float | None = None
+    source_url: str = ""
+    landmarks: Path | None = None
+    annotations: Path | None = None
+    truth: Mapping[str, Path] = field(default_factory=dict)
+    truth_sha256: Mapping[str, str] = field(default_factory=dict)
+    truth_annotations: Mapping[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Dub:
+    """An aligned target audio of a clip in one language.
+
+    Attributes:
+        id: unique in the manifest.
+        clip_id: the clip it belongs to.
+        language: BCP-47.
+        kind: original (the clip's own sound), recorded, tts or synthetic.
+        audio: absolute path; None (kind original only) = the sound of the clip's video.
+        sha256: of the audio file (of the clip's video when `audio` is None).
+        offset_s: > 0 delays the audio, < 0 cuts its start, in seconds.
+        transcript: what is said.
+        phonemes: file with timed phonemes, or None.
+    """
+
+    id: str
+    clip_id: str
+    language: str
+    kind: DubKind
+    audio: Path | None
+    sha256: str
+    offset_s: float = 0.0
+    transcript: str | None = None
+    phonemes: Path | None = None
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """One data set: clips, dubs, splits and licences.
+
+    Attributes:
+        schema: version of the file format.
+        name, version: of the data set.
+        licence: of the collection.
+        clips, dubs: in the file's order.
+        splits: name -> clip ids.
+        superseded_by: the data set to use instead, or None.
+        root: absolute folder that the media lie in.
+    """
+
+    name: str
+    version: str
+    licence: Licence
+    clips: tuple[Clip, ...]
+    dubs: tuple[Dub, ...]
+    root: Path
+    splits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    superseded_by: str | None = None
+    schema: int = SCHEMA
+
+    def clip(self, clip_id: str) -> Clip:
+        """The clip with that id; KeyError when there is none."""
+        for clip in self.clips:
+            if clip.id == clip_id:
+                return clip
+        raise KeyError(clip_id)
+
+    def dubs_of(self, clip_id: str) -> tuple[Dub, ...]:
+        """The declared dubs of a clip, in the file's order."""
+        return tuple(dub for dub in self.dubs if dub.clip_id == clip_id)
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The dubs' languages, sorted."""
+        return tuple(sorted({dub.language for dub in self.dubs}))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what the manifest says, 64 hex digits.
+
+        Comments, layout and the order of entries are free; so are `root` and the names of hashed files, for the hash
+        stands for the file. A file that the manifest does not hash enters by its path below `root`.
+        """
+        return keys.key_of(
+            {
+                "kind": "manifest", "schema": self.schema, "name": self.name, "version": self.version,
+                "licence": self.licence, "superseded_by": self.superseded_by,
+                "clips": {clip.id: self._clip_identity(clip) for clip in self.clips},
+                "dubs": {dub.id: self._dub_identity(dub) for dub in self.dubs},
+                "splits": {name: sorted(ids) for name, ids in self.splits.items()},
+            }
+        )  # fmt: skip
+
+    def _clip_identity(self, clip: Clip) -> dict[str, Any]:
+        return {
+            "video": clip.sha256, "speaker": clip.speaker, "language": clip.language, "licence": clip.licence,
+            "consent": clip.consent, "fps": clip.fps, "start_s": clip.start_s, "end_s": clip.end_s,
+            "source_url": clip.source_url, "landmarks": self._name(clip.landmarks),
+            "annotations": self._name(clip.annotations),
+            "truth": {tag: clip.truth_sha256.get(tag) or self._name(path) for tag, path in clip.truth.items()},
+            "truth_annotations": {tag: self._name(path) for tag, path in clip.truth_annotations.items()},
+        }  # fmt: skip
+
+    def _dub_identity(self, dub: Dub) -> dict[str, Any]:
+        return {
+            "clip": dub.clip_id, "language": dub.language, "kind": dub.kind, "audio": dub.sha256,
+            "own_sound": dub.audio is None, "offset_s": dub.offset_s, "transcript": dub.transcript,
+            "phonemes": self._name(dub.phonemes),
+        }  # fmt: skip
+
+    def _name(self, path: Path | None) -> str | None:
+        return None if path is None else path.relative_to(self.root).as_posix()
