@@ -8,6 +8,7 @@ that rounding spreads over the consonants around a rounded vowel.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -20,6 +21,7 @@ from lipbench.datasets.synthetic.phones import BILABIAL, CONSONANTS, VOWELS, Uni
 CHANNELS = ("jaw", "round", "protrude", "spread", "upper", "lower", "close", "tuck", "tongue_up", "tongue_out")
 N_CHANNELS = len(CHANNELS)
 _AT = {name: i for i, name in enumerate(CHANNELS)}
+_SEAL = (_AT["close"], _AT["tuck"])
 RATE = 100  # evaluations per second before the shutter average
 
 #: Consonants by what they ask of the lips, jaw and tongue; channels that are not named are free.
@@ -43,7 +45,7 @@ _CONSONANT_TARGETS: dict[str, dict[str, float]] = {
 _FREE = {"jaw": 0.30, "round": 0.10, "protrude": 0.10, "spread": 0.10, "upper": 0.30, "lower": 0.30}
 _VOWEL_DOMINANCE = {
     "jaw": 1.0, "round": 0.9, "protrude": 0.8, "spread": 0.9, "upper": 0.8, "lower": 0.8,
-    "close": 0.8, "tuck": 0.7, "tongue_up": 0.4, "tongue_out": 0.5,
+    "close": 1.2, "tuck": 1.2, "tongue_up": 0.4, "tongue_out": 0.5,
 }  # fmt: skip
 
 
@@ -72,10 +74,10 @@ def _vowel(height: float, back: float, rounded: float) -> NDArray[np.float64]:
 
 def _consonant(symbol: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     wants = next(v for k, v in _CONSONANT_TARGETS.items() if symbol in k.split())
-    dominance = {**_FREE, "close": 0.9, "tuck": 0.9, "tongue_up": 0.4, "tongue_out": 0.6}
+    dominance = {**_FREE, "close": 1.0, "tuck": 1.0, "tongue_up": 0.4, "tongue_out": 0.6}
     dominance.update(dict.fromkeys(wants, 1.3))
     if "close" in wants or "tuck" in wants:
-        dominance.update(close=6.0, tuck=6.0, jaw=1.4, upper=3.0, lower=3.0)
+        dominance.update(close=3.0, tuck=3.0, jaw=1.0, upper=2.0, lower=2.0)
     elif wants.get("round", 0.0) > 0.8:
         dominance.update(round=2.5, protrude=2.0)
     return _vector(wants), _vector(dominance, 0.3)
@@ -91,7 +93,7 @@ TARGETS: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = {
 
 
 def track(
-    units: Sequence[Unit], n_frames: int, fps: float = 25.0, *, effort: float = 1.0, lead_s: float = 0.02
+    units: Sequence[Unit], n_frames: int, fps: float = 25.0, *, effort: float = 1.0, lead_s: float = 0.01
 ) -> NDArray[np.float64]:
     """Articulation of every video frame.
 
@@ -105,19 +107,19 @@ def track(
         (n_frames, 10) float64 in [0, 1], columns as CHANNELS.
     """
     sub = max(1, round(RATE / fps))
-    fine = sample(units, (np.arange(n_frames * sub) + 0.5) / (fps * sub), effort=effort, lead_s=lead_s)
+    times: NDArray[np.float64] = (np.arange(n_frames * sub) + 0.5) / (fps * sub)
+    fine = sample(units, times, effort=effort, lead_s=lead_s)
     out = fine.reshape(n_frames, sub, N_CHANNELS).mean(1)
     return _hold_closures(out, units, fps, lead_s)
 
 
 def sample(
-    units: Sequence[Unit], times_s: NDArray[np.float64], *, effort: float = 1.0, lead_s: float = 0.02
+    units: Sequence[Unit], times_s: NDArray[np.float64], *, effort: float = 1.0, lead_s: float = 0.01
 ) -> NDArray[np.float64]:
     """Articulation at given times, (len(times_s), 10), without the shutter average."""
     spoken = _with_rest(units, float(times_s[-1]) + 1.0 if len(times_s) else 1.0)
     targets = np.stack([TARGETS[u.symbol][0] for u in spoken])
     dominance = np.stack([TARGETS[u.symbol][1] for u in spoken])
-    targets, dominance = targets.copy(), dominance.copy()
     strength = np.array([_strength(u) for u in spoken])
     scaled = [_AT[c] for c in ("jaw", "round", "protrude", "spread", "upper", "lower")]
     targets[:, scaled] = np.clip(targets[:, scaled] * (effort * strength)[:, None], 0.0, 1.0)
@@ -127,9 +129,13 @@ def sample(
     hold = 0.30 * length
     theta = 1.0 / np.clip(0.38 * length, 0.014, 0.070)
     tau = np.maximum(np.abs(times_s[:, None] - centre) - hold, 0.0)
-    weight = np.exp(-np.minimum(tau * theta, 60.0))
-    blended: NDArray[np.float64] = (weight @ (dominance * targets)) / (weight @ dominance + 1e-12)
-    return blended
+    out = np.empty((len(times_s), N_CHANNELS))
+    # Lips part from a closure about twice as fast as jaw and rounding move.
+    for columns, speed in ((list(_SEAL), 2.0), ([i for i in range(N_CHANNELS) if i not in _SEAL], 1.0)):
+        weight = np.exp(-np.minimum(tau * theta * speed, 60.0))
+        d = dominance[:, columns]
+        out[:, columns] = (weight @ (d * targets[:, columns])) / (weight @ d + 1e-12)
+    return out
 
 
 def _strength(unit: Unit) -> float:
@@ -158,7 +164,7 @@ def _rest(start_s: float, end_s: float) -> list[Unit]:
     # The hold of a silence must span it: steps of 0.2 s, the first starting once the sound has died away.
     n = max(1, round((end_s - start_s) / 0.2))
     edges = np.linspace(start_s, end_s, n + 1)
-    return [Unit("", float(a), float(b)) for a, b in zip(edges[:-1], edges[1:], strict=True) if b > a]
+    return [Unit("", float(a), float(b)) for a, b in itertools.pairwise(edges) if b > a]
 
 
 def _hold_closures(

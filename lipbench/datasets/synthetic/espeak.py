@@ -1,4 +1,7 @@
-"""Speech from espeak-ng (extra `speech`): text -> 16 kHz audio with phoneme times. The library runs in its own process."""
+"""Speech from espeak-ng (extra `speech`): text -> 16 kHz audio with phoneme times.
+
+The library runs in its own process.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lipbench.core import registry
 from lipbench.core.errors import LipbenchError, UsageError
 from lipbench.datasets.synthetic.phones import CONSONANTS, Phoneme, symbols
 
@@ -84,7 +88,8 @@ class Espeak:
             pitch, span: 0 .. 100, espeak-ng's pitch and pitch range.
 
         Raises:
-            UsageError: no voice for the language or variant.
+            UsageError: no voice for the language.
+            UnknownName: no such variant.
             LipbenchError: espeak-ng failed.
         """
         if language not in VOICES:
@@ -93,10 +98,13 @@ class Espeak:
                 "the generated corpus speaks the languages of its packaged texts",
                 f"choose from {', '.join(VOICES)}",
             )
+        if variant and variant not in VARIANTS:  # espeak-ng itself takes any name and speaks with the plain voice
+            raise registry.unknown("variants", variant, list(VARIANTS))
         voice = VOICES[language] + (f"+{variant}" if variant else "")
         request = {"text": text, "voice": voice, "rate": round(rate), "pitch": round(pitch), "range": round(span)}
         pipe_in, pipe_out = self._process.stdin, self._process.stdout
-        assert pipe_in is not None and pipe_out is not None
+        assert pipe_in is not None
+        assert pipe_out is not None
         try:
             pipe_in.write(json.dumps(request).encode() + b"\n")
             pipe_in.flush()
@@ -106,9 +114,11 @@ class Espeak:
         facts = json.loads(line) if line else {"error": "its process ended"}
         if "error" in facts:
             raise LipbenchError(
-                f"espeak-ng could not say {text[:40]!r}", str(facts["error"]), "check the voice, or use --voices formant"
+                f"espeak-ng could not say {text[:40]!r}",
+                str(facts["error"]),
+                "check the voice, or use --voices formant",
             )
-        pcm = np.frombuffer(pipe_out.read(2 * facts["samples"]), dtype="<i2")
+        pcm = np.frombuffer(pipe_out.read(2 * int(facts["samples"])), dtype="<i2")
         return _speech(pcm, facts, text)
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ One answer per request on stdout: a JSON line, followed by `samples` little-endi
 
     {"samples": n, "rate": 22050, "phonemes": [[sample, "ˈaɪ"], ...], "words": [[sample, position, length], ...]}
 
-or {"error": ...}. The library is the one of the `espeakng-loader` wheel (espeak-ng 1.52). Uses the standard library only.
+or {"error": ...}. The library is the one of the `espeakng-loader` wheel (espeak-ng 1.52). Standard library only.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def words_of(speech: Speech) -> list[list[Any]]:
         elif not phoneme.ipa and out and out[-1][1]:
             out[-1][1][-1][1] += ms  # glides and releases of a few ms belong to the sound before
         else:
-            if not out or out[-1][0] == "" and out[-1][1]:
+            if not out or (out[-1][0] == "" and out[-1][1]):
                 out.append(["", []])
             out[-1][1].append([phoneme.ipa, ms])
     return [word for word in out if word[1]]
@@ -60,10 +60,8 @@ def main() -> None:
                 {"id": text["id"], "pool": text["pool"], "text": {k: text[k] for k in LANGUAGES}, "words": words}
             )
     lines = ",\n".join(json.dumps(entry, ensure_ascii=False, separators=(",", ":")) for entry in entries)
-    head = json.dumps(
-        {"schema": 1, "made_with": "espeak-ng 1.52.0 (espeakng-loader), python -m lipbench.datasets.synthetic.make_timelines",
-         "rate_wpm": RATE_WPM}
-    )  # fmt: skip
+    made_with = "espeak-ng 1.52.0 (espeakng-loader): python -m lipbench.datasets.synthetic.make_timelines"
+    head = json.dumps({"schema": 1, "made_with": made_with, "rate_wpm": RATE_WPM})
     write_atomic(folder / "timelines.json", head[:-1] + ', "sentences": [\n' + lines + "\n]}\n")
 
 

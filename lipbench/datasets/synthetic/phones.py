@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 Manner = Literal["stop", "nasal", "fricative", "approximant", "tap"]
-Place = Literal["bilabial", "labiodental", "dental", "alveolar", "postalveolar", "palatal", "velar", "uvular", "glottal"]
+Place = Literal[
+    "bilabial", "labiodental", "dental", "alveolar", "postalveolar", "palatal", "velar", "uvular", "glottal"
+]
 
 #: vowel -> (height 0 close .. 1 open, backness 0 front .. 1 back, lip rounding 0 .. 1): the IPA vowel chart.
 VOWELS: dict[str, tuple[float, float, float]] = {
@@ -44,7 +46,8 @@ def _consonants() -> dict[str, Consonant]:
         ("s z", "alveolar", "fricative"), ("ʃ ʒ", "postalveolar", "fricative"), ("ɕ ʑ", "postalveolar", "fricative"),
         ("ʂ ʐ", "postalveolar", "fricative"), ("ç ʝ", "palatal", "fricative"), ("x ɣ", "velar", "fricative"),
         ("χ ʁ", "uvular", "fricative"), ("h ɦ", "glottal", "fricative"), ("ɬ _", "alveolar", "fricative"),
-        ("_ ʋ", "labiodental", "approximant"), ("_ l", "alveolar", "approximant"), ("_ ɹ", "postalveolar", "approximant"),
+        ("_ ʋ", "labiodental", "approximant"), ("_ l", "alveolar", "approximant"),
+        ("_ ɹ", "postalveolar", "approximant"),
         ("_ ɻ", "postalveolar", "approximant"), ("_ ʎ", "palatal", "approximant"), ("_ j", "palatal", "approximant"),
         ("ʍ w", "bilabial", "approximant"), ("_ ɥ", "palatal", "approximant"),
         ("_ ɾ", "alveolar", "tap"), ("_ r", "alveolar", "tap"), ("_ ʀ", "uvular", "tap"),
