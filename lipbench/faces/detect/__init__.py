@@ -1,0 +1,40 @@
+"""Where the faces are in a frame.
+
+    detectors: BlazeFace (short and full range), S3FD (the two weight files in use)
+
+A detector takes (B, H, W, 3) uint8 RGB and answers, per frame, boxes in pixels, best score first.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipbench.faces.track import Box
+
+if TYPE_CHECKING:
+    from lipbench.faces.detect.blazeface import BlazeFace as BlazeFace
+    from lipbench.faces.detect.s3fd import S3FD as S3FD
+
+_HOMES = {"BlazeFace": "lipbench.faces.detect.blazeface", "S3FD": "lipbench.faces.detect.s3fd"}
+__all__ = ["S3FD", "BlazeFace", "Box", "Detector"]
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """`detect` gives, for each frame, the faces with score > threshold, best first.
+
+    threshold None means the detector's own. Boxes may reach outside of the frame.
+    """
+
+    def detect(self, frames: NDArray[np.uint8], *, threshold: float | None = None) -> list[list[Box]]: ...
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        import importlib
+
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

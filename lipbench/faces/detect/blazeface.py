@@ -1,0 +1,132 @@
+"""BlazeFace (Bazarevsky et al., 2019), MediaPipe's face detector, in its short-range and full-range builds.
+
+Every cell of a coarse grid regresses a box and six points (right eye, left eye, nose, mouth, right ear, left ear, as
+the person has them) relative to its own centre, in pixels of the network's input. Overlapping answers are averaged.
+Constants: mediapipe/modules/face_detection/face_detection_{short,full}_range.pbtxt (Apache-2.0).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lipbench.core.errors import UsageError
+from lipbench.faces.boxes import weighted_nms
+from lipbench.faces.graph_net import GraphNet
+from lipbench.faces.track import Box
+
+OVERLAP = 0.3
+CLIP = 100.0  # logits are clamped to +-100 before the sigmoid
+KEYPOINTS = 6
+
+
+@dataclass(frozen=True)
+class Build:
+    """One build: its file, input side, strides of the answer grids (one entry per anchor pair) and threshold."""
+
+    file: str
+    side: int
+    strides: tuple[int, ...]
+    per_layer: int
+    threshold: float
+
+
+BUILDS = {
+    "short": Build("face_detection_short_range.tflite", 128, (8, 16, 16, 16), 2, 0.5),
+    "full": Build("face_detection_full_range_sparse.tflite", 192, (4,), 1, 0.6),
+}
+
+
+def anchors(build: Build) -> NDArray[np.float32]:
+    """(N, 2) x y centres of the cells in input pixels, in the order of the network's answers.
+
+    Layers of one stride share their cells: 16, 16, 16 with two anchors each are six answers per cell.
+    """
+    found, strides = [], list(build.strides)
+    while strides:
+        stride = strides[0]
+        count = build.per_layer * strides.count(stride)
+        strides = [s for s in strides if s != stride]
+        along = (np.arange(build.side // stride, dtype=np.float32) + 0.5) * stride
+        x, y = np.meshgrid(along, along)
+        found.append(np.repeat(np.stack([x.ravel(), y.ravel()], 1), count, axis=0))
+    return np.concatenate(found)
+
+
+class BlazeFace:
+    """The detector.
+
+    Args:
+        folder: holds the .tflite files (`weights.path("mediapipe-face")`).
+        reach: "short" for faces that fill a good part of the picture (a selfie, a talking head), "full" for small ones.
+    """
+
+    def __init__(self, folder: str | Path, reach: Literal["short", "full"] = "short") -> None:
+        self.build = BUILDS[reach]
+        self.net = GraphNet.load(Path(folder) / self.build.file)
+        self.anchors = anchors(self.build)
+
+    def detect(self, frames: NDArray[np.uint8], *, threshold: float | None = None) -> list[list[Box]]:
+        """Faces in frames of one size.
+
+        Args:
+            frames: (B, H, W, 3) RGB.
+            threshold: boxes with a higher score stay (None: 0.5 for short, 0.6 for full).
+
+        Returns:
+            per frame, boxes in pixels with (6, 2) keypoints, best first; they may reach outside of the frame.
+        """
+        frames = np.asarray(frames)
+        if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != np.uint8:
+            raise UsageError(f"frames must be (B, H, W, 3) uint8, not {frames.shape} {frames.dtype}")
+        threshold = self.build.threshold if threshold is None else threshold
+        height, width = frames.shape[1:3]
+        x = np.stack([letterbox(frame, self.build.side) for frame in frames])
+        values, logits = self.net(torch.from_numpy(x))
+        scores = torch.sigmoid(logits.clamp(-CLIP, CLIP))[..., 0].numpy()  # (B, N)
+        boxes = self.decode(values.numpy())
+        stretch = max(height, width) / self.build.side
+        middle = np.asarray([width, height], np.float32) / 2
+        return [self._faces(b, s, threshold, stretch, middle) for b, s in zip(boxes, scores, strict=True)]
+
+    def decode(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The net's (B, N, 16) -> (B, N, 16): x1 y1 x2 y2 and six points, in input pixels."""
+        out = values + np.tile(self.anchors, (1, 8))
+        extent = values[..., 2:4]
+        centre = out[..., 0:2].copy()
+        out[..., 0:2], out[..., 2:4] = centre - extent / 2, centre + extent / 2
+        return out
+
+    def _faces(
+        self,
+        boxes: NDArray[np.float32],
+        scores: NDArray[np.float32],
+        threshold: float,
+        stretch: float,
+        middle: NDArray[np.float32],
+    ) -> list[Box]:
+        likely = scores > threshold
+        means, best = weighted_nms(boxes[likely], scores[likely], OVERLAP)
+        points = (means.reshape(-1, 8, 2) - self.build.side / 2) * stretch + middle  # (K, 2 corners + 6, 2) px
+        return [
+            Box(*(float(v) for v in p[:2].ravel()), score=float(s), keypoints=p[2:].astype(np.float32))
+            for p, s in zip(points, best, strict=True)
+        ]
+
+
+def letterbox(frame: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
+    """(H, W, 3) uint8 -> (side, side, 3) float32 in [-1, 1]: scaled to fit, centred, black outside."""
+    import cv2
+
+    height, width = frame.shape[:2]
+    scale = side / max(height, width)
+    # Pixel centres are at half integers on both sides: dst + 0.5 = (src + 0.5 - middle) * scale + side / 2.
+    shift = [side / 2 - 0.5 - scale * (width / 2 - 0.5), side / 2 - 0.5 - scale * (height / 2 - 0.5)]
+    matrix = np.asarray([[scale, 0, shift[0]], [0, scale, shift[1]]])
+    out = cv2.warpAffine(frame, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    return out.astype(np.float32) / 127.5 - 1.0
