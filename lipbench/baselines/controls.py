@@ -1,0 +1,106 @@
+"""Controls: rows that bound the metrics and are never ranked.
+
+dubbed         the source frames under the dub: PSNR inf, SSIM 1, LPIPS 0, and the sync of a plain dub
+truth          the correct video, known for generated clips: what a perfect method would score
+still_mouth    the head moves, the mouth does not: sync must be bad, the picture good
+shifted_audio  the right picture at the wrong time: sync metrics must see the delay
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import islice, repeat
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from lipbench.baselines.jobs import dub_of
+from lipbench.baselines.still_mouth import StillMouth
+from lipbench.core import media
+from lipbench.core.errors import Unsupported
+from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs, Params
+
+__all__ = ["Dubbed", "ShiftedAudio", "StillMouth", "Truth", "delayed"]
+
+Frame = NDArray[np.uint8]
+
+
+class Dubbed(BaseMethod):
+    """The undubbed picture under the dubbed sound, bit by bit: what visual dubbing starts from."""
+
+    spec = MethodSpec("dubbed", "1", "Dubbed", licence="none: the source frames", kind="control")
+
+    def synthesize(self, job: Job) -> Outputs:
+        video = job.out / "video.mp4"
+        # A copy of the lossless file: decoding gives the reference's pixels exactly.
+        shutil.copyfile(dub_of(job).video, video)
+        return Outputs({"video": video})
+
+
+class Truth(BaseMethod):
+    """The correct video of a dub. Only generated clips have one."""
+
+    spec = MethodSpec("truth", "1", "Truth", licence="that of the clip", needs=frozenset({"truth"}), kind="control")
+
+    def synthesize(self, job: Job) -> Outputs:
+        dub = dub_of(job)
+        if dub.truth is None:
+            raise Unsupported(
+                f"there is no truth video of {dub.id}",
+                "only generated clips have one; a recorded speaker never said the dub",
+                "leave `truth` out of the run, or run it on a generated data set",
+            )
+        return Outputs({"video": media.remux(dub.truth, dub.audio, job.out / "video.mp4")})
+
+
+class ShiftedParams(Params):
+    frames: int = Field(6, description="Frames that the picture comes late (negative: early).")
+
+
+class ShiftedAudio(BaseMethod):
+    """The picture delayed against the sound.
+
+    Takes the truth video where there is one, so that sync metrics must report a good match at `frames` frames of
+    offset; otherwise the source frames, whose sync is right only under the original sound (dub of kind `original`).
+    The sound is the dub, unchanged. The frames that the delay leaves open repeat the first (or last) one.
+    """
+
+    spec = MethodSpec(
+        "shifted_audio", "1", "Shifted", licence="none: the source frames", params=ShiftedParams, kind="control"
+    )
+
+    def synthesize(self, job: Job) -> Outputs:
+        dub, video = dub_of(job), job.out / "video.mp4"
+        frames = delayed(media.read_frames(dub.truth or dub.video), job.params.frames)
+        media.write_video(
+            video,
+            islice(frames, dub.n_frames),
+            job.clip.fps,
+            dub.audio,
+            lossless=True,
+            synthetic=dub.truth is not None,
+        )
+        return Outputs({"video": video}, {"frames": job.params.frames, "picture": "truth" if dub.truth else "source"})
+
+
+def delayed(frames: Iterable[Frame], by: int) -> Iterator[Frame]:
+    """As many frames, shown `by` frames later with the first one filling the gap (negative: earlier, the last one)."""
+    if by >= 0:
+        held: deque[Frame] = deque(maxlen=by + 1)
+        for frame in frames:
+            if not held:
+                held.extend(repeat(frame, by))
+            held.append(frame)
+            yield held[0]
+        return
+    stream = iter(frames)
+    skipped, last = 0, None
+    for last in islice(stream, -by):
+        skipped += 1
+    for last in stream:
+        yield last
+    if last is not None:
+        yield from repeat(last, skipped)

@@ -1,0 +1,137 @@
+"""Videos that somebody else made, scored like any method's."""
+
+from __future__ import annotations
+
+import glob
+import string
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, field_validator
+
+from lipbench.baselines.jobs import dub_of
+from lipbench.core import keys, media
+from lipbench.core.errors import Refused
+from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs, Params
+
+PLACEHOLDERS = ("clip", "language", "dub", "seed", "seconds")
+_COPYABLE = frozenset({"h264", "hevc", "mpeg4", "av1", "vp9"})  # codecs that an mp4 takes as they are
+
+
+class PrecomputedParams(Params):
+    folder: str = Field(description="Folder with the videos.", json_schema_extra={"path": True})
+    pattern: str = Field(
+        "{clip}.{language}.mp4",
+        description="File name below the folder; {clip} {language} {dub} {seed} {seconds} (`full` for the whole clip).",
+    )
+    resize: bool = Field(False, description="Scale videos of another size to the clip's instead of refusing them.")
+
+    @field_validator("pattern")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        try:
+            names = [name for _, name, _, _ in string.Formatter().parse(value) if name is not None]
+        except ValueError as error:
+            raise ValueError(f"{value!r} is no pattern: {error}") from error
+        for name in names:
+            if name not in PLACEHOLDERS:
+                raise ValueError(f"there is no placeholder {{{name}}}; known: {', '.join(PLACEHOLDERS)}")
+        return value
+
+
+class Precomputed(BaseMethod):
+    """A folder of finished videos.
+
+    Every file is brought to the clip's frame rate and gets the dub's sound; what does not fit is refused with a reason,
+    never stretched. The hash of the file is part of the key, so an edited file is scored again.
+    """
+
+    spec = MethodSpec(
+        "precomputed",
+        "1",
+        "Precomputed",
+        licence="that of the videos",
+        params=PrecomputedParams,
+        # A pattern may name them; without that the same file serves all.
+        uses_seed=True,
+        uses_train_seconds=True,
+    )
+
+    def identity(self, params: PrecomputedParams, clip_id: str, language: str) -> Mapping[str, Any]:
+        """Hash of every file that the pattern can mean for this clip and language.
+
+        Raises:
+            Refused: reason "missing_video", there is none.
+        """
+        if not language:  # asked for stages that this method does not have
+            return {}
+        known = {"clip": glob.escape(clip_id), "language": glob.escape(language)}
+        wanted = params.pattern.format(**{**dict.fromkeys(PLACEHOLDERS, "*"), **known})
+        folder = Path(params.folder)
+        files = sorted(file for file in folder.glob(wanted) if file.is_file())
+        if not files:
+            raise _missing(folder / wanted)
+        return {"files": {file.relative_to(folder).as_posix(): keys.sha256_file(file) for file in files}}
+
+    def synthesize(self, job: Job) -> Outputs:
+        dub, clip, params = dub_of(job), job.clip, job.params
+        source = Path(params.folder) / params.pattern.format(
+            clip=clip.id,
+            language=dub.language,
+            dub=dub.id,
+            seed=job.seed,
+            seconds="full" if job.train_seconds is None else f"{job.train_seconds:g}",
+        )
+        if not source.is_file():
+            raise _missing(source)
+        found = media.probe(source)
+        info: dict[str, Any] = {"file": source.name, "source_fps": float(found.fps), "resampled": False}
+
+        size, wanted = (found.width, found.height), (clip.width, clip.height)
+        if size != wanted and not params.resize:
+            raise Refused(
+                f"{source} has the wrong size",
+                f"it is {size[0]} x {size[1]}, the clip is {wanted[0]} x {wanted[1]}",
+                "make it at the clip's size, or allow scaling with `resize: true`",
+                reason="wrong_size",
+            )
+        resample = found.vfr or abs(float(found.fps) - clip.fps) > 1e-3
+        n_frames = round(found.duration_s * clip.fps) if resample else found.n_frames
+        if abs(n_frames - dub.n_frames) > 1:
+            raise Refused(
+                f"{source} has the wrong length",
+                f"it has {n_frames} frames at {clip.fps:g} fps, dub {dub.id} has {dub.n_frames}",
+                "cut or make it to the dub's length",
+                reason="length_mismatch",
+            )
+
+        video = job.out / "video.mp4"
+        if size == wanted and not resample and found.rotation == 0 and found.codec in _COPYABLE:
+            media.remux(source, dub.audio, video)
+        else:
+            info |= {"resampled": resample, "resized_from": list(size) if size != wanted else None}
+            frames = media.read_frames(source, fps=clip.fps if resample else None)
+            media.write_video(video, _scaled(frames, wanted), clip.fps, dub.audio, lossless=True)
+        return Outputs({"video": video}, info)
+
+
+def _scaled(frames: Iterator[NDArray[np.uint8]], size: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
+    for frame in frames:
+        if frame.shape[1::-1] == size:
+            yield frame
+        else:
+            shrink = frame.shape[1] > size[0]
+            yield cv2.resize(frame, size, interpolation=cv2.INTER_AREA if shrink else cv2.INTER_CUBIC)
+
+
+def _missing(path: Path) -> Refused:
+    return Refused(
+        f"there is no video {path}",
+        "the pattern of `precomputed` names it for this clip and language",
+        "put it there, or correct `folder` and `pattern`",
+        reason="missing_video",
+    )
