@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lipbench.core import registry
-from lipbench.core.errors import RunIncomplete
+from lipbench.core.errors import DiskFull, RunIncomplete
 from lipbench.core.metric import MetricFamily
 from lipbench.core.store import Store
 from lipbench.datasets.types import Manifest
@@ -135,10 +135,11 @@ def execute(
         try:
             outcome = runner.run()
         finally:
-            cells = index.write_cells(
-                root, plan, runner.progress, store, runner.outcome, prepared.rows, prepared.measured,
-                keep=prepared.shard is not None,
-            )  # fmt: skip
+            cells = index.cells_json(plan, runner.progress, store, runner.outcome, prepared.rows, prepared.measured)
+            try:
+                index.write_cells(root, cells, keep=prepared.shard is not None)
+            except DiskFull as error:  # the records are safe; the next run writes the file again
+                runner.outcome.stopped = runner.outcome.stopped or f"stopped: {error.one_line()}"
     return RunResult(root, cells, outcome)
 
 

@@ -80,19 +80,19 @@ def _resolve_paths(method: Any, params: Mapping[str, Any], base: Path) -> dict[s
 
 def families(config: RunFile) -> list[tuple[MetricFamily, dict[str, Any]]]:
     """The metric families of a run with the options that each one gets."""
-    everything = {name: registry.load("metrics", name) for name in registry.names("metrics")}
+    known = registry.names("metrics")
+    chosen = set(known)
     if config.metrics:
-        known = [m.id for f in everything.values() for m in f.metrics] + list(everything)
-        for wanted in config.metrics:
-            if wanted not in known:
-                raise registry.unknown("metrics", wanted, known)
-        everything = {
-            name: family
-            for name, family in everything.items()
-            if name in config.metrics or any(m.id in config.metrics for m in family.metrics)
-        }
+        chosen = set(config.metrics) & set(known)
+        loose = set(config.metrics) - chosen  # ids of single metrics: their families must be looked through
+        if loose:
+            ids = {m.id: name for name in known for m in registry.load("metrics", name).metrics}
+            for wanted in config.metrics:
+                if wanted in loose and wanted not in ids:
+                    raise registry.unknown("metrics", wanted, [*ids, *known])
+            chosen |= {ids[wanted] for wanted in loose}
     sync = {"judge": config.judge, "protocol": config.protocol, **config.sync}
-    return [(family, sync if name == "sync" else {}) for name, family in everything.items()]
+    return [(registry.load("metrics", name), sync if name == "sync" else {}) for name in known if name in chosen]
 
 
 class Builder:
@@ -210,9 +210,10 @@ class Builder:
     # ---- scores -----------------------------------------------------------------------------------------------
 
     def score(self, family: MetricFamily, options: Mapping[str, Any], made: str, clip: Clip, dub: Dub) -> str:
-        dub_node, faces = self.dub(clip, dub), self.faces(clip)
+        dub_node = self.dub(clip, dub)
         wanted = {need for metric in family.metrics for need in metric.needs}
-        wants = [faces] if "faces" in wanted else []
+        faces = self.faces(clip) if "faces" in wanted else None
+        wants = [faces] if faces is not None else []
         own = None
         if "prediction_faces" in wanted:
             own = self.faces_of(f"faces of {made}", made)
@@ -230,18 +231,18 @@ class Builder:
                 "prediction": p.digest(made, "video"), "reference": p.digest(dub_node, "video"),
                 "truth": p.digest(dub_node, "truth"), "audio": p.digest(dub_node, "audio"),
                 "index": p.digest(dub_node, "index"), "fps": self.config.fps,
-                "faces": track(p, faces if "faces" in wanted else None), "prediction_faces": track(p, own),
+                "faces": track(p, faces), "prediction_faces": track(p, own),
                 "annotations": file_digest(truth_annotations),
             }  # fmt: skip
 
         def task(p: Progress) -> dict[str, Any]:
-            record = p.find(faces)
+            record = None if faces is None else p.find(faces)
             reason = "" if record is None or record.status == "ok" else record.reason
             return {
                 "family": family.id, "options": dict(options), "prediction": p.file(made, "video"),
                 "reference": p.file(dub_node, "video"), "truth": p.file(dub_node, "truth"),
                 "audio": p.file(dub_node, "audio"), "index": p.file(dub_node, "index"),
-                "faces": p.file(faces, "faces") if "faces" in wanted else None, "faces_reason": reason,
+                "faces": None if faces is None else p.file(faces, "faces"), "faces_reason": reason,
                 "prediction_faces": None if own is None else p.file(own, "faces"), "fps": self.config.fps,
                 "annotations": None if truth_annotations is None else str(truth_annotations),
             }  # fmt: skip

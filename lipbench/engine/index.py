@@ -100,14 +100,11 @@ def _status(state: State | None, record: Any) -> tuple[str, str | None]:
     return ("refused" if state.how == "refused" else state.how), state.reason
 
 
-def write_cells(
-    root: Path, plan: Plan, progress: Progress, store: Store, outcome: Outcome | None,
-    rows: Sequence[Row], measured: Sequence[tuple[MetricFamily, Mapping[str, Any]]], keep: bool = False,
+def cells_json(
+    plan: Plan, progress: Progress, store: Store, outcome: Outcome | None,
+    rows: Sequence[Row], measured: Sequence[tuple[MetricFamily, Mapping[str, Any]]],
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """cells.jsonl: one line per cell, with every requested metric's value or reason.
-
-    keep: cells that another shard of the same run wrote stay in the file.
-    """
+    """All lines of cells.jsonl, each with every requested metric's value or reason."""
     by_family = {family.id: [m.id for m in family.metrics] for family, _ in measured}
     specs = {row.label: row.method.spec for row in rows}
     lines = []
@@ -119,13 +116,17 @@ def write_cells(
             if refusal is not None:
                 data["metrics"] |= {n: {**refusal, "n_valid": 0, "n_total": 0} for n in names}
         lines.append(data)
+    return lines
+
+
+def write_cells(root: Path, lines: Sequence[Mapping[str, Any]], keep: bool = False) -> None:
+    """Write cells.jsonl. keep: cells that another shard of the same run wrote stay in the file."""
     path = root / "cells.jsonl"
     if keep and path.exists():
         mine = {_identity(line) for line in lines}
         others = [json.loads(text) for text in path.read_text(encoding="utf-8").splitlines()]
-        lines = [o for o in others if _identity(o) not in mine] + lines
+        lines = [*(o for o in others if _identity(o) not in mine), *lines]
     write_atomic(path, "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines))
-    return lines
 
 
 def _identity(line: Mapping[str, Any]) -> tuple[Any, ...]:

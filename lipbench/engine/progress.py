@@ -21,10 +21,10 @@ MARKS = {
 
 
 class PlainProgress:
-    """One line per finished stage that was not cached; for CI logs and pipes."""
+    """One line per stage that ran or was refused; for CI logs and pipes."""
 
-    def __init__(self, total: int) -> None:
-        self.total, self.done = total, 0
+    def __init__(self, total: int, silent: bool = False) -> None:
+        self.total, self.done, self.silent = total, 0, silent
 
     def __enter__(self) -> PlainProgress:
         return self
@@ -36,7 +36,7 @@ class PlainProgress:
         if event != "end" or state is None:
             return
         self.done += 1
-        if state.how != "cached":
+        if not self.silent and state.how in ("run", "refused", "failed"):
             print(f"[{self.done}/{self.total}] {describe(node, state)}", file=sys.stderr, flush=True)
 
 
@@ -96,4 +96,4 @@ def create(total: int, counts: Mapping[str, tuple[int, int]], quiet: bool = Fals
     """The right progress for this terminal."""
     if not quiet and sys.stderr.isatty():
         return LiveProgress(total, counts)
-    return PlainProgress(total)
+    return PlainProgress(total, silent=quiet)

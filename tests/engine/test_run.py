@@ -1,0 +1,283 @@
+"""The whole engine on tiny videos: plan, merge, cache, isolation, resume, shards."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lipbench.core import keys
+from lipbench.core.errors import RunIncomplete, UsageError, WeightsMissing
+from lipbench.core.store import Store
+from lipbench.engine import api
+from lipbench.engine.runner import Options
+
+
+def go(manifest, out, methods, options=None, workers=2, **fields):
+    request = {"manifest": "tiny", "metrics": ["fake"], "methods": methods, **fields}
+    prepared = api.prepare(request, out=out, manifest=manifest)
+    return api.execute(prepared, workers=workers, options=options, quiet=True)
+
+
+def by(result, **where):
+    found = [c for c in result.cells if all(c[k] == v for k, v in where.items())]
+    assert found, where
+    return found[0] if len(found) == 1 else found
+
+
+def kinds(result):
+    return Counter(node.split(" ")[0] for node in result.outcome.states)
+
+
+def test_run_scores_and_a_second_run_is_cached(manifest, tmp_path):
+    counter = tmp_path / "count"
+    methods = [{"id": "fake-copy", "params": {"trigger": str(counter)}}]
+    first = go(manifest, tmp_path / "run", methods)
+    assert first.complete
+    assert kinds(first) == {"clip": 2, "dub": 6, "synthesize": 6, "score": 6}
+    cell = by(first, clip="one", language="fr")
+    assert cell["status"] == "ok"
+    assert cell["metrics"]["grey_diff"]["value"] == 0
+    assert cell["metrics"]["endless"]["value"] == "inf"
+    assert cell["metrics"]["never"] == {
+        "value": None, "reason": "cannot be known", "n_valid": 0, "n_total": 0, "version": "1", "extra": {}
+    }  # fmt: skip
+    assert (tmp_path / "run" / cell["video"]).exists()
+    # Longer and shorter dubs: the clip is played back and forth, or cut.
+    assert by(first, clip="one", language="de")["metrics"]["grey"]["n_total"] == 15
+    assert by(first, clip="one", language="es")["metrics"]["grey"]["n_total"] == 30
+
+    second = go(manifest, tmp_path / "run", methods)
+    assert {s.how for s in second.outcome.states.values()} == {"cached"}
+    assert second.cells == first.cells
+    assert counter.read_text() == "x" * 6
+
+
+def test_languages_share_prepare_and_fit(manifest, tmp_path):
+    counter = tmp_path / "count"
+    result = go(
+        manifest, tmp_path / "run", [{"id": "fake-staged", "params": {"trigger": str(counter)}}],
+        train_seconds=[0.2, 0.4, None], clips=["one"], seeds=[0, 1],
+    )  # fmt: skip
+    assert kinds(result) == {"clip": 1, "dub": 3, "prepare": 1, "fit": 6, "synthesize": 18, "score": 18}
+    assert counter.read_text() == "x" * (1 + 6 + 18)
+    record = Store(tmp_path / "run").get(by(result, train_seconds=0.4, seed=1, language="fr")["keys"]["synthesize"])
+    assert record.info["from"] == "prepared one fitted 0.4 1"
+
+
+def test_unused_axes_share_everything(manifest, tmp_path):
+    result = go(manifest, tmp_path / "run", ["fake-copy"], seeds=[0, 1, 2], languages=["fr"], clips=["one"])
+    assert kinds(result)["synthesize"] == 1
+    assert len(result.cells) == 3
+
+
+def test_failures_are_told_apart_and_the_run_goes_on(manifest, tmp_path):
+    methods = ["fake-copy", "fake-faceless", "fake-raises", "fake-crashes", "fake-hangs", "fake-short", "fake-memory"]
+    options = Options(timeout_s=4, retries=0)
+    result = go(manifest, tmp_path / "run", methods, options, clips=["one"], languages=["fr"])
+    status = {c["method"]: c["status"] for c in result.cells}
+    assert status == {
+        "fake-copy": "ok", "fake-faceless": "refused", "fake-raises": "error", "fake-crashes": "crashed",
+        "fake-hangs": "timeout", "fake-short": "error", "fake-memory": "oom",
+    }  # fmt: skip
+    reasons = {c["method"]: c["reason"] for c in result.cells}
+    assert reasons["fake-faceless"].startswith("no_face: no face; it is a grey square")
+    assert "RuntimeError: bang" in reasons["fake-raises"]
+    assert "SIGSEGV" in reasons["fake-crashes"]
+    assert "bad_output" in reasons["fake-short"]
+    assert by(result, method="fake-raises")["metrics"]["grey"]["reason"] == reasons["fake-raises"]
+    store = Store(tmp_path / "run")
+    raised = store.get(by(result, method="fake-raises")["keys"]["synthesize"])
+    assert "RuntimeError: bang" in raised.error["traceback"]
+    assert "about to fail" in (store.directory(raised.key) / "log.txt").read_text()
+    assert not result.complete
+    with pytest.raises(RunIncomplete, match="5 stages failed"):
+        result.raise_if_incomplete()
+
+
+def test_a_refusal_alone_is_a_complete_run(manifest, tmp_path):
+    result = go(manifest, tmp_path / "run", ["fake-faceless"], clips=["one"], languages=["fr"])
+    assert result.complete
+    again = go(manifest, tmp_path / "run", ["fake-faceless"], clips=["one"], languages=["fr"])
+    assert by(again, method="fake-faceless")["status"] == "refused"
+    assert again.outcome.states["synthesize fake-faceless one/fr"].how == "cached"
+
+
+def test_a_crash_is_tried_again(manifest, tmp_path):
+    methods = [{"id": "fake-crashes", "params": {"trigger": str(tmp_path / "died")}}]
+    result = go(manifest, tmp_path / "run", methods, Options(retries=1), clips=["one"], languages=["fr"])
+    cell = by(result, method="fake-crashes")
+    assert cell["status"] == "ok"
+    assert Store(tmp_path / "run").get(cell["keys"]["synthesize"]).attempts == 2
+
+
+def test_the_next_run_retries_only_what_failed(manifest, tmp_path):
+    trigger = tmp_path / "mended"
+    methods = [{"id": "fake-raises", "params": {"trigger": str(trigger)}}, "fake-copy"]
+    first = go(manifest, tmp_path / "run", methods, clips=["one"], languages=["fr"])
+    assert first.outcome.count("failed") == 1
+    trigger.write_text("")
+    second = go(manifest, tmp_path / "run", methods, clips=["one"], languages=["fr"])
+    assert second.complete
+    # Its video is fake-copy's, byte for byte: the score is found by content, not by method.
+    assert {n for n, s in second.outcome.states.items() if s.how == "run"} == {"synthesize fake-raises one/fr"}
+
+
+def test_max_failures_stops_starting(manifest, tmp_path):
+    options = Options(max_failures=1)
+    result = go(manifest, tmp_path / "run", ["fake-raises", "fake-slow"], options, workers=1)
+    assert result.outcome.stopped == "stopped after 1 failures (--max-failures)"
+    assert result.outcome.count("failed") == 1
+    assert result.outcome.count("skipped") > 0
+
+
+def test_wrong_hash_and_missing_file_are_reasons(manifest, tmp_path):
+    one, two = manifest.clips
+    bad = replace(manifest, clips=(replace(one, sha256="0" * 64), replace(two, video=tmp_path / "gone.mp4")))
+    result = go(bad, tmp_path / "run", ["fake-copy"], languages=["fr"])
+    assert "is not the file the manifest names" in by(result, clip="one")["reason"]
+    assert "gone.mp4 is missing" in by(result, clip="two")["reason"]
+
+
+def test_missing_weights_are_a_reason(manifest, tmp_path, monkeypatch):
+    from lipbench.engine import build
+
+    def missing(name):
+        raise WeightsMissing(f"weights {name} are missing", "", f"lipbench weights get {name}")
+
+    monkeypatch.setattr(build.weights, "path", missing)
+    monkeypatch.setattr(build.weights, "sha256", lambda name: None)
+    from lipbench.core import registry
+
+    method = registry.load("methods", "fake-copy")
+    monkeypatch.setattr(method, "weights", lambda params: ("some_net",), raising=False)
+    result = go(manifest, tmp_path / "run", ["fake-copy"], clips=["one"], languages=["fr"])
+    cell = by(result, method="fake-copy")
+    assert cell["status"] == "refused"
+    assert "lipbench weights get some_net" in cell["reason"]
+    assert result.complete
+
+
+def test_editing_a_parameter_or_the_code_changes_the_key(manifest, tmp_path, plugin):
+    def key(**params):
+        prepared = api.prepare(
+            {"manifest": "t", "metrics": ["fake"], "methods": [{"id": "fake-copy", "params": params}]},
+            out=tmp_path / "run", manifest=manifest,
+        )  # fmt: skip
+        from lipbench.engine.plan import Progress
+
+        return Progress(prepared.plan, prepared.store).key("synthesize fake-copy one/fr")
+
+    before = key()
+    assert key(grey=0) == before
+    assert key(grey=1) != before
+    source = plugin / "fake_lipbench_plugin.py"
+    text = source.read_text()
+    source.write_text(text + "\n# edited\n")
+    assert key() != before
+    source.write_text(text)
+    assert key() == before
+
+
+def test_wrong_parameter_is_named(manifest, tmp_path):
+    with pytest.raises(UsageError, match="parameter gray") as caught:
+        go(manifest, tmp_path / "run", [{"id": "fake-copy", "params": {"gray": 1}}])
+    assert "grey" in caught.value.fix
+
+
+def test_shards_divide_the_clips_and_share_the_directory(manifest, tmp_path):
+    request = {"manifest": "t", "metrics": ["fake"], "methods": ["fake-copy"], "languages": ["fr"]}
+    seen = []
+    for i in (1, 2, 3):
+        prepared = api.prepare(request, out=tmp_path / "run", manifest=manifest, shard=(i, 3))
+        seen += [c.clip for c in prepared.plan.cells]
+        result = api.execute(prepared, workers=1, quiet=True)
+    assert sorted(seen) == ["one", "two"]
+    lines = [json.loads(line) for line in (tmp_path / "run" / "cells.jsonl").read_text().splitlines()]
+    assert sorted(line["clip"] for line in lines) == ["one", "two"]
+    assert all(line["status"] == "ok" for line in lines)
+    assert result.root == tmp_path / "run"
+
+
+def test_scores_do_not_depend_on_the_number_of_workers(manifest, tmp_path):
+    values = []
+    for workers in (1, 3):
+        result = go(manifest, tmp_path / f"run{workers}", ["fake-copy"], workers=workers)
+        values.append({(c["clip"], c["language"]): c["metrics"]["grey"]["value"] for c in result.cells})
+    assert values[0] == values[1]
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from lipbench.core import keys
+from lipbench.datasets.types import Clip, Dub, Licence, Manifest
+from lipbench.engine import api
+folder, out, counter = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+lic = Licence("CC0-1.0")
+clips = tuple(Clip(n, folder / f"{n}.mp4", keys.sha256_file(folder / f"{n}.mp4"), n, "en", lic, "-") for n in ("one", "two"))
+dubs = tuple(Dub(f"{c.id}/{l}", c.id, l, "synthetic", folder / f"{l}.wav", keys.sha256_file(folder / f"{l}.wav"))
+             for c in clips for l in ("fr", "de", "es"))
+manifest = Manifest("tiny", "1", lic, clips, dubs, folder)
+prepared = api.prepare({"manifest": "t", "metrics": ["fake"], "methods": [{"id": "fake-slow", "params": {"trigger": counter}}]},
+                       out=out, manifest=manifest)
+result = api.execute(prepared, workers=1, quiet=True)
+print("complete", result.complete)
+"""
+
+
+def test_sigkill_loses_at_most_the_stage_in_flight(media_files, tmp_path):
+    counter, out = tmp_path / "count", tmp_path / "run"
+    command = [sys.executable, "-c", SCRIPT, str(media_files), str(out), str(counter)]
+    first = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while len(done(out)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    finished = done(out)
+    assert 2 <= len(finished) < 6
+    before = {key: (out / "objects" / key[:2] / key / "record.json").stat().st_mtime_ns for key in finished}
+    second = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    assert "complete True" in second.stdout
+    assert len(done(out)) == 6
+    # 6 syntheses, plus at most the one that was in flight.
+    assert len(counter.read_text()) in (6, 7)
+    for key, stamp in before.items():
+        assert (out / "objects" / key[:2] / key / "record.json").stat().st_mtime_ns == stamp
+
+
+def done(out: Path) -> list[str]:
+    store_files = (out / "objects").glob("??/*/record.json")
+    return [r["key"] for r in (json.loads(f.read_text()) for f in store_files) if r["kind"] == "synthesize"]
+
+
+def test_two_runs_in_one_directory_share_the_work(media_files, tmp_path):
+    counter, out = tmp_path / "count", tmp_path / "run"
+    command = [sys.executable, "-c", SCRIPT, str(media_files), str(out), str(counter)]
+    runs = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    for run in runs:
+        text, _ = run.communicate(timeout=120)
+        assert "complete True" in text
+    assert counter.read_text() == "x" * 6
+
+
+def test_explain_names_the_first_difference(manifest, tmp_path):
+    from click.testing import CliRunner
+
+    from lipbench.cli.explain import main
+
+    result = go(manifest, tmp_path / "run", ["fake-copy"], clips=["one"], languages=["fr", "de"])
+    first, second = (by(result, language=lang)["keys"]["synthesize"] for lang in ("fr", "de"))
+    shown = CliRunner().invoke(main, [first[:12], "--run", str(tmp_path / "run")])
+    assert keys.key_of({k: v for k, v in json.loads(shown.output)["preimage"].items()}) == first
+    difference = CliRunner().invoke(main, [first[:12], second[:12], "--run", str(tmp_path / "run"), "--json"])
+    assert json.loads(difference.output)["field"] == "inputs.dub"
