@@ -19,7 +19,8 @@ from lipbench.metrics.sync.network import SyncNet
 @pytest.fixture(scope="module")
 def rule(golden: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location("golden_rule", golden / "rule.py")
-    assert spec and spec.loader
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

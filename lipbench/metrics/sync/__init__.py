@@ -1,0 +1,39 @@
+"""SyncNet as a judge of lip synchronisation: LSE-D, LSE-C and the AV offset.
+
+    SyncNet.load("syncnet_v2.model").score(frames, audio)     the network alone, on face crops
+    evaluate("video.mp4", judge="syncnet_v2")                 a whole video: find the face, track, crop, score
+    SyncFamily                                                the metrics of a benchmark run
+
+Everything is loaded when first used: listing metrics needs no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lipbench.metrics.sync.arithmetic import SyncScore as SyncScore
+    from lipbench.metrics.sync.family import SyncFamily as SyncFamily
+    from lipbench.metrics.sync.folded import FoldedSyncNet as FoldedSyncNet
+    from lipbench.metrics.sync.judges import Judge as Judge
+    from lipbench.metrics.sync.measure import evaluate as evaluate
+    from lipbench.metrics.sync.network import SyncNet as SyncNet
+    from lipbench.metrics.sync.options import SyncOptions as SyncOptions
+    from lipbench.metrics.sync.result import SyncResult as SyncResult
+
+_HOMES = {
+    "FoldedSyncNet": "folded", "Judge": "judges", "SyncFamily": "family", "SyncNet": "network",
+    "SyncOptions": "options", "SyncResult": "result", "SyncScore": "arithmetic", "evaluate": "measure",
+}  # fmt: skip
+__all__ = [
+    "FoldedSyncNet", "Judge", "SyncFamily", "SyncNet", "SyncOptions", "SyncResult", "SyncScore", "evaluate",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        found = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+        globals()[name] = found
+        return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -54,6 +54,11 @@ class SyncScore:
         return self.per_window[:, VSHIFT - self.av_offset]
 
     @property
+    def framewise_distance_at_zero(self) -> NDArray[np.float32]:
+        """(T,) distance of every window without shift; its mean is `lse_d_at_zero`."""
+        return self.per_window[:, VSHIFT]
+
+    @property
     def framewise_confidence(self) -> NDArray[np.float32]:
         """(T,) median of the mean distances minus the window's own distance at the best shift; its mean is `lse_c`.
 
@@ -71,14 +76,16 @@ class SyncScore:
         """What a reader of the numbers should know."""
         found = []
         if self.n_windows < FEW_WINDOWS:
-            found.append(f"only {self.n_windows} windows: zero padding lowers LSE-C, compare clips of equal length only")
+            found.append(
+                f"only {self.n_windows} windows: zero padding lowers LSE-C, compare clips of equal length only"
+            )
         if abs(self.av_offset) == VSHIFT:
             found.append("the best shift is the largest one tried: picture and sound may not match at all")
         return tuple(found)
 
 
 def offset_words(frames: float) -> str:
-    """"audio leads by 3 frames (120 ms)", "audio lags by ...", "audio and video are aligned"; frames at 25 fps."""
+    """ "audio leads by 3 frames (120 ms)", "audio lags by ...", "audio and video are aligned"; frames at 25 fps."""
     if frames == 0:
         return "audio and video are aligned"
     size = abs(frames)

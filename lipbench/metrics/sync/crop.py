@@ -7,12 +7,14 @@ centre; what lies outside of the picture is grey 110.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 import scipy.signal
 from numpy.typing import NDArray
 
+from lipbench.core.errors import NoFace
 from lipbench.metrics.sync.constants import CROP_PADDING, CROP_SCALE, MEDIAN_FRAMES
 
 
@@ -50,7 +52,7 @@ def crop(frame: NDArray[np.uint8], x: float, y: float, s: float, size: int = 224
         size: edge of the result; resized with cv2.INTER_LINEAR.
 
     Raises:
-        ValueError: the square has no pixel.
+        NoFace: the square lies outside of the picture or has no pixel.
     """
     pad = int(s * (1 + 2 * CROP_SCALE))
     cx, cy = x + pad, y + pad
@@ -61,12 +63,16 @@ def crop(frame: NDArray[np.uint8], x: float, y: float, s: float, size: int = 224
     top, bottom = max(top, 0) - pad, min(bottom, h + 2 * pad) - pad
     left, right = max(left, 0) - pad, min(right, w + 2 * pad) - pad
     if bottom <= top or right <= left:
-        raise ValueError(f"the face square at ({x:.1f}, {y:.1f}), half edge {s:.1f}, has no pixel")
+        raise NoFace(
+            f"there is nothing to cut out at ({x:.1f}, {y:.1f}) with half edge {s:.1f} px",
+            f"the picture is {w} x {h} px",
+            "check the face boxes",
+        )
     t, b, l_, r = (int(np.clip(v, 0, n)) for v, n in ((top, h), (bottom, h), (left, w), (right, w)))
-    inside = frame[t:b, l_:r]
+    inside: NDArray[Any] = frame[t:b, l_:r]
     if (t, b, l_, r) != (top, bottom, left, right):
         whole = np.full((bottom - top, right - left, 3), CROP_PADDING, np.uint8)
         whole[t - top : b - top, l_ - left : r - left] = inside
         inside = whole
-    resized: NDArray[np.uint8] = cv2.resize(inside, (size, size))
+    resized: NDArray[Any] = cv2.resize(inside, (size, size))
     return resized

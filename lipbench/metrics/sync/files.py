@@ -115,5 +115,7 @@ def _shape(path: Path, state: Mapping[str, Tensor], meta: Mapping[str, Any]) -> 
     # Several inputs end in one kernel; a file without metadata is taken for the published 224 px where that fits.
     fitting = [size for size in (224, *range(48, 512, 16)) if Shape(width, size).maps[1] == kernel]
     if not fitting:
-        raise WeightsError(f"{path} is no SyncNet checkpoint", f"its last kernel is {kernel} px", "use syncnet_v2.model")
+        raise WeightsError(
+            f"{path} is no SyncNet checkpoint", f"its last kernel is {kernel} px", "use syncnet_v2.model"
+        )
     return Shape(width, fitting[0])

@@ -20,7 +20,14 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from lipbench.core.errors import TooShort, UsageError
 from lipbench.metrics.sync.arithmetic import SyncScore, count_windows, score_embeddings
-from lipbench.metrics.sync.constants import COLUMNS_PER_FRAME, SAMPLES_PER_FRAME, TAIL, WINDOW_COLUMNS, WINDOW_FRAMES
+from lipbench.metrics.sync.constants import (
+    COLUMNS_PER_FRAME,
+    RATE,
+    SAMPLES_PER_FRAME,
+    TAIL,
+    WINDOW_COLUMNS,
+    WINDOW_FRAMES,
+)
 from lipbench.metrics.sync.mfcc import N_CEPS, check_sound, mfcc
 
 if TYPE_CHECKING:
@@ -33,21 +40,26 @@ AUDIO_BATCH = {"cpu": 32, "cuda": 1024}
 _CONVS = (0, 4, 8, 11, 14, 18)  # position of the convolutions in both published streams
 
 
+def _fuse(fuse: Any, layer: nn.Module, norm: nn.Module) -> Any:
+    return fuse(layer, norm)
+
+
 class _Stream:
     """Folded weights of one stream: six convolutions (the last as a matrix), two linear layers."""
 
     def __init__(self, convs: nn.Sequential, head: nn.Sequential, device: torch.device, dtype: torch.dtype) -> None:
         self.conv: list[tuple[Tensor, Tensor]] = []
         for i in _CONVS:
-            fused: Any = fuse_conv_bn_eval(convs[i], convs[i + 1])  # type: ignore[type-var]
+            fused = _fuse(fuse_conv_bn_eval, convs[i], convs[i + 1])
             weight = fused.weight.detach()
             if weight.ndim == 5:  # (out, in, time, h, w) -> (out, time * in, h, w), time slowest
                 weight = weight.transpose(1, 2).flatten(1, 2)
             self.conv.append((self._put(weight, device, dtype), fused.bias.detach().to(device, dtype)))
         last = self.conv[-1][0].permute(0, 2, 3, 1).flatten(1).contiguous()  # channels-last order
-        first_fc: Any = fuse_linear_bn_eval(head[0], head[1])  # type: ignore[type-var]
+        first: Any = _fuse(fuse_linear_bn_eval, head[0], head[1])
+        second: Any = head[3]
         self.linear = [(last, self.conv[-1][1])] + [
-            (fc.weight.detach().to(device, dtype), fc.bias.detach().to(device, dtype)) for fc in (first_fc, head[3])
+            (fc.weight.detach().to(device, dtype), fc.bias.detach().to(device, dtype)) for fc in (first, second)
         ]
 
     @staticmethod
@@ -179,7 +191,7 @@ class FoldedSyncNet:
         if n < 1 or len(video) < 1:
             raise TooShort(
                 "the track is too short to be judged",
-                f"{len(video) + TAIL} frames at most and {len(audio) / 16000:.2f} s of sound; 6 frames of both are needed",
+                f"it has {len(video) + TAIL} frames at most and {len(audio) / RATE:.2f} s of sound, 6 frames needed",
                 "use a longer clip",
             )
         return score_embeddings(video[:n], self.embed_audio(audio[: (n + TAIL) * SAMPLES_PER_FRAME]))

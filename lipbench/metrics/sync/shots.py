@@ -7,6 +7,9 @@ threshold and another rule, and cut elsewhere).
 
 from __future__ import annotations
 
+from itertools import pairwise
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -27,13 +30,13 @@ class ShotDetector:
     def __init__(self, threshold: float = SHOT_THRESHOLD, min_frames: int = MIN_SHOT_FRAMES) -> None:
         self.threshold, self.min_frames = threshold, min_frames
         self.n_frames = 0
-        self._last: NDArray[np.uint8] | None = None
+        self._last: NDArray[Any] | None = None
         self._cuts: list[int] = []
 
     def push(self, frame: NDArray[np.uint8]) -> float:
         """Take the next (H, W, 3) RGB frame; returns its difference to the last one, 0..255."""
         step = thinning(frame.shape[1])
-        hsv = cv2.cvtColor(np.ascontiguousarray(frame[::step, ::step]), cv2.COLOR_RGB2HSV)
+        hsv: NDArray[Any] = cv2.cvtColor(np.ascontiguousarray(frame[::step, ::step]), cv2.COLOR_RGB2HSV)
         change = 0.0
         if self._last is not None:
             change = float(cv2.absdiff(hsv, self._last).sum(dtype=np.int64)) / hsv.size
@@ -47,4 +50,4 @@ class ShotDetector:
     def shots(self) -> list[tuple[int, int]]:
         """[first, last + 1) of every shot so far; together they cover all frames."""
         edges = [0, *self._cuts, self.n_frames]
-        return [(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True) if b > a]
+        return [(a, b) for a, b in pairwise(edges) if b > a]

@@ -1,0 +1,118 @@
+"""The sync metrics as lipbench's tables know them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lipbench.core import weights
+from lipbench.core.errors import LipbenchError, UsageError
+from lipbench.core.metric import MetricSpec, Pair, Score, none_for
+from lipbench.faces.track import FaceTrack
+from lipbench.metrics.sync.constants import CONSTANTS_VERSION, FPS, TAIL
+from lipbench.metrics.sync.options import SyncOptions
+
+_SOURCE = "joonson/syncnet_python SyncNetInstance.py and run_pipeline.py; Wav2Lip evaluation/scores_LSE"
+_OURS = "lipbench; distances as in joonson/syncnet_python SyncNetInstance.py"
+_CONVENTION = (
+    "31 shifts of +-15 frames at 25 fps, embeddings not normalised, zero padding at both ends; face boxes from the "
+    "undubbed video unless boxes_from says otherwise"
+)
+
+
+def _spec(name: str, title: str, better: Any, convention: str, source: str = _SOURCE, **more: Any) -> MetricSpec:
+    return MetricSpec(
+        name, "1", title, more.pop("unit", ""), better, frozenset({"audio", "faces"}),
+        region="face", aggregate="whole_clip", source=source, convention=f"{convention}; {_CONVENTION}",
+        **{"tolerance": 1e-3, **more},
+    )  # fmt: skip
+
+
+METRICS = (
+    _spec("lse_d", "LSE-D", "lower", "smallest of the 31 mean distances"),
+    _spec("lse_c", "LSE-C", "higher", "median of the 31 mean distances minus the smallest"),
+    _spec(
+        "av_offset", "AV offset", "zero",
+        "15 minus the index of the smallest mean distance; positive: the audio leads the video, negative: it lags",
+        unit="frames", tolerance=0.0, decimals=1,
+    ),
+    _spec("lse_d_at_zero", "LSE-D at 0", "lower", "mean distance without any shift; not a published metric", _OURS),
+    _spec(
+        "lse_c_valid", "LSE-C valid", "higher",
+        "LSE-C over pairs of existing windows only, without the zero padding; not a published metric", _OURS,
+        headline=False,
+    ),
+)  # fmt: skip
+
+
+class SyncFamily:
+    """LSE-D, LSE-C, AV offset and two variants of ours, by the judge that the options name."""
+
+    id = "sync"
+    metrics = METRICS
+    options = SyncOptions
+
+    def identity(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Hashes of the weights in use (None while missing) and the version of the constants.
+
+        Raises:
+            UsageError: wrong options.
+            UnknownName: no such judge.
+        """
+        from lipbench.metrics.sync import detectors, judges
+
+        parsed = SyncOptions.parse(options)
+        judge = judges.judge(parsed.judge)
+        found: dict[str, Any] = {
+            "judge": judge.name, "judge_sha256": weights.sha256(judge.weights), "constants": CONSTANTS_VERSION,
+            "options": parsed.model_dump(mode="json"),
+        }  # fmt: skip
+        if parsed.protocol == "realvideo" and parsed.boxes_from == "prediction":
+            found["boxes"] = detectors.identity(parsed.detector)
+        return found
+
+    def score(self, pair: Pair) -> Mapping[str, Score]:
+        """Judge one video.
+
+        Raises:
+            UsageError: wrong options, or no such judge; everything that the input lacks is a Score's reason.
+        """
+        options = SyncOptions.parse(pair.options)
+        facts = {"judge": options.judge, "protocol": options.protocol, "aggregate": options.aggregate}
+        try:
+            return self._score(pair, options)
+        except UsageError:
+            raise
+        except LipbenchError as error:
+            reason = f"{error.reason}: {error.one_line()}"
+            return {name: Score(None, reason, extra=facts) for name in none_for(METRICS, reason)}
+
+    def _score(self, pair: Pair, options: SyncOptions) -> dict[str, Score]:
+        from lipbench.metrics.sync import judges
+        from lipbench.metrics.sync.arithmetic import offset_words
+        from lipbench.metrics.sync.measure import run
+
+        net = judges.load(options.judge, pair.device, bfloat16=options.precision == "bfloat16")
+        given = pair.faces if options.boxes_from == "reference" else None
+        track = None if given is None else FaceTrack.load(given)
+        result = run(pair.prediction, pair.audio, net, options, track, pair.faces_reason, pair.device)
+        published = judges.judge(options.judge).published
+        base = {
+            "judge": result.judge, "judge_published": published, "protocol": result.protocol,
+            "aggregate": result.aggregate, "per_frame_fps": FPS,
+        }  # fmt: skip
+        scores = {}
+        for spec in METRICS:
+            value = result.value(spec.id)
+            reason = result.remark
+            if value is None and result.reason is None:
+                reason = "too_short: fewer than 16 windows, some shift has no pair"
+            extra: dict[str, Any] = dict(base)
+            if spec.id == "av_offset" and value is not None:
+                extra["words"] = offset_words(value)
+            if spec.id == "lse_d":  # the details once
+                extra |= {**result.facts, "tracks": [track.as_json(distances=True) for track in result.tracks]}
+            scores[spec.id] = Score(
+                value, reason, result.per_frame(spec.id), result.n_windows, max(0, result.n_frames - TAIL), extra
+            )
+        return scores

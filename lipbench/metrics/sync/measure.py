@@ -1,0 +1,246 @@
+"""Judging one video: read it, find the face, cut it out, compare it with the sound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lipbench.core import media
+from lipbench.core.errors import LipbenchError, TooShort
+from lipbench.faces.track import Box, FaceTrack
+from lipbench.metrics.sync import judges
+from lipbench.metrics.sync.boxes import RULES, FaceBoxes, boxes_of_track
+from lipbench.metrics.sync.constants import FPS, RATE, SAMPLES_PER_FRAME, as_json
+from lipbench.metrics.sync.crop import crop, crop_path
+from lipbench.metrics.sync.detectors import Detect, frame_detector, resolve, track_prediction
+from lipbench.metrics.sync.folded import FoldedSyncNet, VideoStream
+from lipbench.metrics.sync.network import SyncNet
+from lipbench.metrics.sync.options import SyncOptions
+from lipbench.metrics.sync.result import SyncResult, TrackResult
+from lipbench.metrics.sync.shots import ShotDetector
+from lipbench.metrics.sync.tracks import Track, Tracking, track_faces
+
+#: Frames handed to the face detector at once.
+DETECTION_BATCH = 8
+
+
+def evaluate(
+    video: str | Path,
+    audio: str | Path | NDArray[np.int16] | None = None,
+    *,
+    judge: str | SyncNet | FoldedSyncNet = "syncnet_v2",
+    protocol: str = "realvideo",
+    faces: FaceTrack | str | Path | None = None,
+    device: str = "cpu",
+    **options: Any,
+) -> SyncResult:
+    """LSE-D, LSE-C and AV offset of one video.
+
+    Args:
+        video: any video file; read at 25 fps, converted by time stamps when it has another rate.
+        audio: the sound to judge against: a file, or (N,) int16 at 16 kHz; None = the video's own.
+        judge: a name that `lipbench list judges` shows, or a network.
+        protocol: "realvideo" (find, track and cut out the face) or "cropped" (the whole frame is the face).
+        faces: a face track (or its file) to take the boxes from, frame by frame with `video`; None = a detector runs
+            on the video.
+        device: "cpu" or "cuda:N".
+        options: the other fields of `SyncOptions` (detector, min_track, min_face_size, aggregate, precision);
+            detector is "auto" here unless given: S3FD where its weights are, else mediapipe-face.
+
+    Returns:
+        The result. What the input lacks (no face, too short, no sound) is its `reason`, not an exception.
+
+    Raises:
+        UsageError: a wrong option or name.
+        WeightsError: the judge's or the detector's weights are missing or wrong; the message holds the command.
+        MediaError: the file cannot be read at all.
+    """
+    name = judge if isinstance(judge, str) else "custom"
+    chosen = {
+        "detector": "auto", **options, "judge": name, "protocol": protocol,
+        "boxes_from": "prediction" if faces is None else "reference",
+    }  # fmt: skip
+    parsed = SyncOptions.parse(chosen)
+    if isinstance(judge, str):
+        net = judges.load(judge, device, bfloat16=parsed.precision == "bfloat16")
+    elif isinstance(judge, SyncNet):
+        net = judge.folded(device)
+    else:
+        net = judge
+    track = FaceTrack.load(faces) if isinstance(faces, (str, Path)) else faces
+    return run(Path(video), audio, net, parsed, track, "", device)
+
+
+def run(
+    video: Path,
+    audio: str | Path | NDArray[np.int16] | None,
+    net: FoldedSyncNet,
+    options: SyncOptions,
+    track: FaceTrack | None,
+    track_reason: str,
+    device: str = "cpu",
+) -> SyncResult:
+    """`evaluate` with everything loaded.
+
+    Args:
+        track: boxes for `options.boxes_from == "reference"`.
+        track_reason: why it is None.
+    """
+    info = media.probe(video)
+    result = _Draft(options, {
+        "constants": as_json(), "options": options.model_dump(mode="json"), "deviations": list(options.deviations),
+        "source_fps": round(float(info.fps), 4), "resampled": info.vfr or info.fps != FPS, "video_s": info.duration_s,
+        "size": [info.width, info.height],
+    })  # fmt: skip
+    try:
+        sound = audio if isinstance(audio, np.ndarray) else media.read_audio(video if audio is None else audio, RATE)
+        result.facts["audio_s"] = len(sound) / RATE
+        if options.protocol == "cropped":
+            return _cropped(video, sound, net, result)
+        if options.boxes_from == "reference" and track is None:
+            return result.refuse(track_reason or _NO_TRACK)
+        return _realvideo(video, sound, net, result, track, (info.width, info.height), device)
+    except LipbenchError as error:
+        if error.reason in ("weights", "weights_missing", "weights_mismatch", "usage", "unknown_name"):
+            raise
+        return result.refuse(f"{error.reason}: {error.one_line()}")
+
+
+_NO_TRACK = "no_face: there is no face track of the undubbed video; set boxes_from to prediction to detect faces here"
+
+
+@dataclass
+class _Draft:
+    """A result on its way."""
+
+    options: SyncOptions
+    facts: dict[str, Any]
+    n_frames: int = 0
+
+    def refuse(self, reason: str, tracks: tuple[TrackResult, ...] = ()) -> SyncResult:
+        return self.done(tracks, reason)
+
+    def done(self, tracks: tuple[TrackResult, ...], reason: str | None = None) -> SyncResult:
+        if reason is None and all(track.score is None for track in tracks):
+            reason = tracks[0].reason
+        o = self.options
+        return SyncResult(o.judge, o.protocol, o.aggregate, tracks, reason, self.n_frames, self.facts)
+
+
+def _judged(net: FoldedSyncNet, stream: VideoStream, sound: NDArray[np.int16], **span: Any) -> TrackResult:
+    try:
+        return TrackResult(**span, score=net.score_video(stream.finish(), sound))
+    except TooShort as error:
+        return TrackResult(**span, score=None, reason=f"{error.reason}: {error.one_line()}")
+
+
+# -- protocol "cropped" -------------------------------------------------------------------------------------------
+
+
+def _cropped(video: Path, sound: NDArray[np.int16], net: FoldedSyncNet, result: _Draft) -> SyncResult:
+    """The route of Wav2Lip's LRS evaluation: every frame, squeezed to the judge's square."""
+    stream = net.video_stream()
+    for frame in media.read_frames(video, fps=FPS):
+        stream.push(np.ascontiguousarray(cv2.resize(frame, (net.size, net.size))[..., ::-1]))
+    n = result.n_frames = stream.n_frames
+    row = _judged(net, stream, sound, first=0, n_frames=n, n_detections=n, face_size=None)
+    return result.done((row,))
+
+
+# -- protocol "realvideo" -----------------------------------------------------------------------------------------
+
+
+def _realvideo(
+    video: Path,
+    sound: NDArray[np.int16],
+    net: FoldedSyncNet,
+    result: _Draft,
+    track: FaceTrack | None,
+    size: tuple[int, int],
+    device: str,
+) -> SyncResult:
+    """The route of syncnet_python's `run_pipeline.py`: shots, faces, tracks, crops."""
+    options = result.options
+    detector = resolve(options.detector) if options.boxes_from == "prediction" else None
+    detect = frame_detector(detector, device) if detector else None
+    shots, seen = _scan(video, detect)
+    result.n_frames = shots.n_frames
+    if detector is None:
+        assert track is not None
+        boxes = boxes_of_track(track, shots.n_frames, size, "reference")
+    elif detect is not None:
+        boxes = FaceBoxes(seen, detector, "detector", "prediction")
+    else:
+        boxes = boxes_of_track(track_prediction(video, detector, size), shots.n_frames, size, "prediction")
+    tracking = track_faces(boxes.faces, shots.shots(), min_track=options.min_track, min_face_size=options.min_face_size)
+    result.facts |= {
+        "detector": boxes.backend, "boxes_from": boxes.source, "box_rule": RULES[boxes.rule],
+        "frames_with_face": boxes.n_found, "shots": [list(shot) for shot in shots.shots()],
+        "tracks_too_short": len(tracking.short), "tracks_too_small": len(tracking.small),
+    }  # fmt: skip
+    if not tracking.kept:
+        return result.refuse(why_no_track(tracking, boxes, options))
+    streams = _cut(video, net, tracking.kept)
+    rows = [
+        _judged(
+            net, stream, sound[t.first * SAMPLES_PER_FRAME : t.end * SAMPLES_PER_FRAME],
+            first=t.first, n_frames=len(t.boxes), n_detections=t.n_detections, face_size=t.face_size,
+        )
+        for t, stream in zip(tracking.kept, streams, strict=True)
+    ]  # fmt: skip
+    return result.done(tuple(rows))
+
+
+def _scan(video: Path, detect: Detect | None) -> tuple[ShotDetector, list[list[Box]]]:
+    """One pass over the frames: cuts, and boxes where a detector is given."""
+    shots = ShotDetector()
+    seen: list[list[Box]] = []
+    waiting: list[NDArray[np.uint8]] = []
+    for frame in media.read_frames(video, fps=FPS):
+        shots.push(frame)
+        if detect is not None:
+            waiting.append(frame)
+            if len(waiting) == DETECTION_BATCH:
+                seen += detect(np.stack(waiting))
+                waiting.clear()
+    if detect is not None and waiting:
+        seen += detect(np.stack(waiting))
+    return shots, seen
+
+
+def _cut(video: Path, net: FoldedSyncNet, tracks: tuple[Track, ...]) -> list[VideoStream]:
+    """A second pass: every track's crops go straight into the network."""
+    paths = [crop_path(track.boxes) for track in tracks]
+    streams = [net.video_stream() for _ in tracks]
+    end = max(track.end for track in tracks)
+    for n, frame in enumerate(media.read_frames(video, fps=FPS)):
+        if n >= end:
+            break
+        for track, path, stream in zip(tracks, paths, streams, strict=True):
+            if track.first <= n < track.end:
+                t = n - track.first
+                face = crop(frame, path.x[t], path.y[t], path.s[t], net.size)
+                stream.push(np.ascontiguousarray(face[..., ::-1]))  # the judge reads BGR
+    return streams
+
+
+def why_no_track(tracking: Tracking, boxes: FaceBoxes, options: SyncOptions) -> str:
+    """The reason of a video without a usable track, with what was seen and what can be done."""
+    if boxes.n_found == 0:
+        return f"no_face: {boxes.backend} saw no face in {len(boxes.faces)} frames"
+    if tracking.small:
+        largest = max(max(track.face_size) for track in tracking.small)
+        return (
+            f"face_too_small: the largest face is {largest:.0f} px, more than {options.min_face_size:g} px are needed "
+            "(option min_face_size)"
+        )
+    longest = max(track.n_detections for track in tracking.short)
+    return (
+        f"too_short: the longest face track has {longest} frames, more than {options.min_track} are needed "
+        "(option min_track)"
+    )

@@ -1,0 +1,76 @@
+"""What a person may choose about the sync metrics. Everything else is a constant of the published pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lipbench.core.errors import UsageError
+from lipbench.metrics.sync.constants import MIN_FACE_SIZE, MIN_TRACK
+
+
+class SyncOptions(BaseModel):
+    """Options of the sync family.
+
+    Attributes:
+        judge: a name that `lipbench list judges` shows.
+        protocol: "realvideo" finds the face, tracks it and cuts it out as the published evaluation of real videos does;
+            "cropped" squeezes the whole frame into the judge's input, for videos that show nothing but the face.
+        boxes_from: where realvideo takes the face box from. "reference": the undubbed video's face track, so that
+            every method is judged on the same crop and a video is searched for faces once. "prediction": a detector
+            runs on the judged video, as published.
+        detector: for boxes_from "prediction": "s3fd-syncnet" (as published) or another face backend.
+        min_track: a track counts with more detections than this (100: at least 101 frames, 4.04 s).
+        min_face_size: px; smaller faces do not count.
+        aggregate: the clip's value when there are several tracks: "longest", "weighted" (mean by windows) or "best"
+            (the track with the highest LSE-C).
+        precision: "float32" agrees with published numbers; "bfloat16" is faster on CPUs that have it and does not.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    judge: str = "syncnet_v2"
+    protocol: Literal["realvideo", "cropped"] = "realvideo"
+    boxes_from: Literal["reference", "prediction"] = "reference"
+    detector: str = "s3fd-syncnet"
+    min_track: int = Field(MIN_TRACK, ge=0)
+    min_face_size: float = Field(MIN_FACE_SIZE, ge=0)
+    aggregate: Literal["longest", "weighted", "best"] = "longest"
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+    @classmethod
+    def parse(cls, options: Mapping[str, Any]) -> SyncOptions:
+        """Options from a run file.
+
+        Raises:
+            UsageError: an unknown name or value.
+        """
+        try:
+            return cls.model_validate(dict(options))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise UsageError(
+                f"the sync option {where!r} is wrong",
+                str(first["msg"]),
+                f"known options: {', '.join(cls.model_fields)}",
+            ) from error
+
+    @property
+    def deviations(self) -> tuple[str, ...]:
+        """In what a score under these options differs from the published evaluation, one line each."""
+        found = ["frames are judged as decoded, without the published route's four lossy re-encodings"]
+        if self.protocol == "realvideo":
+            if self.boxes_from == "reference":
+                found.append("face boxes come from the undubbed video")
+            elif self.detector != "s3fd-syncnet":
+                found.append(f"faces are detected by {self.detector}, not S3FD")
+            if self.min_track != MIN_TRACK:
+                found.append(f"min_track is {self.min_track}, not {MIN_TRACK}")
+            if self.min_face_size != MIN_FACE_SIZE:
+                found.append(f"min_face_size is {self.min_face_size:g} px, not {MIN_FACE_SIZE:g}")
+        if self.precision != "float32":
+            found.append(f"the network runs in {self.precision}")
+        return tuple(found)
