@@ -16,6 +16,7 @@ from lipbench.engine import build, index, progress
 from lipbench.engine.config import RunFile, load_run_file, parse_run_file
 from lipbench.engine.executors import create as create_executor
 from lipbench.engine.plan import Plan, Progress, counts
+from lipbench.engine.rows import Row
 from lipbench.engine.runner import Options, Outcome, Runner
 
 
@@ -28,7 +29,7 @@ class Prepared:
     root: Path
     store: Store
     plan: Plan
-    rows: list[build.Row]
+    rows: list[Row]
     measured: list[tuple[MetricFamily, dict[str, Any]]]
     shard: tuple[int, int] | None = None
 

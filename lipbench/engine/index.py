@@ -15,9 +15,9 @@ from lipbench.core import keys
 from lipbench.core.metric import MetricFamily, MetricSpec
 from lipbench.core.provenance import provenance
 from lipbench.core.store import Store, write_atomic
-from lipbench.engine.build import Row
 from lipbench.engine.config import RunFile
 from lipbench.engine.plan import Cell, Pending, Plan, Progress
+from lipbench.engine.rows import Row
 from lipbench.engine.runner import Outcome, State, write_json
 
 SCHEMA = 1

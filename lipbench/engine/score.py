@@ -11,8 +11,9 @@ from typing import Any
 from lipbench.core import media
 from lipbench.core.errors import LipbenchError, MediaError
 from lipbench.core.keys import sha256_file
-from lipbench.engine import build, stages
+from lipbench.engine import stages
 from lipbench.engine.config import parse_run_file
+from lipbench.engine.rows import families
 
 
 def score_video(
@@ -43,7 +44,7 @@ def score_video(
         {"manifest": "-", "methods": ["dubbed"], "metrics": list(metrics), "judge": judge, "protocol": protocol},
         "score",
     )
-    measured = build.families(config)
+    measured = families(config)
     remarks: list[str] = []
     with tempfile.TemporaryDirectory(prefix="lipbench-score-") as folder:
         work = Path(folder)

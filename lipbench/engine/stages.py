@@ -110,7 +110,7 @@ def run_faces(task: Mapping[str, Any], out: Path) -> Result:
 
 def run_method(kind: str, task: Mapping[str, Any], out: Path, device: str, threads: int) -> Result:
     """prepare, fit or synthesize of a method."""
-    from lipbench.engine.build import load_method
+    from lipbench.engine.rows import load_method
 
     method = load_method(task["method"])
     params = method.spec.params.model_validate(task["method"]["params"])
@@ -158,8 +158,12 @@ def accept(made: Outputs, dub: DubInput, clip: Mapping[str, Any]) -> dict[str, A
     if "video" not in made.files or not made.files["video"].exists():
         raise LipbenchError("the method made no video", "its outputs name none", fix, reason="bad_output")
     info = media.probe(made.files["video"])
-    wanted = {"frames": dub.n_frames, "size": (clip["width"], clip["height"]), "fps": float(clip["fps"])}
-    got = {"frames": info.n_frames, "size": (info.width, info.height), "fps": float(info.fps)}
+    wanted: dict[str, Any] = {
+        "frames": dub.n_frames,
+        "size": (clip["width"], clip["height"]),
+        "fps": float(clip["fps"]),
+    }
+    got: dict[str, Any] = {"frames": info.n_frames, "size": (info.width, info.height), "fps": float(info.fps)}
     same = abs(got["frames"] - wanted["frames"]) <= 1 and got["size"] == wanted["size"]
     if not same or abs(got["fps"] - wanted["fps"]) > 1e-3:
         raise LipbenchError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,7 +101,7 @@ class FaceTrack:
     def save(self, path: str | Path) -> Path:
         """Write as npz; returns the path."""
         path = Path(path)
-        arrays = {"boxes": self.boxes, "score": self.score, "n_faces": self.n_faces}
+        arrays: dict[str, Any] = {"boxes": self.boxes, "score": self.score, "n_faces": self.n_faces}
         if self.landmarks is not None:
             arrays["landmarks"] = self.landmarks
         np.savez_compressed(

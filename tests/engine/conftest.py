@@ -1,4 +1,4 @@
-"""A tiny data set and a plug-in package whose methods misbehave on purpose; worker processes see it through PYTHONPATH."""
+"""A tiny data set and a plug-in whose methods misbehave on purpose; worker processes see it through PYTHONPATH."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def test_select_refuses_a_pattern_without_a_match():
 
 
 def test_unknown_metric_is_named():
-    from lipbench.engine.build import families
+    from lipbench.engine.rows import families
 
     config = parse_run_file({"manifest": "m", "methods": ["dubbed"], "metrics": ["psnr_fulll"]}, "x")
     with pytest.raises(UnknownName, match="psnr_full"):

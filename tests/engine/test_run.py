@@ -223,12 +223,13 @@ from lipbench.datasets.types import Clip, Dub, Licence, Manifest
 from lipbench.engine import api
 folder, out, counter = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 lic = Licence("CC0-1.0")
-clips = tuple(Clip(n, folder / f"{n}.mp4", keys.sha256_file(folder / f"{n}.mp4"), n, "en", lic, "-") for n in ("one", "two"))
+files = [folder / f"{n}.mp4" for n in ("one", "two")]
+clips = tuple(Clip(f.stem, f, keys.sha256_file(f), f.stem, "en", lic, "-") for f in files)
 dubs = tuple(Dub(f"{c.id}/{l}", c.id, l, "synthetic", folder / f"{l}.wav", keys.sha256_file(folder / f"{l}.wav"))
              for c in clips for l in ("fr", "de", "es"))
 manifest = Manifest("tiny", "1", lic, clips, dubs, folder)
-prepared = api.prepare({"manifest": "t", "metrics": ["fake"], "methods": [{"id": "fake-slow", "params": {"trigger": counter}}]},
-                       out=out, manifest=manifest)
+methods = [{"id": "fake-slow", "params": {"trigger": counter}}]
+prepared = api.prepare({"manifest": "t", "metrics": ["fake"], "methods": methods}, out=out, manifest=manifest)
 result = api.execute(prepared, workers=1, quiet=True)
 print("complete", result.complete)
 """
@@ -278,6 +279,6 @@ def test_explain_names_the_first_difference(manifest, tmp_path):
     result = go(manifest, tmp_path / "run", ["fake-copy"], clips=["one"], languages=["fr", "de"])
     first, second = (by(result, language=lang)["keys"]["synthesize"] for lang in ("fr", "de"))
     shown = CliRunner().invoke(main, [first[:12], "--run", str(tmp_path / "run")])
-    assert keys.key_of({k: v for k, v in json.loads(shown.output)["preimage"].items()}) == first
+    assert keys.key_of(json.loads(shown.output)["preimage"]) == first
     difference = CliRunner().invoke(main, [first[:12], second[:12], "--run", str(tmp_path / "run"), "--json"])
     assert json.loads(difference.output)["field"] == "inputs.dub"
