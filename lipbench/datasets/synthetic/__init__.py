@@ -1,9 +1,9 @@
 """The generated corpus: talking heads whose lips are known in every language.
 
-    phones, articulation, visemes     IPA -> articulation channels -> expression weights of the head
-    timelines, espeak, formant, room  text -> phoneme times -> audio
-    prosody, motion                   pitch, nods, blinks, gaze, emotion
-    script, spec, render, corpus      one clip in several languages, and whole data sets of them
+    phones, articulation, visemes            IPA -> articulation channels -> expression weights of the head
+    timelines, espeak, formant, room         text -> phoneme times -> audio
+    prosody, motion                          pitch, nods, blinks, gaze, mood
+    script, spec, scene, render, corpus      one clip in several languages, and whole data sets of them
 
-Import the submodules: this file stays empty so that the espeak process loads nothing else.
+Import the submodules.
 """

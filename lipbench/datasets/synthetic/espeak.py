@@ -11,6 +11,7 @@ import sys
 from bisect import bisect_left
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -71,7 +72,7 @@ class Espeak:
                 "pip install 'lipbench[speech]', or use --voices formant",
             )
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "lipbench.datasets.synthetic.espeak_worker"],
+            [sys.executable, str(Path(__file__).with_name("espeak_worker.py"))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )

@@ -1,4 +1,4 @@
-"""The espeak-ng process: `python -m lipbench.datasets.synthetic.espeak_worker`.
+"""The espeak-ng process: a program of its own, run as `python espeak_worker.py`; nothing of lipbench is imported.
 
 espeak-ng is GPL-3.0-or-later. Its library is loaded here and nowhere else, in a process of its own that exchanges text
 for sound over pipes. One JSON request per line on stdin:
