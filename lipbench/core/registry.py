@@ -31,7 +31,7 @@ BUILTINS: dict[str, dict[str, str]] = {
     },
     "metrics": {
         "image": "lipbench.metrics.image:ImageFamily",
-        "lpips": "lipbench.metrics.lpips:LpipsFamily",
+        "lpips": "lipbench.metrics.lpips_family:LpipsFamily",
         "sync": "lipbench.metrics.sync:SyncFamily",
         "landmarks": "lipbench.metrics.landmarks:LandmarkFamily",
         "temporal": "lipbench.metrics.temporal:TemporalFamily",

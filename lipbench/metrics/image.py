@@ -1,0 +1,111 @@
+"""PSNR and SSIM in three regions, against the source (reference) and against the truth, in one pass over the frames.
+
+Against the source, as in the paper, a higher number says that the picture was kept; the lips themselves are meant to
+differ. Against the truth, which only generated clips have, it says that the right picture was made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from lipbench.core.errors import MediaError
+from lipbench.core.metric import MetricSpec, Pair, Score, none_for
+from lipbench.metrics import regions as regions_module
+from lipbench.metrics.pair_reader import AGAINST, SUFFIX, PairReader
+from lipbench.metrics.series import Series
+from lipbench.metrics.signal_to_noise import frame_psnr, mean_psnr
+from lipbench.metrics.structural import WINDOW, frame_ssim
+
+REGIONS = ("full", "face", "mouth")
+WHAT = {"reference": "the undubbed source", "truth": "the correct video"}
+
+#: Against the truth, the numbers of the default table.
+HEADLINES = frozenset({"psnr_mouth_truth", "ssim_mouth_truth"})
+
+
+def specs(name: str, title: str, convention: Callable[[str], str], **fields: Any) -> list[MetricSpec]:
+    """The six specs of an image metric: three regions, each against the reference and against the truth.
+
+    `convention` tells the exact variant used in a region; `fields` are those that all six share.
+    """
+    made = []
+    for against in AGAINST:
+        for region in REGIONS:
+            metric_id = f"{name}_{region}{SUFFIX[against]}"
+            label = title if region == "full" else f"{title} {region}"
+            made.append(MetricSpec(
+                id=metric_id, version="1", title=label + (" (truth)" if against == "truth" else ""),
+                needs=frozenset({against} if region == "full" else {against, "faces"}), region=region,
+                convention=f"{name}[{convention(region)},{region},vs {WHAT[against]}]",
+                headline=against == "reference" or metric_id in HEADLINES, **fields,
+            ))  # fmt: skip
+    return made
+
+
+class ImageFamily:
+    """psnr_full, psnr_face, psnr_mouth, ssim_full, ssim_face, ssim_mouth, and the same with `_truth`.
+
+    Frames that equal the reference have an infinite PSNR: they are left out of the mean and counted in
+    `extra["exact_frames"]`; when all are equal the value is +inf.
+    """
+
+    id = "image"
+    metrics: tuple[MetricSpec, ...] = (
+        *specs(
+            "psnr", "PSNR", lambda _: "rgb,peak 255,mean of per-frame", unit="dB", better="higher", tolerance=0.01,
+            decimals=2, source="mean over frames of 10 log10(255^2 / MSE)",
+        ),
+        *specs(
+            "ssim", "SSIM", lambda _: "rgb,gauss11s1.5,pop,valid", unit="", better="higher", tolerance=1e-4, decimals=4,
+            source="Wang et al., IEEE TIP 13(4), 2004",
+        ),
+    )  # fmt: skip
+
+    def identity(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"regions": regions_module.VERSION}
+
+    def score(self, pair: Pair) -> Mapping[str, Score]:
+        try:
+            regions = regions_module.from_file(pair.faces, pair.faces_reason)
+        except MediaError as error:
+            return none_for(self.metrics, f"{error.reason}: {error.one_line()}")
+        reader, series = PairReader(pair), Series()
+        for step in reader:
+            for region in REGIONS:
+                mine = regions.cut(step.prediction, region, step.t)
+                for against, frame in step.others.items():
+                    theirs = regions.cut(frame, region, step.t)
+                    psnr = ssim = None
+                    if mine is not None and theirs is not None:
+                        psnr = frame_psnr(mine, theirs)
+                        ssim = frame_ssim(mine, theirs) if min(mine.shape[:2]) >= WINDOW else None
+                    series.add(against, "psnr", region, psnr)
+                    series.add(against, "ssim", region, ssim)
+        scores: dict[str, Score] = {}
+        for against in AGAINST:
+            for region in REGIONS:
+                end = f"_{region}{SUFFIX[against]}"
+                ratio = series.score(against, "psnr", region, reader, regions, mean=mean_psnr)
+                scores["psnr" + end] = _exact_frames(ratio, WHAT[against])
+                scores["ssim" + end] = _small(series.score(against, "ssim", region, reader, regions), ratio, region)
+        return scores
+
+
+def _exact_frames(psnr: Score, what: str) -> Score:
+    if psnr.value is None or psnr.per_frame is None:
+        return psnr
+    exact = int(np.isposinf(psnr.per_frame).sum())
+    remark = f"{exact} of {psnr.n_valid} frames equal {what}; the mean is over the others" if exact else None
+    if exact == psnr.n_valid:
+        remark = f"all measured frames equal {what}"
+    return replace(psnr, reason=remark, extra={**psnr.extra, "exact_frames": exact})
+
+
+def _small(ssim: Score, psnr: Score, region: str) -> Score:
+    if ssim.value is None and psnr.value is not None:
+        return replace(ssim, reason=f"unsupported: the {region} region is smaller than SSIM's {WINDOW} px window")
+    return ssim

@@ -1,0 +1,175 @@
+"""Metrics on tracked landmarks: where the lips are, not what they look like.
+
+    mld                  mouth landmark distance to the reference, % of the reference's inter-ocular distance
+    mld_px               the same in px (ER-NeRF's LMD: 20 mouth points, each set minus its own mean, mean L2)
+    mld_truth            to the true landmarks of a generated clip
+    mouth_opening_corr   Pearson correlation of the inner-lip gap with the true one
+
+A dub moves the lips away from the reference on purpose: `mld` shows by how much and is never ranked, `mld_truth` is.
+The true points come from the generator and the prediction's from a tracker, so a correct video does not score 0 either:
+the row of the method `truth` shows what the tracker itself costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipbench.core.errors import MediaError
+from lipbench.core.metric import MetricSpec, Pair, Score
+from lipbench.faces.track import MOUTH_68, FaceTrack
+from lipbench.metrics.pair_reader import ABSENT
+from lipbench.metrics.series import from_frames
+
+Points = NDArray[np.float64]
+
+#: iBUG: outer corners of the right and the left eye; inner lips, upper against lower.
+EYE_CORNERS = (36, 45)
+INNER_UPPER, INNER_LOWER = (61, 62, 63), (67, 66, 65)
+#: Fewer frames give no correlation worth the name.
+FEWEST = 5
+
+
+def mouth_distance(prediction: Points, reference: Points) -> NDArray[np.float64]:
+    """(T, 68, 2) x 2 -> (T,) mean L2 of the 20 mouth points, each set minus its own mean, px; NaN where lost."""
+    a, b = prediction[:, MOUTH_68], reference[:, MOUTH_68]
+    moved = (a - a.mean(axis=1, keepdims=True)) - (b - b.mean(axis=1, keepdims=True))
+    return np.linalg.norm(moved, axis=2).mean(axis=1)
+
+
+def interocular(points: Points) -> float:
+    """Distance of the outer eye corners, median over the clip, px (Sagonas et al., "300 faces in-the-wild", 2013).
+
+    One number per clip: frame by frame it would shrink with every turn of the head and inflate the distance.
+    """
+    right, left = (points[:, i] for i in EYE_CORNERS)
+    return float(np.nanmedian(np.linalg.norm(left - right, axis=1)))
+
+
+def lip_gap(points: Points) -> NDArray[np.float64]:
+    """(T, 68, 2) -> (T,) mean distance of the three inner lip pairs, px; NaN where lost."""
+    return np.linalg.norm(points[:, INNER_UPPER] - points[:, INNER_LOWER], axis=2).mean(axis=1)
+
+
+class LandmarkFamily:
+    """mld, mld_px, mld_truth, mouth_opening_corr."""
+
+    id = "landmarks"
+    metrics: tuple[MetricSpec, ...] = (
+        MetricSpec(
+            "mld", "1", "MLD", "% iod", "none", frozenset({"faces", "prediction_faces"}), "mouth", tolerance=0.5,
+            decimals=2, source="ER-NeRF's LMD over the inter-ocular distance of 300-W",
+            convention="mld[20 points,centred,mean L2,/outer eye corners,vs the undubbed source]",
+        ),
+        MetricSpec(
+            "mld_px", "1", "MLD px", "px", "none", frozenset({"faces", "prediction_faces"}), "mouth", tolerance=0.5,
+            decimals=2, source="ER-NeRF, LMD", convention="mld[20 points,centred,mean L2,px,vs the undubbed source]",
+            headline=False,
+        ),
+        MetricSpec(
+            "mld_truth", "1", "MLD (truth)", "% iod", "lower", frozenset({"truth", "prediction_faces"}), "mouth",
+            tolerance=0.5, decimals=2, source="ER-NeRF's LMD over the inter-ocular distance of 300-W",
+            convention="mld[20 points,centred,mean L2,/outer eye corners,vs the generator's points]",
+        ),
+        MetricSpec(
+            "mouth_opening_corr", "1", "Mouth opening r", "", "higher", frozenset({"truth", "prediction_faces"}),
+            "mouth", "whole_clip", tolerance=0.02, decimals=3,
+            source="Pearson correlation of the inner-lip gap, this toolkit's own definition",
+            convention="pearson[gap of points 61-67 62-66 63-65 in px, the generator's gap]",
+        ),
+    )  # fmt: skip
+
+    def identity(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {}
+
+    def score(self, pair: Pair) -> Mapping[str, Score]:
+        mine = _track(pair.prediction_faces, "no_face: no face track of the prediction")
+        theirs = _track(pair.faces, pair.faces_reason or "no_face: no face track of the reference")
+        truth = _annotation(pair, "landmarks68")
+        gap = _annotation(pair, "lip_gap")
+        return {
+            "mld": _distance(mine, theirs, "reference", relative=True),
+            "mld_px": _distance(mine, theirs, "reference", relative=False),
+            "mld_truth": _distance(mine, truth, "truth", relative=True),
+            "mouth_opening_corr": _correlation(mine, gap),
+        }
+
+
+def _track(path: Path | None, absent: str) -> Points | str:
+    """The (T, 68, 2) points of a saved track, or why there are none."""
+    if path is None:
+        return absent
+    try:
+        track = FaceTrack.load(path)
+    except MediaError as error:
+        return f"{error.reason}: {error.one_line()}"
+    points = track.points68()
+    if points is None:
+        return f"unsupported: the face backend {track.backend!r} finds no landmarks"
+    return points.astype(np.float64)
+
+
+def _annotation(pair: Pair, name: str) -> Points | str:
+    """One array of the truth's annotations, or why there is none."""
+    if pair.truth_annotations is None:
+        return ABSENT["truth"] if pair.truth is None else "no_truth: the truth video has no annotations"
+    try:
+        with np.load(pair.truth_annotations, allow_pickle=False) as file:
+            if name not in file:
+                return f"no_truth: the annotations of the truth hold no {name!r}"
+            return np.asarray(file[name], np.float64)
+    except (OSError, ValueError) as error:
+        return f"bad_media: cannot read {pair.truth_annotations}: {error}."
+
+
+def _common(mine: Points, theirs: Points, name: str) -> int | str:
+    """How many frames both have, or why they cannot be compared."""
+    if abs(len(mine) - len(theirs)) > 1:
+        return f"length_mismatch: prediction has {len(mine)} frames, {name} {len(theirs)}"
+    return min(len(mine), len(theirs))
+
+
+def _distance(mine: Points | str, theirs: Points | str, name: str, *, relative: bool) -> Score:
+    for side in (mine, theirs):
+        if isinstance(side, str):
+            return Score(None, side)
+    assert not isinstance(mine, str)
+    assert not isinstance(theirs, str)
+    n = _common(mine, theirs, name)
+    if isinstance(n, str):
+        return Score(None, n)
+    per_frame = mouth_distance(mine[:n], theirs[:n])
+    if np.isnan(per_frame).all():
+        return Score(None, "no_face: no frame has a face in both videos", per_frame, 0, n)
+    unit = interocular(theirs)
+    if not relative:
+        return from_frames(per_frame, extra={"interocular_px": unit})
+    if unit == 0:
+        return Score(None, f"bad_landmarks: the eyes of the {name} coincide", n_total=n)
+    return from_frames(100 * per_frame / unit, extra={"interocular_px": unit})
+
+
+def _correlation(mine: Points | str, gap: Points | str) -> Score:
+    for side in (mine, gap):
+        if isinstance(side, str):
+            return Score(None, side)
+    assert not isinstance(mine, str)
+    assert not isinstance(gap, str)
+    n = _common(mine, gap, "truth")
+    if isinstance(n, str):
+        return Score(None, n)
+    a, b = lip_gap(mine[:n]), gap[:n]
+    known = np.isfinite(a) & np.isfinite(b)
+    n_valid = int(known.sum())
+    if n_valid < FEWEST:
+        return Score(None, f"too_short: {n_valid} frames with a face, {FEWEST} are needed", None, n_valid, n)
+    a, b = a[known] - a[known].mean(), b[known] - b[known].mean()
+    product = float(np.linalg.norm(a) * np.linalg.norm(b))
+    if product < 1e-9:
+        still = "prediction's" if np.linalg.norm(a) < 1e-9 else "true"
+        return Score(None, f"undefined: the {still} mouth does not move", None, n_valid, n)
+    return Score(float(np.clip(a @ b / product, -1, 1)), None, None, n_valid, n)

@@ -1,0 +1,119 @@
+"""Reading a prediction in step with what it is compared to; nothing but the current frames is in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lipbench.core import media
+from lipbench.core.errors import MediaError
+from lipbench.core.metric import Pair
+from lipbench.metrics.arrays import Frame
+
+#: What a prediction is compared to, in the order of tables.
+AGAINST = ("reference", "truth")
+#: The same, as metric ids end.
+SUFFIX = {"reference": "", "truth": "_truth"}
+ABSENT = {
+    "reference": "no_reference: no reference video was given",
+    "truth": "no_truth: no truth video: only generated clips have one",
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """Frame t of the prediction and of every video that it can be compared to ("reference", "truth")."""
+
+    t: int
+    prediction: Frame
+    others: Mapping[str, Frame]
+
+
+class PairReader:
+    """Iterate once over the frames; ask for refusals afterwards.
+
+    Videos of another size are refused, as are videos that differ in length by more than one frame (a frame more or
+    less is what containers and encoders do; then the common frames are compared). Each comparison stands for itself:
+    a truth of the wrong length does not spoil the reference.
+    """
+
+    def __init__(self, pair: Pair) -> None:
+        self._prediction = pair.prediction
+        self._paths: dict[str, Path] = {}
+        self._counts: dict[str, int] = {}
+        self.n_prediction = 0
+        self.refusals: dict[str, str] = {}
+        for name in AGAINST:
+            path = getattr(pair, name)
+            if path is None:
+                self.refusals[name] = ABSENT[name]
+            else:
+                self._paths[name] = path
+                self._counts[name] = 0
+
+    def __iter__(self) -> Iterator[Step]:
+        if not self._paths:
+            return
+        others: dict[str, Iterator[Frame]] = {}
+        for name, path in self._paths.items():
+            try:
+                others[name] = media.read_frames(path)
+            except MediaError as error:
+                self._refuse(name, error)
+        try:
+            for t, prediction in enumerate(media.read_frames(self._prediction)):
+                self.n_prediction += 1
+                frames = {}
+                for name in list(others):
+                    frame = self._next(name, others)
+                    if frame is None:
+                        continue
+                    if frame.shape != prediction.shape:
+                        self.refusals[name] = (
+                            f"size_mismatch: the prediction is {prediction.shape[1]}x{prediction.shape[0]}, "
+                            f"the {name} {frame.shape[1]}x{frame.shape[0]}"
+                        )
+                        del others[name]
+                        continue
+                    frames[name] = frame
+                if frames:
+                    yield Step(t, prediction, frames)
+                elif len(self.refusals) == len(AGAINST):
+                    return
+        except MediaError as error:
+            for name in self._paths:
+                self._refuse(name, error)
+            return
+        for name in list(others):  # only to say how long it is
+            while self._next(name, others) is not None:
+                pass
+        for name, count in self._counts.items():
+            if name not in self.refusals and abs(count - self.n_prediction) > 1:
+                self.refusals[name] = f"length_mismatch: prediction has {self.n_prediction} frames, {name} {count}"
+
+    def _next(self, name: str, others: dict[str, Iterator[Frame]]) -> Frame | None:
+        try:
+            frame = next(others[name], None)
+        except MediaError as error:
+            self._refuse(name, error)
+            frame = None
+        if frame is None:
+            del others[name]
+        else:
+            self._counts[name] += 1
+        return frame
+
+    def _refuse(self, name: str, error: MediaError) -> None:
+        self.refusals.setdefault(name, f"{error.reason}: {error.one_line()}")
+
+    def compared(self, name: str) -> int:
+        """How many frames both have."""
+        return min(self.n_prediction, self._counts[name])
+
+    def facts(self, name: str) -> dict[str, Any]:
+        """What a record keeps: the counts, when they differ."""
+        if self._counts[name] == self.n_prediction:
+            return {}
+        return {"frames": {"prediction": self.n_prediction, name: self._counts[name]}}

@@ -1,0 +1,151 @@
+"""SSIM of RGB frames: Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment", IEEE TIP 13(4), 2004.
+
+11 x 11 Gaussian window of sigma 1.5, population covariance, K1 = 0.01, K2 = 0.03, windows that lie inside the image,
+mean over windows and channels. The same number as
+
+    skimage.metrics.structural_similarity(a, b, gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
+                                          data_range=255, channel_axis=-1)
+
+The kernel works in float64: in float32 the difference E[x^2] - E[x]^2 of flat areas (letterbox bars) is off by more
+than 1e-5. It filters s = x + y and d = x - y instead of x and y, so that equal images give exactly 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from lipbench.core.errors import Unsupported
+from lipbench.metrics.arrays import Frame, as_clips
+
+WINDOW = 11
+SIGMA = 1.5
+K1, K2 = 0.01, 0.03
+# Columns (times channels) per strip: four ring buffers of 11 rows then stay in the second-level cache.
+STRIP = 384
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _compiled(function: F) -> F:
+    """numba.njit, cached on disk where that is possible; strict floating point, so that 1 stays 1."""
+    try:
+        return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    except RuntimeError:  # neither the package's folder nor the user's cache can be written
+        return numba.njit(nogil=True, error_model="numpy")(function)
+
+
+def _gaussian() -> NDArray[np.float64]:
+    x = np.arange(WINDOW) - WINDOW // 2
+    taps = np.exp(-0.5 * (x / SIGMA) ** 2)
+    return taps / taps.sum()
+
+
+_TAPS = _gaussian()
+
+
+@_compiled
+def _down(ring, last, taps, out, n):  # type: ignore[no-untyped-def]
+    """Vertical filter: out (n,) from the 11 rows of a ring buffer that end with slot `last`."""
+    middle, tap = ring[(last + 6) % 11], taps[5]
+    for j in range(n):
+        out[j] = tap * middle[j]
+    for k in range(5):  # three arrays per loop: with eleven the compiler gives up on vector code
+        upper, lower, tap = ring[(last + 1 + k) % 11], ring[(last - k) % 11], taps[k]
+        for j in range(n):
+            out[j] += tap * (upper[j] + lower[j])
+
+
+@_compiled
+def _along(row, taps, out, n):  # type: ignore[no-untyped-def]
+    """Horizontal filter of an interleaved RGB row: out (n,) from row (n + 30,); neighbours are 3 apart."""
+    a, b, c, d, e = row[:n], row[3 : n + 3], row[6 : n + 6], row[9 : n + 9], row[12 : n + 12]
+    f = row[15 : n + 15]
+    g, h, i, j, k = row[18 : n + 18], row[21 : n + 21], row[24 : n + 24], row[27 : n + 27], row[30 : n + 30]
+    t0, t1, t2, t3, t4, t5 = taps[0], taps[1], taps[2], taps[3], taps[4], taps[5]
+    for x in range(n):
+        near = t4 * (e[x] + g[x]) + t3 * (d[x] + h[x])
+        far = t2 * (c[x] + i[x]) + t1 * (b[x] + j[x])
+        out[x] = t5 * f[x] + near + far + t0 * (a[x] + k[x])
+
+
+@_compiled
+def _mean_ssim(x, y, taps, c1, c2):  # type: ignore[no-untyped-def]
+    """Mean SSIM of two (H, W * 3) uint8 images, strip by strip, one row at a time."""
+    height, width = x.shape
+    n_windows, margin = width - 30, 30
+    ring_s, ring_d = np.empty((11, STRIP + margin)), np.empty((11, STRIP + margin))
+    ring_ss, ring_dd = np.empty((11, STRIP + margin)), np.empty((11, STRIP + margin))
+    row = np.empty(STRIP + margin)
+    mean_s, mean_d, mean_ss, mean_dd = np.empty(STRIP), np.empty(STRIP), np.empty(STRIP), np.empty(STRIP)
+    sums = np.zeros(STRIP)
+    for left in range(0, n_windows, STRIP):
+        n = min(STRIP, n_windows - left)
+        wide = n + margin
+        for i in range(height):
+            slot = i % 11
+            p, q = x[i, left : left + wide], y[i, left : left + wide]
+            s, d, ss, dd = ring_s[slot], ring_d[slot], ring_ss[slot], ring_dd[slot]
+            for j in range(wide):
+                u, v = np.float64(p[j]), np.float64(q[j])
+                s[j] = u + v
+                d[j] = u - v
+            for j in range(wide):
+                ss[j] = s[j] * s[j]
+                dd[j] = d[j] * d[j]
+            if i < 10:
+                continue
+            _down(ring_s, slot, taps, row, wide)
+            _along(row, taps, mean_s, n)
+            _down(ring_d, slot, taps, row, wide)
+            _along(row, taps, mean_d, n)
+            _down(ring_ss, slot, taps, row, wide)
+            _along(row, taps, mean_ss, n)
+            _down(ring_dd, slot, taps, row, wide)
+            _along(row, taps, mean_dd, n)
+            for j in range(n):
+                # s2 - d2 = 4 mu_x mu_y, s2 + d2 = 2 (mu_x^2 + mu_y^2), var_s - var_d = 4 cov_xy and
+                # var_s + var_d = 2 (var_x + var_y): twice the published factors, hence twice c1 and c2.
+                s2, d2 = mean_s[j] * mean_s[j], mean_d[j] * mean_d[j]
+                var_s, var_d = mean_ss[j] - s2, mean_dd[j] - d2
+                top = (s2 - d2 + 2 * c1) * (var_s - var_d + 2 * c2)
+                sums[j] += top / ((s2 + d2 + 2 * c1) * (var_s + var_d + 2 * c2))
+    return sums.sum() / (n_windows * (height - 10))
+
+
+def frame_ssim(prediction: Frame, reference: Frame, data_range: float = 255) -> float:
+    """Mean SSIM of two (H, W, 3) uint8 frames with H and W at least 11; exactly 1 when they are equal."""
+    height, width, channels = prediction.shape
+    x = np.ascontiguousarray(prediction).reshape(height, width * channels)
+    y = np.ascontiguousarray(reference).reshape(height, width * channels)
+    return float(_mean_ssim(x, y, _TAPS, (K1 * data_range) ** 2, (K2 * data_range) ** 2))
+
+
+def ssim_per_frame(prediction: Frame, reference: Frame, data_range: float = 255) -> NDArray[np.float64]:
+    """SSIM of every frame, (T,). Arguments and errors as `ssim`."""
+    a, b = as_clips(prediction, reference)
+    if min(a.shape[1:3]) < WINDOW:
+        raise Unsupported(
+            f"frames of {a.shape[2]} x {a.shape[1]} px have no SSIM",
+            f"its window is {WINDOW} x {WINDOW} px",
+            "compare larger frames, or use PSNR",
+        )
+    return np.array([frame_ssim(x, y, data_range) for x, y in zip(a, b, strict=True)])
+
+
+def ssim(prediction: Frame, reference: Frame, data_range: float = 255) -> float:
+    """Mean over frames of the SSIM of Wang et al. on RGB (the exact variant stands at the top of this module).
+
+    Args:
+        prediction, reference: uint8 RGB, (H, W, 3) or (T, H, W, 3).
+        data_range: L in the constants (K L)^2.
+
+    Raises:
+        UsageError: other dtype or shape, or the two differ in shape.
+        Unsupported: frames smaller than the 11 px window.
+    """
+    return float(ssim_per_frame(prediction, reference, data_range).mean())
