@@ -5,9 +5,10 @@ How frames are picked at another rate stands in `media.clock`, how colours are c
 """
 
 from lipbench.core.media.align import NormalisedClip, Overlay, lay_over, normalise_clip, ping_pong
-from lipbench.core.media.audio import AudioTrack, load_audio, read_audio, read_wav, write_wav
+from lipbench.core.media.audio import AudioTrack, load_audio, read_audio
 from lipbench.core.media.probe import AudioInfo, MediaInfo, probe
 from lipbench.core.media.read import load_frames, read_frames
+from lipbench.core.media.wav import read_wav, write_wav
 from lipbench.core.media.write import VideoWriter, is_synthetic, remux, write_video
 
 __all__ = [

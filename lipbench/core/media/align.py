@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from lipbench.core.errors import TooShort, UsageError
-from lipbench.core.media.audio import check_samples, write_wav
-from lipbench.core.media.clock import as_rate
+from lipbench.core.media.clock import as_rate, as_time, check_range
 from lipbench.core.media.mux import Mp4
 from lipbench.core.media.picture import ToUniform, orientation
 from lipbench.core.media.probe import facts
 from lipbench.core.media.read import pick
 from lipbench.core.media.source import Shown, VideoSource
+from lipbench.core.media.wav import check_samples, write_wav
 
 #: Frames held at a time while playing backwards.
 BLOCK = 32
@@ -59,21 +59,21 @@ def normalise_clip(
         MediaError, NoVideo, Truncated, TooShort, UsageError, DiskFull.
     """
     rate = as_rate(fps)
+    check_range(start_s, end_s)
     with VideoSource(src) as source, Mp4(dst, synthetic=False) as out:
-        info = facts(source)
+        info = facts(source, None if end_s is None else as_time(end_s))
         uniform = ToUniform(source.first, orientation(source.first))
         out.encode_video(
             uniform.width, uniform.height, rate, uniform.colour, crf=None, full_range=uniform.full_range,
-            sar=info.sample_aspect,
+            sample_aspect=info.sample_aspect,
         )  # fmt: skip
-        if info.audio is not None:
-            out.sound(src, 0, start_s, end_s)
+        sound = info.audio is not None and out.sound(src, 0, start_s, end_s, trim=True)
         for shown in pick(source, rate, start_s, end_s):
             out.write(uniform(shown.frame))
         n = out.n_frames
     return NormalisedClip(
         n, uniform.width, uniform.height, float(rate), float(info.fps), info.vfr, info.rotation,
-        uniform.pad != (0, 0), info.audio is not None, uniform.pad, uniform.exact,
+        uniform.pad != (0, 0), sound, uniform.pad, uniform.exact,
     )  # fmt: skip
 
 
@@ -159,7 +159,7 @@ def lay_over(
         with Mp4(dst_video, synthetic=False) as out:
             out.encode_video(
                 uniform.width, uniform.height, grid, uniform.colour, crf=None, full_range=uniform.full_range,
-                sar=info.sample_aspect,
+                sample_aspect=info.sample_aspect,
             )  # fmt: skip
             out.sound(audio[:n_samples], rate)
             for shown in _back_and_forth(source, n_out, info.n_frames):

@@ -18,16 +18,15 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """A temporary path beside `path`, renamed to it on success and removed on any exception.
 
     Raises:
-        DiskFull: ENOSPC or EDQUOT inside the block.
         MediaError: the folder is missing or cannot be written.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
+        if not path.parent.is_dir():
+            raise MediaError(f"cannot write {path}", f"there is no folder {path.parent}", "make it first")
+        yield temporary
         with writing(path):
-            if not path.parent.is_dir():
-                raise MediaError(f"cannot write {path}", f"there is no folder {path.parent}", "make it first")
-            yield temporary
             os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -35,7 +34,10 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turns OSErrors (PyAV's are OSErrors too) into `DiskFull` or `MediaError` about `path`."""
+    """Turns OSErrors and FFmpeg's errors into `DiskFull` or `MediaError` about `path`.
+
+    Wrap single operations on the file, not a caller's block: its own OSErrors are about something else.
+    """
     try:
         yield
     except (OSError, av.error.FFmpegError) as error:

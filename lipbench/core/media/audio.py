@@ -1,9 +1,7 @@
-"""Sound: any container to 16-bit mono at a wanted rate, and wav files."""
+"""The sound of any container as 16-bit mono at a wanted rate, on the clock of its video."""
 
 from __future__ import annotations
 
-import contextlib
-import wave
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,15 +10,23 @@ from pathlib import Path
 import av
 import av.error
 import numpy as np
-import soundfile
 import soxr
 from av.audio.frame import AudioFrame
 from av.container import InputContainer
 
 from lipbench.core.errors import MediaError, NoAudio, NoVideo, TooShort, UsageError
-from lipbench.core.media.atomic import atomic_path
 from lipbench.core.media.clock import check_range
-from lipbench.core.media.source import VideoSource, check_file, open_input, reading, video_stream
+from lipbench.core.media.opening import (
+    check_file,
+    cut_off,
+    need_decoder,
+    open_input,
+    reading,
+    skip_others,
+    video_stream,
+)
+from lipbench.core.media.source import VideoSource
+from lipbench.core.media.wav import check_wav, to_int16
 
 #: A jump of the time stamps beyond this is a hole (filled with silence) or an overlap (cut); below it is rounding.
 GAP = Fraction(1, 20)
@@ -84,11 +90,15 @@ class AudioSource:
             if not self.container.streams.audio:
                 raise NoAudio(f"cannot take sound from {self.path}", "it has no audio stream", "give a file with sound")
             self.stream = self.container.streams.audio[0]
+            need_decoder(self.stream, self.path)
+            skip_others(self.container, self.stream)
             self.rate = self.stream.codec_context.sample_rate
             self.channels = self.stream.codec_context.channels
             self.codec = self.stream.codec_context.name
             self.lead = Fraction(0)
             self._zero = _video_zero(self.path, self.container)
+            if "wav" in self.container.format.name.split(","):
+                check_wav(self.path)
             if self.rate <= 0:
                 raise MediaError(f"cannot take sound from {self.path}", "it states no sample rate", "convert it to wav")
         except BaseException:
@@ -143,8 +153,10 @@ class AudioSource:
 
     def _frames(self) -> Iterator[AudioFrame]:
         seen = False
+        last = None
         with reading(self.path):
             for packet in self.container.demux(self.stream):
+                last = packet.dts if packet.dts is not None else last
                 try:
                     frames = packet.decode()
                 except av.error.InvalidDataError as error:
@@ -164,6 +176,11 @@ class AudioSource:
                         )
                     seen = True
                     yield frame
+        index = getattr(self.stream, "index_entries", ())
+        if "mp4" in self.container.format.name.split(",") and self.stream.frames and last is not None and len(index):
+            have = sum(entry.timestamp <= last for entry in index)
+            if have < len(index):
+                raise cut_off(self.path, f"only {have} of {len(index)} packets of its sound are there")
 
 
 def _video_zero(path: Path, container: InputContainer) -> Fraction | None:
@@ -212,54 +229,3 @@ def mono(frame: AudioFrame) -> np.ndarray:
 
 def to_float(block: np.ndarray) -> np.ndarray:
     return block.astype(np.float32) / 32768 if block.dtype == np.int16 else block
-
-
-def to_int16(block: np.ndarray) -> np.ndarray:
-    """float in [-1, 1) -> int16, rounded to even and clipped; int16 stays."""
-    if block.dtype == np.int16:
-        return block
-    scaled = np.nan_to_num(block.astype(np.float64) * 32768)
-    return np.clip(np.rint(scaled), -32768, 32767).astype(np.int16)
-
-
-def read_wav(path: str | Path) -> tuple[np.ndarray, int]:
-    """A wav (or flac) file as ((N,) int16 mono, rate); 16-bit mono untouched, channels averaged, floats clipped.
-
-    Raises:
-        MediaError: missing, empty or no such file.
-    """
-    path = check_file(path)
-    try:
-        with soundfile.SoundFile(path) as file:
-            if file.subtype == "PCM_16" and file.channels == 1:
-                return file.read(dtype="int16"), file.samplerate
-            return to_int16(file.read(dtype="float64", always_2d=True).mean(axis=1)), file.samplerate
-    except soundfile.LibsndfileError as error:
-        raise MediaError(f"cannot read {path}", str(error.error_string), "give a wav or flac file") from error
-
-
-def write_wav(path: str | Path, samples: np.ndarray, rate: int = 16000) -> Path:
-    """Write (N,) int16 as a mono PCM16 wav, atomically; returns the path.
-
-    Raises:
-        UsageError: not one-dimensional int16.
-        DiskFull: no space left.
-    """
-    samples = check_samples(samples)
-    with atomic_path(path) as temporary, contextlib.closing(wave.open(str(temporary), "wb")) as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(rate)
-        file.writeframes(samples.astype("<i2").tobytes())
-    return Path(path)
-
-
-def check_samples(samples: np.ndarray) -> np.ndarray:
-    samples = np.asarray(samples)
-    if samples.dtype != np.int16 or samples.ndim != 1:
-        raise UsageError(
-            f"cannot use {samples.dtype} audio of shape {samples.shape}",
-            "audio in lipbench is int16 mono of shape (N,)",
-            "average the channels and scale floats by 32768 first",
-        )
-    return samples

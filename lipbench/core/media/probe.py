@@ -65,12 +65,16 @@ def probe(path: str | Path) -> MediaInfo:
     """
     with VideoSource(path) as source:
         info = facts(source)
-        source.check_complete()
+        source.check_complete(Fraction(info.duration_s))
         return info
 
 
-def facts(source: VideoSource) -> MediaInfo:
-    """`probe` of an open source; does not mind a file that is cut off."""
+def facts(source: VideoSource, until_s: Fraction | None = None) -> MediaInfo:
+    """`probe` of an open source; does not mind a file that is cut off.
+
+    Args:
+        until_s: look at the packets up to about this second only; counts and rates then hold for that part.
+    """
     first, stream, sounds = source.first, source.stream, source.container.streams.audio
     turn = orientation(first)
     width, height = turn.size(first.width, first.height)
@@ -78,7 +82,7 @@ def facts(source: VideoSource) -> MediaInfo:
     tick, stated = Fraction(stream.time_base or 1), source.rate
     audio = _sound(sounds[0], source.container.duration) if sounds else None
     # Reopens the container: nothing of the old one may be touched from here on.
-    times, end = source.times()
+    times, end = source.times(until_s)
     fps, vfr = _rate(times, end, stated, tick)
     return MediaInfo(
         source.path, width, height, fps, len(times), float(end - source.zero), turn.degrees, first.format.name,

@@ -10,8 +10,9 @@ import numpy as np
 
 from lipbench.core.errors import TooShort
 from lipbench.core.media.clock import TOLERANCE, as_rate, check_range, slot
+from lipbench.core.media.opening import check_file
 from lipbench.core.media.picture import ToRgb, orientation
-from lipbench.core.media.source import Shown, VideoSource, check_file
+from lipbench.core.media.source import Shown, VideoSource
 
 
 def pick(source: VideoSource, fps: float | Fraction | None, start_s: float, end_s: float | None) -> Iterator[Shown]:
@@ -79,5 +80,6 @@ def load_frames(
     """All frames at once, (T, H, W, 3) uint8 RGB; arguments and errors as `read_frames`. For short clips."""
     frames = list(read_frames(path, fps=fps, start_s=start_s, end_s=end_s))
     if not frames:
-        raise TooShort(f"no frame of {path} starts in {start_s} s to {end_s} s", "", "widen the range")
+        end = "its end" if end_s is None else f"{end_s:g} s"
+        raise TooShort(f"no frame of {path} starts in {start_s:g} s to {end}", "", "widen the range")
     return np.stack(frames)

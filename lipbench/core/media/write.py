@@ -13,8 +13,9 @@ import numpy as np
 from lipbench.core.errors import MediaError, TooShort, UsageError
 from lipbench.core.media.clock import as_rate
 from lipbench.core.media.mux import Audio, Mp4
+from lipbench.core.media.opening import open_input
 from lipbench.core.media.picture import WRITTEN, ToYuv
-from lipbench.core.media.source import VideoSource, open_input
+from lipbench.core.media.source import VideoSource
 
 
 class VideoWriter:
@@ -30,7 +31,7 @@ class VideoWriter:
         fps: constant rate.
         width, height: even numbers (4:2:0 stores colour at half the size).
         audio: (N,) int16 at `rate`, or any file with sound, or None.
-        crf: x264 quality, preset fast; 12 is visually lossless.
+        crf: x264 quality, preset fast; 12 is visually lossless. None means lossless.
         lossless: qp 0 instead; what is lost then is only RGB -> 8-bit 4:2:0.
         synthetic: tag the file as made by lipbench; False only for videos whose lips are untouched.
 
@@ -91,8 +92,10 @@ class VideoWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is None and self.n_frames == 0:
-            error = TooShort(f"cannot write {self.path}", "no frame was given", "write at least one frame")
-        self._mp4.__exit__(type(error) if error else None, error, trace)
+            empty = TooShort(f"cannot write {self.path}", "no frame was given", "write at least one frame")
+            self._mp4.__exit__(TooShort, empty, None)
+            raise empty
+        self._mp4.__exit__(kind, error, trace)
 
 
 def write_video(
@@ -124,17 +127,13 @@ def write_video(
 def remux(video: str | Path, audio: Audio, dst: str | Path, *, rate: int = 16000, synthetic: bool = True) -> Path:
     """The video stream of `video`, packet by packet unchanged, with other sound (AAC); returns `dst`."""
     with VideoSource(video) as source, Mp4(dst, synthetic=synthetic) as out:
-        zero = source.first.pts or 0
-        copied = out.copy_video(source.stream)
+        out.copy_video(source.stream)
         out.sound(audio, rate)
         for packet in source.packets():
-            packet.pts = None if packet.pts is None else packet.pts - zero
-            packet.dts = None if packet.dts is None else packet.dts - zero
-            now = None if packet.dts is None else packet.dts * Fraction(packet.time_base)
-            packet.stream = copied
-            out.container.mux_one(packet)
-            if now is not None:
-                out.sound_until(now)
+            shift = round(source.zero / packet.time_base)
+            packet.pts = None if packet.pts is None else packet.pts - shift
+            packet.dts = None if packet.dts is None else packet.dts - shift
+            out.write_packet(packet)
     return Path(dst)
 
 

@@ -1,0 +1,101 @@
+"""Opening a media file, with every failure turned into an error that says what to do."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import av.error
+import av.stream
+from av.container import InputContainer
+from av.stream import Stream
+from av.video.stream import VideoStream
+
+from lipbench.core.errors import LipbenchError, MediaError, Truncated
+
+#: Decoder and encoder threads: more would not be faster on clips of this size, and x264's bytes depend on the number.
+THREADS = 2
+
+
+def check_file(path: str | Path) -> Path:
+    """The path of a file that exists and is not empty.
+
+    Raises:
+        MediaError: otherwise.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise MediaError(f"cannot read {path}", "it is a folder", "name a video or audio file in it")
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError as error:
+        raise MediaError(f"cannot read {path}", "there is no such file", "check the path") from error
+    except OSError as error:
+        raise MediaError(f"cannot read {path}", error.strerror or str(error), "check the path") from error
+    if size == 0:
+        raise MediaError(f"cannot read {path}", "the file is empty", "copy or download it again")
+    return path
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turns the decoder's exceptions into `MediaError`s about `path`."""
+    try:
+        yield
+    except LipbenchError:
+        raise
+    except av.error.InvalidDataError as error:
+        why = "it is not a video or audio file, or it was cut off before its index was written (no moov atom)"
+        raise MediaError(f"cannot read {path}", why, "play it in a player; copy or download it again") from error
+    except (av.error.FFmpegError, OSError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise MediaError(f"cannot read {path}", why, "check the file and its permissions") from error
+
+
+def open_input(path: str | Path) -> InputContainer:
+    """The opened container; close it.
+
+    Raises:
+        MediaError: missing, empty, unreadable, or not media.
+    """
+    path = check_file(path)
+    with reading(path):
+        # "file:" keeps colons in names from being taken for a protocol; a playlist must not fetch anything.
+        options = {"protocol_whitelist": "file"}
+        return av.open(f"file:{path}", options=options, metadata_errors="replace")
+
+
+def video_stream(container: InputContainer) -> VideoStream | None:
+    """The first video stream that is not a cover picture."""
+    for stream in container.streams.video:
+        if not stream.disposition & stream.disposition.attached_pic:
+            return stream
+    return None
+
+
+def skip_others(container: InputContainer, stream: Stream) -> None:
+    """Let the demuxer pass over all other streams without reading them."""
+    discard = getattr(av.stream, "Discard", None)
+    for other in container.streams:
+        if discard is not None and other is not stream and hasattr(other, "discard"):
+            other.discard = discard.all
+
+
+def need_decoder(stream: Stream, path: Path) -> None:
+    """
+    Raises:
+        MediaError: FFmpeg has no decoder for the stream.
+    """
+    if stream.codec_context is None:
+        raise MediaError(
+            f"cannot decode the {stream.type} of {path}",
+            "this build of FFmpeg has no decoder for it",
+            "convert it to H.264 and AAC, or to wav, with another tool",
+        )
+
+
+def cut_off(path: Path, why: str) -> Truncated:
+    """The error for a file that ends early."""
+    return Truncated(f"{path} is cut off", why, "copy or download it again, or set end_s to a time before the cut")

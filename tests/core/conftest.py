@@ -1,0 +1,93 @@
+"""Small videos in every shape, made on the fly; frame k of a video is flat grey `grey(k)`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+
+class Films:
+    """Makes videos below a folder and reads frame numbers back."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @staticmethod
+    def grey(k: int) -> int:
+        """Level of frame k: 16 + 3 k, up to frame 79."""
+        return 16 + 3 * k
+
+    @staticmethod
+    def numbers(frames: Any) -> list[int]:
+        """The frame numbers drawn into frames (T, H, W, 3)."""
+        return [round((float(np.mean(frame)) - 16) / 3) for frame in frames]
+
+    def make(
+        self,
+        name: str,
+        n: int = 30,
+        rate: Fraction | int = 30,
+        *,
+        size: tuple[int, int] = (64, 48),
+        pts: Sequence[int] | None = None,
+        time_base: Fraction | None = None,
+        codec: str = "libx264",
+        pix_fmt: str = "yuv420p",
+        options: dict[str, str] | None = None,
+        container: dict[str, str] | None = None,
+        rotation: int = 0,
+        hflip: bool = False,
+        audio: np.ndarray | None = None,
+        audio_rate: int = 16000,
+        audio_start: float = 0.0,
+        audio_codec: str = "aac",
+        colour: tuple[int, int] | None = None,
+        frames: np.ndarray | None = None,
+    ) -> Path:
+        """Encode `frames` (default: flat greys), losslessly by default; `pts` in `time_base` units."""
+        path = self.folder / name
+        width, height = size
+        base = time_base or 1 / Fraction(rate)
+        with av.open(str(path), "w", options=container or {}) as out:
+            stream = out.add_stream(codec, rate=rate, options=options if options is not None else {"qp": "0"})
+            stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
+            stream.codec_context.time_base = base
+            if colour:
+                stream.codec_context.colorspace, stream.codec_context.color_range = colour
+            if rotation or hflip:
+                stream.set_display_rotation(rotation, hflip=hflip)
+            sound = None
+            if audio is not None:
+                layout = "mono" if audio.ndim == 1 else "stereo"
+                sound = out.add_stream(audio_codec, rate=audio_rate, layout=layout)
+                block = av.AudioFrame.from_ndarray(audio.reshape(1, -1), format="s16", layout=layout)
+                block.sample_rate, block.time_base = audio_rate, Fraction(1, audio_rate)
+                block.pts = round(audio_start * audio_rate)
+                audio_packets = [*sound.encode(block), *sound.encode(None)]
+            for k in range(n):
+                if frames is not None:
+                    picture = frames[k]
+                else:
+                    picture = np.full((height, width, 3), self.grey(k), np.uint8)
+                frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+                if colour:
+                    frame = frame.reformat(format=pix_fmt, dst_colorspace=colour[0], dst_color_range=colour[1])
+                else:
+                    frame = frame.reformat(format=pix_fmt)
+                frame.pts, frame.time_base = (k if pts is None else pts[k]), base
+                out.mux(stream.encode(frame))
+            out.mux(stream.encode(None))
+            if sound is not None:
+                out.mux(audio_packets)
+        return path
+
+
+@pytest.fixture
+def films(tmp_path: Path) -> Films:
+    return Films(tmp_path)
