@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -178,7 +179,7 @@ def test_reasons_instead_of_silence(net: SyncNet, video: Path, tmp_path: Path) -
     mute = clip(tmp_path / "mute.mp4", 30)
     assert _reason(evaluate(mute, judge=net, faces=face_track(30), **RULES)).startswith("no_audio: ")
     five = evaluate(clip(tmp_path / "five.mp4", 5), sound(5), judge=net, faces=face_track(5), min_track=0, **TINY)
-    assert _reason(five).startswith("too_short: ")
+    assert _reason(five).startswith("too_short: the track is too short")
     little = evaluate(video, sound(5), judge=net, faces=face_track(70), **RULES)
     assert _reason(little).startswith("too_short: ")
     for result in (tiny, five):
@@ -236,7 +237,7 @@ def test_missing_weights_name_the_command(video: Path, monkeypatch: pytest.Monke
 
 
 @pytest.fixture
-def judged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, net: SyncNet) -> None:
+def judged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, net: SyncNet) -> Iterator[None]:
     """A judge called "small" whose weights exist."""
     file = net.save(tmp_path / "small.npz", half=False)
     monkeypatch.setattr(judges, "BUILTIN", (*judges.BUILTIN, Judge("small", "small_w", 0.1, SIZE, False, "test")))

@@ -210,6 +210,13 @@ def test_medfilt_biases_the_ends_as_published() -> None:
     assert np.all(path.s[6:-6] == 80)
 
 
+@pytest.mark.parametrize("n", [1, 5, 6, 12, 13])
+def test_short_tracks_keep_their_place(n: int) -> None:
+    path = crop_path(np.tile([40.0, 50.0, 60.0, 90.0], (n, 1)))
+    assert path.x.tolist() == [50.0] * n
+    assert path.s.tolist() == [20.0] * n
+
+
 def padded_crop(frame: np.ndarray, x: float, y: float, s: float, size: int) -> np.ndarray:
     """The published way: pad the whole frame, then slice."""
     pad = int(s * 1.8)

@@ -31,11 +31,13 @@ def crop_path(boxes: NDArray[np.floating]) -> CropPath:
     """Centres and half edges of (T, 4) boxes, each through a median filter of 13.
 
     The filter pads with zeros, as the published one does: the first and last six values lean towards the smallest in
-    reach.
+    reach. Tracks of fewer than 13 frames, which the published min_track rules out, get the largest odd kernel that
+    fits, or the padding would win.
     """
     x1, y1, x2, y2 = np.asarray(boxes, dtype=np.float64).T
+    kernel = min(MEDIAN_FRAMES, (len(x1) - 1) // 2 * 2 + 1)
     smooth = [
-        np.asarray(scipy.signal.medfilt(v, kernel_size=MEDIAN_FRAMES), dtype=np.float64)
+        np.asarray(scipy.signal.medfilt(v, kernel_size=kernel), dtype=np.float64)
         for v in ((x1 + x2) / 2, (y1 + y2) / 2, np.maximum(y2 - y1, x2 - x1) / 2)
     ]
     return CropPath(*smooth)
