@@ -1,0 +1,43 @@
+"""lipbench table: print a run's comparison table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+FORMATS = ("md", "tex", "csv", "json")
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=click.Path(path_type=Path))
+@click.option("--format", "form", type=click.Choice(FORMATS), help="Default: by the suffix of -o, else md.")
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option("--by", multiple=True, type=click.Choice(["clip", "lang", "seconds"]),
+              help="Keep clips, languages or train lengths apart; repeatable.")  # fmt: skip
+@click.option("--metric", "metrics", multiple=True, help="A column, by id or pattern; repeatable.")
+@click.option("--all", "everything", is_flag=True, help="All metrics of the run, not only the headline ones.")
+@click.option("--paper", is_flag=True, help="Add the methods' published numbers, unranked.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write to a file.")
+def main(
+    runs: tuple[Path, ...], form: str | None, as_json: bool, by: tuple[str, ...], metrics: tuple[str, ...],
+    everything: bool, paper: bool, output: Path | None,
+) -> None:  # fmt: skip
+    """Print the comparison table of run directories.
+
+    Several runs make one table when they share judge, protocol and clips.
+    """
+    from lipbench.core.errors import UsageError
+    from lipbench.core.store import write_atomic
+    from lipbench.reports.tables import table_text
+
+    if as_json and form not in (None, "json"):
+        raise UsageError("--json and --format disagree", "", "give one of them")
+    suffix = "" if output is None else output.suffix.lstrip(".")
+    form = form or ("json" if as_json else suffix if suffix in FORMATS else "md")
+    text = table_text(*runs, format=form, by=tuple(dict.fromkeys(by)), metrics=metrics, everything=everything,
+                      paper=paper)  # fmt: skip
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        write_atomic(output, text)

@@ -1,0 +1,174 @@
+"""A run directory -> one tidy long frame: a row per cell and metric.
+
+Reads run.json (the request) and cells.jsonl (one cell per line); never the records, never torch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lipbench.core.errors import NothingComparable, StoreError, UsageError
+
+SCHEMA = 1
+
+#: value: float, +inf allowed, NaN = none, and then `reason` says why. train_seconds: NaN = the whole clip.
+COLUMNS = (
+    "run", "method", "method_id", "kind", "clip", "language", "dub", "train_seconds", "seed", "status",
+    "metric", "value", "reason", "n_valid", "n_total", "version",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run directory says.
+
+    Attributes:
+        name: of the run; several runs are joined by " + ".
+        judge, protocol: of the sync metrics.
+        metrics: the specs of run.json, by metric id, in the run's order.
+        methods: the rows of run.json, by label, in the run's order.
+        frame: tidy long, columns COLUMNS.
+    """
+
+    name: str
+    judge: str
+    protocol: str
+    metrics: Mapping[str, Mapping[str, Any]]
+    methods: Mapping[str, Mapping[str, Any]]
+    frame: pd.DataFrame
+
+
+def frame(run_dir: str | Path) -> pd.DataFrame:
+    """The tidy long frame of a run directory (COLUMNS).
+
+    Raises:
+        UsageError: not a run directory.
+        StoreError: files of another schema, or damaged.
+    """
+    return load_run(run_dir).frame
+
+
+def load_run(run_dir: str | Path) -> Run:
+    """Everything that tables need from a run directory; raises as `frame`."""
+    root = Path(run_dir)
+    about = _about(root)
+    metrics = {str(m["id"]): m for m in about["metrics"]}
+    methods = {str(m["label"]): m for m in about["methods"]}
+    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
+    for cell in _cells(root / "cells.jsonl"):
+        for row in _rows(cell, about["name"], metrics):
+            for name, value in zip(COLUMNS, row, strict=True):
+                columns[name].append(value)
+    data = pd.DataFrame(columns).astype({"value": float, "train_seconds": float, "n_valid": int, "n_total": int})
+    return Run(str(about["name"]), str(about["judge"]), str(about.get("protocol") or ""), metrics, methods, data)
+
+
+def _about(root: Path) -> dict[str, Any]:
+    path = root / "run.json"
+    try:
+        about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise UsageError(
+            f"{root} is not a run directory", "there is no run.json in it", "name the folder that `lipbench run` wrote"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise _damaged(path, str(error)) from error
+    if about.get("schema") != SCHEMA:
+        raise StoreError(
+            f"cannot read {path}",
+            f"its schema is {about.get('schema')}, this lipbench reads {SCHEMA}",
+            "use the lipbench that wrote it, or run again",
+        )
+    return about
+
+
+def _cells(path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise UsageError(
+            f"{path.parent} has no results yet", "there is no cells.jsonl in it", "let `lipbench run` finish first"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise _damaged(path, str(error)) from error
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            try:
+                yield json.loads(line)
+            except ValueError as error:
+                raise _damaged(path, f"line {number}: {error}") from error
+
+
+def _damaged(path: Path, why: str) -> StoreError:
+    return StoreError(f"cannot read {path}", why, "run the same command again: it is written anew")
+
+
+def _rows(cell: Mapping[str, Any], run: str, metrics: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
+    """One row per metric of the run; what the cell does not have gets the cell's reason."""
+    head = (
+        run, cell["method"], cell["method_id"], cell["kind"], cell["clip"], cell["language"], cell["dub"],
+        cell["train_seconds"], cell["seed"], cell["status"],
+    )  # fmt: skip
+    missing = cell.get("reason") or ("not measured" if cell["status"] == "ok" else str(cell["status"]))
+    for name in metrics:
+        score = cell["metrics"].get(name) or {"value": None, "reason": missing}
+        value = score["value"]
+        number = float("nan") if value is None else float(value)  # float("inf") reads the string form too
+        reason = (score.get("reason") or missing) if value is None else score.get("reason")
+        yield (
+            *head, name, number, reason, score.get("n_valid", 0), score.get("n_total", 0), score.get("version"),
+        )  # fmt: skip
+
+
+def combine(runs: Sequence[Run]) -> Run:
+    """Several runs as one, for one table. A method that several runs have is told apart by its run's name.
+
+    Raises:
+        NothingComparable: other judges, other protocols, other versions of a metric, or no clip in common.
+    """
+    if len(runs) == 1:
+        return runs[0]
+    first = runs[0]
+    for other in runs[1:]:
+        for what in ("judge", "protocol"):
+            a, b = getattr(first, what), getattr(other, what)
+            if a != b:
+                raise NothingComparable(
+                    f"{first.name} and {other.name} do not belong in one table",
+                    f"the {what} is {a} in one and {b} in the other",
+                    f"run one of them again with --{what} {a}",
+                )
+        for name in first.metrics.keys() & other.metrics.keys():
+            a, b = first.metrics[name].get("version"), other.metrics[name].get("version")
+            if a != b:
+                raise NothingComparable(
+                    f"{first.name} and {other.name} do not belong in one table",
+                    f"{name} has version {a} in one and {b} in the other",
+                    "run the older one again",
+                )
+        if not set(first.frame["clip"]) & set(other.frame["clip"]):
+            raise NothingComparable(
+                f"{first.name} and {other.name} do not belong in one table", "they share no clip", "show them apart"
+            )
+    labels = [label for run in runs for label in run.methods]
+    methods: dict[str, Mapping[str, Any]] = {}
+    frames = []
+    for i, run in enumerate(runs):
+        names = {x: _label(x, run.name, i, labels.count(x) > 1, methods) for x in run.methods}
+        methods |= {names[x]: {**spec, "label": names[x]} for x, spec in run.methods.items()}
+        frames.append(run.frame.assign(method=run.frame["method"].map(names)))
+    metrics = {name: spec for run in runs for name, spec in run.metrics.items()}
+    return Run(" + ".join(run.name for run in runs), first.judge, first.protocol, metrics, methods, pd.concat(frames))
+
+
+def _label(label: str, run: str, i: int, shared: bool, taken: Mapping[str, Any]) -> str:
+    if not shared:
+        return label
+    name = f"{label} ({run})"
+    return name if name not in taken else f"{label} ({run} #{i + 1})"
