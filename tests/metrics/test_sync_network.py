@@ -153,6 +153,16 @@ def test_training_changes_the_next_score(rule: ModuleType) -> None:
     assert net.score(frames, audio).lse_d != before.lse_d
 
 
+def test_scaling_of_training_is_absorbed(rule: ModuleType) -> None:
+    net = SyncNet(0.1, 48).eval()
+    x, m = torch.rand(2, 3, 5, 48, 48) * 255, torch.randn(2, 1, 13, 20) * 10
+    with torch.no_grad():
+        lip, aud = net.forward_lip((x - 127.5) / 255), net.forward_aud(m / 10)
+        net.absorb_scaling(127.5, 255, 10)
+        assert relative(net.forward_lip(x).numpy(), lip.numpy()) < 1e-4
+        assert relative(net.forward_aud(m).numpy(), aud.numpy()) < 1e-4
+
+
 def test_wrong_frames_are_named(small: SyncNet) -> None:
     folded = small.folded()
     with pytest.raises(UsageError, match="112"):

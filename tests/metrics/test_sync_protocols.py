@@ -87,7 +87,7 @@ def test_realvideo_scores_the_published_crop(net: SyncNet, video: Path) -> None:
     assert got.facts["detector"] == "corpus"
     assert got.facts["constants"]["vshift"] == 15
     assert got.facts["options"]["min_track"] == 20
-    assert any("undubbed" in line for line in got.facts["deviations"])
+    assert any("handed in" in line for line in got.facts["deviations"])
     assert "audio l" in got.lines()[1] or "aligned" in got.lines()[1]
 
 
@@ -345,3 +345,20 @@ def test_importing_the_family_loads_no_torch() -> None:
         "import sys; from lipbench.metrics.sync import SyncFamily; SyncFamily().metrics; print('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(("name", "box"), [("katie.mp4", (140, 110, 395, 470)), ("office.mp4", (230, 120, 470, 420))])
+def test_real_footage_is_read_at_25_fps(net: SyncNet, real_clips: Path, name: str, box: tuple[int, ...]) -> None:
+    info = media.probe(real_clips / name)
+    n = info.n_frames
+    track = FaceTrack(
+        "file", float(info.fps), info.width, info.height, np.tile(np.array(box, np.float32), (n, 1)),
+        np.ones(n, np.float32), np.ones(n, np.int16),
+    )  # fmt: skip
+    got = evaluate(real_clips / name, judge=net, faces=track)
+    assert got.reason is None
+    assert got.n_frames == round(info.duration_s * 25)
+    assert abs(got.facts["audio_s"] - info.duration_s) < 0.2
+    assert got.n_windows >= min(got.n_frames, int(got.facts["audio_s"] * 25)) - 5
+    assert got.facts["resampled"] is (name == "office.mp4")

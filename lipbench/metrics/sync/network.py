@@ -155,6 +155,19 @@ class SyncNet(nn.Module):
     def _frozen(self) -> FoldedSyncNet:
         return self.folded(next(self.parameters()).device)
 
+    @torch.no_grad()
+    def absorb_scaling(self, frame_mean: float, frame_scale: float, mfcc_scale: float) -> None:
+        """Make a network that was trained on scaled inputs take raw ones, exactly and in place.
+
+        Training works better on (frame - frame_mean) / frame_scale and MFCC / mfcc_scale; judges are scored on 0..255
+        and plain MFCC. The MFCC cannot be shifted this way: the zero padding of its first layer would shift as well.
+        """
+        lip: Any = self.netcnnlip[0]
+        aud: Any = self.netcnnaud[0]
+        lip.weight /= frame_scale
+        lip.bias -= frame_mean * lip.weight.sum(dim=(1, 2, 3, 4))
+        aud.weight /= mfcc_scale
+
     # -- files ------------------------------------------------------------------------------------------------------
 
     @classmethod

@@ -64,7 +64,7 @@ class SyncOptions(BaseModel):
         found = ["frames are judged as decoded, without the published route's four lossy re-encodings"]
         if self.protocol == "realvideo":
             if self.boxes_from == "reference":
-                found.append("face boxes come from the undubbed video")
+                found.append("face boxes come from a face track handed in (in a run: of the undubbed video)")
             elif self.detector != "s3fd-syncnet":
                 found.append(f"faces are detected by {self.detector}, not S3FD")
             if self.min_track != MIN_TRACK:
