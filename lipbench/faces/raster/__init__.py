@@ -1,0 +1,31 @@
+"""Rasteriser: meshes to images, labels and depth, on one CPU core; the same visibility for differentiable fits.
+
+`torch_raster` is not imported here: it needs torch, rendering does not.
+"""
+
+from lipbench.faces.raster.camera import Camera, euler_to_matrix, matrix_to_euler
+from lipbench.faces.raster.light import Light, sh9
+from lipbench.faces.raster.normals import vertex_normals
+from lipbench.faces.raster.render import Renderer, RenderOutput
+from lipbench.faces.raster.surface import PALETTE, Eye, Label, Material, Surface
+from lipbench.faces.raster.zbuffer import Visibility, barycentrics, interpolate, visibility
+
+__all__ = [
+    "PALETTE",
+    "Camera",
+    "Eye",
+    "Label",
+    "Light",
+    "Material",
+    "RenderOutput",
+    "Renderer",
+    "Surface",
+    "Visibility",
+    "barycentrics",
+    "euler_to_matrix",
+    "interpolate",
+    "matrix_to_euler",
+    "sh9",
+    "vertex_normals",
+    "visibility",
+]

@@ -52,7 +52,7 @@ class Camera:
 
     @classmethod
     def portrait(cls, size: int, distance: float = 7.5, view: float = 2.9, height: int | None = None) -> Camera:
-        """A camera that sees `view` dm across the shorter image side at `distance` dm: head and shoulders by default."""
+        """A camera that sees `view` dm across the shorter image side at `distance` dm (default: head, shoulders)."""
         height = size if height is None else height
         return cls(focal=min(size, height) * distance / view, width=size, height=height)
 

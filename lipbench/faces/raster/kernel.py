@@ -7,14 +7,12 @@ written. Losing the cache costs a second or two per process; failing to import w
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numba
 
-F = TypeVar("F", bound=Callable[..., Any])
 
-
-def kernel(function: F) -> F:
+def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile lazily (nothing happens on import), without the GIL, cached on disk where that is possible."""
     # "nnan"/"ninf" stay off: depth buffers hold infinities on purpose.
     flags = {"nsz", "arcp", "contract", "afn", "reassoc"}

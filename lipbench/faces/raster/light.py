@@ -60,6 +60,6 @@ class Light:
         tint = np.array([1 + warmth, 1.0, 1 - warmth])
         sh = _studio() * (1 - 0.55 * drama) * rng.uniform(0.85, 1.1)
         sh[1:4] += rng.normal(0, 0.04 + 0.06 * drama, (3, 1))
-        sh *= (2 - tint)  # fill light is complementary to the key, as in film
+        sh *= 2 - tint  # fill light is complementary to the key, as in film
         color = np.array([0.80, 0.77, 0.73]) * tint * rng.uniform(0.85, 1.1) * (1 + 0.55 * drama)
         return cls(sh, direction / np.linalg.norm(direction), color)

@@ -36,10 +36,10 @@ def fill_zbuffer(points, triangles, culled, focal, cx, cy, tri_out, w_out):  # t
     """
     height, width = tri_out.shape
     for k in range(triangles.shape[0]):
-        i, j, l = triangles[k, 0], triangles[k, 1], triangles[k, 2]
-        ax, ay, az = points[i, 0], points[i, 1], -points[i, 2]
-        bx, by, bz = points[j, 0], points[j, 1], -points[j, 2]
-        dx, dy, dz = points[l, 0], points[l, 1], -points[l, 2]
+        ia, ib, ic = triangles[k, 0], triangles[k, 1], triangles[k, 2]
+        ax, ay, az = points[ia, 0], points[ia, 1], -points[ia, 2]
+        bx, by, bz = points[ib, 0], points[ib, 1], -points[ib, 2]
+        dx, dy, dz = points[ic, 0], points[ic, 1], -points[ic, 2]
         # n0 = b x c, n1 = c x a, n2 = a x b in (X, Y, depth)
         n0x, n0y, n0z = by * dz - bz * dy, bz * dx - bx * dz, bx * dy - by * dx
         det = ax * n0x + ay * n0y + az * n0z
@@ -107,11 +107,11 @@ def fill_zbuffer(points, triangles, culled, focal, cx, cy, tri_out, w_out):  # t
 
 
 @kernel
-def edge_values(points, i, j, l, rx, ry):  # type: ignore[no-untyped-def]
-    """Barycentrics (sum 1, clamped at 0) of triangle (i, j, l) along the ray (rx, ry, 1) in (X, Y, depth)."""
-    ax, ay, az = points[i, 0], points[i, 1], -points[i, 2]
-    bx, by, bz = points[j, 0], points[j, 1], -points[j, 2]
-    dx, dy, dz = points[l, 0], points[l, 1], -points[l, 2]
+def edge_values(points, ia, ib, ic, rx, ry):  # type: ignore[no-untyped-def]
+    """Barycentrics (sum 1, clamped at 0) of triangle (ia, ib, ic) along the ray (rx, ry, 1) in (X, Y, depth)."""
+    ax, ay, az = points[ia, 0], points[ia, 1], -points[ia, 2]
+    bx, by, bz = points[ib, 0], points[ib, 1], -points[ib, 2]
+    dx, dy, dz = points[ic, 0], points[ic, 1], -points[ic, 2]
     e0 = rx * (by * dz - bz * dy) + ry * (bz * dx - bx * dz) + (bx * dy - by * dx)
     e1 = rx * (dy * az - dz * ay) + ry * (dz * ax - dx * az) + (dx * ay - dy * ax)
     e2 = rx * (ay * bz - az * by) + ry * (az * bx - ax * bz) + (ax * by - ay * bx)
@@ -134,7 +134,12 @@ def fill_barycentrics(points, triangles, tri, focal, cx, cy, out):  # type: igno
                 out[y, x, 0] = out[y, x, 1] = out[y, x, 2] = 0.0
                 continue
             b = edge_values(
-                points, triangles[k, 0], triangles[k, 1], triangles[k, 2], (x + 0.5 - cx) / focal, (cy - y - 0.5) / focal
+                points,
+                triangles[k, 0],
+                triangles[k, 1],
+                triangles[k, 2],
+                (x + 0.5 - cx) / focal,
+                (cy - y - 0.5) / focal,
             )
             out[y, x, 0], out[y, x, 1], out[y, x, 2] = b
 

@@ -1,0 +1,67 @@
+"""What linear shapes cannot do: lips that meet stop, lids slide over the balls. Works in template space."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipbench.faces.morphable.procedural import eyes, mouth
+from lipbench.faces.morphable.procedural.relief import EYE_RADIUS
+from lipbench.faces.morphable.procedural.shape import Array
+from lipbench.faces.morphable.procedural.template import SIDES, template
+
+
+@cache
+def _lip_columns() -> tuple[NDArray[np.int64], NDArray[np.int64], Array]:
+    """Vertex indices (rows, 31) of the upper columns and those below them, and how much of a correction each row takes."""
+    groups = template().groups
+    rows = np.concatenate([groups["bag"][2::-1], groups["lips"]])
+    ring = np.r_[-0.45, -0.30, -0.15, mouth.RINGS]
+    upper = np.arange(1, mouth.COLUMNS // 2)
+    # The red gives way and bulges, the skin around it follows less and less.
+    share = np.exp(-((np.maximum(ring, 0) / 0.9) ** 2))
+    return rows[:, upper], rows[:, mouth.COLUMNS - upper], share
+
+
+def part_lips(points: Array) -> None:
+    """Move lips that have passed through each other apart until they touch; changes `points` (N, 3)."""
+    upper, lower, share = _lip_columns()
+    first = 3  # the row of the inner line
+    overlap = np.maximum(points[lower[first], 1] - points[upper[first], 1], 0)
+    if not overlap.any():
+        return
+    # Both give way by half; the inner line exactly, other rows by a share and smoothed along the lips.
+    smooth = np.convolve(np.pad(overlap, 2, mode="edge"), np.array([1, 2, 3, 2, 1]) / 9, mode="valid")
+    push = 0.5 * share[:, None] * smooth
+    push[first] = 0.5 * overlap
+    points[upper, 1] += push
+    points[lower, 1] -= push
+    for row in (first - 1, first - 2):  # the first loops of the mouth's inside must not cross either
+        crossing = np.maximum(points[lower[row], 1] - points[upper[row], 1], 0) / 2
+        points[upper[row], 1] += crossing
+        points[lower[row], 1] -= crossing
+
+
+def settle_lids(points: Array) -> None:
+    """Keep the lids outside the eyeballs and the upper lid above the lower one; changes `points` (N, 3)."""
+    groups = template().groups
+    half = eyes.COLUMNS // 2
+    upper = np.arange(1, half)
+    for name, side in SIDES:
+        loops = groups[f"lid_{name}"]
+        before = points[loops[1, upper]].copy()
+        for loop, share in ((0, 1.0), (1, 1.0), (2, 0.75), (3, 0.4)):
+            above, below = loops[loop, upper], loops[loop, eyes.COLUMNS - upper]
+            if loop == 0:
+                overlap = np.maximum(points[below, 1] - points[above, 1], 0)
+            points[above, 1] += 0.8 * share * overlap
+            points[below, 1] -= 0.2 * share * overlap
+        center = eyes.socket(side)
+        for loop, clearance in ((0, 0.002), (1, 0.011), (2, 0.014), (3, 0.012)):
+            offset = points[loops[loop]] - center
+            distance = np.linalg.norm(offset, axis=1, keepdims=True)
+            scale = np.maximum((EYE_RADIUS + clearance) / distance, 1.0)
+            points[loops[loop]] = center + offset * scale
+        points[groups[f"lash_{name}"]] += points[loops[1, upper]] - before

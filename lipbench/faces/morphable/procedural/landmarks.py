@@ -1,0 +1,106 @@
+"""Landmark vertices of the template: the 68-point convention (iBUG), view-dependent contour, mouth measures."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from lipbench.faces.morphable.procedural import eyes, mouth
+from lipbench.faces.morphable.procedural.relief import SUBNASALE_Y, TIP_Y, face_point, head_point
+from lipbench.faces.morphable.procedural.shape import Array
+from lipbench.faces.morphable.procedural.skull import skull
+from lipbench.faces.morphable.procedural.template import template
+
+
+class Landmarks(NamedTuple):
+    """points: (68,) vertex indices. left, right: (8, 20) candidates that stand in for points 0..7 and 9..16: of every
+    row the vertex farthest to the image's left or right is the contour."""
+
+    points: NDArray[np.int64]
+    left: NDArray[np.int64]
+    right: NDArray[np.int64]
+
+
+def _nearest(positions: Array) -> NDArray[np.int64]:
+    t = template()
+    candidates = np.unique(np.concatenate([t.groups[g].ravel() for g in ("skin", "lips", "lid_l", "lid_r")]))
+    return candidates[cKDTree(t.points[candidates]).query(positions)[1]]
+
+
+def _contour_rows() -> NDArray[np.int64]:
+    """(8, 20) of the image's right side, from beside the ear down to beside the chin."""
+    s = skull()
+    rows = []
+    for row in range(8):
+        # Level with the eye at first, then along the jaw's edge towards the chin.
+        t = np.interp(row / 8, [0, 1], [s.knots[6] + 0.02, s.knots[11] + 0.012])
+        alpha = np.linspace(1.75, 0.75, 20) if row < 3 else np.linspace(1.75, 0.75, 20) - 0.09 * (row - 2)
+        rows.append(_nearest(head_point(alpha, np.full(20, t))))
+    return np.stack(rows)
+
+
+def _brow(side: int) -> Array:
+    """(5, 3) from the image's left to its right."""
+    ax = np.array([0.150, 0.230, 0.320, 0.405, 0.475])
+    y = np.array([0.292, 0.322, 0.332, 0.318, 0.282])
+    points = face_point(side * ax, y)
+    return points if side > 0 else points[::-1]
+
+
+def _eye(name: str) -> NDArray[np.int64]:
+    """(6,): left corner, upper left, upper right, right corner, lower right, lower left."""
+    k = eyes.COLUMNS
+    loop = template().groups[f"lid_{name}"][1]
+    return loop[[k // 2, k // 2 - 7, 7, 0, k - 7, k // 2 + 7]]
+
+
+@cache
+def landmarks() -> Landmarks:
+    """Indices on the template."""
+    t = template()
+    right = _contour_rows()
+    mirrored = t.points[right] * np.array([-1, 1, 1])
+    left = _nearest(mirrored.reshape(-1, 3)).reshape(8, 20)
+    chin = _nearest(head_point(np.array([0.0]), np.array([skull().knots[12]])))
+    middle = 8
+    jaw = np.r_[left[:, middle], chin, right[::-1, middle]]
+    nose_ridge = face_point(np.zeros(4), np.array([0.190, 0.060, -0.070, TIP_Y]))
+    base_x = np.array([-0.115, -0.060, 0.0, 0.060, 0.115])
+    base_y = np.array([0.012, 0.004, 0.0, 0.004, 0.012]) + SUBNASALE_Y
+    k = mouth.COLUMNS
+    # Columns run counter-clockwise from the right corner; the convention runs clockwise from the left corner.
+    outer_columns = (k // 2 - np.array([0, 6, 12, 16, 20, 26, 32, 38, 44, 48, 52, 58])) % k
+    inner_columns = (k // 2 - np.array([0, 8, 16, 24, 32, 40, 48, 56])) % k
+    lips = t.groups["lips"]
+    points = np.r_[
+        jaw,
+        _nearest(_brow(-1)), _nearest(_brow(1)),
+        _nearest(nose_ridge), _nearest(face_point(base_x, base_y)),
+        _eye("l"), _eye("r"),
+        lips[len(mouth.VERMILION) - 1, outer_columns], lips[0, inner_columns],
+    ]  # fmt: skip
+    return Landmarks(points, left, right[::-1])
+
+
+def mouth_measures(vertices: Array) -> dict[str, float]:
+    """Opening and width of the mouth of (N, 3) posed vertices (dm), in mm, whatever the head's pose.
+
+    lip_gap_mm: height of the opening at its middle, measured along the head's vertical, 0 when closed.
+    mouth_width_mm: distance between the outer corners.
+    """
+    groups = template().groups
+    k = mouth.COLUMNS
+    up = (vertices[groups["gum_u"][0]] - vertices[groups["teeth_u"][-1]]).mean(0)
+    up = up / np.linalg.norm(up)
+    middle = np.array([-1, 0, 1])
+    upper = vertices[groups["lips"][0, k // 4 + middle]]
+    lower = vertices[groups["lips"][0, 3 * k // 4 + middle]]
+    corners = vertices[groups["lips"][len(mouth.VERMILION) - 1, [0, k // 2]]]
+    return {
+        "lip_gap_mm": max(0.0, 100 * float(((upper - lower) @ up).mean())),
+        "mouth_width_mm": 100 * float(np.linalg.norm(corners[0] - corners[1])),
+    }

@@ -1,0 +1,236 @@
+"""Painting of one identity's texture atlas."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipbench.faces.morphable.procedural import hair as hair_module
+from lipbench.faces.morphable.procedural.atlas import REGIONS, SIZE
+from lipbench.faces.morphable.procedural.canvas import Canvas, canvas
+from lipbench.faces.morphable.procedural.identity import Identity
+from lipbench.faces.morphable.procedural.mouth import tooth_phase
+from lipbench.faces.morphable.procedural.noise import lookup, noise
+from lipbench.faces.morphable.procedural.relief import EYE_X, EYE_Y, MOUTH_Y, SUBNASALE_Y, TIP_Y
+from lipbench.faces.morphable.procedural.shape import Array, bump, ridge, step
+from lipbench.faces.raster.surface import Label
+
+
+class Paint:
+    """Linear RGB, gloss and labels of one rectangle while it is painted."""
+
+    def __init__(self, shape: tuple[int, ...], color: tuple[float, float, float], gloss: float, label: Label) -> None:
+        self.rgb = np.tile(np.array(color), (*shape, 1))
+        self.gloss = np.full(shape, gloss)
+        self.label = np.full(shape, int(label), np.uint8)
+
+    def mix(self, color: object, weight: Array) -> None:
+        """Lay a colour over by (...) weight in [0, 1]."""
+        w = weight[..., None]
+        self.rgb = self.rgb * (1 - w) + np.asarray(color) * w
+
+    def darken(self, weight: Array, warm: float = 0.6) -> None:
+        """Multiply by 1 - weight; red less, by `warm`, as in a crease of skin."""
+        self.rgb *= 1 - weight[..., None] * np.array([warm, 1.0, 1.0])
+
+
+def _brow_weight(who: Identity, c: Canvas, grain: Array) -> Array:
+    ax = np.abs(c.x)
+    across = (ax - 0.305) / 0.195  # -1 inner end .. 1 outer end
+    arch = 0.300 + 0.030 * np.clip(across + 0.9, 0, 1.5) - 0.052 * np.clip(across - 0.1, 0, 1) ** 2
+    thick = (0.020 + 0.016 * who.brows) * (1 - 0.30 * across) * np.sqrt(np.clip(1 - across**2, 0, 1))
+    off = (c.y - arch) / np.maximum(thick, 1e-3)
+    body = np.clip(1.25 - off**2, 0, 1) * step(1.02, 0.90, np.abs(across))
+    return body * np.clip(0.55 + 0.30 * who.brows + 0.28 * grain, 0, 1) * (c.z > 0.2)
+
+
+def paint_skin(who: Identity, c: Canvas) -> Paint:
+    """Skin with brows, stubble, freckles and hairline for any rectangle of skin."""
+    seed = who.texture_seed
+    paint = Paint(c.x.shape, who.skin, 0.16, Label.SKIN)
+    ax = np.abs(c.x)
+    fine = lookup(noise(seed % 5, 512, 0.5), c.x * 1.7 + c.z, c.y * 1.7)
+    soft = lookup(noise(seed % 7 + 10, 256, 2.2), c.x * 0.3 + 0.3, c.y * 0.3 + 0.1 * c.z)
+    paint.rgb *= (1 + 0.014 * fine + 0.03 * soft)[..., None]
+    front = step(0.0, 0.3, c.z)
+    red = bump(ax, c.y, 0.40, -0.13, 0.20, 0.15) + 0.6 * bump(ax, c.y, 0, TIP_Y, 0.13, 0.10)
+    red = (
+        red + 0.3 * bump(ax, c.y, 0, -0.86, 0.25, 0.14) + 0.25 * bump(ax, c.y, EYE_X, EYE_Y - 0.08, 0.15, 0.05)
+    ) * front
+    paint.rgb *= 1 - (0.16 * red * (1 + 0.9 * who.makeup))[..., None] * np.array([0.12, 1.0, 0.9])
+    if who.freckles:
+        dots = step(1.2, 2.4, lookup(noise(seed % 3 + 30, 512, 0.9), c.x * 0.9, c.y * 0.9 + 0.4))
+        zone = bump(ax, c.y, 0.30, -0.08, 0.30, 0.16) * front
+        paint.darken(0.35 * who.freckles * dots * zone, 0.55)
+    # Creases and hollows that the mesh is too coarse for.
+    paint.darken(0.75 * bump(ax, c.y, 0.060, SUBNASALE_Y + 0.004, 0.030, 0.016) * front, 0.9)
+    paint.darken(0.16 * bump(ax, c.y, 0.178, TIP_Y - 0.015, 0.022, 0.055) * front)
+    fold = 0.175 + 0.40 * np.clip(-0.24 - c.y, 0, 1)
+    lines = ridge(ax, fold, 0.018) * step(-0.56, -0.42, c.y) * step(-0.20, -0.30, c.y)
+    paint.darken((0.03 + 0.14 * who.wrinkles) * lines * front)
+    paint.darken((0.02 + 0.10 * who.wrinkles) * bump(ax, c.y, EYE_X - 0.03, EYE_Y - 0.105, 0.13, 0.022) * front)
+    if who.wrinkles > 0.4:
+        waves = np.clip(np.sin((c.y - 0.45 + 0.05 * ax**2) * 52), 0, 1) ** 6 * bump(ax, c.y, 0, 0.52, 0.36, 0.12)
+        paint.darken(0.16 * (who.wrinkles - 0.4) * waves * front)
+    if who.stubble:
+        zone = step(-0.30, -0.52, c.y) * step(0.72, 0.50, ax) * step(-1.12, -1.0, c.y) * step(-0.2, 0.1, c.z)
+        zone = np.maximum(zone, bump(ax, c.y, 0, -0.385, 0.24, 0.05) * front)
+        zone *= 1 - np.exp(-((np.hypot(c.x / 0.29, (c.y - MOUTH_Y) / 0.115)) ** 6))
+        paint.mix(np.array(who.hair) * 1.2, 0.55 * who.stubble * zone * np.clip(0.7 + 0.35 * fine, 0, 1))
+    if who.makeup:
+        shadow = bump(ax, c.y, EYE_X + 0.01, EYE_Y + 0.085, 0.15, 0.045) * front
+        paint.darken(0.22 * who.makeup * shadow, 0.85)
+    grain = lookup(noise(2, 512, 0.4), ax * 1.2 + c.y * 1.4, c.y * 0.8 - ax * 0.3)
+    brows = _brow_weight(who, c, grain)
+    paint.mix(np.array(who.hair) * 0.75 + 0.02 * np.array(who.skin), brows)
+    paint.gloss *= 1 - 0.8 * brows
+    paint.gloss += (
+        0.10 * bump(ax, c.y, 0, TIP_Y + 0.04, 0.08, 0.10) * front + 0.05 * bump(ax, c.y, 0, 0.5, 0.3, 0.2) * front
+    )
+    neck = (c.y + 0.55 * np.clip(c.z, 0, 1) < -0.72) & (c.z < 0.45)
+    paint.label[neck] = Label.NECK
+    _hairline(who, c, paint)
+    return paint
+
+
+def _hairline(who: Identity, c: Canvas, paint: Paint) -> None:
+    """Roots on the scalp: strands that start at the hairline."""
+    style = hair_module.style(who.hair_style)
+    if style is None:
+        shade = np.full(c.x.shape, 0.0)
+        line = np.interp(np.abs(c.alpha), hair_module.HAIRLINE_AZIMUTH, (1.2, 1.2, 1.0, 0.45, 0.20, -0.1, -0.4))
+        shade = 0.35 * step(-0.05, 0.15, c.y - line) * step(1.1, 0.9, c.y)
+        paint.mix(np.array(who.hair), shade * (0.4 + 0.6 * who.stubble))
+        return
+    line = hair_module.hairline(style, c.alpha)
+    strands = lookup(noise(4, 512, 0.6), c.alpha * 1.3, c.y * 0.25)
+    weight = step(-0.035, 0.045, c.y - line - 0.030 * strands)
+    tone = 1 + 0.35 * lookup(noise(5, 512, 0.6), c.alpha * 1.6, c.y * 0.15)
+    paint.mix(np.clip(np.array(who.hair) * 0.8 * tone[..., None], 0, 1), weight)
+    paint.gloss *= 1 - weight
+    paint.label[weight > 0.5] = Label.HAIR
+
+
+def paint_mouth(who: Identity) -> Paint:
+    """Lips and the skin of their loops."""
+    c = canvas("mouth")
+    paint = paint_skin(who, c)
+    weight = 1 - step(0.93, 1.07, c.ring)
+    folds = lookup(noise(6, 512, 0.6), c.theta * 1.6, c.ring * 0.12)
+    color = np.array(who.lips) * (1 + 0.06 * folds[..., None])
+    color = color * (0.80 + 0.22 * np.clip(c.ring, 0, 1))[..., None]
+    color = color * (1 - 0.35 * who.makeup * np.array([0.15, 0.75, 0.55]))
+    paint.mix(np.clip(color, 0, 1), weight)
+    paint.gloss = paint.gloss * (1 - weight) + (0.34 + 0.3 * who.makeup) * weight
+    paint.label[weight > 0.5] = Label.LIP
+    # Shade in the corners.
+    paint.darken(0.35 * np.abs(np.cos(c.theta)) ** 30 * step(1.3, 0.6, c.ring))
+    return paint
+
+
+def paint_lid(who: Identity, name: str) -> Paint:
+    """The lids: a dark root of the lashes, a moist inner edge, the fold."""
+    c = canvas(name)
+    paint = paint_skin(who, c)
+    upper = step(0.0, 0.25, np.sin(c.theta))
+    root = ridge(c.ring, 1.0, 0.45)
+    paint.darken(root * (0.30 + 0.45 * upper + 0.15 * who.makeup), 0.9)
+    inner = step(0.6, 0.1, c.ring)
+    paint.mix(np.array(who.lips) * 0.85 + 0.05, 0.8 * inner)
+    paint.gloss += 0.3 * inner
+    paint.darken(0.22 * ridge(c.ring, 3.1, 0.50) * upper)
+    return paint
+
+
+def paint_eye(who: Identity) -> Paint:
+    """Sclera, iris, pupil in a plane of polar angle."""
+    u, v = REGIONS["eye"].grid()
+    polar = np.hypot(u - 0.5, v - 0.5) * 2 * np.pi * 0.62
+    azimuth = np.arctan2(0.5 - v, u - 0.5)
+    paint = Paint(u.shape, (0.74, 0.71, 0.69), 1.0, Label.EYE)
+    veins = lookup(noise(8, 256, 1.4), np.cos(azimuth) * 0.3 + polar * 0.1, np.sin(azimuth) * 0.3)
+    paint.rgb *= 1 - (0.10 * step(0.6, 1.3, polar) + 0.02 * veins)[..., None] * np.array([0.3, 1, 1])
+    rays = lookup(noise(9, 512, 0.7), azimuth / (2 * np.pi) * 2, polar * 0.12)
+    iris = np.array(who.iris) * (1 + 0.30 * rays[..., None]) * (0.75 + 0.9 * step(0.20, 0.42, polar))[..., None]
+    iris += np.array([0.05, 0.03, 0.01]) * ridge(polar, 0.26, 0.06)[..., None]
+    weight = step(0.520, 0.475, polar)
+    paint.mix(np.clip(iris, 0, 1), weight)
+    paint.darken(0.70 * ridge(polar, 0.485, 0.045), 1.0)
+    paint.rgb *= (1 - 0.97 * step(0.215, 0.185, polar))[..., None]
+    return paint
+
+
+def paint_teeth(lower: bool) -> Paint:
+    u, v = REGIONS["teeth_l" if lower else "teeth_u"].grid()
+    phase, number = tooth_phase(2 * u - 1, lower)
+    paint = Paint(u.shape, (0.80, 0.74, 0.62), 0.55, Label.TEETH)
+    gap = np.minimum(phase, 1 - phase)
+    paint.rgb *= (0.45 + 0.55 * step(0.0, 0.10, gap))[..., None]
+    tip = 1 - v if lower else v
+    paint.rgb *= (0.86 + 0.14 * step(0.0, 0.4, tip))[..., None] * (1 - 0.05 * number)[..., None]
+    paint.mix((0.72, 0.72, 0.74), 0.35 * step(0.75, 1.0, tip))
+    return paint
+
+
+def paint_hair(who: Identity) -> Paint:
+    """Strands; the gloss channel holds each strand's tilt (0.5 = none)."""
+    u, v = REGIONS["hair"].grid()
+    paint = Paint(u.shape, who.hair, 0.5, Label.HAIR)
+    seed = who.texture_seed
+    coarse = lookup(noise(seed % 3 + 40, 512, 1.0), u * 1.0, v * 0.06)
+    fine = lookup(noise(seed % 3 + 50, 512, 0.3), u * 2.0, v * 0.08)
+    paint.rgb *= np.clip(1 + 0.30 * coarse + 0.24 * fine, 0.3, 2.2)[..., None]
+    paint.rgb *= (0.75 + 0.25 * step(0.0, 0.3, v))[..., None]
+    paint.gloss = np.clip(0.5 + 0.16 * fine + 0.12 * coarse, 0.05, 0.95)
+    return paint
+
+
+def paint_cloth(who: Identity) -> Paint:
+    u, v = REGIONS["cloth"].grid()
+    paint = Paint(u.shape, who.cloth, 0.03, Label.CLOTH)
+    weave = 1 + 0.035 * np.sin(u * 2 * np.pi * 220) * np.sin(v * 330)
+    folds = lookup(noise(11, 256, 2.0), u * 2, v * 0.5)
+    paint.rgb *= (weave * (1 + 0.05 * folds) * (1 - 0.12 * ridge(v, 0.135, 0.012)))[..., None]
+    return paint
+
+
+def _plain(name: str, color: tuple[float, float, float], gloss: float, label: Label, grain: float = 0.05) -> Paint:
+    u, v = REGIONS[name].grid()
+    paint = Paint(u.shape, color, gloss, label)
+    paint.rgb *= (1 + grain * lookup(noise(12, 256, 0.8), u, v))[..., None]
+    return paint
+
+
+def paint_atlas(who: Identity) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """(1536, 1024, 4) uint8 sRGB and gloss, and (1536, 1024) labels."""
+    ear_u, ear_v = REGIONS["ear"].grid()
+    ear = _plain("ear", who.skin, 0.12, Label.EAR, 0.02)
+    ear.rgb *= 1 - 0.12 * np.array([0.1, 1, 1]) * np.ones_like(ear_u)[..., None]
+    ear.darken(0.45 * step(0.32, 0.10, np.hypot(ear_u - 0.5, ear_v - 0.5)))
+    bag = _plain("bag", (0.20, 0.050, 0.045), 0.10, Label.MOUTH)
+    parts = {
+        "head": paint_skin(who, canvas("head")),
+        "mouth": paint_mouth(who),
+        "lid_l": paint_lid(who, "lid_l"),
+        "lid_r": paint_lid(who, "lid_r"),
+        "eye": paint_eye(who),
+        "teeth_u": paint_teeth(False),
+        "teeth_l": paint_teeth(True),
+        "gum": _plain("gum", (0.46, 0.16, 0.15), 0.25, Label.MOUTH),
+        "tongue": _plain("tongue", (0.46, 0.17, 0.16), 0.20, Label.MOUTH, 0.08),
+        "bag": bag,
+        "ear": ear,
+        "cloth": paint_cloth(who),
+        "hair": paint_hair(who),
+        "lash": _plain("lash", (0.012, 0.009, 0.008), 0.05, Label.EYE),
+    }
+    texture = np.zeros((*SIZE, 4), np.uint8)
+    labels = np.zeros(SIZE, np.uint8)
+    for name, paint in parts.items():
+        where = REGIONS[name].slices
+        linear = np.clip(paint.rgb, 0, 1)
+        srgb = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * np.maximum(linear, 1e-6) ** (1 / 2.4) - 0.055)
+        texture[where][..., :3] = (srgb * 255 + 0.5).astype(np.uint8)
+        texture[where][..., 3] = (np.clip(paint.gloss, 0, 1) * 255 + 0.5).astype(np.uint8)
+        labels[where] = paint.label
+    return texture, labels

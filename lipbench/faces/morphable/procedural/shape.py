@@ -1,0 +1,37 @@
+"""Small functions that the geometry is made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[Any]
+
+
+def step(low: float, high: float, x: ArrayLike) -> Array:
+    """Smooth step: 0 at `low`, 1 at `high` (which may lie below `low`), zero slope at both ends."""
+    t = np.clip((np.asarray(x, np.float64) - low) / (high - low), 0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def bump(x: ArrayLike, y: ArrayLike, cx: float, cy: float, sx: float, sy: float) -> Array:
+    """Gaussian of height 1 at (cx, cy) with widths sx, sy (value 1/e at that distance)."""
+    return np.exp(-(((np.asarray(x) - cx) / sx) ** 2) - ((np.asarray(y) - cy) / sy) ** 2)
+
+
+def ridge(x: ArrayLike, center: ArrayLike, width: float) -> Array:
+    """Gaussian along one axis."""
+    return np.exp(-(((np.asarray(x) - np.asarray(center)) / width) ** 2))
+
+
+def ring_quads(inner: NDArray[np.integer], outer: NDArray[np.integer], closed: bool = True) -> NDArray[np.int64]:
+    """Triangles (2K or 2K-2, 3) between two rows of K vertices, counter-clockwise where `outer` lies outwards
+    of a row that runs counter-clockwise."""
+    inner, outer = np.asarray(inner), np.asarray(outer)
+    if closed:
+        a, b, c, d = inner, outer, np.roll(outer, -1), np.roll(inner, -1)
+    else:
+        a, b, c, d = inner[:-1], outer[:-1], outer[1:], inner[1:]
+    return np.concatenate([np.stack([a, b, c], -1), np.stack([a, c, d], -1)])
