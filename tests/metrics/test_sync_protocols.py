@@ -221,6 +221,10 @@ def test_wrong_requests_are_named(net: SyncNet, video: Path) -> None:
         evaluate(video, judge=net, aggregate="mean")
     with pytest.raises(UsageError, match="min_trak"):
         evaluate(video, judge=net, min_trak=3)
+    with pytest.raises(UnknownName, match="face backend"):
+        evaluate(video, judge=net, detector="s3fd")
+    with pytest.raises(UsageError, match="reads a file"):
+        evaluate(video, judge=net, detector="corpus")
     with pytest.raises(UnknownName, match="syncnet_v2"):
         evaluate(video, judge="syncnet_v3")
 
@@ -322,7 +326,8 @@ def test_identity_names_the_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert family.identity({})["judge_sha256"] is None
     assert family.identity({}) != family.identity({"min_track": 50})
     assert "boxes" not in family.identity({})
-    assert family.identity({"boxes_from": "prediction"})["boxes"] == {"detector": "s3fd-syncnet", "sha256": None}
+    boxes = family.identity({"boxes_from": "prediction"})["boxes"]
+    assert (boxes["detector"], boxes["weights"]) == ("s3fd-syncnet", None)
     with pytest.raises(UnknownName):
         family.identity({"judge": "smal"})
 
@@ -345,6 +350,16 @@ def test_importing_the_family_loads_no_torch() -> None:
         "import sys; from lipbench.metrics.sync import SyncFamily; SyncFamily().metrics; print('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+@pytest.mark.real
+def test_faces_are_detected_in_the_video_itself(net: SyncNet, real_clips: Path) -> None:
+    if not weights.available("mediapipe-face"):
+        pytest.skip("needs the weights mediapipe-face")
+    got = evaluate(real_clips / "office.mp4", judge=net, detector="mediapipe-face")
+    assert got.reason is None
+    assert (got.facts["boxes_from"], got.facts["detector"]) == ("prediction", "mediapipe-face")
+    assert got.facts["frames_with_face"] == got.n_frames == len(got.per_frame("lse_d"))  # type: ignore[arg-type]
 
 
 @pytest.mark.real

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lipbench.core import weights
+from lipbench.core import media, weights
 from lipbench.core.errors import WeightsMissing
 from lipbench.faces.track import Box, FaceTrack
 from lipbench.metrics.sync.constants import DETECTION_CONFIDENCE, DETECTION_SCALE, FPS
@@ -50,8 +50,6 @@ def identity(detector: str) -> dict[str, Any]:
         name = resolve(detector)
     except WeightsMissing:
         return {"detector": detector}
-    if name == PUBLISHED:
-        return {"detector": name, "sha256": weights.sha256(PUBLISHED_WEIGHTS)}
     from lipbench.faces import backend_identity
 
     return {"detector": name, **backend_identity(name)}
@@ -76,16 +74,13 @@ def _s3fd(path: str, device: str) -> Any:
     return S3FD("syncnet").load(path).to(device)
 
 
-def track_prediction(video: Path, detector: str, size: tuple[int, int]) -> FaceTrack:
+def track_prediction(video: Path, detector: str) -> FaceTrack:
     """The judged video's own face track at 25 fps.
 
-    Args:
-        size: width and height of the video in px.
-
     Raises:
-        UsageError: no such backend.
+        UsageError, UnknownName: no such backend, or one that reads landmark files.
         WeightsMissing: of that backend.
     """
     from lipbench.faces import track_faces
 
-    return track_faces(video, backend=detector, fps=FPS, size=size)
+    return track_faces(media.read_frames(video, fps=FPS), backend=detector, fps=FPS)

@@ -176,7 +176,7 @@ def _realvideo(
     elif detect is not None:
         boxes = FaceBoxes(seen, detector, "detector", "prediction")
     else:
-        boxes = boxes_of_track(track_prediction(video, detector, size), shots.n_frames, size, "prediction")
+        boxes = boxes_of_track(track_prediction(video, detector), shots.n_frames, size, "prediction")
     tracking = track_faces(boxes.faces, shots.shots(), min_track=options.min_track, min_face_size=options.min_face_size)
     result.facts |= {
         "detector": boxes.backend, "boxes_from": boxes.source, "box_rule": RULES[boxes.rule],
