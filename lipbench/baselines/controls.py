@@ -97,10 +97,9 @@ def delayed(frames: Iterable[Frame], by: int) -> Iterator[Frame]:
             yield held[0]
         return
     stream = iter(frames)
-    skipped, last = 0, None
-    for last in islice(stream, -by):
-        skipped += 1
+    skipped = list(islice(stream, -by))
+    last = skipped[-1] if skipped else None
     for last in stream:
         yield last
     if last is not None:
-        yield from repeat(last, skipped)
+        yield from repeat(last, len(skipped))

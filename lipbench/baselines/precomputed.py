@@ -125,7 +125,8 @@ def _scaled(frames: Iterator[NDArray[np.uint8]], size: tuple[int, int]) -> Itera
             yield frame
         else:
             shrink = frame.shape[1] > size[0]
-            yield cv2.resize(frame, size, interpolation=cv2.INTER_AREA if shrink else cv2.INTER_CUBIC)
+            way = cv2.INTER_AREA if shrink else cv2.INTER_CUBIC
+            yield np.asarray(cv2.resize(frame, size, interpolation=way), np.uint8)
 
 
 def _missing(path: Path) -> Refused:

@@ -56,7 +56,7 @@ def test_truth_is_the_truth_under_the_dub(make_job: Make, clip_files: Path) -> N
 
 
 def test_no_truth_says_so(make_job: Make) -> None:
-    with pytest.raises(Unsupported, match="no truth video of c1.fr") as caught:
+    with pytest.raises(Unsupported, match=r"no truth video of c1\.fr") as caught:
         Truth().synthesize(make_job(Truth.spec.params()))
     assert caught.value.reason == "unsupported"
 

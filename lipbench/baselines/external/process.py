@@ -42,14 +42,13 @@ def run(
     timeout_s: float,
     stdout: Path,
     stderr: Path,
-    grace_s: float = GRACE_S,
     kill: Sequence[str] = (),
 ) -> Ended:
     """Run to the end or to the limit; nothing it started in its process group outlives the call.
 
     Args:
         argv: words, never a shell string.
-        timeout_s: then SIGTERM to the whole group, and SIGKILL `grace_s` later.
+        timeout_s: then SIGTERM to the whole group, and SIGKILL `GRACE_S` later.
         stdout, stderr: files that take the output (appended).
         kill: a command that ends what signals do not reach (a container), run after a time-out.
     """
@@ -82,7 +81,7 @@ def run(
         if child.poll() is None:
             _signal_group(child.pid, signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(grace_s)
+                child.wait(GRACE_S)
             if kill:
                 subprocess.run(list(kill), stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
         _signal_group(child.pid, signal.SIGKILL)

@@ -1,6 +1,6 @@
 """Worker that calls a Python function in a method's own environment: job.json in, result.json out.
 
-Started by lipbench as `python shim.py job.json`; standard library only, Python 3.7 and later, imports nothing of lipbench.
+Started by lipbench as `python shim.py job.json`. Standard library only, Python 3.7 and later, nothing of lipbench.
 """
 
 import importlib
@@ -10,22 +10,23 @@ import os
 import sys
 import time
 import traceback
+from typing import Any
 
 
-def resolve(call, init):
+def resolve(call: str, init: dict) -> Any:
     """'module:function' or 'module:Class.method' -> something to call; classes on the way are made with `init`."""
     module, _, path = call.partition(":")
-    found = importlib.import_module(module)
+    found: Any = importlib.import_module(module)
     for name in path.split("."):
         found = getattr(found, name)
         if inspect.isclass(found):
             found = found(**init)
     if not callable(found):
-        raise TypeError("%s is a %s and cannot be called" % (call, type(found).__name__))
+        raise TypeError(f"{call} is a {type(found).__name__} and cannot be called")
     return found
 
 
-def versions():
+def versions() -> dict:
     """What runs here; only modules that the method has imported itself are asked."""
     found = {"python": sys.version.split()[0]}
     for name in ("torch", "numpy", "cv2", "tensorflow"):
@@ -35,7 +36,7 @@ def versions():
     return found
 
 
-def main(job_file):
+def main(job_file: str) -> int:
     with open(job_file) as stream:
         job = json.load(stream)
     # As with `python -m`: the working folder, not the folder of this file.

@@ -1,0 +1,236 @@
+"""From what a command left behind to a video that can be scored: finding it, and the steps of `post`."""
+
+from __future__ import annotations
+
+import glob
+import json
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain, islice, repeat
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lipbench.baselines.external import placeholders
+from lipbench.baselines.external.config import Output, Post
+from lipbench.baselines.external.workspace import Workspace
+from lipbench.core import media
+from lipbench.core.errors import LipbenchError, MediaError
+
+Frame = NDArray[np.uint8]
+_IMAGES = frozenset({".png", ".jpg", ".jpeg", ".bmp"})
+_COPYABLE = frozenset({"h264", "hevc", "mpeg4", "av1", "vp9"})  # codecs that an mp4 takes as they are
+_FEATHER = 1 / 8  # of the pasted picture's size
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Frames on their way: RGB at a constant rate."""
+
+    frames: Iterator[Frame]
+    fps: float
+
+
+def bad_output(what: str, why: str, fix: str = "") -> LipbenchError:
+    return LipbenchError(what, why, fix or "see stdout.txt and stderr.txt of the job", reason="bad_output")
+
+
+def find(output: Output, space: Workspace, since: float) -> Path:
+    """The file (or folder of frames) that the command made.
+
+    Args:
+        since: time stamp of the start: older files are not its own.
+
+    Raises:
+        LipbenchError: reason "bad_output", there is none.
+    """
+    pattern = space.cwd / placeholders.fill(output.pattern, space.values)
+    if output.find == "newest-glob":
+        found = [Path(p) for p in glob.glob(str(pattern), recursive=True)]
+        # File systems round time stamps, hence the second of grace.
+        own = [p for p in found if p.is_file() and not p.is_symlink() and p.stat().st_mtime > since - 1]
+        if not own:
+            raise bad_output("the command made no video", f"nothing new matches {output.pattern}")
+        return max(own, key=lambda p: p.stat().st_mtime)
+    wanted = pattern.is_dir() if output.find == "dir-of-frames" else pattern.is_file() and pattern.stat().st_size > 0
+    if not wanted:
+        raise bad_output("the command made no video", f"there is no {output.pattern}, or it is empty")
+    return pattern
+
+
+def fits(output: Output, steps: Iterable[Post], path: Path, fps: float) -> bool:
+    """Whether the video can be taken as it is: nothing to do but the sound."""
+    if output.find == "dir-of-frames" or any(step.mux is None for step in steps):
+        return False
+    try:
+        info = media.probe(path)
+    except MediaError:
+        return False  # `opened` says what is wrong
+    return abs(float(info.fps) - fps) < 1e-3 and not info.vfr and not info.rotation and info.codec in _COPYABLE
+
+
+def opened(output: Output, path: Path, space: Workspace) -> Stream:
+    """The frames of what was found.
+
+    Raises:
+        LipbenchError: reason "bad_output", no frames in it, or it does not decode.
+    """
+    if output.find == "dir-of-frames":
+        images = sorted((p for p in path.iterdir() if p.suffix.lower() in _IMAGES), key=_natural)
+        if not images:
+            raise bad_output("the command made no frames", f"no image in {output.pattern}")
+        return Stream(map(_image, images), output.fps or space.fps)
+    try:
+        info = media.probe(path)
+    except MediaError as error:
+        raise bad_output("the command's video cannot be read", f"{error.what}: {error.why}") from error
+    # Variable rates are put on a grid; the time stamps decide.
+    return Stream(media.read_frames(path, fps=info.fps if info.vfr else None), float(info.fps))
+
+
+def apply(steps: Iterable[Post], stream: Stream, space: Workspace, clip: Callable[[], Iterator[Frame]]) -> Stream:
+    """Run the steps in order, streaming.
+
+    Args:
+        clip: opens the frames that `paste` pastes into.
+    """
+    for step in steps:
+        if step.crop is not None:
+            stream = replace(stream, frames=_crop(stream.frames, step.crop))
+        elif step.resize is not None:
+            stream = replace(stream, frames=_resize(stream.frames, step.resize, clip))
+        elif step.fps is not None:
+            stream = Stream(resample(stream.frames, stream.fps, step.fps), step.fps)
+        elif step.drop_head is not None or step.drop_tail is not None:
+            stream = replace(stream, frames=drop(stream.frames, step.drop_head or 0, step.drop_tail or 0))
+        elif step.pad_head is not None or step.pad_tail is not None:
+            stream = replace(stream, frames=pad(stream.frames, step.pad_head or 0, step.pad_tail or 0))
+        elif step.paste is not None:
+            matrices = read_matrices(space.cwd / placeholders.fill(step.paste, space.values))
+            stream = replace(stream, frames=paste(stream.frames, matrices, clip(), step.blend or "none"))
+    return stream
+
+
+def drop(frames: Iterable[Frame], head: int, tail: int) -> Iterator[Frame]:
+    """Without the first `head` and the last `tail` frames."""
+    held: deque[Frame] = deque()
+    for frame in islice(frames, head, None):
+        held.append(frame)
+        if len(held) > tail:
+            yield held.popleft()
+
+
+def pad(frames: Iterable[Frame], head: int, tail: int) -> Iterator[Frame]:
+    """With the first frame `head` times and the last one `tail` times more."""
+    last = None
+    for last in (stream := iter(frames)):
+        yield from repeat(last, head + 1)
+        break
+    for last in stream:
+        yield last
+    if last is not None:
+        yield from repeat(last, tail)
+
+
+def resample(frames: Iterable[Frame], source: float, target: float) -> Iterator[Frame]:
+    """Frames of another constant rate: output k shows the input frame at its middle, (k + 1/2) / target seconds."""
+    k = 0
+    for i, frame in enumerate(frames):
+        while (k + 0.5) * source < (i + 1) * target:
+            yield frame
+            k += 1
+
+
+def read_matrices(path: Path) -> list[NDArray[np.float64]]:
+    """One 2x3 matrix for all frames, or one per frame; output px -> clip px.
+
+    Raises:
+        LipbenchError: reason "bad_output", not such a file.
+    """
+    try:
+        values = np.asarray(json.loads(path.read_text()), np.float64)
+    except (OSError, ValueError) as error:
+        raise bad_output(f"cannot read the matrices {path.name}", str(error)) from error
+    if values.shape[-2:] != (2, 3) or values.ndim not in (2, 3) or not np.isfinite(values).all():
+        raise bad_output(f"cannot use the matrices {path.name}", f"shape {values.shape}, wanted (2, 3) or (n, 2, 3)")
+    return list(values.reshape(-1, 2, 3))
+
+
+def paste(
+    frames: Iterable[Frame], matrices: list[NDArray[np.float64]], clip: Iterable[Frame], blend: str
+) -> Iterator[Frame]:
+    """Each picture warped into its clip frame; ends with the shortest (one matrix serves all frames)."""
+    for frame, matrix, ground in zip(
+        frames, matrices if len(matrices) > 1 else repeat(matrices[0]), clip, strict=False
+    ):
+        size = ground.shape[1::-1]
+        picture = np.asarray(cv2.warpAffine(frame, matrix, size, flags=cv2.INTER_CUBIC), np.uint8)
+        if blend == "poisson":
+            mask = np.asarray(cv2.warpAffine(_inner(frame.shape[:2]), matrix, size), np.uint8)
+            yield _poisson(picture, ground, mask)
+            continue
+        opaque = _edge(frame.shape[:2]) if blend == "feather" else np.ones(frame.shape[:2], np.float32)
+        alpha = cv2.warpAffine(opaque, matrix, size)[..., None]
+        yield np.rint(ground + alpha * (picture.astype(np.float32) - ground)).astype(np.uint8)
+
+
+def _poisson(picture: Frame, ground: Frame, mask: NDArray[np.uint8]) -> Frame:
+    x, y, w, h = cv2.boundingRect(mask)
+    if w == 0 or h == 0:
+        return ground
+    return np.asarray(cv2.seamlessClone(picture, ground, mask, (x + w // 2, y + h // 2), cv2.NORMAL_CLONE), np.uint8)
+
+
+def _inner(shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Everything but the outermost pixels, which the warp has mixed with black."""
+    mask = np.zeros(shape, np.uint8)
+    mask[2:-2, 2:-2] = 255
+    return mask
+
+
+def _edge(shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """(h, w) 0 at the edge, 1 inside, linear over _FEATHER of the smaller side."""
+    h, w = shape
+    rows, columns = np.minimum(np.arange(h), h - 1 - np.arange(h)), np.minimum(np.arange(w), w - 1 - np.arange(w))
+    distance = np.minimum(rows[:, None], columns[None])
+    return np.clip(distance / (_FEATHER * min(h, w)), 0, 1).astype(np.float32)
+
+
+def _crop(frames: Iterator[Frame], box: tuple[int, int, int, int]) -> Iterator[Frame]:
+    x, y, w, h = box
+    for frame in frames:
+        if y + h > frame.shape[0] or x + w > frame.shape[1] or min(x, y) < 0 or min(w, h) < 1:
+            raise bad_output(
+                f"cannot crop {list(box)} out of the command's video",
+                f"its frames are {frame.shape[1]} x {frame.shape[0]}",
+                "correct `crop: [x, y, width, height]` in the method file",
+            )
+        yield np.ascontiguousarray(frame[y : y + h, x : x + w])
+
+
+def _resize(
+    frames: Iterator[Frame], size: tuple[int, int] | str, clip: Callable[[], Iterator[Frame]]
+) -> Iterator[Frame]:
+    first = next(frames, None)
+    if first is None:
+        return
+    target = next(clip()).shape[1::-1] if isinstance(size, str) else size
+    way = cv2.INTER_AREA if first.shape[1] > target[0] else cv2.INTER_CUBIC
+    for frame in chain([first], frames):
+        yield np.asarray(cv2.resize(frame, target, interpolation=way), np.uint8)
+
+
+def _image(path: Path) -> Frame:
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise bad_output("the command's frames cannot be read", f"{path.name} is no picture")
+    return np.ascontiguousarray(image[..., ::-1], np.uint8)
+
+
+def _natural(path: Path) -> list[object]:
+    """frame2 before frame10."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.name)]

@@ -1,0 +1,254 @@
+"""Method files: what they say, what is wrong with them, and the commands that come out."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from lipbench.baselines.external import environment, json_schema, load_external, placeholders, post, read
+from lipbench.baselines.external import shim as shim_module
+from lipbench.baselines.external.config import Env
+from lipbench.baselines.external.failures import classify
+from lipbench.baselines.external.process import Ended
+from lipbench.core.errors import LipbenchError, ManifestError, Refused
+
+LATENTSYNC = """\
+name: latentsync
+title: LatentSync 1.6
+paper: https://arxiv.org/abs/2412.09262
+repo: {url: https://github.com/bytedance/LatentSync, commit: a229c39, path: "${LIPBENCH_REPOS}/LatentSync"}
+licence: {code: Apache-2.0, weights: see-upstream, commercial: unknown}
+env: {type: conda, name_or_path: latentsync, python: "3.10", vars: {HF_HUB_OFFLINE: 1, GPU: "{gpu}"}}
+weights: [{path: checkpoints/latentsync_unet.pt, size: null, sha256: null, required: true}]
+needs: {gpu: true, min_vram_gb: 18, binaries: [ffmpeg]}
+inputs: {kind: video, fps: 25, size: any}
+prepare:
+  - ["{python}", -m, preprocess, --video, "{video}"]
+files:
+  "{work}/task.yaml": "task_0:\\n  video_path: {video}\\n  audio_path: {audio}\\n"
+argv: ["{python}", -m, scripts.inference, --video_path, "{video}", --audio_path, "{audio}", --video_out_path, "{out}",
+       --inference_steps, 20, --guidance_scale, 1.5, --temp_dir, "{work}/tmp"]
+cwd: private
+writable: [temp, results]
+timeout_s: 3600
+output: {find: exact, pattern: "{out}"}
+post: [{crop: [256, 0, 256, 256]}, {fps: 25}, {drop_head: 2, drop_tail: 2}, {paste: "{work}/affine.json", blend: none},
+       {mux: "{audio}"}]
+caps: {deterministic: false, seed_flag: --seed, modifies_full_frame: false}
+failures: {oom: "CUDA out of memory|Image too big"}
+paper_results: {lse_c: 8.05}
+"""
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    file = tmp_path / "method.yaml"
+    file.write_text(text)
+    return file
+
+
+def test_the_contracts_example_is_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIPBENCH_REPOS", "/repos")
+    file = written(tmp_path, LATENTSYNC)
+    located, spec = read(file), load_external(file).spec
+    assert located.repo == Path("/repos/LatentSync")
+    assert located.definition.argv is not None
+    assert located.definition.argv[9:14] == ("--inference_steps", "20", "--guidance_scale", "1.5", "--temp_dir")
+    assert located.definition.env.vars == {"HF_HUB_OFFLINE": "1", "GPU": "{gpu}"}
+    assert (spec.id, spec.title, spec.needs) == ("latentsync", "LatentSync 1.6", {"gpu", "faces"})
+    assert spec.uses_seed
+    assert not spec.uses_train_seconds
+    assert spec.paper_results == {"lse_c": 8.05}
+    assert spec.stages == ("synthesize",)
+
+
+@pytest.mark.parametrize(
+    ("change", "line", "field", "why", "fix"),
+    [
+        (("env: {type: conda", "env: {type: cond"), 6, "env.type", "found 'cond'", ""),
+        (("timeout_s: 3600", "timeout: 3600"), 18, "timeout", "no such field", "did you mean timeout_s?"),
+        (("modifies_full_frame", "modify_full_frame"), 22, "caps.modify_full_frame", "", "modifies_full_frame?"),
+        (("required: true", "needed: true"), 7, "weights.0.needed", "no such field", "known: path, sha256"),
+        (("{fps: 25}, {drop", "{fps: 25, resize: clip}, {drop"), 20, "post.1", "one step per list item", ""),
+        (('"{audio}", --video_out', '"{sound}", --video_out'), 14, "argv", "no placeholder {sound}", ""),
+        (("{video}\\n  audio_path", "{vidio}\\n  audio_path"), 12, "files", "did you mean {video}?", ""),
+        (('vars: {HF_HUB_OFFLINE: 1, GPU: "{gpu}"}', 'vars: {A: "{card}"}'), 6, "env.vars", "{card}", ""),
+        (("name: latentsync\n", "title: x\n"), 1, "name", "missing", "add a line `name: ...`"),
+        (("name: latentsync\n", "name: Latent Sync\n"), 1, "name", "found 'Latent Sync'", ""),
+        (("failures: {oom", "failures: {oom: '(', x"), 23, "failures", "no regular expression", ""),
+        (("writable: [temp, results]", "writable: [../temp]"), 17, "writable", "inside the checkout", ""),
+        (("name_or_path: latentsync, ", ""), 6, "env", "needs name_or_path", ""),
+        (('["{python}", -m, preprocess, --video, "{video}"]', "python -m preprocess"), 11, "prepare.0", "never one", ""),
+    ],
+)  # fmt: skip
+def test_errors_name_line_field_and_mend(
+    tmp_path: Path, change: tuple[str, str], line: int, field: str, why: str, fix: str
+) -> None:
+    assert change[0] in LATENTSYNC
+    text = LATENTSYNC.replace(*change)
+    with pytest.raises(ManifestError) as caught:
+        read(written(tmp_path, text))
+    assert f"method.yaml, line {line}: {field}" in caught.value.what
+    assert why in caught.value.why
+    assert fix in caught.value.fix
+
+
+def test_files_that_are_no_method_files(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="cannot read"):
+        read(tmp_path / "absent.yaml")
+    with pytest.raises(ManifestError, match="line 3: no valid YAML"):
+        read(written(tmp_path, "name: x\nargv: [a, b\n"))
+    with pytest.raises(ManifestError, match="must be a mapping"):
+        read(written(tmp_path, "- a\n- b\n"))
+    with pytest.raises(ManifestError, match=r"either argv .* or entry"):
+        read(written(tmp_path, "name: x\n"))
+    with pytest.raises(ManifestError, match=r"either argv .* or entry"):
+        read(written(tmp_path, "name: x\nargv: [a]\nentry: {call: 'a:b'}\n"))
+
+
+def test_the_schema_describes_every_field(tmp_path: Path) -> None:
+    schema = json_schema()
+    json.dumps(schema)
+    assert set(yaml.safe_load(LATENTSYNC)) <= set(schema["properties"])
+    assert schema["additionalProperties"] is False
+
+
+def test_placeholders() -> None:
+    values = dict.fromkeys(placeholders.NAMES, "") | {"video": "v.mp4", "seed": "{out}"}
+    assert placeholders.fill("{video} {{video}} {seed} {{", values) == "v.mp4 {video} {out} {{"
+    assert placeholders.fill('{"a": {"b": 1}} ${HOME} {0}', values) == '{"a": {"b": 1}} ${HOME} {0}'
+    assert placeholders.uses({"x": ["{seed}"]}, "seed")
+    assert not placeholders.uses(["{{seed}}"], "seed")
+
+
+# -- environments -------------------------------------------------------------------------------------------------
+
+MOUNTS = ((Path("/repos/x"), False), (Path("/work/y"), True))
+
+
+def wrapped(env: Env, **extra: str) -> environment.Command:
+    added = environment.variables(env, extra, gpu="2", threads=3, tmp=Path("/work/y/tmp"))
+    return environment.wrap(
+        env, ["python", "run.py", "a b"], added, cwd=Path("/work/y/src"), mounts=MOUNTS, label="lipbench-1"
+    )
+
+
+def test_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/ours")
+    command = wrapped(Env(), HF_HOME="/hf")
+    assert command.argv == ("python", "run.py", "a b")
+    assert environment.interpreter(Env()) == sys.executable
+    assert "PYTHONPATH" not in command.env
+    assert {command.env[k] for k in ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "HF_HOME")} == {"2", "3", "/hf"}
+    assert command.env["TMPDIR"] == "/work/y/tmp"
+    assert command.env["PATH"] == os.environ["PATH"]
+
+
+def test_venv() -> None:
+    env = Env(type="venv", name_or_path="/envs/m")
+    command = wrapped(env)
+    assert environment.interpreter(env) == "/envs/m/bin/python"
+    assert command.env["VIRTUAL_ENV"] == "/envs/m"
+    assert command.env["PATH"].startswith("/envs/m/bin" + os.pathsep)
+
+
+def test_conda(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONDA_EXE", "/opt/conda/bin/conda")
+    run = ("/opt/conda/bin/conda", "run", "--no-capture-output")
+    words = ("python", "run.py", "a b")
+    assert wrapped(Env(type="conda", name_or_path="m")).argv == (*run, "-n", "m", *words)
+    assert wrapped(Env(type="conda", name_or_path="/envs/m")).argv == (*run, "-p", "/envs/m", *words)
+    assert environment.interpreter(Env(type="conda", name_or_path="m")) == "python"
+    with pytest.raises(Refused, match="/opt/conda/bin/conda"):
+        environment.check(Env(type="conda", name_or_path="m"), ())
+
+
+def test_docker() -> None:
+    command = wrapped(Env(type="docker", name_or_path="me/image:1"), HF_HOME="/hf")
+    words = list(command.argv)
+    assert words[:5] == ["docker", "run", "--rm", "--init", "--network"]
+    assert words[-4:] == ["me/image:1", "python", "run.py", "a b"]
+    volumes = [words[i + 1] for i, word in enumerate(words) if word == "--volume"]
+    assert volumes == ["/repos/x:/repos/x:ro", "/work/y:/work/y"]
+    assert words[words.index("--workdir") + 1] == "/work/y/src"
+    assert words[words.index("--gpus") + 1] == "device=2"
+    assert words[words.index("--user") + 1] == f"{os.getuid()}:{os.getgid()}"
+    inside = dict(words[i + 1].split("=", 1) for i, word in enumerate(words) if word == "--env")
+    assert inside["CUDA_VISIBLE_DEVICES"] == "0"  # the only one it sees
+    assert inside["HF_HOME"] == "/hf"
+    assert command.kill == ("docker", "kill", "lipbench-1")
+    cpu = environment.variables(Env(type="docker", name_or_path="i"), {}, gpu="", threads=1, tmp=Path("/t"))
+    on_cpu = environment.wrap(Env(type="docker", name_or_path="i"), ["x"], cpu, cwd=Path("/"), mounts=(), label="l")
+    assert "--gpus" not in on_cpu.argv
+
+
+# -- small parts --------------------------------------------------------------------------------------------------
+
+
+def test_the_worker_runs_on_old_pythons() -> None:
+    source = Path(shim_module.__file__).read_text()
+    tree = ast.parse(source, feature_version=(3, 7))
+    assert len(source.splitlines()) < 120
+    imported = {
+        name.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names
+    }
+    imported |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+    assert imported <= {"importlib", "inspect", "json", "os", "sys", "time", "traceback", "typing"}
+
+
+@pytest.mark.parametrize(
+    ("ended", "output", "reason"),
+    [
+        (Ended(0, False, 1, 0), "CUDA out of memory", None),
+        (Ended(1, False, 1, 0), "torch.OutOfMemoryError: CUDA out of memory.", "oom"),
+        (Ended(1, False, 1, 0), "ModuleNotFoundError: No module named 'mmcv'", "env_missing"),
+        (Ended(-9, False, 1, 0), "", "oom"),
+        (Ended(137, False, 1, 0), "", "oom"),
+        (Ended(-11, False, 1, 0), "", "crash"),
+        (Ended(-15, True, 1, 0), "Face not detected", "timeout"),
+        (Ended(None, False, 0, 0, "x: not found"), "", "env_missing"),
+        (Ended(1, False, 1, 0), "Image too big to run face detection on GPU", "oom"),
+        (Ended(1, False, 1, 0), "Could not detect any faces", "no_face"),
+    ],
+)
+def test_classes_of_failure(ended: Ended, output: str, reason: str | None) -> None:
+    assert classify(ended, output, {"oom": "CUDA out of memory|Image too big"}) == reason
+
+
+@pytest.mark.parametrize("n", [0, 1, 5])
+def test_dropping_and_padding(n: int) -> None:
+    frames = list(range(n))
+    assert list(post.drop(iter(frames), 1, 2)) == frames[1:-2]  # type: ignore[arg-type]
+    assert list(post.drop(iter(frames), 0, 0)) == frames  # type: ignore[arg-type]
+    padded = frames[:1] * 2 + frames + frames[-1:] * 3
+    assert list(post.pad(iter(frames), 2, 3)) == padded  # type: ignore[arg-type]
+
+
+def test_resampling_keeps_the_duration() -> None:
+    def shown(n: int, source: float, target: float) -> list[int]:
+        return list(post.resample(iter(range(n)), source, target))  # type: ignore[arg-type]
+
+    assert shown(5, 25, 25) == [0, 1, 2, 3, 4]
+    assert shown(3, 25, 50) == [0, 0, 1, 1, 2, 2]
+    assert shown(6, 50, 25) == [1, 3, 5]
+    assert len(shown(125, 62.5, 25)) == 50
+    assert shown(0, 25, 30) == []
+
+
+def test_matrices_are_checked(tmp_path: Path) -> None:
+    file = tmp_path / "m.json"
+    file.write_text("[[1, 0, 5], [0, 1, 6]]")
+    assert len(post.read_matrices(file)) == 1
+    file.write_text(json.dumps(np.zeros((4, 2, 3)).tolist()))
+    assert len(post.read_matrices(file)) == 4
+    for wrong in ("[1, 2]", "{", "[[1, 0, NaN], [0, 1, 6]]"):
+        file.write_text(wrong)
+        with pytest.raises(LipbenchError) as caught:
+            post.read_matrices(file)
+        assert caught.value.reason == "bad_output"
