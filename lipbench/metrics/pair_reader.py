@@ -44,6 +44,7 @@ class PairReader:
         self._paths: dict[str, Path] = {}
         self._counts: dict[str, int] = {}
         self.n_prediction = 0
+        self.size = (0, 0)  # width, height
         self.refusals: dict[str, str] = {}
         for name in AGAINST:
             path = getattr(pair, name)
@@ -65,6 +66,7 @@ class PairReader:
         try:
             for t, prediction in enumerate(media.read_frames(self._prediction)):
                 self.n_prediction += 1
+                self.size = (prediction.shape[1], prediction.shape[0])
                 frames = {}
                 for name in list(others):
                     frame = self._next(name, others)

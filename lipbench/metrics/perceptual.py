@@ -38,17 +38,17 @@ class Lpips(nn.Module):
         # torchvision's `alexnet().features`: the indices are the keys of its state dict.
         self.features = nn.Sequential(
             nn.Conv2d(3, 64, 11, stride=4, padding=2),  # 0   (H, W) -> about (H, W) / 4
-            nn.ReLU(),                                  # 1   tapped
+            nn.ReLU(inplace=True),                      # 1   tapped
             nn.MaxPool2d(3, stride=2),                  # 2
             nn.Conv2d(64, 192, 5, padding=2),           # 3
-            nn.ReLU(),                                  # 4   tapped
+            nn.ReLU(inplace=True),                      # 4   tapped
             nn.MaxPool2d(3, stride=2),                  # 5
             nn.Conv2d(192, 384, 3, padding=1),          # 6
-            nn.ReLU(),                                  # 7   tapped
+            nn.ReLU(inplace=True),                      # 7   tapped
             nn.Conv2d(384, 256, 3, padding=1),          # 8
-            nn.ReLU(),                                  # 9   tapped
+            nn.ReLU(inplace=True),                      # 9   tapped
             nn.Conv2d(256, 256, 3, padding=1),          # 10
-            nn.ReLU(),                                  # 11  tapped
+            nn.ReLU(inplace=True),                      # 11  tapped
         )  # fmt: skip
         self.tapped = (1, 4, 7, 9, 11)
         # One weight per channel and tap: the 1x1 convolutions `lin0` .. `lin4` of the published model.

@@ -57,13 +57,6 @@ class Boxes:
         x1, y1, x2, y2 = self.corners[self.valid][0]
         return int(x2 - x1), int(y2 - y1)
 
-    def cut(self, frame: Frame, t: int) -> Frame | None:
-        """The region's pixels in frame t (a view), or None where there is no box."""
-        if t >= len(self.valid) or not self.valid[t]:
-            return None
-        x1, y1, x2, y2 = self.corners[t]
-        return frame[y1:y2, x1:x2]
-
 
 @dataclass(frozen=True)
 class Regions:
@@ -72,26 +65,32 @@ class Regions:
     Attributes:
         boxes: "face", "mouth" -> Boxes.
         reasons: region -> why it has no boxes at all.
-        n_frames: of the track, 0 without one.
+        n_frames, size: of the track: frames, and width and height of the video in px; zeros without one.
     """
 
     boxes: dict[str, Boxes] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
     n_frames: int = 0
+    size: tuple[int, int] = (0, 0)
 
     def cut(self, frame: Frame, region: str, t: int) -> Frame | None:
         """The pixels of "full", "face" or "mouth" in frame t (a view), or None where there is no such region."""
         if region == "full":
             return frame
         boxes = self.boxes.get(region)
-        return None if boxes is None else boxes.cut(frame, t)
+        if boxes is None or t >= len(boxes.valid) or not boxes.valid[t] or frame.shape[1::-1] != self.size:
+            return None
+        x1, y1, x2, y2 = boxes.corners[t]
+        return frame[y1:y2, x1:x2]
 
-    def refusal(self, region: str, n_frames: int) -> str | None:
-        """Why no frame of a clip of `n_frames` has this region; None when some may."""
+    def refusal(self, region: str, n_frames: int, size: tuple[int, int]) -> str | None:
+        """Why no frame of a clip of `n_frames` frames of `size` (width, height) has this region; None if some may."""
         if region == "full":
             return None
         if region in self.reasons:
             return self.reasons[region]
+        if size != self.size:
+            return "size_mismatch: the face track is of {}x{} frames, the videos have {}x{}".format(*self.size, *size)
         if abs(self.n_frames - n_frames) > 1:
             return f"length_mismatch: the face track has {self.n_frames} frames, the videos {n_frames}"
         return None
@@ -131,7 +130,7 @@ def from_track(track: FaceTrack) -> Regions:
         found = {"face": _follow(middle, grown, track), "mouth": _follow(_centre(lips), side, track)}
     boxes = {name: b for name, b in found.items() if b.valid.any()}
     reasons |= {name: NO_FACE for name in found if name not in boxes}
-    return Regions(boxes, reasons, len(track))
+    return Regions(boxes, reasons, len(track), (track.width, track.height))
 
 
 def _bounds(points: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -151,10 +150,10 @@ def _extent(corners: NDArray[np.float64]) -> NDArray[np.float64]:
 def _follow(centre: NDArray[np.float64], extent: NDArray[np.float64], track: FaceTrack) -> Boxes:
     """Boxes of the median size round the smoothed centre. centre, extent: (T, 2) px, NaN where lost."""
     frame = np.array([track.width, track.height])
-    known = np.isfinite(centre).all(axis=1) & np.isfinite(extent).all(axis=1)
+    known = np.isfinite(np.concatenate([centre, extent], axis=1)).all(axis=1)
     corners = np.zeros((len(centre), 4), np.int64)
     # A face whose middle is outside the picture is not in the picture.
-    valid = known & (centre >= 0).all(axis=1) & (centre < frame).all(axis=1)
+    valid = np.asarray(known & (centre >= 0).all(axis=1) & (centre < frame).all(axis=1), np.bool_)
     if not valid.any():
         return Boxes(corners, valid)
     size = np.clip(_whole(np.median(extent[known], axis=0)), 1, frame)

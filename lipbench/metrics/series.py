@@ -46,7 +46,7 @@ class Series:
         if against in reader.refusals:
             return Score(None, reader.refusals[against])
         n_frames = reader.compared(against)
-        if refusal := regions.refusal(region, n_frames):
+        if refusal := regions.refusal(region, n_frames, reader.size):
             return Score(None, refusal, n_total=n_frames)
         return from_frames(
             self._values[against, name, region],

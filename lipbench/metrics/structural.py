@@ -13,7 +13,7 @@ than 1e-5. It filters s = x + y and d = x - y instead of x and y, so that equal 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
@@ -33,10 +33,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def _compiled(function: F) -> F:
     """numba.njit, cached on disk where that is possible; strict floating point, so that 1 stays 1."""
+    compiled: Any
     try:
-        return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+        compiled = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
     except RuntimeError:  # neither the package's folder nor the user's cache can be written
-        return numba.njit(nogil=True, error_model="numpy")(function)
+        compiled = numba.njit(nogil=True, error_model="numpy")(function)
+    return cast(F, compiled)
 
 
 def _gaussian() -> NDArray[np.float64]:

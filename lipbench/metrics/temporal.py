@@ -21,12 +21,14 @@ from lipbench.core.metric import MetricSpec, Pair, Score, none_for
 from lipbench.metrics import regions as regions_module
 from lipbench.metrics.arrays import Frame
 from lipbench.metrics.pair_reader import AGAINST, SUFFIX, PairReader
+from lipbench.metrics.regions import Regions
 from lipbench.metrics.series import Series
 
 
-def error_image(prediction: Frame, reference: Frame) -> NDArray[np.int16]:
-    """prediction - reference, which uint8 cannot hold. (H, W, 3) uint8 -> int16."""
-    return np.subtract(prediction, reference, dtype=np.int16)
+def _mouth_error(regions: Regions, prediction: Frame, reference: Frame, t: int) -> NDArray[np.int16] | None:
+    """prediction - reference in the mouth box of frame t, signed; None where there is no box."""
+    mine, theirs = (regions.cut(frame, "mouth", t) for frame in (prediction, reference))
+    return None if mine is None or theirs is None else np.subtract(mine, theirs, dtype=np.int16)
 
 
 class TemporalFamily:
@@ -52,26 +54,20 @@ class TemporalFamily:
             regions = regions_module.from_file(pair.faces, pair.faces_reason)
         except MediaError as error:
             return none_for(self.metrics, f"{error.reason}: {error.one_line()}")
-        boxes = regions.boxes.get("mouth")
         reader, series = PairReader(pair), Series()
         before: dict[str, NDArray[np.int16]] = {}  # the error of the last frame, cut with its own box
         for step in reader:
             t = step.t
             for against, frame in step.others.items():
-                if boxes is None:
-                    continue
-                last, here = before.pop(against, None), boxes.cut(frame, t)
+                last, signed = before.pop(against, None), _mouth_error(regions, step.prediction, frame, t)
                 if t > 0:
                     change = None
-                    if last is not None and here is not None:
-                        x1, y1, x2, y2 = boxes.corners[t - 1]
-                        now = error_image(step.prediction[y1:y2, x1:x2], frame[y1:y2, x1:x2])
+                    now = _mouth_error(regions, step.prediction, frame, t - 1)
+                    if last is not None and now is not None and signed is not None:
                         change = float(np.abs(now - last).mean())
                     series.add(against, "tde", "mouth", change)
-                if here is not None:
-                    mine = boxes.cut(step.prediction, t)
-                    assert mine is not None  # the same box
-                    before[against] = error_image(mine, here)
+                if signed is not None:
+                    before[against] = signed
         return {
             "tde_mouth" + SUFFIX[against]: _changes(series.score(against, "tde", "mouth", reader, regions))
             for against in AGAINST

@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+import importlib
+import math
+import sys
+import types
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from lipbench.core import media, registry, weights
+from lipbench.core.errors import Unsupported, UsageError, WeightsMismatch, WeightsMissing
+from lipbench.metrics import lpips, lpips_per_frame, lpips_weights, perceptual, regions
+from lipbench.metrics.lpips_family import LpipsFamily, as_seen
+
+FAMILY = LpipsFamily()
+CONVOLUTIONS = {0: (64, 3, 11), 3: (192, 64, 5), 6: (384, 192, 3), 8: (256, 384, 3), 10: (256, 256, 3)}
+
+
+@pytest.fixture(scope="module")
+def trunk() -> dict[str, torch.Tensor]:
+    """Random weights under torchvision's keys, with a piece of the classifier that must be ignored."""
+    g = torch.Generator().manual_seed(0)
+    state = {"classifier.6.bias": torch.zeros(1000)}
+    for i, (out, into, k) in CONVOLUTIONS.items():
+        state[f"features.{i}.weight"] = torch.randn(out, into, k, k, generator=g) * math.sqrt(2 / (into * k * k))
+        state[f"features.{i}.bias"] = 0.1 * torch.randn(out, generator=g)
+    return state
+
+
+@pytest.fixture(scope="module")
+def linear() -> dict[str, torch.Tensor]:
+    return torch.load(lpips_weights.linear_file(), map_location="cpu", weights_only=True)
+
+
+@pytest.fixture
+def installed(trunk, tmp_path, monkeypatch):
+    """The random trunk, as if it were the pinned one."""
+    file = tmp_path / "alexnet.pth"
+    torch.save(trunk, file)
+    monkeypatch.setattr(weights, "path", lambda name: {"alexnet": file}[name])
+    monkeypatch.setattr(weights, "sha256", lambda name: {"alexnet": "ab" * 32}[name])
+
+
+@pytest.fixture
+def absent(tmp_path, monkeypatch):
+    monkeypatch.setenv("LIPBENCH_WEIGHTS", str(tmp_path / "none"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "none"))
+
+
+def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
+    noise = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 2), None, 0, 255, cv2.NORM_MINMAX)
+
+
+def plainly(a: np.ndarray, b: np.ndarray, trunk: dict, linear: dict) -> float:
+    """LPIPS v0.1, written out in double precision: no modules, one image at a time."""
+
+    def features(image: np.ndarray) -> list[torch.Tensor]:
+        x = torch.tensor(image.transpose(2, 0, 1)[None] / 255.0, dtype=torch.float64) * 2 - 1
+        for c, (shift, scale) in enumerate([(-0.030, 0.458), (-0.088, 0.448), (-0.188, 0.450)]):
+            x[:, c] = (x[:, c] - shift) / scale
+
+        def conv(x, i, **kw):
+            return F.relu(
+                F.conv2d(x, trunk[f"features.{i}.weight"].double(), trunk[f"features.{i}.bias"].double(), **kw)
+            )
+
+        f1 = conv(x, 0, stride=4, padding=2)
+        f2 = conv(F.max_pool2d(f1, 3, 2), 3, padding=2)
+        f3 = conv(F.max_pool2d(f2, 3, 2), 6, padding=1)
+        f4 = conv(f3, 8, padding=1)
+        return [f1, f2, f3, f4, conv(f4, 10, padding=1)]
+
+    total = 0.0
+    for k, (x, y) in enumerate(zip(features(a), features(b), strict=True)):
+        x, y = (f / (f.norm(dim=1, keepdim=True) + 1e-10) for f in (x, y))
+        total += float(F.conv2d((x - y) ** 2, linear[f"lin{k}.model.1.weight"].double()).mean())
+    return total
+
+
+@pytest.mark.parametrize("size", [(31, 31), (64, 64), (77, 130)])
+def test_is_the_published_arithmetic(size, installed, trunk, linear):
+    a, b, c = picture(*size), cv2.GaussianBlur(picture(*size), (0, 0), 2), picture(*size, seed=1)
+    near, far = plainly(a, b, trunk, linear), plainly(a, c, trunk, linear)
+    assert lpips(b, a) == pytest.approx(near, rel=1e-5)
+    assert lpips(c, a) == pytest.approx(far, rel=1e-5)
+    assert 0.001 < near < far
+
+
+def test_is_what_the_lpips_package_computes(installed, trunk, monkeypatch):
+    """The package itself with its own linear layers; torchvision, which only builds its trunk, is a stub."""
+
+    def alexnet(pretrained):
+        layers = perceptual.Lpips().features
+        layers.load_state_dict({k.removeprefix("features."): v for k, v in trunk.items() if "features" in k})
+        return types.SimpleNamespace(features=layers)
+
+    for name in [n for n in sys.modules if n.split(".")[0] in ("lpips", "torchvision")]:
+        monkeypatch.delitem(sys.modules, name)
+    models = types.ModuleType("torchvision.models")
+    models.alexnet = alexnet
+    torchvision = types.ModuleType("torchvision")
+    torchvision.models = models
+    monkeypatch.setitem(sys.modules, "torchvision", torchvision)
+    monkeypatch.setitem(sys.modules, "torchvision.models", models)
+    package = importlib.import_module("lpips")
+    try:
+        net = package.LPIPS(net="alex", version="0.1", verbose=False)
+        a, b = picture(96, 80), picture(96, 80, seed=3)
+        tensors = (package.im2tensor(image) for image in (a, b))
+        with torch.no_grad():
+            want = float(net(*tensors))
+    finally:
+        for name in [n for n in sys.modules if n.split(".")[0] == "lpips"]:
+            del sys.modules[name]
+    assert lpips(a, b) == pytest.approx(want, rel=1e-5)
+
+
+def test_clips(installed):
+    a = np.stack([picture(40, 50, s) for s in range(3)])
+    b = a.copy()
+    b[1:] = [picture(40, 50, s) for s in (7, 8)]
+    per_frame = lpips_per_frame(b, a)
+    assert per_frame.shape == (3,)
+    assert per_frame[0] == 0.0
+    assert lpips(b, a) == pytest.approx(per_frame.mean())
+    assert lpips(b[1], a[1]) == pytest.approx(per_frame[1], rel=1e-6)
+    assert lpips(a, b) == pytest.approx(lpips(b, a), rel=1e-5)
+
+
+def test_one_batch_gives_the_distances_of_each_alone(installed):
+    net = perceptual.load()
+    p, a, b = (picture(64, 64, s) for s in range(3))
+    together = perceptual.distances(net, p, [a, p, b])
+    assert together[1] == 0.0
+    assert together[0] == pytest.approx(perceptual.distances(net, p, [a])[0], rel=1e-5)
+    assert together[2] == pytest.approx(perceptual.distances(net, p, [b])[0], rel=1e-5)
+
+
+def test_refuses(installed, absent):
+    with pytest.raises(Unsupported, match="30 x 40"):
+        lpips(np.zeros((40, 30, 3), np.uint8), np.zeros((40, 30, 3), np.uint8))
+    with pytest.raises(UsageError, match="float"):
+        lpips(np.zeros((40, 40, 3)), np.zeros((40, 40, 3)))
+
+
+def test_without_the_trunk(absent, scene):
+    with pytest.raises(WeightsMissing, match="lipbench weights get alexnet"):
+        lpips(picture(40, 40), picture(40, 40, 1))
+    video = scene.video("v")
+    scores = FAMILY.score(scene.pair(prediction=video, reference=video, faces=scene.faces()))
+    assert len(scores) == 6
+    for score in scores.values():
+        assert score.value is None
+        assert score.reason.startswith("weights_missing: ")
+        assert "`lipbench weights get alexnet`" in score.reason
+    assert FAMILY.identity({})["trunk"] is None
+
+
+def test_other_weights_are_refused(trunk, linear):
+    with pytest.raises(WeightsMismatch):
+        perceptual.Lpips().load({k: v for k, v in trunk.items() if k != "features.8.bias"}, linear)
+    with pytest.raises(WeightsMismatch):
+        perceptual.Lpips().load(trunk, {k: v for k, v in linear.items() if "lin2" not in k})
+    with pytest.raises(WeightsMismatch):
+        perceptual.Lpips().load({**trunk, "features.0.weight": torch.zeros(64, 3, 7, 7)}, linear)
+
+
+def test_linear_layers_are_pinned(tmp_path, monkeypatch):
+    spec = types.SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+    monkeypatch.setattr(lpips_weights.importlib.util, "find_spec", lambda name: spec)
+    with pytest.raises(WeightsMissing, match=r"alex\.pth"):
+        lpips_weights.linear_file()
+    file = tmp_path / "weights" / "v0.1" / "alex.pth"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"something else")
+    with pytest.raises(WeightsMismatch, match=r"not LPIPS v0\.1"):
+        lpips_weights.linear_file()
+    monkeypatch.setattr(lpips_weights.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(WeightsMissing, match="not installed"):
+        lpips_weights.linear_file()
+    assert lpips_weights.linear_sha256() is None
+
+
+def test_the_family_measures_three_regions(installed, scene):
+    spoiled = scene.frames.copy()
+    for frame in spoiled:
+        frame[60:110, 60:130] = cv2.blur(frame[60:110, 60:130], (5, 5))
+    prediction, reference, truth = scene.video("p", spoiled), scene.video("r"), scene.video("t", scene.frames // 2)
+    scores = FAMILY.score(scene.pair(prediction=prediction, reference=reference, truth=truth, faces=scene.faces()))
+    p, boxes = media.load_frames(prediction), regions.from_track(scene.track).boxes
+    for against, video in (("", reference), ("_truth", truth)):
+        r = media.load_frames(video)
+        assert scores["lpips_full" + against].value == pytest.approx(lpips(p, r), rel=1e-4)
+        for region, side in (("face", 256), ("mouth", 128)):
+            x1, y1, x2, y2 = boxes[region].corners[4]
+            crops = [as_seen(v[4, y1:y2, x1:x2], region) for v in (p, r)]
+            assert max(crops[0].shape) == side
+            assert scores[f"lpips_{region}{against}"].per_frame[4] == pytest.approx(lpips(*crops), rel=1e-4)
+    assert scores["lpips_mouth"].value > scores["lpips_full"].value
+
+
+def test_crops_keep_their_ratio():
+    assert as_seen(np.zeros((60, 90, 3), np.uint8), "face").shape == (171, 256, 3)
+    assert as_seen(np.zeros((600, 300, 3), np.uint8), "mouth").shape == (128, 64, 3)
+    assert as_seen(np.zeros((600, 300, 3), np.uint8), "full").shape == (600, 300, 3)
+    stripes = np.zeros((512, 512, 3), np.uint8)
+    stripes[::2] = 200
+    assert np.abs(as_seen(stripes, "face").astype(int) - 100).max() <= 1  # averaged, not skipped
+
+
+def test_identical_videos_need_no_network(installed, scene, monkeypatch):
+    video = scene.video("v")
+    monkeypatch.setattr(perceptual.Lpips, "forward", None)
+    scores = FAMILY.score(scene.pair(prediction=video, reference=video, faces=scene.faces()))
+    assert [scores[f"lpips_{r}"].value for r in ("full", "face", "mouth")] == [0, 0, 0]
+
+
+def test_frames_too_small_for_the_trunk(installed, scene):
+    video, other = scene.video("v", scene.frames[:, :28]), scene.video("w", scene.frames[:, 28:56])
+    scores = FAMILY.score(scene.pair(prediction=video, reference=other))
+    assert scores["lpips_full"].value is None
+    assert "full region is smaller than AlexNet's 31 px" in scores["lpips_full"].reason
+
+
+def test_specs(installed):
+    specs = {m.id: m for m in registry.load("metrics", "lpips").metrics}
+    assert set(specs) == {f"lpips_{r}{s}" for r in ("full", "face", "mouth") for s in ("", "_truth")}
+    assert {m.better for m in specs.values()} == {"lower"}
+    assert specs["lpips_face"].weights == ("alexnet",)
+    assert specs["lpips_face"].convention == "lpips[alex,v0.1,rgb,longer side 256,face,vs the undubbed source]"
+    identity = FAMILY.identity({})
+    assert identity["trunk"] == "ab" * 32
+    assert identity["linear"] == lpips_weights.LINEAR_SHA256
+    from lipbench.core.keys import canonical
+
+    canonical(identity)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_the_gpu_agrees(installed):
+    a, b = picture(200, 300), picture(200, 300, 1)
+    assert lpips(a, b, device="cuda") == pytest.approx(lpips(a, b), rel=1e-5)
