@@ -10,6 +10,10 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from av.video.reformatter import Interpolation
+
+#: Without these swscale rounds down.
+EXACT = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 
 
 class Films:
@@ -27,6 +31,18 @@ class Films:
     def numbers(frames: Any) -> list[int]:
         """The frame numbers drawn into frames (T, H, W, 3)."""
         return [round((float(np.mean(frame)) - 16) / 3) for frame in frames]
+
+    @staticmethod
+    def encoded(rgb: np.ndarray, matrix: int, limits: int) -> av.VideoFrame:
+        """(H, W, 3) in 0..255 -> a yuv444p frame by ITU-T H.273: matrix 1, 5, 6, 9 or 2 (none: as 5), range 2 full."""
+        kr, kb = {1: (0.2126, 0.0722), 9: (0.2627, 0.0593)}.get(matrix, (0.299, 0.114))
+        y = rgb / 255 @ [kr, 1 - kr - kb, kb]
+        u, v = (rgb[..., 2] / 255 - y) / (2 - 2 * kb), (rgb[..., 0] / 255 - y) / (2 - 2 * kr)
+        scale, foot, chroma = (255, 0, 255) if limits == 2 else (219, 16, 224)
+        yuv = np.stack([y * scale + foot, u * chroma + 128, v * chroma + 128]).round().astype(np.uint8)
+        frame = av.VideoFrame.from_ndarray(yuv, format="yuv444p")
+        frame.colorspace, frame.color_range = matrix, limits
+        return frame
 
     def make(
         self,
@@ -77,9 +93,13 @@ class Films:
                     picture = np.full((height, width, 3), self.grey(k), np.uint8)
                 frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
                 if colour:
-                    frame = frame.reformat(format=pix_fmt, dst_colorspace=colour[0], dst_color_range=colour[1])
+                    frame = self.encoded(picture, *colour)
+                    limits = colour[1]
+                    frame = frame.reformat(
+                        format=pix_fmt, src_color_range=limits, dst_color_range=limits, interpolation=EXACT
+                    )
                 else:
-                    frame = frame.reformat(format=pix_fmt)
+                    frame = frame.reformat(format=pix_fmt, interpolation=EXACT)
                 frame.pts, frame.time_base = (k if pts is None else pts[k]), base
                 out.mux(stream.encode(frame))
             out.mux(stream.encode(None))
