@@ -19,7 +19,7 @@ from lipbench.core.metric import MetricFamily, Pair
 from lipbench.core.registry import load
 from lipbench.engine.stages import score_json
 from lipbench.faces.track import Box, FaceTrack
-from lipbench.metrics.sync import SyncFamily, SyncNet, evaluate, judges, measure
+from lipbench.metrics.sync import SyncFamily, SyncNet, SyncOptions, evaluate, judges, measure
 from lipbench.metrics.sync.crop import crop, crop_path
 from lipbench.metrics.sync.judges import Judge
 from lipbench.metrics.sync.result import METRIC_IDS
@@ -275,6 +275,7 @@ def test_family_answers_every_metric(video: Path, tmp_path: Path, net: SyncNet) 
         assert (score.n_valid, score.n_total) == (65, 65)
         assert score.extra["judge"] == "small"
         assert score.extra["judge_published"] is False
+        assert score.extra["published_protocol"] is False
         json.dumps(score_json(score, "1"), allow_nan=False)
     assert "audio" in scores["av_offset"].extra["words"]
     (row,) = scores["lse_d"].extra["tracks"]
@@ -330,6 +331,17 @@ def test_identity_names_the_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert (boxes["detector"], boxes["weights"]) == ("s3fd-syncnet", None)
     with pytest.raises(UnknownName):
         family.identity({"judge": "smal"})
+
+
+def test_what_counts_as_the_published_protocol() -> None:
+    assert SyncOptions(boxes_from="prediction").published_protocol
+    assert SyncOptions(protocol="cropped").published_protocol
+    for other in (
+        SyncOptions(), SyncOptions(boxes_from="prediction", detector="mediapipe-face"),
+        SyncOptions(boxes_from="prediction", min_track=50), SyncOptions(protocol="cropped", precision="bfloat16"),
+    ):  # fmt: skip
+        assert not other.published_protocol
+        assert len(other.deviations) == 2
 
 
 def test_directions_and_conventions() -> None:

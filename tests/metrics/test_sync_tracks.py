@@ -125,6 +125,44 @@ def test_tracks_do_not_cross_cuts() -> None:
     assert one_shot([[face()]] * 90) == (0, 1, 0)
 
 
+def published_tracks(faces: list[list[Box]], min_track: int) -> list[list[int]]:
+    """The published loop, which takes faces out of the lists that it walks over: frame numbers of each track."""
+    left, tracks = [list(boxes) for boxes in faces], []
+    while True:
+        track: list[tuple[int, Box]] = []
+        for t, boxes in enumerate(left):
+            for box in boxes:
+                if not track:
+                    track.append((t, box))
+                    boxes.remove(box)
+                elif t - track[-1][0] <= 25:
+                    if iou(box, track[-1][1]) > 0.5:
+                        track.append((t, box))
+                        boxes.remove(box)
+                        continue
+                else:
+                    break
+        if not track:
+            return tracks
+        if len(track) > min_track:
+            tracks.append([t for t, _ in track])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000))
+def test_equals_the_published_loop(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    # The detector's suppression leaves no two faces of a frame that overlap.
+    people = [np.cumsum(rng.normal(0, rng.choice([3, 25]), 90)).clip(-130, 130) + 400 * k for k in range(3)]
+    faces = []
+    for t in range(90):
+        seen = [face(float(p[t])) for p in people if rng.random() < 0.7 and not 30 < t < 30 + 8 * rng.integers(0, 5)]
+        faces.append([seen[i] for i in rng.permutation(len(seen))])
+    found = track_faces(faces, [(0, 90)], min_track=5)
+    want = published_tracks(faces, 5)
+    assert [(t.first, t.end - 1, t.n_detections) for t in found.kept] == [(w[0], w[-1], len(w)) for w in want]
+
+
 def test_no_face_no_track() -> None:
     assert one_shot([[] for _ in range(200)]) == (0, 0, 0)
 

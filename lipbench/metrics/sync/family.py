@@ -99,6 +99,7 @@ class SyncFamily:
         published = judges.judge(options.judge).published
         base = {
             "judge": result.judge, "judge_published": published, "protocol": result.protocol,
+            "published_protocol": options.published_protocol,
             "aggregate": result.aggregate, "per_frame_fps": FPS,
         }  # fmt: skip
         scores = {}

@@ -59,6 +59,11 @@ class SyncOptions(BaseModel):
             ) from error
 
     @property
+    def published_protocol(self) -> bool:
+        """Whether nothing but the published route's re-encodings is missing: such numbers may stand beside papers'."""
+        return len(self.deviations) == 1
+
+    @property
     def deviations(self) -> tuple[str, ...]:
         """In what a score under these options differs from the published evaluation, one line each."""
         found = ["frames are judged as decoded, without the published route's four lossy re-encodings"]
