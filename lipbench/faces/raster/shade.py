@@ -158,9 +158,9 @@ def shade_sample(k, rx, ry, mesh, look, light, shadow, mouth_light, out):  # typ
 
 
 @kernel
-def shade_image(
+def shade_image(  # type: ignore[no-untyped-def]
     tri, inverse_depth, factor, camera, mesh, look, light, shadow, mouth_light, background, image, label_out, depth_out
-):  # type: ignore[no-untyped-def]
+):
     """Shade a (H*factor, W*factor) visibility buffer down to `image` (H, W, 3) linear, labels and depth (H, W).
 
     Pixels whose samples all lie on one smooth material are shaded along one diagonal; the others at every sample.

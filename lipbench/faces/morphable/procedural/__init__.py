@@ -35,5 +35,5 @@ __all__ = [
 
 
 def build(identity: Identity | None = None) -> Head:
-    """The head of an identity (the average one when None); under a second after the first, which builds the template."""
+    """The head of an identity (the average one when None). The first call of a process also builds the template."""
     return Head(Identity() if identity is None else identity)

@@ -15,7 +15,7 @@ from lipbench.faces.morphable.procedural.template import SIDES, template
 
 @cache
 def _lip_columns() -> tuple[NDArray[np.int64], NDArray[np.int64], Array]:
-    """Vertex indices (rows, 31) of the upper columns and those below them, and how much of a correction each row takes."""
+    """Vertices (rows, 31) of the upper columns and those below them, and how much of a correction each row takes."""
     groups = template().groups
     rows = np.concatenate([groups["bag"][2::-1], groups["lips"]])
     ring = np.r_[-0.45, -0.30, -0.15, mouth.RINGS]

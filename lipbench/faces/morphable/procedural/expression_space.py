@@ -1,9 +1,9 @@
 """The 79-dimensional expression space: principal components of random expressions, in units of standard deviations.
 
-35 independent semantic shapes (jawR is jawL backwards) and 44 smooth random fields of the lower face and brows span it,
-so a semantic expression has exact coefficients. Zero is the neutral face. The components are found in the 79 x 79 space of those generators: the same
-arithmetic at any number of BLAS threads up to rounding, and every mode is signed so that its largest entry is positive
-(an SVD is free to flip signs, and does so between machines).
+35 independent semantic shapes (jawR is jawL backwards) and 44 smooth random fields of the lower face and brows span
+it, so a semantic expression has exact coefficients. Zero is the neutral face. The components are found in the 79 x 79
+space of those generators: the same arithmetic at any number of BLAS threads up to rounding, and every mode is signed so
+that its largest entry is positive (an SVD is free to flip signs, and does so between machines).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lipbench.core.errors import UsageError
+from lipbench.faces.morphable.base import positive_signs
 from lipbench.faces.morphable.procedural.expressions import SEMANTIC, semantic_shapes
 from lipbench.faces.morphable.procedural.fields import fields
 from lipbench.faces.morphable.procedural.shape import Array, step
@@ -95,12 +96,6 @@ def _independent() -> Array:
     out = np.delete(np.eye(len(SEMANTIC)), right, axis=1)
     out[right, SEMANTIC.index("jawL")] = -1.0
     return out
-
-
-def positive_signs(modes: Array) -> Array:
-    """(K, D) -> (K,) of +-1 that make the entry of largest magnitude of every mode positive."""
-    largest = np.take_along_axis(modes, np.abs(modes).argmax(1)[:, None], 1)[:, 0]
-    return np.where(largest < 0, -1.0, 1.0)
 
 
 def semantic_vector(weights: Mapping[str, float] | ArrayLike) -> NDArray[np.float64]:

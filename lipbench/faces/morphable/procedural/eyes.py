@@ -6,6 +6,8 @@ the eye on the image's left, +1 the one on the right.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from lipbench.faces.morphable.procedural.relief import EYE_RADIUS, EYE_X, EYE_Y, face_point
@@ -18,10 +20,13 @@ LOOPS = ((0.00, 0.003, 0.00), (0.035, 0.013, 0.00), (0.16, 0.016, 0.05), (0.33, 
          (0.72, 0.008, 0.82), (1.00, 0.000, 1.00))  # fmt: skip
 
 
+@cache
 def socket(side: int) -> Array:
-    """(3,) centre of the eyeball."""
+    """(3,) centre of the eyeball (read-only)."""
     surface = face_point(np.array([EYE_X * side]), np.array([EYE_Y]))[0, 2]
-    return np.array([EYE_X * side, EYE_Y, surface + 0.012 - EYE_RADIUS])
+    center = np.array([EYE_X * side, EYE_Y, surface + 0.012 - EYE_RADIUS])
+    center.setflags(write=False)
+    return center
 
 
 def margin(side: int) -> tuple[Array, Array, Array]:

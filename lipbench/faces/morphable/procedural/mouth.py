@@ -98,7 +98,7 @@ def arch(lower: bool, front: float, n: int = 141) -> tuple[Array, Array, Array]:
     return x, front - 2.6 * x**2 - 8 * x**4 - (0.020 if lower else 0.0), s
 
 
-# Half-arch tooth borders as shares of the arch: incisors, canine, premolars, molar (mm 8.5 6.6 7.6 7 7 10 / 5.3 5.9 6.8 ...)
+# Tooth borders as shares of the half arch: two incisors, canine, two premolars, molar.
 UPPER_TEETH = np.array([0.0, 0.20, 0.36, 0.54, 0.70, 0.85, 1.0])
 LOWER_TEETH = np.array([0.0, 0.13, 0.275, 0.44, 0.60, 0.77, 1.0])
 

@@ -13,8 +13,9 @@ from lipbench.faces.morphable.procedural.shape import Array, step
 from lipbench.faces.morphable.procedural.template import template
 
 WARPS = (
-    "width", "length", "depth", "jaw", "chin", "chin_length", "nose_projection", "bridge", "nose_width", "nose_length",
-    "cheek", "brow", "slope", "eye_spacing", "eye_height", "eye_tilt", "eye_size", "mouth_width", "lips", "mouth_height",
+    "width", "length", "depth", "jaw", "chin", "chin_length", "nose_projection", "bridge", "nose_width",
+    "nose_length", "cheek", "brow", "slope", "eye_spacing", "eye_height", "eye_tilt", "eye_size", "mouth_width",
+    "lips", "mouth_height",
 )  # fmt: skip
 DETAIL_MODES = 20
 
