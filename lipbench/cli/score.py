@@ -38,8 +38,10 @@ def main(
     if as_json:
         click.echo(json.dumps(answer, indent=1))
         return
-    width = max(len(name) for name in answer["metrics"])
-    for name, score in answer["metrics"].items():
+    # Without a truth video its metrics are no news; JSON lists them all the same.
+    shown_scores = {n: s for n, s in answer["metrics"].items() if truth or not (s["reason"] or "").startswith("no_truth")}
+    width = max((len(name) for name in shown_scores), default=0)
+    for name, score in shown_scores.items():
         value = score["value"]
         shown = f"{value:.4f}" if isinstance(value, float) else str(value if value is not None else "–")
         why = f"  ({score['reason']})" if score["reason"] else ""
