@@ -62,7 +62,8 @@ class Builder:
         self._unique("clips", [clip.id for clip in clips])
         dubs = tuple(self._dub(i, entry, by_id) for i, entry in enumerate(model.dubs))
         self._unique("dubs", [dub.id for dub in dubs])
-        self._truths(clips, dubs)
+        if not self.problems:  # a dub with a wrong clip would look like a truth without a dub
+            self._truths(clips, dubs)
         for name, ids in model.splits.items():
             for j, clip_id in enumerate(ids):
                 self._reference(clip_id, by_id, "splits", name, j)

@@ -44,9 +44,20 @@ def manifest_text(manifest: Manifest, root: str = ".") -> str:
     return to_yaml(data)
 
 
+class _Dumper(yaml.SafeDumper):
+    """Texts with line breaks of any kind are escaped: PyYAML folds U+0085 and its like away otherwise."""
+
+    def represent_str(self, text: str) -> yaml.ScalarNode:
+        breaks = any(c in "\n\r\x85\u2028\u2029" for c in text)
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style='"' if breaks else None)
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
+
+
 def to_yaml(data: Any) -> str:
     """YAML text of plain data, fields in their order."""
-    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
 def licence_data(value: Licence) -> str | dict[str, str]:

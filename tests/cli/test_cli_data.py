@@ -1,0 +1,203 @@
+"""lipbench data check, show, add, schema."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from lipbench.cli import data as module
+from lipbench.core import media
+from lipbench.core.errors import ManifestError, UsageError
+from lipbench.core.keys import sha256_file
+from lipbench.datasets.model import json_schema
+
+
+def call(*args, **more):
+    return CliRunner().invoke(module.main, [str(a) for a in args], **more)
+
+
+def noise(seconds: float) -> np.ndarray:
+    return np.random.default_rng(1).integers(-3000, 3000, round(16000 * seconds)).astype(np.int16)
+
+
+@pytest.fixture(scope="module")
+def media_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("media")
+    frames = np.random.default_rng(0).integers(0, 255, (25, 32, 48, 3), dtype=np.uint8)
+    media.write_video(folder / "clip.mp4", frames, 25, noise(1))
+    media.write_video(folder / "mute.mp4", frames, 25)
+    media.write_wav(folder / "fr.wav", noise(1))
+    media.write_wav(folder / "de.wav", noise(2))
+    return folder
+
+
+@pytest.fixture
+def manifest(media_folder, tmp_path):
+    """Two clips, three dubs; root is the media folder."""
+
+    def sha(name):
+        return sha256_file(media_folder / name)
+
+    path = tmp_path / "m.yaml"
+    path.write_text(f"""\
+schema: 1
+name: m
+version: "1"
+licence: CC-BY-NC-4.0
+consent: written
+root: {media_folder}
+clips:
+  - {{id: talk, video: clip.mp4, sha256: {sha("clip.mp4")}, speaker: x, language: en, fps: 30}}
+  - {{id: mute, video: mute.mp4, sha256: {sha("mute.mp4")}, speaker: x, language: en, end_s: 1.4}}
+dubs:
+  - {{clip: talk, language: fr, audio: fr.wav, sha256: {sha("fr.wav")}}}
+  - {{clip: talk, language: de, audio: de.wav, sha256: {sha("de.wav")}}}
+  - {{clip: mute, language: de, audio: de.wav, sha256: {sha("de.wav")}, offset_s: -1.5}}
+splits: {{ci: [talk]}}
+""")
+    return path
+
+
+def test_check(manifest):
+    result = call("check", manifest)
+    assert result.exit_code == 0, result.output
+    lines = [line.replace(str(manifest.parent) + "/", "") for line in result.output.splitlines()]
+    assert lines[:5] == [
+        "warning: m.yaml:8: clips[0].fps: says 30, the file has 25",
+        "warning: m.yaml:9: clips[1].end_s: lies 0.40 s after the end of the video",
+        "warning: m.yaml:9: clips[1].video: has no sound: no original dub, and no sync score of the source",
+        "warning: m.yaml:12: dubs[1]: talk@de is 1.00 s longer than its clip: the clip will play back and forth",
+        "warning: m.yaml:13: dubs[2]: mute@de is 0.50 s shorter than its clip: the clip will be cut",
+    ]
+    assert lines[5] == "m.yaml: ok, 2 clips, 3 dubs, 5 warnings"
+
+
+def test_check_json(manifest):
+    data = json.loads(call("check", manifest, "--json").stdout)
+    assert data["ok"]
+    assert len(data["warnings"]) == 5
+    talk, mute = data["clips"]
+    assert (talk["width"], talk["height"], talk["fps"], talk["rate"]) == (48, 32, 25.0, 16000)
+    assert (mute["rate"], mute["used_s"]) == (None, pytest.approx(1.0))
+    assert data["dubs"][1] == {"id": "talk@de", "clip": "talk", "duration_s": 2.0, "longer_s": pytest.approx(1.0)}
+
+
+def test_check_finds_wrong_files(manifest, media_folder, tmp_path):
+    text = manifest.read_text().replace(sha256_file(media_folder / "fr.wav"), "0" * 64)
+    text = text.replace("video: mute.mp4", "video: gone.mp4").replace("offset_s: -1.5", "offset_s: -2")
+    manifest.write_text(text)
+    result = call("check", manifest)
+    assert isinstance(result.exception, ManifestError)
+    assert result.exception.what.endswith("m.yaml: 3 errors")
+    assert ":9: clips[1].video: there is no file" in result.output
+    assert ":11: dubs[0].sha256: the file's is" in result.output
+    assert ":13: dubs[2].offset_s: cuts the whole audio" in result.output
+    assert "ok," not in result.output
+    assert "sha256: the file's" not in call("check", manifest, "--no-hash").output
+
+
+def test_check_finds_what_cannot_be_opened(manifest, tmp_path):
+    (tmp_path / "text.mp4").write_text("this is no video")
+    text = manifest.read_text().replace("clip.mp4", "text.mp4").replace("root: ", "# ")
+    manifest.write_text(text)
+    data = json.loads(call("check", manifest, "--json", "--no-hash").stdout)
+    assert not data["ok"]
+    assert any(e["field"] == "clips[0].video" and "text.mp4" in e["message"] for e in data["errors"])
+
+
+def test_check_lists_every_mistake(manifest):
+    manifest.write_text(manifest.read_text().replace("id: talk", "idd: talk").replace("offset_s: -1.5", "offset_s: x"))
+    result = call("check", manifest)
+    assert isinstance(result.exception, ManifestError)
+    assert "clips[0].idd: there is no such field\n       did you mean id?" in result.output
+    assert "dubs[2].offset_s: must be a number (found 'x')" in result.output
+
+
+def test_show(manifest):
+    out = call("show", manifest).output
+    assert "m 1: 2 clips, 3 dubs" in out
+    talk = next(line for line in out.splitlines() if line.strip().startswith("talk "))
+    assert talk.split() == ["talk", "48x32", "25", "1.00", "s", "x", "en", "fr", "de", "CC-BY-NC-4.0", "written"]
+    dub = next(line for line in out.splitlines() if "talk@de" in line)
+    assert dub.split() == ["talk@de", "talk", "de", "recorded", "2.00", "s", "+1.00", "s"]
+    assert "commercial use: CC-BY-NC-4.0: no" in out
+    assert "split ci: talk" in out
+
+
+def test_show_without_the_media(manifest):
+    manifest.write_text(manifest.read_text().replace("root: ", "root: nowhere # "))
+    out = call("show", manifest).output
+    assert "talk" in out
+    assert "2 files are missing or cannot be opened" in out
+    data = json.loads(call("show", manifest, "--json").stdout)
+    assert data["clips"][0]["media"] is None
+    assert data["dubs"][0]["duration_s"] is None
+    assert data["splits"] == {"ci": ["talk"]}
+
+
+def test_add_then_check(media_folder, tmp_path):
+    path = tmp_path / "new.yaml"
+    result = call("add", path, media_folder / "clip.mp4", "--dub", f"fr={media_folder / 'fr.wav'}", "--language", "en",
+                  "--licence", "other", "--licence-url", "https://x.org", "--consent", "written", "--copy")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert result.output == f"{path}: added clip clip, dub clip@fr\n"
+    assert call("check", path).exit_code == 0
+    more = call("add", path, media_folder / "clip.mp4", "--dub", f"de={media_folder / 'de.wav'}", "--copy", "--json")
+    assert json.loads(more.stdout)["dubs"] == ["clip@de"]
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ([], "is new and needs a licence"),
+        (["--licence", "CC-BY"], "there is no licence called 'CC-BY'"),
+        (["--licence", "other"], 'licence "other" needs a URL'),
+        (["--licence", "MIT", "--dub", "fr"], "--dub fr: not LANG=FILE"),
+        (["--licence", "MIT", "--dub", "fr=a", "--dub", "fr=b"], "--dub fr is given twice"),
+    ],
+)
+def test_add_asks_nothing_without_a_terminal(media_folder, tmp_path, args, message):
+    result = call("add", tmp_path / "new.yaml", media_folder / "clip.mp4", "--language", "en", "--consent", "x", *args)
+    assert isinstance(result.exception, UsageError)
+    assert result.exception.what.endswith(message)
+    assert not (tmp_path / "new.yaml").exists()
+
+
+def test_add_asks_on_a_terminal(media_folder, tmp_path, monkeypatch):
+    class Terminal:
+        def isatty(self):
+            return True
+
+    class Sys:
+        stdin, stdout = Terminal(), sys.stdout
+
+    monkeypatch.setattr(module, "sys", Sys)
+    path = tmp_path / "new.yaml"
+    result = call("add", path, media_folder / "clip.mp4", "--copy", input="en\nother\nhttps://x.org/l\non file\n")
+    assert result.exit_code == 0, result.output
+    text = path.read_text()
+    assert "id: other" in text
+    assert "consent: on file" in text
+    again = call("add", path, media_folder / "clip.mp4", "--dub", f"de={media_folder / 'de.wav'}", "--copy")
+    assert again.exit_code == 0, again.output  # a known clip: nothing to ask
+
+
+def test_schema():
+    assert call("schema").stdout == json_schema()
+
+
+def test_later_commands_are_found_by_name(monkeypatch):
+    monkeypatch.setitem(module.SUBCOMMANDS, "plan-b", ("lipbench.cli.weights:main", "Another module's command."))
+    assert "plan-b" in call("--help").output
+    assert "fetch, add and check network weights" in call("plan-b", "--help").output
+
+
+def test_help_needs_no_heavy_import():
+    code = "import sys; from lipbench.cli import data; print({'torch', 'pandas', 'av', 'cv2'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
