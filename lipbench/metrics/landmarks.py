@@ -32,9 +32,6 @@ EYE_CORNERS = (36, 45)
 INNER_UPPER, INNER_LOWER = (61, 62, 63), (67, 66, 65)
 #: Fewer frames give no correlation worth the name.
 FEWEST = 5
-#: Arrays of the truth's annotations, the first that is there: (T, 68, 2 or 3) px; (T,) mm or px.
-LANDMARK_KEYS = ("landmarks68", "landmarks")
-GAP_KEYS = ("lip_gap_mm", "lip_gap")
 
 
 def mouth_distance(prediction: Points, reference: Points) -> NDArray[np.float64]:
@@ -92,8 +89,8 @@ class LandmarkFamily:
     def score(self, pair: Pair) -> Mapping[str, Score]:
         mine = _track(pair.prediction_faces, "no_face: no face track of the prediction")
         theirs = _track(pair.faces, pair.faces_reason or "no_face: no face track of the reference")
-        truth = _annotation(pair, LANDMARK_KEYS, (68,))
-        gap = _annotation(pair, GAP_KEYS, ())
+        truth = _annotation(pair, "landmarks68", (68, 2))  # px
+        gap = _annotation(pair, "lip_gap", ())  # mm: a correlation has no scale
         return {
             "mld": _distance(mine, theirs, "reference", relative=True),
             "mld_px": _distance(mine, theirs, "reference", relative=False),
@@ -116,21 +113,20 @@ def _track(path: Path | None, absent: str) -> Points | str:
     return points.astype(np.float64)
 
 
-def _annotation(pair: Pair, names: tuple[str, ...], shape: tuple[int, ...]) -> Points | str:
-    """The first of the named arrays in the truth's annotations, (T, *shape) or (T, *shape, 2), or why there is none."""
+def _annotation(pair: Pair, name: str, shape: tuple[int, ...]) -> Points | str:
+    """The named (T, *shape) array of the truth's annotations, or why there is none."""
     if pair.truth_annotations is None:
         return ABSENT["truth"] if pair.truth is None else "no_truth: the truth video has no annotations"
     try:
         with np.load(pair.truth_annotations, allow_pickle=False) as file:
-            name = next((n for n in names if n in file), None)
-            if name is None:
-                return f"no_truth: the annotations of the truth hold no {' or '.join(names)}"
+            if name not in file:
+                return f"no_truth: the annotations of the truth hold no {name}"
             found = np.asarray(file[name], np.float64)
     except (OSError, ValueError) as error:
         return f"bad_media: cannot read {pair.truth_annotations}: {error}."
-    if found.ndim < 1 or found.shape[1 : 1 + len(shape)] != shape or found.ndim != 1 + 2 * len(shape):
+    if found.ndim != 1 + len(shape) or found.shape[1:] != shape:
         return f"bad_media: {name} in the annotations of the truth has shape {found.shape}"
-    return found[..., :2] if shape else found
+    return found
 
 
 def _common(mine: Points, theirs: Points, name: str) -> int | str:

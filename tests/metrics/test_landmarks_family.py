@@ -63,7 +63,7 @@ def test_scale_changes_pixels_but_not_percent(scene, points68, face_track):
 def test_against_the_truth(scene, clip, face_track):
     points, gaps = clip
     notes = scene.folder / "truth.npz"
-    np.savez(notes, landmarks68=points, lip_gap_mm=gaps / 7 + 3)
+    np.savez(notes, landmarks68=points, lip_gap=gaps / 7 + 3)
     pair = scene.pair(
         prediction="p", truth="t", truth_annotations=notes, prediction_faces=scene.faces(face_track(points), "p")
     )
@@ -72,7 +72,7 @@ def test_against_the_truth(scene, clip, face_track):
     assert scores["mouth_opening_corr"].value == pytest.approx(1, abs=1e-6)
     assert scores["mouth_opening_corr"].n_valid == 10
     assert "no face track of the reference" in scores["mld"].reason
-    np.savez(notes, landmarks68=points, lip_gap_mm=-gaps)
+    np.savez(notes, landmarks68=points, lip_gap=-gaps)
     assert FAMILY.score(pair)["mouth_opening_corr"].value == pytest.approx(-1, abs=1e-6)
 
 
@@ -124,7 +124,7 @@ def test_refusals(scene, clip, face_track):
 @pytest.mark.parametrize(
     ("arrays", "reason"),
     [
-        ({}, "hold no lip_gap_mm or lip_gap"),
+        ({}, "hold no lip_gap"),
         ({"lip_gap": np.ones((10, 2))}, "has shape (10, 2)"),
         ({"lip_gap": np.ones(10)}, "the true mouth does not move"),
         ({"lip_gap": np.ones(5)}, "length_mismatch"),
