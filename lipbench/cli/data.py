@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from lipbench.datasets.types import Licence, Manifest
 
 #: Commands that live in modules of their own: name -> ("module:attribute", one line of help); imported when called.
-SUBCOMMANDS: dict[str, tuple[str, str]] = {}
+SUBCOMMANDS: dict[str, tuple[str, str]] = {
+    "synthesize": ("lipbench.cli.data_synthesize:main", "Write a data set of generated talking heads."),
+}
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 

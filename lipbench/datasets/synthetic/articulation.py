@@ -27,14 +27,14 @@ RATE = 100  # evaluations per second before the shutter average
 #: Consonants by what they ask of the lips, jaw and tongue; channels that are not named are free.
 _CONSONANT_TARGETS: dict[str, dict[str, float]] = {
     "p b m": {"close": 1.0, "jaw": 0.06, "upper": 0.0, "lower": 0.0},
-    "f v ɱ": {"tuck": 1.0, "jaw": 0.08, "upper": 0.20, "lower": 0.0},
-    "ʋ": {"tuck": 0.6, "jaw": 0.12, "upper": 0.1},
+    "f v ɱ": {"tuck": 1.0, "jaw": 0.08, "upper": 0.55, "lower": 0.0},
+    "ʋ": {"tuck": 0.6, "jaw": 0.12, "upper": 0.3},
     "ɸ β": {"close": 0.72, "jaw": 0.12},
-    "θ ð": {"jaw": 0.14, "tongue_out": 0.9, "upper": 0.12, "lower": 0.20},
+    "θ ð": {"jaw": 0.14, "tongue_out": 0.9, "upper": 0.25, "lower": 0.22},
     "t d n": {"jaw": 0.10, "tongue_up": 1.0, "lower": 0.15},
     "l ɾ r ɬ": {"jaw": 0.15, "tongue_up": 0.9, "lower": 0.15},
-    "s z": {"jaw": 0.03, "spread": 0.35, "lower": 0.28, "upper": 0.12},
-    "ʃ ʒ ɕ ʑ ʂ ʐ": {"jaw": 0.06, "protrude": 0.80, "round": 0.30, "upper": 0.28, "lower": 0.32},
+    "s z": {"jaw": 0.03, "spread": 0.40, "lower": 0.30, "upper": 0.35},
+    "ʃ ʒ ɕ ʑ ʂ ʐ": {"jaw": 0.06, "protrude": 0.80, "round": 0.30, "upper": 0.40, "lower": 0.36},
     "ɹ ɻ": {"jaw": 0.12, "round": 0.38, "protrude": 0.35},
     "w ʍ": {"jaw": 0.08, "round": 0.95, "protrude": 0.45},
     "ɥ": {"jaw": 0.08, "round": 0.90, "protrude": 0.45},
@@ -65,7 +65,7 @@ def _vowel(height: float, back: float, rounded: float) -> NDArray[np.float64]:
             "round": 0.95 * rounded * (1 - 0.50 * height),
             "protrude": rounded * (0.30 + 0.25 * (1 - back)),
             "spread": 0.85 * spread,
-            "upper": 0.10 * height + 0.10 * spread + 0.12 * rounded * height,
+            "upper": 0.28 * height + 0.30 * spread + 0.10 * rounded * height,
             "lower": 0.24 * height + 0.22 * spread + 0.22 * rounded * height,
             "tongue_up": 0.25 * (1 - height) * (1 - back),
         }
@@ -184,5 +184,7 @@ def _hold_closures(
         if 0 <= frame < len(out):
             out[frame, channel] = max(out[frame, channel], 0.95)
             if channel == close:
-                out[frame, spoil] = np.minimum(out[frame, spoil], 0.05)
+                out[frame, [*spoil, tuck]] = np.minimum(out[frame, [*spoil, tuck]], 0.05)
+            else:
+                out[frame, close] = min(out[frame, close], 0.1)
     return out

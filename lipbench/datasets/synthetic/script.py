@@ -15,6 +15,7 @@ from lipbench.datasets.synthetic.timelines import Word
 #: Slower or faster speech than this sounds wrong; a dub that needs more loses its last words.
 TEMPO = (0.82, 1.40)
 LEAD_S, TAIL_S, GAP_S = 0.20, 0.20, 0.22
+SHORTEST_LINE_S = 0.9
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,12 @@ def _slots(seconds: float, durations: list[float], rng: np.random.Generator) -> 
         if not chosen or total + duration + GAP_S * len(chosen) <= room * 1.08:
             chosen.append(number)
             total += duration
+    spare = room - total - GAP_S * len(chosen)
+    left = [k for k in range(len(durations)) if k not in chosen]
+    if spare > SHORTEST_LINE_S and left:  # the beginning of another sentence
+        chosen.append(left[0])
+        durations = [min(d, spare) if k == left[0] else d for k, d in enumerate(durations)]
+        total += durations[left[0]]
     scale = min(1.0, (room - GAP_S * (len(chosen) - 1)) / total)
     spare = room - total * scale - GAP_S * (len(chosen) - 1)
     shares = rng.dirichlet(np.full(len(chosen) + 1, 3.0)) * min(spare, 0.5 * (len(chosen) + 1))
@@ -150,9 +157,9 @@ def _fit(words: list[Word], text: str, start_s: float, wish_s: float, limit_s: f
     """Words at the tempo that comes nearest to the wished length, cut at a word where even the fastest is too long."""
     room = limit_s - start_s
     kept = list(words)
-    while len(kept) > 1 and sum(w.duration_s for w in kept) / TEMPO[1] > room:
-        kept.pop()
-        while len(kept) > 1 and not kept[-1].text:
+    if sum(w.duration_s for w in kept) / TEMPO[1] > room:
+        # Once words have to go, as many go as an unhurried tempo asks for.
+        while len(kept) > 1 and (sum(w.duration_s for w in kept) / 1.1 > room or not kept[-1].text):
             kept.pop()
     if len(kept) < len(words):
         text = _spoken(text, kept)

@@ -30,7 +30,7 @@ TABLE: dict[str, dict[str, float]] = {
     "spread": {"stretchL": 0.70, "stretchR": 0.70},
     "upper": {"upRaiseL": 0.70, "upRaiseR": 0.70},
     "lower": {"loDepressL": 0.75, "loDepressR": 0.75},
-    "tuck": {"tuck": 1.0},
+    "tuck": {"tuck": 0.60},
     "tongue_up": {"tongueUp": 1.0},
     "tongue_out": {"tongueOut": 1.0},
     "close": {},  # handled by `seal`
@@ -117,9 +117,7 @@ def seal(semantic: Array, sealed: Array) -> Array:
     line = lips()
     opening = line.opening[:, line.middle].mean(1)
     gap = semantic @ opening
-    tucked = semantic[:, _S["tuck"]] * opening[_S["tuck"]]
-    # A tucked lower lip goes behind the teeth: its own rise is no crossing.
-    excess = gap - tucked - (1 - sealed) * np.maximum(gap - tucked, MIN_OPEN)
+    excess = gap - (1 - sealed) * np.maximum(gap, MIN_OPEN)
     out = semantic.copy()
     out[:, _S["lipsTogether"]] += np.maximum(excess, 0) / -opening[_S["lipsTogether"]]
     out[:, _S["part"]] += np.maximum(-excess, 0) / opening[_S["part"]]

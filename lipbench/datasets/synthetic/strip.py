@@ -1,0 +1,87 @@
+"""Frame strips: sampled frames side by side with the phoneme that is heard above each, as in the paper's Fig. 5."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipbench.datasets.synthetic.phones import Phoneme, symbols
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a strip. frames: (n, h, w, 3) uint8. labels: one per frame. title: at the left."""
+
+    title: str
+    frames: NDArray[np.uint8]
+    labels: tuple[str, ...]
+
+
+def pick(phonemes: Sequence[Phoneme], n_frames: int, fps: float, columns: int, telling: str = "pbmfvuoaiyʃwæɑøeθ") -> list[int]:
+    """Frame numbers that show the most: middles of sounds one can see, spread over the clip, in order.
+
+    Args:
+        telling: sounds preferred, the best first.
+    """
+    spoken = [(p, s[0]) for p in phonemes if (s := symbols(p.ipa))]
+    edges = np.linspace(0, n_frames / fps, columns + 1)
+    out = []
+    for start, end in zip(edges[:-1], edges[1:], strict=True):
+        inside = [(p, s) for p, s in spoken if start <= 0.5 * (p.start_s + p.end_s) < end]
+        if inside:
+            # Neighbouring columns should not all show the same sound.
+            used = [symbols(_at(phonemes, f, fps))[:1] for f in out[-3:]]
+            inside.sort(key=lambda ps: (([ps[1]] in used), telling.find(ps[1]) % 99))
+            best = inside[0][0]
+            out.append(min(int(0.5 * (best.start_s + best.end_s) * fps), n_frames - 1))
+        else:
+            out.append(min(int(0.5 * (start + end) * fps), n_frames - 1))
+    return out
+
+
+def _at(phonemes: Sequence[Phoneme], frame: int, fps: float) -> str:
+    middle = (frame + 0.5) / fps
+    near = [p for p in phonemes if p.start_s - 0.5 / fps <= middle <= p.end_s + 0.5 / fps]
+    if not near:
+        return ""
+    return min(near, key=lambda p: abs(0.5 * (p.start_s + p.end_s) - middle)).ipa
+
+
+def row(
+    title: str, frames: NDArray[np.uint8], phonemes: Sequence[Phoneme], fps: float, columns: int = 12
+) -> Row:
+    """Sample a video (T, H, W, 3) at `columns` telling frames."""
+    chosen = pick(phonemes, len(frames), fps, columns)
+    return Row(title, frames[chosen], tuple(_at(phonemes, f, fps) or "–" for f in chosen))
+
+
+def draw(rows: Sequence[Row], path: str | Path, *, cell_px: int = 160, title: str = "") -> Path:
+    """Write the strips as PNG, one row each; returns the path."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    columns = max(len(r.labels) for r in rows)
+    height, width = rows[0].frames.shape[1:3]
+    cell_h = cell_px * height / width
+    left, top = (0.55 * cell_px if any(r.title for r in rows) else 6), (34 if title else 6)
+    w, h = left + columns * cell_px + 6, top + len(rows) * (cell_h + 30) + 6
+    figure = Figure(figsize=(w / 100, h / 100), dpi=100, facecolor="white")
+    FigureCanvasAgg(figure)
+    if title:
+        figure.text(0.5, 1 - 20 / h, title, ha="center", va="center", fontsize=13)
+    for i, one in enumerate(rows):
+        y = top + i * (cell_h + 30) + 26
+        figure.text(0.45 * left / w, 1 - (y + cell_h / 2) / h, one.title, ha="center", va="center", fontsize=14)
+        for k, (frame, label) in enumerate(zip(one.frames, one.labels, strict=True)):
+            x = left + k * cell_px
+            axes = figure.add_axes((x / w, 1 - (y + cell_h) / h, (cell_px - 3) / w, cell_h / h))
+            axes.imshow(frame, aspect="auto", interpolation="antialiased")
+            axes.set_axis_off()
+            figure.text((x + cell_px / 2) / w, 1 - (y - 12) / h, label, ha="center", va="center", fontsize=15)
+    path = Path(path)
+    figure.savefig(path)
+    return path
