@@ -14,21 +14,24 @@ from lipbench.baselines.jobs import dub_of, track_of
 from lipbench.core import media
 from lipbench.core.errors import Unsupported
 from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs
-from lipbench.faces.track import MOUTH_68
+from lipbench.faces.track import MESH_TO_68, MOUTH_68, FaceTrack
 
 Frame = NDArray[np.uint8]
 
-RIGID = [*range(27, 36), 36, 39, 42, 45]  # nose and the corners of the eyes: what speech does not move
+# Of the 68 points: what speech does not move (ears, nose, corners of the eyes), and the patch that is carried.
+RIGID = [0, 1, 15, 16, *range(27, 36), 36, 39, 42, 45]
+PATCH = [*range(6, 11), *range(31, 36), *range(48, 68)]
 MARGIN = 0.28  # around the lips, of the mouth's width
-FEATHER = 0.16  # width of the soft edge, of the mouth's width
+FEATHER = 0.24  # width of the soft edge, of the mouth's width
 STEADY = 1.0  # frames; sigma that takes the landmarks' jitter out of the head motion
 
 
 class StillMouth(BaseMethod):
     """Head, eyes and light of every frame, mouth of the first one.
 
-    A similarity transform per frame, fitted to nose and eye corners, carries the mouth along; its brightness follows
-    the skin around it. Frames without a face are bridged linearly.
+    The head's rigid motion, fitted to ears, nose and eye corners, carries the mouth along: in space where the
+    landmarks have a depth, so that the mouth foreshortens when the head nods, else as a similarity in the picture.
+    The mouth's brightness follows the skin around it. Frames without a face are bridged linearly.
     """
 
     spec = MethodSpec(
@@ -37,7 +40,7 @@ class StillMouth(BaseMethod):
 
     def synthesize(self, job: Job) -> Outputs:
         dub, track = dub_of(job), track_of(job)
-        points = track.points68()
+        points = points_in_space(track)
         if points is None:
             raise Unsupported(
                 "the still mouth cannot be made",
@@ -50,12 +53,26 @@ class StillMouth(BaseMethod):
         video = media.write_video(
             job.out / "video.mp4", mouth.paste(media.read_frames(dub.video)), job.clip.fps, dub.audio, lossless=True
         )
-        info = {"mouth_of_frame": first, "frames_without_face": len(track.lost_frames)}
+        info = {
+            "mouth_of_frame": first,
+            "frames_without_face": len(track.lost_frames),
+            "motion": "space" if points.shape[2] == 3 else "picture",
+        }
         return Outputs({"video": video}, info)
 
 
+def points_in_space(track: FaceTrack) -> NDArray[np.float64] | None:
+    """(T, 68, 3) px with depth, (T, 68, 2) where the landmarks have none, None where there are no landmarks."""
+    flat = track.points68()
+    if flat is None or track.landmarks is None:
+        return None
+    points = track.landmarks if track.landmarks.shape[1] == 68 else track.landmarks[:, list(MESH_TO_68)]
+    deep = points.shape[2] == 3 and np.isfinite(points[track.found]).all() and np.ptp(points[track.found, :, 2]) > 0
+    return (points if deep else flat).astype(np.float64)
+
+
 def bridged(points: NDArray[np.floating]) -> NDArray[np.float64]:
-    """(T, K, 2) with NaN frames interpolated linearly, and held at the ends."""
+    """(T, K, D) with NaN frames interpolated linearly, and held at the ends."""
     points = points.astype(np.float64)
     known = np.flatnonzero(np.isfinite(points).all((1, 2)))
     flat = points.reshape(len(points), -1)
@@ -64,14 +81,32 @@ def bridged(points: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.stack(columns, axis=1).reshape(points.shape)
 
 
-def similarity(source: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(2, 3) rotation, scale and shift that takes (K, 2) source points to target, least squares (Umeyama 1991)."""
+def rigid(source: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(D, D + 1) rotation, scale and shift that takes (K, D) source points to target, least squares (Umeyama 1991)."""
     a, b = source - source.mean(0), target - target.mean(0)
-    # In the plane: b = z a with one complex z = sum(conj(a) b) / sum(|a|^2).
-    za, zb = a[:, 0] + 1j * a[:, 1], b[:, 0] + 1j * b[:, 1]
-    z = (za.conj() * zb).sum() / (np.abs(za) ** 2).sum()
-    linear = np.array([[z.real, -z.imag], [z.imag, z.real]])
+    u, s, vt = np.linalg.svd(b.T @ a)
+    s[-1] *= (mirror := np.sign(np.linalg.det(u @ vt)))
+    u[:, -1] *= mirror
+    linear = s.sum() / (a**2).sum() * u @ vt
     return np.column_stack([linear, target.mean(0) - linear @ source.mean(0)])
+
+
+def affine(source: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(2, 3) affine map that takes (K, 2) source points to target, least squares."""
+    ones = np.column_stack([source, np.ones(len(source))])
+    return np.linalg.lstsq(ones, target, rcond=None)[0].T
+
+
+def head_motion(points: NDArray[np.float64], first: int) -> NDArray[np.float64]:
+    """(T, 2, 3) how a patch around the mouth of frame `first` lies in every frame; (T, 68, 2 or 3) px landmarks."""
+    steady = gaussian_filter1d(points[:, RIGID], STEADY, axis=0, mode="nearest")
+    patch = points[first, PATCH]
+    motions = []
+    for now in steady:
+        motion = rigid(steady[first], now)
+        moved = patch @ motion[:, :-1].T + motion[:, -1]
+        motions.append(affine(patch[:, :2], moved[:, :2]))
+    return np.stack(motions)
 
 
 class Mouth:
@@ -79,14 +114,13 @@ class Mouth:
 
     Args:
         reference: (H, W, 3) the frame it is cut from.
-        points: (T, 68, 2) px landmarks of all frames.
+        points: (T, 68, 2 or 3) px landmarks of all frames.
         first: number of the reference frame.
     """
 
     def __init__(self, reference: Frame, points: NDArray[np.float64], first: int) -> None:
         self.reference = reference
-        steady = gaussian_filter1d(points[:, RIGID], STEADY, axis=0, mode="nearest")
-        self.motion = np.stack([similarity(steady[first], p) for p in steady])  # (T, 2, 3) reference -> frame
+        self.motion = head_motion(points, first)  # (T, 2, 3) reference -> frame
         self.alpha, self.ring = self._mask(points)
 
     def _mask(self, points: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -98,7 +132,7 @@ class Mouth:
         lips = []
         for motion, p in zip(self.motion, points, strict=True):
             back = cv2.invertAffineTransform(motion)
-            lips.append(p[MOUTH_68] @ back[:, :2].T + back[:, 2])
+            lips.append(p[MOUTH_68, :2] @ back[:, :2].T + back[:, 2])
         everywhere = np.stack(lips)  # (T, 20, 2) in reference px
         width = float(np.ptp(everywhere[..., 0], axis=1).mean())
         # Extremes are the landmarks' outliers: leave 1 % out on each side.

@@ -38,6 +38,12 @@ def face_points(n: int = N) -> np.ndarray:
     return points
 
 
+@pytest.fixture
+def landmarks() -> np.ndarray:
+    """(20, 68, 3) px, depth 0: the landmarks of the clip."""
+    return face_points()
+
+
 @pytest.fixture(scope="session")
 def clip_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with clip.mp4, dub.mp4, truth.mp4, dub.wav and faces.npz."""

@@ -10,7 +10,7 @@ import pytest
 
 from lipbench.baselines import controls
 from lipbench.baselines.controls import Dubbed, ShiftedAudio, StillMouth, Truth, delayed
-from lipbench.baselines.still_mouth import bridged, similarity
+from lipbench.baselines.still_mouth import bridged, head_motion, rigid
 from lipbench.core import media
 from lipbench.core.errors import NoFace, Refused, Unsupported
 from lipbench.core.method import Job, Method
@@ -122,7 +122,7 @@ def test_still_mouth_bridges_lost_frames(make_job: Make, clip_files: Path, tmp_p
     track.score[[0, 7, 8]], track.n_faces[[0, 7, 8]] = 0, 0
     track.save(tmp_path / "gaps.npz")
     made = StillMouth().synthesize(make_job(StillMouth.spec.params(), faces=tmp_path / "gaps.npz"))
-    assert made.info == {"mouth_of_frame": 1, "frames_without_face": 3}
+    assert made.info == {"mouth_of_frame": 1, "frames_without_face": 3, "motion": "picture"}
     frames = media.load_frames(made.files["video"])
     assert np.ptp(lips(frames).sum((1, 2))) < 25
 
@@ -141,12 +141,28 @@ def test_still_mouth_needs_a_face_with_landmarks(make_job: Make, clip_files: Pat
         StillMouth().synthesize(make_job(params, faces=tmp_path / "none.npz"))
 
 
-def test_similarity_finds_the_motion() -> None:
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_rigid_motion_is_found(dimensions: int) -> None:
     rng = np.random.default_rng(0)
-    points, angle = rng.normal(0, 30, (13, 2)), 0.3
-    linear = 1.2 * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    found = similarity(points, points @ linear.T + [5, -7])
-    assert np.allclose(found, np.column_stack([linear, [5, -7]]))
+    points = rng.normal(0, 30, (13, dimensions))
+    turn = np.linalg.qr(rng.normal(size=(dimensions, dimensions)))[0]
+    turn[:, 0] *= np.sign(np.linalg.det(turn))
+    shift = rng.normal(0, 9, dimensions)
+    assert np.allclose(rigid(points, points @ (1.2 * turn).T + shift), np.column_stack([1.2 * turn, shift]))
+    mirrored = points * np.where(np.arange(dimensions) == 0, -1, 1)
+    assert np.linalg.det(rigid(points, mirrored)[:, :-1]) > 0  # a head is never turned inside out
+
+
+def test_a_nod_foreshortens_the_mouth(landmarks: np.ndarray) -> None:
+    points = np.zeros((2, 68, 3))
+    points[0] = landmarks[0]
+    angle = np.radians(25)
+    turn = np.array([[1, 0, 0], [0, np.cos(angle), -np.sin(angle)], [0, np.sin(angle), np.cos(angle)]])
+    points[1] = points[0] @ turn.T
+    points[1, 48:] += 5  # what the lips do does not matter
+    motion = head_motion(np.repeat(points, [9, 9], axis=0), 0)[-1]
+    assert motion[0, 0] == pytest.approx(1, abs=1e-6)
+    assert motion[1, 1] == pytest.approx(np.cos(angle), abs=1e-6)
 
 
 def test_bridging() -> None:

@@ -84,7 +84,7 @@ def test_the_contracts_example_is_understood(tmp_path: Path, monkeypatch: pytest
         (("failures: {oom", "failures: {oom: '(', x"), 23, "failures", "no regular expression", ""),
         (("writable: [temp, results]", "writable: [../temp]"), 17, "writable", "inside the checkout", ""),
         (("name_or_path: latentsync, ", ""), 6, "env", "needs name_or_path", ""),
-        (('["{python}", -m, preprocess, --video, "{video}"]', "python -m preprocess"), 11, "prepare.0", "never one", ""),
+        (('["{python}", -m, preprocess, --video, "{video}"]', "python -m x"), 11, "prepare.0", "never one", ""),
     ],
 )  # fmt: skip
 def test_errors_name_line_field_and_mend(
