@@ -39,7 +39,9 @@ def main(
         click.echo(json.dumps(answer, indent=1))
         return
     # Without a truth video its metrics are no news; JSON lists them all the same.
-    shown_scores = {n: s for n, s in answer["metrics"].items() if truth or not (s["reason"] or "").startswith("no_truth")}
+    shown_scores = {
+        n: s for n, s in answer["metrics"].items() if truth or not (s["reason"] or "").startswith("no_truth")
+    }
     width = max((len(name) for name in shown_scores), default=0)
     for name, score in shown_scores.items():
         value = score["value"]

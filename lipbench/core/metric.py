@@ -90,7 +90,8 @@ class Pair:
         audio: 16 kHz mono PCM16 wav of the dub, or None when the prediction has its own sound to be judged.
         faces: saved FaceTrack of `reference`, already laid over the dub, or None.
         faces_reason: why `faces` is None.
-        prediction_faces: saved FaceTrack of `prediction`, or None (families that need it say so in `needs`).
+        prediction_faces: saved FaceTrack of `prediction`, or None (families that need it say so in `needs`);
+            prediction_faces_reason says why it is None.
         truth_annotations: per-frame truth (npz) of generated clips, or None.
         fps: frames per second of all videos.
         work: private scratch directory.
@@ -111,6 +112,7 @@ class Pair:
     options: Mapping[str, Any] = field(default_factory=dict)
     device: str = "cpu"
     threads: int = 1
+    prediction_faces_reason: str = ""
 
 
 @runtime_checkable

@@ -159,14 +159,17 @@ class Builder:
             }  # fmt: skip
 
         def task(p: Progress) -> dict[str, Any]:
-            record = None if faces is None else p.find(faces)
-            reason = "" if record is None or record.status == "ok" else record.reason
+            def why(node: str | None) -> str:
+                record = None if node is None else p.find(node)
+                return "" if record is None else record.reason or ""
+
             return {
                 "family": family.id, "options": dict(options), "prediction": p.file(made, "video"),
                 "reference": p.file(dub_node, "video"), "truth": p.file(dub_node, "truth"),
                 "audio": p.file(dub_node, "audio"), "index": p.file(dub_node, "index"),
-                "faces": None if faces is None else p.file(faces, "faces"), "faces_reason": reason,
-                "prediction_faces": None if own is None else p.file(own, "faces"), "fps": self.config.fps,
+                "faces": None if faces is None else p.file(faces, "faces"), "faces_reason": why(faces),
+                "prediction_faces": None if own is None else p.file(own, "faces"),
+                "prediction_faces_reason": why(own), "fps": self.config.fps,
                 "annotations": None if truth_annotations is None else str(truth_annotations),
             }  # fmt: skip
 

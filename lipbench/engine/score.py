@@ -82,6 +82,7 @@ def score_video(
                 "reference": _text(others["reference"]), "truth": _text(others["truth"]),
                 "audio": str(wav) if samples is not None else None, "index": str(work / "index.json"),
                 "faces": _text(tracks.get("faces")), "faces_reason": reasons.get("faces", ""),
+                "prediction_faces_reason": reasons.get("prediction_faces", ""),
                 "prediction_faces": _text(tracks.get("prediction_faces")), "annotations": None,
             }  # fmt: skip
             scores |= stages.run_score(task, out, "cpu", 1)[2]

@@ -87,7 +87,7 @@ class LandmarkFamily:
         return {}
 
     def score(self, pair: Pair) -> Mapping[str, Score]:
-        mine = _track(pair.prediction_faces, "no_face: no face track of the prediction")
+        mine = _track(pair.prediction_faces, pair.prediction_faces_reason or "no_face: no face track of the prediction")
         theirs = _track(pair.faces, pair.faces_reason or "no_face: no face track of the reference")
         truth = _annotation(pair, "landmarks68", (68, 2))  # px
         gap = _annotation(pair, "lip_gap", ())  # mm: a correlation has no scale
