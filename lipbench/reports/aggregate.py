@@ -110,10 +110,10 @@ def _mean(part: pd.DataFrame, total: int) -> Mean:
     frames = (int(good["n_valid"].sum()), int(good["n_total"].sum()))
     if len(good) < total:
         return Mean(None, len(good), total, _why(part, total), *frames)
-    mean = float(good["value"].mean())
-    if math.isnan(mean):  # +inf and -inf among the clips
+    infinite = set(good["value"][good["value"].abs() == math.inf])
+    if len(infinite) > 1:
         return Mean(None, len(good), total, ("the clips' values are +inf and -inf",), *frames)
-    return Mean(mean, len(good), total, (), *frames)
+    return Mean(float(good["value"].mean()), len(good), total, (), *frames)
 
 
 def _why(part: pd.DataFrame, total: int) -> tuple[str, ...]:

@@ -65,7 +65,9 @@ def load_run(run_dir: str | Path) -> Run:
         for row in _rows(cell, about["name"], metrics):
             for name, value in zip(COLUMNS, row, strict=True):
                 columns[name].append(value)
-    data = pd.DataFrame(columns).astype({"value": float, "train_seconds": float, "n_valid": int, "n_total": int})
+    types = {"value": float, "train_seconds": float, "seed": int, "n_valid": int, "n_total": int}
+    # object: pandas' own text type would turn None into NaN
+    data = pd.DataFrame({name: pd.Series(values, dtype=types.get(name, object)) for name, values in columns.items()})
     return Run(str(about["name"]), str(about["judge"]), str(about.get("protocol") or ""), metrics, methods, data)
 
 

@@ -9,12 +9,13 @@ from lipbench.reports.table import HEADS, Column, Entry, Row, Table, caption, ke
 
 ARROWS = {"higher": r" $\uparrow$", "lower": r" $\downarrow$", "zero": r" $\rightarrow$0", "none": ""}
 _MARKS = {1: r"\lbfirst{%s}", 2: r"\lbsecond{%s}", 3: r"\lbthird{%s}", None: "%s"}
+# Only what the default encoding (OT1) has: no textquotedbl, no textasciigrave.
 _ESCAPES = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", '"': r"\textquotedbl{}", "`": r"\textasciigrave{}", "–": "--", "—": "---", "…": r"\dots{}",
+    "|": r"\textbar{}", '"': "''", "`": "'", "–": "--", "—": "---", "…": r"\dots{}",
     "†": r"\textdagger{}", "×": r"$\times$", "±": r"$\pm$", "→": r"$\rightarrow$", "↑": r"$\uparrow$",
-    "↓": r"$\downarrow$", "≥": r"$\geq$", "≤": r"$\leq$", "µ": r"\textmu{}", "²": r"\textsuperscript{2}",
+    "↓": r"$\downarrow$", "≥": r"$\geq$", "≤": r"$\leq$", "µ": r"$\mu$", "²": r"\textsuperscript{2}",
     "’": "'", "“": "``", "”": "''",
 }  # fmt: skip
 
