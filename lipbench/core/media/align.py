@@ -12,10 +12,11 @@ import numpy as np
 from lipbench.core.errors import TooShort, UsageError
 from lipbench.core.media.clock import as_rate, as_time, check_range
 from lipbench.core.media.mux import Mp4
-from lipbench.core.media.picture import ToUniform, orientation
+from lipbench.core.media.picture import orientation
 from lipbench.core.media.probe import facts
 from lipbench.core.media.read import pick
 from lipbench.core.media.source import Shown, VideoSource
+from lipbench.core.media.uniform import ToUniform
 from lipbench.core.media.wav import check_samples, write_wav
 
 #: Frames held at a time while playing backwards.
@@ -62,17 +63,14 @@ def normalise_clip(
     check_range(start_s, end_s)
     with VideoSource(src) as source, Mp4(dst, synthetic=False) as out:
         info = facts(source, None if end_s is None else as_time(end_s))
-        uniform = ToUniform(source.first, orientation(source.first))
-        out.encode_video(
-            uniform.width, uniform.height, rate, uniform.colour, crf=None, full_range=uniform.full_range,
-            sample_aspect=info.sample_aspect,
-        )  # fmt: skip
+        uniform = ToUniform(source.first, orientation(source.first), info.sample_aspect)
+        out.encode_video(uniform.form, rate, crf=None)
         sound = info.audio is not None and out.sound(src, 0, start_s, end_s, trim=True)
         for shown in pick(source, rate, start_s, end_s):
             out.write(uniform(shown.frame))
         n = out.n_frames
     return NormalisedClip(
-        n, uniform.width, uniform.height, float(rate), float(info.fps), info.vfr, info.rotation,
+        n, uniform.form.width, uniform.form.height, float(rate), float(info.fps), info.vfr, info.rotation,
         uniform.pad != (0, 0), sound, uniform.pad, uniform.exact,
     )  # fmt: skip
 
@@ -155,12 +153,9 @@ def lay_over(
                 "normalise the clip first",
             )
         index = ping_pong(n_out, info.n_frames)
-        uniform = ToUniform(source.first, orientation(source.first))
+        uniform = ToUniform(source.first, orientation(source.first), info.sample_aspect)
         with Mp4(dst_video, synthetic=False) as out:
-            out.encode_video(
-                uniform.width, uniform.height, grid, uniform.colour, crf=None, full_range=uniform.full_range,
-                sample_aspect=info.sample_aspect,
-            )  # fmt: skip
+            out.encode_video(uniform.form, grid, crf=None)
             out.sound(audio[:n_samples], rate)
             for shown in _back_and_forth(source, n_out, info.n_frames):
                 out.write(uniform(shown.frame))

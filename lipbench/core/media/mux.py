@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 from lipbench.core.media.atomic import atomic_path, writing
 from lipbench.core.media.audio import AudioSource
 from lipbench.core.media.opening import THREADS
-from lipbench.core.media.picture import Colour
+from lipbench.core.media.picture import Form
 from lipbench.core.media.wav import check_samples
 
 #: The container's `comment` of every video whose lips lipbench made; `synthetic=true` stands beside it.
@@ -94,33 +94,23 @@ class Mp4:
         with contextlib.suppress(OSError, av.error.FFmpegError):
             self._container.close()
 
-    def encode_video(
-        self,
-        width: int,
-        height: int,
-        fps: Fraction,
-        colour: Colour,
-        *,
-        crf: int | None,
-        full_range: bool = False,
-        sample_aspect: Fraction = Fraction(1),
-    ) -> None:
+    def encode_video(self, form: Form, fps: Fraction, *, crf: int | None) -> None:
         """H.264, 4:2:0, 8 bits; `crf` None is lossless (qp 0, a key frame every 25, no B-frames)."""
         if crf is None:
             options = {"qp": "0", "preset": "veryfast", "g": "25", "bf": "0"}
         else:
             options = {"crf": str(crf), "preset": "fast"}
+        options["chroma_sample_location"] = form.siting
         with writing(self.path):
             stream = self._container.add_stream("libx264", rate=fps, options=options)
         assert isinstance(stream, VideoStream)
-        stream.width, stream.height = width, height
-        stream.pix_fmt = "yuvj420p" if full_range else "yuv420p"
-        context = stream.codec_context
+        stream.width, stream.height, stream.pix_fmt = form.width, form.height, form.pix_fmt
+        context, colour = stream.codec_context, form.colour
         context.time_base, context.thread_count = 1 / fps, THREADS
         context.colorspace, context.color_primaries = colour.matrix, colour.primaries
         context.color_trc, context.color_range = colour.transfer, colour.range
-        if sample_aspect != 1:
-            context.sample_aspect_ratio = sample_aspect
+        if form.sample_aspect != 1:
+            context.sample_aspect_ratio = form.sample_aspect
         self._video, self._fps, self._encoded = stream, fps, True
 
     def copy_video(self, template: VideoStream) -> None:

@@ -9,11 +9,11 @@ conversion rounds down. No tone mapping: HDR transfer curves stay as they are.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, TypeVar
 
 import numpy as np
 from av.video.frame import VideoFrame
-from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from lipbench.core.errors import MediaError
@@ -48,8 +48,30 @@ class Colour:
         )
 
 
-#: What `to_yuv` makes: BT.601 limited range, which readers that ignore tags assume as well; BT.709 primaries and curve.
+#: What `ToYuv` makes: BT.601 limited range, which readers that ignore tags assume too; BT.709 primaries and curve.
 WRITTEN = Colour(SMPTE170M, BT709, BT709, 1)
+
+
+@dataclass(frozen=True)
+class Form:
+    """What an encoder must know of 8-bit 4:2:0 frames.
+
+    Attributes:
+        width, height: even.
+        colour: tags; range 2 means yuvj420p frames.
+        siting: where the colour samples lie (`chroma_sample_location`); "center" is what `ToYuv` makes.
+        sample_aspect: width of a pixel over its height.
+    """
+
+    width: int
+    height: int
+    colour: Colour = WRITTEN
+    siting: str = "center"
+    sample_aspect: Fraction = Fraction(1)
+
+    @property
+    def pix_fmt(self) -> str:
+        return "yuvj420p" if self.colour.range == 2 else "yuv420p"
 
 
 @dataclass(frozen=True)
@@ -138,68 +160,3 @@ class ToYuv:
             interpolation=FLAGS,
             threads=1,
         )
-
-
-class ToUniform:
-    """Decoded frames of one video -> 8-bit 4:2:0 frames, upright and even-sized, in the source's own matrix and range.
-
-    8-bit 4:2:0 without rotation passes untouched. Rotation moves the planes, so it costs nothing either; an odd size
-    repeats the last column or row of the (upright) picture.
-
-    Attributes:
-        width, height: even.
-        pad: (columns, rows) added at the right and the bottom.
-        colour: tags for the encoder. full_range: whether the frames are yuvj420p.
-        exact: planes pass bit by bit.
-    """
-
-    def __init__(self, first: VideoFrame, turn: Orientation) -> None:
-        self._turn = turn
-        self.colour = Colour.of(first)
-        self.full_range = self.colour.range == 2
-        width, height = turn.size(first.width, first.height)
-        self.pad = (width % 2, height % 2)
-        self.width, self.height = width + self.pad[0], height + self.pad[1]
-        self.exact = first.format.name in ("yuv420p", "yuvj420p") and turn.identity
-        self._even = turn.identity or (first.width % 2 == 0 and first.height % 2 == 0)
-        self._source_size = (first.width, first.height)
-        self._scaler = VideoReformatter()
-        self._to_rgb, self._to_yuv = ToRgb(), ToYuv()
-        if not self._even:  # chroma of an odd picture does not survive a flip: go through RGB
-            self.colour, self.full_range = WRITTEN, False
-
-    def __call__(self, frame: VideoFrame) -> VideoFrame:
-        if not self._even:
-            rgb = self._turn.apply(self._to_rgb(frame))
-            return self._to_yuv(np.pad(rgb, ((0, self.pad[1]), (0, self.pad[0]), (0, 0)), mode="edge"))
-        name = "yuvj420p" if self.full_range else "yuv420p"
-        if frame.format.name not in ("yuv420p", "yuvj420p"):
-            frame = self._convert(frame, name)
-        if self._turn.identity and self.pad == (0, 0):
-            return frame
-        out = VideoFrame(self.width, self.height, name)
-        for i, plane in enumerate(frame.planes):
-            data = self._turn.apply(_plane(plane))
-            target = out.planes[i]
-            view = np.frombuffer(memoryview(target), np.uint8).reshape(target.height, target.line_size)[
-                :, : target.width
-            ]
-            extra = ((0, target.height - data.shape[0]), (0, target.width - data.shape[1]))
-            view[:] = np.pad(data, extra, mode="edge")
-        return out
-
-    def _convert(self, frame: VideoFrame, name: str) -> VideoFrame:
-        if frame.format.is_rgb:
-            return self._scaler.reformat(
-                frame, format=name, dst_colorspace=Colorspace.ITU601, dst_color_range=ColorRange.MPEG,
-                interpolation=FLAGS, threads=1,
-            )  # fmt: skip
-        limits = ColorRange.JPEG if self.full_range else ColorRange.MPEG
-        return self._scaler.reformat(
-            frame, format=name, src_color_range=limits, dst_color_range=limits, interpolation=FLAGS, threads=1
-        )
-
-
-def _plane(plane: VideoPlane) -> np.ndarray:
-    """(h, w) uint8 view of a plane."""
-    return np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]

@@ -143,9 +143,10 @@ class VideoSource:
         """(time stamps of all frames shown, sorted; the end of the last), from the packets alone.
 
         Args:
-            until_s: stop looking some time after this second (from the first frame).
+            until_s: those up to this second (from the first frame) only.
         """
         self._restart()
+        limit = None if until_s is None else self.zero + until_s
         times: list[Fraction] = []
         end = self.zero
         with reading(self.path):
@@ -158,12 +159,12 @@ class VideoSource:
                     at = times[-1] + 1 / self.rate if times else self.zero
                 else:
                     at = stamp * base
-                if at < self.zero:
-                    continue
-                times.append(at)
-                end = max(end, at + ((packet.duration or 0) * base or 1 / self.rate))
-                if until_s is not None and at - self.zero > until_s + 1:
-                    break
+                if limit is not None and at > limit:
+                    if at > limit + 1:  # frames are stored out of order, by far less than a second
+                        break
+                elif at >= self.zero:
+                    times.append(at)
+                    end = max(end, at + ((packet.duration or 0) * base or 1 / self.rate))
         return sorted(times), end
 
     def check_complete(self, end: Fraction | None) -> None:

@@ -14,7 +14,7 @@ from lipbench.core.errors import MediaError, TooShort, UsageError
 from lipbench.core.media.clock import as_rate
 from lipbench.core.media.mux import Audio, Mp4
 from lipbench.core.media.opening import open_input
-from lipbench.core.media.picture import WRITTEN, ToYuv
+from lipbench.core.media.picture import Form, ToYuv
 from lipbench.core.media.source import VideoSource
 
 
@@ -69,7 +69,7 @@ class VideoWriter:
     def __enter__(self) -> VideoWriter:
         self._mp4.__enter__()
         try:
-            self._mp4.encode_video(self.width, self.height, self.fps, WRITTEN, crf=self._crf)
+            self._mp4.encode_video(Form(self.width, self.height), self.fps, crf=self._crf)
             self._mp4.sound(self._audio, self._rate)
         except BaseException as error:
             self._mp4.__exit__(type(error), error, error.__traceback__)
