@@ -1,6 +1,7 @@
 """Where the faces are in a frame.
 
-    detectors: BlazeFace (short and full range), S3FD (the two weight files in use)
+    BlazeFace        MediaPipe's, short or full range; BlazeFacePair asks both
+    S3FD             of the SyncNet pipeline and of Wav2Lip (two weight files, two networks)
 
 A detector takes (B, H, W, 3) uint8 RGB and answers, per frame, boxes in pixels, best score first.
 """
@@ -16,10 +17,11 @@ from lipbench.faces.track import Box
 
 if TYPE_CHECKING:
     from lipbench.faces.detect.blazeface import BlazeFace as BlazeFace
+    from lipbench.faces.detect.blazeface import BlazeFacePair as BlazeFacePair
     from lipbench.faces.detect.s3fd import S3FD as S3FD
 
-_HOMES = {"BlazeFace": "lipbench.faces.detect.blazeface", "S3FD": "lipbench.faces.detect.s3fd"}
-__all__ = ["S3FD", "BlazeFace", "Box", "Detector"]
+_HOMES = {"BlazeFace": "blazeface", "BlazeFacePair": "blazeface", "S3FD": "s3fd"}
+__all__ = ["S3FD", "BlazeFace", "BlazeFacePair", "Box", "Detector"]
 
 
 @runtime_checkable
@@ -36,5 +38,5 @@ def __getattr__(name: str) -> Any:
     if name in _HOMES:
         import importlib
 
-        return getattr(importlib.import_module(_HOMES[name]), name)
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

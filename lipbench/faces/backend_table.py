@@ -1,0 +1,108 @@
+"""What can find faces, by name; light enough to be imported for planning (no torch)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from lipbench.core import weights
+from lipbench.core.errors import NoFace, UnknownName
+from lipbench.faces.track import FaceTrack
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A way to get a face track.
+
+    Attributes:
+        name: e.g. "mediapipe-face".
+        title: one line.
+        weights: name in the weights registry, "" for files.
+        landmarks: points per face, 0 for boxes only, None when the file decides.
+        sources: its code, relative to this package; hashed into cache keys.
+    """
+
+    name: str
+    title: str
+    weights: str
+    landmarks: int | None
+    sources: tuple[str, ...]
+
+
+_COMMON = ("backend_table.py", "pipeline.py", "track.py")
+_BOXES = (*_COMMON, "boxes.py", "box_tracker.py")
+_S3FD = (*_BOXES, "detect/s3fd.py", "detect/s3fd_net.py")
+BACKENDS = {
+    backend.name: backend
+    for backend in (
+        Backend(
+            "mediapipe-face", "BlazeFace and the 478-point attention mesh, in torch", "mediapipe-face", 478,
+            (*_BOXES, "mesh_tracker.py", "landmarks.py", "detect/blazeface.py", "graph_net.py", "graph_custom_ops.py",
+             "tflite/model.py", "tflite/flat.py"),
+        ),
+        Backend("s3fd-syncnet", "S3FD as the SyncNet pipeline runs it: boxes only", "sfd_face", 0, _S3FD),
+        Backend("s3fd-wav2lip", "S3FD as Wav2Lip runs it: boxes only", "s3fd", 0, _S3FD),
+        Backend("file", "landmarks from a file (.npz, .npy, folder of .lms)", "", None, (*_COMMON, "files.py")),
+        Backend("corpus", "true landmarks of a generated clip (.npz)", "", None, (*_COMMON, "files.py")),
+    )
+}  # fmt: skip
+
+
+def backends() -> tuple[Backend, ...]:
+    """All face backends, the default first."""
+    return tuple(BACKENDS.values())
+
+
+def backend(name: str) -> Backend:
+    """The named backend.
+
+    Raises:
+        UnknownName: with the known ones.
+    """
+    if name not in BACKENDS:
+        raise UnknownName(f"there is no face backend called {name!r}", f"known: {', '.join(BACKENDS)}")
+    return BACKENDS[name]
+
+
+def backend_identity(name: str) -> Mapping[str, Any]:
+    """What, besides the video, decides a backend's track: for cache keys. Plain JSON values.
+
+    The hash of a landmark file is not in it: whoever names the file adds that.
+
+    Raises:
+        UnknownName: no such backend.
+    """
+    found = backend(name)
+    return {
+        "backend": name,
+        "weights": weights.sha256(found.weights) if found.weights else None,
+        "code": _code(found.sources),
+    }
+
+
+@cache
+def _code(sources: tuple[str, ...]) -> str:
+    digest = hashlib.sha256()
+    for source in sources:
+        digest.update(source.encode() + b"\0" + (Path(__file__).parent / source).read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def require_face(track: FaceTrack, min_share: float = 0.5) -> FaceTrack:
+    """The track itself, if a face was seen in at least `min_share` of the frames and in one frame at least.
+
+    Raises:
+        NoFace: otherwise.
+    """
+    found, total = int(track.found.sum()), len(track)
+    if found == 0 or found < min_share * total:
+        raise NoFace(
+            "no face was found" if found == 0 else f"a face was found in {found} of {total} frames only",
+            f"looked with {track.backend}; {min_share:.0%} of the frames must show one",
+            "give a clip that shows one face, or landmarks of your own",
+        )
+    return track

@@ -1,0 +1,148 @@
+"""A video in, a FaceTrack out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lipbench.core import media, weights
+from lipbench.core.errors import MediaError, UsageError
+from lipbench.faces.backend_table import backend as named
+from lipbench.faces.box_tracker import follow
+from lipbench.faces.files import read_track
+from lipbench.faces.mesh_tracker import COUNT_EVERY, MeshTracker, Seen
+from lipbench.faces.track import Box, FaceTrack
+
+
+def track_faces(
+    video: str | Path | Iterable[NDArray[np.uint8]],
+    *,
+    backend: str = "mediapipe-face",
+    fps: float | None = None,
+    size: tuple[int, int] | None = None,
+    n_frames: int | None = None,
+    count_every: int = COUNT_EVERY,
+    device: str = "cpu",
+) -> FaceTrack:
+    """Find the main face of every frame and follow it.
+
+    The main face is the one that continues the last known box, otherwise the largest. Frames without a face hold NaN;
+    a video without any gives a track with `found` all False (`require_face` turns that into an error). A face counts
+    as gone when less than half of its points are in the picture. Boxes may reach outside of the picture.
+
+    Args:
+        video: a file, or its frames (H, W, 3) uint8 RGB; for the backends "file" and "corpus" the landmark file.
+        backend: a name from `backends()`.
+        fps: frames per second; required for frames and landmark arrays, otherwise the file's.
+        size: (width, height), only for the backends "file" and "corpus".
+        n_frames: of the video, only for "file" and "corpus": another length is refused.
+        count_every: "mediapipe-face" counts the faces of every n-th frame (and of those where it lost its own) and
+            carries the count on; S3FD counts in every frame.
+        device: where S3FD runs; the mesh is fastest on one CPU thread and stays there.
+
+    Raises:
+        UnknownName: no such backend.
+        WeightsMissing, WeightsMismatch: its weights are not here.
+        MediaError: the video cannot be read, or has no frames.
+        UsageError: fps is missing.
+    """
+    found = named(backend)
+    if not found.weights:
+        if not isinstance(video, (str, Path)):
+            raise UsageError(f"the face backend {backend!r} reads a file", "frames were given", "give the path")
+        return read_track(video, backend=backend, fps=fps, size=size, n_frames=n_frames)
+    folder = weights.path(found.weights)  # before the video is opened: cheaper to fail
+    if isinstance(video, (str, Path)):
+        fps = float(media.probe(video).fps) if fps is None else fps
+        frames: Iterable[NDArray[np.uint8]] = media.read_frames(video)
+    elif fps is None:
+        raise UsageError("frames do not say how many there are per second", "", "give fps")
+    else:
+        frames = video
+    watched = _Watched(frames)
+    if backend == "mediapipe-face":
+        track = _track_mesh(watched, folder, fps, count_every)
+    else:
+        track = _track_boxes(watched, folder, fps, backend, device)
+    return track
+
+
+class _Watched:
+    """Frames on their way through, all of one size, which is known at the end."""
+
+    def __init__(self, frames: Iterable[NDArray[np.uint8]]) -> None:
+        self.frames = frames
+        self.size: tuple[int, int] | None = None
+
+    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+        for frame in self.frames:
+            size = (frame.shape[1], frame.shape[0])
+            if self.size is None:
+                self.size = size
+            elif size != self.size:
+                raise MediaError("the video changes its size", f"from {self.size} to {size}", "cut it there")
+            yield frame
+
+    def known_size(self) -> tuple[int, int]:
+        if self.size is None:
+            raise MediaError("the video has no frames", "", "give a video with at least one frame")
+        return self.size
+
+
+def _track_mesh(frames: _Watched, folder: Path, fps: float, count_every: int) -> FaceTrack:
+    from lipbench.faces.detect import BlazeFacePair
+    from lipbench.faces.landmarks import POINTS, FaceMesh
+
+    with _one_thread():
+        tracker = MeshTracker(BlazeFacePair(folder), FaceMesh(folder), count_every)
+        seen: list[Seen | None] = [tracker.step(frame) for frame in frames]
+    width, height = frames.known_size()
+    lost = np.full((POINTS, 3), np.nan, np.float32)
+    return FaceTrack(
+        "mediapipe-face",
+        fps,
+        width,
+        height,
+        np.stack([np.full(4, np.nan) if s is None else s.box for s in seen]).astype(np.float32),
+        np.asarray([0 if s is None else s.score for s in seen], np.float32),
+        np.asarray([0 if s is None else s.faces for s in seen], np.int16),
+        np.stack([lost if s is None else s.points for s in seen]),
+    )
+
+
+def _track_boxes(frames: _Watched, file: Path, fps: float, backend: str, device: str) -> FaceTrack:
+    from lipbench.faces.detect import S3FD
+
+    detector = S3FD("syncnet" if backend == "s3fd-syncnet" else "wav2lip").load(file)
+    detector.to(device)
+    main, counts = follow(detector, frames)
+    width, height = frames.known_size()
+    return FaceTrack(
+        backend,
+        fps,
+        width,
+        height,
+        np.stack([_corners(box) for box in main]),
+        np.asarray([0 if box is None else box.score for box in main], np.float32),
+        np.asarray(counts, np.int16),
+    )
+
+
+def _corners(box: Box | None) -> NDArray[np.float32]:
+    return np.asarray([np.nan] * 4 if box is None else [box.x1, box.y1, box.x2, box.y2], np.float32)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    # These nets gain nothing from threads on an idle machine and lose a hundredfold on a busy one.
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

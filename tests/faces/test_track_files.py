@@ -1,0 +1,166 @@
+"""Face tracks out of files, the backends and their identity, drawing."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lipbench import faces
+from lipbench.core import weights
+from lipbench.core.errors import MediaError, UnknownName, UsageError
+from lipbench.faces import draw
+from lipbench.faces.backend_table import BACKENDS
+from lipbench.faces.files import from_landmarks, read_track
+from lipbench.faces.track import FaceTrack
+
+SIZE = (320, 240)
+
+
+def made_up() -> FaceTrack:
+    """Five frames of a mesh, the third one lost."""
+    points = np.random.default_rng(0).uniform(10, 200, (5, 478, 3)).astype(np.float32)
+    points[2] = np.nan
+    return from_landmarks(points, fps=25, size=SIZE)
+
+
+# -- files --------------------------------------------------------------------------------------------------------
+
+
+def face68(n: int = 4) -> np.ndarray:
+    """Points whose brows are at y = 60, chin at y = 160, jaw from x = 50 to 150."""
+    points = np.full((n, 68, 2), 100.0, np.float32)
+    points[:, :17, 0], points[:, :17, 1] = np.linspace(50, 150, 17), 130
+    points[:, 8, 1], points[:, 17:27, 1] = 160, 60
+    return points
+
+
+def test_npy_landmarks(tmp_path: Path) -> None:
+    points = face68()
+    points[1, 5] = np.nan
+    np.save(tmp_path / "points.npy", points)
+    track = faces.track_faces(tmp_path / "points.npy", backend="file", fps=30, size=SIZE)
+    assert (track.backend, track.fps, track.width) == ("file", 30, 320)
+    assert track.lost_frames == [1]
+    assert track.landmarks is not None
+    assert track.landmarks.shape == (4, 68, 3)
+    assert np.isnan(track.landmarks[1]).all()
+    assert (track.landmarks[0, :, 2] == 0).all()
+    np.testing.assert_allclose(track.boxes[0], (50, 60 - 19, 150, 160))  # the forehead is estimated
+    np.testing.assert_array_equal(track.points68()[0], points[0])
+    assert track.n_faces.tolist() == [1, 0, 1, 1]
+
+
+def test_mesh_arrays_have_tight_boxes(tmp_path: Path) -> None:
+    points = np.random.default_rng(0).uniform(20, 90, (3, 478, 3)).astype(np.float32)
+    np.save(tmp_path / "mesh.npy", points)
+    track = read_track(tmp_path / "mesh.npy", backend="file", fps=25, size=SIZE)
+    np.testing.assert_allclose(track.boxes[:, :2], points[..., :2].min(1))
+
+
+def test_lms_folder(tmp_path: Path) -> None:
+    points = face68(5)
+    for t in (0, 1, 3):
+        np.savetxt(tmp_path / f"{t}.lms", points[t], "%f")
+    (tmp_path / "notes.txt").write_text("not landmarks")
+    track = read_track(tmp_path, backend="file", fps=25, size=SIZE)
+    assert track.lost_frames == [2]
+    assert len(track) == 4
+    longer = read_track(tmp_path, backend="file", fps=25, size=SIZE, n_frames=6)
+    assert longer.lost_frames == [2, 4, 5]
+    with pytest.raises(MediaError, match="number of frames is 4"):
+        read_track(tmp_path, backend="file", fps=25, size=SIZE, n_frames=2)
+    (tmp_path / "2.lms").write_text("1 2\n3\n")
+    with pytest.raises(MediaError, match=r"2\.lms"):
+        read_track(tmp_path, backend="file", fps=25, size=SIZE)
+
+
+def test_npz_track_as_corpus(tmp_path: Path) -> None:
+    file = made_up().save(tmp_path / "truth.npz")
+    track = faces.track_faces(file, backend="corpus", fps=25, size=SIZE)
+    assert track.backend == "corpus"
+    assert track.lost_frames == [2]
+    with pytest.raises(MediaError, match=r"frame size is \(320, 240\), the video's is \(512, 512\)"):
+        faces.track_faces(file, backend="corpus", size=(512, 512))
+    with pytest.raises(MediaError, match="number of frames is 5, the video's is 7"):
+        faces.track_faces(file, backend="corpus", n_frames=7)
+
+
+def test_unusable_files(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no landmark file"):
+        read_track(tmp_path / "none.npy", backend="file", fps=25, size=SIZE)
+    np.save(tmp_path / "flat.npy", np.zeros((4, 136)))
+    with pytest.raises(MediaError, match=r"their shape is \(4, 136\)"):
+        read_track(tmp_path / "flat.npy", backend="file", fps=25, size=SIZE)
+    np.save(tmp_path / "good.npy", face68())
+    with pytest.raises(UsageError, match="frame rate and size"):
+        read_track(tmp_path / "good.npy", backend="file", fps=None, size=SIZE)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(MediaError, match=r"no \.lms files"):
+        read_track(tmp_path / "empty", backend="file", fps=25, size=SIZE)
+    np.save(tmp_path / "pickle.npy", np.asarray([{"x": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(MediaError, match="cannot read"):
+        read_track(tmp_path / "pickle.npy", backend="file", fps=25, size=SIZE)
+
+
+# -- backends -----------------------------------------------------------------------------------------------------
+
+
+def test_backends_and_their_identity(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    names = [backend.name for backend in faces.backends()]
+    assert names == ["mediapipe-face", "s3fd-syncnet", "s3fd-wav2lip", "file", "corpus"]
+    monkeypatch.setenv("LIPBENCH_WEIGHTS", str(tmp_path))
+    without = faces.backend_identity("mediapipe-face")
+    assert without["weights"] is None
+    assert len(without["code"]) == 64
+    assert without["code"] != faces.backend_identity("file")["code"]
+    monkeypatch.setattr(weights, "sha256", lambda name: "abc")
+    assert faces.backend_identity("mediapipe-face") == {**without, "weights": "abc"}
+    assert faces.backend_identity("file")["weights"] is None
+    with pytest.raises(UnknownName):
+        faces.backend_identity("dlib")
+
+
+def test_identity_names_all_the_code_of_a_backend() -> None:
+    """Every module of this package that a backend imports is hashed into its identity."""
+    home = Path(faces.__file__).parent
+    for backend in BACKENDS.values():
+        known = set(backend.sources)
+        for source in backend.sources:
+            text = (home / source).read_text()
+            for module in re.findall(r"from lipbench\.faces\.([\w.]+) import", text):
+                path = module.replace(".", "/")
+                if not (home / f"{path}.py").exists():
+                    continue  # a package's __init__: names only
+                elsewhere = {"files", "landmarks", "box_tracker", "mesh_tracker", "detect/s3fd", "detect/blazeface"}
+                if source == "pipeline.py" and path in elsewhere:
+                    continue  # pipeline knows all backends, each backend lists its own
+                assert f"{path}.py" in known, f"{backend.name}: {source} imports {path}.py"
+
+
+# -- drawing ------------------------------------------------------------------------------------------------------
+
+
+def test_draw_points_hits_the_pixel() -> None:
+    frame = np.zeros((40, 60, 3), np.uint8)
+    out = draw.draw_points(frame, np.asarray([[30.5, 10.5], [np.nan, 3]]), color=(255, 0, 0))
+    assert out[10, 30].tolist() == [255, 0, 0]
+    assert not frame.any()
+    assert not out[:, :20].any()
+
+
+def test_draw_track_and_sheet() -> None:
+    track = made_up()
+    frames = [np.full((SIZE[1], SIZE[0], 3), 60, np.uint8) for _ in range(5)]
+    drawn = [draw.draw_track(frame, track, t) for t, frame in enumerate(frames)]
+    assert (drawn[0] != 60).any(axis=2).sum() > 2000
+    assert (drawn[2][30:] == 60).all()  # a lost frame has only its label
+    sheet = draw.contact_sheet(drawn, 3)
+    assert sheet.shape == (480, 960, 3)
+    np.testing.assert_array_equal(sheet[240:, 320:640], drawn[4])
+    assert not sheet[240:, 640:].any()
+    numbered = draw.draw_68(frames[0], track.points68()[0], numbers=True)
+    assert (numbered != 60).any()
+    np.testing.assert_array_equal(draw.draw_68(frames[0], np.full((68, 2), np.nan)), frames[0])
