@@ -18,10 +18,11 @@ FORMATS = ("md", "tex", "csv", "json")
 @click.option("--metric", "metrics", multiple=True, help="A column, by id or pattern; repeatable.")
 @click.option("--all", "everything", is_flag=True, help="All metrics of the run, not only the headline ones.")
 @click.option("--paper", is_flag=True, help="Add the methods' published numbers, unranked.")
+@click.option("--definitions", is_flag=True, help="Say below the table exactly what each column measures.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write to a file.")
 def main(
     runs: tuple[Path, ...], form: str | None, as_json: bool, by: tuple[str, ...], metrics: tuple[str, ...],
-    everything: bool, paper: bool, output: Path | None,
+    everything: bool, paper: bool, definitions: bool, output: Path | None,
 ) -> None:  # fmt: skip
     """Print the comparison table of run directories.
 
@@ -36,7 +37,7 @@ def main(
     suffix = "" if output is None else output.suffix.lstrip(".")
     form = form or ("json" if as_json else suffix if suffix in FORMATS else "md")
     text = table_text(*runs, format=form, by=tuple(dict.fromkeys(by)), metrics=metrics, everything=everything,
-                      paper=paper)  # fmt: skip
+                      paper=paper, definitions=definitions)  # fmt: skip
     if output is None:
         click.echo(text, nl=False)
     else:

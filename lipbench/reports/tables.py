@@ -35,6 +35,7 @@ def build(
     metrics: Sequence[str] = (),
     everything: bool = False,
     paper: bool = False,
+    definitions: bool = False,
 ) -> list[Table]:
     """The tables of a run: the main one, and one against the truth when it has numbers.
 
@@ -43,6 +44,7 @@ def build(
         metrics: ids or patterns of the columns; the headline metrics when empty.
         everything: all metrics of the run as columns.
         paper: add the methods' published numbers, never ranked.
+        definitions: say below the table exactly what each column measures.
 
     Raises:
         NothingComparable: no cells.
@@ -62,7 +64,12 @@ def build(
     tables = [_table(run, tuple(by), "", main, numbers, groups, paper, lines)] if main else []
     if truth:
         tables.append(_table(run, tuple(by), "truth", truth, numbers, groups, paper, () if main else lines))
-    return tables
+    return [_defined(table) for table in tables] if definitions else tables
+
+
+def _defined(table: Table) -> Table:
+    lines = (f"{column.title}: {column.convention}" for column in table.columns if column.convention)
+    return replace(table, remarks=(*table.remarks, *lines))
 
 
 def _magnitudes(run: Run) -> pd.DataFrame:
@@ -221,8 +228,6 @@ def _remarks(rows: list[Row], columns: list[Column]) -> list[str]:
         lines.append(f"measured on part of the frames: {', '.join(few[:4])}{more}")
     if zero := [column.title for column in columns if column.better == "zero"]:
         lines.append(f"mean of magnitudes: {', '.join(zero)}")
-    if conventions := [f"{c.title} {c.convention}" for c in columns if c.convention]:
-        lines.append("; ".join(conventions))
     return lines
 
 

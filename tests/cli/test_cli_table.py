@@ -61,6 +61,7 @@ def test_options(tmp_path):
     root = write(tmp_path)
     assert "LMD" in call(root, "--all").output
     assert "A †" in call(root, "--paper").output
+    assert call(root, "--definitions").exit_code == 0
     assert (
         call(root, "--by", "clip", "--by", "lang", "--format", "csv")
         .output.splitlines()[1]

@@ -156,6 +156,12 @@ def test_columns_by_pattern_and_all(runs):
         build(run, metrics=["psnr_ful"])
 
 
+def test_definitions_only_when_asked_for(runs):
+    root = runs.example()
+    assert "psnr[mean of frames]" not in table_text(root)
+    assert "\n- PSNR: psnr[mean of frames]\n" in table_text(root, definitions=True)
+
+
 def test_no_truth_table_without_truth(runs):
     root = runs.write([runs.cell("a", "k", "fr", {"psnr_full": 1.0})], [runs.method("a")])
     assert len(build(load_run(root))) == 1
