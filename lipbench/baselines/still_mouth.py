@@ -94,7 +94,7 @@ def rigid(source: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[n
 def affine(source: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
     """(2, 3) affine map that takes (K, 2) source points to target, least squares."""
     ones = np.column_stack([source, np.ones(len(source))])
-    return np.linalg.lstsq(ones, target, rcond=None)[0].T
+    return np.asarray(np.linalg.lstsq(ones, target, rcond=None)[0].T, np.float64)
 
 
 def head_motion(points: NDArray[np.float64], first: int) -> NDArray[np.float64]:

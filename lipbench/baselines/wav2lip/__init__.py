@@ -1,0 +1,45 @@
+"""Wav2Lip (Prajwal et al., ACM MM 2020): networks, spectrogram, inference and the method.
+
+    Generator, SyncExpert, QualityDiscriminator     the networks; published state dicts load as they are
+    melspectrogram, window_starts                   what they hear
+    LipDrawer, relip                                drawing lips into frames
+    load, read_state_dict                           checkpoints in any of the three forms that go around
+    Wav2Lip                                         the method
+
+Written anew from the published facts; no code and no weights of the original are in here.
+Nothing imports torch before it is used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lipbench.baselines.wav2lip.boxes import Boxes as Boxes
+    from lipbench.baselines.wav2lip.checkpoint import load as load
+    from lipbench.baselines.wav2lip.checkpoint import read_state_dict as read_state_dict
+    from lipbench.baselines.wav2lip.inference import LipDrawer as LipDrawer
+    from lipbench.baselines.wav2lip.inference import relip as relip
+    from lipbench.baselines.wav2lip.mel import melspectrogram as melspectrogram
+    from lipbench.baselines.wav2lip.mel import window_starts as window_starts
+    from lipbench.baselines.wav2lip.method import Wav2Lip as Wav2Lip
+    from lipbench.baselines.wav2lip.networks import Generator as Generator
+    from lipbench.baselines.wav2lip.networks import QualityDiscriminator as QualityDiscriminator
+    from lipbench.baselines.wav2lip.networks import SyncExpert as SyncExpert
+
+_HOMES = {
+    "Boxes": "boxes", "load": "checkpoint", "read_state_dict": "checkpoint", "LipDrawer": "inference",
+    "relip": "inference", "melspectrogram": "mel", "window_starts": "mel", "Wav2Lip": "method",
+    "Generator": "networks", "QualityDiscriminator": "networks", "SyncExpert": "networks",
+}  # fmt: skip
+__all__ = [
+    "Boxes", "Generator", "LipDrawer", "QualityDiscriminator", "SyncExpert", "Wav2Lip",
+    "load", "melspectrogram", "read_state_dict", "relip", "window_starts",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
