@@ -29,4 +29,6 @@ def single_manifest(
         id=f"{video.stem}/{audio.stem}", clip_id=clip.id, language=language, audio=audio.resolve(), kind="recorded",
         sha256=keys.sha256_file(audio),
     )  # fmt: skip
-    return Manifest(name="single", version="0", licence=unknown, clips=(clip,), dubs=(dub,), root=video.resolve().parent)
+    return Manifest(
+        name="single", version="0", licence=unknown, clips=(clip,), dubs=(dub,), root=video.resolve().parent
+    )
