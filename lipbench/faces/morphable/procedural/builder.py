@@ -70,9 +70,9 @@ class Builder:
     ) -> tuple[Array, Index, NDArray[np.float32], NDArray[np.uint8], NDArray[np.bool_]]:
         """points (N, 3), triangles (M, 3), uv (M, 3, 2), material (M,), two_sided (M,)."""
         return (
-            np.concatenate(self._points),
-            np.concatenate(self._triangles),
-            np.concatenate(self._uv),
-            np.concatenate(self._material),
-            np.concatenate(self._two_sided),
+            np.concatenate([np.zeros((0, 3)), *self._points]),
+            np.concatenate([np.zeros((0, 3), np.int64), *self._triangles]),
+            np.concatenate([np.zeros((0, 3, 2), np.float32), *self._uv]),
+            np.concatenate([np.zeros(0, np.uint8), *self._material]),
+            np.concatenate([np.zeros(0, np.bool_), *self._two_sided]),
         )

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lipbench.faces.morphable.procedural import eyes, mouth
-from lipbench.faces.morphable.procedural.atlas import REGIONS, head_alpha
+from lipbench.faces.morphable.procedural.atlas import REGIONS, head_alpha, head_t
 from lipbench.faces.morphable.procedural.shape import Array
 from lipbench.faces.morphable.procedural.skull import skull
 from lipbench.faces.morphable.procedural.template import mouth_v, template
@@ -56,7 +56,7 @@ def canvas(name: str) -> Canvas:
     if name == "head":
         u, v = REGIONS["head"].grid()
         alpha = np.broadcast_to(head_alpha(u[0])[None], u.shape)
-        xyz = skull().surface(alpha, v)
+        xyz = skull().surface(alpha, np.broadcast_to(head_t(v[:, :1]), v.shape))
         return Canvas(xyz[..., 0], xyz[..., 1], xyz[..., 2], alpha, np.full(u.shape, 9.0), 0 * u)
     if name == "mouth":
         loops = t.points[t.groups["lips"]]

@@ -51,17 +51,17 @@ def settle_lids(points: Array) -> None:
     upper = np.arange(1, half)
     for name, side in SIDES:
         loops = groups[f"lid_{name}"]
-        before = points[loops[1, upper]].copy()
-        for loop, share in ((0, 1.0), (1, 1.0), (2, 0.75), (3, 0.4)):
+        before = points[loops[eyes.OUTER_EDGE, upper]].copy()
+        edge = loops[eyes.INNER_EDGE]
+        overlap = np.maximum(points[edge[eyes.COLUMNS - upper], 1] - points[edge[upper], 1], 0)
+        for loop, share in ((0, 1.0), (1, 1.0), (2, 1.0), (3, 0.75), (4, 0.4)):
             above, below = loops[loop, upper], loops[loop, eyes.COLUMNS - upper]
-            if loop == 0:
-                overlap = np.maximum(points[below, 1] - points[above, 1], 0)
             points[above, 1] += 0.8 * share * overlap
             points[below, 1] -= 0.2 * share * overlap
         center = eyes.socket(side)
-        for loop, clearance in ((0, 0.002), (1, 0.011), (2, 0.014), (3, 0.012)):
+        for loop, clearance in ((1, 0.002), (2, 0.011), (3, 0.014), (4, 0.012)):
             offset = points[loops[loop]] - center
             distance = np.linalg.norm(offset, axis=1, keepdims=True)
             scale = np.maximum((EYE_RADIUS + clearance) / distance, 1.0)
             points[loops[loop]] = center + offset * scale
-        points[groups[f"lash_{name}"]] += points[loops[1, upper]] - before
+        points[groups[f"lash_{name}"]] += points[loops[eyes.OUTER_EDGE, upper]] - before

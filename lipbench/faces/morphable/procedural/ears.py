@@ -32,9 +32,9 @@ def ear(side: int) -> Array:
     w = 0.020 + rim + anti + bowl + tragus + lobe + 0.060 * step(0.4, -1.0, cos) * rr
     w = w - 0.085 * back_rim
     # Tilt back, turn out from the skull, put in place.
-    tilt, turn = 0.20, 0.40
+    tilt, turn = 0.20, 0.22
     y = v * np.cos(tilt) + u * np.sin(tilt) * 0.5
     z = u * np.cos(tilt) - v * np.sin(tilt)
     x = w * np.cos(turn) - z * np.sin(turn)
     z = z * np.cos(turn) + w * np.sin(turn) * 0.3
-    return np.stack([side * (x + 0.705), y + 0.03, z - 0.13], -1)
+    return np.stack([side * (0.85 * x + 0.690), 0.95 * y + 0.03, 0.95 * z - 0.13], -1)

@@ -128,12 +128,12 @@ def _lids(t: Template, f: Fields, name: str, side: int) -> dict[str, Array]:
     loops = t.groups[f"lid_{name}"]
     upper = np.sin(theta) > 1e-6
     opposite = (-np.arange(eyes.COLUMNS)) % eyes.COLUMNS  # the column below or above
-    margin = t.points[loops[0]]
+    margin = t.points[loops[eyes.INNER_EDGE]]
     # The line where the lids meet: a little above the open lower margin.
     closed_y = margin[opposite, 1] + 0.008
     drop = np.where(upper, closed_y - margin[:, 1], 0.0)
     for loop, (fraction, height) in enumerate(
-        ((1.0, 0.003), (0.97, 0.014), (0.80, 0.018), (0.52, 0.018), (0.26, 0.014), (0.08, 0.0), (0.0, 0.0))
+        ((1.0, 0.0), (1.0, 0.003), (0.97, 0.014), (0.80, 0.018), (0.52, 0.018), (0.26, 0.014), (0.08, 0.0), (0.0, 0.0))
     ):
         index = loops[loop]
         point = t.points[index]
@@ -145,10 +145,10 @@ def _lids(t: Template, f: Fields, name: str, side: int) -> dict[str, Array]:
         target[:, 2] = np.where(upper & (height > 0), np.maximum(on_ball, point[:, 2] - 0.02), point[:, 2])
         blink[index] = target - point
         lift = np.abs(np.sin(theta)) ** 0.6
-        squint[index, 1] = np.where(upper, drop * 0.22 * fraction, 0.022 * lift * max(fraction, 0.3 * (loop < 6)))
+        squint[index, 1] = np.where(upper, drop * 0.22 * fraction, 0.022 * lift * max(fraction, 0.3 * (loop < 7)))
         wide[index, 1] = np.where(upper, 0.020 * lift * fraction, -0.004 * lift * fraction)
     fringe = t.groups[f"lash_{name}"]
-    root = loops[1, 1 : eyes.COLUMNS // 2]
+    root = loops[eyes.OUTER_EDGE, 1 : eyes.COLUMNS // 2]
     for shape in (blink, squint, wide):
         shape[fringe] = shape[root]
     # Lashes turn down as the lid closes.

@@ -16,8 +16,10 @@ from lipbench.faces.morphable.procedural.shape import Array, step
 COLUMNS = 40
 HALF_WIDTH = 0.148
 #: loops of the lids: (growth from the margin, height above the ball, share of the face surface)
-LOOPS = ((0.00, 0.003, 0.00), (0.035, 0.013, 0.00), (0.16, 0.016, 0.05), (0.33, 0.013, 0.22), (0.50, 0.014, 0.52),
-         (0.72, 0.008, 0.82), (1.00, 0.000, 1.00))  # fmt: skip
+#: loop 0 lies under the lid, on the ball, and closes the corners; loop 1 is the inner edge, loop 2 the outer edge
+LOOPS = ((-0.20, -0.014, 0.00), (0.00, 0.003, 0.00), (0.035, 0.013, 0.00), (0.16, 0.016, 0.05), (0.33, 0.013, 0.22),
+         (0.50, 0.014, 0.52), (0.72, 0.008, 0.82), (1.00, 0.000, 1.00))  # fmt: skip
+INNER_EDGE, OUTER_EDGE = 1, 2
 
 
 @cache
@@ -35,8 +37,8 @@ def margin(side: int) -> tuple[Array, Array, Array]:
     x = np.cos(theta) * HALF_WIDTH
     e = np.clip(1 - (x / HALF_WIDTH) ** 2, 0, 1)
     inner = np.clip(-side * x / HALF_WIDTH, -1, 1)  # +1 at the corner by the nose
-    upper = 0.060 * e**0.72 * (1 + 0.14 * inner)
-    lower = -0.047 * e**0.80 * (1 - 0.20 * inner)
+    upper = 0.053 * e**0.70 * (1 + 0.14 * inner)
+    lower = -0.046 * e**0.80 * (1 - 0.20 * inner)
     y = np.where(np.sin(theta) > 1e-6, upper, np.where(np.sin(theta) < -1e-6, lower, 0.0))
     return theta, x, y + 0.012 * side * x / HALF_WIDTH - 0.004
 
@@ -52,7 +54,9 @@ def lid_loops(side: int) -> Array:
         xx = center[0] + x * (1 + 0.52 * growth)
         yy = EYE_Y + y * (1 + taller) + sin * growth * 0.055
         point = face_point(xx, yy)
-        flat = (xx - center[0]) ** 2 + (yy - center[1]) ** 2
+        # Towards the corners the lids leave the ball, which is narrower than the slit between them.
+        narrow = 1.0 if growth < 0 else 0.86
+        flat = (narrow * (xx - center[0])) ** 2 + (yy - center[1]) ** 2
         ball = center[2] + np.sqrt(np.maximum((EYE_RADIUS + height) ** 2 - flat, 0.035**2))
         # The fold of the upper lid: the skin above hangs over the lid's plate.
         fold = 0.016 * np.exp(-(((growth - 0.50) / 0.16) ** 2)) * np.clip(sin, 0, 1) ** 0.7
@@ -75,11 +79,11 @@ def ball(side: int) -> tuple[Array, Array, Array]:
 def lashes(loops: Array, side: int) -> Array:
     """(3, K/2 - 1, 3) fringe along the upper margin, from the root to the tips, image right to left."""
     upper = np.arange(1, COLUMNS // 2)
-    root = loops[1, upper]
+    root = loops[OUTER_EDGE, upper]
     along = np.cos(upper / COLUMNS * 2 * np.pi) * side  # +1 at the outer corner
-    length = 0.020 + 0.012 * step(-0.6, 0.9, along)
+    length = 0.018 + 0.012 * step(-0.6, 0.9, along)
     length *= np.sin(np.pi * np.clip(np.arange(1, len(upper) + 1) / (len(upper) + 1), 0, 1)) ** 0.35
     forward = np.stack([0.25 * side * (along + 0.2), 0.15 + 0 * along, 1 + 0 * along], -1)
     tip = root + forward * (length * 0.8)[:, None]
-    curl = root + forward * length[:, None] + np.stack([0 * length, 0.75 * length, 0 * length], -1)
+    curl = root + forward * length[:, None] + np.stack([0 * length, 0.30 * length, 0 * length], -1)
     return np.stack([root - np.array([0, 0, 0.004]), tip, curl])

@@ -1,79 +1,21 @@
 """Hair: a sheet of strands that starts at the crown, parts over the face and ends at the hairline or hangs free.
 
 The sheet is a grid of its own, added after the template's vertices. Columns are strands, rows run from root to tip.
-Column parameter c in [-pi, pi]; above the hairline it is the azimuth, further down the strands give way to the sides
-and leave an opening for the face.
+Column parameter c in [-pi, pi]; its two halves meet at the parting in front and at the back of the head.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
 
-from lipbench.core.errors import UsageError
+from lipbench.faces.morphable.procedural.hair_styles import Style, hairline, style
 from lipbench.faces.morphable.procedural.shape import Array, step
 from lipbench.faces.morphable.procedural.skull import skull
 
 ROWS, COLUMNS = 34, 120
-
-
-@dataclass(frozen=True)
-class Style:
-    """One hair style.
-
-    Attributes:
-        line: heights y of the hairline at azimuths 0, 0.5, 0.9, 1.25, 1.6, 2.2, pi.
-        thickness: of the sheet over crown, front, sides, back, dm.
-        fall: y at which strands leave the skull and hang; None for hair that ends at the hairline.
-        tip: y of the tips at the sides and at the back (hanging hair).
-        opening: half angle of the face's opening at the height of the eyes (hanging hair).
-        fringe: y at which strands over the forehead end (hanging hair); None for a parting without fringe.
-        part: azimuth of the parting.
-        sweep: sideways shift of strands on the way down, radians.
-        wave: amplitude of waves, dm.
-    """
-
-    line: tuple[float, float, float, float, float, float, float] = (0.72, 0.68, 0.50, 0.12, 0.02, -0.25, -0.52)
-    thickness: tuple[float, float, float, float] = (0.085, 0.085, 0.055, 0.060)
-    fall: float | None = None
-    tip: tuple[float, float] = (-0.7, -0.8)
-    opening: float = 1.15
-    fringe: float | None = None
-    part: float = 0.0
-    sweep: float = 0.0
-    wave: float = 0.0
-
-
-STYLES: dict[str, Style | None] = {
-    "short": Style(thickness=(0.100, 0.115, 0.050, 0.060), sweep=0.25),
-    "crop": Style(line=(0.76, 0.70, 0.50, 0.14, 0.06, -0.20, -0.46), thickness=(0.040, 0.040, 0.026, 0.030)),
-    "side": Style(
-        line=(0.74, 0.70, 0.52, 0.10, 0.00, -0.28, -0.55), thickness=(0.125, 0.140, 0.070, 0.075), sweep=0.55
-    ),
-    "bob": Style(fall=0.10, tip=(-0.80, -0.85), thickness=(0.085, 0.085, 0.120, 0.110), opening=1.10, fringe=0.36),
-    "long": Style(fall=0.10, tip=(-1.45, -1.55), thickness=(0.080, 0.080, 0.110, 0.110), opening=1.12, wave=0.018),
-    "bald": None,
-}
-HAIRLINE_AZIMUTH = np.array([0.0, 0.5, 0.9, 1.25, 1.6, 2.2, np.pi])
-
-
-def style(name: str) -> Style | None:
-    """The named style, None for a bald head.
-
-    Raises:
-        UsageError: no such style.
-    """
-    if name not in STYLES:
-        raise UsageError(f"there is no hair style called {name!r}", f"known: {', '.join(STYLES)}", "use one of these")
-    return STYLES[name]
-
-
-def hairline(s: Style, azimuth: Array) -> Array:
-    """Height y of the hairline at any azimuth in [-pi, pi]."""
-    return PchipInterpolator(HAIRLINE_AZIMUTH, s.line)(np.abs(azimuth))
+EAR_AZIMUTH = 1.72
 
 
 def _t_at(alpha: Array, y: Array) -> Array:
@@ -93,36 +35,64 @@ def _outward(points: Array) -> Array:
     return d / np.linalg.norm(d, axis=-1, keepdims=True)
 
 
-def _thickness(s: Style, azimuth: Array, along: Array) -> Array:
+def _thickness(s: Style, azimuth: Array, height: Array) -> Array:
+    """Thickness over the crown, and further down according to the azimuth."""
     crown, front, side, back = s.thickness
     a = np.abs(azimuth)
-    around = front * step(1.3, 0.5, a) + side * step(0.5, 1.3, a) * step(2.5, 1.7, a) + back * step(1.7, 2.5, a)
-    return crown * step(0.45, 0.1, along) + around * step(0.1, 0.45, along)
+    around = front * step(1.15, 0.55, a) + side * step(0.55, 1.15, a) * step(2.5, 1.7, a) + back * step(1.7, 2.5, a)
+    top = step(0.75, 1.15, height)
+    return crown * top + around * (1 - top)
+
+
+def _curls(points: Array, size: float) -> Array:
+    """(...) smooth bumps in [-1, 1] for curly hair."""
+    rng = np.random.default_rng(5)
+    total = np.zeros(points.shape[:-1])
+    for _ in range(24):
+        wave = rng.normal(size=3)
+        wave *= 2 * np.pi / (size * np.linalg.norm(wave))
+        total += np.cos(points @ wave + rng.uniform(0, 2 * np.pi))
+    return np.tanh(total / 4)
 
 
 def _lying(s: Style, c: Array, rows: Array, rng: np.random.Generator) -> Array:
-    """Hair that ends at the hairline: thick above, running out to nothing at the edge."""
-    tilt = s.sweep * rows[:, None] * np.cos(c / 2)[None]
-    azimuth = c[None] + tilt
-    end = _t_at(c + s.sweep * np.cos(c / 2), hairline(s, c + s.sweep * np.cos(c / 2)))
-    end = end * (1 + rng.normal(0, 0.006, len(c)))
-    t = rows[:, None] * end[None]
+    """Hair that ends at the hairline."""
+    sweep = s.sweep * np.cos(c / 2)
+    end = _t_at(c + sweep, hairline(s, c + sweep)) * (1 + rng.normal(0, 0.005, len(c)))
+    if s.top is None:
+        start = np.zeros(len(c))
+    else:  # bald on top: the sheet is a wreath
+        start = np.minimum(_t_at(c, np.full(len(c), s.top) - 0.25 * np.cos(c)), end)
+    # Rows are denser at the end, where the sheet turns down to the skin.
+    along = 1 - (1 - rows) ** 1.5
+    t = start + (end - start) * along[:, None]
+    azimuth = c[None] + sweep[None] * along[:, None]
     base = skull().surface(azimuth, t)
-    body = (1 - rows[:, None] ** 5) * (0.35 + 0.65 * step(0.0, 0.2, rows)[:, None])
-    strands = 1 + 0.10 * rng.normal(size=len(c))[None] * step(0.1, 0.6, rows)[:, None]
-    lift = _thickness(s, azimuth, rows[:, None]) * body * strands - 0.012 * step(0.86, 1.0, rows)[:, None]
-    return base + _outward(base) * lift[..., None]
+    blunt = 5 + s.blunt * step(1.1, 0.5, np.abs(c))[None]
+    body = 1 - along[:, None] ** blunt
+    if s.top is not None:
+        present = step(0.0, 0.08, end - start)[None]
+        body = body * step(0.0, 0.35, along)[:, None] * present - 0.8 * (1 - present)
+    strands = 1 + 0.08 * rng.normal(size=len(c))[None] * step(0.1, 0.6, along)[:, None]
+    lift = _thickness(s, azimuth, base[..., 1]) * body * strands
+    if s.curl:
+        lift = lift * (1 + 0.55 * s.curl * _curls(base, 0.22)) + 0.02 * s.curl * _curls(base, 0.09) * body
+    lift = lift + 0.018 * body - 0.016 * step(0.90, 1.0, along)[:, None]
+    # A quiff: hair over the forehead stands up and leans forward.
+    rise = s.quiff * step(0.55, 0.92, along)[:, None] * step(0.95, 0.3, np.abs(c))[None] * body
+    points = base + _outward(base) * lift[..., None]
+    points[..., 1] += 0.9 * rise
+    points[..., 2] += 0.5 * rise
+    return points
 
 
 def _hanging(s: Style, c: Array, rows: Array, rng: np.random.Generator) -> Array:
-    """Hair that leaves the skull at `fall` and hangs; over the face it parts, or ends as a fringe."""
+    """Hair that leaves the skull and hangs; over the face it parts, or ends as a fringe."""
     assert s.fall is not None
     a = np.abs(c)
-    y_line = hairline(s, c)
     front_t = float(_t_at(np.zeros(1), np.full(1, s.line[0]))[0])
     fall_t = _t_at(c, np.full(len(c), s.fall))
-    tip = s.tip[0] + (s.tip[1] - s.tip[0]) * step(1.2, 2.8, a)
-    tip = tip + rng.normal(0, 0.012, len(c))
+    tip = s.tip[0] + (s.tip[1] - s.tip[0]) * step(1.2, 2.8, a) + rng.normal(0, 0.012, len(c))
     if s.fringe is not None:
         over_face = step(0.95, 0.70, a)
         tip = tip * (1 - over_face) + (s.fringe + rng.normal(0, 0.010, len(c)) - 0.05 * a) * over_face
@@ -130,44 +100,61 @@ def _hanging(s: Style, c: Array, rows: Array, rng: np.random.Generator) -> Array
     length = fall_t * skull().length
     total = np.where(tip < s.fall, length + drop, _t_at(c, np.maximum(tip, s.fall)) * skull().length)
     q = rows[:, None] * total[None]
-    on_skull = np.minimum(q, length[None])
+    soft = 0.10  # dm over which a strand leaves the skull
+    on_skull = np.maximum(length[None] - soft * np.log1p(np.exp((length[None] - q) / soft)), 0)  # smooth minimum
     t = on_skull / skull().length
-    opening = 0.0 if s.fringe is not None else s.opening
-    opened = opening * step(front_t * 0.75, front_t * 1.55, t)
-    sign = np.where(c >= 0, 1.0, -1.0)[None]
-    azimuth = sign * (opened + (1 - opened / np.pi) * a[None])
+
+    # The two edges of the sheet run from the parting to either side of the face.
+    opened = step(front_t * 0.97, front_t * 1.75, t) if s.fringe is None else np.zeros_like(t)
+    right = s.part + (s.opening - s.part) * opened
+    left = s.part - (s.opening + s.part) * opened
+    if s.fringe is not None:
+        right = left = 0 * t
+    positive = (c >= 0)[None]
+    azimuth = np.where(positive, right + (np.pi - right) * a / np.pi, left - (np.pi + left) * a / np.pi)
     base = skull().surface(azimuth, t)
-    along = rows[:, None] + 0 * q
-    lift = _thickness(s, azimuth, along) * (0.45 + 0.55 * step(0.0, 0.12, rows)[:, None])
-    lift = lift * (1 + 0.06 * rng.normal(size=len(c))[None])
+    lift = _thickness(s, azimuth, base[..., 1]) * (0.55 + 0.45 * step(0.0, 0.12, rows)[:, None])
+    lift = lift * (1 + 0.05 * rng.normal(size=len(c))[None])
+    ear = np.exp(-(((np.abs(azimuth) - EAR_AZIMUTH) / 0.40) ** 2) - ((base[..., 1] - s.fall) / 0.30) ** 2)
+    lift = lift + 0.050 * ear
     points = base + _outward(base) * lift[..., None]
-    hang = np.maximum(q - length[None], 0)
+    hang = q - on_skull
     points[..., 1] -= hang
     share = np.clip(hang / np.maximum(drop, 1e-6)[None], 0, 1)
     flat = np.stack([points[..., 0], 0 * hang, points[..., 2] + 0.12], -1)
-    inwards = flat / np.maximum(np.linalg.norm(flat, axis=-1, keepdims=True), 1e-6)
-    points -= inwards * (0.13 * share**2.5 - 0.05 * np.sin(np.pi * share))[..., None]
-    wave = s.wave * np.sin(9 * q + 3 * np.cos(3 * c)[None]) * share
-    points += inwards * wave[..., None]
+    out = flat / np.maximum(np.linalg.norm(flat, axis=-1, keepdims=True), 1e-6)
+    points -= out * (s.tuck * share**2.5 - 0.05 * np.sin(np.pi * share))[..., None]
+    points += out * (s.wave * np.sin(8 * q + 2.5 * np.cos(3 * c)[None]) * step(0.0, 0.3, share))[..., None]
     if s.fringe is not None:
         edge = step(0.95, 0.70, a)[None] * rows[:, None] ** 3
         points -= _outward(base) * (0.35 * lift * edge)[..., None]
-    del y_line
     return points
 
 
+def _knot(rng: np.random.Generator) -> Array:
+    """(ROWS, COLUMNS, 3) a bun at the back of the head."""
+    polar, azimuth = np.meshgrid(np.linspace(0, np.pi, ROWS), np.linspace(0, 2 * np.pi, COLUMNS), indexing="ij")
+    azimuth = -azimuth
+    twist = azimuth + 1.6 * polar
+    radius = 0.27 * (1 + 0.05 * np.cos(3 * twist) + 0.02 * np.cos(11 * twist))
+    local = np.stack([np.sin(polar) * np.cos(azimuth), np.sin(polar) * np.sin(azimuth), -np.cos(polar)], -1)
+    return np.array([0.0, 0.62, -1.02]) + radius[..., None] * local * np.array([1.0, 0.92, 0.8])
+
+
 @cache
-def hair_sheet(name: str) -> Array | None:
-    """(ROWS, COLUMNS, 3) template-space points of a style, None for a bald head. The first and last column meet at the
-    parting."""
+def hair_sheets(name: str) -> tuple[Array, ...]:
+    """(ROWS, COLUMNS, 3) template-space sheets of a style, none for a bald head."""
     s = style(name)
     if s is None:
-        return None
+        return ()
     rng = np.random.default_rng(31)
     rows = np.linspace(0.0, 1, ROWS)
-    c = np.linspace(-np.pi, np.pi, COLUMNS // 2 * 2 + 1)
-    c = np.r_[c[: len(c) // 2], -1e-6, 1e-6, c[len(c) // 2 + 1 :]]
+    half = COLUMNS // 2
+    c = np.r_[np.linspace(-np.pi, -1e-6, half), np.linspace(1e-6, np.pi, half)]
     sheet = _lying(s, c, rows, rng) if s.fall is None else _hanging(s, c, rows, rng)
-    sheet[:, -1] = sheet[:, 0]  # the two ends meet at the back
-    sheet[0] = sheet[0].mean(0)
-    return sheet
+    sheet[:, -1] = sheet[:, 0]  # the two halves meet at the back
+    if s.top is None:
+        sheet[0] = sheet[0].mean(0)
+    if s.fall is None:  # no parting: the halves meet in front too
+        sheet[:, half] = sheet[:, half - 1]
+    return (sheet, _knot(rng)) if s.knot else (sheet,)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lipbench.core.errors import UsageError
-from lipbench.faces.morphable.procedural import hair, pose
+from lipbench.faces.morphable.procedural import eyes, hair, pose
 from lipbench.faces.morphable.procedural.atlas import REGIONS
 from lipbench.faces.morphable.procedural.builder import Builder
 from lipbench.faces.morphable.procedural.contact import part_lips, settle_lids
@@ -44,23 +44,17 @@ class Outfit:
 def _outfit(style: str) -> Outfit:
     t = template()
     b = Builder(first=t.n_vertices)
-    sheet = hair.hair_sheet(style)
-    strand_next = np.full(t.n_vertices, -1, np.int32)
-    if sheet is not None:
+    strand_next = [np.full(t.n_vertices, -1, np.int32)]
+    for sheet in hair.hair_sheets(style):
         index = b.vertices("hair", sheet)
         v, u = np.meshgrid(np.linspace(0, 1, sheet.shape[0]), np.linspace(0, 1, sheet.shape[1]), indexing="ij")
         half = sheet.shape[1] // 2
         texels = REGIONS["hair"].texels(u, v)
         for part in (slice(0, half), slice(half, None)):
             b.grid(index[:, part], texels[:, part], Material.HAIR, two_sided=True)
-        following = np.concatenate([index[1:], index[-2:-1]])
-        strand_next = np.r_[strand_next, following.ravel().astype(np.int32)]
-        points, triangles, uv, material, two_sided = b.arrays()
-        share = np.where(points[:, 1] > -0.7, 1.0, 1 - 0.55 * step(-0.7, -1.5, points[:, 1]))
-    else:
-        points, triangles = np.zeros((0, 3)), np.zeros((0, 3), np.int64)
-        uv, material, two_sided = np.zeros((0, 3, 2), np.float32), np.zeros(0, np.uint8), np.zeros(0, bool)
-        share = np.zeros(0)
+        strand_next.append(np.concatenate([index[1:], index[-2:-1]]).ravel().astype(np.int32))
+    points, triangles, uv, material, two_sided = b.arrays()
+    share = np.where(points[:, 1] > -0.7, 1.0, 1 - 0.55 * step(-0.7, -1.5, points[:, 1]))
     everything = np.concatenate([t.points, points])
     joined = np.concatenate([t.triangles, triangles]).astype(np.int32)
     material = np.concatenate([t.material, material])
@@ -68,7 +62,7 @@ def _outfit(style: str) -> Outfit:
     occlusion = ambient_occlusion(everything, joined[~inner])
     eyes_ = []
     for name, _ in SIDES:
-        loop = t.groups[f"lid_{name}"][1]
+        loop = t.groups[f"lid_{name}"][eyes.OUTER_EDGE]
         half = len(loop) // 2
         upper = loop[half::-1]  # left corner .. right corner
         lower = np.r_[loop[half:], loop[:1]]
@@ -84,7 +78,7 @@ def _outfit(style: str) -> Outfit:
         texture=np.zeros((1, 1, 4), np.uint8),
         labels=np.zeros((1, 1), np.uint8),
         occlusion=occlusion,
-        strand_next=strand_next,
+        strand_next=np.concatenate(strand_next),
         mouth=mouth,
         eyes=tuple(eyes_),
         casts=np.isin(material, (Material.SKIN, Material.LIP, Material.HAIR, Material.CLOTH)),

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from lipbench.faces.morphable.procedural.hair_styles import STYLES
 from lipbench.faces.morphable.procedural.warps import DETAIL_MODES, WARPS
 
-HAIR_STYLES = ("short", "crop", "side", "bob", "long", "bald")
+HAIR_STYLES = tuple(STYLES)
 Color = tuple[float, float, float]
 
 # Linear RGB. Skin from fair to deep, each with fitting lip colours; hair and irises by name.
@@ -131,7 +132,12 @@ def sample_identity(seed: int) -> Identity:
     if age > 0.62:
         hair_name = str(rng.choice(["grey", "white", hair_name]))
     irises = ["dark", "brown"] if tone > 2.6 or hair_name == "black" else ["brown", "hazel", "green", "blue", "grey"]
-    styles = ["bob", "long", "long", "side", "short"] if feminine else ["short", "crop", "side", "bald", "short"]
+    if feminine:
+        styles = ["bob", "lob", "long", "wavy", "bun", "pixie"]
+    else:
+        styles = ["short", "short", "quiff", "side", "crop"] + (["receding", "bald"] if age > 0.45 else ["curly"])
+    if tone > 3.0:
+        styles += ["curly", "crop"] if not feminine else ["curly", "bun"]
     cloth_rng = rng.random(3)
     cloth = np.clip(0.05 + 0.45 * cloth_rng**1.6 * rng.uniform(0.5, 1.2), 0.02, 0.7)
     skin, lips = _vary(rng, blend(0), 0.05), _vary(rng, blend(1), 0.05)

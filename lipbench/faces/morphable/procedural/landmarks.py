@@ -54,7 +54,7 @@ def _brow(side: int) -> Array:
 def _eye(name: str) -> NDArray[np.int64]:
     """(6,): left corner, upper left, upper right, right corner, lower right, lower left."""
     k = eyes.COLUMNS
-    loop = template().groups[f"lid_{name}"][1]
+    loop = template().groups[f"lid_{name}"][eyes.OUTER_EDGE]
     return loop[[k // 2, k // 2 - 7, 7, 0, k - 7, k // 2 + 7]]
 
 

@@ -13,6 +13,7 @@ from lipbench.faces.morphable.procedural.relief import MOUTH_HALF, MOUTH_Y, face
 from lipbench.faces.morphable.procedural.shape import Array, step
 
 COLUMNS = 64
+CORNER_LIFT = 0.016
 VERMILION = np.linspace(0, 1, 8)
 SKIN = np.array([0.14, 0.32, 0.56, 0.88, 1.25])
 #: ring coordinate: 0 inner line .. 1 border of the red .. 2.25 where the loops end
@@ -39,7 +40,9 @@ def lip_lines(x: Array) -> tuple[Array, Array, Array]:
         MOUTH_Y + 0.004 * e - 0.008 * np.exp(-((x / 0.055) ** 2)) + 0.006 * np.exp(-(((np.abs(x) - 0.10) / 0.06) ** 2))
     )
     middle = np.where(e <= 0, MOUTH_Y, middle)
-    return upper, middle, lower
+    # At rest the corners lie a little higher: a friendly face, not a frown.
+    lift = CORNER_LIFT * (1 - e)
+    return upper + lift, middle + lift, lower + lift
 
 
 def lip_rings() -> Array:
@@ -49,8 +52,9 @@ def lip_rings() -> Array:
     x = np.sign(cos) * np.abs(cos) ** 0.92 * MOUTH_HALF
     x[np.abs(cos) < 1e-9] = 0.0
     upper, middle, lower = lip_lines(x)
-    middle[[0, COLUMNS // 2]] = MOUTH_Y
-    border = np.where(up, upper, np.where(low, lower, MOUTH_Y))
+    corner = MOUTH_Y + CORNER_LIFT
+    middle[[0, COLUMNS // 2]] = corner
+    border = np.where(up, upper, np.where(low, lower, corner))
     border_x = x * 1.03
     side = np.abs(sin)
     rings, lift = [], np.zeros(COLUMNS)
@@ -58,7 +62,7 @@ def lip_rings() -> Array:
         xx, yy = x + (border_x - x) * r, middle + (border - middle) * r
         # Cross-section of the red: turns in at the line, fullest at two fifths, ends on a faint ridge.
         full = np.sin(np.pi * np.clip(0.10 + 0.86 * r**0.85, 0, 1)) - 0.12
-        lift = full * side**0.55 * np.where(up, 0.060, 0.080) - 0.028 * (1 - r) ** 2 * side**0.3
+        lift = full * side**0.55 * np.where(up, 0.046, 0.060) - 0.028 * (1 - r) ** 2 * side**0.3
         lift -= 0.020 * (1 - side) ** 2 * (1 - r)
         point = face_point(xx, yy)
         point[:, 2] += lift

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lipbench.faces.morphable.procedural import hair as hair_module
+from lipbench.faces.morphable.procedural import hair_styles
 from lipbench.faces.morphable.procedural.atlas import REGIONS, SIZE
 from lipbench.faces.morphable.procedural.canvas import Canvas, canvas
 from lipbench.faces.morphable.procedural.identity import Identity
@@ -41,7 +41,7 @@ def _brow_weight(who: Identity, c: Canvas, grain: Array) -> Array:
     thick = (0.020 + 0.016 * who.brows) * (1 - 0.30 * across) * np.sqrt(np.clip(1 - across**2, 0, 1))
     off = (c.y - arch) / np.maximum(thick, 1e-3)
     body = np.clip(1.25 - off**2, 0, 1) * step(1.02, 0.90, np.abs(across))
-    return body * np.clip(0.55 + 0.30 * who.brows + 0.28 * grain, 0, 1) * (c.z > 0.2)
+    return body * np.clip(0.62 + 0.28 * who.brows + 0.22 * grain, 0, 1) * (c.z > 0.2)
 
 
 def paint_skin(who: Identity, c: Canvas) -> Paint:
@@ -63,7 +63,7 @@ def paint_skin(who: Identity, c: Canvas) -> Paint:
         zone = bump(ax, c.y, 0.30, -0.08, 0.30, 0.16) * front
         paint.darken(0.35 * who.freckles * dots * zone, 0.55)
     # Creases and hollows that the mesh is too coarse for.
-    paint.darken(0.75 * bump(ax, c.y, 0.060, SUBNASALE_Y + 0.004, 0.030, 0.016) * front, 0.9)
+    paint.darken(0.80 * bump(ax, c.y, 0.064, SUBNASALE_Y + 0.024, 0.030, 0.015) * front, 0.9)
     paint.darken(0.16 * bump(ax, c.y, 0.178, TIP_Y - 0.015, 0.022, 0.055) * front)
     fold = 0.175 + 0.40 * np.clip(-0.24 - c.y, 0, 1)
     lines = ridge(ax, fold, 0.018) * step(-0.56, -0.42, c.y) * step(-0.20, -0.30, c.y)
@@ -80,7 +80,7 @@ def paint_skin(who: Identity, c: Canvas) -> Paint:
     if who.makeup:
         shadow = bump(ax, c.y, EYE_X + 0.01, EYE_Y + 0.085, 0.15, 0.045) * front
         paint.darken(0.22 * who.makeup * shadow, 0.85)
-    grain = lookup(noise(2, 512, 0.4), ax * 1.2 + c.y * 1.4, c.y * 0.8 - ax * 0.3)
+    grain = lookup(noise(2, 512, 0.4), (ax * 0.5 + c.y) * 0.50, (c.y - 0.45 * ax) * 0.14)
     brows = _brow_weight(who, c, grain)
     paint.mix(np.array(who.hair) * 0.75 + 0.02 * np.array(who.skin), brows)
     paint.gloss *= 1 - 0.8 * brows
@@ -95,17 +95,19 @@ def paint_skin(who: Identity, c: Canvas) -> Paint:
 
 def _hairline(who: Identity, c: Canvas, paint: Paint) -> None:
     """Roots on the scalp: strands that start at the hairline."""
-    style = hair_module.style(who.hair_style)
-    if style is None:
-        shade = np.full(c.x.shape, 0.0)
-        line = np.interp(np.abs(c.alpha), hair_module.HAIRLINE_AZIMUTH, (1.2, 1.2, 1.0, 0.45, 0.20, -0.1, -0.4))
-        shade = 0.35 * step(-0.05, 0.15, c.y - line) * step(1.1, 0.9, c.y)
-        paint.mix(np.array(who.hair), shade * (0.4 + 0.6 * who.stubble))
-        return
-    line = hair_module.hairline(style, c.alpha)
-    strands = lookup(noise(4, 512, 0.6), c.alpha * 1.3, c.y * 0.25)
-    weight = step(-0.035, 0.045, c.y - line - 0.030 * strands)
-    tone = 1 + 0.35 * lookup(noise(5, 512, 0.6), c.alpha * 1.6, c.y * 0.15)
+    style = hair_styles.style(who.hair_style)
+    if style is None or style.top is not None:
+        # A shaved or bald head shows where hair would grow.
+        zone = step(-0.08, 0.16, c.y - hair_styles.hairline(hair_styles.Style(), c.alpha))
+        paint.mix(np.array(who.hair), (0.07 + 0.18 * who.stubble) * zone)
+        if style is None:
+            return
+    line = hair_styles.hairline(style, c.alpha)
+    strands = lookup(noise(4, 512, 0.8), c.alpha * 0.40, c.y * 0.10)
+    weight = step(-0.06, 0.06, c.y - line - 0.022 * strands)
+    if style.top is not None:
+        weight *= step(0.12, -0.10, c.y - style.top + 0.25 * np.cos(c.alpha))
+    tone = 1 + 0.30 * lookup(noise(5, 512, 0.8), c.alpha * 0.45, c.y * 0.06)
     paint.mix(np.clip(np.array(who.hair) * 0.8 * tone[..., None], 0, 1), weight)
     paint.gloss *= 1 - weight
     paint.label[weight > 0.5] = Label.HAIR
@@ -133,12 +135,12 @@ def paint_lid(who: Identity, name: str) -> Paint:
     c = canvas(name)
     paint = paint_skin(who, c)
     upper = step(0.0, 0.25, np.sin(c.theta))
-    root = ridge(c.ring, 1.0, 0.45)
+    root = ridge(c.ring, 2.0, 0.45)
     paint.darken(root * (0.30 + 0.45 * upper + 0.15 * who.makeup), 0.9)
-    inner = step(0.6, 0.1, c.ring)
-    paint.mix(np.array(who.lips) * 0.85 + 0.05, 0.8 * inner)
+    inner = step(1.7, 1.1, c.ring)
+    paint.mix(np.array(who.lips) * 0.7 + np.array([0.22, 0.12, 0.10]), 0.75 * inner)
     paint.gloss += 0.3 * inner
-    paint.darken(0.22 * ridge(c.ring, 3.1, 0.50) * upper)
+    paint.darken(0.22 * ridge(c.ring, 4.1, 0.50) * upper)
     return paint
 
 
@@ -147,7 +149,7 @@ def paint_eye(who: Identity) -> Paint:
     u, v = REGIONS["eye"].grid()
     polar = np.hypot(u - 0.5, v - 0.5) * 2 * np.pi * 0.62
     azimuth = np.arctan2(0.5 - v, u - 0.5)
-    paint = Paint(u.shape, (0.74, 0.71, 0.69), 1.0, Label.EYE)
+    paint = Paint(u.shape, (0.66, 0.63, 0.61), 1.0, Label.EYE)
     veins = lookup(noise(8, 256, 1.4), np.cos(azimuth) * 0.3 + polar * 0.1, np.sin(azimuth) * 0.3)
     paint.rgb *= 1 - (0.10 * step(0.6, 1.3, polar) + 0.02 * veins)[..., None] * np.array([0.3, 1, 1])
     rays = lookup(noise(9, 512, 0.7), azimuth / (2 * np.pi) * 2, polar * 0.12)
@@ -179,7 +181,7 @@ def paint_hair(who: Identity) -> Paint:
     seed = who.texture_seed
     coarse = lookup(noise(seed % 3 + 40, 512, 1.0), u * 1.0, v * 0.06)
     fine = lookup(noise(seed % 3 + 50, 512, 0.3), u * 2.0, v * 0.08)
-    paint.rgb *= np.clip(1 + 0.30 * coarse + 0.24 * fine, 0.3, 2.2)[..., None]
+    paint.rgb *= np.clip(1 + (0.24 * coarse + 0.20 * fine) * (1 - 0.5 * np.mean(who.hair)), 0.3, 2.2)[..., None]
     paint.rgb *= (0.75 + 0.25 * step(0.0, 0.3, v))[..., None]
     paint.gloss = np.clip(0.5 + 0.16 * fine + 0.12 * coarse, 0.05, 0.95)
     return paint
@@ -190,7 +192,7 @@ def paint_cloth(who: Identity) -> Paint:
     paint = Paint(u.shape, who.cloth, 0.03, Label.CLOTH)
     weave = 1 + 0.035 * np.sin(u * 2 * np.pi * 220) * np.sin(v * 330)
     folds = lookup(noise(11, 256, 2.0), u * 2, v * 0.5)
-    paint.rgb *= (weave * (1 + 0.05 * folds) * (1 - 0.12 * ridge(v, 0.135, 0.012)))[..., None]
+    paint.rgb *= (weave * (1 + 0.025 * folds) * (1 - 0.12 * ridge(v, 0.135, 0.012)))[..., None]
     return paint
 
 

@@ -26,15 +26,16 @@ _WIDTH = PchipInterpolator(
 def nose(x: Array, y: Array) -> Array:
     """Height of the nose: a rounded ridge that runs out softly into the cheeks, tip, wings, nostrils."""
     ax = np.abs(x)
-    inside = np.clip(y, -0.335, 0.300)
+    # The lower edge rises from the columella to the wings.
+    lifted = y - 0.034 * np.clip(ax / 0.13, 0, 1.3) ** 2 * step(-0.10, -0.25, y)
+    inside = np.clip(lifted, -0.335, 0.300)
     height, width = _RIDGE(inside), _WIDTH(inside)
-    z = height / (1 + (ax / width) ** 2.8)
+    z = height / (1 + (ax / width) ** 2.8) * step(0.34, 0.12, ax)
     z += 0.020 * bump(ax, y, 0.0, TIP_Y + 0.010, 0.075, 0.055)
-    wing = 0.080 * bump(ax, y, 0.118, TIP_Y - 0.022, 0.048, 0.050)
-    z += wing
-    z -= 0.022 * bump(ax, y, 0.185, TIP_Y - 0.005, 0.030, 0.055)  # groove behind the wing
-    z -= 0.045 * bump(ax, y, 0.060, SUBNASALE_Y + 0.012, 0.034, 0.020)  # nostrils
-    z += 0.018 * bump(ax, y, 0.0, SUBNASALE_Y + 0.015, 0.022, 0.030)  # columella
+    z += 0.066 * bump(ax, y, 0.118, TIP_Y - 0.012, 0.050, 0.050)  # wings
+    z -= 0.024 * bump(ax, y, 0.186, TIP_Y + 0.005, 0.030, 0.060)  # groove behind the wing
+    z -= 0.040 * bump(ax, y, 0.062, SUBNASALE_Y + 0.026, 0.032, 0.018)  # nostrils
+    z += 0.022 * bump(ax, y, 0.0, SUBNASALE_Y + 0.012, 0.022, 0.030)  # columella
     return z
 
 

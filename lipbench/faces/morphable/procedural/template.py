@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench.faces.morphable.procedural import ears, eyes, mouth, torso
-from lipbench.faces.morphable.procedural.atlas import REGIONS, head_u
+from lipbench.faces.morphable.procedural.atlas import REGIONS, head_u, head_v
 from lipbench.faces.morphable.procedural.builder import Builder, Index
 from lipbench.faces.morphable.procedural.relief import MOUTH_Y, head_point
 from lipbench.faces.morphable.procedural.shape import Array
@@ -123,7 +123,7 @@ def _add_skin(b: Builder) -> None:
     holes = [to_plane(*skull().locate(placed[loop, 0], placed[loop, 1])) for loop in loops]
     plane, triangles = triangulate(holes, RESOLUTION)
     alpha, t = plane[:, 0] / ROUND, -plane[:, 1] / skull().length
-    texels = REGIONS["head"].texels(head_u(alpha), t)
+    texels = REGIONS["head"].texels(head_u(alpha), head_v(t))
     n_shared = sum(map(len, holes))
     n_seam = int(44 * RESOLUTION)
     new = slice(n_shared, len(plane) - n_seam)
