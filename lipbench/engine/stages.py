@@ -100,7 +100,8 @@ def run_faces(task: Mapping[str, Any], out: Path) -> Result:
 
     source = task["landmarks"] if task["landmarks"] is not None else task["video"]
     info = media.probe(Path(task["video"]))
-    track = track_faces(Path(source), backend=task["backend"], fps=task["fps"], size=(info.width, info.height))
+    from_file = {"size": (info.width, info.height), "n_frames": info.n_frames} if task["landmarks"] is not None else {}
+    track = track_faces(Path(source), backend=task["backend"], fps=task["fps"], **from_file)
     path = track.save(out / "faces.npz")
     found = int(track.found.sum())
     facts = {"backend": track.backend, "n_frames": len(track), "found": found, "lost_frames": track.lost_frames[:200],

@@ -3,7 +3,7 @@
     mld                  mouth landmark distance to the reference, % of the reference's inter-ocular distance
     mld_px               the same in px (ER-NeRF's LMD: 20 mouth points, each set minus its own mean, mean L2)
     mld_truth            to the true landmarks of a generated clip
-    mouth_opening_corr   Pearson correlation of the inner-lip gap with the true one
+    mouth_opening_corr_truth   Pearson correlation of the inner-lip gap with the true one
 
 A dub moves the lips away from the reference on purpose: `mld` shows by how much and is never ranked, `mld_truth` is.
 The true points come from the generator and the prediction's from a tracker, so a correct video does not score 0 either:
@@ -56,7 +56,7 @@ def lip_gap(points: Points) -> NDArray[np.float64]:
 
 
 class LandmarkFamily:
-    """mld, mld_px, mld_truth, mouth_opening_corr."""
+    """mld, mld_px, mld_truth, mouth_opening_corr_truth."""
 
     id = "landmarks"
     metrics: tuple[MetricSpec, ...] = (
@@ -64,6 +64,7 @@ class LandmarkFamily:
             "mld", "1", "MLD", "% iod", "none", frozenset({"faces", "prediction_faces"}), "mouth", tolerance=0.5,
             decimals=2, source="ER-NeRF's LMD over the inter-ocular distance of 300-W",
             convention="mld[20 points,centred,mean L2,/outer eye corners,vs the undubbed source]",
+            headline=False,
         ),
         MetricSpec(
             "mld_px", "1", "MLD px", "px", "none", frozenset({"faces", "prediction_faces"}), "mouth", tolerance=0.5,
@@ -76,7 +77,7 @@ class LandmarkFamily:
             convention="mld[20 points,centred,mean L2,/outer eye corners,vs the generator's points]",
         ),
         MetricSpec(
-            "mouth_opening_corr", "1", "Mouth opening r", "", "higher", frozenset({"truth", "prediction_faces"}),
+            "mouth_opening_corr_truth", "1", "Mouth opening r", "", "higher", frozenset({"truth", "prediction_faces"}),
             "mouth", "whole_clip", tolerance=0.02, decimals=3,
             source="Pearson correlation of the inner-lip gap, this toolkit's own definition",
             convention="pearson[gap of points 61-67 62-66 63-65 in px, the generator's gap]",
@@ -95,7 +96,7 @@ class LandmarkFamily:
             "mld": _distance(mine, theirs, "reference", relative=True),
             "mld_px": _distance(mine, theirs, "reference", relative=False),
             "mld_truth": _distance(mine, truth, "truth", relative=True),
-            "mouth_opening_corr": _correlation(mine, gap),
+            "mouth_opening_corr_truth": _correlation(mine, gap),
         }
 
 

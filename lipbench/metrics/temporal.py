@@ -41,7 +41,7 @@ class TemporalFamily:
             title="TDE mouth" + (" (truth)" if against == "truth" else ""), unit="grey levels", better="lower",
             needs=frozenset({against, "faces"}), region="mouth", tolerance=0.01, decimals=3,
             source="mean |(p[t+1] - p[t]) - (g[t+1] - g[t])|, this toolkit's own definition",
-            convention=f"tde[rgb,mean absolute,mouth box of t,vs {against}]", headline=against == "reference",
+            convention=f"tde[rgb,mean absolute,mouth box of t,vs {against}]", headline=False,
         )
         for against in AGAINST
     )  # fmt: skip

@@ -69,11 +69,11 @@ def test_against_the_truth(scene, clip, face_track):
     )
     scores = FAMILY.score(pair)
     assert scores["mld_truth"].value == pytest.approx(0, abs=1e-3)
-    assert scores["mouth_opening_corr"].value == pytest.approx(1, abs=1e-6)
-    assert scores["mouth_opening_corr"].n_valid == 10
+    assert scores["mouth_opening_corr_truth"].value == pytest.approx(1, abs=1e-6)
+    assert scores["mouth_opening_corr_truth"].n_valid == 10
     assert "no face track of the reference" in scores["mld"].reason
     np.savez(notes, landmarks68=points, lip_gap=-gaps)
-    assert FAMILY.score(pair)["mouth_opening_corr"].value == pytest.approx(-1, abs=1e-6)
+    assert FAMILY.score(pair)["mouth_opening_corr_truth"].value == pytest.approx(-1, abs=1e-6)
 
 
 def test_correlation_is_pearsons_over_the_frames_with_a_face(scene, clip, face_track, lose):
@@ -83,7 +83,7 @@ def test_correlation_is_pearsons_over_the_frames_with_a_face(scene, clip, face_t
     np.savez(notes, lip_gap=truth)
     track = lose(face_track(points), [2, 7])
     pair = scene.pair(prediction="p", truth="t", truth_annotations=notes, prediction_faces=scene.faces(track, "p"))
-    score = FAMILY.score(pair)["mouth_opening_corr"]
+    score = FAMILY.score(pair)["mouth_opening_corr_truth"]
     keep = np.delete(np.arange(10), [2, 7])
     assert score.value == pytest.approx(np.corrcoef(lip_gap(points)[keep], truth[keep])[0, 1], abs=1e-5)
     assert (score.n_valid, score.n_total) == (8, 10)
@@ -137,7 +137,7 @@ def test_unusable_annotations(scene, clip, face_track, arrays, reason):
     pair = scene.pair(
         prediction="p", truth="t", truth_annotations=notes, prediction_faces=scene.faces(face_track(clip[0]), "p")
     )
-    score = FAMILY.score(pair)["mouth_opening_corr"]
+    score = FAMILY.score(pair)["mouth_opening_corr_truth"]
     assert score.value is None
     assert reason in score.reason
 
@@ -145,7 +145,7 @@ def test_unusable_annotations(scene, clip, face_track, arrays, reason):
 def test_specs():
     specs = {m.id: m for m in registry.load("metrics", "landmarks").metrics}
     assert {i: m.better for i, m in specs.items()} == {
-        "mld": "none", "mld_px": "none", "mld_truth": "lower", "mouth_opening_corr": "higher",
+        "mld": "none", "mld_px": "none", "mld_truth": "lower", "mouth_opening_corr_truth": "higher",
     }  # fmt: skip
     assert not specs["mld_px"].headline
     assert specs["mld_truth"].headline
