@@ -10,10 +10,9 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from av.video.reformatter import Interpolation
 
-#: Without these swscale rounds down.
-EXACT = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+#: swscale's SWS_BILINEAR | SWS_FULL_CHR_H_INT | SWS_ACCURATE_RND: without these it rounds down.
+EXACT = 0x2 | 0x2000 | 0x40000
 
 
 class Films:

@@ -97,7 +97,7 @@ class Mp4:
     def encode_video(self, form: Form, fps: Fraction, *, crf: int | None) -> None:
         """H.264, 4:2:0, 8 bits; `crf` None is lossless (qp 0, a key frame every 25, no B-frames)."""
         if crf is None:
-            options = {"qp": "0", "preset": "veryfast", "g": "25", "bf": "0"}
+            options = {"qp": "0", "preset": "ultrafast", "g": "25", "bf": "0"}
         else:
             options = {"crf": str(crf), "preset": "fast"}
         options["chroma_sample_location"] = form.siting

@@ -14,11 +14,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from lipbench.core.errors import MediaError
 
-FLAGS = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.BITEXACT
+#: swscale's SWS_BILINEAR | SWS_FULL_CHR_H_INT | SWS_ACCURATE_RND | SWS_BITEXACT, which PyAV names from version 18 on.
+FLAGS = 0x2 | 0x2000 | 0x40000 | 0x80000
 
 #: ITU-T H.273 numbers.
 BT709, UNSPECIFIED, SMPTE170M, RGB_MATRIX = 1, 2, 6, 0
