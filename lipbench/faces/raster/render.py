@@ -121,7 +121,8 @@ class Renderer:
         self, points: NDArray[np.float64], direction: NDArray[np.float64]
     ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]:
         used = points[self._casting[::7, 0]]
-        low, high = used.min(0), used.max(0)
+        # In coarse steps: a region that follows every move of the jaw would make the edges of all shadows flicker.
+        low, high = np.floor(used.min(0) * 2) / 2, np.ceil(used.max(0) * 2) / 2
         return height_map(
             points, self._casting, self._all_cast, direction, SHADOW_SIZE,
             ((low + high) / 2, max(float(np.linalg.norm(high - low)) * 0.42, 1e-3)),
