@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from lipbench.baselines.jobs import dub_of
+from lipbench.baselines.jobs import dub_of, lips_of
 from lipbench.baselines.still_mouth import StillMouth
 from lipbench.core import media
 from lipbench.core.errors import Unsupported
@@ -34,10 +34,10 @@ class Dubbed(BaseMethod):
     spec = MethodSpec("dubbed", "1", "Dubbed", licence="none: the source frames", kind="control")
 
     def synthesize(self, job: Job) -> Outputs:
-        video = job.out / "video.mp4"
+        dub, video = dub_of(job), job.out / "video.mp4"
         # A copy of the lossless file: decoding gives the reference's pixels exactly.
-        shutil.copyfile(dub_of(job).video, video)
-        return Outputs({"video": video})
+        shutil.copyfile(dub.video, video)
+        return Outputs({"video": video, **lips_of(job.clip.annotations, dub.index, job)})
 
 
 class Truth(BaseMethod):
@@ -53,7 +53,8 @@ class Truth(BaseMethod):
                 "only generated clips have one; a recorded speaker never said the dub",
                 "leave `truth` out of the run, or run it on a generated data set",
             )
-        return Outputs({"video": media.remux(dub.truth, dub.audio, job.out / "video.mp4")})
+        video = media.remux(dub.truth, dub.audio, job.out / "video.mp4")
+        return Outputs({"video": video, **lips_of(dub.truth_annotations, range(dub.n_frames), job)})
 
 
 class ShiftedParams(Params):
@@ -83,7 +84,14 @@ class ShiftedAudio(BaseMethod):
             lossless=True,
             synthetic=dub.truth is not None,
         )
-        return Outputs({"video": video}, {"frames": job.params.frames, "picture": "truth" if dub.truth else "source"})
+        late = [max(t - job.params.frames, 0) for t in range(dub.n_frames)]
+        mesh = (
+            lips_of(dub.truth_annotations, late, job)
+            if dub.truth
+            else lips_of(job.clip.annotations, [dub.index[min(t, dub.n_frames - 1)] for t in late], job)
+        )
+        info = {"frames": job.params.frames, "picture": "truth" if dub.truth else "source"}
+        return Outputs({"video": video, **mesh}, info)
 
 
 def delayed(frames: Iterable[Frame], by: int) -> Iterator[Frame]:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
 from lipbench.core.errors import NoFace, Refused
 from lipbench.core.method import DubInput, Job
 from lipbench.faces.track import FaceTrack
@@ -39,3 +44,17 @@ def track_of(job: Job) -> FaceTrack:
             "use a clip that shows the speaker's face, or another face backend",
         )
     return track
+
+
+def lips_of(annotations: Path | None, index: Sequence[int], job: Job) -> dict[str, Path]:
+    """The output "annotations" of a video that shows frame index[t] of an annotated one at its frame t.
+
+    Empty when the source of the frames has no annotations (recorded clips).
+    """
+    if annotations is None:
+        return {}
+    with np.load(annotations, allow_pickle=False) as z:
+        lips = z["lip_vertices"]
+    path = job.out / "lips.npz"
+    np.savez_compressed(path, lip_vertices=lips[np.clip(np.asarray(index), 0, len(lips) - 1)])
+    return {"annotations": path}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -166,6 +167,30 @@ def test_hanging_programs_and_their_children_are_ended(
     numbers = [int(word) for word in pids.read_text().split()]
     assert len(numbers) == 2
     assert not any(alive(pid) for pid in numbers)
+
+
+def test_nothing_survives_when_lipbench_itself_is_killed(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from lipbench.baselines.external.process import run; import os\n"
+        "work = Path(sys.argv[1])\n"
+        "run([sys.executable, sys.argv[2], 'hang', '--video', __file__, '--audio', __file__, '--out', 'x'], cwd=work,"
+        " env={**os.environ, 'FAKE_PIDS': str(work / 'pids')}, timeout_s=60, stdout=work / 'o', stderr=work / 'e')"
+    )
+    (tmp_path / "victim.py").write_text(code)
+    victim = subprocess.Popen([sys.executable, str(tmp_path / "victim.py"), str(tmp_path), str(EXAMPLE / "fake.py")])
+    until(lambda: (tmp_path / "o").exists() and "hanging" in (tmp_path / "o").read_text())
+    numbers = [int(word) for word in (tmp_path / "pids").read_text().split()]
+    assert all(alive(pid) for pid in numbers)
+    victim.kill()
+    victim.wait()
+    until(lambda: not any(alive(pid) for pid in numbers))
+
+
+def until(condition: Callable[[], bool], seconds: float = 15) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_the_file_names_its_own_failures(job: Job, fake: Any) -> None:

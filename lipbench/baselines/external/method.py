@@ -79,7 +79,7 @@ class ExternalMethod(BaseMethod):
                 dub.video,
                 dub.n_frames,
                 track,
-                own_words=dub.language == job.clip.language,
+                own_words=dub.language == job.clip.language != "und",
                 pass_through=definition.caps.pass_through,
             )
         return Outputs(

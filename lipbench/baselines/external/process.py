@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,21 @@ from pathlib import Path
 
 GRACE_S = 10.0  # between SIGTERM and SIGKILL
 _SAMPLE_S = 0.2  # between looks at the memory
+
+# Waits for its standard input to close. A byte first means that all went well; nothing means that lipbench is dead
+# (killed for memory, say), and then it ends the process group that would otherwise hold its GPU for ever.
+_GUARD = """
+import os, signal, subprocess, sys, time
+if not sys.stdin.buffer.read(1):
+    for number, pause in ((signal.SIGTERM, float(sys.argv[2])), (signal.SIGKILL, 0)):
+        try:
+            os.killpg(int(sys.argv[1]), number)
+        except OSError:
+            break
+        time.sleep(pause)
+    if sys.argv[3:]:
+        subprocess.call(sys.argv[3:])
+"""
 
 
 @dataclass(frozen=True)
@@ -44,7 +60,7 @@ def run(
     stderr: Path,
     kill: Sequence[str] = (),
 ) -> Ended:
-    """Run to the end or to the limit; nothing it started in its process group outlives the call.
+    """Run to the end or to the limit; nothing it started in its process group outlives the call, or this process.
 
     Args:
         argv: words, never a shell string.
@@ -67,6 +83,13 @@ def run(
         except OSError as error:
             return Ended(None, False, 0.0, 0, f"{argv[0]}: {error.strerror or error}")
     peak, timed_out = 0, False
+    guard = subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", _GUARD, str(child.pid), str(GRACE_S), *kill],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     try:
         deadline, pause = start + timeout_s, 0.01
         while child.poll() is None:
@@ -86,6 +109,8 @@ def run(
                 subprocess.run(list(kill), stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
         _signal_group(child.pid, signal.SIGKILL)
         rc = child.wait()
+        with contextlib.suppress(OSError):
+            guard.communicate(b"x")
     return Ended(rc, timed_out, time.monotonic() - start, peak)
 
 

@@ -53,8 +53,8 @@ class Wav2Lip(BaseMethod):
         version="1",
         title="Wav2Lip",
         paper="Prajwal et al., A Lip Sync Expert Is All You Need for Speech to Lip Generation in the Wild, ACM MM 2020",
-        licence="code: Apache-2.0 (own implementation); weights: no licence file, their README allows personal, "
-        "research and non-commercial use only (trained on LRS2)",
+        # The README of github.com/Rudrabha/Wav2Lip: "personal/research/non-commercial purposes only", trained on LRS2.
+        licence="code: Apache-2.0 (own); weights: no licence file, non-commercial only",
         stages=("prepare", "synthesize"),
         needs=frozenset({"faces"}),
         weights=("wav2lip",),
