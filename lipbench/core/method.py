@@ -92,6 +92,7 @@ class DubInput:
         audio: 16 kHz mono PCM16 wav, n_frames / fps seconds long.
         index: (n_frames,) clip frame shown at each output frame (longer dubs play the clip back and forth).
         truth: the correct video, known for generated clips only.
+        truth_annotations: its per-frame truth (npz), or None.
         transcript: text, when the manifest has it.
     """
 
@@ -103,6 +104,7 @@ class DubInput:
     n_frames: int
     truth: Path | None = None
     transcript: str | None = None
+    truth_annotations: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,8 @@ class Outputs:
 
     Attributes:
         files: name -> path below `Job.out`. synthesize must name "video": an mp4 at the clip's fps and size with
-            `dub.n_frames` frames (+-1) and the dub's audio.
+            `dub.n_frames` frames (+-1) and the dub's audio. A method that knows the mesh it drew may add "annotations":
+            an npz with `lip_vertices` (T, L, 3) in the layout of the generated corpus.
         info: JSON facts worth keeping in the record (policies applied, counts, measured times).
     """
 

@@ -26,7 +26,7 @@ class MetricSpec:
         title: column header without the arrow, e.g. "LSE-D".
         unit: "dB", "frames", "px", "" for none.
         better: "higher", "lower", "none" (shown, never ranked) or "zero" (the smaller the magnitude the better).
-        needs: of {"reference", "truth", "audio", "faces", "prediction_faces"}.
+        needs: of {"reference", "truth", "audio", "faces", "prediction_faces", "mesh"}.
         region: "full", "face", "mouth" or "".
         aggregate: how frames become the clip's value: "mean_over_frames" or "whole_clip".
         tolerance: absolute change that a rerun on other hardware may show.
@@ -93,6 +93,7 @@ class Pair:
         prediction_faces: saved FaceTrack of `prediction`, or None (families that need it say so in `needs`);
             prediction_faces_reason says why it is None.
         truth_annotations: per-frame truth (npz) of generated clips, or None.
+        prediction_annotations: the same of the prediction, when the method handed it over, or None.
         fps: frames per second of all videos.
         work: private scratch directory.
         options: what the family's `options` model holds, e.g. {"judge": "syncnet_v2", "protocol": "realvideo"}.
@@ -113,6 +114,7 @@ class Pair:
     device: str = "cpu"
     threads: int = 1
     prediction_faces_reason: str = ""
+    prediction_annotations: Path | None = None
 
 
 @runtime_checkable

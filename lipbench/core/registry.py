@@ -34,6 +34,7 @@ BUILTINS: dict[str, dict[str, str]] = {
         "lpips": "lipbench.metrics.lpips_family:LpipsFamily",
         "sync": "lipbench.metrics.sync:SyncFamily",
         "landmarks": "lipbench.metrics.landmarks:LandmarkFamily",
+        "mesh": "lipbench.metrics.mesh:MeshFamily",
         "temporal": "lipbench.metrics.temporal:TemporalFamily",
     },
     "datasets": {},

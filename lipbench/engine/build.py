@@ -96,6 +96,7 @@ class Builder:
             "params": row.params.model_dump(mode="json"), "weights": {n: weights.sha256(n) for n in names},
             "annotations": file_digest(clip.annotations),
         }  # fmt: skip
+        truth_mesh = clip.truth_annotations.get(dub.language)
         seconds = train_seconds if spec.uses_train_seconds else None
         axes = {"train_seconds": seconds, "seed": seed if spec.uses_seed else 0}
         axes_name = "".join(f" {k}={v}" for k, v in axes.items() if v)
@@ -108,6 +109,7 @@ class Builder:
                     "kind": kind, **common, "identity": extra.get(language, {}),
                     "inputs": {n.split(" ")[0]: p.key(n) for n in needs},
                     **(axes if kind != "prepare" else {}),
+                    **({"truth_annotations": file_digest(truth_mesh)} if kind == "synthesize" else {}),
                 }  # fmt: skip
 
             def task(p: Progress) -> dict[str, Any]:
@@ -116,7 +118,7 @@ class Builder:
                     "clip": p.folder(clip_node), "faces": p.file(inputs[1], "faces") if len(inputs) > 1 else None,
                     "annotations": None if clip.annotations is None else str(clip.annotations),
                     "dub": p.folder(dub_node), "dub_id": dub.id, "dub_language": dub.language,
-                    "transcript": dub.transcript,
+                    "transcript": dub.transcript, "truth_annotations": str(truth_mesh) if truth_mesh else None,
                     **{f"{k}_dir": p.folder(n) for k, n in earlier.items()},
                 }  # fmt: skip
 
@@ -141,7 +143,7 @@ class Builder:
         if "prediction_faces" in wanted:
             own = self.faces_of(f"faces of {made}", made)
             wants.append(own)
-        truth_annotations = clip.truth_annotations.get(dub.language)
+        truth_annotations, mesh = clip.truth_annotations.get(dub.language), "mesh" in wanted
 
         def track(p: Progress, node: str | None) -> str | None:
             record = None if node is None else p.find(node)
@@ -155,7 +157,7 @@ class Builder:
                 "truth": p.digest(dub_node, "truth"), "audio": p.digest(dub_node, "audio"),
                 "index": p.digest(dub_node, "index"), "fps": self.config.fps,
                 "faces": track(p, faces), "prediction_faces": track(p, own),
-                "annotations": file_digest(truth_annotations),
+                "annotations": file_digest(truth_annotations), "mesh": p.digest(made, "annotations") if mesh else None,
             }  # fmt: skip
 
         def task(p: Progress) -> dict[str, Any]:
@@ -171,6 +173,7 @@ class Builder:
                 "prediction_faces": None if own is None else p.file(own, "faces"),
                 "prediction_faces_reason": why(own), "fps": self.config.fps,
                 "annotations": None if truth_annotations is None else str(truth_annotations),
+                "mesh": p.file(made, "annotations") if mesh else None,
             }  # fmt: skip
 
         return self.add(Node(f"score {family.id} of {made.removeprefix('synthesize ')}", "score", (made, dub_node),

@@ -83,7 +83,7 @@ def score_video(
                 "audio": str(wav) if samples is not None else None, "index": str(work / "index.json"),
                 "faces": _text(tracks.get("faces")), "faces_reason": reasons.get("faces", ""),
                 "prediction_faces_reason": reasons.get("prediction_faces", ""),
-                "prediction_faces": _text(tracks.get("prediction_faces")), "annotations": None,
+                "prediction_faces": _text(tracks.get("prediction_faces")), "annotations": None, "mesh": None,
             }  # fmt: skip
             scores |= stages.run_score(task, out, "cpu", 1)[2]
     chosen = {m for m in metrics if m in scores}

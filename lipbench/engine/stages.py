@@ -100,7 +100,9 @@ def run_faces(task: Mapping[str, Any], out: Path) -> Result:
 
     source = task["landmarks"] if task["landmarks"] is not None else task["video"]
     info = media.probe(Path(task["video"]))
-    from_file = {"size": (info.width, info.height), "n_frames": info.n_frames} if task["landmarks"] is not None else {}
+    from_file: dict[str, Any] = (
+        {"size": (info.width, info.height), "n_frames": info.n_frames} if task["landmarks"] is not None else {}
+    )
     track = track_faces(Path(source), backend=task["backend"], fps=task["fps"], **from_file)
     path = track.save(out / "faces.npz")
     found = int(track.found.sum())
@@ -131,6 +133,7 @@ def run_method(kind: str, task: Mapping[str, Any], out: Path, device: str, threa
         dub = DubInput(
             id=task["dub_id"], language=task["dub_language"], video=folder / "video.mp4", audio=folder / "audio.wav",
             index=index, n_frames=len(index), truth=truth if truth.exists() else None, transcript=task["transcript"],
+            truth_annotations=_path(task["truth_annotations"]),
         )  # fmt: skip
     job = Job(
         out=out, clip=clip, dub=dub, params=params, seed=task["seed"], train_seconds=task["train_seconds"],
@@ -193,7 +196,7 @@ def run_score(task: Mapping[str, Any], out: Path, device: str, threads: int) -> 
         audio=_path(task["audio"]), faces=_path(faces), faces_reason=reason,
         prediction_faces=_path(task["prediction_faces"]), truth_annotations=_path(task["annotations"]),
         fps=task["fps"], work=out, options=task["options"], device=device, threads=threads,
-        prediction_faces_reason=task["prediction_faces_reason"],
+        prediction_faces_reason=task["prediction_faces_reason"], prediction_annotations=_path(task["mesh"]),
     )  # fmt: skip
     scores: Mapping[str, Score] = family.score(pair)
     per_frame = {name: s.per_frame for name, s in scores.items() if s.per_frame is not None}
