@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -12,9 +13,9 @@ import numpy as np
 import pytest
 import yaml
 
-from lipbench.baselines.external import environment, json_schema, load_external, placeholders, post, read
+from lipbench.baselines.external import environment, json_schema, load_external, placeholders, post, read, reading
 from lipbench.baselines.external import shim as shim_module
-from lipbench.baselines.external.config import Env
+from lipbench.baselines.external.config import Definition, Env, Post
 from lipbench.baselines.external.failures import classify
 from lipbench.baselines.external.process import Ended
 from lipbench.core.errors import LipbenchError, ManifestError, Refused
@@ -94,7 +95,7 @@ def test_errors_name_line_field_and_mend(
     text = LATENTSYNC.replace(*change)
     with pytest.raises(ManifestError) as caught:
         read(written(tmp_path, text))
-    assert f"method.yaml, line {line}: {field}" in caught.value.what
+    assert f"method.yaml:{line}: {field}" in caught.value.what
     assert why in caught.value.why
     assert fix in caught.value.fix
 
@@ -102,7 +103,7 @@ def test_errors_name_line_field_and_mend(
 def test_files_that_are_no_method_files(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="cannot read"):
         read(tmp_path / "absent.yaml")
-    with pytest.raises(ManifestError, match="line 3: no valid YAML"):
+    with pytest.raises(ManifestError, match="yaml:3: not valid YAML"):
         read(written(tmp_path, "name: x\nargv: [a, b\n"))
     with pytest.raises(ManifestError, match="must be a mapping"):
         read(written(tmp_path, "- a\n- b\n"))
@@ -252,3 +253,22 @@ def test_matrices_are_checked(tmp_path: Path) -> None:
         with pytest.raises(LipbenchError) as caught:
             post.read_matrices(file)
         assert caught.value.reason == "bad_output"
+
+
+DOCS = (Path(__file__).parents[2] / "docs" / "external-methods.md").read_text()
+
+
+@pytest.mark.parametrize("block", re.findall(r"```yaml\n(.*?)```", DOCS, re.S))
+def test_the_documentations_examples_are_valid(tmp_path: Path, block: str) -> None:
+    assert load_external(written(tmp_path, block)).spec.id in DOCS
+
+
+def test_the_documentation_knows_every_field_and_placeholder() -> None:
+    assert [name for name in Definition.model_fields if f"`{name}`" not in DOCS] == []
+    assert [name for name in placeholders.NAMES if f"`{{{name}}}`" not in DOCS] == []
+    assert [name for name in Post.model_fields if f"`{name}:" not in DOCS] == []
+
+
+def test_the_shipped_schema_is_up_to_date() -> None:
+    shipped = Path(reading.__file__).with_name("method.schema.json")
+    assert json.loads(shipped.read_text()) == json_schema(), "write json_schema() into method.schema.json again"

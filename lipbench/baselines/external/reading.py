@@ -52,9 +52,9 @@ def read(path: str | Path) -> Located:
         raise ManifestError(f"cannot read {path}", str(error), "give the path of a method file (YAML)") from error
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ManifestError(f"{path}, line {line}: no valid YAML", error.problem or "", "correct that line") from error
+        raise ManifestError(f"{path}:{line}: not valid YAML", error.problem or "", "correct that line") from error
     if not isinstance(content, dict):
-        raise ManifestError(f"{path} is no method file", "it must be a mapping with a name and an argv")
+        raise ManifestError(f"{path}: no method file", "it must be a mapping with a name and an argv")
     try:
         return Located(definition=Definition.model_validate(content), file=path.resolve())
     except ValidationError as error:
@@ -77,7 +77,7 @@ def _located(path: Path, tree: Any, error: ValidationError) -> ManifestError:
         message += f", found {first['input']!r}"[:100]
     name = ".".join(str(p) for p in where) or "the file"
     rest = f" (and {more} more)" if more else ""
-    return ManifestError(f"{path}, line {_line(tree, where)}: {name}", message + rest, fix)
+    return ManifestError(f"{path}:{_line(tree, where)}: {name}", message + rest, fix)
 
 
 def _fields(where: tuple[int | str, ...]) -> list[str]:
