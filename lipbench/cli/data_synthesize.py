@@ -36,7 +36,9 @@ def _list(text: str) -> tuple[str, ...]:
 @click.command("synthesize")
 @click.option("--identities", default=2, show_default=True, type=click.IntRange(1), help="People.")
 @click.option("--clips-per-identity", default=1, show_default=True, type=click.IntRange(1), help="Clips of each.")
-@click.option("--languages", default="en,fr,es,de,it", show_default=True, help="Originals take turns; the rest are dubs.")
+@click.option(
+    "--languages", default="en,fr,es,de,it", show_default=True, help="Originals take turns; the rest are dubs."
+)
 @click.option("--seconds", default=8.0, show_default=True, type=click.FloatRange(1, 600), help="Length of a clip.")
 @click.option("--resolution", "size", default="256", show_default=True, help="256, 640x480, 720p, ...")
 @click.option("--fps", default=25.0, show_default=True, type=click.FloatRange(10, 60), help="Frames per second.")
@@ -52,8 +54,12 @@ def _list(text: str) -> tuple[str, ...]:
 @click.option("--words", is_flag=True, help="Random words instead of sentences: more variety, for training.")
 @click.option("--noisy", is_flag=True, help="Any room and noise instead of a studio.")
 @click.option("--view", default=2.75, show_default=True, type=click.FloatRange(1.2, 6), help="Dm across the image.")
-@click.option("--first-identity", default=0, show_default=True, type=click.IntRange(0), help="Number of the first person.")
-@click.option("--crf", default=16, show_default=True, type=click.IntRange(0, 40), help="Video quality, lower is better.")
+@click.option(
+    "--first-identity", default=0, show_default=True, type=click.IntRange(0), help="Number of the first person."
+)
+@click.option(
+    "--crf", default=16, show_default=True, type=click.IntRange(0, 40), help="Video quality, lower is better."
+)
 @click.option("--name", default="synthetic", show_default=True, help="Of the data set.")
 @click.option("--workers", default=0, type=click.IntRange(0), help="Processes; all cores when left out.")
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder to write.")
@@ -98,9 +104,7 @@ def main(
                 click.echo(f"{step.done}/{step.total} {step.clip}{kept}", err=True)
 
         command = "lipbench " + shlex.join(sys.argv[1:])
-        manifest = generate(
-            spec, out, workers=workers or len(os.sched_getaffinity(0)), command=command, progress=tell
-        )
+        manifest = generate(spec, out, workers=workers or len(os.sched_getaffinity(0)), command=command, progress=tell)
     seconds_taken = time.monotonic() - started
     click.echo(
         f"{len(manifest.clips)} clips, {len(manifest.dubs)} dubs, {frames} new frames in {seconds_taken:.0f} s: "

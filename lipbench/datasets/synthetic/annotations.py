@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +83,7 @@ class Annotations:
 
     def save(self, path: str | Path) -> Path:
         """Write as npz; returns the path. Equal annotations give equal bytes."""
-        arrays = {}
+        arrays: dict[str, Any] = {}
         for field in fields(self):
             value = getattr(self, field.name)
             arrays[field.name] = _quantize(value, _BITS[field.name]) if field.name in _BITS else value

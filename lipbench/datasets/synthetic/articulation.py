@@ -107,7 +107,7 @@ def track(
         (n_frames, 10) float64 in [0, 1], columns as CHANNELS.
     """
     sub = max(1, round(RATE / fps))
-    times: NDArray[np.float64] = (np.arange(n_frames * sub) + 0.5) / (fps * sub)
+    times = np.asarray((np.arange(n_frames * sub) + 0.5) / (fps * sub), np.float64)
     fine = sample(units, times, effort=effort, lead_s=lead_s)
     out = fine.reshape(n_frames, sub, N_CHANNELS).mean(1)
     return _hold_closures(out, units, fps, lead_s)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +24,7 @@ def background(height: int, width: int, rng: np.random.Generator, light: float =
     yy, xx = yy / h, xx / w
     hue = rng.uniform(0, 1)
     wall = _colour(hue, rng.uniform(0.04, 0.24), rng.uniform(0.22, 0.62))
-    image = np.broadcast_to(wall, (h, w, 3)).copy()
+    image: NDArray[Any] = np.broadcast_to(wall, (h, w, 3)).copy()
     # light falls off from one corner
     cx, cy = rng.uniform(-0.2, 1.2), rng.uniform(-0.4, 0.4)
     image *= (0.62 + 0.55 * np.exp(-((xx - cx) ** 2 + (yy - cy) ** 2) / rng.uniform(0.5, 1.4)))[..., None]

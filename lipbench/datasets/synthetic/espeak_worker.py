@@ -52,7 +52,9 @@ class Library:
     """espeak-ng through its C interface; one per process."""
 
     def __init__(self) -> None:
-        import espeakng_loader
+        from importlib import import_module
+
+        espeakng_loader = import_module("espeakng_loader")
 
         self.lib = ctypes.CDLL(espeakng_loader.get_library_path())
         self.lib.espeak_Initialize.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_char_p, ctypes.c_int]

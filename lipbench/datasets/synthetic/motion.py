@@ -79,7 +79,7 @@ def move(
         accents: stressed syllables of the clip's original language; heads nod and brows rise on them.
         pauses: times (s) at which phrases end; blinks and glances are likelier there.
     """
-    t: Array = (np.arange(n_frames) + 0.5) / fps
+    t = _frame_times(n_frames, fps)
     angles = np.stack(
         [
             mean + spread * pink(n_frames, fps, rng, manner.speed)
@@ -119,6 +119,10 @@ def pink(n: int, fps: float, rng: np.random.Generator, speed: float = 1.0) -> Ar
     start = round(4 * fps)
     out: Array = signal[start : start + n] / spread
     return out
+
+
+def _frame_times(n_frames: int, fps: float) -> Array:
+    return np.asarray((np.arange(n_frames) + 0.5) / fps, np.float64)
 
 
 def _bell(t: Array, centre: float, width: float) -> Array:

@@ -17,7 +17,7 @@ from lipbench.faces.morphable.procedural import mouth, semantic_to_expression
 from lipbench.faces.morphable.procedural.landmarks import landmarks
 from lipbench.faces.morphable.procedural.pose import SKULL_JOINT
 from lipbench.faces.morphable.procedural.template import template
-from lipbench.faces.raster import Renderer
+from lipbench.faces.raster import Renderer, RenderOutput
 
 
 @dataclass(frozen=True)
@@ -94,9 +94,17 @@ class Shot:
         for t in range(scene.spec.n_frames):
             vertices = self.vertices(t)
             self._note(t, vertices)
-            yield self._renderer.render(
-                vertices, scene.camera, scene.light, supersample=scene.spec.supersample, background=scene.backdrop
-            ).image
+            yield self._draw(vertices, scene.spec.supersample).image
+
+    def _draw(self, vertices: NDArray[np.float64], supersample: int) -> RenderOutput:
+        scene = self.scene
+        return self._renderer.render(
+            vertices, scene.camera, scene.light, supersample=supersample, background=scene.backdrop
+        )
+
+    def frame(self, t: int) -> NDArray[np.uint8]:
+        """(H, W, 3) frame t alone."""
+        return self._draw(self.vertices(t), self.scene.spec.supersample).image
 
     def vertices(self, t: int) -> NDArray[np.float64]:
         """(N, 3) camera-space vertices of frame t."""
@@ -108,10 +116,7 @@ class Shot:
 
     def label(self, t: int) -> NDArray[np.uint8]:
         """(H, W) exact class of every pixel of frame t, see `raster.Label`."""
-        scene = self.scene
-        return self._renderer.render(
-            self.vertices(t), scene.camera, scene.light, supersample=1, background=scene.backdrop
-        ).labels
+        return self._draw(self.vertices(t), 1).labels
 
     def _note(self, t: int, vertices: NDArray[np.float64]) -> None:
         scene = self.scene

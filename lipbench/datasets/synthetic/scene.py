@@ -18,7 +18,14 @@ from lipbench.datasets.synthetic.motion import Manner, Motion
 from lipbench.datasets.synthetic.script import Part
 from lipbench.datasets.synthetic.sound import Take
 from lipbench.datasets.synthetic.spec import ClipSpec, Difficulty, check_size, difficulty, stream
-from lipbench.faces.morphable.procedural import REST_TRANSLATION, Head, Identity, build, joint_translation, sample_identity
+from lipbench.faces.morphable.procedural import (
+    REST_TRANSLATION,
+    Head,
+    Identity,
+    build,
+    joint_translation,
+    sample_identity,
+)
 from lipbench.faces.raster import Camera, Light, euler_to_matrix
 
 Array = NDArray[np.float64]
@@ -107,9 +114,7 @@ def plan(spec: ClipSpec, engine: Espeak | None = None) -> Scene:
     return _finish(spec, level, head, parts, engine if spec.voices == "espeak" else None)
 
 
-def _finish(
-    spec: ClipSpec, level: Difficulty, head: Head, parts: dict[str, Part], engine: Espeak | None
-) -> Scene:
+def _finish(spec: ClipSpec, level: Difficulty, head: Head, parts: dict[str, Part], engine: Espeak | None) -> Scene:
     female = sounds_female(head.identity, spec.identity)
     takes: dict[str, list[Take]] = {}
     for language, part in parts.items():

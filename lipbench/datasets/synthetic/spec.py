@@ -121,7 +121,8 @@ class ClipSpec:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> ClipSpec:
         """What `to_dict` made."""
-        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+        plain: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+        return cls(**plain)
 
 
 def stream(seed: int, *names: str | int) -> np.random.Generator:

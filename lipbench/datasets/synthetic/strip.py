@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench.datasets.synthetic.phones import Phoneme, symbols
+from lipbench.datasets.synthetic.render import Shot
+from lipbench.datasets.synthetic.scene import plan
+from lipbench.datasets.synthetic.spec import ClipSpec
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,9 @@ class Row:
     labels: tuple[str, ...]
 
 
-def pick(phonemes: Sequence[Phoneme], n_frames: int, fps: float, columns: int, telling: str = "pbmfvuoaiyʃwæɑøeθ") -> list[int]:
+def pick(
+    phonemes: Sequence[Phoneme], n_frames: int, fps: float, columns: int, telling: str = "pbmfvuoaiyʃwæɑøeθ"
+) -> list[int]:
     """Frame numbers that show the most: middles of sounds one can see, spread over the clip, in order.
 
     Args:
@@ -29,8 +35,8 @@ def pick(phonemes: Sequence[Phoneme], n_frames: int, fps: float, columns: int, t
     """
     spoken = [(p, s[0]) for p in phonemes if (s := symbols(p.ipa))]
     edges = np.linspace(0, n_frames / fps, columns + 1)
-    out = []
-    for start, end in zip(edges[:-1], edges[1:], strict=True):
+    out: list[int] = []
+    for start, end in itertools.pairwise(edges):
         inside = [(p, s) for p, s in spoken if start <= 0.5 * (p.start_s + p.end_s) < end]
         if inside:
             # Neighbouring columns should not all show the same sound.
@@ -51,9 +57,7 @@ def _at(phonemes: Sequence[Phoneme], frame: int, fps: float) -> str:
     return min(near, key=lambda p: abs(0.5 * (p.start_s + p.end_s) - middle)).ipa
 
 
-def row(
-    title: str, frames: NDArray[np.uint8], phonemes: Sequence[Phoneme], fps: float, columns: int = 12
-) -> Row:
+def row(title: str, frames: NDArray[np.uint8], phonemes: Sequence[Phoneme], fps: float, columns: int = 12) -> Row:
     """Sample a video (T, H, W, 3) at `columns` telling frames."""
     chosen = pick(phonemes, len(frames), fps, columns)
     return Row(title, frames[chosen], tuple(_at(phonemes, f, fps) or "–" for f in chosen))
@@ -85,3 +89,16 @@ def draw(rows: Sequence[Row], path: str | Path, *, cell_px: int = 160, title: st
     path = Path(path)
     figure.savefig(path)
     return path
+
+
+def strip_clip(
+    spec: ClipSpec, language: str, path: str | Path, *, columns: int = 12, rows: int = 2, cell_px: int = 200
+) -> Path:
+    """Render the telling frames of one language of a clip and write them as a strip, in `rows` lines."""
+    shot = Shot(plan(spec), language)
+    phonemes = shot.scene.parts[language].phonemes
+    chosen = pick(phonemes, spec.n_frames, spec.fps, columns * rows)
+    pictures = np.stack([shot.frame(t) for t in chosen])
+    labels = tuple(_at(phonemes, t, spec.fps) or "–" for t in chosen)
+    lines = [Row("", pictures[k : k + columns], labels[k : k + columns]) for k in range(0, columns * rows, columns)]
+    return draw(lines, path, cell_px=cell_px, title=f"{language}: {shot.scene.parts[language].transcript}")

@@ -1,8 +1,8 @@
 """Articulation channels -> the procedural head's 36 semantic expression weights. The one place where the two meet.
 
-The channels say what the mouth wants; this says how the head does it, so that closed lips meet exactly: the opening that
-the jaw and everything else make is known (expressions are linear), and `lipsTogether` takes away as much as is wished,
-never more. Lips of a linear model pushed through each other would be a wrong truth.
+The channels say what the mouth wants; this says how the head does it, so that closed lips meet exactly: the opening
+that the jaw and everything else make is known (expressions are linear), and `lipsTogether` takes away as much as is
+wished, never more. Lips of a linear model pushed through each other would be a wrong truth.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def lips() -> Lips:
     """Lip pairs of the procedural head."""
     line = template().groups["lips"][0]
     half = mouth.COLUMNS // 2
-    upper, lower = line[1:half], line[: half : -1]
+    upper, lower = line[1:half], line[:half:-1]
     shapes = semantic_shapes()
     return Lips(upper, lower, shapes[:, upper, 1] - shapes[:, lower, 1])
 
@@ -102,7 +102,7 @@ def weights(channels: Array, *, effort: float = 1.0) -> Array:
 
 
 def closure(close: Array) -> Array:
-    """Channel `close` -> how much of the opening is taken away: 0 below 0.15, 1 (lips meet) from 0.55, where rest is."""
+    """Channel `close` -> share of the opening that is taken away: 0 below 0.15, 1 (lips meet) from 0.55, where rest is."""
     u = np.clip((close - 0.15) / 0.40, 0, 1)
     out: Array = u * u * (3 - 2 * u)
     return out

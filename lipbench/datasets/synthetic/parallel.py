@@ -1,0 +1,119 @@
+"""Clips over several processes. Results do not depend on how many."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from multiprocessing import get_context
+from typing import TypeVar
+
+from lipbench.datasets.synthetic.espeak import Espeak
+from lipbench.datasets.synthetic.render import ClipRender, Shot, render_clip
+from lipbench.datasets.synthetic.scene import plan
+from lipbench.datasets.synthetic.spec import ClipSpec
+
+T = TypeVar("T")
+Task = Callable[[ClipSpec, Espeak | None], T]
+
+_engine: Espeak | None = None
+
+
+def render_clips(
+    specs: Sequence[ClipSpec], *, workers: int = 1, languages: Sequence[str] | None = None
+) -> Iterator[ClipRender]:
+    """Render clips in memory, in the order of the specs: what training reads.
+
+    Args:
+        workers: processes; each sends whole clips (0.2 MB a frame at 256x256) to this one.
+        languages: see `render.render_clip`.
+    """
+    yield from over_clips(_Render(languages), specs, workers=workers)
+
+
+class _Render:
+    def __init__(self, languages: Sequence[str] | None) -> None:
+        self.languages = None if languages is None else tuple(languages)
+
+    def __call__(self, spec: ClipSpec, engine: Espeak | None) -> ClipRender:
+        return render_clip(spec, self.languages, engine)
+
+
+def over_clips(task: Task[T], specs: Sequence[ClipSpec], *, workers: int = 1) -> Iterator[T]:
+    """task(spec, espeak process or None) of every spec, in order; at most two clips per worker are under way.
+
+    Args:
+        task: picklable when there is more than one worker.
+    """
+    if not specs:
+        return
+    espeak = any(spec.voices == "espeak" for spec in specs)
+    workers = min(workers, len(specs))
+    if workers <= 1:
+        with _espeak(espeak) as engine:
+            for spec in specs:
+                yield task(spec, engine)
+        return
+    # Compiled before the workers start: they read the machine code from the cache instead of all compiling it.
+    _compile(specs[0])
+    with (
+        _single_threaded(),
+        ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start, initargs=(espeak,)) as pool,
+    ):
+        waiting = iter(specs)
+        running: list[Future[T]] = []
+        try:
+            while True:
+                while len(running) < 2 * workers and (coming := next(waiting, None)) is not None:
+                    running.append(pool.submit(_call, task, coming))
+                if not running:
+                    return
+                yield running.pop(0).result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _call(task: Task[T], spec: ClipSpec) -> T:
+    return task(spec, _engine)
+
+
+def _start(espeak: bool) -> None:
+    global _engine
+    import cv2
+
+    cv2.setNumThreads(1)
+    if espeak:
+        _engine = Espeak()
+
+
+def _compile(spec: ClipSpec) -> None:
+    small = replace(spec, seconds=1.0, width=64, height=64, takes=1, dubs=(), voices="formant", sentences=())
+    next(iter(Shot(plan(small), small.source)))
+
+
+@contextmanager
+def _espeak(wanted: bool) -> Iterator[Espeak | None]:
+    if not wanted:
+        yield None
+        return
+    with Espeak() as engine:
+        yield engine
+
+
+@contextmanager
+def _single_threaded() -> Iterator[None]:
+    """Processes started in this block have one thread in every numeric library: they share the cores by themselves."""
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
