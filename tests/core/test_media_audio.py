@@ -12,7 +12,8 @@ import soundfile
 import soxr
 
 from lipbench.core import media
-from lipbench.core.errors import MediaError, UsageError
+from lipbench.core.errors import MediaError, Truncated, UsageError
+from lipbench.core.media import audio
 
 
 def speechlike(seconds: float, rate: int, seed: int = 0) -> np.ndarray:
@@ -147,6 +148,73 @@ def test_parts(films) -> None:
     part = media.read_audio(clip, start_s=1, end_s=2)
     assert len(part) == 16000
     assert lag(wave[16000:32000], part) == 0
+
+
+def test_parts_far_in_are_found_by_seeking(films, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same samples at the same place as when all before them is decoded."""
+    wave = speechlike(12, 44100)
+    for codec in ("aac", "alac"):
+        clip = films.make("a.mp4", 75, 25, audio=wave, audio_rate=44100, audio_start=0.2, audio_codec=codec)
+        sought = media.load_audio(clip, 44100, start_s=8, end_s=11)
+        monkeypatch.setattr(audio, "FAR", 100)
+        decoded = media.load_audio(clip, 44100, start_s=8, end_s=11)
+        monkeypatch.undo()
+        assert sought.lead_s == decoded.lead_s
+        assert len(sought.samples) == len(decoded.samples) == 3 * 44100
+        assert lag(decoded.samples, sought.samples) == 0
+        assert np.corrcoef(decoded.samples, sought.samples)[0, 1] > 0.999
+        if codec == "alac":
+            assert np.array_equal(decoded.samples, sought.samples)
+            assert np.array_equal(sought.samples, wave[round(7.8 * 44100) : round(10.8 * 44100)])
+
+
+def mp3(path: Path, wave: np.ndarray) -> bytes:
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("mp3", rate=44100, layout="mono")
+        frame = av.AudioFrame.from_ndarray(wave[None], format="s16", layout="mono")
+        frame.sample_rate, frame.pts = 44100, 0
+        out.mux([*stream.encode(frame), *stream.encode(None)])
+    return path.read_bytes()
+
+
+def test_junk_after_the_sound_does_no_harm(tmp_path: Path) -> None:
+    data = mp3(tmp_path / "a.mp3", speechlike(1, 44100))
+    clean = media.read_audio(tmp_path / "a.mp3")
+    (tmp_path / "b.mp3").write_bytes(data + b"TAG" + bytes(125))
+    assert np.array_equal(media.read_audio(tmp_path / "b.mp3"), clean)
+    (tmp_path / "b.mp3").write_bytes(data + b"junk" * 1000)
+    assert np.array_equal(media.read_audio(tmp_path / "b.mp3")[:15900], clean[:15900])
+
+
+def test_damaged_sound_is_told(films) -> None:
+    path = films.make("a.mp4", 25, 25, audio=speechlike(5, 16000), container={"movflags": "+faststart"})
+    data = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(audio=0) if packet.size]
+        middle = packets[len(packets) // 2]
+        assert middle.pos is not None
+        data[middle.pos : middle.pos + middle.size] = b"\xff" * middle.size
+        end = packets[-10].pos
+    path.write_bytes(data)
+    with pytest.raises(MediaError, match="damaged"):
+        media.read_audio(path)
+    path.write_bytes(data[:end])
+    with pytest.raises(MediaError):
+        media.read_audio(path)
+
+
+def test_cut_sound_of_a_container(tmp_path: Path) -> None:
+    wave = speechlike(4, 16000)
+    path = tmp_path / "a.m4a"
+    with av.open(str(path), "w", options={"movflags": "+faststart"}) as out:
+        stream = out.add_stream("aac", rate=16000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(wave[None], format="s16", layout="mono")
+        frame.sample_rate, frame.pts = 16000, 0
+        out.mux([*stream.encode(frame), *stream.encode(None)])
+    path.write_bytes(path.read_bytes()[:-9000])
+    with pytest.raises(Truncated, match=r"only \d+ of 6[34] packets"):
+        media.read_audio(path)
+    assert len(media.read_audio(path, end_s=1)) == 16000
 
 
 def test_holes_are_silence(films) -> None:

@@ -6,6 +6,7 @@ import errno
 import os
 import pickle
 import subprocess
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +144,19 @@ def test_a_damaged_frame_is_named(films) -> None:
     with pytest.raises(MediaError, match=r"the frame at [01]\.\d+ s are damaged") as caught:
         media.load_frames(path)
     check(caught.value, "a.mp4")
+
+
+def test_a_change_of_size_is_told(films) -> None:
+    """Two transport streams in one file, as recorders make them."""
+    a, b = films.make("a.ts", 10, 25), films.make("b.ts", 10, 25, size=(80, 60), pts=[k + 10 for k in range(10)],
+                                                  time_base=Fraction(1, 25))  # fmt: skip
+    both = films.folder / "both.ts"
+    both.write_bytes(a.read_bytes() + b.read_bytes())
+    for use in (media.load_frames, lambda p: media.normalise_clip(p, films.folder / "out.mp4")):
+        with pytest.raises(MediaError, match="from 64x48 to 80x60") as caught:
+            use(both)
+        check(caught.value, "both.ts")
+    assert len(media.load_frames(both, end_s=0.3)) in (7, 8)
 
 
 def test_streams_that_are_not_there(films) -> None:

@@ -16,9 +16,9 @@ from av.container import InputContainer
 
 from lipbench.core.errors import MediaError, NoAudio, NoVideo, TooShort, UsageError
 from lipbench.core.media.clock import check_range
+from lipbench.core.media.complete import check_complete
 from lipbench.core.media.opening import (
     check_file,
-    cut_off,
     need_decoder,
     open_input,
     reading,
@@ -27,6 +27,9 @@ from lipbench.core.media.opening import (
 )
 from lipbench.core.media.source import VideoSource
 from lipbench.core.media.wav import check_wav, to_int16
+
+#: A start further in than this many seconds is found by seeking.
+FAR = 5
 
 #: A jump of the time stamps beyond this is a hole (filled with silence) or an overlap (cut); below it is rounding.
 GAP = Fraction(1, 20)
@@ -79,7 +82,15 @@ def load_audio(path: str | Path, rate: int = 16000, *, start_s: float = 0.0, end
 
 
 class AudioSource:
-    """A file open for its sound: `with AudioSource(path) as source: for chunk in source.chunks(16000): ...`."""
+    """A file open for its sound, to be read once: `with AudioSource(path) as source: source.chunks(16000)`.
+
+    Attributes:
+        rate, channels, codec: of the file.
+        lead: seconds from the first video frame to the first sample.
+
+    Raises:
+        MediaError, NoAudio, Truncated: on entering.
+    """
 
     def __init__(self, path: str | Path) -> None:
         self.path = check_file(path)
@@ -92,15 +103,20 @@ class AudioSource:
             self.stream = self.container.streams.audio[0]
             need_decoder(self.stream, self.path)
             skip_others(self.container, self.stream)
-            self.rate = self.stream.codec_context.sample_rate
-            self.channels = self.stream.codec_context.channels
-            self.codec = self.stream.codec_context.name
-            self.lead = Fraction(0)
-            self._zero = _video_zero(self.path, self.container)
-            if "wav" in self.container.format.name.split(","):
+            self._formats = set(self.container.format.name.split(","))
+            if "wav" in self._formats:
                 check_wav(self.path)
-            if self.rate <= 0:
-                raise MediaError(f"cannot take sound from {self.path}", "it states no sample rate", "convert it to wav")
+            self._later = self._frames()
+            self._head = next(self._later, None)
+            context = self.stream.codec_context
+            # HE-AAC states half its rate until the first frame is decoded.
+            self.rate = self._head.sample_rate if self._head else context.sample_rate
+            self.channels = self._head.layout.nb_channels if self._head else context.channels
+            self.codec = context.name
+            head = _time(self._head)
+            zero = _video_zero(self.path, self.container)
+            self._zero = zero if zero is not None else head or Fraction(0)
+            self.lead = Fraction(0) if head is None else head - self._zero
         except BaseException:
             self.container.close()
             raise
@@ -116,7 +132,7 @@ class AudioSource:
         start, end = check_range(start_s, end_s)
         first = round(start * self.rate)
         last = None if end is None else round(end * self.rate)
-        pieces = _cut(self._placed(), first, last)
+        pieces = _cut(self._placed(start), first, last)
         if rate == self.rate:
             for piece in pieces:
                 yield to_int16(piece)
@@ -130,57 +146,73 @@ class AudioSource:
         if len(tail):
             yield to_int16(tail)
 
-    def _placed(self) -> Iterator[tuple[int, np.ndarray]]:
+    def _placed(self, start: Fraction) -> Iterator[tuple[int, np.ndarray]]:
         """(sample number on the video's clock, mono block): decoded frames with holes and overlaps mended."""
         at: int | None = None
-        for frame in self._frames():
+        for frame in self._from(start):
+            if frame.sample_rate != self.rate:
+                raise MediaError(
+                    f"cannot read the sound of {self.path}",
+                    f"its rate changes from {self.rate} to {frame.sample_rate} Hz on the way",
+                    "convert it to wav",
+                )
             block = mono(frame)
-            pts = None if frame.pts is None else frame.pts * Fraction(frame.time_base or 1)
+            stamp = _time(frame)
+            place = None if stamp is None else round((stamp - self._zero) * self.rate)
             if at is None:
-                if self._zero is None:
-                    self._zero = pts or Fraction(0)
-                self.lead = (pts if pts is not None else self._zero) - self._zero
-                at = round(self.lead * self.rate)
-            elif pts is not None:
-                jump = round((pts - self._zero) * self.rate) - at  # type: ignore[operator]
-                if jump > GAP * self.rate:
-                    yield at, np.zeros(jump, np.int16)
-                    at += jump
-                elif -jump > GAP * self.rate:
-                    block = block[-jump:]
+                at = place or 0
+            elif place is not None and place - at > GAP * self.rate:
+                yield at, np.zeros(place - at, np.int16)
+                at = place
+            elif place is not None and at - place > GAP * self.rate:
+                block = block[at - place :]
             yield at, block
             at += len(block)
 
+    def _from(self, start: Fraction) -> Iterator[AudioFrame]:
+        """Decoded frames from the first, or from a second before `start` where seeking keeps time to the sample."""
+        if self._head is None:
+            return
+        base = Fraction(self.stream.time_base or 1)
+        if start > FAR and "mp4" in self._formats and base == Fraction(1, self.rate):
+            with reading(self.path):
+                self.container.seek(int((self._zero + start - 1) / base), stream=self.stream, backward=True)
+            yield from self._frames()
+            return
+        yield self._head
+        yield from self._later
+
     def _frames(self) -> Iterator[AudioFrame]:
-        seen = False
-        last = None
+        """Decoded frames; junk before the first and after the last good packet (mp3 tags) is passed over."""
+        seen, last = False, None
+        bad: av.error.InvalidDataError | None = None
         with reading(self.path):
             for packet in self.container.demux(self.stream):
+                if packet.size and packet.is_corrupt and "mp4" in self._formats:
+                    continue  # cut off in the middle; the index tells
                 last = packet.dts if packet.dts is not None else last
                 try:
                     frames = packet.decode()
                 except av.error.InvalidDataError as error:
-                    if not seen:
-                        continue
-                    raise MediaError(
-                        f"cannot decode the sound of {self.path}",
-                        "its data are damaged",
-                        "copy or download the file again",
-                    ) from error
+                    bad = error
+                    continue
+                if frames and seen and bad:
+                    break
                 for frame in frames:
-                    if frame.sample_rate != self.rate:
-                        raise MediaError(
-                            f"cannot read the sound of {self.path}",
-                            f"its rate changes from {self.rate} to {frame.sample_rate} Hz on the way",
-                            "convert it to wav",
-                        )
-                    seen = True
+                    seen, bad = True, None
                     yield frame
-        index = getattr(self.stream, "index_entries", ())
-        if "mp4" in self.container.format.name.split(",") and self.stream.frames and last is not None and len(index):
-            have = sum(entry.timestamp <= last for entry in index)
-            if have < len(index):
-                raise cut_off(self.path, f"only {have} of {len(index)} packets of its sound are there")
+            else:
+                bad = bad if not seen else None
+        if bad is not None:
+            raise MediaError(
+                f"cannot decode the sound of {self.path}", "its data are damaged", "copy or download the file again"
+            ) from bad
+        check_complete(self.path, self.container, self.stream, last)
+
+
+def _time(frame: AudioFrame | None) -> Fraction | None:
+    """Presentation time stamp, seconds."""
+    return None if frame is None or frame.pts is None else frame.pts * Fraction(frame.time_base or 1)
 
 
 def _video_zero(path: Path, container: InputContainer) -> Fraction | None:

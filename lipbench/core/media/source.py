@@ -18,6 +18,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from lipbench.core.errors import MediaError, NoVideo, TooShort, Truncated
+from lipbench.core.media.complete import check_complete
 from lipbench.core.media.opening import (
     THREADS,
     check_file,
@@ -54,6 +55,7 @@ class VideoSource:
 
     def __init__(self, path: str | Path) -> None:
         self.path = check_file(path)
+        self._size: tuple[int, int] | None = None
 
     def __enter__(self) -> VideoSource:
         self._open()
@@ -173,21 +175,7 @@ class VideoSource:
         Raises:
             Truncated: no.
         """
-        formats = set(self.container.format.name.split(","))
-        index = getattr(self.stream, "index_entries", ())
-        if "mp4" in formats and self.stream.frames and len(index) and self._last_dts is not None:
-            have = sum(entry.timestamp <= self._last_dts for entry in index)
-            if have < len(index):
-                raise cut_off(self.path, f"only {have} of {len(index)} frames can be decoded")
-        if "avi" in formats and self._last_dts is not None:
-            # Headers count a few empty frames at either end.
-            have, declared = self._last_dts + 1, self.stream.frames
-            if have < declared - max(3, declared // 50):
-                raise cut_off(self.path, f"only {have} of {declared} frames can be decoded")
-        if "matroska" in formats and end is not None:
-            stated = _clock(self.stream.metadata.get("DURATION", ""))
-            if stated and end + self.zero < stated - max(Fraction(1, 10), 3 / self.rate):
-                raise cut_off(self.path, f"it ends at {float(end):.2f} s of {float(stated):.2f} s")
+        check_complete(self.path, self.container, self.stream, self._last_dts, None if end is None else end + self.zero)
         if self._cut:
             raise cut_off(self.path, "its last frame is incomplete")
 
@@ -225,7 +213,19 @@ class VideoSource:
                             raise self._damaged(frame)
                         continue
                     seen = True
+                    self._check_size(frame)
                     yield frame
+
+    def _check_size(self, frame: VideoFrame) -> None:
+        size = (frame.width, frame.height)
+        if self._size is None:
+            self._size = size
+        elif size != self._size:
+            raise MediaError(
+                f"cannot use {self.path}",
+                "its picture changes from {}x{} to {}x{} on the way".format(*self._size, *size),
+                "re-encode it to one size, or set start_s and end_s to one part",
+            )
 
     def _damaged(self, where: Packet[VideoStream] | VideoFrame) -> MediaError:
         base = Fraction(where.time_base or 1)
@@ -288,13 +288,3 @@ class VideoSource:
 def _time(frame: VideoFrame) -> Fraction | None:
     """Presentation time stamp, seconds."""
     return None if frame.pts is None or frame.time_base is None else frame.pts * Fraction(frame.time_base)
-
-
-def _clock(text: str) -> Fraction | None:
-    """Seconds of "00:01:02.500000000" (Matroska's DURATION tag)."""
-    parts = text.split(":")
-    try:
-        hours, minutes, seconds = int(parts[0]), int(parts[1]), Fraction(parts[2])
-    except (ValueError, IndexError):
-        return None
-    return hours * 3600 + minutes * 60 + seconds

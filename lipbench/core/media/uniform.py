@@ -26,7 +26,7 @@ class ToUniform:
 
     def __init__(self, first: VideoFrame, turn: Orientation, sample_aspect: Fraction) -> None:
         self._turn = turn
-        self._was = (first.width, first.height, first.format.name)
+        self._format = first.format.name
         width, height = turn.size(first.width, first.height)
         self.pad = (width % 2, height % 2)
         width, height = width + self.pad[0], height + self.pad[1]
@@ -43,14 +43,13 @@ class ToUniform:
     def __call__(self, frame: VideoFrame) -> VideoFrame:
         """
         Raises:
-            MediaError: the frame is not of the first one's size and format.
+            MediaError: the frame is not of the first one's pixel format.
         """
-        now = (frame.width, frame.height, frame.format.name)
-        if now != self._was:
+        if frame.format.name != self._format:
             raise MediaError(
-                "cannot use a video whose picture changes on the way",
-                "it begins as {}x{} {} and goes on as {}x{} {}".format(*self._was, *now),
-                "re-encode it to one size, or set start_s and end_s to one part",
+                "cannot use a video whose pixel format changes on the way",
+                f"it begins as {self._format} and goes on as {frame.format.name}",
+                "re-encode it, or set start_s and end_s to one part",
             )
         if self.exact:
             return frame
