@@ -12,11 +12,26 @@ from typing import Any
 import numba
 
 
+# "nnan" and "ninf" stay off: depth buffers hold infinities on purpose.
+_OPTIONS: dict[str, Any] = {
+    "fastmath": {"nsz", "arcp", "contract", "afn", "reassoc"},
+    "nogil": True,
+    "error_model": "numpy",
+}
+
+
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile lazily (nothing happens on import), without the GIL, cached on disk where that is possible."""
-    # "nnan"/"ninf" stay off: depth buffers hold infinities on purpose.
-    flags = {"nsz", "arcp", "contract", "afn", "reassoc"}
     try:
-        return numba.njit(cache=True, fastmath=flags, nogil=True, error_model="numpy")(function)
+        return numba.njit(cache=True, **_OPTIONS)(function)
     except RuntimeError:
-        return numba.njit(cache=False, fastmath=flags, nogil=True, error_model="numpy")(function)
+        return numba.njit(**_OPTIONS)(function)
+
+
+def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A kernel that is copied into its callers.
+
+    A call that takes arrays counts references to them, atomically; inside a loop over pixels that costs more than the
+    arithmetic.
+    """
+    return numba.njit(inline="always", **_OPTIONS)(function)

@@ -11,24 +11,16 @@ from lipbench.core.errors import UsageError
 from lipbench.faces.raster.camera import Camera
 from lipbench.faces.raster.light import Light
 from lipbench.faces.raster.normals import vertex_normals
-from lipbench.faces.raster.shade import LINEAR, develop, shade_image
+from lipbench.faces.raster.resolve import TONE_CURVE, UNDEVELOPED, pick_samples, resolve
+from lipbench.faces.raster.shade import LINEAR, fill_ambient, shade_samples
 from lipbench.faces.raster.shadow import height_map
-from lipbench.faces.raster.surface import Surface
+from lipbench.faces.raster.surface import Material, Surface
 from lipbench.faces.raster.zbuffer import visibility
 
-SHADOW_SIZE = 160
+SHADOW_SIZE = 224  # cells
+SHADOW_HALF = 1.9  # dm: half side of the region round the head in which shadows fall
+GREY = 118
 NO_SHADOW = (np.zeros((1, 1), np.float32), np.eye(3), np.ones(3))
-
-
-def _tone_curve() -> NDArray[np.uint8]:
-    """4096 entries over [0, 2): a soft shoulder, then the sRGB curve."""
-    x = np.linspace(0, 2, 4096)
-    y = np.clip(1.10 * x / (1 + 0.16 * x), 0, 1)
-    srgb = np.where(y <= 0.0031308, 12.92 * y, 1.055 * np.maximum(y, 1e-9) ** (1 / 2.4) - 0.055)
-    return np.clip(srgb * 255 + 0.5, 0, 255).astype(np.uint8)
-
-
-TONE_CURVE = _tone_curve()
 
 
 @dataclass(frozen=True)
@@ -53,6 +45,8 @@ class Renderer:
         # Only the casting triangles, so that the shadow pass does not walk over the rest.
         self._casting = np.ascontiguousarray(surface.triangles[casts])
         self._all_cast = np.ones(len(self._casting), np.bool_)
+        # The region of the shadow map follows the skin: the head, not the shoulders.
+        self._shaded = np.unique(surface.triangles[surface.material == Material.SKIN])[::13]
 
     def render(
         self,
@@ -85,15 +79,15 @@ class Renderer:
             )
         height, width = camera.height, camera.width
         if background is None:
-            behind = np.full((height, width, 3), LINEAR[118], np.float32)
-        elif background.shape != (height, width, 3):
+            image = np.full((height, width, 3), GREY, np.uint8)
+        elif background.shape == (height, width, 3) and background.dtype == np.uint8:
+            image = background.copy(order="C")
+        else:
             raise UsageError(
-                f"cannot render onto a background of shape {background.shape}",
-                f"the camera's image is {height} x {width}",
+                f"cannot render onto a background of shape {background.shape}, {background.dtype}",
+                f"the camera's image is {height} x {width} x 3, uint8",
                 "resize the background first",
             )
-        else:
-            behind = _undeveloped()[background]
         light = Light() if light is None else light
         direction = np.asarray(light.direction, np.float64)
         direction = direction / np.linalg.norm(direction)
@@ -101,32 +95,34 @@ class Renderer:
         fine = camera.scaled(supersample)
         seen = visibility(points, surface.triangles, fine, ~surface.two_sided)
         normals = vertex_normals(points, surface.triangles)
-        shadow = self._shadow(points, direction) if light.shadows else NO_SHADOW
-        image = np.empty((height, width, 3), np.float32)
-        labels = np.empty((height, width), np.uint8)
+        occlusion = self._occlusion(points)
+        ambient = np.empty_like(normals)
+        fill_ambient(normals, occlusion, np.asarray(light.sh, np.float64), ambient)
+        counts = np.empty((height, width), np.uint8)
         depth = np.empty((height, width), np.float32)
-        shade_image(
-            seen.triangle, seen.inverse_depth, supersample,
+        samples = np.empty((fine.height * fine.width, 3), np.int32)
+        n = pick_samples(
+            seen.triangle, seen.inverse_depth, supersample, float(fine.focal), surface.material, samples, counts, depth
+        )
+        rgb, sample_labels = np.empty((n, 3), np.float32), np.empty(n, np.uint8)
+        shade_samples(
+            samples[:n],
             (float(fine.focal), float(fine.center[0]), float(fine.center[1])),
             (points, normals, surface.triangles, surface.material),
-            (surface.uv, surface.texture, surface.labels, self._occlusion(points), surface.strand_next, LINEAR),
-            (np.asarray(light.sh, np.float64), direction, np.asarray(light.color, np.float64)),
-            shadow, self._mouth_light(points), behind, image, labels, depth,
+            (surface.uv, surface.texture, surface.labels, occlusion, surface.strand_next, LINEAR),
+            (ambient, direction, np.asarray(light.color, np.float64)),
+            self._shadow(points, direction) if light.shadows else NO_SHADOW,
+            self._mouth_light(points), rgb, sample_labels,
         )  # fmt: skip
-        out = np.empty((height, width, 3), np.uint8)
-        develop(image, TONE_CURVE, out)
-        return RenderOutput(out, labels, depth)
+        labels = np.empty((height, width), np.uint8)
+        resolve(samples, counts, rgb, sample_labels, TONE_CURVE, UNDEVELOPED, image, labels)
+        return RenderOutput(image, labels, depth)
 
     def _shadow(
         self, points: NDArray[np.float64], direction: NDArray[np.float64]
     ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]:
-        used = points[self._casting[::7, 0]]
-        # In coarse steps: a region that follows every move of the jaw would make the edges of all shadows flicker.
-        low, high = np.floor(used.min(0) * 2) / 2, np.ceil(used.max(0) * 2) / 2
-        return height_map(
-            points, self._casting, self._all_cast, direction, SHADOW_SIZE,
-            ((low + high) / 2, max(float(np.linalg.norm(high - low)) * 0.42, 1e-3)),
-        )  # fmt: skip
+        center = points[self._shaded].mean(0)
+        return height_map(points, self._casting, self._all_cast, direction, SHADOW_SIZE, (center, SHADOW_HALF))
 
     def _mouth_light(self, points: NDArray[np.float64]) -> float:
         """Light inside the mouth: little falls in through nearly closed lips."""
@@ -161,12 +157,3 @@ class Renderer:
             shade *= 0.70 + 0.30 * np.clip(np.minimum(along, width - along) / 0.045, 0, 1)
             occlusion[eye.ball] = shade
         return occlusion
-
-
-def _undeveloped() -> NDArray[np.float32]:
-    """(256,) display byte -> linear value that `develop` turns back into that byte."""
-    wanted = np.arange(256)
-    x = np.linspace(0, 2, 4096)
-    first = np.searchsorted(TONE_CURVE, wanted, side="left")
-    last = np.searchsorted(TONE_CURVE, wanted, side="right")
-    return x[np.clip((first + last) // 2, 0, 4095)].astype(np.float32)

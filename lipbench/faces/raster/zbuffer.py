@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench.faces.raster.camera import Camera
-from lipbench.faces.raster.kernel import kernel
+from lipbench.faces.raster.kernel import inlined, kernel
 
 NEAR = 0.05  # dm; nothing nearer to the camera is drawn
 EDGE = 1e-4  # px by which spans overlap, so that neighbours leave no pinholes
@@ -106,7 +106,7 @@ def fill_zbuffer(points, triangles, culled, focal, cx, cy, tri_out, w_out):  # t
                 w += aw
 
 
-@kernel
+@inlined
 def edge_values(points, ia, ib, ic, rx, ry):  # type: ignore[no-untyped-def]
     """Barycentrics (sum 1, clamped at 0) of triangle (ia, ib, ic) along the ray (rx, ry, 1) in (X, Y, depth)."""
     ax, ay, az = points[ia, 0], points[ia, 1], -points[ia, 2]

@@ -110,7 +110,7 @@ def _corners(f: Fields, side: int) -> dict[str, Array]:
         "stretch" + name: _stack(side * 0.080 * corner, -0.008 * corner + 0.12 * thin, -0.042 * corner, n),
         "smile" + name: _stack(
             side * 0.070 * corner,
-            0.078 * corner + 0.026 * cheek + 0.016 * lid + 0.14 * thin + 0.010 * low_half * f.middle,
+            0.074 * corner + 0.026 * cheek + 0.016 * lid + 0.14 * thin + (0.024 * up_half + 0.020 * low_half) * f.middle,
             -0.046 * corner + 0.034 * cheek - 0.014 * f.near * f.middle * half, n,
         ),
         "frown" + name: _stack(side * 0.015 * corner, -0.070 * corner, -0.018 * corner, n),
@@ -152,7 +152,7 @@ def _lids(t: Template, f: Fields, name: str, side: int) -> dict[str, Array]:
     for shape in (blink, squint, wide):
         shape[fringe] = shape[root]
     # Lashes turn down as the lid closes.
-    blink[fringe[1:], 1] -= np.array([0.006, 0.030])[:, None]
+    blink[fringe[1:], 1] -= np.array([0.004, 0.014])[:, None]
     below = np.exp(-(((f.x - side * EYE_X) / 0.16) ** 2) - ((f.y - (EYE_Y - 0.12)) / 0.06) ** 2) * t.mask("skin")
     squint[:, 1] += 0.010 * below
     label = "L" if side < 0 else "R"

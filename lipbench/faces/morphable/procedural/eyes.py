@@ -17,7 +17,7 @@ COLUMNS = 40
 HALF_WIDTH = 0.148
 #: loops of the lids: (growth from the margin, height above the ball, share of the face surface)
 #: loop 0 lies under the lid, on the ball, and closes the corners; loop 1 is the inner edge, loop 2 the outer edge
-LOOPS = ((-0.20, -0.014, 0.00), (0.00, 0.003, 0.00), (0.035, 0.013, 0.00), (0.16, 0.016, 0.05), (0.33, 0.013, 0.22),
+LOOPS = ((-0.10, -0.040, 0.00), (0.00, 0.003, 0.00), (0.035, 0.013, 0.00), (0.16, 0.016, 0.05), (0.33, 0.013, 0.22),
          (0.50, 0.014, 0.52), (0.72, 0.008, 0.82), (1.00, 0.000, 1.00))  # fmt: skip
 INNER_EDGE, OUTER_EDGE = 1, 2
 
@@ -81,8 +81,8 @@ def lashes(loops: Array, side: int) -> Array:
     upper = np.arange(1, COLUMNS // 2)
     root = loops[OUTER_EDGE, upper]
     along = np.cos(upper / COLUMNS * 2 * np.pi) * side  # +1 at the outer corner
-    length = 0.018 + 0.012 * step(-0.6, 0.9, along)
-    length *= np.sin(np.pi * np.clip(np.arange(1, len(upper) + 1) / (len(upper) + 1), 0, 1)) ** 0.35
+    length = 0.014 + 0.012 * step(-0.6, 0.9, along)
+    length *= np.sin(np.pi * np.clip(np.arange(1, len(upper) + 1) / (len(upper) + 1), 0, 1)) ** 0.7
     forward = np.stack([0.25 * side * (along + 0.2), 0.15 + 0 * along, 1 + 0 * along], -1)
     tip = root + forward * (length * 0.8)[:, None]
     curl = root + forward * length[:, None] + np.stack([0 * length, 0.30 * length, 0 * length], -1)

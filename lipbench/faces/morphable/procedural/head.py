@@ -60,6 +60,11 @@ def _outfit(style: str) -> Outfit:
     material = np.concatenate([t.material, material])
     inner = np.isin(material, (Material.EYE, Material.LASH))
     occlusion = ambient_occlusion(everything, joined[~inner])
+    # With the lips at rest hardly any light falls into the mouth; what counts there is the depth behind them.
+    front = t.points[t.groups["lips"][0], 2].max()
+    mouth_parts = t.mask("bag", "bag_cap", "teeth_u", "teeth_l", "gum_u", "gum_l", "tongue")
+    depth = np.clip((front - t.points[mouth_parts, 2] - 0.06) / 0.34, 0, 1)
+    occlusion[: t.n_vertices][mouth_parts] = 0.08 + 0.92 * (1 - depth) ** 1.6
     eyes_ = []
     for name, _ in SIDES:
         loop = t.groups[f"lid_{name}"][eyes.OUTER_EDGE]

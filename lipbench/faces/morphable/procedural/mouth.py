@@ -70,7 +70,9 @@ def lip_rings() -> Array:
     edge = lift
     for g in SKIN:
         xx = border_x * (1 + 0.40 * g)
-        yy = MOUTH_Y + (border - MOUTH_Y) * (1 + 1.05 * g) + sin * 0.060 * g
+        # Above there is room for the upper lip only: the nose has its own, finer mesh.
+        above = step(-0.35, 0.35, sin)
+        yy = middle + (border - middle) * (1 + (1.05 - 0.57 * above) * g) + sin * (0.060 - 0.042 * above) * g
         point = face_point(xx, yy)
         point[:, 2] += edge * np.exp(-3.2 * g) + 0.006 * np.exp(-(((g - 0.10) / 0.12) ** 2)) * side
         rings.append(point)

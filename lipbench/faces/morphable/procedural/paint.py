@@ -41,7 +41,7 @@ def _brow_weight(who: Identity, c: Canvas, grain: Array) -> Array:
     thick = (0.020 + 0.016 * who.brows) * (1 - 0.30 * across) * np.sqrt(np.clip(1 - across**2, 0, 1))
     off = (c.y - arch) / np.maximum(thick, 1e-3)
     body = np.clip(1.25 - off**2, 0, 1) * step(1.02, 0.90, np.abs(across))
-    return body * np.clip(0.62 + 0.28 * who.brows + 0.22 * grain, 0, 1) * (c.z > 0.2)
+    return body * np.clip(0.62 + 0.30 * who.brows + 0.15 * grain, 0, 1) * (c.z > 0.2)
 
 
 def paint_skin(who: Identity, c: Canvas) -> Paint:
@@ -80,7 +80,7 @@ def paint_skin(who: Identity, c: Canvas) -> Paint:
     if who.makeup:
         shadow = bump(ax, c.y, EYE_X + 0.01, EYE_Y + 0.085, 0.15, 0.045) * front
         paint.darken(0.22 * who.makeup * shadow, 0.85)
-    grain = lookup(noise(2, 512, 0.4), (ax * 0.5 + c.y) * 0.50, (c.y - 0.45 * ax) * 0.14)
+    grain = lookup(noise(2, 512, 0.4), (ax * 0.5 + c.y) * 0.75, (c.y - 0.45 * ax) * 0.18)
     brows = _brow_weight(who, c, grain)
     paint.mix(np.array(who.hair) * 0.75 + 0.02 * np.array(who.skin), brows)
     paint.gloss *= 1 - 0.8 * brows
