@@ -130,13 +130,13 @@ def test_placeholders() -> None:
 
 # -- environments -------------------------------------------------------------------------------------------------
 
-MOUNTS = ((Path("/repos/x"), False), (Path("/work/y"), True))
+MOUNTS = ((Path("/repos/x"), False), (Path("/scratch/y"), True))
 
 
 def wrapped(env: Env, **extra: str) -> environment.Command:
-    added = environment.variables(env, extra, gpu="2", threads=3, tmp=Path("/work/y/tmp"))
+    added = environment.variables(env, extra, gpu="2", threads=3, tmp=Path("/scratch/y/tmp"))
     return environment.wrap(
-        env, ["python", "run.py", "a b"], added, cwd=Path("/work/y/src"), mounts=MOUNTS, label="lipbench-1"
+        env, ["python", "run.py", "a b"], added, cwd=Path("/scratch/y/src"), mounts=MOUNTS, label="lipbench-1"
     )
 
 
@@ -147,7 +147,7 @@ def test_none(monkeypatch: pytest.MonkeyPatch) -> None:
     assert environment.interpreter(Env()) == sys.executable
     assert "PYTHONPATH" not in command.env
     assert {command.env[k] for k in ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "HF_HOME")} == {"2", "3", "/hf"}
-    assert command.env["TMPDIR"] == "/work/y/tmp"
+    assert command.env["TMPDIR"] == "/scratch/y/tmp"
     assert command.env["PATH"] == os.environ["PATH"]
 
 
@@ -176,8 +176,8 @@ def test_docker() -> None:
     assert words[:5] == ["docker", "run", "--rm", "--init", "--network"]
     assert words[-4:] == ["me/image:1", "python", "run.py", "a b"]
     volumes = [words[i + 1] for i, word in enumerate(words) if word == "--volume"]
-    assert volumes == ["/repos/x:/repos/x:ro", "/work/y:/work/y"]
-    assert words[words.index("--workdir") + 1] == "/work/y/src"
+    assert volumes == ["/repos/x:/repos/x:ro", "/scratch/y:/scratch/y"]
+    assert words[words.index("--workdir") + 1] == "/scratch/y/src"
     assert words[words.index("--gpus") + 1] == "device=2"
     assert words[words.index("--user") + 1] == f"{os.getuid()}:{os.getgid()}"
     inside = dict(words[i + 1].split("=", 1) for i, word in enumerate(words) if word == "--env")
