@@ -70,7 +70,8 @@ def height_map(
     center, half = region
     scale = size / (2 * half)
     middle = axes @ center
-    offset = size / 2 - scale * middle[:2]
+    # Whole cells: a grid that slid along with every move of the jaw would make the edges of all shadows flicker.
+    offset = np.round(size / 2 - scale * middle[:2])
     local = points @ axes.T
     local[:, 0] = local[:, 0] * scale + offset[0]
     local[:, 1] = local[:, 1] * scale + offset[1]
