@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lipbench.core import media
 from lipbench.core.errors import TooShort, UsageError
-from lipbench.core.media import align
+from lipbench.core.media import align, siting
 
 rng = np.random.default_rng(0)
 TONE = (rng.normal(size=96000) * 4000).astype(np.int16)
@@ -33,6 +33,7 @@ def sha(path: Path) -> str:
         ("709.mkv", {"colour": (1, 1)}),
         ("full.mkv", {"colour": (5, 2), "pix_fmt": "yuvj420p"}),
         ("full709.mp4", {"colour": (1, 2), "pix_fmt": "yuvj420p"}),
+        ("full.webm", {"codec": "libvpx-vp9", "options": {"cpu-used": "8", "crf": "30"}, "colour": (5, 2)}),
         ("old.avi", {"codec": "mpeg4", "options": {}}),
         ("vp9.webm", {"codec": "libvpx-vp9", "options": {"cpu-used": "8", "crf": "30"}}),
         ("late.mp4", {"pts": [k + 7 for k in range(30)], "time_base": Fraction(1, 25)}),
@@ -48,6 +49,32 @@ def test_normalising_keeps_every_bit(films, name: str, how: dict) -> None:
     assert (info.n_frames, info.fps, info.codec, info.start_s) == (30, 25, "h264", 0)
     assert (info.audio is not None) == clip.audio == name.endswith("mp4")
     assert not media.is_synthetic(films.folder / "clip.mp4")
+
+
+def test_without_a_known_siting_the_way_is_rgb(films, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is claimed to be exact that was not seen to be."""
+    monkeypatch.setattr(siting, "SITINGS", ())
+    y, x = np.mgrid[0:48, 0:64]
+    picture = np.stack([128 + 90 * np.sin(x / 37), 128 + 90 * np.cos(y / 29), 1.5 * (x + y)], -1).astype(np.uint8)
+    source = films.make("a.mp4", 5, 25, frames=picture[None].repeat(5, 0))
+    clip = media.normalise_clip(source, films.folder / "clip.mp4")
+    assert not clip.exact
+    error = media.load_frames(films.folder / "clip.mp4").astype(int) - media.load_frames(source)
+    assert 0 < np.abs(error).mean() < 1
+
+
+def test_late_sound_is_recorded(films) -> None:
+    source = films.make("a.mp4", 50, 25, audio=TONE[:16000], audio_start=0.5)
+    clip = media.normalise_clip(source, films.folder / "clip.mp4")
+    assert clip.audio_lead_s == pytest.approx(0.5, abs=0.07)
+    assert (media.read_audio(films.folder / "clip.mp4")[:6000] == 0).all()
+
+
+def test_pixels_that_are_not_square_stay_so(films) -> None:
+    source = films.make("a.mp4", 5, 25, options={"qp": "0", "sar": "4/3"})
+    assert media.probe(source).sample_aspect == Fraction(4, 3)
+    media.normalise_clip(source, films.folder / "clip.mp4")
+    assert media.probe(films.folder / "clip.mp4").sample_aspect == Fraction(4, 3)
 
 
 def test_normalising_twice_changes_nothing(films) -> None:

@@ -178,6 +178,7 @@ def test_ranges_beyond_the_end(films) -> None:
         lambda: media.load_frames(path, start_s=1.5, fps=25),
         lambda: media.load_frames(path, start_s=0.99),  # within the last frame: it began before
         lambda: media.read_audio(path, start_s=2),
+        lambda: media.read_audio(path, start_s=60),
         lambda: media.normalise_clip(path, films.folder / "out.mp4", start_s=9),
     ):
         with pytest.raises(TooShort) as caught:

@@ -33,7 +33,8 @@ class NormalisedClip:
         padded: a row or column was repeated to make the size even.
         audio: whether the new file has sound.
         pad: (columns, rows) repeated at the right and the bottom.
-        exact: the decoded planes are the source's, bit by bit (8-bit 4:2:0 without rotation).
+        exact: decoding gives the source's RGB bit by bit (8-bit 4:2:0 of even size without rotation).
+        audio_lead_s: when the source's sound starts, seconds after its first frame; None without sound.
     """
 
     n_frames: int
@@ -47,6 +48,7 @@ class NormalisedClip:
     audio: bool
     pad: tuple[int, int] = (0, 0)
     exact: bool = True
+    audio_lead_s: float | None = None
 
 
 def normalise_clip(
@@ -71,7 +73,7 @@ def normalise_clip(
         n = out.n_frames
     return NormalisedClip(
         n, uniform.form.width, uniform.form.height, float(rate), float(info.fps), info.vfr, info.rotation,
-        uniform.pad != (0, 0), sound, uniform.pad, uniform.exact,
+        uniform.pad != (0, 0), sound, uniform.pad, uniform.exact, out.sound_lead if sound else None,
     )  # fmt: skip
 
 

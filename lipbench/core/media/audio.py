@@ -130,6 +130,8 @@ class AudioSource:
         if rate <= 0:
             raise UsageError(f"{rate} is not a sample rate", "it must be above zero", "use 16000")
         start, end = check_range(start_s, end_s)
+        if self._head is None:
+            return
         first = round(start * self.rate)
         last = None if end is None else round(end * self.rate)
         pieces = _cut(self._placed(start), first, last)
@@ -171,15 +173,14 @@ class AudioSource:
 
     def _from(self, start: Fraction) -> Iterator[AudioFrame]:
         """Decoded frames from the first, or from a second before `start` where seeking keeps time to the sample."""
-        if self._head is None:
-            return
         base = Fraction(self.stream.time_base or 1)
         if start > FAR and "mp4" in self._formats and base == Fraction(1, self.rate):
             with reading(self.path):
                 self.container.seek(int((self._zero + start - 1) / base), stream=self.stream, backward=True)
             yield from self._frames()
             return
-        yield self._head
+        if self._head is not None:
+            yield self._head
         yield from self._later
 
     def _frames(self) -> Iterator[AudioFrame]:

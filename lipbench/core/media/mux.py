@@ -49,6 +49,7 @@ class Mp4:
         self._sound: Sound | None = None
         self._encoded = False
         self.n_frames = 0
+        self.sound_lead: float | None = None
 
     def __enter__(self) -> Mp4:
         self._stack = ExitStack()
@@ -137,6 +138,7 @@ class Mp4:
             source = self._stack.enter_context(AudioSource(audio))
             rate = source.rate if source.rate in AAC_RATES else 48000
             chunks = source.chunks(rate, start_s, end_s)
+            self.sound_lead = float(source.lead)
         first = next((chunk for chunk in chunks if len(chunk)), None)
         if first is None:
             return False

@@ -59,9 +59,10 @@ class Form:
 
     Attributes:
         width, height: even.
-        colour: tags; range 2 means yuvj420p frames.
+        colour: tags.
         siting: where the colour samples lie (`chroma_sample_location`); "center" is what `ToYuv` makes.
         sample_aspect: width of a pixel over its height.
+        pix_fmt: yuv420p or yuvj420p.
     """
 
     width: int
@@ -69,10 +70,7 @@ class Form:
     colour: Colour = WRITTEN
     siting: str = "center"
     sample_aspect: Fraction = Fraction(1)
-
-    @property
-    def pix_fmt(self) -> str:
-        return "yuvj420p" if self.colour.range == 2 else "yuv420p"
+    pix_fmt: str = "yuv420p"
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ class ToUniform:
         found = siting(first) if plain else None
         self.exact = found is not None
         if found is not None:
-            self.form = Form(width, height, Colour.of(first), found, sample_aspect=aspect)
+            self.form = Form(width, height, Colour.of(first), found, aspect, first.format.name)
         else:
             self.form = Form(width, height, sample_aspect=aspect)
         self._to_rgb, self._to_yuv = ToRgb(), ToYuv()
