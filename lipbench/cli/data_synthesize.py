@@ -53,7 +53,7 @@ def _list(text: str) -> tuple[str, ...]:
               help="Sentences: benchmarks keep the test ones to themselves.")  # fmt: skip
 @click.option("--words", is_flag=True, help="Random words instead of sentences: more variety, for training.")
 @click.option("--noisy", is_flag=True, help="Any room and noise instead of a studio.")
-@click.option("--view", default=2.75, show_default=True, type=click.FloatRange(1.2, 6), help="Dm across the image.")
+@click.option("--view", default=2.9, show_default=True, type=click.FloatRange(1.2, 6), help="Dm across the image.")
 @click.option(
     "--first-identity", default=0, show_default=True, type=click.IntRange(0), help="Number of the first person."
 )

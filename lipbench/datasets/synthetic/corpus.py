@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from lipbench.core import keys, media
 from lipbench.core.errors import UsageError, disk_full
 from lipbench.core.store import write_atomic
-from lipbench.datasets.synthetic.espeak import Espeak
+from lipbench.datasets.synthetic.espeak import RATE, Espeak
 from lipbench.datasets.synthetic.parallel import over_clips
 from lipbench.datasets.synthetic.render import Shot
 from lipbench.datasets.synthetic.scene import plan
@@ -68,13 +68,13 @@ def generate(
     check_size(clips)
     folder = Path(folder)
     _claim(folder, spec)
-    waiting = [clip for clip in clips if _finished(folder, clip.id) != clip_key(clip, spec.crf)]
+    waiting = [clip for clip in clips if _finished(folder, clip.id) != clip_key(clip, spec.crf, spec.audio)]
     total, done = len(clips), 0
     for clip in clips:
         if clip not in waiting:
             done += 1
             progress(Progress(clip.id, done, total, 0))
-    for clip in over_clips(_Write(folder, spec.crf), waiting, workers=workers):
+    for clip in over_clips(_Write(folder, spec.crf, spec.audio), waiting, workers=workers):
         done += 1
         progress(Progress(clip.id, done, total, clip.n_frames * len(clip.languages)))
     manifest = _manifest(spec, clips, folder)
@@ -84,11 +84,10 @@ def generate(
     return manifest
 
 
-def clip_key(spec: ClipSpec, crf: int) -> str:
+def clip_key(spec: ClipSpec, crf: int, audio: str) -> str:
     """What a clip's files depend on, as a hash."""
-    return keys.key_of(
-        {"kind": "synthetic clip", "version": GENERATOR_VERSION, "spec": spec.to_dict(), "crf": crf, "code": _code()}
-    )
+    made = {"spec": spec.to_dict(), "crf": crf, "audio": audio}
+    return keys.key_of({"kind": "synthetic clip", "version": GENERATOR_VERSION, "code": _code(), **made})
 
 
 @cache
@@ -109,13 +108,14 @@ class _Write:
 
     folder: Path
     crf: int
+    audio: str
 
     def __call__(self, spec: ClipSpec, engine: Espeak | None) -> ClipSpec:
-        write_clip(spec, self.folder, self.crf, engine)
+        write_clip(spec, self.folder, self.crf, self.audio, engine)
         return spec
 
 
-def write_clip(spec: ClipSpec, folder: Path, crf: int, engine: Espeak | None = None) -> None:
+def write_clip(spec: ClipSpec, folder: Path, crf: int, audio: str, engine: Espeak | None = None) -> None:
     """Render one clip into folder/clips/<id>, which appears when it is complete."""
     final = folder / "clips" / spec.id
     final.parent.mkdir(parents=True, exist_ok=True)
@@ -123,7 +123,7 @@ def write_clip(spec: ClipSpec, folder: Path, crf: int, engine: Espeak | None = N
     work = Path(tempfile.mkdtemp(prefix=f".{spec.id}-", dir=final.parent))
     try:
         facts: dict[str, Any] = {
-            "key": clip_key(spec, crf),
+            "key": clip_key(spec, crf, audio),
             "spec": spec.to_dict(),
             "mood": scene.mood,
             "languages": {},
@@ -142,7 +142,7 @@ def write_clip(spec: ClipSpec, folder: Path, crf: int, engine: Espeak | None = N
             if language == spec.source:
                 truth.face_track().save(work / "faces.npz")
             else:
-                media.write_wav(work / f"{language}.wav", take.audio)
+                _write_audio(work / f"{language}.{audio}", take.audio)
             rows = [[round(p.start_s, 4), round(p.end_s, 4), p.ipa] for p in scene.parts[language].phonemes]
             (work / f"phonemes_{language}.json").write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
             facts["languages"][language] = {
@@ -150,7 +150,7 @@ def write_clip(spec: ClipSpec, folder: Path, crf: int, engine: Espeak | None = N
                 "voice": take.voice,
                 "lines": [[round(line.start_s, 4), round(line.end_s, 4)] for line in scene.parts[language].lines],
             }
-        facts["files"] = {p.name: keys.sha256_file(p) for p in sorted(work.iterdir()) if p.suffix in (".mp4", ".wav")}
+        facts["files"] = {p.name: keys.sha256_file(p) for p in sorted(work.iterdir()) if p.suffix in (".mp4", ".wav", ".flac")}
         write_atomic(work / "clip.json", json.dumps(facts, indent=1, ensure_ascii=False))
         work.chmod(0o755)
         if final.exists():
@@ -160,6 +160,15 @@ def write_clip(spec: ClipSpec, folder: Path, crf: int, engine: Espeak | None = N
         raise disk_full(error, final) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _write_audio(path: Path, samples: NDArray[np.int16]) -> None:
+    if path.suffix == ".flac":
+        import soundfile
+
+        soundfile.write(path, samples, RATE, format="FLAC", subtype="PCM_16")
+    else:
+        media.write_wav(path, samples)
 
 
 # ---- the folder -----------------------------------------------------------------------------------------------
@@ -194,10 +203,11 @@ def _claim(folder: Path, spec: CorpusSpec) -> None:
 
 def corpus_dict(spec: CorpusSpec) -> dict[str, Any]:
     """Plain values of a corpus spec, as corpus.json holds them."""
-    values = {name: list(v) if isinstance(v, tuple) else v for name, v in vars(spec).items() if name != "clip"}
+    values = {name: list(v) if isinstance(v, tuple) else v for name, v in vars(spec).items() if name not in ("clip", "chosen")}
     shared = spec.clip.to_dict()
     for name in ("id", "seed", "identity", "source", "dubs", "difficulty"):
         del shared[name]
+    values["chosen"] = [clip.to_dict() for clip in spec.chosen]
     out: dict[str, Any] = json.loads(json.dumps({**values, "clip": shared}))
     return out
 
@@ -236,8 +246,8 @@ def _manifest(spec: CorpusSpec, specs: list[ClipSpec], folder: Path) -> Manifest
             dubs.append(
                 Dub(
                     id=f"{one.id}@{tag}", clip_id=one.id, language=tag, kind="original" if original else "synthetic",
-                    audio=None if original else at / f"{tag}.wav",
-                    sha256=facts["files"][f"{one.id}.mp4" if original else f"{tag}.wav"],
+                    audio=None if original else at / f"{tag}.{spec.audio}",
+                    sha256=facts["files"][f"{one.id}.mp4" if original else f"{tag}.{spec.audio}"],
                     transcript=facts["languages"][tag]["transcript"], phonemes=at / f"phonemes_{tag}.json",
                 )
             )  # fmt: skip

@@ -178,4 +178,4 @@ def _body(manner: Manner, view: float, rng: np.random.Generator) -> tuple[Array,
     yaw = np.deg2rad(0.4 * manner.yaw[0] + rng.normal(0, 3.0))
     rotation = euler_to_matrix((0.0, yaw, 0.0))
     offset = np.array([rng.normal(0, 0.03), rng.normal(0, 0.02), 0.0]) * view
-    return rotation, REST_TRANSLATION + offset + np.array([0.0, 0.04 * view, 0.0])
+    return rotation, REST_TRANSLATION + offset + np.array([0.0, -0.01 * view, 0.0])

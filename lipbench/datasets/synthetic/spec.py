@@ -77,7 +77,7 @@ class ClipSpec:
         takes: recordings per language, by other voices and in other rooms; the first is the clip's sound.
         studio: the first take is clean, as a dubbing studio delivers; False: any room and noise.
         supersample: samples per pixel and axis.
-        view: what the camera sees across the shorter side, in dm; 2.9 is head and shoulders, 2.0 a close-up.
+        view: what the camera sees across the shorter side, in dm; 2.9 is head and shoulders, 1.9 a close-up.
     """
 
     id: str
@@ -97,7 +97,7 @@ class ClipSpec:
     takes: int = 1
     studio: bool = True
     supersample: int = 2
-    view: float = 2.75
+    view: float = 2.9
 
     @property
     def n_frames(self) -> int:
@@ -144,6 +144,8 @@ class CorpusSpec:
         first_identity: number of the first person: corpora with other numbers have other people.
         clip: what all clips share (id, seed, identity, source and dubs are set per clip).
         crf: x264 quality of the videos.
+        audio: "wav" or "flac" for the dubs.
+        chosen: these clips exactly, instead of the regular ones.
     """
 
     name: str = "synthetic"
@@ -155,6 +157,8 @@ class CorpusSpec:
     first_identity: int = 0
     clip: ClipSpec = field(default_factory=lambda: ClipSpec("", 0, 0))
     crf: int = 16
+    audio: str = "wav"
+    chosen: tuple[ClipSpec, ...] = ()
 
     def clips(self) -> list[ClipSpec]:
         """The specs of all clips, in order.
@@ -166,8 +170,10 @@ class CorpusSpec:
             raise UsageError(
                 "nothing to generate", "identities, clips and languages must be at least one", "raise --identities"
             )
-        for name in self.difficulties:
+        for name in (*self.difficulties, *(clip.difficulty for clip in self.chosen)):
             difficulty(name)
+        if self.chosen:
+            return list(self.chosen)
         out: list[ClipSpec] = []
         for person in range(self.identities):
             for number in range(self.clips_per_identity):

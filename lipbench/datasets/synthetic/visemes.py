@@ -102,7 +102,7 @@ def weights(channels: Array, *, effort: float = 1.0) -> Array:
 
 
 def closure(close: Array) -> Array:
-    """Channel `close` -> share of the opening that is taken away: 0 below 0.15, 1 (lips meet) from 0.55, where rest is."""
+    """Channel `close` -> share of the opening taken away: 0 below 0.15, 1 (lips meet) from 0.55, where rest is."""
     u = np.clip((close - 0.15) / 0.40, 0, 1)
     out: Array = u * u * (3 - 2 * u)
     return out

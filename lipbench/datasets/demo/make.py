@@ -1,0 +1,52 @@
+"""Write the packaged data set again: `python -m lipbench.datasets.demo.make`.
+
+To be run when the head, the voices or the renderer change; the result is committed. It stays under 8 MiB.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from lipbench.datasets.synthetic.corpus import MANIFEST, generate
+from lipbench.datasets.synthetic.spec import ClipSpec, CorpusSpec
+from lipbench.datasets.types import Manifest
+
+LIMIT_BYTES = 8 * 2**20
+SECONDS = 8.0
+
+# Sentences, voices and people of the demo appear in no training corpus: pool "test", identities from 900.
+CLIPS = (
+    ClipSpec("demo-en", 2101, 914, "en", ("fr", "es", "de"), SECONDS, pool="test", sentences=("s18", "s24")),
+    ClipSpec("demo-fr", 2102, 921, "fr", ("en", "de", "it"), SECONDS, pool="test", sentences=("s17", "s20")),
+    ClipSpec("demo-it", 2103, 912, "it", ("en", "fr", "es"), SECONDS, pool="test", sentences=("s15", "s21")),
+)
+SPEC = CorpusSpec(name="demo", identities=len(CLIPS), audio="flac", crf=19, chosen=CLIPS)
+
+
+def make(folder: Path, workers: int = 1) -> Manifest:
+    """Write clips and manifest into `folder`, replacing what was there.
+
+    Raises:
+        RuntimeError: it came out larger than the limit.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name) / "demo"
+        generate(SPEC, work, workers=workers, command="python -m lipbench.datasets.demo.make")
+        size = sum(p.stat().st_size for p in work.rglob("*") if p.is_file() and p.suffix != ".png")
+        if size > LIMIT_BYTES:
+            raise RuntimeError(f"the demo data set has {size} bytes, more than {LIMIT_BYTES}")
+        shutil.rmtree(folder / "clips", ignore_errors=True)
+        shutil.copytree(work / "clips", folder / "clips")
+        shutil.copy(work / MANIFEST, folder / MANIFEST)
+        print(f"{size / 2**20:.2f} MiB in {folder}")
+        shutil.copy(work / "contact_sheet.png", Path(tempfile.gettempdir()) / "lipbench-demo-contact-sheet.png")
+    from lipbench.datasets.manifest import load_manifest
+
+    return load_manifest(folder / MANIFEST, verify=True)
+
+
+if __name__ == "__main__":
+    make(Path(__file__).parent, workers=int(sys.argv[1]) if len(sys.argv) > 1 else 1)

@@ -1,0 +1,76 @@
+"""Cost of generated clips: CPU-milliseconds a frame all in, speech against real time, four processes against one.
+
+Times are CPU seconds where one process is measured, because the machine may be shared; the efficiency over processes is
+wall time and means something on a calm machine only.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+
+from lipbench.core import media
+from lipbench.datasets.synthetic import corpus, scene
+from lipbench.datasets.synthetic.formant import synthesize
+from lipbench.datasets.synthetic.render import Shot
+from lipbench.datasets.synthetic.spec import ClipSpec, CorpusSpec
+from lipbench.datasets.synthetic.timelines import sentences
+from lipbench.datasets.synthetic.voices import VOICES
+
+CLIP = ClipSpec("bench", 1, 1, "en", (), seconds=4.0)
+SIZES = {"256": (256, 256, 2), "450": (450, 450, 2), "720p": (1280, 720, 1), "720p-2x": (1280, 720, 2)}
+
+
+@pytest.mark.parametrize("size", list(SIZES))
+def test_bench_frame(benchmark: Any, size: str, tmp_path: Path) -> None:
+    """Pose, annotate, render and encode one frame; the clip's planning and its sound are shared out over its frames."""
+    cv2.setNumThreads(1)
+    width, height, supersample = SIZES[size]
+    spec = replace(CLIP, width=width, height=height, supersample=supersample, seconds=4.0 if width <= 450 else 1.2)
+    next(iter(Shot(scene.plan(spec), "en")))  # compile, build the head
+
+    def one_clip() -> None:
+        planned = scene.plan(spec)
+        shot = Shot(planned, "en")
+        sound = planned.takes["en"][0].audio
+        with media.VideoWriter(tmp_path / "clip.mp4", fps=25, width=width, height=height, audio=sound, crf=16) as video:
+            for frame in shot:
+                video.write(frame)
+        shot.annotations().save(tmp_path / "truth.npz")
+
+    started = time.process_time()
+    benchmark.pedantic(one_clip, rounds=1, iterations=1)
+    benchmark.extra_info["cpu_ms_per_frame"] = 1e3 * (time.process_time() - started) / spec.n_frames
+
+
+def test_bench_formant_speech(benchmark: Any) -> None:
+    timeline = sentences()["s14"]["it"]
+    seconds = timeline.duration_s + 0.2
+    synthesize(timeline.phonemes(0.1), seconds, VOICES["arno"])
+    started = time.process_time()
+    benchmark.pedantic(
+        lambda: synthesize(timeline.phonemes(0.1), seconds, VOICES["arno"], seed=1), rounds=10, iterations=1
+    )
+    benchmark.extra_info["times_real_time"] = 10 * seconds / (time.process_time() - started)
+
+
+@pytest.mark.slow
+def test_bench_processes(benchmark: Any, tmp_path: Path) -> None:
+    """The same clips with one process and with four: eight clips of 200 frames."""
+    spec = CorpusSpec(identities=8, languages=("en", "fr"), clip=replace(CLIP, id="", seconds=4.0))
+    walls = {}
+    for workers in (1, 4):
+        started = time.perf_counter()
+        corpus.generate(spec, tmp_path / str(workers), workers=workers)
+        walls[workers] = time.perf_counter() - started
+    benchmark.pedantic(lambda: None, rounds=1, iterations=1)
+    benchmark.extra_info.update(
+        wall_1=walls[1], wall_4=walls[4], efficiency_4=walls[1] / walls[4] / 4, frames_per_s_4=1600 / walls[4],
+        load_before=os.getloadavg()[0],
+    )  # fmt: skip
