@@ -188,3 +188,7 @@ class BaseMethod:
     def weights(self, params: Any) -> tuple[str, ...]:
         """Names of the weights these params need; the engine checks and hashes them before any stage runs."""
         return self.spec.weights
+
+    def needs(self, params: Any) -> frozenset[str]:
+        """What these params need of {"gpu", "faces", "truth"}; a stage does not wait for what it does not use."""
+        return self.spec.needs

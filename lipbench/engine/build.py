@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -14,6 +15,14 @@ from lipbench.datasets.types import Clip, Dub, Manifest
 from lipbench.engine.config import RunFile
 from lipbench.engine.plan import STAGE_VERSIONS, Cell, Node, Plan, Progress, file_digest, select
 from lipbench.engine.rows import Row, families, rows
+
+
+def method_code(method: Any) -> str:
+    """Hash of a method's source: its package, or its file when it stands beside others."""
+    module = sys.modules[type(method).__module__]
+    package = module.__package__
+    alone = not package or package == "lipbench.baselines"
+    return keys.code_hash(module if alone else sys.modules[str(package)])
 
 
 class Builder:
@@ -89,8 +98,8 @@ class Builder:
         except LipbenchError as error:
             refusal = error
         clip_node = self.clip(clip)
-        inputs = (clip_node, *((self.faces(clip),) if "faces" in spec.needs else ()))
-        code = keys.code_hash(type(row.method)) if row.entry.file is None else ""
+        inputs = (clip_node, *((self.faces(clip),) if "faces" in row.method.needs(row.params) else ()))
+        code = method_code(row.method) if row.entry.file is None else ""
         common = {
             "method": {"id": spec.id, "version": spec.version, "code": code},
             "params": row.params.model_dump(mode="json"), "weights": {n: weights.sha256(n) for n in names},
@@ -123,7 +132,7 @@ class Builder:
                 }  # fmt: skip
 
             return self.add(Node(f"{kind} {row.label} {where}", kind, needs, preimage, task,
-                                 refusal=refusal, gpu="gpu" in spec.needs or kind != "prepare"))  # fmt: skip
+                                 refusal=refusal, gpu=True))  # fmt: skip
 
         earlier: dict[str, str] = {}
         if "prepare" in spec.stages:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lipbench.core.errors import DiskFull, LipbenchError
+from lipbench.core.errors import DiskFull, LipbenchError, disk_full
 from lipbench.core.store import Lease, Record, Store, write_atomic
 from lipbench.engine.executors import Done, Executor, Request
 from lipbench.engine.plan import Node, Pending, Plan, Progress
@@ -178,7 +178,9 @@ class Runner:
             (workspace / "job.json").write_text(json.dumps({"kind": node.kind, "key": key, "task": task}, indent=1))
         except (LipbenchError, OSError) as error:
             lease.release()
-            self.outcome.stopped = f"stopped: {error}"
+            if isinstance(error, OSError):
+                error = disk_full(error, self.store.root)
+            self.outcome.stopped = f"stopped: {error.one_line()}"
             return False
         attempt = self._attempts[key] = self._attempts.get(key, 0) + 1
         self._flying[key] = ([node], lease, attempt)

@@ -282,3 +282,25 @@ def test_explain_names_the_first_difference(manifest, tmp_path):
     assert keys.key_of(json.loads(shown.output)["preimage"]) == first
     difference = CliRunner().invoke(main, [first[:12], second[:12], "--run", str(tmp_path / "run"), "--json"])
     assert json.loads(difference.output)["field"] == "inputs.dub"
+
+
+def test_a_methods_code_is_its_whole_package():
+    from lipbench.baselines import wav2lip
+    from lipbench.core import registry
+    from lipbench.engine.build import method_code
+
+    assert method_code(registry.load("methods", "wav2lip")) == keys.code_hash(wav2lip)
+    dubbed, still = (method_code(registry.load("methods", n)) for n in ("dubbed", "still_mouth"))
+    assert dubbed != still
+
+
+def test_a_method_waits_only_for_what_its_parameters_need(manifest, tmp_path):
+    def needs(**params):
+        entry = {"id": "wav2lip", "params": {"weights_file": str(tmp_path / "w.pt"), **params}}
+        (tmp_path / "w.pt").write_bytes(b"")
+        prepared = api.prepare({"manifest": "t", "metrics": ["fake"], "methods": [entry]}, out=tmp_path / "run",
+                               manifest=manifest)  # fmt: skip
+        return prepared.plan.nodes["synthesize wav2lip one/fr"].needs
+
+    assert "faces one" in needs()
+    assert "faces one" not in needs(box=[10, 5, 50, 45])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -72,13 +71,16 @@ class Wav2Lip(BaseMethod):
         own = () if params.weights_file else (params.weights,)
         return (*own, "s3fd") if _detects(params) else own
 
+    def needs(self, params: Any) -> frozenset[str]:
+        return frozenset() if params.box is not None or _detects(params) else self.spec.needs
+
     def identity(self, params: Any, clip_id: str, language: str) -> Mapping[str, Any]:
-        """This package's code (the class alone is not the method), a checkpoint file's hash, the detector's identity.
+        """A checkpoint file's hash, the detector's identity.
 
         Raises:
             WeightsMissing: there is no file `weights_file`.
         """
-        found: dict[str, Any] = {"code": keys.code_hash(sys.modules[__package__ or ""])}
+        found: dict[str, Any] = {}
         if params.weights_file is not None:
             found["weights_file"] = keys.sha256_file(_existing(params.weights_file))
         if _detects(params):
