@@ -11,7 +11,6 @@ from typing import Any
 
 import numba
 
-
 # "nnan" and "ninf" stay off: depth buffers hold infinities on purpose.
 _OPTIONS: dict[str, Any] = {
     "fastmath": {"nsz", "arcp", "contract", "afn", "reassoc"},

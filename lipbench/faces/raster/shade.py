@@ -31,20 +31,22 @@ def square_times(x, n):  # type: ignore[no-untyped-def]
 
 @inlined
 def lit(shadow_map, scale, px, py, pz):  # type: ignore[no-untyped-def]
-    """Share of the key light at light-space point (px, py, pz): 2x2 bilinear comparison against the shadow map."""
+    """Share of the key light at light-space point (px, py, pz): comparisons with 3x3 cells of the shadow map, weighted
+    by a quadratic B-spline, which leaves no stairs."""
     size = shadow_map.shape[0]
-    u, v = px * scale[0] + scale[1] - 0.5, py * scale[0] + scale[2] - 0.5
-    iu, iv = int(np.floor(u)), int(np.floor(v))
-    if iu < 0 or iv < 0 or iu > size - 2 or iv > size - 2:
-        return 1.0
-    fu, fv = u - iu, v - iv
-    total = 0.0
-    for dv in range(2):
-        for du in range(2):
-            weight = (fu if du else 1.0 - fu) * (fv if dv else 1.0 - fv)
-            # Fades over a distance instead of a hard test: hides the map's resolution and softens the edge.
-            gap = shadow_map[iv + dv, iu + du] - pz
-            total += weight * min(max(1.0 - (gap - 0.04) / 0.10, 0.0), 1.0)
+    u, v = px * scale[0] + scale[1], py * scale[0] + scale[2]
+    iu, iv = int(u), int(v)
+    total = 1.0
+    if iu >= 1 and iv >= 1 and iu <= size - 2 and iv <= size - 2:
+        fu, fv = u - iu, v - iv
+        total = 0.0
+        for dv in range(3):
+            wv = 0.5 * (1.0 - fv) * (1.0 - fv) if dv == 0 else 0.5 * fv * fv if dv == 2 else 0.5 + fv - fv * fv
+            for du in range(3):
+                wu = 0.5 * (1.0 - fu) * (1.0 - fu) if du == 0 else 0.5 * fu * fu if du == 2 else 0.5 + fu - fu * fu
+                # Fades over a distance instead of a hard test: softens the edge and hides the bias.
+                gap = shadow_map[iv + dv - 1, iu + du - 1] - pz
+                total += wu * wv * min(max(1.4 - 10.0 * gap, 0.0), 1.0)
     return total
 
 

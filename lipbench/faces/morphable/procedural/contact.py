@@ -44,12 +44,12 @@ def part_lips(points: Array) -> None:
         points[lower[row], 1] -= crossing
 
 
-def settle_lids(points: Array) -> None:
-    """Keep the lids outside the eyeballs and the upper lid above the lower one; changes `points` (N, 3)."""
+def settle_lids(points: Array, centers: Array) -> None:
+    """Keep the lids outside the eyeballs, whose centres are (2, 3), and the upper lid above the lower one; changes
+    `points` (N, 3)."""
     groups = template().groups
-    half = eyes.COLUMNS // 2
-    upper = np.arange(1, half)
-    for name, side in SIDES:
+    upper = np.arange(1, eyes.COLUMNS // 2)
+    for (name, _), center in zip(SIDES, centers, strict=True):
         loops = groups[f"lid_{name}"]
         before = points[loops[eyes.OUTER_EDGE, upper]].copy()
         edge = loops[eyes.INNER_EDGE]
@@ -58,10 +58,37 @@ def settle_lids(points: Array) -> None:
             above, below = loops[loop, upper], loops[loop, eyes.COLUMNS - upper]
             points[above, 1] += 0.8 * share * overlap
             points[below, 1] -= 0.2 * share * overlap
-        center = eyes.socket(side)
-        for loop, clearance in ((1, 0.002), (2, 0.011), (3, 0.014), (4, 0.012)):
+        for loop, clearance in ((1, 0.0065), (2, 0.014), (3, 0.017), (4, 0.014)):
             offset = points[loops[loop]] - center
             distance = np.linalg.norm(offset, axis=1, keepdims=True)
-            scale = np.maximum((EYE_RADIUS + clearance) / distance, 1.0)
-            points[loops[loop]] = center + offset * scale
+            points[loops[loop]] = center + offset * np.maximum((EYE_RADIUS + clearance) / distance, 1.0)
         points[groups[f"lash_{name}"]] += points[loops[eyes.OUTER_EDGE, upper]] - before
+
+
+def lid_reach(offset: Array) -> Array:
+    """(n, 1) by how much farther the lids of an identity have to travel than the template's.
+
+    offset: (N, 3) the identity's displacement. Rows are those of `lid_vertices`: the ratio of the openings at rest.
+    """
+    t = template()
+    moved = t.points + offset
+    ratios = []
+    for name, _ in SIDES:
+        loops = t.groups[f"lid_{name}"]
+        edge = loops[eyes.INNER_EDGE]
+        opposite = (-np.arange(eyes.COLUMNS)) % eyes.COLUMNS
+        opening = [p[edge, 1] - p[edge[opposite], 1] for p in (t.points, moved)]
+        ratio = np.ones(eyes.COLUMNS)
+        wide = np.abs(opening[0]) > 0.01
+        ratio[wide] = np.clip(opening[1][wide] / opening[0][wide], 0.5, 2.0)
+        per_loop = np.broadcast_to(ratio, loops.shape)
+        fringe = np.broadcast_to(ratio[1 : eyes.COLUMNS // 2], t.groups[f"lash_{name}"].shape)
+        ratios += [per_loop.ravel(), fringe.ravel()]
+    return np.concatenate(ratios)[:, None]
+
+
+@cache
+def lid_vertices() -> NDArray[np.int64]:
+    """(n,) vertices of lids and lashes, in the order of `lid_reach`."""
+    groups = template().groups
+    return np.concatenate([groups[f"{part}_{name}"].ravel() for name, _ in SIDES for part in ("lid", "lash")])

@@ -110,7 +110,8 @@ def _corners(f: Fields, side: int) -> dict[str, Array]:
         "stretch" + name: _stack(side * 0.080 * corner, -0.008 * corner + 0.12 * thin, -0.042 * corner, n),
         "smile" + name: _stack(
             side * 0.070 * corner,
-            0.074 * corner + 0.026 * cheek + 0.016 * lid + 0.14 * thin + (0.024 * up_half + 0.020 * low_half) * f.middle,
+            0.074 * corner + 0.026 * cheek + 0.016 * lid + 0.14 * thin
+            + (0.024 * up_half + 0.020 * low_half) * f.middle,
             -0.046 * corner + 0.034 * cheek - 0.014 * f.near * f.middle * half, n,
         ),
         "frown" + name: _stack(side * 0.015 * corner, -0.070 * corner, -0.018 * corner, n),
@@ -129,8 +130,8 @@ def _lids(t: Template, f: Fields, name: str, side: int) -> dict[str, Array]:
     upper = np.sin(theta) > 1e-6
     opposite = (-np.arange(eyes.COLUMNS)) % eyes.COLUMNS  # the column below or above
     margin = t.points[loops[eyes.INNER_EDGE]]
-    # The line where the lids meet: a little above the open lower margin.
-    closed_y = margin[opposite, 1] + 0.008
+    # The lids aim a little past each other; contact stops them where they meet.
+    closed_y = margin[opposite, 1] - 0.002
     drop = np.where(upper, closed_y - margin[:, 1], 0.0)
     for loop, (fraction, height) in enumerate(
         ((1.0, 0.0), (1.0, 0.003), (0.97, 0.014), (0.80, 0.018), (0.52, 0.018), (0.26, 0.014), (0.08, 0.0), (0.0, 0.0))

@@ -51,7 +51,8 @@ def lid_loops(side: int) -> Array:
     loops = []
     for growth, height, share in LOOPS:
         taller = np.where(sin > 0, 1.35, 1.55) * growth
-        xx = center[0] + x * (1 + 0.52 * growth)
+        # The hidden loop ends inside the ball at the corners too, where the slit is wider than the ball.
+        xx = center[0] + x * (1 + (0.52 if growth >= 0 else 2.2) * growth)
         yy = EYE_Y + y * (1 + taller) + sin * growth * 0.055
         point = face_point(xx, yy)
         # Towards the corners the lids leave the ball, which is narrower than the slit between them.
@@ -59,8 +60,8 @@ def lid_loops(side: int) -> Array:
         flat = (narrow * (xx - center[0])) ** 2 + (yy - center[1]) ** 2
         ball = center[2] + np.sqrt(np.maximum((EYE_RADIUS + height) ** 2 - flat, 0.035**2))
         # The fold of the upper lid: the skin above hangs over the lid's plate.
-        fold = 0.016 * np.exp(-(((growth - 0.50) / 0.16) ** 2)) * np.clip(sin, 0, 1) ** 0.7
-        fold -= 0.010 * np.exp(-(((growth - 0.30) / 0.10) ** 2)) * np.clip(sin, 0, 1) ** 0.7
+        fold = 0.020 * np.exp(-(((growth - 0.50) / 0.16) ** 2)) * np.clip(sin, 0, 1) ** 0.7
+        fold -= 0.012 * np.exp(-(((growth - 0.30) / 0.10) ** 2)) * np.clip(sin, 0, 1) ** 0.7
         point[:, 2] = ball * (1 - share) + point[:, 2] * share + fold
         loops.append(point)
     return np.stack(loops)

@@ -13,7 +13,7 @@ from lipbench.core.errors import UsageError
 from lipbench.faces.morphable.procedural import eyes, hair, pose
 from lipbench.faces.morphable.procedural.atlas import REGIONS
 from lipbench.faces.morphable.procedural.builder import Builder
-from lipbench.faces.morphable.procedural.contact import part_lips, settle_lids
+from lipbench.faces.morphable.procedural.contact import lid_reach, lid_vertices, part_lips, settle_lids
 from lipbench.faces.morphable.procedural.expression_space import DIMENSIONS, expression_space, semantic_vector
 from lipbench.faces.morphable.procedural.expressions import SEMANTIC, semantic_shapes
 from lipbench.faces.morphable.procedural.gaze import follow_gaze, gaze_angles, turn_eyes
@@ -22,7 +22,7 @@ from lipbench.faces.morphable.procedural.landmarks import landmarks, mouth_measu
 from lipbench.faces.morphable.procedural.paint import paint_atlas
 from lipbench.faces.morphable.procedural.shape import Array, step
 from lipbench.faces.morphable.procedural.template import SIDES, template
-from lipbench.faces.morphable.procedural.warps import WARPS, extend, identity_modes, warp_fields
+from lipbench.faces.morphable.procedural.warps import WARPS, extend, identity_modes
 from lipbench.faces.raster.camera import Camera
 from lipbench.faces.raster.occlusion import ambient_occlusion
 from lipbench.faces.raster.surface import Eye, Material, Surface
@@ -60,6 +60,9 @@ def _outfit(style: str) -> Outfit:
     material = np.concatenate([t.material, material])
     inner = np.isin(material, (Material.EYE, Material.LASH))
     occlusion = ambient_occlusion(everything, joined[~inner])
+    for name, _ in SIDES:  # moist edges gather light
+        rim = t.groups[f"lid_{name}"][: eyes.OUTER_EDGE + 1]
+        occlusion[rim] = np.maximum(occlusion[rim], 0.6)
     # With the lips at rest hardly any light falls into the mouth; what counts there is the depth behind them.
     front = t.points[t.groups["lips"][0], 2].max()
     mouth_parts = t.mask("bag", "bag_cap", "teeth_u", "teeth_l", "gum_u", "gum_l", "tongue")
@@ -128,17 +131,10 @@ class Head:
         named = coefficients[: len(WARPS)]
         self._hair = outfit.hair_points + extend(outfit.hair_points, named)
         self._share = np.concatenate([pose.template_share(), outfit.hair_share])
-        lids = np.concatenate([t.groups[f"{part}_{name}"].ravel() for part in ("lid", "lash") for name, _ in SIDES])
-        self._lids = lids
-        # Lids travel farther on larger eyes: how the identity's warp stretches a small step, per lid vertex.
-        h = 1e-4
-        steps = []
-        for axis in range(3):
-            moved = t.points[lids].copy()
-            moved[:, axis] += h
-            delta = np.tensordot(named, warp_fields(moved) - warp_fields(t.points[lids]), 1) / h
-            steps.append(delta)
-        self._lid_stretch = np.stack(steps, -1)  # (n, 3, 3): d offset / d position
+        self._lids = lid_vertices()
+        self._reach = lid_reach(self._offset)
+        balls = np.stack([self._offset[t.groups[f"eye_{name}"].ravel()].mean(0) for name, _ in SIDES])
+        self._eye_centers = balls + np.stack([eyes.socket(side) for _, side in SIDES])
 
     def neutral(self) -> Array:
         """(N, 3) model vertices at rest, in model space."""
@@ -173,10 +169,10 @@ class Head:
             follow_gaze(points, angles)
             turn_eyes(points, angles)
         part_lips(points)
-        settle_lids(points)
-        step_ = points[self._lids] - t.points[self._lids]
+        lids = t.points[self._lids]
+        points[self._lids] = lids + self._reach * (points[self._lids] - lids)
         points += self._offset
-        points[self._lids] += np.einsum("nij,nj->ni", self._lid_stretch, step_)
+        settle_lids(points, self._eye_centers)
         return points
 
     def pose_frame(

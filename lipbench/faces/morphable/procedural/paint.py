@@ -140,7 +140,7 @@ def paint_lid(who: Identity, name: str) -> Paint:
     inner = step(1.7, 1.1, c.ring)
     paint.mix(np.array(who.lips) * 0.7 + np.array([0.22, 0.12, 0.10]), 0.75 * inner)
     paint.gloss += 0.3 * inner
-    paint.darken(0.22 * ridge(c.ring, 4.1, 0.50) * upper)
+    paint.darken(0.30 * ridge(c.ring, 4.1, 0.45) * upper)
     return paint
 
 
