@@ -37,7 +37,7 @@ BUILTINS: dict[str, dict[str, str]] = {
         "mesh": "lipbench.metrics.mesh:MeshFamily",
         "temporal": "lipbench.metrics.temporal:TemporalFamily",
     },
-    "datasets": {},
+    "datasets": {"demo": "lipbench.datasets.demo:manifest"},
 }
 
 
