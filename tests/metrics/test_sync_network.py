@@ -206,7 +206,7 @@ def test_bfloat16_is_close_but_its_own(small: SyncNet, rule: ModuleType) -> None
 @pytest.mark.parametrize("name", ["judge.npz", "judge.pt"])
 def test_save_and_load(small: SyncNet, tmp_path: Path, name: str) -> None:
     path = small.save(tmp_path / name, info={"steps": 3})
-    back = SyncNet.load(path)
+    back = SyncNet.from_file(path)
     assert (back.shape, back.training) == (small.shape, False)
     assert read_info(path)["info"] == {"steps": 3}
     for key, value in small.state_dict().items():
@@ -221,7 +221,7 @@ def test_load_reads_old_pickles_and_plain_state_dicts(full: SyncNet, tmp_path: P
     assert len(without) == 88
     torch.save(without, tmp_path / "plain.pt")
     for name in ("old.model", "plain.pt"):
-        net = SyncNet.load(tmp_path / name)
+        net = SyncNet.from_file(tmp_path / name)
         assert (net.shape.width, net.shape.size) == (1.0, 224)
         assert torch.equal(net.netcnnlip[18].weight, full.netcnnlip[18].weight)
 
@@ -232,7 +232,7 @@ def test_load_names_what_does_not_fit(small: SyncNet, tmp_path: Path) -> None:
 
     def refused(match: str, **kwargs: float) -> None:
         with pytest.raises(WeightsError, match=match):
-            SyncNet.load(path, **kwargs)  # type: ignore[arg-type]
+            SyncNet.from_file(path, **kwargs)  # type: ignore[arg-type]
 
     torch.save({k: v for k, v in state.items() if k != "netfcaud.3.bias"}, path)
     refused("missing netfcaud.3.bias")
@@ -249,4 +249,15 @@ def test_load_names_what_does_not_fit(small: SyncNet, tmp_path: Path) -> None:
     small.save(path)
     refused("another judge", width=1.0)
     with pytest.raises(WeightsError, match="cannot read"):
-        SyncNet.load(tmp_path / "absent.pt")
+        SyncNet.from_file(tmp_path / "absent.pt")
+
+
+def test_load_reads_into_the_network(tmp_path: Path) -> None:
+    saved, net = SyncNet(1 / 16, 112), SyncNet(1 / 16, 112)
+    path = saved.save(tmp_path / "net.pt", half=False)
+    assert net.load(path) is net
+    assert not net.training
+    for key, value in saved.state_dict().items():
+        assert torch.equal(net.state_dict()[key], value), key
+    with pytest.raises(WeightsError):
+        SyncNet(1 / 8, 112).load(path)

@@ -1,6 +1,6 @@
 """SyncNet as a judge of lip synchronisation: LSE-D, LSE-C and the AV offset.
 
-    SyncNet.load("syncnet_v2.model").score(frames, audio)     the network alone, on face crops
+    SyncNet().load("syncnet_v2.model").score(frames, audio)     the network alone, on face crops
     evaluate("video.mp4", judge="syncnet_v2")                 a whole video: find the face, track, crop, score
     SyncFamily                                                the metrics of a benchmark run
 

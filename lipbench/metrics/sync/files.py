@@ -52,7 +52,7 @@ def read_info(path: str | Path) -> dict[str, Any]:
 
 
 def load(path: str | Path, *, width: float | None = None, size: int | None = None) -> SyncNet:
-    """See `SyncNet.load`."""
+    """See `SyncNet.from_file`."""
     path = Path(path)
     state, meta = _read(path)
     shape = _shape(path, state, meta)

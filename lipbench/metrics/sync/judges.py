@@ -106,5 +106,5 @@ def _load(found: Judge, path: str, sha256: str, device: str, bfloat16: bool) -> 
 
     from lipbench.metrics.sync.network import SyncNet
 
-    net = SyncNet.load(path, width=found.width, size=found.size)
+    net = SyncNet.from_file(path, width=found.width, size=found.size)
     return net.folded(device, torch.bfloat16 if bfloat16 else torch.float32)

@@ -171,12 +171,15 @@ class SyncNet(nn.Module):
     # -- files ------------------------------------------------------------------------------------------------------
 
     @classmethod
-    def load(cls, path: str | Path, *, width: float | None = None, size: int | None = None) -> SyncNet:
-        """Read weights: the published `syncnet_v2.model`, a plain state dict, or what `save` wrote; in eval mode.
+    def from_file(cls, path: str | Path, *, width: float | None = None, size: int | None = None) -> SyncNet:
+        """A network of the size that a weights file has: `syncnet_v2.model`, a state dict, or what `save` wrote.
 
         Args:
             path: a torch file (old or new format, any float type) or an npz.
             width, size: what the file should be; None = what its metadata or its shapes say.
+
+        Returns:
+            The network, in eval mode.
 
         Raises:
             WeightsError: unreadable, or entries that are missing, unknown or of another shape.
@@ -184,6 +187,15 @@ class SyncNet(nn.Module):
         from lipbench.metrics.sync.files import load
 
         return load(path, width=width, size=size)
+
+    def load(self, path: str | Path) -> SyncNet:
+        """Read weights into this network; in eval mode afterwards. Returns the network.
+
+        Raises:
+            WeightsError: as `from_file`, or weights of a network of another width or input size.
+        """
+        self.load_state_dict(self.from_file(path, width=self.shape.width, size=self.shape.size).state_dict())
+        return self.eval()
 
     def save(self, path: str | Path, *, half: bool = True, info: Mapping[str, Any] | None = None) -> Path:
         """Write weights with width and size: npz when the name says so, else a torch file. See `files.save`."""
