@@ -26,7 +26,7 @@ class MetricSpec:
         title: column header without the arrow, e.g. "LSE-D".
         unit: "dB", "frames", "px", "" for none.
         better: "higher", "lower", "none" (shown, never ranked) or "zero" (the smaller the magnitude the better).
-        needs: of {"reference", "truth", "audio", "faces", "prediction_faces", "mesh"}.
+        needs: of {"reference", "truth", "audio", "faces", "prediction_faces", "truth_faces", "mesh"}.
         region: "full", "face", "mouth" or "".
         aggregate: how frames become the clip's value: "mean_over_frames" or "whole_clip".
         tolerance: absolute change that a rerun on other hardware may show.
@@ -92,6 +92,7 @@ class Pair:
         faces_reason: why `faces` is None.
         prediction_faces: saved FaceTrack of `prediction`, or None (families that need it say so in `needs`);
             prediction_faces_reason says why it is None.
+        truth_faces, truth_faces_reason: the same of `truth`, found by the same backend, so that its bias cancels.
         truth_annotations: per-frame truth (npz) of generated clips, or None.
         prediction_annotations: the same of the prediction, when the method handed it over, or None.
         fps: frames per second of all videos.
@@ -115,6 +116,8 @@ class Pair:
     threads: int = 1
     prediction_faces_reason: str = ""
     prediction_annotations: Path | None = None
+    truth_faces: Path | None = None
+    truth_faces_reason: str = ""
 
 
 @runtime_checkable

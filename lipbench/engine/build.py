@@ -50,21 +50,21 @@ class Builder:
         node, landmarks = self.clip(clip), clip.landmarks
         return self.faces_of(f"faces {clip.id}", node, landmarks)
 
-    def faces_of(self, node_id: str, video_node: str, landmarks: Path | None = None) -> str:
-        """The face track of a node's video; from a landmark file where there is one."""
+    def faces_of(self, node_id: str, video_node: str, landmarks: Path | None = None, output: str = "video") -> str:
+        """The face track of a node's output; from a landmark file where there is one."""
         backend = "file" if landmarks is not None else self.config.faces
 
         def preimage(p: Progress) -> dict[str, Any]:
             from lipbench.faces import backend_identity
 
             return {
-                "kind": "faces", "version": STAGE_VERSIONS["faces"], "video": p.digest(video_node, "video"),
+                "kind": "faces", "version": STAGE_VERSIONS["faces"], "video": p.digest(video_node, output),
                 "backend": backend, "identity": dict(backend_identity(backend)), "landmarks": file_digest(landmarks),
             }  # fmt: skip
 
         return self.add(Node(
             node_id, "faces", (video_node,), preimage,
-            lambda p: {"video": p.file(video_node, "video"), "backend": backend,
+            lambda p: {"video": p.file(video_node, output), "backend": backend,
                        "landmarks": None if landmarks is None else str(landmarks), "fps": self.config.fps},
         ))  # fmt: skip
 
@@ -152,6 +152,10 @@ class Builder:
         if "prediction_faces" in wanted:
             own = self.faces_of(f"faces of {made}", made)
             wants.append(own)
+        right = None
+        if "truth_faces" in wanted and dub.language in clip.truth:
+            right = self.faces_of(f"faces of truth {dub.id}", dub_node, output="truth")
+            wants.append(right)
         truth_annotations, mesh = clip.truth_annotations.get(dub.language), "mesh" in wanted
 
         def track(p: Progress, node: str | None) -> str | None:
@@ -166,6 +170,7 @@ class Builder:
                 "truth": p.digest(dub_node, "truth"), "audio": p.digest(dub_node, "audio"),
                 "index": p.digest(dub_node, "index"), "fps": self.config.fps,
                 "faces": track(p, faces), "prediction_faces": track(p, own),
+                "truth_faces": track(p, right),
                 "annotations": file_digest(truth_annotations), "mesh": p.digest(made, "annotations") if mesh else None,
             }  # fmt: skip
 
@@ -180,7 +185,8 @@ class Builder:
                 "audio": p.file(dub_node, "audio"), "index": p.file(dub_node, "index"),
                 "faces": None if faces is None else p.file(faces, "faces"), "faces_reason": why(faces),
                 "prediction_faces": None if own is None else p.file(own, "faces"),
-                "prediction_faces_reason": why(own), "fps": self.config.fps,
+                "prediction_faces_reason": why(own), "truth_faces_reason": why(right),
+                "truth_faces": None if right is None else p.file(right, "faces"), "fps": self.config.fps,
                 "annotations": None if truth_annotations is None else str(truth_annotations),
                 "mesh": p.file(made, "annotations") if mesh else None,
             }  # fmt: skip

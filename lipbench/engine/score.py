@@ -63,8 +63,13 @@ def score_video(
         reasons: dict[str, str] = {}
         needs = {need for family, _ in measured for metric in family.metrics for need in metric.needs}
         # Without a reference the judged video's own face gives the regions.
-        for name, path in (("faces", others["reference"] or prediction), ("prediction_faces", prediction)):
-            if name not in needs:
+        videos = {
+            "faces": others["reference"] or prediction,
+            "prediction_faces": prediction,
+            "truth_faces": others["truth"],
+        }
+        for name, path in videos.items():
+            if name not in needs or path is None:
                 continue
             try:
                 out = work / name
@@ -83,6 +88,7 @@ def score_video(
                 "audio": str(wav) if samples is not None else None, "index": str(work / "index.json"),
                 "faces": _text(tracks.get("faces")), "faces_reason": reasons.get("faces", ""),
                 "prediction_faces_reason": reasons.get("prediction_faces", ""),
+                "truth_faces": _text(tracks.get("truth_faces")), "truth_faces_reason": reasons.get("truth_faces", ""),
                 "prediction_faces": _text(tracks.get("prediction_faces")), "annotations": None, "mesh": None,
             }  # fmt: skip
             scores |= stages.run_score(task, out, "cpu", 1)[2]

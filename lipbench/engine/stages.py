@@ -197,6 +197,7 @@ def run_score(task: Mapping[str, Any], out: Path, device: str, threads: int) -> 
         prediction_faces=_path(task["prediction_faces"]), truth_annotations=_path(task["annotations"]),
         fps=task["fps"], work=out, options=task["options"], device=device, threads=threads,
         prediction_faces_reason=task["prediction_faces_reason"], prediction_annotations=_path(task["mesh"]),
+        truth_faces=_path(task["truth_faces"]), truth_faces_reason=task["truth_faces_reason"],
     )  # fmt: skip
     scores: Mapping[str, Score] = family.score(pair)
     per_frame = {name: s.per_frame for name, s in scores.items() if s.per_frame is not None}
