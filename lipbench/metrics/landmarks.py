@@ -73,7 +73,8 @@ class LandmarkFamily:
         ),
         MetricSpec(
             "mld_truth", "1", "MLD (truth)", "% iod", "lower",
-            frozenset({"truth", "truth_faces", "prediction_faces"}), "mouth", tolerance=0.5, decimals=2, source="ER-NeRF's LMD over the inter-ocular distance of 300-W",
+            frozenset({"truth", "truth_faces", "prediction_faces"}), "mouth", tolerance=0.5, decimals=2,
+            source="ER-NeRF's LMD over the inter-ocular distance of 300-W",
             convention="mld[20 points,centred,mean L2,/outer eye corners,vs the correct video]",
         ),
         MetricSpec(

@@ -7,6 +7,7 @@ stage is published by one rename of its workspace, a half-done attempt leaves no
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ class RayExecutor:
         resources = ray.cluster_resources()
         self._gpu = resources.get("GPU", 0) > 0
         self._limit = workers or int(resources.get("CPU", 1))
-        self._flying: dict[Any, Request] = {}
+        self._flying: dict[Any, tuple[Request, float]] = {}  # reference -> request, deadline
 
     @property
     def free(self) -> int:
@@ -66,15 +67,21 @@ class RayExecutor:
         task = self.ray.remote(_remote).options(**options)
         message = {"kind": request.kind, "key": request.key, "task": dict(request.task),
                    "workspace": request.workspace, "gpu": gpu}  # fmt: skip
-        self._flying[task.remote(message)] = request
+        self._flying[task.remote(message)] = request, time.monotonic() + request.timeout_s
 
     def poll(self, timeout_s: float) -> list[Done]:
         if not self._flying:
             return []
         ready, _ = self.ray.wait(list(self._flying), num_returns=1, timeout=timeout_s)
         done = []
+        now = time.monotonic()
+        for reference in [r for r, (_, deadline) in self._flying.items() if r not in ready and now > deadline]:
+            request, _ = self._flying.pop(reference)
+            self.ray.cancel(reference, force=True)
+            what = f"stopped after {request.timeout_s:g} s"
+            done.append(Done(request, failure("timeout", what, "it ran past its time limit (queueing included)")))
         for reference in ready:
-            request = self._flying.pop(reference)
+            request, _ = self._flying.pop(reference)
             try:
                 answer = self.ray.get(reference)
             except self.ray.exceptions.OutOfMemoryError as error:
