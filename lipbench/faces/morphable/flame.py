@@ -67,7 +67,11 @@ def load_flame(
             f"cannot read the FLAME model {path}", "an array in it has no values", "use the original FLAME .pkl file"
         ) from error
     n = len(template)
-    n_shape = min(N_SHAPE, max(dirs.shape[2] - 100, 1)) if dirs.shape[2] <= N_SHAPE else N_SHAPE
+    if dirs.shape[2] <= N_SHAPE:
+        raise UsageError(
+            f"cannot read the FLAME model {path}", f"it has {dirs.shape[2]} modes, the expressions start after {N_SHAPE}",
+            "use the original FLAME .pkl file",
+        )  # fmt: skip
     joint = regressor @ template
     jaw = np.zeros((3, n, 3))
     for axis, angle in enumerate(JAW_SIGMA):
@@ -77,8 +81,8 @@ def load_flame(
         # Corrective shapes are driven by the entries of R - I of every joint but the root.
         feature = slice((JAW_JOINT - 1) * 9, JAW_JOINT * 9)
         jaw[axis] += pose_dirs.reshape(n, 3, -1)[:, :, feature] @ (rotation - np.eye(3)).ravel()
-    shape = np.moveaxis(dirs[:, :, :n_shape], 2, 0)[:identity]
-    expressions = np.concatenate([jaw, np.moveaxis(dirs[:, :, n_shape:], 2, 0)])[:expression]
+    shape = np.moveaxis(dirs[:, :, :N_SHAPE], 2, 0)[:identity]
+    expressions = np.concatenate([jaw, np.moveaxis(dirs[:, :, N_SHAPE:], 2, 0)])[:expression]
     mean = template * DM_PER_M
     return MorphableModel(
         name="flame",

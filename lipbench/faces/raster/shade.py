@@ -125,7 +125,7 @@ def shade_samples(  # type: ignore[no-untyped-def]
         fresnel = 1.0 - nv
         fresnel = fresnel * fresnel * fresnel
         visible = 1.0
-        if shadow_map.shape[0] > 1:
+        if shadow_map.shape[0] > 1 and nl > -0.35:
             px = b0 * points[ia, 0] + b1 * points[ib, 0] + b2 * points[ic, 0]
             py = b0 * points[ia, 1] + b1 * points[ib, 1] + b2 * points[ic, 1]
             pz = b0 * points[ia, 2] + b1 * points[ib, 2] + b2 * points[ic, 2]

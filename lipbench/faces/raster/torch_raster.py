@@ -60,9 +60,8 @@ def barycentrics(fragments: Fragments, vertices: Tensor, camera: Camera, focal: 
     a, b, c = vertices[fragments.corners].unbind(1)  # (P, 3) each
     cx, cy = camera.center
     # Ray through the pixel in (X, Y, depth): the same edge values as in the z-buffer.
-    ray = torch.stack(
-        [(fragments.xy[:, 0] - cx) / f, (cy - fragments.xy[:, 1]) / f, -torch.ones_like(fragments.xy[:, 0])], -1
-    )
+    u, v = fragments.xy.to(vertices.dtype).unbind(-1)
+    ray = torch.stack([(u - cx) / f, (cy - v) / f, -torch.ones_like(u)], -1)
     edges = torch.stack([(ray * torch.linalg.cross(p, q)).sum(-1) for p, q in ((b, c), (c, a), (a, b))], -1)
     return edges / edges.sum(-1, keepdim=True)
 

@@ -18,7 +18,7 @@ from lipbench.faces.raster.camera import Camera
 from lipbench.faces.raster.kernel import inlined, kernel
 
 NEAR = 0.05  # dm; nothing nearer to the camera is drawn
-EDGE = 1e-4  # px by which spans overlap, so that neighbours leave no pinholes
+EDGE = 1e-4  # px by which neighbouring triangles overlap
 
 
 class Visibility(NamedTuple):
@@ -48,9 +48,14 @@ def fill_zbuffer(points, triangles, culled, focal, cx, cy, tri_out, w_out):  # t
             continue
         if az < NEAR and bz < NEAR and dz < NEAR:
             continue
+        limit = 1.0 / NEAR
         if az < NEAR or bz < NEAR or dz < NEAR:
             x0, x1, y0, y1 = 0, width - 1, 0, height - 1
         else:
+            if abs(det) < 1e-13 * az * bz * dz:
+                continue  # no area beyond rounding
+            # Rounding must not lift a sliver out of its own range of depths.
+            limit = 1.001 / min(az, min(bz, dz))
             ua, ub, uc = focal * ax / az + cx, focal * bx / bz + cx, focal * dx / dz + cx
             va, vb, vc = cy - focal * ay / az, cy - focal * by / bz, cy - focal * dy / dz
             left, right = min(ua, min(ub, uc)), max(ua, max(ub, uc))
@@ -70,6 +75,8 @@ def fill_zbuffer(points, triangles, culled, focal, cx, cy, tri_out, w_out):  # t
         a2, b2 = n2x * g, -n2y * g
         c0, c1, c2 = n0z * s - a0 * cx - b0 * cy, n1z * s - a1 * cx - b1 * cy, n2z * s - a2 * cx - b2 * cy
         aw, bw, cw = a0 + a1 + a2, b0 + b1 + b2, c0 + c1 + c2
+        # Triangles reach a hair over their edges, or rounding would leave pinholes where an edge hits pixel centres.
+        c0, c1, c2 = c0 + EDGE * (abs(a0) + abs(b0)), c1 + EDGE * (abs(a1) + abs(b1)), c2 + EDGE * (abs(a2) + abs(b2))
         i0 = -1.0 / a0 if a0 != 0.0 else 0.0
         i1 = -1.0 / a1 if a1 != 0.0 else 0.0
         i2 = -1.0 / a2 if a2 != 0.0 else 0.0
@@ -78,21 +85,21 @@ def fill_zbuffer(points, triangles, culled, focal, cx, cy, tri_out, w_out):  # t
             e0, e1, e2 = b0 * py + c0, b1 * py + c1, b2 * py + c2
             lo, hi = x0 + 0.5, x1 + 0.5
             if a0 > 0.0:
-                lo = max(lo, e0 * i0 - EDGE)
+                lo = max(lo, e0 * i0)
             elif a0 < 0.0:
-                hi = min(hi, e0 * i0 + EDGE)
+                hi = min(hi, e0 * i0)
             elif e0 < 0.0:
                 continue
             if a1 > 0.0:
-                lo = max(lo, e1 * i1 - EDGE)
+                lo = max(lo, e1 * i1)
             elif a1 < 0.0:
-                hi = min(hi, e1 * i1 + EDGE)
+                hi = min(hi, e1 * i1)
             elif e1 < 0.0:
                 continue
             if a2 > 0.0:
-                lo = max(lo, e2 * i2 - EDGE)
+                lo = max(lo, e2 * i2)
             elif a2 < 0.0:
-                hi = min(hi, e2 * i2 + EDGE)
+                hi = min(hi, e2 * i2)
             elif e2 < 0.0:
                 continue
             if lo > hi:
@@ -100,7 +107,7 @@ def fill_zbuffer(points, triangles, culled, focal, cx, cy, tri_out, w_out):  # t
             first, last = int(np.ceil(lo - 0.5)), int(np.floor(hi - 0.5))
             w = aw * (first + 0.5) + bw * py + cw
             for x in range(first, last + 1):
-                if w > w_out[y, x] and w < 1.0 / NEAR:
+                if w > w_out[y, x] and w < limit:
                     w_out[y, x] = w
                     tri_out[y, x] = k
                 w += aw

@@ -45,8 +45,8 @@ def _contour_rows() -> NDArray[np.int64]:
 
 def _brow(side: int) -> Array:
     """(5, 3) from the image's left to its right."""
-    ax = np.array([0.150, 0.230, 0.320, 0.405, 0.475])
-    y = np.array([0.292, 0.322, 0.332, 0.318, 0.282])
+    ax = np.array([0.141, 0.276, 0.404, 0.498, 0.557])
+    y = np.array([0.338, 0.351, 0.360, 0.345, 0.287])
     points = face_point(side * ax, y)
     return points if side > 0 else points[::-1]
 
@@ -54,8 +54,10 @@ def _brow(side: int) -> Array:
 def _eye(name: str) -> NDArray[np.int64]:
     """(6,): left corner, upper left, upper right, right corner, lower right, lower left."""
     k = eyes.COLUMNS
-    loop = template().groups[f"lid_{name}"][eyes.OUTER_EDGE]
-    return loop[[k // 2, k // 2 - 7, 7, 0, k - 7, k // 2 + 7]]
+    rim, lid = template().groups[f"lid_{name}"][[0, eyes.INNER_EDGE]]
+    outer_left = np.array([rim[k // 2], lid[13], lid[8], lid[39], lid[32], lid[28]])
+    outer_right = np.array([lid[21], lid[12], lid[7], rim[0], lid[32], lid[28]])
+    return outer_left if name == "l" else outer_right
 
 
 @cache
@@ -68,13 +70,14 @@ def landmarks() -> Landmarks:
     chin = _nearest(head_point(np.array([0.0]), np.array([skull().knots[12]])))
     middle = 8
     jaw = np.r_[left[:, middle], chin, right[::-1, middle]]
-    nose_ridge = face_point(np.zeros(4), np.array([0.190, 0.060, -0.070, TIP_Y]))
-    base_x = np.array([-0.115, -0.060, 0.0, 0.060, 0.115])
-    base_y = np.array([0.012, 0.004, 0.0, 0.004, 0.012]) + SUBNASALE_Y
+    nose_ridge = face_point(np.zeros(4), np.array([0.165, 0.018, -0.103, TIP_Y + 0.029]))
+    base_x = np.array([-0.149, -0.077, 0.0, 0.077, 0.149])
+    base_y = np.array([0.014, -0.011, -0.014, -0.011, 0.014]) + SUBNASALE_Y
     k = mouth.COLUMNS
-    # Columns run counter-clockwise from the right corner; the convention runs clockwise from the left corner.
-    outer_columns = (k // 2 - np.array([0, 6, 12, 16, 20, 26, 32, 38, 44, 48, 52, 58])) % k
-    inner_columns = (k // 2 - np.array([0, 8, 16, 24, 32, 40, 48, 56])) % k
+    # Columns run counter-clockwise from the right corner; the convention runs clockwise from the left corner. Columns,
+    # brows, eyes and nose are where MediaPipe's mesh sees the 68 points on renderings of this head (24 people).
+    outer_columns = (k // 2 - np.array([0, 10, 13, 16, 19, 22, 32, 39, 45, 48, 51, 57])) % k
+    inner_columns = (k // 2 - np.array([60, 14, 16, 18, 36, 46, 48, 50])) % k
     lips = t.groups["lips"]
     points = np.r_[
         jaw,
