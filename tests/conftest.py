@@ -1,15 +1,23 @@
-"""Shared by all tests: one thread, markers that skip, golden inputs, the real clips."""
+"""Shared fixtures: single-threaded numerics, golden inputs, the real clips, small videos in every shape."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 # Before numpy and torch load: the machines are shared, and oversubscribed threads spin.
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
-import pytest
+import av  # noqa: E402
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+
+#: swscale's SWS_BILINEAR | SWS_FULL_CHR_H_INT | SWS_ACCURATE_RND: without these it rounds down.
+EXACT = 0x2 | 0x2000 | 0x40000
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -35,3 +43,100 @@ def _one_torch_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+class Films:
+    """Makes videos below a folder and reads frame numbers back; frame k is flat grey `grey(k)`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @staticmethod
+    def grey(k: int) -> int:
+        """Level of frame k: 16 + 3 k, up to frame 79."""
+        return 16 + 3 * k
+
+    @staticmethod
+    def numbers(frames: Any) -> list[int]:
+        """The frame numbers drawn into frames (T, H, W, 3)."""
+        return [round((float(np.mean(frame)) - 16) / 3) for frame in frames]
+
+    @staticmethod
+    def encoded(rgb: np.ndarray, matrix: int, limits: int) -> av.VideoFrame:
+        """(H, W, 3) in 0..255 -> a yuv444p frame by ITU-T H.273: matrix 1, 5, 6, 9 or 2 (none: as 5), range 2 full."""
+        kr, kb = {1: (0.2126, 0.0722), 9: (0.2627, 0.0593)}.get(matrix, (0.299, 0.114))
+        y = rgb / 255 @ [kr, 1 - kr - kb, kb]
+        u, v = (rgb[..., 2] / 255 - y) / (2 - 2 * kb), (rgb[..., 0] / 255 - y) / (2 - 2 * kr)
+        scale, foot, chroma = (255, 0, 255) if limits == 2 else (219, 16, 224)
+        yuv = np.stack([y * scale + foot, u * chroma + 128, v * chroma + 128]).round().astype(np.uint8)
+        frame = av.VideoFrame.from_ndarray(yuv, format="yuv444p")
+        frame.colorspace, frame.color_range = matrix, limits
+        return frame
+
+    def make(
+        self,
+        name: str,
+        n: int = 30,
+        rate: Fraction | int = 30,
+        *,
+        size: tuple[int, int] = (64, 48),
+        pts: Sequence[int] | None = None,
+        time_base: Fraction | None = None,
+        codec: str = "libx264",
+        pix_fmt: str = "yuv420p",
+        options: dict[str, str] | None = None,
+        container: dict[str, str] | None = None,
+        rotation: int = 0,
+        hflip: bool = False,
+        audio: np.ndarray | None = None,
+        audio_rate: int = 16000,
+        audio_start: float = 0.0,
+        audio_codec: str = "aac",
+        colour: tuple[int, int] | None = None,
+        frames: np.ndarray | None = None,
+    ) -> Path:
+        """Encode `frames` (default: flat greys), losslessly by default; `pts` in `time_base` units."""
+        path = self.folder / name
+        width, height = size
+        base = time_base or 1 / Fraction(rate)
+        with av.open(str(path), "w", options=container or {}) as out:
+            stream = out.add_stream(codec, rate=rate, options=options if options is not None else {"qp": "0"})
+            stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
+            stream.codec_context.time_base = base
+            if colour:
+                stream.codec_context.colorspace, stream.codec_context.color_range = colour
+            if rotation or hflip:
+                stream.set_display_rotation(rotation, hflip=hflip)
+            sound = None
+            if audio is not None:
+                layout = "mono" if audio.ndim == 1 else "stereo"
+                sound = out.add_stream(audio_codec, rate=audio_rate, layout=layout)
+                block = av.AudioFrame.from_ndarray(audio.reshape(1, -1), format="s16", layout=layout)
+                block.sample_rate, block.time_base = audio_rate, Fraction(1, audio_rate)
+                block.pts = round(audio_start * audio_rate)
+                audio_packets = [*sound.encode(block), *sound.encode(None)]
+            for k in range(n):
+                if frames is not None:
+                    picture = frames[k]
+                else:
+                    picture = np.full((height, width, 3), self.grey(k), np.uint8)
+                frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+                if colour:
+                    frame = self.encoded(picture, *colour)
+                    limits = colour[1]
+                    frame = frame.reformat(
+                        format=pix_fmt, src_color_range=limits, dst_color_range=limits, interpolation=EXACT
+                    )
+                else:
+                    frame = frame.reformat(format=pix_fmt, interpolation=EXACT)
+                frame.pts, frame.time_base = (k if pts is None else pts[k]), base
+                out.mux(stream.encode(frame))
+            out.mux(stream.encode(None))
+            if sound is not None:
+                out.mux(audio_packets)
+        return path
+
+
+@pytest.fixture
+def films(tmp_path: Path) -> Films:
+    return Films(tmp_path)

@@ -8,7 +8,6 @@ from itertools import islice
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
 
 from lipbench.baselines.jobs import dub_of, track_of
 from lipbench.core import media
@@ -99,6 +98,8 @@ def affine(source: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[
 
 def head_motion(points: NDArray[np.float64], first: int) -> NDArray[np.float64]:
     """(T, 2, 3) how a patch around the mouth of frame `first` lies in every frame; (T, 68, 2 or 3) px landmarks."""
+    from scipy.ndimage import gaussian_filter1d  # half a second that planning a run does not need
+
     steady = gaussian_filter1d(points[:, RIGID], STEADY, axis=0, mode="nearest")
     patch = points[first, PATCH]
     motions = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -49,21 +50,50 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
 
+#: Anything but "" or "0" in it: unexpected errors, and expected ones too, are shown with their traceback.
+TRACEBACK = "LIPBENCH_TRACEBACK"
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="lipbench")
-def group() -> None:
+@click.option("-v", "--verbose", is_flag=True, help=f"Show the traceback of errors (or set {TRACEBACK}=1).")
+@click.pass_context
+def group(ctx: click.Context, verbose: bool) -> None:
     """Evaluate and benchmark lip-sync and visual dubbing methods."""
+    if verbose:
+        ctx.ensure_object(dict)["traceback"] = True
 
 
 def main(args: list[str] | None = None) -> None:
-    """Entry point: expected errors become three lines on stderr and their exit code."""
+    """Entry point: every error is told in at most three lines on stderr, without a traceback unless one is asked for.
+
+    Expected errors end with their own exit code, all others with 5.
+    """
+    asked = {"traceback": os.environ.get(TRACEBACK, "0") not in ("", "0")}
     try:
-        group.main(args=args, prog_name="lipbench", standalone_mode=True)
-    except LipbenchError as error:
-        click.echo(f"error: {error.what}", err=True)
-        for line in (error.why, error.fix):
-            if line:
-                click.echo(f"       {line}", err=True)
-        sys.exit(error.exit_code)
+        group.main(args=args, prog_name="lipbench", standalone_mode=True, obj=asked)
     except BrokenPipeError:
         sys.exit(0)
+    except LipbenchError as error:
+        _tell(asked["traceback"], error.what, error.why, error.fix)
+        sys.exit(error.exit_code)
+    except Exception as error:
+        first = (str(error).strip() or "no message").splitlines()[0]
+        _tell(
+            asked["traceback"],
+            f"unexpected {type(error).__name__}: {first}",
+            "lipbench did not foresee this",
+            f"to see where it happened, run the command again with {TRACEBACK}=1 (or `lipbench -v COMMAND ...`)",
+        )
+        sys.exit(5)
+
+
+def _tell(with_traceback: bool, what: str, why: str, fix: str) -> None:
+    if with_traceback:
+        import traceback
+
+        click.echo(traceback.format_exc(), err=True, nl=False)
+    click.echo(f"error: {what}", err=True)
+    for line in (why, fix):
+        if line:
+            click.echo(f"       {line}", err=True)

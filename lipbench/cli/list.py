@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lipbench.core import registry, weights
 from lipbench.core.errors import LipbenchError
+
+if TYPE_CHECKING:
+    from lipbench.core.method import MethodSpec
 
 
 @click.command(name="list")
@@ -26,12 +31,21 @@ def main(what: str, as_json: bool) -> None:
     table = Table(*(rows[0] if rows else ["id"]), box=None, padding=(0, 2, 0, 0))
     for row in rows:
         table.add_row(*(str(v) for v in row.values()))
-    Console(soft_wrap=True).print(table)
+    # A pipe has no width: cells broken over lines could not be searched, so they get as much as they need.
+    Console(width=None if sys.stdout.isatty() else 240, highlight=False).print(table)
 
 
-def _missing(names: Any) -> str:
-    missing = [n for n in names if not weights.available(n)]
-    return f"needs weights: {', '.join(missing)}" if missing else "yes"
+def _missing(names: Iterable[str], parameters: Sequence[str] = ()) -> str:
+    """What stands between here and a number: weights that are not on this machine, parameters without a default."""
+    lacks = [n for n in names if not weights.available(n)]
+    wants = [f"weights: {', '.join(lacks)}"] if lacks else []
+    if parameters:
+        wants.append(f"parameter{'s' if len(parameters) > 1 else ''}: {', '.join(parameters)}")
+    return f"needs {'; '.join(wants)}" if wants else "yes"
+
+
+def _parameters(spec: MethodSpec) -> list[str]:
+    return [name for name, info in spec.params.model_fields.items() if info.is_required()]
 
 
 def _methods() -> list[dict[str, Any]]:
@@ -43,7 +57,7 @@ def _methods() -> list[dict[str, Any]]:
             rows.append({"id": name, "title": "", "kind": "", "licence": "", "runs here": error.one_line()})
             continue
         rows.append({"id": name, "title": spec.title, "kind": spec.kind, "licence": spec.licence,
-                     "runs here": _missing(spec.weights)})  # fmt: skip
+                     "runs here": _missing(spec.weights, _parameters(spec))})  # fmt: skip
     return rows
 
 

@@ -18,7 +18,6 @@ from lipbench.metrics import regions as regions_module
 from lipbench.metrics.pair_reader import AGAINST, SUFFIX, PairReader
 from lipbench.metrics.series import Series
 from lipbench.metrics.signal_to_noise import frame_psnr, mean_psnr
-from lipbench.metrics.structural import WINDOW, frame_ssim
 
 REGIONS = ("full", "face", "mouth")
 WHAT = {"reference": "the undubbed source", "truth": "the correct video"}
@@ -71,6 +70,8 @@ class ImageFamily:
         return {"regions": regions_module.VERSION}
 
     def score(self, pair: Pair) -> Mapping[str, Score]:
+        from lipbench.metrics.structural import WINDOW, frame_ssim  # needs numba, which a cached run does not
+
         try:
             regions = regions_module.from_file(pair.faces, pair.faces_reason)
         except MediaError as error:
@@ -93,7 +94,8 @@ class ImageFamily:
                 end = f"_{region}{SUFFIX[against]}"
                 ratio = series.score(against, "psnr", region, reader, regions, mean=mean_psnr)
                 scores["psnr" + end] = _exact_frames(ratio, WHAT[against])
-                scores["ssim" + end] = _small(series.score(against, "ssim", region, reader, regions), ratio, region)
+                similarity = series.score(against, "ssim", region, reader, regions)
+                scores["ssim" + end] = _small(similarity, ratio, region, WINDOW)
         return scores
 
 
@@ -107,7 +109,7 @@ def _exact_frames(psnr: Score, what: str) -> Score:
     return replace(psnr, reason=remark, extra={**psnr.extra, "exact_frames": exact})
 
 
-def _small(ssim: Score, psnr: Score, region: str) -> Score:
+def _small(ssim: Score, psnr: Score, region: str, window: int) -> Score:
     if ssim.value is None and psnr.value is not None:
-        return replace(ssim, reason=f"unsupported: the {region} region is smaller than SSIM's {WINDOW} px window")
+        return replace(ssim, reason=f"unsupported: the {region} region is smaller than SSIM's {window} px window")
     return ssim
