@@ -69,7 +69,8 @@ def load_flame(
     n = len(template)
     if dirs.shape[2] <= N_SHAPE:
         raise UsageError(
-            f"cannot read the FLAME model {path}", f"it has {dirs.shape[2]} modes, the expressions start after {N_SHAPE}",
+            f"cannot read the FLAME model {path}",
+            f"it has {dirs.shape[2]} modes, the expressions start after {N_SHAPE}",
             "use the original FLAME .pkl file",
         )  # fmt: skip
     joint = regressor @ template

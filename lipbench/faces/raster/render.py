@@ -12,7 +12,7 @@ from lipbench.faces.raster.camera import Camera
 from lipbench.faces.raster.light import Light
 from lipbench.faces.raster.normals import vertex_normals
 from lipbench.faces.raster.resolve import TONE_CURVE, UNDEVELOPED, pick_samples, resolve
-from lipbench.faces.raster.shade import LINEAR, fill_ambient, shade_samples
+from lipbench.faces.raster.shade import LINEAR, fill_ambient, fill_tangents, shade_samples
 from lipbench.faces.raster.shadow import height_map
 from lipbench.faces.raster.surface import Material, Surface
 from lipbench.faces.raster.zbuffer import visibility
@@ -98,6 +98,8 @@ class Renderer:
         occlusion = self._occlusion(points)
         ambient = np.empty_like(normals)
         fill_ambient(normals, occlusion, np.asarray(light.sh, np.float64), ambient)
+        tangents = np.empty_like(normals)
+        fill_tangents(points, surface.strand_next, tangents)
         counts = np.empty((height, width), np.uint8)
         depth = np.empty((height, width), np.float32)
         samples = np.empty((fine.height * fine.width, 3), np.int32)
@@ -109,7 +111,7 @@ class Renderer:
             samples[:n],
             (float(fine.focal), float(fine.center[0]), float(fine.center[1])),
             (points, normals, surface.triangles, surface.material),
-            (surface.uv, surface.texture, surface.labels, occlusion, surface.strand_next, LINEAR),
+            (surface.uv, surface.texture, surface.labels, occlusion, tangents, LINEAR),
             (ambient, direction, np.asarray(light.color, np.float64)),
             self._shadow(points, direction) if light.shadows else NO_SHADOW,
             self._mouth_light(points), rgb, sample_labels,

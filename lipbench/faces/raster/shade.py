@@ -65,6 +65,19 @@ def fill_ambient(normals, occlusion, sh, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def fill_tangents(points, strand_next, out):  # type: ignore[no-untyped-def]
+    """(N, 3) unit directions along the strands into `out`; zero where there is no hair."""
+    for i in range(points.shape[0]):
+        n = strand_next[i]
+        if n < 0:
+            out[i, 0] = out[i, 1] = out[i, 2] = 0.0
+            continue
+        x, y, z = points[n, 0] - points[i, 0], points[n, 1] - points[i, 1], points[n, 2] - points[i, 2]
+        q = 1.0 / np.sqrt(x * x + y * y + z * z + 1e-20)
+        out[i, 0], out[i, 1], out[i, 2] = x * q, y * q, z * q
+
+
+@kernel
 def shade_samples(  # type: ignore[no-untyped-def]
     samples, camera, mesh, look, light, shadow, mouth_light, rgb, label_out
 ):
@@ -75,7 +88,7 @@ def shade_samples(  # type: ignore[no-untyped-def]
     """
     focal, cx, cy = camera
     points, normals, triangles, material = mesh
-    uv, texture, labels, occlusion, strand_next, linear = look
+    uv, texture, labels, occlusion, tangents, linear = look
     ambient, direction, color = light
     shadow_map, to_light, scale = shadow
     height, width = labels.shape
@@ -144,10 +157,9 @@ def shade_samples(  # type: ignore[no-untyped-def]
             specular = gloss * (0.30 + 0.70 * fresnel) * square_times(nh, 5 if m == LIP else 4) * visible
         elif m == HAIR:
             # Kajiya and Kay, "Rendering fur with three dimensional textures" (1989)
-            n = strand_next[ia]
-            tx, ty, tz = points[n, 0] - points[ia, 0], points[n, 1] - points[ia, 1], points[n, 2] - points[ia, 2]
-            q = 1.0 / np.sqrt(tx * tx + ty * ty + tz * tz + 1e-20)
-            tx, ty, tz = tx * q, ty * q, tz * q
+            tx = b0 * tangents[ia, 0] + b1 * tangents[ib, 0] + b2 * tangents[ic, 0]
+            ty = b0 * tangents[ia, 1] + b1 * tangents[ib, 1] + b2 * tangents[ic, 1]
+            tz = b0 * tangents[ia, 2] + b1 * tangents[ib, 2] + b2 * tangents[ic, 2]
             # Strands tilt a little at random; gloss carries the noise.
             shift = (gloss - 0.5) * 0.5
             tx, ty, tz = tx + shift * nx, ty + shift * ny, tz + shift * nz

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lipbench.faces.morphable.procedural import eyes, mouth
 from lipbench.faces.morphable.procedural.relief import EYE_RADIUS
-from lipbench.faces.morphable.procedural.shape import Array
+from lipbench.faces.morphable.procedural.shape import Array, step
 from lipbench.faces.morphable.procedural.template import SIDES, template
 
 
@@ -42,6 +42,19 @@ def part_lips(points: Array) -> None:
         crossing = np.maximum(points[lower[row], 1] - points[upper[row], 1], 0) / 2
         points[upper[row], 1] += crossing
         points[lower[row], 1] -= crossing
+
+
+def hold_tongue(points: Array) -> None:
+    """Keep the tongue behind closed lips: it comes forward only as far as they are open; changes `points` (N, 3)."""
+    groups = template().groups
+    upper, lower, _ = _lip_columns()
+    middle = upper.shape[1] // 2
+    opening = points[upper[3, middle], 1] - points[lower[3, middle], 1]
+    limit = points[upper[3, middle], 2] - 0.09 + 0.22 * float(step(0.02, 0.07, opening))
+    tongue = groups["tongue"]
+    excess = np.maximum(points[tongue, 2] - limit, 0)
+    # Soft: what is pushed back keeps a little of its shape.
+    points[tongue, 2] -= 0.9 * excess
 
 
 def settle_lids(points: Array, centers: Array) -> None:

@@ -34,10 +34,10 @@ class ExpressionSpace:
     from_semantic: Array
 
 
-def smooth_fields(n: int, length: float, amplitude: float, weight: Array, seed: int) -> Array:
-    """(n, N, 3) random smooth displacement fields (random Fourier features of a Gaussian process), times `weight`."""
+def smooth_fields(points: Array, n: int, length: float, amplitude: float, weight: Array, seed: int) -> Array:
+    """(n, N, 3) random smooth displacement fields at (N, 3) points (random Fourier features of a Gaussian process),
+    times `weight` (N,)."""
     rng = np.random.default_rng(seed)
-    points = template().points
     out = []
     for _ in range(n):
         wave = rng.normal(size=(48, 3)) / length
@@ -73,7 +73,7 @@ def expression_space() -> ExpressionSpace:
     reduce = _independent()
     k = reduce.shape[1]
     semantic = np.delete(semantic_shapes(), SEMANTIC.index("jawR"), axis=0)
-    residual = smooth_fields(DIMENSIONS - k, 0.25, 0.010, _residual_weight(), seed=1)
+    residual = smooth_fields(template().points, DIMENSIONS - k, 0.25, 0.010, _residual_weight(), seed=1)
     shapes = np.concatenate([semantic, residual]).reshape(DIMENSIONS, -1)
     rng = np.random.default_rng(0)
     weights = np.concatenate([sample_weights(4000, rng) @ reduce, 0.35 * rng.normal(size=(4000, DIMENSIONS - k))], 1)

@@ -120,7 +120,7 @@ def _hanging(s: Style, c: Array, rows: Array, rng: np.random.Generator) -> Array
     points = base + _outward(base) * lift[..., None]
     hang = q - on_skull
     points[..., 1] -= hang
-    share = np.clip(hang / np.maximum(drop, 1e-6)[None], 0, 1)
+    share = np.clip(hang / np.maximum(drop, 0.3)[None], 0, 1)
     flat = np.stack([points[..., 0], 0 * hang, points[..., 2] + 0.12], -1)
     out = flat / np.maximum(np.linalg.norm(flat, axis=-1, keepdims=True), 1e-6)
     points -= out * (s.tuck * share**2.5 - 0.05 * np.sin(np.pi * share))[..., None]
@@ -155,6 +155,6 @@ def hair_sheets(name: str) -> tuple[Array, ...]:
     sheet[:, -1] = sheet[:, 0]  # the two halves meet at the back
     if s.top is None:
         sheet[0] = sheet[0].mean(0)
-    if s.fall is None:  # no parting: the halves meet in front too
+    if s.fall is None or s.fringe is not None:  # no parting: the halves meet in front too
         sheet[:, half] = sheet[:, half - 1]
     return (sheet, _knot(rng)) if s.knot else (sheet,)

@@ -13,7 +13,7 @@ from lipbench.core.errors import UsageError
 from lipbench.faces.morphable.procedural import eyes, hair, pose
 from lipbench.faces.morphable.procedural.atlas import REGIONS
 from lipbench.faces.morphable.procedural.builder import Builder
-from lipbench.faces.morphable.procedural.contact import lid_reach, lid_vertices, part_lips, settle_lids
+from lipbench.faces.morphable.procedural.contact import hold_tongue, lid_reach, lid_vertices, part_lips, settle_lids
 from lipbench.faces.morphable.procedural.expression_space import DIMENSIONS, expression_space, semantic_vector
 from lipbench.faces.morphable.procedural.expressions import SEMANTIC, semantic_shapes
 from lipbench.faces.morphable.procedural.gaze import follow_gaze, gaze_angles, turn_eyes
@@ -22,7 +22,7 @@ from lipbench.faces.morphable.procedural.landmarks import landmarks, mouth_measu
 from lipbench.faces.morphable.procedural.paint import paint_atlas
 from lipbench.faces.morphable.procedural.shape import Array, step
 from lipbench.faces.morphable.procedural.template import SIDES, template
-from lipbench.faces.morphable.procedural.warps import WARPS, extend, identity_modes
+from lipbench.faces.morphable.procedural.warps import extend, identity_modes
 from lipbench.faces.raster.camera import Camera
 from lipbench.faces.raster.occlusion import ambient_occlusion
 from lipbench.faces.raster.surface import Eye, Material, Surface
@@ -52,7 +52,7 @@ def _outfit(style: str) -> Outfit:
         texels = REGIONS["hair"].texels(u, v)
         for part in (slice(0, half), slice(half, None)):
             b.grid(index[:, part], texels[:, part], Material.HAIR, two_sided=True)
-        strand_next.append(np.concatenate([index[1:], index[-2:-1]]).ravel().astype(np.int32))
+        strand_next.append(np.concatenate([index[1:], index[-1:]]).ravel().astype(np.int32))
     points, triangles, uv, material, two_sided = b.arrays()
     share = np.where(points[:, 1] > -0.7, 1.0, 1 - 0.55 * step(-0.7, -1.5, points[:, 1]))
     everything = np.concatenate([t.points, points])
@@ -128,8 +128,7 @@ class Head:
         )  # fmt: skip
         coefficients = identity.coefficients()
         self._offset = np.tensordot(coefficients, identity_modes(), 1)
-        named = coefficients[: len(WARPS)]
-        self._hair = outfit.hair_points + extend(outfit.hair_points, named)
+        self._hair = outfit.hair_points + extend(outfit.hair_points, coefficients)
         self._share = np.concatenate([pose.template_share(), outfit.hair_share])
         self._lids = lid_vertices()
         self._reach = lid_reach(self._offset)
@@ -169,6 +168,7 @@ class Head:
             follow_gaze(points, angles)
             turn_eyes(points, angles)
         part_lips(points)
+        hold_tongue(points)
         lids = t.points[self._lids]
         points[self._lids] = lids + self._reach * (points[self._lids] - lids)
         points += self._offset

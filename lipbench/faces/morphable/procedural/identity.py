@@ -11,6 +11,7 @@ from lipbench.faces.morphable.procedural.hair_styles import STYLES
 from lipbench.faces.morphable.procedural.warps import DETAIL_MODES, WARPS
 
 HAIR_STYLES = tuple(STYLES)
+OUTFITS = ("plain", "stripes", "ringer", "jacket")
 Color = tuple[float, float, float]
 
 # Linear RGB. Skin from fair to deep, each with fitting lip colours; hair and irises by name.
@@ -51,8 +52,8 @@ class Identity:
         name: free text.
         shape: (20,) coefficients of `warps.WARPS` in standard deviations.
         detail: (20,) coefficients of the random shape modes.
-        skin, lips, hair, iris, cloth: linear RGB in [0, 1].
-        hair_style: one of `HAIR_STYLES`.
+        skin, lips, hair, iris, cloth, trim: linear RGB in [0, 1]; trim is the second colour of the clothes.
+        hair_style: one of `HAIR_STYLES`. outfit: one of `OUTFITS`.
         stubble, freckles, wrinkles, makeup, brows: strengths in [0, 1].
         texture_seed: picks the skin's and hair's fine variation.
     """
@@ -65,7 +66,9 @@ class Identity:
     hair: Color = HAIRS["brown"]
     iris: Color = IRISES["brown"]
     cloth: Color = (0.10, 0.14, 0.24)
+    trim: Color = (0.62, 0.62, 0.60)
     hair_style: str = "short"
+    outfit: str = "plain"
     stubble: float = 0.0
     freckles: float = 0.0
     wrinkles: float = 0.2
@@ -113,7 +116,7 @@ def sample_identity(seed: int) -> Identity:
         r, g, b = (float((1 - mix) * p + mix * q) for p, q in zip(SKINS[low][k], SKINS[low + 1][k], strict=True))
         return r, g, b
 
-    shape = np.clip(rng.normal(0, 0.85, len(WARPS)), -1.8, 1.8)
+    shape = np.clip(rng.normal(0, 1.0, len(WARPS)), -2.0, 2.0)
     index = {name: i for i, name in enumerate(WARPS)}
     lean = 0.8 if feminine else -0.5
     leaning = {
@@ -136,24 +139,28 @@ def sample_identity(seed: int) -> Identity:
         hair_name = str(rng.choice(["grey", "white", hair_name]))
     irises = ["dark", "brown"] if tone > 2.6 or hair_name == "black" else ["brown", "hazel", "green", "blue", "grey"]
     if feminine:
-        styles = ["bob", "lob", "long", "wavy", "bun", "pixie"]
+        styles = ["bob", "lob", "long", "long", "wavy", "wavy", "bun", "pixie"]
     else:
-        styles = ["short", "short", "quiff", "side", "crop"] + (["receding", "bald"] if age > 0.45 else ["curly"])
+        styles = ["short", "short", "quiff", "side", "crop"] + (["receding", "bald"] if age > 0.45 else [])
     if tone > 3.0:
-        styles += ["curly", "crop"] if not feminine else ["curly", "bun"]
-    cloth_rng = rng.random(3)
-    cloth = np.clip(0.05 + 0.45 * cloth_rng**1.6 * rng.uniform(0.5, 1.2), 0.02, 0.7)
+        styles += ["curly", "crop"] if not feminine else ["curly"]
+    # Clothes: a grey of some depth, tinted more or less.
+    depth, tint = rng.uniform(0.03, 0.45), rng.normal(0, 0.35, 3)
+    cloth = np.clip(depth * np.exp(tint - tint.mean()), 0.015, 0.7)
+    trim = np.clip(rng.choice([0.03, 0.62]) * np.exp(rng.normal(0, 0.08, 3)), 0.01, 0.75)
     skin, lips = _vary(rng, blend(0), 0.05), _vary(rng, blend(1), 0.05)
     makeup = float(rng.uniform(0.3, 1.0)) if feminine and rng.random() < 0.6 else 0.0
     return Identity(
         name=f"person-{seed}",
         shape=tuple(float(v) for v in shape),
-        detail=tuple(float(v) for v in rng.normal(0, 0.8, DETAIL_MODES)),
+        detail=tuple(float(v) for v in rng.normal(0, 1.0, DETAIL_MODES)),
         skin=skin,
         lips=lips,
         hair=_vary(rng, HAIRS[hair_name], 0.12),
         iris=_vary(rng, IRISES[str(rng.choice(irises))], 0.10),
         cloth=(float(cloth[0]), float(cloth[1]), float(cloth[2])),
+        trim=(float(trim[0]), float(trim[1]), float(trim[2])),
+        outfit=str(rng.choice(["plain", "plain", "stripes", "ringer", "jacket"])),
         hair_style=str(rng.choice(styles)),
         stubble=0.0 if feminine else float(rng.choice([0.0, 0.15, 0.35, 0.6])),
         freckles=float(rng.choice([0.0, 0.0, 0.4, 0.8])) if tone < 1.5 else 0.0,

@@ -44,7 +44,7 @@ def _albedo_modes(t: Template) -> Array:
     """(40, N, 3): brightness and tint of the skin as a whole, then smooth variation."""
     whole = t.mask("skin", "lips", "lid_l", "lid_r", "ear_l", "ear_r")[:, None].astype(float)
     first = np.stack([whole * [0.16, 0.16, 0.15], whole * [0.03, -0.01, -0.03], whole * [-0.01, 0.02, -0.02]])
-    smooth = smooth_fields(ALBEDO_MODES - 3, 0.22, 0.030, np.ones(t.n_vertices), seed=3)
+    smooth = smooth_fields(t.points, ALBEDO_MODES - 3, 0.22, 0.030, np.ones(t.n_vertices), seed=3)
     return np.concatenate([first, smooth])
 
 

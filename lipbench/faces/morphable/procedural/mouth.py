@@ -127,8 +127,8 @@ def teeth(lower: bool, front: float) -> Array:
     for v in np.linspace(0, 1, 9):
         tip = (1 - v) if lower else v  # 1 at the biting edge
         y = top + (bottom - top) * v
-        corner = 0.010 * (1 - round_) ** 1.5 * tip**2  # rounded corners of the crowns
-        short = (0.008 if not lower else 0.003) * np.isin(number, [1]) * tip  # laterals are shorter
+        corner = 0.006 * (1 - round_) ** 1.5 * tip**2  # rounded corners of the crowns
+        short = (0.004 if not lower else 0.002) * np.isin(number, [1]) * tip  # laterals are shorter
         y = y + (-corner - short if lower else corner + short)
         zz = z + 0.016 * 4 * v * (1 - v) * round_ - 0.014 * (1 - round_) - 0.014 * tip**6
         rows.append(np.stack([x, y + 0 * x, zz], -1))

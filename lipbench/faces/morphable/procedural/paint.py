@@ -57,7 +57,7 @@ def paint_skin(who: Identity, c: Canvas) -> Paint:
     red = (
         red + 0.3 * bump(ax, c.y, 0, -0.86, 0.25, 0.14) + 0.25 * bump(ax, c.y, EYE_X, EYE_Y - 0.08, 0.15, 0.05)
     ) * front
-    paint.rgb *= 1 - (0.16 * red * (1 + 0.9 * who.makeup))[..., None] * np.array([0.12, 1.0, 0.9])
+    paint.rgb *= 1 - (0.13 * red * (1 + 0.9 * who.makeup))[..., None] * np.array([0.12, 1.0, 0.9])
     if who.freckles:
         dots = step(1.2, 2.4, lookup(noise(seed % 3 + 30, 512, 0.9), c.x * 0.9, c.y * 0.9 + 0.4))
         zone = bump(ax, c.y, 0.30, -0.08, 0.30, 0.16) * front
@@ -188,8 +188,22 @@ def paint_hair(who: Identity) -> Paint:
 
 
 def paint_cloth(who: Identity) -> Paint:
+    """Knitted or woven, in one of a few cuts."""
     u, v = REGIONS["cloth"].grid()
     paint = Paint(u.shape, who.cloth, 0.03, Label.CLOTH)
+    angle = 2 * np.pi * np.minimum(u, 1 - u)  # from the middle of the front
+    if who.outfit == "stripes":
+        paint.mix(who.trim, step(0.3, 0.5, np.sin(v * 75)) * step(0.15, 0.17, v))
+    elif who.outfit == "ringer":
+        paint.mix(who.trim, step(0.150, 0.142, v))
+    elif who.outfit == "jacket":
+        opening = 0.42 * step(0.62, 0.02, v)  # a deep V that shows the shirt
+        shirt = step(0.03, -0.01, angle - opening)
+        paint.mix(who.trim, shirt)
+        paint.darken(0.35 * ridge(angle, opening + 0.03, 0.03) * step(0.65, 0.5, v), 1.0)
+        paint.darken(0.30 * ridge(angle, 0.0, 0.012) * shirt, 1.0)
+        lapel = opening + 0.20 * step(0.62, 0.30, v) * step(0.12, 0.20, v)
+        paint.darken(0.30 * ridge(angle, lapel, 0.025) * step(0.62, 0.5, v) * step(0.14, 0.2, v), 1.0)
     weave = 1 + 0.035 * np.sin(u * 2 * np.pi * 220) * np.sin(v * 330)
     folds = lookup(noise(11, 256, 2.0), u * 2, v * 0.5)
     paint.rgb *= (weave * (1 + 0.025 * folds) * (1 - 0.12 * ridge(v, 0.135, 0.012)))[..., None]

@@ -60,20 +60,23 @@ def warp_fields(points: Array) -> Array:
     return np.stack([np.stack(warps[name], -1) for name in WARPS])
 
 
+def _modes(points: Array) -> Array:
+    """(40, N, 3) displacements per standard deviation at (N, 3) template positions: named warps, then random modes."""
+    weight = step(-1.30, -0.95, points[:, 1])
+    random = smooth_fields(points, DETAIL_MODES, 0.65, 0.0055, weight, seed=2)
+    return np.concatenate([warp_fields(points), random])
+
+
 def extend(points: Array, coefficients: Array) -> Array:
-    """(n, 3) displacement by the named warps, (20,) coefficients, at positions off the template (hair)."""
-    return np.tensordot(coefficients, warp_fields(points), 1)
+    """(n, 3) displacement by (40,) coefficients at positions off the template (hair)."""
+    return np.tensordot(coefficients, _modes(points), 1)
 
 
 @cache
 def identity_modes() -> Array:
-    """(40, N, 3) displacements per standard deviation: the named warps, then the random modes."""
+    """(40, N, 3) displacements of the template's vertices per standard deviation."""
     t = template()
-    y = t.points[:, 1]
-    weight = step(-1.30, -0.95, y)
-    named = warp_fields(t.points)
-    random = smooth_fields(DETAIL_MODES, 0.65, 0.0055, weight, seed=2)
-    modes = np.concatenate([named, random])
+    modes = _modes(t.points)
     for name in ("eye_l", "eye_r"):
         # Eyeballs move, but stay balls: they have to turn.
         ball = t.groups[name].ravel()
