@@ -51,7 +51,7 @@ def score_video(
         prediction = _upright(video, work / "prediction.mp4", fps)
         n_frames = media.probe(prediction).n_frames
         wav = work / "audio.wav"
-        samples = _sound(audio or video, remarks)
+        samples = media.read_audio(audio) if audio is not None else _own_sound(video, remarks)
         if samples is not None:
             media.write_wav(wav, samples)
         others: dict[str, Path | None] = {"reference": None, "truth": None}
@@ -92,8 +92,8 @@ def score_video(
                 "prediction_faces": _text(tracks.get("prediction_faces")), "annotations": None, "mesh": None,
             }  # fmt: skip
             scores |= stages.run_score(task, out, "cpu", 1)[2]
-    chosen = {m for m in metrics if m in scores}
-    shown = {k: v for k, v in scores.items() if not chosen or k in chosen}
+    asked = {m.id for family, _ in measured for m in family.metrics if {m.id, family.id} & set(metrics)}
+    shown = {k: v for k, v in scores.items() if not metrics or k in asked}
     return {"video": str(video), "sha256": sha256_file(video), "judge": judge, "protocol": protocol, "metrics": shown,
             "remarks": remarks}  # fmt: skip
 
@@ -102,9 +102,9 @@ def _text(path: Path | None) -> str | None:
     return None if path is None else str(path)
 
 
-def _sound(path: Path, remarks: list[str]) -> Any:
+def _own_sound(video: Path, remarks: list[str]) -> Any:
     try:
-        return media.read_audio(path)
+        return media.read_audio(video)
     except MediaError as error:
         remarks.append(error.one_line())
         return None
