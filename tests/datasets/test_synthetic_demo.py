@@ -70,5 +70,5 @@ def test_demo_lips_close_on_bilabials() -> None:
                 for u in phones.units(truth.phonemes)
                 if u.symbol in ("p", "b", "m")
             ]
-            assert len(shut) >= 4
+            assert len(shut) >= 5
             assert max(shut) < 0.4

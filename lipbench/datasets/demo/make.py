@@ -19,9 +19,9 @@ SECONDS = 8.0
 
 # Sentences, voices and people of the demo appear in no training corpus: pool "test", identities from 900.
 CLIPS = (
-    ClipSpec("demo-en", 2101, 914, "en", ("fr", "es", "de"), SECONDS, pool="test", sentences=("s18", "s24")),
-    ClipSpec("demo-fr", 2102, 921, "fr", ("en", "de", "it"), SECONDS, pool="test", sentences=("s17", "s20")),
-    ClipSpec("demo-it", 2103, 912, "it", ("en", "fr", "es"), SECONDS, pool="test", sentences=("s15", "s21")),
+    ClipSpec("demo-en", 2101, 908, "en", ("fr", "es", "de"), SECONDS, pool="test", sentences=("s22", "s24")),
+    ClipSpec("demo-fr", 2102, 921, "fr", ("en", "de", "it"), SECONDS, pool="test", sentences=("s17", "s15")),
+    ClipSpec("demo-it", 2103, 922, "it", ("en", "fr", "es"), SECONDS, pool="test", sentences=("s21", "s23")),
 )
 SPEC = CorpusSpec(name="demo", identities=len(CLIPS), audio="flac", crf=19, chosen=CLIPS)
 

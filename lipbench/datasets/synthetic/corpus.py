@@ -150,7 +150,9 @@ def write_clip(spec: ClipSpec, folder: Path, crf: int, audio: str, engine: Espea
                 "voice": take.voice,
                 "lines": [[round(line.start_s, 4), round(line.end_s, 4)] for line in scene.parts[language].lines],
             }
-        facts["files"] = {p.name: keys.sha256_file(p) for p in sorted(work.iterdir()) if p.suffix in (".mp4", ".wav", ".flac")}
+        facts["files"] = {
+            p.name: keys.sha256_file(p) for p in sorted(work.iterdir()) if p.suffix in (".mp4", ".wav", ".flac")
+        }
         write_atomic(work / "clip.json", json.dumps(facts, indent=1, ensure_ascii=False))
         work.chmod(0o755)
         if final.exists():
@@ -203,7 +205,9 @@ def _claim(folder: Path, spec: CorpusSpec) -> None:
 
 def corpus_dict(spec: CorpusSpec) -> dict[str, Any]:
     """Plain values of a corpus spec, as corpus.json holds them."""
-    values = {name: list(v) if isinstance(v, tuple) else v for name, v in vars(spec).items() if name not in ("clip", "chosen")}
+    values = {
+        name: list(v) if isinstance(v, tuple) else v for name, v in vars(spec).items() if name not in ("clip", "chosen")
+    }
     shared = spec.clip.to_dict()
     for name in ("id", "seed", "identity", "source", "dubs", "difficulty"):
         del shared[name]

@@ -83,11 +83,15 @@ def head_of(identity: int) -> Head:
     return build(sample_identity(identity))
 
 
+#: Hair styles that the head's sampler gives to women only; "curly" to both.
+_LONG_HAIR = ("bob", "lob", "long", "wavy", "bun", "pixie")
+
+
 def sounds_female(identity: Identity, number: int) -> bool:
     """Which voices go with a face; by looks where they tell, else by the person's number."""
-    if identity.makeup > 0 or identity.hair_style in ("bob", "long"):
+    if identity.makeup > 0 or identity.hair_style in _LONG_HAIR:
         return True
-    if identity.stubble > 0 or identity.hair_style in ("bald", "crop"):
+    if identity.stubble > 0 or identity.brows > 0.8 or identity.hair_style != "curly":
         return False
     return bool(stream(0, "sex", number).integers(2))
 
