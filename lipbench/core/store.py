@@ -123,16 +123,25 @@ class Lease:
 class Store:
     """Records under one run directory; safe for several processes and hosts at once."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, create: bool = True) -> None:
         self.root = root
+        if create:
+            self.create()
+
+    def create(self) -> None:
+        """Make the folders. A store without them can be read: it is empty.
+
+        Raises:
+            StoreError: they cannot be made.
+        """
         try:
             for name in ("objects", "leases", "work"):
-                (root / name).mkdir(parents=True, exist_ok=True)
+                (self.root / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise disk_full(error, root) from error
+                raise disk_full(error, self.root) from error
             raise StoreError(
-                f"cannot use {root} as a run directory", f"{error.strerror}", "name another with --out"
+                f"cannot use {self.root} as a run directory", f"{error.strerror}", "name another with --out"
             ) from error
 
     def directory(self, key: str) -> Path:

@@ -120,7 +120,8 @@ def prepare(
     chosen = manifest or resolve(config.manifest if named else base / config.manifest)
     root = Path(out) if out is not None else Path("runs") / config.name
     plan, rows, measured = build.build(config, chosen, base, shard)
-    return Prepared(config, chosen, root, Store(root), plan, rows, measured, shard)
+    # Planning leaves no trace: the folders are made by `execute`.
+    return Prepared(config, chosen, root, Store(root, create=False), plan, rows, measured, shard)
 
 
 def execute(
@@ -129,6 +130,7 @@ def execute(
 ) -> RunResult:  # fmt: skip
     """Run a plan and write run.json and cells.jsonl."""
     root, plan, store = prepared.root, prepared.plan, prepared.store
+    store.create()
     store.sweep()
     index.write_run(root, prepared.config, prepared.manifest.digest, prepared.rows, prepared.measured, plan.cells)
     with listener or progress.create(len(plan.nodes), prepared.counts(), quiet) as hears:

@@ -34,7 +34,7 @@ def test_full_disk(manifest, small_disk):
         return api.execute(prepared, workers=1, quiet=True)
 
     filler = small_disk / "filler"
-    api.prepare(request, out=small_disk / "run", manifest=manifest).store.sweep()
+    api.prepare(request, out=small_disk / "run", manifest=manifest).store.create()
     filler.write_bytes(b"\0" * (140 * 1024))
     first = go()
     assert not first.complete

@@ -1,0 +1,55 @@
+"""lipbench list."""
+
+from __future__ import annotations
+
+import json
+
+from click.testing import CliRunner
+
+from lipbench.cli.list import main
+from lipbench.core import registry
+
+
+def call(*args):
+    result = CliRunner().invoke(main, list(args))
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def rows(what):
+    return {row["id"]: row for row in json.loads(call(what, "--json"))}
+
+
+def test_methods_say_what_is_missing():
+    found = rows("methods")
+    assert set(registry.BUILTINS["methods"]) <= set(found)
+    assert found["dubbed"]["runs here"] == "yes"
+    assert found["dubbed"]["kind"] == "control"
+    assert found["wav2lip"]["runs here"] == "needs weights: wav2lip"
+    assert "non-commercial" in found["wav2lip"]["licence"]
+    assert found["precomputed"]["runs here"] == "needs parameter: folder"
+    line = next(line for line in call("methods").splitlines() if line.startswith("wav2lip"))
+    assert line.rstrip().endswith("needs weights: wav2lip")
+
+
+def test_metrics():
+    found = rows("metrics")
+    assert {"psnr_full", "ssim_mouth", "lpips_full", "lse_d", "lse_c", "av_offset", "mld", "tde_mouth"} <= set(found)
+    assert found["psnr_full"]["unit"] == "dB"
+    assert found["psnr_full"]["better"] == "higher"
+    assert found["lse_d"]["needs"] == "audio, faces"
+    assert found["lpips_full"]["runs here"] == "needs weights: alexnet"
+    assert len(call("metrics").splitlines()) == len(found) + 1
+
+
+def test_datasets_and_judges():
+    assert "demo" in rows("datasets")
+    judges = rows("judges")
+    assert judges["syncnet_v2"]["runs here"] == "needs weights: syncnet_v2"
+    assert "needs weights: syncnet_v2" in call("judges")
+
+
+def test_unknown():
+    result = CliRunner().invoke(main, ["method"])
+    assert result.exit_code == 2
+    assert "methods" in result.stderr
