@@ -68,8 +68,8 @@ class Surface:
         texture: (H, W, 4) uint8: sRGB albedo and specular strength (255 = 1).
         labels: (H, W) uint8 of `Label` per texel.
         occlusion: (N,) float32 in [0, 1], share of the surroundings that reaches a vertex.
-        strand_next: (N,) int32, the next vertex towards the tip of a hair strand (the tip names itself), -1 where there is
-            no hair.
+        strand_next: (N,) int32, the next vertex towards the tip of a hair strand (the tip names itself), -1 where there
+            is no hair.
         mouth: (2, K) int32 upper and lower inner-lip vertices; their distance lights the inside of the mouth.
         eyes: shading hints for eyeballs.
         casts: (M,) bool, triangles that throw shadows.

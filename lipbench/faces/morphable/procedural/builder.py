@@ -31,6 +31,10 @@ class Builder:
         self.groups[group] = index
         return index
 
+    def points(self) -> Array:
+        """(N, 3) vertices so far."""
+        return np.concatenate([np.zeros((0, 3)), *self._points])
+
     def triangles(
         self, triangles: Index, uv: NDArray[np.floating], material: Material, two_sided: bool = False
     ) -> None:
@@ -70,7 +74,7 @@ class Builder:
     ) -> tuple[Array, Index, NDArray[np.float32], NDArray[np.uint8], NDArray[np.bool_]]:
         """points (N, 3), triangles (M, 3), uv (M, 3, 2), material (M,), two_sided (M,)."""
         return (
-            np.concatenate([np.zeros((0, 3)), *self._points]),
+            self.points(),
             np.concatenate([np.zeros((0, 3), np.int64), *self._triangles]),
             np.concatenate([np.zeros((0, 3, 2), np.float32), *self._uv]),
             np.concatenate([np.zeros(0, np.uint8), *self._material]),

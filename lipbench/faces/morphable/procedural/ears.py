@@ -26,10 +26,10 @@ def ear(side: int) -> Array:
     upper = step(-0.75, -0.2, sin)
     rim = 0.050 * ridge(rr, 0.93, 0.10) * (upper * step(0.98, 0.35, cos) + 0.25)
     anti = 0.040 * ridge(rr, 0.62 - 0.06 * sin, 0.13) * step(0.55, -0.2, cos) * step(-0.95, -0.4, sin)
-    bowl = -0.055 * np.exp(-((rr / 0.42) ** 2))
+    bowl = -0.036 * np.exp(-((rr / 0.42) ** 2))
     tragus = 0.045 * np.exp(-(((u - 0.085) / 0.035) ** 2) - (((v + 0.035) / 0.055) ** 2))
     lobe = 0.020 * np.exp(-((u / 0.08) ** 2) - (((v + 0.230) / 0.07) ** 2))
-    w = 0.020 + rim + anti + bowl + tragus + lobe + 0.060 * step(0.4, -1.0, cos) * rr
+    w = 0.052 + rim + anti + bowl + tragus + lobe + 0.045 * step(0.4, -1.0, cos) * rr
     w = w - 0.085 * back_rim
     # Tilt back, turn out from the skull, put in place.
     tilt, turn = 0.20, 0.22

@@ -111,7 +111,7 @@ def _corners(f: Fields, side: int) -> dict[str, Array]:
         "smile" + name: _stack(
             side * 0.070 * corner,
             0.074 * corner + 0.026 * cheek + 0.016 * lid + 0.14 * thin
-            + (0.024 * up_half + 0.020 * low_half) * f.middle,
+            + 0.022 * (up_half + low_half) * f.middle,
             -0.046 * corner + 0.034 * cheek - 0.014 * f.near * f.middle * half, n,
         ),
         "frown" + name: _stack(side * 0.015 * corner, -0.070 * corner, -0.018 * corner, n),

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from lipbench.faces.morphable.procedural import mouth
 from lipbench.faces.morphable.procedural.relief import MOUTH_HALF, MOUTH_Y
 from lipbench.faces.morphable.procedural.shape import Array, step
-from lipbench.faces.morphable.procedural.skull import skull
 from lipbench.faces.morphable.procedural.template import Template, template
 
 
@@ -82,8 +81,3 @@ def fields() -> Fields:
         middle=np.clip(1 - (x / MOUTH_HALF) ** 2, 0, 1),
         right=step(-0.12, 0.12, x),
     )  # fmt: skip
-
-
-def throat_row() -> float:
-    """Parameter t of the throat, below which the neck begins."""
-    return skull().t_neck

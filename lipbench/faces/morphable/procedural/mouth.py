@@ -19,8 +19,8 @@ SKIN = np.array([0.14, 0.32, 0.56, 0.88, 1.25])
 #: ring coordinate: 0 inner line .. 1 border of the red .. 2.25 where the loops end
 RINGS = np.r_[VERMILION, 1 + SKIN]
 #: (depth behind the inner line, half height, width factor) of the loops of the mouth's inside
-BAG = ((0.012, 0.006, 0.995), (0.040, 0.016, 0.985), (0.085, 0.050, 0.96), (0.16, 0.12, 0.93), (0.30, 0.18, 0.84),
-       (0.46, 0.15, 0.60), (0.53, 0.05, 0.22))  # fmt: skip
+BAG = ((0.012, 0.006, 0.995), (0.040, 0.016, 0.985), (0.085, 0.050, 1.00), (0.16, 0.12, 1.08), (0.30, 0.18, 1.14),
+       (0.46, 0.15, 0.90), (0.53, 0.05, 0.30))  # fmt: skip
 
 
 def columns() -> tuple[Array, Array, Array]:
@@ -94,19 +94,20 @@ def bag_rings(inner: Array) -> Array:
     return np.stack(rings)
 
 
-ARCH = 0.215  # half width of the dental arch
+ARCH = (0.245, 0.40)  # half width of the dental arch, and how far it reaches back
+ARCH_ANGLE = 1.5
 
 
 def arch(lower: bool, front: float, n: int = 141) -> tuple[Array, Array, Array]:
-    """Dental arch: (n,) x, z of the outer tooth faces, and the position s in [-1, 1] along it."""
+    """Dental arch, half an ellipse: (n,) x, z of the outer tooth faces, and the position s in [-1, 1] along it."""
     s = np.linspace(-1, 1, n)
-    x = ARCH * (0.96 if lower else 1.0) * np.sin(1.35 * s) / np.sin(1.35)
-    return x, front - 2.6 * x**2 - 8 * x**4 - (0.020 if lower else 0.0), s
+    x = ARCH[0] * (0.96 if lower else 1.0) * np.sin(ARCH_ANGLE * s)
+    return x, front - ARCH[1] * (1 - np.cos(ARCH_ANGLE * s)) - (0.020 if lower else 0.0), s
 
 
 # Tooth borders as shares of the half arch: two incisors, canine, two premolars, molar.
-UPPER_TEETH = np.array([0.0, 0.20, 0.36, 0.54, 0.70, 0.85, 1.0])
-LOWER_TEETH = np.array([0.0, 0.13, 0.275, 0.44, 0.60, 0.77, 1.0])
+UPPER_TEETH = np.array([0.0, 0.23, 0.41, 0.56, 0.69, 0.815, 1.0])
+LOWER_TEETH = np.array([0.0, 0.145, 0.305, 0.47, 0.61, 0.755, 1.0])
 
 
 def tooth_phase(s: Array, lower: bool) -> tuple[Array, Array]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lipbench.faces.morphable.procedural import ears, eyes, mouth, torso
 from lipbench.faces.morphable.procedural.atlas import REGIONS, head_u, head_v
 from lipbench.faces.morphable.procedural.builder import Builder, Index
-from lipbench.faces.morphable.procedural.relief import MOUTH_Y, head_point
+from lipbench.faces.morphable.procedural.relief import head_point
 from lipbench.faces.morphable.procedural.shape import Array
 from lipbench.faces.morphable.procedural.skin import ROUND, to_plane, triangulate
 from lipbench.faces.morphable.procedural.skull import skull
@@ -67,12 +67,11 @@ def _closed_texels(name: str, v: Array, columns: int) -> NDArray[np.float32]:
 def _add_mouth(b: Builder) -> None:
     rings = mouth.lip_rings()
     lips = b.vertices("lips", rings)
-    b.grid(lips, _closed_texels("mouth", mouth_v(mouth.RINGS), mouth.COLUMNS), Material.SKIN, closed=True)
-    # The red has its own material: take the first rows out again as LIP.
-    m = b._material[-1]
-    n_red, k = len(mouth.VERMILION) - 1, mouth.COLUMNS
-    quads = np.arange(len(m) // 2) < n_red * k
-    m[np.r_[quads, quads]] = Material.LIP
+    texels = _closed_texels("mouth", mouth_v(mouth.RINGS), mouth.COLUMNS)
+    border = len(mouth.VERMILION)
+    b.grid(lips[:border], texels[:border], Material.LIP, closed=True)
+    b.grid(lips[border - 1 :], texels[border - 1 :], Material.SKIN, closed=True)
+    k = mouth.COLUMNS
     loops = mouth.bag_rings(rings[0])
     bag = b.vertices("bag", loops)
     cap = b.vertices("bag_cap", loops[-1].mean(0, keepdims=True))
@@ -119,7 +118,7 @@ def _add_eyes(b: Builder) -> Array:
 
 def _add_skin(b: Builder) -> None:
     loops = [b.groups["lips"][-1], b.groups["lid_l"][-1], b.groups["lid_r"][-1]]
-    placed = np.concatenate(b._points)
+    placed = b.points()
     holes = [to_plane(*skull().locate(placed[loop, 0], placed[loop, 1])) for loop in loops]
     plane, triangles = triangulate(holes, RESOLUTION)
     alpha, t = plane[:, 0] / ROUND, -plane[:, 1] / skull().length
@@ -159,6 +158,3 @@ def template() -> Template:
     _add_rest(b)
     points, triangles, uv, material, two_sided = b.arrays()
     return Template(points, triangles, uv, material, two_sided, b.groups, polar)
-
-
-MOUTH_CENTER_Y = MOUTH_Y

@@ -18,6 +18,7 @@ WARPS = (
     "lips", "mouth_height",
 )  # fmt: skip
 DETAIL_MODES = 20
+ASYMMETRY = 0.4  # faces are a little lopsided; more looks hurt
 
 
 def warp_fields(points: Array) -> Array:
@@ -63,7 +64,10 @@ def warp_fields(points: Array) -> Array:
 def _modes(points: Array) -> Array:
     """(40, N, 3) displacements per standard deviation at (N, 3) template positions: named warps, then random modes."""
     weight = step(-1.30, -0.95, points[:, 1])
-    random = smooth_fields(points, DETAIL_MODES, 0.65, 0.0055, weight, seed=2)
+    mirror = np.array([-1.0, 1.0, 1.0])
+    here = smooth_fields(points, DETAIL_MODES, 0.65, 0.0065, weight, seed=2)
+    there = smooth_fields(points * mirror, DETAIL_MODES, 0.65, 0.0065, weight, seed=2) * mirror
+    random = 0.5 * (here + there) + ASYMMETRY * 0.5 * (here - there)
     return np.concatenate([warp_fields(points), random])
 
 
