@@ -49,6 +49,14 @@ class LazyGroup(click.Group):
             ctx.fail(f"No such command {args[0]!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            # click would exit with 1, which here means a regression.
+            click.echo("\nstopped; what is finished is kept, the same command goes on from there", err=True)
+            ctx.exit(130)
+
 
 #: Anything but "" or "0" in it: unexpected errors, and expected ones too, are shown with their traceback.
 TRACEBACK = "LIPBENCH_TRACEBACK"

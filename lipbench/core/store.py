@@ -125,8 +125,8 @@ class Store:
 
     def __init__(self, root: Path, *, create: bool = True) -> None:
         self.root = root
-        if create:
-            self.create()
+        if create or (root.exists() and not root.is_dir()):
+            self.create()  # in the second case: to say that it cannot be
 
     def create(self) -> None:
         """Make the folders. A store without them can be read: it is empty.

@@ -180,3 +180,23 @@ def test_unexpected_errors_are_one_line_and_code_5(monkeypatch, capsys, tiny):
     assert "in broken" in text
     monkeypatch.setenv("LIPBENCH_TRACEBACK", "1")
     assert "in broken" in told()
+
+
+def test_ctrl_c_is_code_130(monkeypatch, capsys, tiny):
+    def stopped(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lipbench.engine.api.prepare", stopped)
+    with pytest.raises(SystemExit) as caught:
+        entry(["run", str(tiny / "run.yaml")])
+    assert caught.value.code == 130
+    assert "finished is kept" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_is_named(program, tiny, tmp_path):
+    (tmp_path / "file").write_text("")
+    result = program("run", tiny / "run.yaml", "--out", tmp_path / "file")
+    assert result.returncode == 5
+    lines = [line for line in result.stderr.splitlines() if not line.startswith("4 cells")]
+    assert lines[0] == f"error: cannot use {tmp_path / 'file'} as a run directory"
+    assert "Traceback" not in result.stderr
