@@ -15,8 +15,11 @@ from lipbench.faces.morphable.procedural.template import mouth_v, template
 
 
 class Canvas(NamedTuple):
-    """Texel positions of one rectangle, all (height, width). x, y, z: dm. alpha: azimuth. ring: ring coordinate of the
-    lips or lid loop number (9 elsewhere). theta: column angle of loops."""
+    """Texel positions of one rectangle, all (height, width) float32.
+
+    x, y, z: dm. alpha: azimuth. ring: ring coordinate of the lips or lid loop number (9 elsewhere). theta: column angle
+    of loops.
+    """
 
     x: Array
     y: Array
@@ -24,6 +27,15 @@ class Canvas(NamedTuple):
     alpha: Array
     ring: Array
     theta: Array
+
+    def crop(self, rows: slice, columns: slice) -> Canvas:
+        """A part of the rectangle."""
+        return Canvas(*(a[rows, columns] for a in self))
+
+
+def _canvas(xyz: Array, alpha: Array, ring: Array, theta: Array) -> Canvas:
+    arrays = (xyz[..., 0], xyz[..., 1], xyz[..., 2], alpha, ring, theta)
+    return Canvas(*(np.ascontiguousarray(a, np.float32) for a in arrays))
 
 
 def _along(values: Array, v: Array, rows: Array) -> Array:
@@ -46,7 +58,7 @@ def _loops(name: str, loops: Array, v: Array, coordinate: Array) -> Canvas:
     xyz = down[:, i] * (1 - f) + down[:, i + 1] * f
     ring = np.broadcast_to(np.interp(rows, v, coordinate)[:, None], xyz.shape[:2])
     theta = np.broadcast_to(np.linspace(0, 2 * np.pi, region.width)[None], xyz.shape[:2])
-    return Canvas(xyz[..., 0], xyz[..., 1], xyz[..., 2], np.arctan2(xyz[..., 0], xyz[..., 2] + 0.1), ring, theta)
+    return _canvas(xyz, np.arctan2(xyz[..., 0], xyz[..., 2] + 0.1), ring, theta)
 
 
 @cache
@@ -57,9 +69,18 @@ def canvas(name: str) -> Canvas:
         u, v = REGIONS["head"].grid()
         alpha = np.broadcast_to(head_alpha(u[0])[None], u.shape)
         xyz = skull().surface(alpha, np.broadcast_to(head_t(v[:, :1]), v.shape))
-        return Canvas(xyz[..., 0], xyz[..., 1], xyz[..., 2], alpha, np.full(u.shape, 9.0), 0 * u)
+        return _canvas(xyz, alpha, np.full(u.shape, 9.0), 0 * u)
     if name == "mouth":
         loops = t.points[t.groups["lips"]]
         return _loops(name, loops, mouth_v(mouth.RINGS), mouth.RINGS)
     loops = t.points[t.groups[name]]
     return _loops(name, loops, np.linspace(0, 1, len(loops)), np.arange(len(eyes.LOOPS), dtype=float))
+
+
+@cache
+def face_part() -> tuple[slice, slice]:
+    """Rows and columns of the rectangle "head" that hold the face: all there is to paint but hair and plain skin."""
+    c = canvas("head")
+    inside = (c.z > -0.05) & (c.y < 0.78) & (c.y > -1.15)
+    rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)

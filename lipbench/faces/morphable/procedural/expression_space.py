@@ -23,6 +23,7 @@ from lipbench.faces.morphable.procedural.shape import Array, step
 from lipbench.faces.morphable.procedural.template import template
 
 DIMENSIONS = 79
+WAVES = 24  # random Fourier features per smooth field
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,14 @@ def smooth_fields(points: Array, n: int, length: float, amplitude: float, weight
     """(n, N, 3) random smooth displacement fields at (N, 3) points (random Fourier features of a Gaussian process),
     times `weight` (N,)."""
     rng = np.random.default_rng(seed)
-    out = []
-    for _ in range(n):
-        wave = rng.normal(size=(48, 3)) / length
-        phase = rng.uniform(0, 2 * np.pi, 48)
-        strength = rng.normal(size=(48, 3)) * np.sqrt(2 / 48) * amplitude
-        out.append((np.cos(points @ wave.T + phase) @ strength) * weight[:, None])
-    return np.stack(out)
+    active = weight > 1e-9
+    out = np.zeros((n, len(points), 3))
+    for k in range(n):
+        wave = rng.normal(size=(WAVES, 3)) / length
+        phase = rng.uniform(0, 2 * np.pi, WAVES)
+        strength = rng.normal(size=(WAVES, 3)) * np.sqrt(2 / WAVES) * amplitude
+        out[k, active] = (np.cos(points[active] @ wave.T + phase) @ strength) * weight[active, None]
+    return out
 
 
 def _residual_weight() -> Array:

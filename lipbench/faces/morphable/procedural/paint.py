@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from lipbench.faces.morphable.procedural import hair_styles
 from lipbench.faces.morphable.procedural.atlas import REGIONS, SIZE
-from lipbench.faces.morphable.procedural.canvas import Canvas, canvas
-from lipbench.faces.morphable.procedural.identity import Identity
+from lipbench.faces.morphable.procedural.canvas import Canvas, canvas, face_part
+from lipbench.faces.morphable.procedural.identity import Color, Identity
 from lipbench.faces.morphable.procedural.mouth import tooth_phase
 from lipbench.faces.morphable.procedural.noise import lookup, noise
 from lipbench.faces.morphable.procedural.relief import EYE_X, EYE_Y, MOUTH_Y, SUBNASALE_Y, TIP_Y
@@ -16,22 +16,42 @@ from lipbench.faces.morphable.procedural.shape import Array, bump, ridge, step
 from lipbench.faces.raster.surface import Label
 
 
-class Paint:
-    """Linear RGB, gloss and labels of one rectangle while it is painted."""
+def _srgb_table() -> NDArray[np.uint8]:
+    x = np.linspace(0, 1, 8192)
+    y = np.where(x <= 0.0031308, 12.92 * x, 1.055 * np.maximum(x, 1e-9) ** (1 / 2.4) - 0.055)
+    return (y * 255 + 0.5).astype(np.uint8)
 
-    def __init__(self, shape: tuple[int, ...], color: tuple[float, float, float], gloss: float, label: Label) -> None:
-        self.rgb = np.tile(np.array(color), (*shape, 1))
-        self.gloss = np.full(shape, gloss)
-        self.label = np.full(shape, int(label), np.uint8)
+
+SRGB = _srgb_table()
+
+
+class Paint:
+    """Linear RGB, gloss and labels of one rectangle while it is painted; all changes are in place."""
+
+    def __init__(self, rgb: Array, gloss: Array, label: NDArray[np.uint8]) -> None:
+        self.rgb, self.gloss, self.label = rgb, gloss, label
+
+    @classmethod
+    def plain(cls, shape: tuple[int, ...], color: Color, gloss: float, label: Label) -> Paint:
+        """One colour all over."""
+        rgb = np.empty((*shape, 3), np.float32)
+        rgb[:] = color
+        return cls(rgb, np.full(shape, gloss, np.float32), np.full(shape, int(label), np.uint8))
+
+    def crop(self, rows: slice, columns: slice) -> Paint:
+        """A view of a part; what is painted there is painted here."""
+        return Paint(self.rgb[rows, columns], self.gloss[rows, columns], self.label[rows, columns])
 
     def mix(self, color: object, weight: Array) -> None:
         """Lay a colour over by (...) weight in [0, 1]."""
-        w = weight[..., None]
-        self.rgb = self.rgb * (1 - w) + np.asarray(color) * w
+        self.rgb += (np.asarray(color, np.float32) - self.rgb) * weight[..., None].astype(np.float32)
 
     def darken(self, weight: Array, warm: float = 0.6) -> None:
         """Multiply by 1 - weight; red less, by `warm`, as in a crease of skin."""
-        self.rgb *= 1 - weight[..., None] * np.array([warm, 1.0, 1.0])
+        w = weight.astype(np.float32)
+        self.rgb[..., 0] *= 1 - warm * w
+        self.rgb[..., 1] *= 1 - w
+        self.rgb[..., 2] *= 1 - w
 
 
 def _brow_weight(who: Identity, c: Canvas, grain: Array) -> Array:
@@ -44,20 +64,34 @@ def _brow_weight(who: Identity, c: Canvas, grain: Array) -> Array:
     return body * np.clip(0.62 + 0.30 * who.brows + 0.15 * grain, 0, 1) * (c.z > 0.2)
 
 
-def paint_skin(who: Identity, c: Canvas) -> Paint:
-    """Skin with brows, stubble, freckles and hairline for any rectangle of skin."""
+def paint_skin(who: Identity, c: Canvas, face: tuple[slice, slice] | None = None) -> Paint:
+    """Skin with brows, stubble, freckles and hairline for any rectangle of skin.
+
+    face: the part that holds the face, when it is not all of it.
+    """
     seed = who.texture_seed
-    paint = Paint(c.x.shape, who.skin, 0.16, Label.SKIN)
-    ax = np.abs(c.x)
+    paint = Paint.plain(c.x.shape, who.skin, 0.16, Label.SKIN)
     fine = lookup(noise(seed % 5, 512, 0.5), c.x * 1.7 + c.z, c.y * 1.7)
     soft = lookup(noise(seed % 7 + 10, 256, 2.2), c.x * 0.3 + 0.3, c.y * 0.3 + 0.1 * c.z)
     paint.rgb *= (1 + 0.014 * fine + 0.03 * soft)[..., None]
+    if face is None:
+        _face(who, c, paint, fine)
+    else:
+        _face(who, c.crop(*face), paint.crop(*face), fine[face])
+    paint.label[(c.y + 0.55 * np.clip(c.z, 0, 1) < -0.72) & (c.z < 0.45)] = Label.NECK
+    _hairline(who, c, paint)
+    return paint
+
+
+def _face(who: Identity, c: Canvas, paint: Paint, fine: Array) -> None:
+    """What makes skin a face; `fine` is the skin's grain."""
+    seed, ax = who.texture_seed, np.abs(c.x)
     front = step(0.0, 0.3, c.z)
     red = bump(ax, c.y, 0.40, -0.13, 0.20, 0.15) + 0.6 * bump(ax, c.y, 0, TIP_Y, 0.13, 0.10)
     red = (
         red + 0.3 * bump(ax, c.y, 0, -0.86, 0.25, 0.14) + 0.25 * bump(ax, c.y, EYE_X, EYE_Y - 0.08, 0.15, 0.05)
     ) * front
-    paint.rgb *= 1 - (0.13 * red * (1 + 0.9 * who.makeup))[..., None] * np.array([0.12, 1.0, 0.9])
+    paint.darken(0.13 * red * (1 + 0.9 * who.makeup), 0.12)
     if who.freckles:
         dots = step(1.2, 2.4, lookup(noise(seed % 3 + 30, 512, 0.9), c.x * 0.9, c.y * 0.9 + 0.4))
         zone = bump(ax, c.y, 0.30, -0.08, 0.30, 0.16) * front
@@ -87,10 +121,6 @@ def paint_skin(who: Identity, c: Canvas) -> Paint:
     paint.gloss += (
         0.10 * bump(ax, c.y, 0, TIP_Y + 0.04, 0.08, 0.10) * front + 0.05 * bump(ax, c.y, 0, 0.5, 0.3, 0.2) * front
     )
-    neck = (c.y + 0.55 * np.clip(c.z, 0, 1) < -0.72) & (c.z < 0.45)
-    paint.label[neck] = Label.NECK
-    _hairline(who, c, paint)
-    return paint
 
 
 def _hairline(who: Identity, c: Canvas, paint: Paint) -> None:
@@ -149,7 +179,7 @@ def paint_eye(who: Identity) -> Paint:
     u, v = REGIONS["eye"].grid()
     polar = np.hypot(u - 0.5, v - 0.5) * 2 * np.pi * 0.62
     azimuth = np.arctan2(0.5 - v, u - 0.5)
-    paint = Paint(u.shape, (0.66, 0.63, 0.61), 1.0, Label.EYE)
+    paint = Paint.plain(u.shape, (0.66, 0.63, 0.61), 1.0, Label.EYE)
     veins = lookup(noise(8, 256, 1.4), np.cos(azimuth) * 0.3 + polar * 0.1, np.sin(azimuth) * 0.3)
     paint.rgb *= 1 - (0.10 * step(0.6, 1.3, polar) + 0.02 * veins)[..., None] * np.array([0.3, 1, 1])
     rays = lookup(noise(9, 512, 0.7), azimuth / (2 * np.pi) * 2, polar * 0.12)
@@ -165,7 +195,7 @@ def paint_eye(who: Identity) -> Paint:
 def paint_teeth(lower: bool) -> Paint:
     u, v = REGIONS["teeth_l" if lower else "teeth_u"].grid()
     phase, number = tooth_phase(2 * u - 1, lower)
-    paint = Paint(u.shape, (0.80, 0.74, 0.62), 0.55, Label.TEETH)
+    paint = Paint.plain(u.shape, (0.80, 0.74, 0.62), 0.55, Label.TEETH)
     gap = np.minimum(phase, 1 - phase)
     paint.rgb *= (0.45 + 0.55 * step(0.0, 0.10, gap))[..., None]
     tip = 1 - v if lower else v
@@ -177,7 +207,7 @@ def paint_teeth(lower: bool) -> Paint:
 def paint_hair(who: Identity) -> Paint:
     """Strands; the gloss channel holds each strand's tilt (0.5 = none)."""
     u, v = REGIONS["hair"].grid()
-    paint = Paint(u.shape, who.hair, 0.5, Label.HAIR)
+    paint = Paint.plain(u.shape, who.hair, 0.5, Label.HAIR)
     seed = who.texture_seed
     coarse = lookup(noise(seed % 3 + 40, 512, 1.0), u * 1.0, v * 0.06)
     fine = lookup(noise(seed % 3 + 50, 512, 0.3), u * 2.0, v * 0.08)
@@ -190,7 +220,7 @@ def paint_hair(who: Identity) -> Paint:
 def paint_cloth(who: Identity) -> Paint:
     """Knitted or woven, in one of a few cuts."""
     u, v = REGIONS["cloth"].grid()
-    paint = Paint(u.shape, who.cloth, 0.03, Label.CLOTH)
+    paint = Paint.plain(u.shape, who.cloth, 0.03, Label.CLOTH)
     angle = 2 * np.pi * np.minimum(u, 1 - u)  # from the middle of the front
     if who.outfit == "stripes":
         paint.mix(who.trim, step(0.3, 0.5, np.sin(v * 75)) * step(0.15, 0.17, v))
@@ -212,7 +242,7 @@ def paint_cloth(who: Identity) -> Paint:
 
 def _plain(name: str, color: tuple[float, float, float], gloss: float, label: Label, grain: float = 0.05) -> Paint:
     u, v = REGIONS[name].grid()
-    paint = Paint(u.shape, color, gloss, label)
+    paint = Paint.plain(u.shape, color, gloss, label)
     paint.rgb *= (1 + grain * lookup(noise(12, 256, 0.8), u, v))[..., None]
     return paint
 
@@ -225,7 +255,7 @@ def paint_atlas(who: Identity) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     ear.darken(0.45 * step(0.32, 0.10, np.hypot(ear_u - 0.5, ear_v - 0.5)))
     bag = _plain("bag", (0.20, 0.050, 0.045), 0.10, Label.MOUTH)
     parts = {
-        "head": paint_skin(who, canvas("head")),
+        "head": paint_skin(who, canvas("head"), face_part()),
         "mouth": paint_mouth(who),
         "lid_l": paint_lid(who, "lid_l"),
         "lid_r": paint_lid(who, "lid_r"),
@@ -244,9 +274,7 @@ def paint_atlas(who: Identity) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     labels = np.zeros(SIZE, np.uint8)
     for name, paint in parts.items():
         where = REGIONS[name].slices
-        linear = np.clip(paint.rgb, 0, 1)
-        srgb = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * np.maximum(linear, 1e-6) ** (1 / 2.4) - 0.055)
-        texture[where][..., :3] = (srgb * 255 + 0.5).astype(np.uint8)
+        texture[where][..., :3] = SRGB[(np.clip(paint.rgb, 0, 1) * (len(SRGB) - 1) + 0.5).astype(np.uint16)]
         texture[where][..., 3] = (np.clip(paint.gloss, 0, 1) * 255 + 0.5).astype(np.uint8)
         labels[where] = paint.label
     return texture, labels

@@ -12,7 +12,7 @@ Array = NDArray[Any]
 
 def step(low: float, high: float, x: ArrayLike) -> Array:
     """Smooth step: 0 at `low`, 1 at `high` (which may lie below `low`), zero slope at both ends."""
-    t = np.clip((np.asarray(x, np.float64) - low) / (high - low), 0, 1)
+    t = np.clip((np.asarray(x) - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)
 
 
