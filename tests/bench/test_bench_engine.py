@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 
 from lipbench.core import keys, media
+from lipbench.core.store import Store
 from lipbench.engine import api
 from lipbench.faces.track import FaceTrack
 
@@ -47,28 +49,36 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     hashes = {"video": keys.sha256_file(root / "one.mp4"), "dub": keys.sha256_file(root / "fr.wav")}
     (root / "tiny.yaml").write_text(MANIFEST.format(**hashes))
     # Every metric there is: the default.
-    (root / "run.yaml").write_text("manifest: tiny.yaml\nmethods: [dubbed, still_mouth, shifted_audio]\n")
+    methods = "[dubbed, still_mouth, shifted_audio, {id: shifted_audio, label: later, params: {frames: 9}}]"
+    (root / "run.yaml").write_text(f"manifest: tiny.yaml\nmethods: {methods}\n")
     return root
 
 
-def lipbench(*args: object) -> str:
+@pytest.fixture(scope="module")
+def finished(folder: Path) -> Iterator[api.RunResult]:
+    """run.yaml, run once in folder/run, without any weights."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LIPBENCH_WEIGHTS", str(folder / "weights"))
+        patch.setenv("TORCH_HOME", str(folder / "weights"))
+        yield api.execute(api.prepare(folder / "run.yaml", out=folder / "run"), workers=1, quiet=True)
+
+
+def lipbench(*args: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "lipbench", *map(str, args)]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(command, capture_output=True, text=True, check=True)
 
 
 def test_bench_help(benchmark: Any) -> None:
     shown = benchmark.pedantic(lipbench, ("--help",), rounds=ROUNDS, warmup_rounds=1)
-    assert "Benchmark methods on dubbed clips." in shown
+    assert "Benchmark methods on dubbed clips." in shown.stdout
     benchmark.extra_info["target_s"] = 0.3
 
 
-def test_bench_cached_run(benchmark: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LIPBENCH_WEIGHTS", str(tmp_path / "weights"))
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "weights"))
-    command = ("run", folder / "run.yaml", "--out", tmp_path / "run", "--workers", 1)
-    first = lipbench(*command)
-    again = benchmark.pedantic(lipbench, command, rounds=ROUNDS)
-    assert again == first
+def test_bench_cached_run(benchmark: Any, folder: Path, finished: api.RunResult) -> None:
+    shown = benchmark.pedantic(lipbench, ("run", folder / "run.yaml", "--out", finished.root), rounds=ROUNDS)
+    assert "| Still mouth" in shown.stdout
+    n = len(finished.outcome.states)
+    assert f"{n} stages: {n} cached" in shown.stderr
     benchmark.extra_info["target_s"] = 3
 
 
@@ -84,21 +94,19 @@ def test_a_cached_run_loads_nothing_heavy(folder: Path, tmp_path: Path) -> None:
     assert found.stdout.split() == []
 
 
-def test_the_source_is_searched_for_faces_once(folder: Path, tmp_path: Path) -> None:
-    """Four methods, still_mouth among them, and every metric that looks at the face: one stage, one record."""
-    methods: list[Any] = ["dubbed", "still_mouth", "shifted_audio"]
-    methods.append({"id": "shifted_audio", "label": "later", "params": {"frames": 9}})
-    request = {"manifest": str(folder / "tiny.yaml"), "methods": methods, "metrics": ["image", "sync", "temporal"]}
-    prepared = api.prepare(request, out=tmp_path / "run")
-    result = api.execute(prepared, workers=1, quiet=True)
-    kinds = Counter(node.split(" ")[0] for node in result.outcome.states)
-    assert (kinds["synthesize"], kinds["faces"]) == (4, 1)
-    assert result.outcome.states["faces one"].how == "run"
-    assert [r.kind for r in prepared.store.records()].count("faces") == 1
-    for cell in result.cells:
+def test_the_source_is_searched_for_faces_once(finished: api.RunResult) -> None:
+    """Four methods and every metric: one stage on the clip, and one on each method's video for its own landmarks."""
+    states = finished.outcome.states
+    kinds = Counter(node.split(" ")[0] for node in states)
+    assert kinds["synthesize"] == 4
+    assert states["faces one"].how == "run"
+    searched = [node for node in states if node.startswith("faces ")]
+    assert [node for node in searched if not node.startswith("faces of synthesize ")] == ["faces one"]
+    assert len(searched) == 1 + 4
+    # The same in what was stored: one record of kind faces whose input is the clip.
+    records = list(Store(finished.root).records())
+    (clip,) = [r for r in records if r.kind == "clip"]
+    inputs = [r.preimage["video"] for r in records if r.kind == "faces"]
+    assert inputs.count(clip.outputs["video"]["sha256"]) == 1
+    for cell in finished.cells:
         assert cell["metrics"]["psnr_mouth"]["n_total"] == N, cell["metrics"]["psnr_mouth"]
-    # Metrics on the dubbed videos' own landmarks add one stage per video, none on the source.
-    nodes = api.prepare({**request, "metrics": []}, out=tmp_path / "run").plan.nodes.values()
-    searched = [node.needs for node in nodes if node.kind == "faces"]
-    assert searched.count(("clip one",)) == 1
-    assert len(searched) == 1 + len(methods)
