@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import multiprocessing.context
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
-from multiprocessing import get_context
 from typing import TypeVar
 
 from lipbench.datasets.synthetic.espeak import Espeak
-from lipbench.datasets.synthetic.render import ClipRender, Shot, render_clip
-from lipbench.datasets.synthetic.scene import plan
+from lipbench.datasets.synthetic.render import ClipRender, render_clip
 from lipbench.datasets.synthetic.spec import ClipSpec
 
 T = TypeVar("T")
 Task = Callable[[ClipSpec, Espeak | None], T]
 
+WARM = "lipbench.datasets.synthetic.warm"
 _engine: Espeak | None = None
 
 
@@ -56,11 +56,9 @@ def over_clips(task: Task[T], specs: Sequence[ClipSpec], *, workers: int = 1) ->
             for spec in specs:
                 yield task(spec, engine)
         return
-    # Compiled before the workers start: they read the machine code from the cache instead of all compiling it.
-    _compile(specs[0])
     with (
         _single_threaded(),
-        ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start, initargs=(espeak,)) as pool,
+        ProcessPoolExecutor(workers, mp_context=_context(), initializer=_start, initargs=(espeak,)) as pool,
     ):
         waiting = iter(specs)
         running: list[Future[T]] = []
@@ -89,9 +87,14 @@ def _start(espeak: bool) -> None:
         _engine = Espeak()
 
 
-def _compile(spec: ClipSpec) -> None:
-    small = replace(spec, seconds=1.0, width=64, height=64, takes=1, dubs=(), voices="formant", sentences=())
-    next(iter(Shot(plan(small), small.source)))
+def _context() -> multiprocessing.context.BaseContext:
+    """Workers forked from a clean process that has everything built and compiled; plain new ones where that is not to
+    be had. This process itself is never forked: it may have threads (torch)."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([WARM])
+    return context
 
 
 @contextmanager
