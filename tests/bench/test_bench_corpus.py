@@ -67,6 +67,7 @@ SCRIPT = """
 import json, sys, time
 from dataclasses import replace
 from lipbench.datasets.synthetic import scene
+from lipbench.datasets.synthetic.parallel import over_clips
 from lipbench.datasets.synthetic.render import Shot
 from lipbench.datasets.synthetic.spec import CorpusSpec
 
@@ -96,7 +97,10 @@ def test_bench_processes(benchmark: Any, tmp_path: Path) -> None:
     script.write_text(SCRIPT)
     took = {}
     for workers in (1, 4):
-        done = subprocess.run([sys.executable, str(script), str(workers)], capture_output=True, text=True, check=True)
+        command = [sys.executable, str(script), str(workers)]
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=True, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+        )
         took[workers] = json.loads(done.stdout)
     benchmark.pedantic(lambda: None, rounds=1, iterations=1)
     (wall_1, cpu_1), (wall_4, cpu_4) = took[1], took[4]
