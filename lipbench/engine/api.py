@@ -73,7 +73,8 @@ class RunResult:
         skipped = self.outcome.count("skipped") + self.outcome.count("blocked")
         first = f"{failed[0][0]}: {failed[0][1].reason}" if failed else self.outcome.stopped
         raise RunIncomplete(
-            f"the run is not complete: {len(failed)} stages failed, {skipped} could not start",
+            f"the run is not complete: {len(failed)} {'stage' if len(failed) == 1 else 'stages'} failed, "
+            f"{skipped} could not start",
             f"first: {first}",
             "run the same command again to retry; finished stages are kept",
         )

@@ -18,11 +18,10 @@ from lipbench.faces.box_tracker import choose
 from lipbench.faces.boxes import overlaps
 from lipbench.faces.detect import Detector
 from lipbench.faces.landmarks import Roi, roi_from_box, roi_from_points
-from lipbench.faces.track import Box
+from lipbench.faces.track import COUNT_EVERY, Box
 
 FACE_SCORE = 0.5  # below this the mesh has no face in its square
 INSIDE = 0.5  # share of the points that must lie in the picture
-COUNT_EVERY = 5  # frames between two looks for other faces
 SAME_FACE = 0.3  # boxes that overlap more are one face
 
 

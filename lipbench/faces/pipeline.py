@@ -7,16 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from lipbench.core import media, weights
 from lipbench.core.errors import MediaError, UsageError
 from lipbench.faces.backend_table import backend as named
-from lipbench.faces.box_tracker import follow
 from lipbench.faces.files import read_track
-from lipbench.faces.mesh_tracker import COUNT_EVERY, MeshTracker, Seen
-from lipbench.faces.track import Box, FaceTrack
+from lipbench.faces.track import COUNT_EVERY, Box, FaceTrack
 
 
 def track_faces(
@@ -97,6 +94,7 @@ class _Watched:
 def _track_mesh(frames: _Watched, folder: Path, fps: float, count_every: int) -> FaceTrack:
     from lipbench.faces.detect import BlazeFacePair
     from lipbench.faces.landmarks import POINTS, FaceMesh
+    from lipbench.faces.mesh_tracker import MeshTracker, Seen
 
     with _one_thread():
         tracker = MeshTracker(BlazeFacePair(folder), FaceMesh(folder), count_every)
@@ -116,6 +114,7 @@ def _track_mesh(frames: _Watched, folder: Path, fps: float, count_every: int) ->
 
 
 def _track_boxes(frames: _Watched, file: Path, fps: float, backend: str, device: str) -> FaceTrack:
+    from lipbench.faces.box_tracker import follow
     from lipbench.faces.detect import S3FD
 
     detector = S3FD("syncnet" if backend == "s3fd-syncnet" else "wav2lip").load(file)
@@ -139,6 +138,8 @@ def _corners(box: Box | None) -> NDArray[np.float32]:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
+    import torch  # here, not above: landmark files are read without it
+
     # These nets gain nothing from threads on an idle machine and lose a hundredfold on a busy one.
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from lipbench.core.errors import MediaError
 
 SCHEMA = 1
+#: Frames between two looks for other faces (n_faces); in between the count is carried on.
+COUNT_EVERY = 5
 
 # FaceMesh's 478 points -> the 68-point convention (iBUG): jaw, brows, nose, eyes, outer and inner lips.
 # Starts from the choices that public converters share; where they differ (jaw, nostrils, the lips' lower outer and

@@ -152,7 +152,7 @@ def test_exit_code_3_when_something_failed(program, tiny, fake, tmp_path):
     assert status["dubbed"] == "ok"
     assert status["fake-crash"] in ("error", "crashed")
     lines = result.stderr.splitlines()
-    assert lines[0].startswith("error: the run is not complete: 1 stages failed")
+    assert lines[0].startswith("error: the run is not complete: 1 stage failed")
     assert "synthesize fake-crash one/fr" in lines[1]
     assert len(lines) == 3
 

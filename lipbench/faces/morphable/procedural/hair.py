@@ -18,16 +18,6 @@ ROWS, COLUMNS = 34, 120
 EAR_AZIMUTH = 1.72
 
 
-def _t_at(alpha: Array, y: Array) -> Array:
-    """Parameter t at which the skull's meridian alpha passes height y, by bisection (heights fall along t)."""
-    low, high = np.zeros_like(y), np.full_like(y, 0.93)
-    for _ in range(24):
-        middle = (low + high) / 2
-        above = skull().surface(alpha, middle)[..., 1] > y
-        low, high = np.where(above, middle, low), np.where(above, high, middle)
-    return (low + high) / 2
-
-
 def _outward(points: Array) -> Array:
     """(..., 3) unit directions away from the middle of the skull."""
     middle = np.stack([0 * points[..., 0], np.clip(points[..., 1], -0.3, 0.35), 0 * points[..., 0] - 0.12], -1)
@@ -58,11 +48,11 @@ def _curls(points: Array, size: float) -> Array:
 def _lying(s: Style, c: Array, rows: Array, rng: np.random.Generator) -> Array:
     """Hair that ends at the hairline."""
     sweep = s.sweep * np.cos(c / 2)
-    end = _t_at(c + sweep, hairline(s, c + sweep)) * (1 + rng.normal(0, 0.005, len(c)))
+    end = skull().at_height(c + sweep, hairline(s, c + sweep)) * (1 + rng.normal(0, 0.005, len(c)))
     if s.top is None:
         start = np.zeros(len(c))
     else:  # bald on top: the sheet is a wreath
-        start = np.minimum(_t_at(c, np.full(len(c), s.top) - 0.25 * np.cos(c)), end)
+        start = np.minimum(skull().at_height(c, np.full(len(c), s.top) - 0.25 * np.cos(c)), end)
     # Rows are denser at the end, where the sheet turns down to the skin.
     along = 1 - (1 - rows) ** 1.5
     t = start + (end - start) * along[:, None]
@@ -90,15 +80,15 @@ def _hanging(s: Style, c: Array, rows: Array, rng: np.random.Generator) -> Array
     """Hair that leaves the skull and hangs; over the face it parts, or ends as a fringe."""
     assert s.fall is not None
     a = np.abs(c)
-    front_t = float(_t_at(np.zeros(1), np.full(1, s.line[0]))[0])
-    fall_t = _t_at(c, np.full(len(c), s.fall))
+    front_t = float(skull().at_height(np.zeros(1), np.full(1, s.line[0]))[0])
+    fall_t = skull().at_height(c, np.full(len(c), s.fall))
     tip = s.tip[0] + (s.tip[1] - s.tip[0]) * step(1.2, 2.8, a) + rng.normal(0, 0.012, len(c))
     if s.fringe is not None:
         over_face = step(0.95, 0.70, a)
         tip = tip * (1 - over_face) + (s.fringe + rng.normal(0, 0.010, len(c)) - 0.05 * a) * over_face
     drop = np.maximum(s.fall - tip, 0)
     length = fall_t * skull().length
-    total = np.where(tip < s.fall, length + drop, _t_at(c, np.maximum(tip, s.fall)) * skull().length)
+    total = np.where(tip < s.fall, length + drop, skull().at_height(c, np.maximum(tip, s.fall)) * skull().length)
     q = rows[:, None] * total[None]
     soft = 0.10  # dm over which a strand leaves the skull
     on_skull = np.maximum(length[None] - soft * np.log1p(np.exp((length[None] - q) / soft)), 0)  # smooth minimum

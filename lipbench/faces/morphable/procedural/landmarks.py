@@ -31,15 +31,22 @@ def _nearest(positions: Array) -> NDArray[np.int64]:
     return candidates[cKDTree(t.points[candidates]).query(positions)[1]]
 
 
+#: Heights of the contour's rows, from beside the eye along the jaw's edge; evenly spaced as in the iBUG mark-up.
+CONTOUR_Y = (0.08, -0.08, -0.24, -0.42, -0.59, -0.735, -0.86, -0.945)
+
+
 def _contour_rows() -> NDArray[np.int64]:
-    """(8, 20) of the image's right side, from beside the ear down to beside the chin."""
+    """(8, 20) of the image's right side, from beside the ear down to beside the chin, each row from back to front."""
     s = skull()
+    edge = float(np.mean(s.knots[12:14]))  # where the jaw turns under
     rows = []
-    for row in range(8):
-        # Level with the eye at first, then along the jaw's edge towards the chin.
-        t = np.interp(row / 8, [0, 1], [s.knots[6] + 0.02, s.knots[11] + 0.012])
-        alpha = np.linspace(1.75, 0.75, 20) if row < 3 else np.linspace(1.75, 0.75, 20) - 0.09 * (row - 2)
-        rows.append(_nearest(head_point(alpha, np.full(20, t))))
+    for y in CONTOUR_Y:
+        alpha = np.linspace(0.10, 1.75, 120)
+        t = s.at_height(alpha, np.full(120, y))
+        on_jaw = np.flatnonzero(t <= edge)
+        last = alpha[on_jaw[-1]]
+        alpha = np.linspace(last, max(last - 1.0, 0.10), 20)
+        rows.append(_nearest(head_point(alpha, s.at_height(alpha, np.full(20, y)))))
     return np.stack(rows)
 
 
@@ -68,8 +75,10 @@ def landmarks() -> Landmarks:
     mirrored = t.points[right] * np.array([-1, 1, 1])
     left = _nearest(mirrored.reshape(-1, 3)).reshape(8, 20)
     chin = _nearest(head_point(np.array([0.0]), np.array([skull().knots[12]])))
-    middle = 8
-    jaw = np.r_[left[:, middle], chin, right[::-1, middle]]
+    # At rest the contour is where the candidates reach farthest out.
+    widest = np.abs(t.points[right, 0]).argmax(1), np.abs(t.points[left, 0]).argmax(1)
+    rows = np.arange(8)
+    jaw = np.r_[left[rows, widest[1]], chin, right[rows, widest[0]][::-1]]
     nose_ridge = face_point(np.zeros(4), np.array([0.165, 0.018, -0.103, TIP_Y + 0.029]))
     base_x = np.array([-0.149, -0.077, 0.0, 0.077, 0.149])
     base_y = np.array([0.014, -0.011, -0.014, -0.011, 0.014]) + SUBNASALE_Y

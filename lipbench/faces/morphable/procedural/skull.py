@@ -76,6 +76,15 @@ class Skull:
         y = side_y + (np.where(forward, front_y, back_y) - side_y) * share**1.15
         return np.stack([r * sin, y, side_z + r * cos], -1)
 
+    def at_height(self, alpha: Array, y: Array) -> Array:
+        """Parameter t at which the meridian alpha passes height y, by bisection (heights fall along t)."""
+        low, high = np.zeros_like(y), np.full_like(y, 0.93)
+        for _ in range(24):
+            middle = (low + high) / 2
+            above = self.surface(alpha, middle)[..., 1] > y
+            low, high = np.where(above, middle, low), np.where(above, high, middle)
+        return (low + high) / 2
+
     def locate(self, x: Array, y: Array) -> tuple[Array, Array]:
         """(alpha, t) of the front surface point seen at (x, y), |x| < 0.7 and y above the chin; Newton's method."""
         x, y = np.broadcast_arrays(np.asarray(x, np.float64), np.asarray(y, np.float64))
