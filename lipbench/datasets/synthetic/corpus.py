@@ -267,7 +267,7 @@ def _sheet(specs: list[ClipSpec], folder: Path, most: int = 60) -> None:
         for tag in spec.languages:
             if len(cells) < most:
                 name = f"{spec.id}.mp4" if tag == spec.source else f"truth_{tag}.mp4"
-                at = (spec.n_frames // 2 + 0.25) / spec.fps
+                at = (spec.n_frames * 3 // 10 + 0.25) / spec.fps
                 video = folder / "clips" / spec.id / name
                 cells.append((f"{spec.id} {tag}", next(media.read_frames(video, start_s=at, end_s=at + 2 / spec.fps))))
     contact_sheet(cells, folder / "contact_sheet.png", columns=min(6, max(len(specs[0].languages), 3)))
