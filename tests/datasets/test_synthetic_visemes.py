@@ -79,5 +79,7 @@ def test_layers_leave_the_closure_shut() -> None:
     weights = visemes.add_layers(visemes.weights(rest), moved, {"smileL": 0.3, "smileR": 0.3, "squintL": 0.1})
     assert (weights >= 0).all()
     assert gaps(weights).max() < 0.05
-    assert weights[:, S["smileL"]].mean() > 0.2
+    # The whole mood is there, in time with its own slow changes; nothing of it is lost to the closed lips.
+    assert np.allclose(weights[:, S["smileL"]], 0.3 * moved.mood)
+    assert moved.mood.max() > 0.4
     assert (weights[:, S["blinkL"]] == moved.lids).all()
