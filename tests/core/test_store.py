@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import json
-import multiprocessing
 import os
+import subprocess
+import sys
 import time
 from dataclasses import replace
 
@@ -84,9 +85,8 @@ def test_one_lease_at_a_time(tmp_path):
 
 def test_lease_of_a_dead_process_is_taken_over(tmp_path):
     store = Store(tmp_path)
-    child = multiprocessing.get_context("fork").Process(target=lambda: None)
-    child.start()
-    child.join()
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
     path = tmp_path / "leases" / KEY
     path.mkdir()
     (path / "owner.json").write_text(json.dumps({"host": store_module.socket.gethostname(), "pid": child.pid}))
@@ -108,27 +108,31 @@ def test_lease_without_heartbeat_is_taken_over(tmp_path):
     lease.release()
 
 
-def _claim_many(root, keys, barrier, won):
-    store = Store(root)
-    barrier.wait()
-    for key in keys:
-        lease = store.claim(key)
-        if lease is not None:
-            won.append(key)  # never released: each key may be won once
-    barrier.wait()  # stay alive until the other is done too: a dead owner's lease may be taken over
+CLAIM_MANY = """
+import sys
+from pathlib import Path
+from lipbench.core.store import Store
+store = Store(Path(sys.argv[1]))
+print("ready", flush=True)
+sys.stdin.readline()
+leases = {f"{i:064x}": store.claim(f"{i:064x}") for i in range(60)}  # never released: each key may be won once
+print(" ".join(key for key, lease in leases.items() if lease is not None), flush=True)
+sys.stdin.readline()  # stay alive until the other is done too: a dead owner's lease may be taken over
+"""
 
 
 def test_two_processes_never_win_the_same_key(tmp_path):
-    context = multiprocessing.get_context("fork")
-    with context.Manager() as manager:
-        won, barrier = manager.list(), context.Barrier(2)
-        keys = [f"{i:064x}" for i in range(60)]
-        workers = [context.Process(target=_claim_many, args=(tmp_path, keys, barrier, won)) for _ in range(2)]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-        assert sorted(won) == keys
+    command = [sys.executable, "-c", CLAIM_MANY, str(tmp_path)]
+    workers = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    for worker in workers:
+        assert worker.stdout.readline() == "ready\n"
+    for worker in workers:
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+    won = [key for worker in workers for key in worker.stdout.readline().split()]
+    for worker in workers:
+        worker.communicate("end\n")
+    assert sorted(won) == [f"{i:064x}" for i in range(60)]
 
 
 def test_sweep_removes_what_a_killed_run_left(tmp_path):
