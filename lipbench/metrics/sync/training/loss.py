@@ -1,0 +1,57 @@
+"""The judge's loss: a window of lips must find its own sound among its neighbours', and the other way round."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lipbench.metrics.sync.network import SyncNet
+
+#: A neighbour one frame away counts this much as a wrong answer: half a frame of doubt is in every label.
+NEIGHBOUR = 0.2
+
+
+def flat_lip(net: SyncNet, frames: Tensor) -> Tensor:
+    """`net.forward_lip` on (N, 15, size, size), time slowest, as 2-D convolutions: the same numbers, faster on a CPU."""
+    x = frames
+    for layer in net.netcnnlip:
+        if isinstance(layer, torch.nn.Conv3d):
+            x = F.conv2d(x, layer.weight.transpose(1, 2).flatten(1, 2), layer.bias, layer.stride[1:], layer.padding[1:])
+        elif isinstance(layer, torch.nn.BatchNorm3d):
+            x = F.batch_norm(
+                x, layer.running_mean, layer.running_var, layer.weight, layer.bias, layer.training,
+                layer.momentum or 0.1, layer.eps,
+            )  # fmt: skip
+        elif isinstance(layer, torch.nn.MaxPool3d):
+            x = F.max_pool2d(x, layer.kernel_size[1:], layer.stride[1:], layer.padding[1:])
+        else:
+            x = layer(x)
+    return net.netfclip(x.flatten(1))
+
+
+def sync_loss(video: Tensor, audio: Tensor, log_scale: Tensor, still: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Softmax over minus the scaled L2 distance within each clip, averaged over both directions.
+
+    Args:
+        video, audio: (B, n, E) embeddings of n consecutive windows of B clips.
+        log_scale: scalar, log of the factor on the distances; learned.
+        still: (B, m, E) embeddings of damped or frozen lips of the same clips: wrong answers for every sound.
+
+    Returns:
+        The loss, and the share of windows that find their own sound, both scalars.
+    """
+    b, n, _ = video.shape
+    distance = torch.cdist(video, audio)  # B, n video, n audio
+    at = torch.arange(n, device=video.device)
+    near = (at[:, None] - at).abs() == 1
+    logits = -distance * log_scale.exp() + near * float(torch.log(torch.tensor(NEIGHBOUR)))
+    target = at.repeat(b)
+    to_sound = F.cross_entropy(logits.flatten(0, 1), target)
+    to_lips = logits.transpose(1, 2)
+    if still is not None:
+        wrong = -torch.cdist(audio, still) * log_scale.exp()  # B, n audio, m
+        to_lips = torch.cat([to_lips, wrong], dim=2)
+    loss = (to_sound + F.cross_entropy(to_lips.flatten(0, 1), target)) / 2
+    right = ((-distance).argmax(2) == at).float().mean()
+    return loss, right.detach()
