@@ -22,6 +22,7 @@ CHANNELS = ("jaw", "round", "protrude", "spread", "upper", "lower", "close", "tu
 N_CHANNELS = len(CHANNELS)
 _AT = {name: i for i, name in enumerate(CHANNELS)}
 _SEAL = (_AT["close"], _AT["tuck"])
+LEAD_S = 0.01  # how much the mouth is ahead of the sound it prepares
 RATE = 100  # evaluations per second before the shutter average
 
 #: Consonants by what they ask of the lips, jaw and tongue; channels that are not named are free.
@@ -93,7 +94,7 @@ TARGETS: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = {
 
 
 def track(
-    units: Sequence[Unit], n_frames: int, fps: float = 25.0, *, effort: float = 1.0, lead_s: float = 0.01
+    units: Sequence[Unit], n_frames: int, fps: float = 25.0, *, effort: float = 1.0, lead_s: float = LEAD_S
 ) -> NDArray[np.float64]:
     """Articulation of every video frame.
 
@@ -114,7 +115,7 @@ def track(
 
 
 def sample(
-    units: Sequence[Unit], times_s: NDArray[np.float64], *, effort: float = 1.0, lead_s: float = 0.01
+    units: Sequence[Unit], times_s: NDArray[np.float64], *, effort: float = 1.0, lead_s: float = LEAD_S
 ) -> NDArray[np.float64]:
     """Articulation at given times, (len(times_s), 10), without the shutter average."""
     spoken = _with_rest(units, float(times_s[-1]) + 1.0 if len(times_s) else 1.0)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lipbench.datasets.synthetic.articulation import LEAD_S
 from lipbench.datasets.synthetic.phones import Phoneme, symbols
 from lipbench.datasets.synthetic.render import Shot
 from lipbench.datasets.synthetic.scene import plan
@@ -27,40 +28,36 @@ class Row:
 
 def pick(
     phonemes: Sequence[Phoneme], n_frames: int, fps: float, columns: int, telling: str = "pbmfvuoaiyʃwæɑøeθ"
-) -> list[int]:
-    """Frame numbers that show the most: middles of sounds one can see, spread over the clip, in order.
+) -> list[tuple[int, str]]:
+    """Frames that show the most, each with what is heard: middles of visible sounds, spread over the clip, in order.
 
     Args:
         telling: sounds preferred, the best first.
+
+    Returns:
+        (frame number, phoneme) per column; the phoneme is a dash where nothing is said.
     """
     spoken = [(p, s[0]) for p in phonemes if (s := symbols(p.ipa))]
     edges = np.linspace(0, n_frames / fps, columns + 1)
-    out: list[int] = []
+    out: list[tuple[int, str]] = []
     for start, end in itertools.pairwise(edges):
         inside = [(p, s) for p, s in spoken if start <= 0.5 * (p.start_s + p.end_s) < end]
         if inside:
             # Neighbouring columns should not all show the same sound.
-            used = [symbols(_at(phonemes, f, fps))[:1] for f in out[-3:]]
+            used = [symbols(ipa)[:1] for _, ipa in out[-3:]]
             inside.sort(key=lambda ps: (([ps[1]] in used), telling.find(ps[1]) % 99))
             best = inside[0][0]
-            out.append(min(int(0.5 * (best.start_s + best.end_s) * fps), n_frames - 1))
+            frame = int((0.5 * (best.start_s + best.end_s) - LEAD_S) * fps)
+            out.append((min(max(frame, 0), n_frames - 1), best.ipa))
         else:
-            out.append(min(int(0.5 * (start + end) * fps), n_frames - 1))
+            out.append((min(int(0.5 * (start + end) * fps), n_frames - 1), "–"))
     return out
-
-
-def _at(phonemes: Sequence[Phoneme], frame: int, fps: float) -> str:
-    middle = (frame + 0.5) / fps
-    near = [p for p in phonemes if p.start_s - 0.5 / fps <= middle <= p.end_s + 0.5 / fps]
-    if not near:
-        return ""
-    return min(near, key=lambda p: abs(0.5 * (p.start_s + p.end_s) - middle)).ipa
 
 
 def row(title: str, frames: NDArray[np.uint8], phonemes: Sequence[Phoneme], fps: float, columns: int = 12) -> Row:
     """Sample a video (T, H, W, 3) at `columns` telling frames."""
     chosen = pick(phonemes, len(frames), fps, columns)
-    return Row(title, frames[chosen], tuple(_at(phonemes, f, fps) or "–" for f in chosen))
+    return Row(title, frames[[t for t, _ in chosen]], tuple(label for _, label in chosen))
 
 
 def draw(rows: Sequence[Row], path: str | Path, *, cell_px: int = 160, title: str = "") -> Path:
@@ -98,7 +95,7 @@ def strip_clip(
     shot = Shot(plan(spec), language)
     phonemes = shot.scene.parts[language].phonemes
     chosen = pick(phonemes, spec.n_frames, spec.fps, columns * rows)
-    pictures = np.stack([shot.frame(t) for t in chosen])
-    labels = tuple(_at(phonemes, t, spec.fps) or "–" for t in chosen)
+    pictures = np.stack([shot.frame(t) for t, _ in chosen])
+    labels = tuple(label for _, label in chosen)
     lines = [Row("", pictures[k : k + columns], labels[k : k + columns]) for k in range(0, columns * rows, columns)]
     return draw(lines, path, cell_px=cell_px, title=f"{language}: {shot.scene.parts[language].transcript}")
