@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
 from lipbench.baselines.wav2lip.checkpoint import load as load_checkpoint
 from lipbench.baselines.wav2lip.mel import melspectrogram, window_starts
 from lipbench.baselines.wav2lip.networks import SyncExpert
+from lipbench.baselines.wav2lip.training import __main__ as command
 from lipbench.baselines.wav2lip.training import data
-from lipbench.baselines.wav2lip.training.config import DEMO, OFFICIAL, GeneratorConfig
+from lipbench.baselines.wav2lip.training.config import DEMO, OFFICIAL, SIZES, GeneratorConfig
 from lipbench.baselines.wav2lip.training.evaluate import mouth_psnr, redraw, score, strip
 from lipbench.baselines.wav2lip.training.expert import ExpertTraining
 from lipbench.baselines.wav2lip.training.generator import GeneratorTraining
@@ -265,3 +268,20 @@ def test_manifest_gives_truth_in_every_language():
     assert one.languages[0] == clip.language
     assert set(one.languages) == {clip.language, *clip.truth}
     assert all(one.starts(tag) > 0 for tag in one.languages)
+
+
+def test_command_trains_and_goes_on(tmp_path: Path, monkeypatch):
+    expert = replace(DEMO[0], width=TINY, batch=2, held_out_batches=1)
+    monkeypatch.setitem(SIZES, "demo", (expert, SMALL))
+    monkeypatch.setattr(command, "from_manifest", lambda manifest: [*TALKS, *HELD_OUT])
+    options = ["--manifest", "demo", "--every", "1", "--threads", "1", str(tmp_path)]
+    first = CliRunner().invoke(command.main, ["--expert-steps", "1", "--steps", "1", *options], catch_exceptions=False)
+    assert first.exit_code == 0
+    assert "trained without the sync loss" in first.output
+    assert "untouched video" in first.output
+    second = CliRunner().invoke(command.main, ["--expert-steps", "1", "--steps", "2", *options], catch_exceptions=False)
+    steps = [json.loads(line)["step"] for line in (tmp_path / "generator" / "log.jsonl").read_text().splitlines()]
+    assert second.exit_code == 0
+    assert steps == [1, 2]
+    assert (tmp_path / "sample.png").is_file()
+    assert load_checkpoint(tmp_path / "generator.pt").width == pytest.approx(8 / 512)

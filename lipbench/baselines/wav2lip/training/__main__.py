@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
@@ -54,13 +54,18 @@ def main(
 
     expert = ExpertTraining(talks, held_out, expert_config, device)
     run(expert, folder / "expert", expert_steps, every=every, minutes=minutes, say=click.echo)
+    found = expert.validate()
+    if found["sync"] > expert_config.good_enough:
+        click.echo(f"the expert's held-out loss is {found['sync']:.3f}: the generator is trained without the sync loss")
+        config = replace(config, sync_threshold=0.0)
     generator = GeneratorTraining(talks, held_out, config, expert.net, device)
     run(generator, folder / "generator", steps, every=every, minutes=minutes, say=click.echo)
     cv2.imwrite(str(folder / "sample.png"), generator.picture()[..., ::-1])
     torch.save({k: v.half() if v.is_floating_point() else v for k, v in generator.net.state_dict().items()},
                folder / "generator.pt")  # fmt: skip
-    for tag, found in score(generator.net.cpu(), held_out).items():
-        click.echo(f"{tag}: mouth {found.drawn:.2f} dB, untouched video {found.untouched:.2f} dB, {found.n} frames")
+    for tag, mouth in score(generator.net.cpu(), held_out).items():
+        click.echo(f"{tag}: mouth {mouth.drawn:.2f} dB, untouched video {mouth.untouched:.2f} dB, {mouth.n} frames")
 
 
-main()
+if __name__ == "__main__":
+    main()
