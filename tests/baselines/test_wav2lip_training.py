@@ -232,7 +232,7 @@ def test_evaluation_compares_with_the_untouched_video():
     assert found["fr"].untouched == pytest.approx(20 * np.log10(255 / 100))
     assert strip(net, TALKS[0], "fr", 4).shape == (288, 384, 3)
     assert redraw(net, TALKS[0], "fr", "en").dtype == np.uint8
-    assert mouth_psnr(TALKS[0].faces["en"][:2], TALKS[0].faces["en"][:2]).tolist() == [100, 100]
+    assert mouth_psnr(TALKS[0].faces["en"][:2], TALKS[0].faces["en"][:2]).tolist() == [np.inf, np.inf]
     assert trainings().picture(2).shape == (288, 192, 3)
 
 

@@ -44,11 +44,11 @@ def redraw(net: Generator, talk: Talk, language: str, source: str) -> NDArray[np
 
 
 def mouth_psnr(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """(n,) dB of the mouths of (n, 96, 96, 3) crops; equal frames count 100 dB."""
+    """(n,) dB of the mouths of (n, 96, 96, 3) crops; +inf where they are equal."""
     rows, columns = MOUTH
     difference = a[:, rows, columns].astype(np.float64) - b[:, rows, columns]
-    error = np.maximum((difference**2).mean(axis=(1, 2, 3)), 255**2 * 1e-10)
-    return np.asarray(10 * np.log10(255**2 / error))
+    with np.errstate(divide="ignore"):
+        return np.asarray(10 * np.log10(255**2 / (difference**2).mean(axis=(1, 2, 3))))
 
 
 def score(net: Generator, talks: Sequence[Talk]) -> dict[str, MouthScore]:
@@ -62,13 +62,13 @@ def score(net: Generator, talks: Sequence[Talk]) -> dict[str, MouthScore]:
             truth = talk.faces[tag][: len(made)]
             drawn.setdefault(tag, []).append(mouth_psnr(made, truth))
             untouched.setdefault(tag, []).append(mouth_psnr(talk.faces[source][: len(made)], truth))
-    return {
-        tag: MouthScore(
-            float(np.concatenate(drawn[tag]).mean()), float(np.concatenate(untouched[tag]).mean()),
-            sum(map(len, drawn[tag])),
-        )
-        for tag in sorted(drawn)
-    }  # fmt: skip
+    return {tag: _mean(np.concatenate(drawn[tag]), np.concatenate(untouched[tag])) for tag in sorted(drawn)}
+
+
+def _mean(drawn: NDArray[np.float64], untouched: NDArray[np.float64]) -> MouthScore:
+    """Over the frames in which neither equals truth; in pauses the untouched video may, and its PSNR is infinite."""
+    both = np.isfinite(drawn) & np.isfinite(untouched)
+    return MouthScore(float(drawn[both].mean()), float(untouched[both].mean()), int(both.sum()))
 
 
 def strip(net: Generator, talk: Talk, language: str, columns: int = 12) -> NDArray[np.uint8]:
