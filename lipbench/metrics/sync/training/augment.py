@@ -26,7 +26,7 @@ def jitter(n: int, margin: int, rng: np.random.Generator) -> Callable[[Frames, i
 
 
 def augment(frames: Frames, rng: np.random.Generator) -> Frames:
-    """(T, S, S, 3) uint8 with other light and colour, and with some of: blur, low resolution, noise, JPEG, a mouth box."""
+    """(T, S, S, 3) uint8 in other light and colour, with some of: blur, low resolution, noise, JPEG, a mouth box."""
     out = recolour(frames, rng)
     if rng.uniform() < 0.3:
         out = mouth_box(out, rng)
@@ -76,7 +76,7 @@ def jpeg(frames: Frames, quality: int) -> Frames:
 
 
 def mouth_box(frames: Frames, rng: np.random.Generator) -> Frames:
-    """The lower face blurred and recoloured inside a box with a hard or a soft border, as inpainting methods leave it."""
+    """The lower face blurred and recoloured in a box with a hard or soft border, as inpainting methods leave it."""
     size = frames.shape[1]
     top, bottom = (int(size * rng.uniform(*r)) for r in ((0.38, 0.48), (0.68, 0.80)))
     left, right = (int(size * rng.uniform(*r)) for r in ((0.22, 0.36), (0.64, 0.78)))

@@ -1,6 +1,6 @@
 """Clips as training reads them: face crops and sound features on disk, memory-mapped.
 
-A cached clip is a folder with frames.npy (T, 128, 128, 3) uint8 BGR, sound.npy (takes, 13, 4 T - 1) float32 and clip.json.
+A cached clip is a folder with frames.npy (T, 128, 128, 3) uint8 BGR, sound.npy (takes, 13, 4 T - 1) float32, clip.json.
 The crop is the judge's own square with a margin around it, so that training can move it about: the middle 112 of the
 128 pixels show what `crop` cuts out.
 """
@@ -171,4 +171,6 @@ def read_clips(folder: Path, ids: Sequence[str]) -> list[CachedClip]:
 
 def digest(clips: Sequence[CachedClip]) -> str:
     """A hash of what a set of clips was made from."""
-    return key_of({"kind": "judge training data", "version": CACHE_VERSION, "clips": sorted(c.facts.key for c in clips)})
+    return key_of(
+        {"kind": "judge training data", "version": CACHE_VERSION, "clips": sorted(c.facts.key for c in clips)}
+    )

@@ -40,9 +40,7 @@ def sound_windows(features: NDArray[np.float32], start: int, n: int) -> NDArray[
     return np.stack([features[:, a : a + WINDOW_COLUMNS] for a in at])[:, None] / MFCC_SCALE
 
 
-def draw(
-    clips: Sequence[CachedClip], size: int, rng: np.random.Generator, *, batch: int = 8, n: int = 16
-) -> Batch:
+def draw(clips: Sequence[CachedClip], size: int, rng: np.random.Generator, *, batch: int = 8, n: int = 16) -> Batch:
     """A batch of `batch` clips with `n` consecutive windows each, pictures and sound augmented."""
     frames, sound, still = [], [], []
     for _ in range(batch):

@@ -175,9 +175,7 @@ def _key(spec: ClipSpec, recipe: Recipe, judge_size: int) -> str:
                    "spec": spec.to_dict(), "recipe": facts, "size": judge_size})  # fmt: skip
 
 
-def _work_off(
-    waiting: Sequence[tuple[ClipSpec, str]], recipe: Recipe, folder: Path, size: int, workers: int
-) -> Any:
+def _work_off(waiting: Sequence[tuple[ClipSpec, str]], recipe: Recipe, folder: Path, size: int, workers: int) -> Any:
     if workers <= 1 or len(waiting) < 2:
         for spec, key in waiting:
             yield _render(spec, key, recipe, folder, size)

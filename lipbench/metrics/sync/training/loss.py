@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -13,9 +15,10 @@ NEIGHBOUR = 0.2
 
 
 def flat_lip(net: SyncNet, frames: Tensor) -> Tensor:
-    """`net.forward_lip` on (N, 15, size, size), time slowest, as 2-D convolutions: the same numbers, faster on a CPU."""
+    """`net.forward_lip` on (N, 15, size, size), time slowest, as 2-D convolutions: same numbers, faster on a CPU."""
     x = frames
-    for layer in net.netcnnlip:
+    net_layers: Any = net.netcnnlip
+    for layer in net_layers:
         if isinstance(layer, torch.nn.Conv3d):
             x = F.conv2d(x, layer.weight.transpose(1, 2).flatten(1, 2), layer.bias, layer.stride[1:], layer.padding[1:])
         elif isinstance(layer, torch.nn.BatchNorm3d):

@@ -1,0 +1,267 @@
+"""Training a network in a folder: steps, validation, checkpoints, exact resume, early stop.
+
+A folder holds run.json (what was trained, on which data, how), log.jsonl (one line per report), checkpoint.pt (to go
+on from), best.pt (the best held-out value) and samples/*.png. Batches must depend on the step number alone; then a run
+that was killed and resumed ends with the weights of one that was not.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipbench.core import keys
+from lipbench.core.errors import UsageError, disk_full
+from lipbench.core.provenance import provenance
+from lipbench.core.store import write_atomic
+
+RUN, LOG, CHECKPOINT, BEST, SAMPLES = "run.json", "log.jsonl", "checkpoint.pt", "best.pt", "samples"
+
+#: `lipbench train NAME` -> the function that makes its Trainable from a `Request`.
+TRAINERS = {"syncnet": "lipbench.metrics.sync.training.trainer:trainer"}
+
+
+class Trainable(Protocol):
+    """What `train` drives.
+
+    Attributes:
+        facts: JSON values that tell everything needed to repeat the training: configuration, digest of the data.
+        monitor: key of `validate`'s answer that early stopping watches; lower is better.
+    """
+
+    facts: Mapping[str, Any]
+    monitor: str
+
+    def step(self, number: int, progress: float) -> dict[str, float]:
+        """One step; `number` from 0 decides what is drawn, `progress` 0..1 of the budget decides the learning rate."""
+
+    def validate(self) -> dict[str, float]:
+        """Figures on held-out data; draws the same every time."""
+
+    def picture(self) -> NDArray[np.uint8] | None:
+        """(H, W, 3) RGB samples to look at, or None."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and plain values: networks, optimisers, schedules."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """What `state_dict` gave."""
+
+    def export(self, folder: Path, facts: Mapping[str, Any]) -> Path:
+        """Write the finished weights into the folder."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks a trainer for; `data` is None for generated data."""
+
+    out: Path
+    data: str | None = None
+    config: str = "demo"
+    seed: int = 0
+    device: str = "cpu"
+    workers: int = 1
+    options: Mapping[str, Any] = field(default_factory=dict)
+    say: Callable[[str], None] = lambda _: None
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long, and how often what happens.
+
+    Attributes:
+        steps, seconds: whichever comes first ends the training; at least one is set. Only `steps` resumes exactly,
+            because the learning rate follows the clock under `seconds`.
+        validate_every: steps between validations, each of which leaves a checkpoint.
+        report_every: steps between lines.
+        picture_every: steps between sample pictures; 0 for none.
+        patience: validations without a better held-out value before the training stops; 0 for no early stop.
+    """
+
+    steps: int | None = None
+    seconds: float | None = None
+    validate_every: int = 100
+    report_every: int = 20
+    picture_every: int = 500
+    patience: int = 0
+
+
+@dataclass
+class Progress:
+    """Where a training stands; saved with every checkpoint."""
+
+    step: int = 0
+    elapsed_s: float = 0.0
+    best: float | None = None
+    best_step: int = 0
+    worse: int = 0
+    stopped: str = ""
+
+
+def train(
+    training: Trainable, folder: str | Path, budget: Budget, *, seed: int = 0,
+    fresh: bool = False, say: Callable[[str], None] = lambda _: None,
+) -> Progress:  # fmt: skip
+    """Train until the budget is used, the held-out value stops falling, or a signal asks to stop.
+
+    The same call on a folder that holds an unfinished run of the same training goes on with it.
+
+    Args:
+        seed: of everything drawn.
+        fresh: begin again although the folder holds a run.
+        say: takes progress lines.
+
+    Raises:
+        UsageError: no budget, or the folder holds another training.
+        DiskFull.
+    """
+    import torch
+
+    if budget.steps is None and budget.seconds is None:
+        raise UsageError("the training has no end", "neither steps nor seconds are given", "use --steps or --seconds")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    at = _open(folder, training, seed, fresh)
+    _describe(folder, training, budget, seed)
+    started = time.monotonic() - at.elapsed_s
+    at.stopped = ""
+    with _asked_to_stop() as asked:
+        while not at.stopped:
+            at.elapsed_s = time.monotonic() - started
+            progress = _progress(at, budget)
+            if progress >= 1.0:
+                at.stopped = "budget"
+            elif asked:
+                at.stopped = "signal"
+            if at.stopped:
+                break
+            torch.manual_seed(int(np.random.SeedSequence([seed, at.step]).generate_state(1)[0]))
+            losses = training.step(at.step, progress)
+            at.step += 1
+            if at.step % budget.report_every == 0:
+                _report(folder, at, losses, say)
+            if budget.picture_every and at.step % budget.picture_every == 0:
+                _picture(folder, training, at.step)
+            if at.step % budget.validate_every == 0:
+                _validate(folder, training, at, budget, say)
+                _checkpoint(folder / CHECKPOINT, training, at)
+    _checkpoint(folder / CHECKPOINT, training, at)
+    if at.stopped != "signal":
+        held_out = training.validate()
+        _report(folder, at, held_out, say)
+        facts = {"seed": seed, "steps": at.step, "seconds": round(at.elapsed_s), "held_out": held_out, **training.facts}
+        say(f"wrote {training.export(folder, facts)}")
+    return at
+
+
+def _progress(at: Progress, budget: Budget) -> float:
+    shares = [at.step / budget.steps] if budget.steps else []
+    if budget.seconds is not None:
+        shares.append(at.elapsed_s / max(budget.seconds, 1e-9))
+    return max(shares, default=1.0)
+
+
+def _open(folder: Path, training: Trainable, seed: int, fresh: bool) -> Progress:
+    import torch
+
+    ours = json.loads(json.dumps({"seed": seed, "training": dict(training.facts)}))
+    note, saved = folder / RUN, folder / CHECKPOINT
+    if fresh or not saved.exists():
+        for old in (saved, folder / LOG, folder / BEST):
+            old.unlink(missing_ok=True)
+        return Progress()
+    theirs = {k: json.loads(note.read_text())[k] for k in ours}
+    found = keys.first_difference(ours, theirs)
+    if found is not None:
+        raise UsageError(
+            f"{folder} holds another training",
+            f"{found[0]} is {found[2]!r} there and {found[1]!r} here",
+            "use another folder, the same options to go on, or --fresh to begin again",
+        )
+    held = torch.load(saved, map_location="cpu", weights_only=True)
+    training.load_state_dict(held["training"])
+    at = Progress(**held["progress"])
+    lines = [x for x in (folder / LOG).read_text().splitlines() if x] if (folder / LOG).exists() else []
+    kept = [x for x in lines if json.loads(x)["step"] <= at.step]  # what came after the checkpoint happens again
+    write_atomic(folder / LOG, "".join(f"{x}\n" for x in kept))
+    return at
+
+
+def _describe(folder: Path, training: Trainable, budget: Budget, seed: int) -> None:
+    facts = {"seed": seed, "training": dict(training.facts), "budget": asdict(budget), "command": sys.argv,
+             "provenance": provenance()}  # fmt: skip
+    write_atomic(folder / RUN, json.dumps(facts, indent=1))
+
+
+def _report(folder: Path, at: Progress, values: Mapping[str, float], say: Callable[[str], None]) -> None:
+    row = {"step": at.step, "seconds": round(at.elapsed_s, 1), **{k: round(float(v), 5) for k, v in values.items()}}
+    try:
+        with open(folder / LOG, "a") as log:
+            log.write(json.dumps(row) + "\n")
+    except OSError as error:
+        raise disk_full(error, folder / LOG) from error
+    say("  ".join(f"{k} {v:g}" for k, v in row.items()))
+
+
+def _validate(folder: Path, training: Trainable, at: Progress, budget: Budget, say: Callable[[str], None]) -> None:
+    values = training.validate()
+    _report(folder, at, values, say)
+    now = float(values[training.monitor])
+    if at.best is None or now < at.best:
+        at.best, at.best_step, at.worse = now, at.step, 0
+        _checkpoint(folder / BEST, training, at)
+    else:
+        at.worse += 1
+        if budget.patience and at.worse >= budget.patience:
+            at.stopped = "early stop"
+
+
+def _checkpoint(path: Path, training: Trainable, at: Progress) -> None:
+    import torch
+
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        torch.save({"training": training.state_dict(), "progress": asdict(at)}, draft)
+        os.replace(draft, path)
+    except OSError as error:
+        raise disk_full(error, path) from error
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _picture(folder: Path, training: Trainable, step: int) -> None:
+    picture = training.picture()
+    if picture is None:
+        return
+    import cv2
+
+    (folder / SAMPLES).mkdir(exist_ok=True)
+    cv2.imwrite(str(folder / SAMPLES / f"{step:07d}.png"), np.ascontiguousarray(picture[..., ::-1]))
+
+
+@contextmanager
+def _asked_to_stop() -> Iterator[list[int]]:
+    """A list that fills when Ctrl-C or a termination signal comes; steps are never cut in two."""
+    asked: list[int] = []
+    before: dict[int, Any] = {}
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, lambda n, _: asked.append(n))
+    except ValueError:  # not the main thread: nobody sends signals here
+        pass
+    try:
+        yield asked
+    finally:
+        for sent, handler in before.items():
+            signal.signal(sent, handler)
