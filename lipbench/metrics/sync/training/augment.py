@@ -71,7 +71,7 @@ def noise(frames: Frames, sigma: float, rng: np.random.Generator) -> Frames:
 
 def jpeg(frames: Frames, quality: int) -> Frames:
     """Every frame through JPEG."""
-    out = [cv2.imdecode(cv2.imencode(".jpg", np.ascontiguousarray(f), [1, quality])[1], 1) for f in frames]
+    out = [np.asarray(cv2.imdecode(cv2.imencode(".jpg", np.ascontiguousarray(f), [1, quality])[1], 1)) for f in frames]
     return np.stack(out).astype(np.uint8)
 
 
@@ -84,7 +84,7 @@ def mouth_box(frames: Frames, rng: np.random.Generator) -> Frames:
     mask[top:bottom, left:right] = 1.0
     feather = float(rng.choice([0.0, rng.uniform(1, 5)]))
     if feather > 0:
-        mask = cv2.GaussianBlur(mask, (0, 0), feather)
+        mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), feather), np.float32)
     inside = blur(frames, float(rng.uniform(0.5, 1.6))).astype(np.float32) + rng.uniform(-14, 14, 3)
     mixed = frames + (inside - frames) * mask[None, ..., None]
     return np.clip(mixed, 0, 255).astype(np.uint8)

@@ -91,7 +91,7 @@ def evaluate(
         size, supersample: of the rendered pictures.
 
     Returns:
-        JSON values; see docs/judge.md for their meaning.
+        JSON values, named by the figures above.
     """
     rows: list[dict[str, Any]] = []
     for spec in specs(seed, per_language, seconds, size, supersample):

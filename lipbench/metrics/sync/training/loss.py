@@ -27,7 +27,8 @@ def flat_lip(net: SyncNet, frames: Tensor) -> Tensor:
                 layer.momentum or 0.1, layer.eps,
             )  # fmt: skip
         elif isinstance(layer, torch.nn.MaxPool3d):
-            x = F.max_pool2d(x, layer.kernel_size[1:], layer.stride[1:], layer.padding[1:])
+            kernel, stride, padding = (tuple(v)[1:] for v in (layer.kernel_size, layer.stride, layer.padding))  # type: ignore[arg-type]
+            x = F.max_pool2d(x, kernel, stride, padding)
         else:
             x = layer(x)
     return net.netfclip(x.flatten(1))
