@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import multiprocessing.context
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
+from lipbench.core.threads import one_thread_each
 from lipbench.datasets.synthetic.espeak import Espeak
 from lipbench.datasets.synthetic.render import ClipRender, render_clip
 from lipbench.datasets.synthetic.spec import ClipSpec
@@ -57,7 +57,7 @@ def over_clips(task: Task[T], specs: Sequence[ClipSpec], *, workers: int = 1) ->
                 yield task(spec, engine)
         return
     with (
-        _single_threaded(),
+        one_thread_each(),
         ProcessPoolExecutor(workers, mp_context=_context(), initializer=_start, initargs=(espeak,)) as pool,
     ):
         waiting = iter(specs)
@@ -104,19 +104,3 @@ def _espeak(wanted: bool) -> Iterator[Espeak | None]:
         return
     with Espeak() as engine:
         yield engine
-
-
-@contextmanager
-def _single_threaded() -> Iterator[None]:
-    """Processes started in this block have one thread in every numeric library: they share the cores by themselves."""
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

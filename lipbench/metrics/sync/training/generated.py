@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from multiprocessing import get_context
@@ -19,6 +17,7 @@ from numpy.typing import NDArray
 from lipbench.core import media
 from lipbench.core.errors import UsageError
 from lipbench.core.keys import key_of
+from lipbench.core.threads import one_thread_each
 from lipbench.datasets.synthetic import espeak, visemes
 from lipbench.datasets.synthetic.corpus import GENERATOR_VERSION
 from lipbench.datasets.synthetic.espeak import Espeak
@@ -181,7 +180,7 @@ def _work_off(waiting: Sequence[tuple[ClipSpec, str]], recipe: Recipe, folder: P
             yield _render(spec, key, recipe, folder, size)
         return
     with (
-        _one_thread_each(),
+        one_thread_each(),
         ProcessPoolExecutor(min(workers, len(waiting)), mp_context=get_context("spawn")) as pool,
     ):
         pending = [pool.submit(_render, spec, key, recipe, folder, size) for spec, key in waiting]
@@ -225,19 +224,3 @@ def _render(spec: ClipSpec, key: str, recipe: Recipe, folder: Path, size: int) -
     )
     clips.write_clip(folder, facts, frames, sound, less)
     return spec.id
-
-
-@contextmanager
-def _one_thread_each() -> Any:
-    # Worker processes share the cores by themselves: numeric libraries start with one thread.
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
