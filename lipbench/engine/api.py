@@ -134,7 +134,7 @@ def execute(
     store.create()
     store.sweep()
     index.write_run(root, prepared.config, prepared.manifest.digest, prepared.rows, prepared.measured, plan.cells)
-    with listener or progress.create(len(plan.nodes), prepared.counts(), quiet) as hears:
+    with listener or progress.create(plan.nodes.values(), quiet) as hears:
         runner = Runner(plan, store, lambda: create_executor(executor, workers), options or Options(), hears)
         try:
             outcome = runner.run()

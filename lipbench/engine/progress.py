@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lipbench.engine.plan import Node
@@ -52,11 +53,11 @@ def describe(node: Node, state: State) -> str:
 class LiveProgress:
     """A rich table: finished, running and failed stages by kind, and what runs right now."""
 
-    def __init__(self, total: int, counts: Mapping[str, tuple[int, int]]) -> None:
+    def __init__(self, total: int, kinds: Mapping[str, int]) -> None:
         from rich.console import Console
         from rich.live import Live
 
-        self.total, self.kinds = total, {kind: [all_, 0, 0] for kind, (all_, _) in counts.items()}
+        self.total, self.kinds = total, {kind: [n, 0, 0] for kind, n in kinds.items()}
         self.running: dict[str, float] = {}
         self.console = Console(stderr=True)
         self.live = Live(console=self.console, refresh_per_second=4, get_renderable=self.table, transient=True)
@@ -92,8 +93,9 @@ class LiveProgress:
         return table
 
 
-def create(total: int, counts: Mapping[str, tuple[int, int]], quiet: bool = False) -> Any:
+def create(nodes: Iterable[Node], quiet: bool = False) -> Any:
     """The right progress for this terminal."""
+    kinds = Counter(node.kind for node in nodes)
     if not quiet and sys.stderr.isatty():
-        return LiveProgress(total, counts)
-    return PlainProgress(total, silent=quiet)
+        return LiveProgress(kinds.total(), kinds)
+    return PlainProgress(kinds.total(), silent=quiet)
