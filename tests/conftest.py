@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 # Before numpy and torch load: the machines are shared, and oversubscribed threads spin.
@@ -36,6 +38,17 @@ def real_clips() -> Path:
 def golden() -> Path:
     """Folder of the golden vectors."""
     return Path(__file__).parent / "golden"
+
+
+@pytest.fixture(scope="session")
+def rule(golden: Path) -> ModuleType:
+    """The deterministic inputs and weights behind the golden vectors (`rule.fill`, `rule.frames`, ...)."""
+    spec = importlib.util.spec_from_file_location("golden_rule", golden / "rule.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(autouse=True, scope="session")

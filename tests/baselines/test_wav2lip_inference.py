@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -21,12 +21,7 @@ from lipbench.faces.track import FaceTrack
 # -- drawing ------------------------------------------------------------------------------------------------------
 
 
-def test_inference_is_golden(golden: Path) -> None:
-    spec = importlib.util.spec_from_file_location("golden_rule_inference", golden / "rule.py")
-    assert spec is not None
-    assert spec.loader is not None
-    rule = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(rule)
+def test_inference_is_golden(golden: Path, rule: ModuleType) -> None:
     reference = np.load(golden / "wav2lip_inference.npz")
     y1, y2, x1, x2 = (int(v) for v in reference["box"])
     bgr = rule.frames("w/frames", 12, 120, 160)

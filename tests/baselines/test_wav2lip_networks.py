@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
@@ -13,16 +12,6 @@ import torch
 from lipbench.baselines.wav2lip.mel import basis, melspectrogram, window_starts
 from lipbench.baselines.wav2lip.networks import Generator, QualityDiscriminator, SyncExpert, folded
 from lipbench.core.errors import TooShort
-
-
-@pytest.fixture(scope="module")
-def rule(golden: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("golden_rule", golden / "rule.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def filled(net: torch.nn.Module, rule: ModuleType, gain: float) -> torch.nn.Module:

@@ -6,10 +6,8 @@ Times are CPU seconds of one thread, because the machine may be shared.
 
 from __future__ import annotations
 
-import importlib.util
 import time
 from collections.abc import Callable
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -22,16 +20,6 @@ from lipbench.metrics.sync.network import SyncNet
 
 T = 60  # frames
 ROUNDS = 3
-
-
-@pytest.fixture(scope="module")
-def rule(golden: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("golden_rule", golden / "rule.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")

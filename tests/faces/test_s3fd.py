@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
@@ -16,16 +15,6 @@ from lipbench.faces.boxes import nms, overlaps, weighted_nms
 from lipbench.faces.detect import S3FD, Detector
 from lipbench.faces.detect.s3fd import first_suppression
 from lipbench.faces.detect.s3fd_net import Map
-
-
-@pytest.fixture(scope="module")
-def rule(golden: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("golden_rule", golden / "rule.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")

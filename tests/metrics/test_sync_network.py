@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
@@ -14,16 +13,6 @@ from lipbench.core.errors import TooShort, UsageError, WeightsError
 from lipbench.metrics.sync.files import read_info
 from lipbench.metrics.sync.mfcc import mfcc
 from lipbench.metrics.sync.network import SyncNet
-
-
-@pytest.fixture(scope="module")
-def rule(golden: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("golden_rule", golden / "rule.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
