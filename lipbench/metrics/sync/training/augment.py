@@ -25,19 +25,22 @@ def jitter(n: int, margin: int, rng: np.random.Generator) -> Callable[[Frames, i
     return cut
 
 
-def augment(frames: Frames, rng: np.random.Generator) -> Frames:
-    """(T, S, S, 3) uint8 in other light and colour, with some of: blur, low resolution, noise, JPEG, a mouth box."""
+def augment(frames: Frames, rng: np.random.Generator, harm: float = 1.0) -> Frames:
+    """(T, S, S, 3) uint8 in other light and colour, with some of: blur, low resolution, noise, JPEG, a mouth box.
+
+    `harm` scales the chance of each damage: a network that has not found the lips yet learns faster from clean ones.
+    """
     out = recolour(frames, rng)
-    if rng.uniform() < 0.3:
+    if rng.uniform() < 0.3 * harm:
         out = mouth_box(out, rng)
     kind = rng.uniform()
-    if kind < 0.3:
+    if kind < 0.3 * harm:
         out = blur(out, float(rng.uniform(0.4, 2.2)))
-    elif kind < 0.45:
+    elif kind < 0.45 * harm:
         out = low_resolution(out, int(rng.integers(28, 80)))
-    if rng.uniform() < 0.25:
+    if rng.uniform() < 0.25 * harm:
         out = noise(out, float(rng.uniform(1, 8)), rng)
-    if rng.uniform() < 0.35:
+    if rng.uniform() < 0.35 * harm:
         out = jpeg(out, int(rng.integers(12, 90)))
     return out
 

@@ -40,8 +40,13 @@ def sound_windows(features: NDArray[np.float32], start: int, n: int) -> NDArray[
     return np.stack([features[:, a : a + WINDOW_COLUMNS] for a in at])[:, None] / MFCC_SCALE
 
 
-def draw(clips: Sequence[CachedClip], size: int, rng: np.random.Generator, *, batch: int = 8, n: int = 16) -> Batch:
-    """A batch of `batch` clips with `n` consecutive windows each, pictures and sound augmented."""
+def draw(
+    clips: Sequence[CachedClip], size: int, rng: np.random.Generator, *, batch: int = 8, n: int = 16, harm: float = 1.0
+) -> Batch:
+    """A batch of `batch` clips with `n` consecutive windows each, pictures and sound augmented.
+
+    `harm` 0..1 scales how often the pictures are damaged, see `augment.augment`.
+    """
     frames, sound, still = [], [], []
     for _ in range(batch):
         clip = clips[int(rng.integers(len(clips)))]
@@ -50,7 +55,7 @@ def draw(clips: Sequence[CachedClip], size: int, rng: np.random.Generator, *, ba
         take = clip.sound[int(rng.integers(len(clip.sound)))].copy()
         take[0] += rng.uniform(-3.0, 3.0)  # gain: c0 is the log energy
         cut = jitter(len(clip.frames[span]), clip.frames.shape[1] - size, rng)
-        shown = augment(cut(clip.frames[span], size), rng)
+        shown = augment(cut(clip.frames[span], size), rng, harm)
         frames.append(stack(shown, n))
         sound.append(sound_windows(take, start, n))
         if clip.damped is not None and rng.uniform() < 0.7:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -34,13 +35,16 @@ def flat_lip(net: SyncNet, frames: Tensor) -> Tensor:
     return net.netfclip(x.flatten(1))
 
 
-def sync_loss(video: Tensor, audio: Tensor, log_scale: Tensor, still: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def sync_loss(
+    video: Tensor, audio: Tensor, log_scale: Tensor, still: Tensor | None = None, harm: float = 1.0
+) -> tuple[Tensor, Tensor]:
     """Softmax over minus the scaled L2 distance within each clip, averaged over both directions.
 
     Args:
         video, audio: (B, n, E) embeddings of n consecutive windows of B clips.
         log_scale: scalar, log of the factor on the distances; learned.
         still: (B, m, E) embeddings of damped or frozen lips of the same clips: wrong answers for every sound.
+        harm: 0..1, how much the hard wrong answers (neighbours, still lips) count; below 1 early in training.
 
     Returns:
         The loss, and the share of windows that find their own sound, both scalars.
@@ -49,12 +53,12 @@ def sync_loss(video: Tensor, audio: Tensor, log_scale: Tensor, still: Tensor | N
     distance = torch.cdist(video, audio)  # B, n video, n audio
     at = torch.arange(n, device=video.device)
     near = (at[:, None] - at).abs() == 1
-    logits = -distance * log_scale.exp() + near * float(torch.log(torch.tensor(NEIGHBOUR)))
+    logits = -distance * log_scale.exp() + near * math.log(NEIGHBOUR * harm + 1e-4)
     target = at.repeat(b)
     to_sound = F.cross_entropy(logits.flatten(0, 1), target)
     to_lips = logits.transpose(1, 2)
     if still is not None:
-        wrong = -torch.cdist(audio, still) * log_scale.exp()  # B, n audio, m
+        wrong = -torch.cdist(audio, still) * log_scale.exp() + math.log(harm + 1e-4)  # B, n audio, m
         to_lips = torch.cat([to_lips, wrong], dim=2)
     loss = (to_sound + F.cross_entropy(to_lips.flatten(0, 1), target)) / 2
     right = ((-distance).argmax(2) == at).float().mean()
