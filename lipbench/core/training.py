@@ -29,7 +29,10 @@ from lipbench.core.store import write_atomic
 RUN, LOG, CHECKPOINT, BEST, SAMPLES = "run.json", "log.jsonl", "checkpoint.pt", "best.pt", "samples"
 
 #: `lipbench train NAME` -> the function that makes its Trainable from a `Request`.
-TRAINERS = {"syncnet": "lipbench.metrics.sync.training.trainer:trainer"}
+TRAINERS = {
+    "syncnet": "lipbench.metrics.sync.training.trainer:trainer",
+    "articulation": "lipbench.lipnerf.expression.training:trainer",
+}
 
 
 class Trainable(Protocol):

@@ -1,0 +1,1 @@
+"""Which expressions drive a dub: smoothing, and the ways to get them (see `sources`)."""

@@ -1,0 +1,187 @@
+"""`lipbench train articulation`: sound to articulation, on generated speech. No picture is drawn for it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lipbench.core import keys
+from lipbench.core.errors import UsageError
+from lipbench.core.threads import one_thread_each
+from lipbench.core.training import Request
+from lipbench.datasets.synthetic import articulation, espeak, script, sound
+from lipbench.datasets.synthetic.espeak import Espeak
+from lipbench.datasets.synthetic.spec import ClipSpec, stream
+from lipbench.lipnerf.expression.articulation import PER_FRAME, Articulator, features
+
+LANGUAGES = ("en", "fr", "es", "de")
+DATA_VERSION = 1
+#: Lips that must be shut, or under the teeth, weigh more than a jaw that is a little too open.
+WEIGHT = np.array([1.5, 1.0, 1.0, 1.0, 1.0, 1.0, 3.0, 2.0, 0.3, 0.3], np.float32)
+
+
+@dataclass(frozen=True)
+class ArticulationConfig:
+    """width: of the network. batch: stretches of `frames` video frames. rate: AdamW's, cosine."""
+
+    width: int = 96
+    batch: int = 16
+    frames: int = 75
+    rate: float = 2e-3
+    warm_up: int = 50
+    seconds: float = 6.0
+    takes: int = 3
+
+
+CONFIGS = {"demo": ArticulationConfig(), "wide": ArticulationConfig(width=256)}
+
+
+def _speech(number: int, seed: int, split: str, config: ArticulationConfig, share: float) -> tuple[Any, Any]:
+    """(takes, 40, 4 T) features and (T, 10) articulation of one generated clip."""
+    rng = stream(seed, "articulation", split, number)
+    language = LANGUAGES[number % len(LANGUAGES)]
+    spoken = bool(rng.uniform() < share)
+    spec = ClipSpec(
+        f"{split}-{number}", int(rng.integers(1 << 62)), 400_000 + 10_000 * (split != "train") + number, language,
+        seconds=config.seconds, pool="train" if split == "train" else "test",
+        shuffle_words=split == "train" and bool(rng.uniform() < 0.6), takes=config.takes,
+        voices="espeak" if spoken else "formant", studio=bool(rng.uniform() < 0.5),
+    )  # fmt: skip
+    part = script.compose(
+        spec.duration_s, language, (), stream(spec.seed, "script"), pool=spec.pool, shuffle_words=spec.shuffle_words
+    )[language]
+    part, takes = sound.record(spec, part, bool(rng.integers(2)), _engine() if spoken else None)
+    channels = articulation.track(part.units, spec.n_frames, spec.fps)
+    return np.stack([features(take.audio, spec.n_frames) for take in takes]), channels.astype(np.float32)
+
+
+@cache
+def _engine() -> Espeak:
+    return Espeak()
+
+
+def data(folder: Path, split: str, n: int, config: ArticulationConfig, request: Request) -> tuple[Any, Any, str]:
+    """(n, takes, 40, 4 T) float16 features, (n, T, 10) articulation and a digest; kept in the folder."""
+    share = float(request.options.get("espeak", 0.0))
+    if share > 0 and not espeak.available():
+        raise UsageError(
+            "espeak-ng voices are asked for", "the extra `speech` is not installed", "pip install 'lipbench[speech]'"
+        )
+    facts = {"version": DATA_VERSION, "split": split, "n": n, "seed": request.seed, "espeak": share}
+    key = keys.key_of({"kind": "articulation data", "seconds": config.seconds, "takes": config.takes, **facts})
+    file = folder / f"{split}-{key[:12]}.npz"
+    if not file.exists():
+        request.say(f"speaking {n} clips of {config.seconds:g} s ({split})")
+        found: list[Any] = [None] * n
+        with one_thread_each(), ProcessPoolExecutor(max(1, request.workers), mp_context=get_context("spawn")) as pool:
+            jobs = {pool.submit(_speech, i, request.seed, split, config, share): i for i in range(n)}
+            for job in as_completed(jobs):
+                found[jobs[job]] = job.result()
+        folder.mkdir(parents=True, exist_ok=True)
+        sounds = np.stack([s for s, _ in found]).astype(np.float16)
+        part = file.with_suffix(".part.npz")
+        np.savez(part, sound=sounds, channels=np.stack([c for _, c in found]))
+        part.rename(file)
+    with np.load(file) as z:
+        return z["sound"], z["channels"], key
+
+
+class ArticulationTraining:
+    """The network, its optimiser, its data: see `lipbench.core.training.Trainable`."""
+
+    monitor = "held_out_loss"
+
+    def __init__(self, config: ArticulationConfig, train: tuple[Any, Any, str], held_out: tuple[Any, Any, str],
+                 seed: int = 0, device: str = "cpu") -> None:  # fmt: skip
+        torch.manual_seed(seed)
+        self.config, self.seed, self.device = config, seed, torch.device(device)
+        self.sound, self.channels, digest = train
+        self.test_sound, self.test_channels, test_digest = held_out
+        self.net = Articulator(config.width).to(self.device)
+        self.optimizer = torch.optim.AdamW(self.net.parameters(), config.rate, weight_decay=1e-3)
+        self.weight = torch.from_numpy(WEIGHT).to(self.device)[:, None]
+        self.facts: Mapping[str, Any] = {
+            "name": "articulation", "config": asdict(config), "clips": len(self.sound), "data": digest,
+            "held_out": test_digest,
+        }  # fmt: skip
+
+    def step(self, number: int, progress: float) -> dict[str, float]:
+        c, rng = self.config, np.random.default_rng([self.seed, number])
+        warm = min(1.0, (number + 1) / c.warm_up)
+        for group in self.optimizer.param_groups:
+            group["lr"] = c.rate * warm * (0.5 * (1 + math.cos(math.pi * progress)) + 0.01)
+        sounds, wanted = [], []
+        for _ in range(c.batch):
+            i, take = int(rng.integers(len(self.sound))), int(rng.integers(self.sound.shape[1]))
+            start = int(rng.integers(self.channels.shape[1] - c.frames + 1))
+            piece = self.sound[i, take, :, PER_FRAME * start : PER_FRAME * (start + c.frames)].astype(np.float32)
+            sounds.append(piece + rng.uniform(-0.4, 0.4) + rng.normal(0, 0.05, (piece.shape[0], 1)))  # level, timbre
+            wanted.append(self.channels[i, start : start + c.frames].T)
+        self.net.train()
+        loss = self._loss(np.stack(sounds).astype(np.float32), np.stack(wanted))
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
+        self.optimizer.step()
+        return {"loss": float(loss.detach())}
+
+    def _loss(self, sound: NDArray[np.float32], wanted: NDArray[np.float32]) -> torch.Tensor:
+        found = self.net(torch.from_numpy(sound).to(self.device))
+        error = (found - torch.from_numpy(wanted).to(self.device)).square() * self.weight
+        return error[..., 4:-4].mean()  # the ends of a stretch lack their context
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        self.net.eval()
+        take = self.test_sound[:, 0].astype(np.float32)
+        wanted = np.ascontiguousarray(self.test_channels.transpose(0, 2, 1))
+        found = self.net(torch.from_numpy(take).to(self.device)).cpu().numpy()
+        names = dict(zip(articulation.CHANNELS, range(10), strict=True))
+        scores = {
+            f"r_{name}": float(np.corrcoef(found[:, k].ravel(), wanted[:, k].ravel())[0, 1])
+            for name, k in names.items() if name in ("jaw", "round", "close")
+        }  # fmt: skip
+        return {"held_out_loss": float(self._loss(take, wanted)), **scores}
+
+    def picture(self) -> None:
+        return None
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"net": self.net.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.net.load_state_dict(state["net"])
+        self.optimizer.load_state_dict(state["optimizer"])
+
+    def export(self, folder: Path, facts: Mapping[str, Any]) -> Path:
+        """articulation.npz, float16."""
+        return self.net.save(folder / "articulation.npz", facts)
+
+
+def trainer(request: Request) -> ArticulationTraining:
+    """The training that a request asks for; speaks its data first.
+
+    Raises:
+        UsageError: an unknown configuration, or a manifest (generated speech alone has known articulation).
+    """
+    if request.config not in CONFIGS:
+        raise UsageError(f"there is no configuration {request.config!r}", "", f"choose from {', '.join(CONFIGS)}")
+    if request.data is not None:
+        raise UsageError(
+            "articulation cannot be trained on a manifest", "recorded clips do not tell what jaw and lips do",
+            "leave out --data",
+        )  # fmt: skip
+    config, cached = CONFIGS[request.config], request.out / "cache"
+    n = int(request.options.get("identities", 44)) * int(request.options.get("clips", 9))
+    train, held_out = data(cached, "train", n, config, request), data(cached, "held-out", 24, config, request)
+    return ArticulationTraining(config, train, held_out, request.seed, request.device)
