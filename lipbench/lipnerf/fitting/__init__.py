@@ -1,0 +1,13 @@
+"""The 3DMM fit of a clip: who, from where, with which face, in which light.
+
+fit = fit_clip(frames, track, FitOptions.preset("demo"))     identity, focal; expression, pose, light per frame
+dub = refit(fit, dubbed_frames, dubbed_track)                expressions of a lip source's video, all else frozen
+fit.save("fit.npz"); Fit.load("fit.npz")
+"""
+
+from lipbench.lipnerf.fitting.clip import fit_clip
+from lipbench.lipnerf.fitting.fit import Fit
+from lipbench.lipnerf.fitting.options import FitOptions
+from lipbench.lipnerf.fitting.refit import refit
+
+__all__ = ["Fit", "FitOptions", "fit_clip", "refit"]

@@ -1,0 +1,124 @@
+"""`fit_clip`: a morphable model through a clip."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lipbench.core.errors import NoFace, UsageError
+from lipbench.faces.morphable import MorphableModel, load_model
+from lipbench.faces.track import FaceTrack
+from lipbench.lipnerf.fitting import gaps, landmark_stage
+from lipbench.lipnerf.fitting.fit import Fit
+from lipbench.lipnerf.fitting.landmark_solver import Free, LandmarkProblem, State
+from lipbench.lipnerf.fitting.options import FitOptions, Say, silent
+from lipbench.lipnerf.fitting.points import correspondence, face_size, observed
+from lipbench.lipnerf.fitting.threads import one_torch_thread
+
+
+def fit_clip(frames: NDArray[np.uint8], track: FaceTrack, options: FitOptions | None = None, say: Say = silent) -> Fit:
+    """Fit a morphable model to a clip of one person.
+
+    Identity, albedo and focal length are the same in all frames; expression, pose and light belong to each. Frames
+    without a face are interpolated and flagged in `Fit.found`. Runs on one CPU thread or on `options.device`.
+
+    Args:
+        frames: (T, H, W, 3) uint8 RGB. track: of the same frames, with landmarks (68, 468 or 478 per frame).
+        options: `FitOptions.preset("demo")` when None.
+        say: gets a line per stage.
+
+    Raises:
+        NoFace: no frame has landmarks.
+        UsageError: the track is of another video.
+        Unsupported: the track has boxes only, or the model has no landmark vertices.
+    """
+    options = FitOptions.preset("demo") if options is None else options
+    check_frames(frames, track)
+    model = load_model(options.model)
+    points = correspondence(model, 0 if track.landmarks is None else track.landmarks.shape[1])
+    seen, found = observed(track, points)
+    require_found(found, track)
+    with one_torch_thread(options.device):
+        p = landmark_stage.problem(model, points, seen, found, face_size(track), (track.width, track.height), options)
+        focal = options.focal
+        if focal is None:
+            focal = landmark_stage.search_focal(p, model, points, options, say)
+        state = p.solve(
+            landmark_stage.start(p, model, points, focal), Free(expression=False), landmark_stage.POSE_ALONE
+        )
+        state = p.solve(state, Free(identity=True), options.iterations)
+        say(
+            f"landmarks: {found.sum()} of {len(found)} frames, focal {focal:.0f} px, "
+            f"error {float(p.error_px(state).mean()):.2f} px"
+        )
+        fit = as_fit(model, options, track, found, p, state)
+    return fit
+
+
+def check_frames(frames: NDArray[np.uint8], track: FaceTrack) -> None:
+    """Raises:
+    UsageError: frames and track are not of one video.
+    """
+    if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != np.uint8:
+        raise UsageError(
+            f"cannot fit frames of shape {frames.shape}, {frames.dtype}", "they must be (T, H, W, 3) uint8 RGB",
+            "read them with lipbench.core.media.load_frames",
+        )  # fmt: skip
+    have = (len(frames), frames.shape[2], frames.shape[1])
+    want = (len(track), track.width, track.height)
+    if have != want:
+        raise UsageError(
+            "the face track is of another video",
+            f"it has {want[0]} frames of {want[1]}x{want[2]}, the video {have[0]} of {have[1]}x{have[2]}",
+            "track this video",
+        )
+
+
+def require_found(found: NDArray[np.bool_], track: FaceTrack) -> None:
+    """Raises:
+    NoFace: no frame has landmarks.
+    """
+    if not found.any():
+        raise NoFace(
+            "cannot fit the clip: no face was found",
+            f"looked with {track.backend} in {len(track)} frames",
+            "give a clip that shows one face, or landmarks of your own",
+        )
+
+
+def as_fit(
+    model: MorphableModel,
+    options: FitOptions,
+    track: FaceTrack,
+    found: NDArray[np.bool_],
+    p: LandmarkProblem,
+    state: State,
+) -> Fit:
+    """The fit of a landmark state, gaps filled, without colours."""
+
+    def numpy(x: torch.Tensor) -> NDArray[np.float64]:
+        return x.detach().cpu().numpy().astype(np.float64)
+
+    n = len(found)
+    error = np.full(n, np.nan)
+    error[found] = numpy(p.error_px(state))
+    return Fit(
+        model=options.model,
+        model_name=model.name,
+        basis_hash=model.basis_hash,
+        width=track.width,
+        height=track.height,
+        fps=track.fps,
+        focal=float(state.focal),
+        identity=numpy(state.identity),
+        albedo=np.zeros(0),
+        expression=gaps.fill(numpy(state.expression), found),
+        rotation=gaps.fill_rotations(numpy(state.rotation), found),
+        translation=gaps.fill(numpy(state.translation), found),
+        light=np.zeros((n, 9, 3)),
+        texture=np.zeros((0, 3), np.float32),
+        found=found,
+        landmark_error_px=error,
+        photometric_error=np.full(n, np.nan),
+    )
