@@ -1,0 +1,54 @@
+"""What a field is made of, as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class FieldConfig:
+    """Defaults are the paper's, where it says nothing AD-NeRF's.
+
+    Attributes:
+        field: "mlp" (the paper's network) or "triplane".
+        condition: length of the expression, latent: of the code learned per frame (0 for none).
+        width, depth: of the MLP's trunk (of the small MLP for "triplane").
+        position_frequencies, direction_frequencies, position_scale: of the encodings; scale 1 encodes metres.
+        activation: of the density, "relu" or "softplus". density_scale: 1/m per unit of it.
+        density_bias: what the bias of the MLP's density starts at, None for a draw near 0.
+        proposal: where samples go: "network" (coarse network, as NeRF) or "grid" (a voxel grid of the density).
+        interval: of a ray: "slab" (near and far per frame) or "box" (inside the scene's bounds).
+        coarse, fine: samples per ray. With "network" the fine network sees coarse + fine samples, the last of which is
+            the background; with "grid", `coarse` readings of the grid place `fine` samples.
+        resolutions, channels, blended, blend: of the planes, see `TriPlaneField`.
+    """
+
+    field: Literal["mlp", "triplane"] = "mlp"
+    condition: int = 79
+    latent: int = 32
+    width: int = 128
+    depth: int = 8
+    position_frequencies: int = 10
+    direction_frequencies: int = 4
+    position_scale: float = 1.0
+    activation: Literal["relu", "softplus"] = "relu"
+    density_scale: float = 1.0
+    density_bias: float | None = None
+    proposal: Literal["network", "grid"] = "network"
+    interval: Literal["slab", "box"] = "slab"
+    coarse: int = 64
+    fine: int = 128
+    resolutions: tuple[int, ...] = (24, 64, 128)
+    channels: int = 8
+    blended: int = 64
+    blend: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> FieldConfig:
+        """What `to_dict` gave."""
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})

@@ -1,0 +1,125 @@
+"""The paper's field: AD-NeRF's conditional MLP, with the arithmetic that does not depend on the sample done once.
+
+The parameters have AD-NeRF's names and shapes, so its state dict is ours. Only the order of the arithmetic differs:
+a layer that reads [encoding | condition | hidden] is the sum of three products, and the product with the condition is
+one vector per frame, the one with the view direction one per ray. Nothing is expanded or concatenated per sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lipbench.core.errors import WeightsMismatch
+from lipbench.lipnerf.field.encoding import encoded_size, positional_encoding
+
+SKIP = 4  # the input enters again after this layer
+
+
+class MLPField(nn.Module):
+    """(points, directions, condition) -> raw colour and raw density (AD-NeRF run_nerf_helpers.py, `FaceNeRF`).
+
+    Args:
+        condition: length of the code of a frame.
+        width, depth: of the trunk; LipNeRF 128 and 8, AD-NeRF 256 and 8.
+        position_frequencies, direction_frequencies: of the encodings.
+        position_scale: factor on the points before they are encoded; 1 is AD-NeRF's.
+        density_bias: what the density's bias starts at; AD-NeRF's is a draw near 0.
+    """
+
+    def __init__(
+        self, condition: int, *, width: int = 128, depth: int = 8, position_frequencies: int = 10,
+        direction_frequencies: int = 4, position_scale: float = 1.0, density_bias: float | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.condition, self.width, self.depth = condition, width, depth
+        self.position_frequencies, self.direction_frequencies = position_frequencies, direction_frequencies
+        self.position_scale = position_scale
+        self.encoded = encoded_size(position_frequencies)
+        first, half = self.encoded + condition, width // 2
+        sizes = [first] + [width + first if k == SKIP + 1 else width for k in range(1, depth)]
+        self.pts_linears = nn.ModuleList([nn.Linear(n, width) for n in sizes])
+        views = [width + encoded_size(direction_frequencies)] + [half] * (depth // 4)
+        self.views_linears = nn.ModuleList([nn.Linear(n, half) for n in views])
+        self.alpha_linear = nn.Linear(width, 1)
+        self.rgb_linear = nn.Linear(half, 3)
+        if density_bias is not None:
+            nn.init.constant_(self.alpha_linear.bias, density_bias)
+
+    def forward(
+        self, points: Tensor, directions: Tensor, condition: Tensor, color: bool = True
+    ) -> tuple[Tensor | None, Tensor]:
+        """F frames, R rays each, S samples.
+
+        Args:
+            points: (F, R, S, 3) in head space, metres. directions: (F, R, 3) of unit length. condition: (F, C).
+            color: False leaves the colour out.
+
+        Returns:
+            (F, R, S, 3) raw colour or None; (F, R, S) raw density.
+        """
+        f, r, s, _ = points.shape
+        x = positional_encoding(points.reshape(f, r * s, 3) * self.position_scale, self.position_frequencies)
+        e = self.encoded
+        h = x  # (F, R S, 63)
+        for k, layer in enumerate(self.pts_linears):
+            weight = layer.weight
+            if k == 0:
+                h = _affine(x, weight[:, :e], F.linear(condition, weight[:, e:], layer.bias))
+            elif k == SKIP + 1:
+                again = F.linear(condition, weight[:, e : e + self.condition], layer.bias)
+                h = _affine(h, weight[:, e + self.condition :], again) + F.linear(x, weight[:, :e])
+            else:
+                h = layer(h)
+            h = F.relu_(h)  # (F, R S, W)
+        density = self.alpha_linear(h).view(f, r, s)
+        if not color:
+            return None, density
+        view = self.views_linears[0]
+        d = positional_encoding(directions, self.direction_frequencies)
+        per_ray = F.linear(d, view.weight[:, self.width :], view.bias)  # (F, R, W/2)
+        g = F.relu_(F.linear(h, view.weight[:, : self.width]).view(f, r, s, -1) + per_ray[:, :, None])
+        for layer in list(self.views_linears)[1:]:
+            g = F.relu_(layer(g))
+        return self.rgb_linear(g), density
+
+
+def _affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """x (F, N, I) times weight (O, I) plus one bias (F, O) per frame."""
+    if len(x) == 1:
+        return F.linear(x, weight, bias[0])
+    return torch.baddbmm(bias[:, None], x, weight.t().expand(len(x), -1, -1))
+
+
+def to_adnerf(field: MLPField) -> dict[str, Tensor]:
+    """AD-NeRF's state dict of this field. `feature_linear`, which its code makes and never uses, is written as zeros."""
+    state = {k: v.detach().clone() for k, v in field.state_dict().items()}
+    like = state["alpha_linear.weight"]
+    state["feature_linear.weight"] = like.new_zeros(field.width, field.width)
+    state["feature_linear.bias"] = like.new_zeros(field.width)
+    return state
+
+
+def from_adnerf(field: MLPField, state: Mapping[str, Tensor], origin: str = "the checkpoint") -> MLPField:
+    """Load AD-NeRF's state dict of one network (`network_fn_state_dict` or `network_fine_state_dict`).
+
+    Raises:
+        WeightsMismatch: keys or shapes that are not this field's.
+    """
+    kept = {k.removeprefix("module."): v for k, v in state.items()}
+    kept = {k: v for k, v in kept.items() if not k.startswith("feature_linear.")}
+    ours = field.state_dict()
+    for key in sorted(set(ours) | set(kept)):
+        mine, theirs = ours.get(key), kept.get(key)
+        if mine is None or theirs is None or mine.shape != theirs.shape:
+            raise WeightsMismatch(
+                f"{origin} does not fit this field",
+                f"{key} is {None if theirs is None else tuple(theirs.shape)} there and "
+                f"{None if mine is None else tuple(mine.shape)} here",
+                "AD-NeRF's networks have width 256 and condition 64: use the preset adnerf",
+            )
+    field.load_state_dict(kept)
+    return field

@@ -1,0 +1,149 @@
+"""A radiance field with its sampler: rays in, colours out."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from lipbench.lipnerf.field.compositing import Composite, composite, density
+from lipbench.lipnerf.field.config import FieldConfig
+from lipbench.lipnerf.field.grid import DensityGrid
+from lipbench.lipnerf.field.mlp import MLPField
+from lipbench.lipnerf.field.rays import Rays, box_interval, directions, slab
+from lipbench.lipnerf.field.sampling import sample_pdf, stratified
+from lipbench.lipnerf.field.triplane import TriPlaneField
+
+LONGEST_STEP = 3.0  # cells of the proposal: beyond the last sample before a gap there is nothing
+PROPOSAL_FLOOR = 2e-3
+
+
+class RayColors(NamedTuple):
+    """fine: what is shown. coarse: the first pass, None when a grid stood in for it. depth: (..., S + 1) of fine's
+    samples and the background."""
+
+    fine: Composite
+    coarse: Composite | None
+    depth: Tensor
+
+
+class HeadField(nn.Module):
+    """The networks of one head.
+
+    Args:
+        config: what to build.
+        bounds: (2, 3) box of the head in its own space, metres.
+    """
+
+    bounds: Tensor
+
+    def __init__(self, config: FieldConfig, bounds: Tensor) -> None:
+        super().__init__()
+        self.config = config
+        self.register_buffer("bounds", torch.as_tensor(bounds, dtype=torch.float32).clone())
+        self.grid = DensityGrid(self.bounds) if config.proposal == "grid" else None
+        self.coarse = self._network() if config.proposal == "network" else None
+        self.fine = self._network()
+
+    def _network(self) -> nn.Module:
+        c = self.config
+        code = c.condition + c.latent
+        if c.field == "triplane":
+            return TriPlaneField(
+                code, self.bounds, resolutions=c.resolutions, channels=c.channels, blended=c.blended, blend=c.blend,
+                width=c.width, depth=c.depth, direction_frequencies=c.direction_frequencies,
+            )  # fmt: skip
+        return MLPField(
+            code, width=c.width, depth=c.depth, position_frequencies=c.position_frequencies,
+            direction_frequencies=c.direction_frequencies, position_scale=c.position_scale,
+            density_bias=c.density_bias,
+        )  # fmt: skip
+
+    def rays(
+        self, c2w: Tensor, row: Tensor, column: Tensor, focal: float, center: tuple[float, float], near_far: Tensor
+    ) -> Rays:
+        """Rays of (F, R) pixels seen by (F, 3, 4) cameras, bounded as the configuration says."""
+        d = directions(c2w, row, column, focal, center)
+        origin = c2w[:, :, 3]
+        if self.config.interval == "slab":
+            near, far = slab(near_far, d.shape[1])
+            return Rays(origin, d, near, far)
+        near, far = box_interval(origin, d, self.bounds)
+        # Rays that miss the box get an interval behind it, where the field is carved away or transparent.
+        return Rays(origin, d, near, torch.maximum(far, near + 1e-3))
+
+    def sigma(self, raw: Tensor, points: Tensor) -> Tensor:
+        """Raw output -> density per metre; 0 outside the hull."""
+        found = density(raw, self.config.activation, self.config.density_scale)
+        return found if self.grid is None else found * self.grid.hull[self.grid.cells(points)]
+
+    def render(self, rays: Rays, background: Tensor, condition: Tensor, train: bool = False) -> RayColors:
+        """Colours of rays.
+
+        Args:
+            rays: F frames, R rays each. background: (F, R, 3) in [0, 1]. condition: (F, C) expression and latent.
+            train: jitter the samples; colour in the coarse pass too.
+        """
+        if self.grid is not None:
+            return self._by_grid(rays, background, condition, train)
+        length = rays.length
+        unit = rays.direction / length
+        z = stratified(rays.near, rays.far, self.config.coarse, train)
+        first = self._pass(self.coarse, rays, z, unit, length, background, condition, train)
+        with torch.no_grad():
+            middle = 0.5 * (z[..., 1:] + z[..., :-1])
+            drawn = sample_pdf(middle, first.weights[..., 1:], self.config.fine, "random" if train else "none")
+            z = torch.sort(torch.cat([z, drawn], -1), -1).values
+        fine = self._pass(self.fine, rays, z, unit, length, background, condition, True)
+        return RayColors(fine, first, z)
+
+    def _pass(
+        self, net: nn.Module | None, rays: Rays, z: Tensor, unit: Tensor, length: Tensor, background: Tensor,
+        condition: Tensor, color: bool,
+    ) -> Composite:  # fmt: skip
+        assert net is not None
+        points = rays.at(z[..., :-1])
+        rgb, raw = net(points, unit, condition, color)
+        return composite(rgb, self.sigma(raw, points), z, length, background)
+
+    def proposal(self, rays: Rays) -> tuple[Tensor, Tensor]:
+        """Bin edges (F, R, B + 1) and weights (F, R, B) of the grid along rays; all zero weights: nothing there."""
+        assert self.grid is not None
+        with torch.no_grad():
+            edges = stratified(rays.near, rays.far, self.config.coarse + 1, False)
+            middle = 0.5 * (edges[..., 1:] + edges[..., :-1])
+            found = self.grid.wide[self.grid.cells(rays.at(middle))]
+            return edges, composite(None, found, edges, rays.length, None).weights * (found > 0)
+
+    def _by_grid(self, rays: Rays, background: Tensor, condition: Tensor, train: bool) -> RayColors:
+        assert self.grid is not None
+        edges, weights = self.proposal(rays)
+        with torch.no_grad():
+            # Neighbouring bins lend each other weight: the surface may lie on either side of an edge.
+            wide = torch.maximum(weights[..., 1:], weights[..., :-1])
+            weights = 0.5 * (torch.cat([weights[..., :1], wide], -1) + torch.cat([wide, weights[..., -1:]], -1))
+            z = sample_pdf(edges, weights, self.config.fine, "strata" if train else "middle", PROPOSAL_FLOOR)
+            z = torch.cat([z, rays.far[..., None]], -1)
+        length = rays.length
+        points = rays.at(z[..., :-1])
+        rgb, raw = self.fine(points, rays.direction / length, condition, True)
+        longest = (rays.far - rays.near)[..., None] * (LONGEST_STEP / self.config.coarse)
+        step = torch.minimum(z[..., 1:] - z[..., :-1], longest)
+        ends = torch.cat([torch.zeros_like(z[..., :1]), step.cumsum(-1)], -1)
+        return RayColors(composite(rgb, self.sigma(raw, points), ends, length, background), None, z)
+
+    @torch.no_grad()
+    def refresh(self, condition: Tensor, share: float = 0.25) -> None:
+        """Ask the field for the density of a random share of the grid's cells inside the hull, under the code (1, C)."""
+        if self.grid is None:
+            return
+        rows = torch.nonzero(self.grid.hull)[:, 0]
+        rows = rows[torch.rand(len(rows), device=rows.device) < share]
+        points = self.grid.centers(rows, jitter=True)
+        for part in torch.split(torch.arange(len(rows), device=rows.device), 16384):
+            x = points[part][None, :, None]
+            _, raw = self.fine(x, torch.zeros_like(x[:, :, 0]), condition, False)
+            found = density(raw, self.config.activation, self.config.density_scale)
+            self.grid.note(rows[part], found.reshape(-1))
+        self.grid.spread()

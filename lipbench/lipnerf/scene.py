@@ -1,0 +1,277 @@
+"""What a radiance field is trained on: posed frames of a head over a clean plate.
+
+Lengths are metres (AD-NeRF's unit; the fit's decimetres / 10), matrices map camera to head space, the camera looks down
+-z with x right and y up. The head stands still in its own space; every frame has its own camera.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lipbench.core.errors import MediaError, TooShort, UsageError
+
+Float32 = NDArray[np.float32]
+
+SCHEMA = 1
+#: AD-NeRF process_data.py: nearest and farthest depth of a sample, metres from the head's origin.
+NEAR, FAR = 0.2, 0.4
+MIN_FRAMES = 5
+#: Half the head's depth as a share of half its visible width: heads are about as deep as they are wide, and more.
+DEPTH = 1.35
+
+
+@dataclass(frozen=True)
+class Scene:
+    """T frames of one head, of one shot or of several.
+
+    Attributes:
+        frames: (T, H, W, 3) uint8 RGB, the head over the plate: torso and neck are replaced by the plate.
+        head: (T, H, W) bool, pixels of the head (skin, features, ears, hair).
+        plates: (S, H, W, 3) uint8 RGB, one clean plate per shot.
+        shot: (T,) int, which plate lies behind each frame.
+        c2w: (T, 3, 4) float32, camera to head space: [R^T | -R^T t] of the fit's pose, metres.
+        focal: px. center: (cx, cy) px; pixel (row i, column j) is seen along ((j - cx) / f, -(i - cy) / f, -1)
+            (AD-NeRF's pixel corners).
+        near_far: (T, 2) float32 depth along the axis, metres.
+        condition: (T, C) float32: expression coefficients, or any other code of a frame.
+        mouth: (T, 4) int, x0, y0, x1, y1 px (exclusive) of the box from which extra rays are drawn.
+        bounds: (2, 3) float32, corners of a box in head space that holds the head, metres.
+    """
+
+    frames: NDArray[np.uint8]
+    head: NDArray[np.bool_]
+    plates: NDArray[np.uint8]
+    shot: NDArray[np.int64]
+    c2w: Float32
+    focal: float
+    center: tuple[float, float]
+    near_far: Float32
+    condition: Float32
+    mouth: NDArray[np.int64]
+    bounds: Float32
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __post_init__(self) -> None:
+        t, h, w = len(self.frames), *self.frames.shape[1:3]
+        expected = {
+            "frames": (t, h, w, 3), "head": (t, h, w), "plates": (len(self.plates), h, w, 3), "shot": (t,),
+            "c2w": (t, 3, 4), "near_far": (t, 2), "condition": (t, *self.condition.shape[1:2]), "mouth": (t, 4),
+            "bounds": (2, 3),
+        }  # fmt: skip
+        for name, shape in expected.items():
+            found = getattr(self, name).shape
+            if found != shape:
+                raise UsageError(
+                    f"a scene's {name} has the shape {found}", f"with these frames it has to be {shape}",
+                    "one row per frame, all images of one size",
+                )  # fmt: skip
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width)."""
+        return self.frames.shape[1], self.frames.shape[2]
+
+    def take(self, index: ArrayLike) -> Scene:
+        """The frames `index` (ints, a slice's range or bools) in that order; plates and bounds stay.
+
+        Raises:
+            TooShort: fewer than 5 frames are left.
+        """
+        rows = np.arange(len(self))[np.asarray(index)]
+        if len(rows) < MIN_FRAMES:
+            raise TooShort(
+                f"a scene of {len(rows)} frames is too short", f"a field needs at least {MIN_FRAMES} views of the head",
+                "use a longer clip, about 3 s or more",
+            )  # fmt: skip
+        per_frame = ("frames", "head", "shot", "c2w", "near_far", "condition", "mouth")
+        return replace(self, **{name: getattr(self, name)[rows] for name in per_frame})
+
+    def with_condition(self, condition: ArrayLike) -> Scene:
+        """The same frames under other (T, C) codes."""
+        return replace(self, condition=np.asarray(condition, np.float32))
+
+    def resized(self, factor: float) -> Scene:
+        """The same scene at `factor` <= 1 times the resolution, by area averaging."""
+        import cv2
+
+        if factor >= 1.0:
+            return self
+        h, w = self.size
+        size = (max(8, round(w * factor)), max(8, round(h * factor)))
+        sx, sy = size[0] / w, size[1] / h
+
+        def shrink(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+            return np.stack([cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in images])
+
+        if abs(sx - sy) > 0.02 * sx:
+            raise UsageError(f"cannot shrink {w}x{h} by {factor:g}", "its pixels would not stay square", "shrink less")
+        head = shrink(self.head.astype(np.uint8) * 255) >= 128
+        scale = np.array([sx, sy, sx, sy])
+        corner = np.floor(self.mouth * scale) + np.array([0, 0, 1, 1])
+        # The old corner lattice stands at j = 0 .. w; the colour of a new pixel is the mean about its middle.
+        offset = 0.5 * (1 - np.array([sx, sy]))
+        center = (float(self.center[0] * sx - offset[0]), float(self.center[1] * sy - offset[1]))
+        return replace(
+            self, frames=shrink(self.frames), head=head, plates=shrink(self.plates), focal=self.focal * sx,
+            center=center, mouth=corner.astype(np.int64),
+        )  # fmt: skip
+
+    def save(self, path: str | Path) -> Path:
+        """Write as npz; returns the path."""
+        np.savez_compressed(path, schema=SCHEMA, **{f.name: getattr(self, f.name) for f in fields(self)})
+        return Path(path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Scene:
+        """Read what `save` wrote.
+
+        Raises:
+            MediaError: not such a file.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as z:
+                if int(z["schema"]) != SCHEMA:
+                    raise ValueError(f"its schema is {int(z['schema'])}, this lipbench reads {SCHEMA}")
+                values = {f.name: z[f.name] for f in fields(cls)}
+        except (OSError, ValueError, KeyError) as error:
+            raise MediaError(f"cannot read the scene {path}", str(error), "make it again from the fit") from error
+        values["focal"] = float(values["focal"])
+        values["center"] = (float(values["center"][0]), float(values["center"][1]))
+        return cls(**values)
+
+
+def make_scene(
+    frames: NDArray[np.uint8],
+    head: NDArray[np.bool_],
+    plate: NDArray[np.uint8],
+    rotation: ArrayLike,
+    translation_dm: ArrayLike,
+    focal: float,
+    center: tuple[float, float],
+    condition: ArrayLike,
+    mouth: ArrayLike,
+    *,
+    landmark_center: bool = True,
+) -> Scene:
+    """A scene from what a fit and a parser found in one shot.
+
+    Args:
+        frames: (T, H, W, 3) uint8 RGB as filmed; outside the head they are replaced by the plate here.
+        head: (T, H, W) bool.
+        plate: (H, W, 3) uint8, or (T, H, W, 3) when the background changes from frame to frame.
+        rotation, translation_dm: (T, 3, 3) and (T, 3) dm, head to camera space (X = R x + t).
+        focal, center: px, of a camera whose pixel (i, j) covers [j, j+1) x [i, i+1) as `faces.raster.Camera`'s do.
+        condition: (T, C).
+        mouth: (T, 4) px boxes x0, y0, x1, y1.
+        landmark_center: shift by half a pixel from pixel centres at + 0.5 to AD-NeRF's pixel corners (exact).
+
+    Raises:
+        TooShort: fewer than 5 frames. UsageError: shapes that do not agree, no head in any frame.
+    """
+    frames, head = np.asarray(frames), np.asarray(head, bool)
+    if len(frames) < MIN_FRAMES:
+        raise TooShort(
+            f"a scene of {len(frames)} frames is too short", f"a field needs at least {MIN_FRAMES} views of the head",
+            "use a longer clip, about 3 s or more",
+        )  # fmt: skip
+    if not head.any():
+        raise UsageError("no head in the scene", "the head masks are empty in every frame", "check the parsing")
+    moving = plate.ndim == 4
+    over = np.where(head[..., None], frames, plate)
+    r, t = np.asarray(rotation, np.float64), np.asarray(translation_dm, np.float64) / 10.0
+    back = np.swapaxes(r, 1, 2)
+    c2w = np.concatenate([back, -(back @ t[..., None])], -1).astype(np.float32)
+    shift = 0.5 if landmark_center else 0.0
+    center = (center[0] - shift, center[1] - shift)
+    depth = -t[:, 2]
+    h, w = frames.shape[1:3]
+    box = np.asarray(mouth, np.float64)
+    box = np.stack([
+        np.clip(np.floor(box[:, 0]), 0, w - 2), np.clip(np.floor(box[:, 1]), 0, h - 2),
+        np.clip(np.ceil(box[:, 2]), 1, w), np.clip(np.ceil(box[:, 3]), 1, h),
+    ], 1).astype(np.int64)  # fmt: skip
+    box[:, 2:] = np.maximum(box[:, 2:], box[:, :2] + 1)
+    return Scene(
+        frames=over.astype(np.uint8),
+        head=head,
+        plates=np.asarray(plate, np.uint8) if moving else np.asarray(plate, np.uint8)[None],
+        shot=np.arange(len(frames)) if moving else np.zeros(len(frames), np.int64),
+        c2w=c2w,
+        focal=float(focal),
+        center=center,
+        near_far=np.stack([depth - NEAR, depth + FAR], 1).astype(np.float32),
+        condition=np.asarray(condition, np.float32),
+        mouth=box,
+        bounds=head_bounds(head, c2w, focal, center),
+    )
+
+
+def head_bounds(head: NDArray[np.bool_], c2w: Float32, focal: float, center: tuple[float, float]) -> Float32:
+    """(2, 3) box in head space around what the masks show, metres.
+
+    Width and height come from the masks' outlines on the plane through the head's origin that faces the camera, the
+    depth (which masks hardly show) from the width. 3 % of the rays may lie outside on each side: loose mask pixels.
+    """
+    points = []
+    for t in range(0, len(head), max(1, len(head) // 60)):
+        rows, columns = np.nonzero(head[t])
+        if len(rows) < 16:
+            continue
+        low, high = [], []
+        for values in (columns, rows):
+            low.append(np.percentile(values, 0.2))
+            high.append(np.percentile(values, 99.8) + 1)
+        rotation, origin = c2w[t, :, :3].astype(np.float64), c2w[t, :, 3].astype(np.float64)
+        depth = float(np.linalg.norm(origin))
+        middle = [(low[0] + high[0]) / 2, (low[1] + high[1]) / 2]
+        for x, y in ((low[0], middle[1]), (high[0], middle[1]), (middle[0], low[1]), (middle[0], high[1])):
+            ray = rotation @ np.array([(x - center[0]) / focal, -(y - center[1]) / focal, -1.0])
+            points.append(origin + depth * ray)
+    if not points:
+        raise UsageError("no head in the scene", "the head masks are empty in every frame", "check the parsing")
+    p = np.asarray(points).reshape(-1, 4, 3)
+    low = np.array([np.percentile(p[:, 0, 0], 3), np.percentile(p[:, 3, 1], 3)])
+    high = np.array([np.percentile(p[:, 1, 0], 97), np.percentile(p[:, 2, 1], 97)])
+    margin = 0.06 * (high - low)
+    half = DEPTH * (high[0] - low[0]) / 2
+    lo = np.array([*(low - margin), -half])
+    hi = np.array([*(high + margin), half])
+    return np.stack([lo, hi]).astype(np.float32)
+
+
+def pool(scenes: Sequence[Scene]) -> Scene:
+    """Several shots of one person as one scene; every shot keeps its plates.
+
+    Raises:
+        UsageError: no scene; sizes, cameras or condition lengths that differ.
+    """
+    if not scenes:
+        raise UsageError("no scene to pool", "the list is empty", "give at least one shot")
+    first = scenes[0]
+    for k, other in enumerate(scenes):
+        ours = (first.size, round(first.focal, 3), first.center, first.condition.shape[1])
+        theirs = (other.size, round(other.focal, 3), other.center, other.condition.shape[1])
+        if ours != theirs:
+            raise UsageError(
+                f"cannot pool shot {k} with shot 0", f"size, focal length, centre, code length: {theirs}, not {ours}",
+                "fit all shots of a video together, with one camera",
+            )  # fmt: skip
+    offsets = np.cumsum([0, *(len(s.plates) for s in scenes[:-1])])
+
+    def joined(name: str) -> NDArray[np.generic]:
+        return np.concatenate([getattr(s, name) for s in scenes])
+
+    return Scene(
+        frames=joined("frames"), head=joined("head"), plates=joined("plates"),
+        shot=np.concatenate([s.shot + o for s, o in zip(scenes, offsets, strict=True)]),
+        c2w=joined("c2w"), focal=first.focal, center=first.center, near_far=joined("near_far"),
+        condition=joined("condition"), mouth=joined("mouth"),
+        bounds=np.stack([np.min([s.bounds[0] for s in scenes], 0), np.max([s.bounds[1] for s in scenes], 0)]),
+    )  # type: ignore[arg-type]  # fmt: skip

@@ -1,0 +1,38 @@
+"""A field that turns transparent never comes back: find out early, begin again, or say so.
+
+With ReLU density a sample whose raw density is negative gets no gradient. At the start every density is near zero and
+all of them move together, pushed by one question: is the untrained colour (grey) nearer to the pixel than the plate is?
+Where the plate wins, all densities fall below zero within a few steps and stay there.
+"""
+
+from __future__ import annotations
+
+from lipbench.core.errors import LipbenchError
+
+#: Mean opacity over the head's pixels under which a field counts as collapsed.
+OPAQUE = 0.35
+#: When to look, as shares of the training's steps.
+LOOKS = (0.05, 0.1, 0.2, 0.5, 1.0)
+RESTARTS = 3
+
+
+class FieldCollapsed(LipbenchError):
+    """The trained head is transparent."""
+
+    reason = "field_collapsed"
+
+
+def looks(steps: int | None, warmup: int) -> tuple[int, ...]:
+    """Steps after which the opacity is measured; under a budget of seconds (None) every 250."""
+    if steps is None:
+        return tuple(range(250, 1_000_000, 250))
+    return tuple(sorted({max(1, min(steps, max(round(share * steps), 2 * warmup))) for share in LOOKS}))
+
+
+def collapsed(opacity: float, attempts: int) -> FieldCollapsed:
+    """The error after the last restart."""
+    return FieldCollapsed(
+        "the head's field turned transparent",
+        f"its opacity over the head is {opacity:.2f} after {attempts} attempts with different seeds",
+        "check the masks and the poses; or train with activation=softplus and random_background=true",
+    )

@@ -1,0 +1,115 @@
+"""Named settings of a training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from lipbench.core.errors import UsageError
+from lipbench.core.registry import unknown
+from lipbench.lipnerf.field.config import FieldConfig
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How a field is trained.
+
+    Attributes:
+        name: of the preset; changed settings keep it.
+        field: what is trained.
+        steps: iterations. rays: per iteration, over `frames` frames. micro: rays per frame whose gradients are computed
+            at once (0: all); only memory and cache depend on it.
+        lr, lr_end: Adam's rate falls from one to the other, exponentially over the steps; `warmup` steps rise to it.
+        planes_lr, latent_lr: factors on it for tri-planes and latent codes.
+        latent_penalty: lambda of the codes' norm; it belongs to the sum of squared errors, not to their mean.
+        box_share: of the rays inside the head's bounding box, the rest anywhere. mouth_share: of all rays, drawn from
+            the mouth's box. near_mask: rays in the box keep to the head's mask and its rim.
+        random_background: train over random colours instead of the plate, so that the head has to be opaque.
+        size: longer side that frames are shrunk to for training and rendering, px (0: as they are).
+        bf16: matrix products in bfloat16.
+        held_out: share of the frames, at the end, that is kept from training (reconstruction mode; 0 for dubbing).
+    """
+
+    name: str
+    field: FieldConfig = field(default_factory=FieldConfig)
+    steps: int = 600_000
+    rays: int = 2048
+    frames: int = 1
+    micro: int = 64
+    lr: float = 5e-4
+    lr_end: float = 5e-5
+    warmup: int = 0
+    planes_lr: float = 1.0
+    latent_lr: float = 1.0
+    latent_penalty: float = 0.01
+    box_share: float = 0.95
+    mouth_share: float = 0.0
+    near_mask: bool = False
+    random_background: bool = False
+    size: int = 0
+    bf16: bool = False
+    held_out: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {**asdict(self), "field": self.field.to_dict()}
+
+
+_TRIPLANE = FieldConfig(
+    field="triplane", width=64, depth=3, activation="softplus", density_scale=100.0, proposal="grid", interval="box",
+    coarse=48, fine=16,
+)  # fmt: skip
+_SMALL_MLP = FieldConfig(
+    width=64, position_frequencies=8, position_scale=10.0, activation="softplus", density_scale=100.0, interval="box",
+    coarse=17, fine=16,
+)  # fmt: skip
+
+#: (preset, field) -> settings.
+PRESETS: dict[tuple[str, str], Preset] = {
+    ("paper", "mlp"): Preset("paper"),
+    ("adnerf", "mlp"): Preset("adnerf", FieldConfig(condition=64, latent=0, width=256), steps=400_000, lr_end=1.26e-5),
+    ("quick", "mlp"): Preset("quick", steps=100_000, micro=0, mouth_share=0.15, warmup=500, random_background=True),
+    ("quick", "triplane"): Preset(
+        "quick", _TRIPLANE, steps=30_000, rays=4096, frames=4, micro=0, lr=5e-3, lr_end=5e-4, warmup=50,
+        planes_lr=8.0, mouth_share=0.25, near_mask=True, random_background=True,
+    ),
+    ("demo", "triplane"): Preset(
+        "demo", _TRIPLANE, steps=2000, rays=1024, frames=4, micro=0, lr=5e-3, lr_end=5e-4, warmup=50,
+        planes_lr=8.0, mouth_share=0.25, near_mask=True, random_background=True, size=160,
+    ),
+    ("demo", "mlp"): Preset(
+        "demo", _SMALL_MLP, steps=1000, rays=512, frames=4, micro=64, lr=5e-3, lr_end=5e-4, warmup=100,
+        mouth_share=0.25, near_mask=True, random_background=True, size=128,
+    ),
+}  # fmt: skip
+
+
+def preset(name: str, kind: str = "mlp", changes: Mapping[str, Any] | None = None) -> Preset:
+    """A preset by name.
+
+    Args:
+        name: "paper", "adnerf", "quick" or "demo". kind: "mlp" or "triplane".
+        changes: settings to replace; names that are not the preset's are the field's (`{"steps": 500, "width": 64}`).
+
+    Raises:
+        UnknownName, UsageError.
+    """
+    if (name, kind) not in PRESETS:
+        names = sorted({n for n, k in PRESETS if k == kind})
+        if not names:
+            raise unknown("fields", kind, sorted({k for _, k in PRESETS}))
+        raise unknown(f"presets of the field {kind}", name, names)
+    found = PRESETS[name, kind]
+    ours, theirs = {}, {}
+    for key, value in (changes or {}).items():
+        if key in Preset.__dataclass_fields__ and key not in ("name", "field"):
+            ours[key] = value
+        elif key in FieldConfig.__dataclass_fields__ and key != "field":
+            theirs[key] = value
+        else:
+            raise UsageError(
+                f"no setting {key!r} of the preset {name}", "neither the training nor the field has it",
+                "see lipbench.lipnerf.training.presets.Preset and lipbench.lipnerf.field.config.FieldConfig",
+            )  # fmt: skip
+    return replace(found, **ours, field=replace(found.field, **theirs))
