@@ -14,7 +14,7 @@ FLOORS = {
     "faces": {"core"},
     "datasets": {"core", "faces"},
     "metrics": {"core", "faces", "datasets"},
-    "reports": {"core", "datasets"},
+    "reports": {"core", "faces", "datasets"},
     "lipnerf": {"core", "faces", "datasets", "metrics"},
     "baselines": {"core", "faces", "datasets", "metrics", "lipnerf"},
     "engine": {"core", "faces", "datasets", "metrics", "reports", "lipnerf", "baselines"},

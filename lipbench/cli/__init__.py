@@ -18,6 +18,7 @@ COMMANDS = {
     "score": "Measure one video.",
     "dub": "Dub one video with one method.",
     "table": "Print a run's comparison table.",
+    "gate": "Pass or fail: a run against a stored baseline.",
     "explain": "Show what a key stands for, or how two differ.",
     "list": "List methods, metrics, data sets or judges.",
     "data": "Check, show and build manifests and data sets.",

@@ -80,7 +80,8 @@ def cell_json(cell: Cell, plan: Plan, progress: Progress, store: Store, outcome:
     return {
         "method": cell.method, "clip": cell.clip, "language": cell.language, "dub": cell.dub,
         "train_seconds": cell.train_seconds, "seed": cell.seed, "status": status, "reason": reason, "video": video,
-        "metrics": metrics, "keys": {"synthesize": _key(progress, made), "score": score_keys},
+        "metrics": metrics,
+        "keys": {"dub": _key(progress, f"dub {cell.dub}"), "synthesize": _key(progress, made), "score": score_keys},
         "timing": {} if record is None else dict(record.timing),
     }  # fmt: skip
 

@@ -1,0 +1,118 @@
+"""Making a run the baseline: which headlines, with which tolerances, and why."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from lipbench.core.errors import NothingComparable, RunIncomplete, UsageError
+from lipbench.core.registry import unknown
+from lipbench.reports.frame import load_run
+from lipbench.reports.gate import policy
+from lipbench.reports.gate.baseline import HISTORY, Headline, Snapshot, commit_of, read, write
+from lipbench.reports.gate.facts import snapshot
+
+#: Outcomes of a cell that another run may change: no baseline is made of them.
+UNFINISHED = ("pending", "skipped", "blocked", "failed", "error", "crashed", "oom", "timeout")
+
+
+def accept(
+    run_dir: str | Path,
+    path: Path,
+    reason: str,
+    *,
+    methods: Sequence[str] = (),
+    metrics: Sequence[str] = (),
+    tolerances: Mapping[str, float] | None = None,
+) -> tuple[Snapshot, list[str]]:
+    """Write the baseline of a run.
+
+    Args:
+        reason: why its numbers are right; kept in the file.
+        methods, metrics: ids or patterns; metrics by default those of the file that is replaced, else
+            `policy.HEADLINES`; methods by default all that are no controls.
+        tolerances: metric id -> worsening that passes; others keep that of the file that is replaced.
+
+    Returns:
+        The baseline, and remarks: headlines that the run has no number for are left out.
+
+    Raises:
+        UsageError: no reason, or a tolerance for a metric that is no headline.
+        UnknownName: a method or metric that the run does not have.
+        RunIncomplete: the run is not finished.
+        NothingComparable: no headline has a number.
+    """
+    if not reason.strip():
+        raise UsageError(
+            "a baseline needs a reason", "it is what a reviewer reads", 'give --reason "what changed and why"'
+        )
+    now = snapshot(run_dir)
+    old = read(path) if path.exists() else None
+    chosen = _chosen(now, old, _methods(run_dir, now, methods), metrics)
+    _refuse_unfinished(run_dir, {line.method for line in chosen})
+    lost: dict[str, list[str]] = {}
+    kept: dict[tuple[str, str], Headline] = {}
+    for line in chosen:
+        if not line.known and not metrics:
+            why = next((v.reason for v in line.clips.values() if v.reason), "no clip has a value")
+            lost.setdefault(why, []).append(f"{line.method} {line.metric}")
+            continue
+        before = old.headlines.get(line.key) if old else None
+        own = (tolerances or {}).get(line.metric)
+        kept[line.key] = replace(line, tolerance=own if own is not None else (before or line).tolerance)
+    remarks = [f"left out: {', '.join(names)}: {why}" for why, names in lost.items()]
+    if not any(line.known for line in kept.values()):
+        raise NothingComparable(
+            f"{now.run} makes no baseline", remarks[0] if remarks else "no headline has a value",
+            "get what the metrics need (`lipbench list metrics`) or choose others with --metric",
+        )  # fmt: skip
+    for name in tolerances or {}:
+        if not any(line.metric == name for line in kept.values()):
+            raise unknown("metrics", name, sorted({line.metric for line in kept.values()}))
+    history = (*(old.history if old else ()), *([_past(old)] if old else ()))[-HISTORY:]
+    created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    made = replace(now, headlines=kept, created=created, commit=commit_of(path), reason=reason.strip(), history=history)
+    write(path, made)
+    return made, remarks
+
+
+def _past(old: Snapshot) -> dict[str, object]:
+    return {"created": old.created, "reason": old.reason, "commit": old.commit, "run": old.run}
+
+
+def _methods(run_dir: str | Path, now: Snapshot, wanted: Sequence[str]) -> list[str]:
+    """Labels that fit the patterns; without patterns all that are no controls (all, when there is nothing else)."""
+    specs = load_run(run_dir).methods
+    for pattern in wanted:
+        if not any(fnmatchcase(label, pattern) for label in specs):
+            raise unknown("methods", pattern, list(specs))
+    if wanted:
+        return [label for label in specs if any(fnmatchcase(label, pattern) for pattern in wanted)]
+    return [label for label, spec in specs.items() if spec["kind"] != "control"] or list(specs)
+
+
+def _chosen(now: Snapshot, old: Snapshot | None, methods: list[str], metrics: Sequence[str]) -> list[Headline]:
+    known = list(dict.fromkeys(metric for _, metric in now.headlines))
+    for pattern in metrics:
+        if not any(fnmatchcase(metric, pattern) for metric in known):
+            raise unknown("metrics", pattern, known)
+    patterns: Sequence[str] = metrics
+    if not patterns and old is not None:
+        patterns = list(dict.fromkeys(metric for _, metric in old.headlines))
+    patterns = patterns or policy.HEADLINES
+    names = [metric for metric in known if any(fnmatchcase(metric, pattern) for pattern in patterns)]
+    return [now.headlines[m, n] for m in methods for n in names if (m, n) in now.headlines]
+
+
+def _refuse_unfinished(run_dir: str | Path, methods: set[str]) -> None:
+    frame = load_run(run_dir).frame
+    open_cells = frame[frame["method"].isin(methods) & frame["status"].isin(UNFINISHED)]
+    if not open_cells.empty:
+        first = open_cells.iloc[0]
+        raise RunIncomplete(
+            f"no baseline is made of an unfinished run: {first['method']} {first['clip']} {first['language']} is "
+            f"{first['status']}", str(first["reason"] or ""), "finish the run with the same `lipbench run` command",
+        )  # fmt: skip

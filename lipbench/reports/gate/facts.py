@@ -1,0 +1,103 @@
+"""A run directory in the form of a baseline: every metric and cost of every method, per clip."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from lipbench.reports.frame import Run, load_run
+from lipbench.reports.gate import policy
+from lipbench.reports.gate.baseline import ClipValue, Headline, Snapshot
+from lipbench.reports.statistics import ClipSeries, clip_series
+
+
+def snapshot(run_dir: str | Path) -> Snapshot:
+    """What a run says.
+
+    Raises:
+        UsageError: not a run directory, or one without results.
+        StoreError: files of another schema, or damaged.
+    """
+    root = Path(run_dir)
+    run = load_run(root)  # says what is wrong with the files
+    about = json.loads((root / "run.json").read_text(encoding="utf-8"))
+    lines = (root / "cells.jsonl").read_text(encoding="utf-8").splitlines()
+    cells = [json.loads(line) for line in lines if line.strip()]
+    lines_by_key = {
+        key: _headline(run, series, cells) for key, series in clip_series(run).items() if series.better != "none"
+    }
+    for method in run.methods:
+        for name in policy.COSTS:
+            if (line := _cost(method, name, cells)) is not None:
+                lines_by_key[method, name] = line
+    return Snapshot(
+        run.name, _judge(about), str(about.get("manifest_digest") or ""), (about.get("request") or {}).get("split"),
+        int(about.get("key_version") or 0), _hardware(about), lines_by_key,
+    )  # fmt: skip
+
+
+def _judge(about: Mapping[str, Any]) -> dict[str, Any]:
+    """What makes two judges one: name, weights, protocol and every option."""
+    identity = (about.get("judge_details") or {}).get("identity") or {}
+    return {
+        "name": str(about["judge"]), "protocol": str(about.get("protocol") or ""),
+        "sha256": identity.get("judge_sha256"), "constants": identity.get("constants"),
+        "options": dict(identity.get("options") or {}),
+    }  # fmt: skip
+
+
+def _hardware(about: Mapping[str, Any]) -> dict[str, Any]:
+    facts = about.get("provenance") or {}
+    return {"gpus": sorted(facts.get("gpus") or []), "cpu": facts.get("cpu"), "cores": facts.get("cores")}
+
+
+def _headline(run: Run, series: ClipSeries, cells: Iterable[Mapping[str, Any]]) -> Headline:
+    spec = run.metrics[series.metric]
+    mine = [c for c in cells if c["method"] == series.method and c["train_seconds"] == series.train_seconds]
+    dubs = _dubs(mine)
+    clips = {
+        clip: ClipValue(value, dubs.get(clip, {}), " ".join(series.reasons.get(clip, "").split()))
+        for clip, value in sorted(series.values.items())
+    }
+    own = float(spec.get("tolerance") or 0.0)
+    return Headline(
+        series.method, series.metric, str(spec["title"]), str(spec.get("version") or ""), series.better,
+        str(spec.get("unit") or ""), int(spec["decimals"]), str(spec.get("region") or ""),
+        policy.tolerance(series.metric, own), False, series.train_seconds, _seeds(mine), clips,
+    )  # fmt: skip
+
+
+def _dubs(cells: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, str | None]]:
+    """clip -> dub -> the digest of its inputs, where the run wrote one."""
+    found: dict[str, dict[str, str | None]] = {}
+    for cell in cells:
+        digest = (cell.get("keys") or {}).get("dub")
+        found.setdefault(cell["clip"], {})[cell["dub"]] = digest and str(digest)[:16]
+    return found
+
+
+def _seeds(cells: Iterable[Mapping[str, Any]]) -> tuple[int, ...]:
+    return tuple(sorted({int(cell["seed"]) for cell in cells}))
+
+
+def _cost(method: str, name: str, cells: list[dict[str, Any]]) -> Headline | None:
+    """What a method's syntheses cost, clip by clip; of all train lengths, they cost the same."""
+    title, unit, field = policy.COSTS[name]
+    mine = [c for c in cells if c["method"] == method]
+    values: dict[str, list[float | None]] = {}
+    for cell in mine:
+        values.setdefault(cell["clip"], []).append((cell.get("timing") or {}).get(field))
+    if not any(v is not None for own in values.values() for v in own):
+        return None
+    dubs = _dubs(mine)
+    clips = {}
+    for clip, own in sorted(values.items()):
+        known = [v for v in own if v is not None]
+        whole = len(known) == len(own)
+        value = sum(known) / len(known) if whole else None
+        clips[clip] = ClipValue(value, dubs[clip], "" if whole else "some cells have no timing")
+    return Headline(
+        method, name, title, "1", "lower", unit, 2, "", policy.COST_TOLERANCE, True, None, _seeds(mine), clips
+    )  # fmt: skip
