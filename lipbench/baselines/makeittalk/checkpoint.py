@@ -1,0 +1,172 @@
+"""Reading MakeItTalk's weights: the four published checkpoints, the packaged demo file, and small files of a clone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from lipbench.baselines.makeittalk.autovc import AutoVC
+from lipbench.baselines.makeittalk.image_net import ImageTranslator
+from lipbench.baselines.makeittalk.landmark_nets import ContentBranch, SpeakerBranch
+from lipbench.core.errors import WeightsError, WeightsMismatch, WeightsMissing
+
+_FIX = "get the file again from the links in the README of github.com/yzhou359/MakeItTalk"
+#: network -> key of its state dict in the published file
+KEYS: dict[type[nn.Module], str] = {
+    ContentBranch: "model_g_face_id", SpeakerBranch: "G", AutoVC: "model", ImageTranslator: "G",
+}  # fmt: skip
+#: Files of upstream's repository that its networks were trained with; they are read where the user cloned it.
+MEAN_STD = "src/dataset/utils/MEAN_STD_AUTOVC_RETRAIN_MEL_AU.txt"
+FACE = "src/dataset/utils/STD_FACE_LANDMARKS.txt"
+VOICE = "src/autovc/retrain_version/obama_emb.txt"
+
+Net = TypeVar("Net", ContentBranch, SpeakerBranch, AutoVC, ImageTranslator)
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Content:
+    """A content branch and what its input is standardised with: mean, std (80,)."""
+
+    net: ContentBranch
+    mean: Float32
+    std: Float32
+
+
+class _Anything:
+    """Stands for every class that a checkpoint names and we do not read; it does nothing."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        pass
+
+    def __setstate__(self, _: Any) -> None:
+        pass
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    """What is in a checkpoint.
+
+    `ckpt_116_i2i_comb.pth` also holds a pickled optimiser and its options. Classes that torch does not allow are
+    replaced by empty stand-ins; no code of the file is run.
+    """
+    if not path.is_file():
+        raise WeightsMissing(f"there is no file {path}", "", "check the path, or `lipbench weights list`")
+    try:
+        try:
+            loaded = torch.load(path, "cpu", weights_only=True)
+        except Exception:
+            loaded = torch.load(path, "cpu", weights_only=False, pickle_module=_stand_ins())
+    except Exception as error:  # torch and pickle raise many kinds
+        first = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+        raise WeightsError(f"cannot read the weights {path}", first, _FIX) from error
+    if not isinstance(loaded, Mapping):
+        raise WeightsError(f"cannot read the weights {path}", f"it holds a {type(loaded).__name__}", _FIX)
+    return loaded
+
+
+def _stand_ins() -> Any:
+    """A pickle module for torch.load that builds tensors, containers and numpy arrays, and nothing else."""
+    import pickle
+    import types
+
+    class Unpickler(pickle.Unpickler):
+        def find_class(self, module: str, name: str) -> Any:
+            known = {("collections", "OrderedDict"), ("torch._utils", "_rebuild_tensor_v2"),
+                     ("torch._utils", "_rebuild_parameter"), ("torch", "Size")}  # fmt: skip
+            if (module, name) in known or (module == "torch" and name.endswith("Storage")):
+                return super().find_class(module, name)
+            return _Anything
+
+    return types.SimpleNamespace(Unpickler=Unpickler, load=None, loads=None, __name__="lipbench")
+
+
+def load(path: str | Path, kind: type[Net]) -> Net:
+    """The network of that kind in a published checkpoint, in eval mode. `module.` and `comb_mlp` are dropped.
+
+    Raises:
+        WeightsMissing, WeightsError: no such file, or no checkpoint.
+        WeightsMismatch: it holds another network.
+    """
+    path = Path(path)
+    held = _read(path)
+    state = held.get(KEYS[kind])
+    if not isinstance(state, Mapping):
+        found = ", ".join(map(str, list(held)[:5]))
+        raise WeightsMismatch(f"{path} holds no {kind.__name__}", f"it has no {KEYS[kind]!r}, but {found}", _FIX)
+    plain = {str(k).removeprefix("module."): v for k, v in state.items()}
+    tensors = {k: v for k, v in plain.items() if isinstance(v, Tensor) and not k.startswith("comb_mlp")}
+    with torch.device("meta"):
+        net = kind()
+    return _filled(net, tensors, path)
+
+
+def load_demo(path: str | Path) -> Content:
+    """The packaged content branch, or one that `lipbench train makeittalk` made.
+
+    Raises:
+        WeightsMissing, WeightsError, WeightsMismatch: as `load`.
+    """
+    path = Path(path)
+    held = _read(path)
+    state, mean, std = (held.get(k) for k in ("content", "mean", "std"))
+    if not isinstance(state, Mapping) or not isinstance(mean, Tensor) or not isinstance(std, Tensor):
+        raise WeightsMismatch(f"{path} holds no content branch", "", "make one with `lipbench train makeittalk`")
+    first = state.get("fc_prior.0.weight")
+    with torch.device("meta"):
+        net = ContentBranch((len(first) if isinstance(first, Tensor) else 256) / 256)
+    return Content(_filled(net, dict(state), path), mean.float().numpy(), std.float().numpy())
+
+
+def _filled(net: Net, state: Mapping[str, Tensor], path: Path) -> Net:
+    expected = net.state_dict()
+    wrong = sorted(expected.keys() ^ state.keys()) or [k for k in expected if expected[k].shape != state[k].shape]
+    if wrong:
+        shapes = [tuple(d[wrong[0]].shape) if wrong[0] in d else "absent" for d in (expected, state)]
+        raise WeightsMismatch(
+            f"{path} holds no {type(net).__name__}",
+            f"{len(wrong)} of {len(expected)} entries differ; {wrong[0]}: {shapes[0]} expected, {shapes[1]} found",
+            _FIX,
+        )
+    floats = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+    net.load_state_dict(floats, assign=True)
+    return net.eval().requires_grad_(False)
+
+
+def numbers(checkout: str | Path, name: str, count: int) -> NDArray[np.float64]:
+    """(count,) numbers of a text file in a clone of upstream's repository.
+
+    Raises:
+        WeightsMissing: no such file.
+        WeightsMismatch: not that many numbers.
+    """
+    return _numbers(Path(checkout) / name, count, "git clone https://github.com/yzhou359/MakeItTalk, set `checkout`")
+
+
+def voice(path: str | Path) -> Float32:
+    """(256,) voice embedding from a .npy or text file, made with Resemblyzer's VoiceEncoder.
+
+    Raises:
+        WeightsMissing, WeightsMismatch: no such file, not 256 numbers.
+    """
+    fix = "make one with Resemblyzer: VoiceEncoder().embed_utterance(preprocess_wav(FILE))"
+    return _numbers(Path(path), 256, fix).astype(np.float32)
+
+
+def _numbers(path: Path, count: int, fix: str) -> NDArray[np.float64]:
+    if not path.is_file():
+        raise WeightsMissing(f"there is no file {path}", "MakeItTalk's published networks need it", fix)
+    try:
+        found = np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.loadtxt(path)
+        flat = np.asarray(found, np.float64).ravel()
+    except (OSError, ValueError) as error:
+        raise WeightsMismatch(f"{path} cannot be read", str(error).splitlines()[0], fix) from error
+    if len(flat) != count or not np.isfinite(flat).all():
+        raise WeightsMismatch(f"{path} is not the file that is needed", f"{len(flat)} numbers, wanted {count}", fix)
+    return flat

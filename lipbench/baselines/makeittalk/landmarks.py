@@ -1,0 +1,171 @@
+"""From predicted displacements to landmarks in the picture: MakeItTalk's rules, one function each.
+
+Source: util/utils.py, src/approaches/train_audio2landmark.py and main_end2end.py of github.com/yzhou359/MakeItTalk.
+Landmarks are (T, 68, 3) or (68, 3), iBUG order. Normalised: the line between the first and the last jaw point is 1.6
+long, level, its middle is the origin; x right, y down.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Points = NDArray[np.float64]
+
+JAW_WIDTH = 1.6
+UPPER_OUTER, LOWER_OUTER = np.arange(49, 54), np.arange(59, 54, -1)  # pairs above one another
+UPPER_INNER, LOWER_INNER = np.arange(61, 64), np.arange(67, 64, -1)
+#: Outer lip points that keep their distance to an inner one where crossed lips are mended.
+_OUTER_OF = ((49, 60), (50, 61), (51, 62), (52, 63), (53, 64), (55, 64), (56, 65), (57, 66), (58, 67), (59, 60))
+_EYE_PAIRS = ((37, 41), (38, 40), (43, 47), (44, 46))
+_CLOSING, _OPENING = 10, 15  # frames of a blink before and after it is shut
+FIRST_BLINK = 30
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where a face stands in the picture. Upstream has no angle: its photos are upright."""
+
+    origin: NDArray[np.float64]
+    scale: float
+    angle: float
+
+    @classmethod
+    def of(cls, points: Points) -> Frame:
+        """Of (68, >= 2) px."""
+        left, right = points[0, :2], points[16, :2]
+        across = right - left
+        return cls((left + right) / 2, JAW_WIDTH / float(np.hypot(*across)), float(np.arctan2(across[1], across[0])))
+
+    def normalise(self, points: Points) -> Points:
+        """(..., 68, 2) px -> normalised."""
+        return (points[..., :2] - self.origin) @ self._rotation() * self.scale
+
+    def place(self, points: Points) -> Points:
+        """(..., 68, >= 2) normalised -> (..., 68, 2) px."""
+        return points[..., :2] @ self._rotation().T / self.scale + self.origin
+
+    def _rotation(self) -> Points:
+        c, s = np.cos(self.angle), np.sin(self.angle)
+        return np.array([[c, -s], [s, c]])
+
+
+def wider_eyes_slimmer_lips(points: Points) -> Points:
+    """(68, n) px of a 256 px photo: upstream's hand-made adjustment of what its detector finds, 1 and 2 px."""
+    out = points.copy()
+    out[49:54, 1] += 1
+    out[55:60, 1] -= 1
+    out[[37, 38, 43, 44], 1] -= 2
+    out[[40, 41, 46, 47], 1] += 2
+    return out
+
+
+def mouth_gap(points: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(..., 68, n) -> (...) mean distance of the inner lips over the mouth's width."""
+    gap = np.linalg.norm(points[..., LOWER_INNER, :2] - points[..., UPPER_INNER, :2], axis=-1).mean(-1)
+    width = np.linalg.norm(points[..., 54, :2] - points[..., 48, :2], axis=-1)
+    found: NDArray[np.float64] = gap / np.maximum(width, 1e-6)
+    return found
+
+
+def without_lip_opening(displacement: Points, share: float = 0.99) -> Points:
+    """(T, 68, 3): upper and lower lip move alike, as the speaker branch has no say in the words."""
+    out = displacement.copy()
+    for upper, lower in ((UPPER_OUTER, LOWER_OUTER), (UPPER_INNER, LOWER_INNER)):
+        mean = (displacement[:, upper] + displacement[:, lower]) / 2
+        out[:, upper] = share * mean + (1 - share) * displacement[:, upper]
+        out[:, lower] = share * mean + (1 - share) * displacement[:, lower]
+    return out
+
+
+def calibrated(displacement: Points) -> Points:
+    """(T, 68, 3) less, for each coordinate, the mean of its lower half: what counts as the face at rest."""
+    ordered = np.sort(displacement, axis=0)
+    half = len(displacement) // 2
+    return displacement - ordered[:half].mean(0) if half else displacement
+
+
+def amplified(displacement: Points, x: float, y: float) -> Points:
+    """(T, 68, 3) with the mouth's movement times x and y."""
+    out = displacement.copy()
+    out[:, 48:, 0] *= x
+    out[:, 48:, 1] *= y
+    return out
+
+
+def uncrossed(points: Points) -> Points:
+    """(T, 68, n) with lips that had passed through one another put together.
+
+    Where the inner lips' polygon is inside out, facing points meet in the middle, and the outer lips keep the height
+    over the inner ones that they had in the frame before.
+    """
+    out = points.copy()
+    inner = out[:, 60:68]
+    nxt = np.roll(inner, -1, axis=1)
+    area = (inner[..., 0] * nxt[..., 1] - nxt[..., 0] * inner[..., 1]).sum(1)
+    outer, of = np.array(_OUTER_OF).T
+    for t in map(int, np.flatnonzero(area < 0)):
+        middle = (out[t, UPPER_INNER] + out[t, LOWER_INNER]) / 2
+        out[t, UPPER_INNER] = out[t, LOWER_INNER] = middle
+        before = out[max(t - 1, 0)].copy()
+        out[t, outer, 1] = out[t, of, 1] + before[outer, 1] - before[of, 1]
+    return out
+
+
+def with_straight_nose(points: Points) -> Points:
+    """(T, 68, n): the top of the nose continues the line of the next two points."""
+    out = points.copy()
+    out[:, 27] = 2 * out[:, 28] - out[:, 29]
+    return out
+
+
+def smoothed(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:
+    """(T, ...) after a cubic Savitzky-Golay filter; a shorter window where T is, none under five frames."""
+    from scipy.signal import savgol_filter
+
+    length = min(window, (len(values) - 1) // 2 * 2 + 1)
+    if length < 5:
+        return values
+    out: NDArray[np.float64] = savgol_filter(values, length, 3, axis=0)
+    return out
+
+
+def blinks(count: int, seed: int) -> list[int]:
+    """Landmark frames (62.5 per second) at which the eyes are shut: the first at 30, then every 90 to 150 frames."""
+    rng = np.random.RandomState(seed)  # upstream's generator, so that its seed 0 gives its blinks
+    found: list[int] = [FIRST_BLINK] if count > FIRST_BLINK + _OPENING else []
+    at = FIRST_BLINK
+    while found and at < count - 1 - _OPENING:
+        at += 60 + int(rng.randint(30, 90))
+        if at < count - 1 - _OPENING:
+            found.append(at)
+    return found
+
+
+def with_blinks(points: Points, shut: list[int]) -> Points:
+    """(T, 68, n) with lids 5 % closer together, and shut around the given frames."""
+    closed = np.zeros(len(points))
+    t = np.arange(len(points))
+    for at in shut:
+        ramp = np.where(t <= at, 1 - (at - t) / _CLOSING, 1 - (t - at) / _OPENING)
+        closed = np.maximum(closed, np.clip(ramp, 0, 1))
+    out = points.copy()
+    for upper, lower in _EYE_PAIRS:
+        a, b = points[:, upper], points[:, lower]
+        top, bottom = 0.95 * a + 0.05 * b, 0.05 * a + 0.95 * b
+        lid = 0.25 * a + 0.75 * b  # where both lids meet
+        c = closed[:, None]
+        out[:, upper], out[:, lower] = (1 - c) * top + c * lid, (1 - c) * bottom + c * lid
+    return out
+
+
+def resampled(points: Points, rate: float, count: int, fps: float) -> Points:
+    """(T, ...) at `rate` -> (count, ...) at `fps`, linear between its neighbours, the last one held."""
+    at = np.minimum(np.arange(count) * rate / fps, len(points) - 1)
+    low = np.minimum(at.astype(int), max(len(points) - 2, 0))
+    high = np.minimum(low + 1, len(points) - 1)
+    part = (at - low).reshape(-1, *[1] * (points.ndim - 1))
+    out: Points = (1 - part) * points[low] + part * points[high]
+    return out
