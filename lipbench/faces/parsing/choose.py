@@ -1,0 +1,56 @@
+"""Parsers by name."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipbench.core.errors import UnknownName
+from lipbench.faces.parsing.types import HeadGuide, Parsing
+
+#: name -> what it is; the first is the default.
+PARSERS = {
+    "projection": "landmarks or the fitted head, person segmentation and colours; needs no licensed weights",
+    "bisenet": "BiSeNet of face-parsing.PyTorch (AD-NeRF's parser); weights bisenet_face",
+    "celebamask": "the U-Net of CelebAMask-HQ (MaskGAN's, the paper's parser); weights celebamask_unet",
+}
+
+
+class Parser(Protocol):
+    """What labels frames.
+
+    Attributes:
+        name: goes into `Parsing.parser`.
+    """
+
+    name: str
+
+    def parse(self, frames: NDArray[np.uint8], guide: HeadGuide | None = None) -> Parsing:
+        """Labels of frames (T, H, W, 3) uint8 RGB."""
+
+
+def parsers() -> list[str]:
+    """Names that `parser` knows, the default first."""
+    return list(PARSERS)
+
+
+def parser(name: str = "projection", **options: Any) -> Parser:
+    """The named parser; options go to its class (`ProjectionParser`, `NetworkParser`).
+
+    Raises:
+        UnknownName: no such parser.
+        WeightsMissing: a network's weights are not here.
+    """
+    if name == "projection":
+        from lipbench.faces.parsing.projection import ProjectionParser
+
+        return ProjectionParser(**options)
+    if name in PARSERS:
+        from lipbench.faces.parsing.network_parser import NetworkParser
+
+        return NetworkParser(name, **options)
+    raise UnknownName(
+        f"there is no parser called {name!r}", f"known: {', '.join(PARSERS)}", "choose one of them"
+    )

@@ -1,0 +1,80 @@
+"""Where the person is: MediaPipe's selfie segmentation when its weights are here, else colours around the known head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lipbench.core import weights
+from lipbench.faces.parsing.colours import Histogram, bins
+from lipbench.faces.parsing.geometry import HeadFrame
+
+WEIGHTS = "mediapipe-selfie"
+_FILE, _SIDE = "selfie_segmentation.tflite", 256
+
+
+class Person(Protocol):
+    """Gives the probability that a pixel shows the person."""
+
+    def __call__(self, frame: NDArray[np.uint8], head: HeadFrame) -> NDArray[np.float32]:
+        """(H, W, 3) uint8 RGB -> (H, W) in [0, 1]."""
+
+
+class SelfieNet:
+    """MediaPipe's selfie segmentation (general model, 256 x 256; Apache-2.0) in torch.
+
+    Raises:
+        WeightsMissing, WeightsMismatch: the registered weights cannot be used.
+    """
+
+    def __init__(self) -> None:
+        from lipbench.faces.graph_net import GraphNet
+
+        self.net = GraphNet.load(weights.path(WEIGHTS) / _FILE)
+
+    def __call__(self, frame: NDArray[np.uint8], head: HeadFrame) -> NDArray[np.float32]:
+        import torch
+
+        height, width = frame.shape[:2]
+        small = cv2.resize(frame, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+        mask = self.net(torch.from_numpy(small[None]))[0].numpy().reshape(_SIDE, _SIDE)
+        return cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+class ColourPerson:
+    """Person against background by colour alone, with a prior in the shape of a head on shoulders.
+
+    Learns both colour models from the clip: what is surely inside, what is surely outside. Much coarser than the
+    network: where hair and backdrop have one colour the prior decides.
+    """
+
+    def __init__(self, frames: Sequence[NDArray[np.uint8]], heads: Sequence[HeadFrame]) -> None:
+        inside, outside = Histogram(), Histogram()
+        for frame, head in zip(frames, heads, strict=True):
+            picture, prior = bins(frame), bust(head, *frame.shape[:2])
+            inside.add(picture, (prior > 0.93).astype(np.float32))
+            outside.add(picture, (prior < 0.05).astype(np.float32))
+        if outside.total == 0:  # the person fills the picture
+            outside.counts += 1
+        self._odds = np.log(inside.density()) - np.log(outside.density())
+
+    def __call__(self, frame: NDArray[np.uint8], head: HeadFrame) -> NDArray[np.float32]:
+        prior = np.clip(bust(head, *frame.shape[:2]), 0.005, 0.995)
+        odds = cv2.GaussianBlur(np.clip(self._odds[bins(frame)], -4, 4).astype(np.float32), (0, 0), 1.5)
+        odds = 1.2 * odds + np.log(prior / (1 - prior))
+        return 1 / (1 + np.exp(-np.clip(odds, -12, 12)))
+
+
+def bust(head: HeadFrame, height: int, width: int) -> NDArray[np.float32]:
+    """(H, W) prior probability of the person: an ellipse for head and hair, shoulders that widen below."""
+    x, y = head.coordinates(height, width)
+    # Signed distances in head units, positive inside; turned into probabilities with a soft edge.
+    skull = 1 - np.sqrt((x / 1.02) ** 2 + ((y - 0.12) / 1.42) ** 2)
+    slope = np.clip((-1.15 - y) / 0.9, 0, 1)
+    half = 0.42 + 1.5 * slope**0.7
+    body = np.where(y < -0.6, half - np.abs(x), -1.0)
+    return 1 / (1 + np.exp(-np.maximum(skull, body) / 0.09))
