@@ -138,16 +138,16 @@ def _first(line: Headline, now: Headline | None, base: Snapshot, run: Snapshot, 
     if reason := not_measured(line, now):
         return Verdict(line, "incomplete", reason)
     had, has = line.known, whole_clips(line, now)
-    if had and not has:
+    if had and not now.known:
         return Verdict(line, "broken", f"no value any more: {_why(now)}", len(had), float(np.mean([*had.values()])))
-    if has and not had:
+    if not had and has:
         return Verdict(line, "fixed", "the baseline had no value", len(has), None, float(np.mean([*has.values()])))
     if not had:
         return Verdict(line, "incomparable", f"neither has a value: {_why(now)}")
     clips, d = differences(had, has)
     verdict = _measured(line, had, has, clips, d) if clips else None
     if lost := sorted(had.keys() - has.keys()):
-        reasons = {now.clips[c].reason for c in lost if c in now.clips} - {""}
+        reasons = {now.clips[c].reason or f"{c} lacks dubs" for c in lost if c in now.clips}
         why = f": {sorted(reasons)[0]}" if reasons else " from the run"
         text = f"{len(lost)} of {len(had)} clips missing ({', '.join(lost[:3])}{', ...' if len(lost) > 3 else ''}){why}"
         return replace(verdict or Verdict(line, ""), verdict="incomplete", reason=text, p=None)

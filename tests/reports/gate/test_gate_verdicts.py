@@ -1,0 +1,349 @@
+"""Verdicts and exit codes on run directories that the engine's writers made."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from lipbench.core.errors import NothingComparable, Regression, RunIncomplete
+from lipbench.reports import gate
+from lipbench.reports.gate import policy
+from lipbench.reports.gate.verdict import ORDER
+
+
+@pytest.fixture
+def closed(bench):
+    """(base cells, run cells, **options) -> the gate's answer; options with `run_` go to the run alone."""
+
+    def judge(base, run, accept=None, changed=None, **options):
+        only = {k.removeprefix("run_"): options.pop(k) for k in list(options) if k.startswith("run_")}
+        path = bench.folder / "gate.json"
+        gate.accept(bench.write("old", base, **options), path, "because", **(accept or {}))
+        return gate.judge(gate.read(path), gate.snapshot(bench.write("new", run, **{**options, **only})), changed)
+
+    return judge
+
+
+def verdicts(result, method="ours"):
+    return {v.line.metric: v.verdict for v in result.verdicts if v.line.method == method}
+
+
+def delayed(number, values):
+    values["av_offset"] = -6.0 + number % 2
+    values["lse_d_at_zero"] += 2.0 + 0.1 * number
+
+
+def damped(number, values):
+    values["lse_d"] += 1.0 + 0.05 * number
+    values["lse_d_at_zero"] += 1.0 + 0.05 * number
+
+
+def test_unchanged_rerun(bench, closed):
+    result = closed({"ours": bench.cells()}, {"ours": bench.cells()})
+    assert verdicts(result) == dict.fromkeys(("lse_d", "lse_d_at_zero", "av_offset", "ssim_full"), "same")
+    assert (result.exit_code, result.word, result.error(), result.remarks) == (0, "fine", None, ())
+
+
+def test_rerun_with_small_noise(bench, closed):
+    result = closed({"ours": bench.cells(seed=1)}, {"ours": bench.cells(seed=2)})
+    assert set(verdicts(result).values()) == {"same"}
+
+
+def test_delayed_mouth(bench, closed):
+    """6 frames late: LSE-D, taken at the best shift, does not see it; offset and the distance without a shift do."""
+    result = closed({"ours": bench.cells()}, {"ours": bench.cells(change=delayed)})
+    assert verdicts(result) == {"av_offset": "worse", "lse_d_at_zero": "worse", "lse_d": "same", "ssim_full": "same"}
+    assert result.exit_code == 1
+    error = result.error()
+    assert isinstance(error, Regression)
+    assert error.what.startswith("the gate is closed: ours LSE-D at 0: worse by 2.250, 0.100 is tolerated; worst clip")
+    offset = next(v for v in result.verdicts if v.line.metric == "av_offset")
+    assert (offset.baseline, offset.run, offset.worsening) == (0.5, 5.5, 5.0)
+    assert list(offset.clips.values()) == sorted(offset.clips.values(), reverse=True)
+
+
+def test_damped_mouth(bench, closed):
+    result = closed({"ours": bench.cells()}, {"ours": bench.cells(change=damped)})
+    assert verdicts(result)["lse_d"] == "worse"
+    assert verdicts(result)["av_offset"] == "same"
+    assert result.exit_code == 1
+
+
+def test_better(bench, closed):
+    def sharper(number, values):
+        values["lse_d"] -= 0.5 + 0.01 * number
+        values["ssim_full"] += 0.02
+
+    result = closed({"ours": bench.cells()}, {"ours": bench.cells(change=sharper)})
+    assert verdicts(result) == {
+        "lse_d": "better", "ssim_full": "better", "av_offset": "same", "lse_d_at_zero": "same",
+    }  # fmt: skip
+    assert result.exit_code == 0
+
+
+def test_missing_clip(bench, closed):
+    result = closed({"ours": bench.cells(6)}, {"ours": bench.cells(5)})
+    assert set(verdicts(result).values()) == {"incomplete"}
+    assert result.exit_code == 3
+    assert isinstance(result.error(), RunIncomplete)
+    assert "1 of 6 clips missing (clip5) from the run" in str(result.error())
+
+
+def test_clip_that_failed_tells_why(bench, closed):
+    cells = bench.cells()
+    cells["clip2"] = {"fr": "no_face: nobody is in the picture", "de": "no_face: nobody is in the picture"}
+    result = closed({"ours": bench.cells()}, {"ours": cells})
+    assert result.exit_code == 3
+    assert result.verdicts[0].reason == "1 of 6 clips missing (clip2): no_face: nobody is in the picture"
+
+
+def test_missing_language_is_a_missing_clip(bench, closed):
+    """A mean over fewer languages is another number, even where the run asked for no more."""
+    result = closed({"ours": bench.cells()}, {"ours": bench.cells(languages=("fr",))})
+    assert set(verdicts(result).values()) == {"incomplete"}
+
+
+def test_regression_counts_more_than_a_missing_clip(bench, closed):
+    cells = bench.cells(change=delayed)
+    for language in cells["clip0"].values():
+        language["ssim_full"] = "unsupported: too small"
+    result = closed({"ours": bench.cells()}, {"ours": cells})
+    assert verdicts(result)["ssim_full"] == "incomplete"
+    assert result.exit_code == 1
+
+
+def test_other_judge(bench, closed):
+    result = closed({"ours": bench.cells()}, {"ours": bench.cells()}, run_judge="judge-b")
+    assert verdicts(result) == {
+        "lse_d": "incomparable", "lse_d_at_zero": "incomparable", "av_offset": "incomparable", "ssim_full": "same",
+    }  # fmt: skip
+    assert result.exit_code == 4
+    error = result.error()
+    assert isinstance(error, NothingComparable)
+    assert "the judge differs: name is judge-a in the baseline, judge-b in the run" in str(error)
+
+
+@pytest.mark.parametrize("change", [{"run_sha": "b" * 64}, {"run_sha": None}, {"run_protocol": "cropped"}])
+def test_other_weights_or_protocol_are_another_judge(bench, closed, change):
+    assert closed({"ours": bench.cells()}, {"ours": bench.cells()}, **change).exit_code == 4
+
+
+def test_other_judge_does_not_hide_a_worse_picture(bench, closed):
+    def blurred(number, values):
+        values["ssim_full"] -= 0.2
+
+    result = closed({"ours": bench.cells()}, {"ours": bench.cells(change=blurred)}, run_judge="judge-b")
+    assert verdicts(result)["ssim_full"] == "worse"
+    assert result.exit_code == 1
+
+
+def test_other_metric_version(bench, closed):
+    result = closed({"ours": bench.cells()}, {"ours": bench.cells()}, run_ssim="2")
+    assert verdicts(result)["ssim_full"] == "incomparable"
+    assert "version of ssim_full is 1 in the baseline, 2 in the run" in result.verdicts[0].reason
+    assert result.exit_code == 0  # the sync headlines are still comparable
+
+
+def test_other_gpu(bench, closed):
+    result = closed({"ours": bench.cells()}, {"ours": bench.cells()}, gpus=("A100",), run_gpus=("H100",))
+    assert set(verdicts(result).values()) == {"incomparable"}
+    assert result.exit_code == 4
+    assert "gpus[0] is A100 in the baseline, H100 in the run" in result.verdicts[0].reason
+
+
+def test_other_sound(bench, closed):
+    result = closed({"ours": bench.cells()}, {"ours": bench.cells()}, run_sounds={"clip3/de": "a better take"})
+    assert set(verdicts(result).values()) == {"incomparable"}
+    assert "the inputs of clip3/de differ" in result.verdicts[0].reason
+
+
+def test_more_languages_and_clips(bench, closed):
+    result = closed({"ours": bench.cells()}, {"ours": bench.cells(languages=("fr", "de", "it"))})
+    assert "has dubs that the baseline does not know: clip0/it" in result.verdicts[0].reason
+    assert result.exit_code == 4
+
+
+def test_more_clips_are_left_out(bench, closed):
+    result = closed({"ours": bench.cells(6)}, {"ours": bench.cells(8)})
+    assert result.exit_code == 0
+    assert result.remarks == ("clips that the baseline does not have, left out: clip6, clip7",)
+
+
+def test_runs_without_digests_of_dubs(bench):
+    """Runs of an older lipbench: the data set as a whole decides."""
+    roots = [bench.write(name, {"ours": bench.cells()}) for name in ("old", "new")]
+    for root in roots:
+        lines = [json.loads(line) for line in (root / "cells.jsonl").read_text().splitlines()]
+        for line in lines:
+            del line["keys"]["dub"]
+        (root / "cells.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    path = bench.folder / "gate.json"
+    gate.accept(roots[0], path, "because")
+    assert gate.judge(gate.read(path), gate.snapshot(roots[1])).exit_code == 0
+    about = (roots[1] / "run.json").read_text().replace("d" * 64, "e" * 64)
+    (roots[1] / "run.json").write_text(about)
+    result = gate.judge(gate.read(path), gate.snapshot(roots[1]))
+    assert result.exit_code == 4
+    assert "is unknown: the data set differs" in result.verdicts[0].reason
+
+
+def test_broken(bench, closed):
+    cells = {c: dict.fromkeys(("fr", "de"), "crashed: signal 11") for c in bench.cells()}
+    result = closed({"ours": bench.cells()}, {"ours": cells})
+    assert set(verdicts(result).values()) == {"broken"}
+    assert result.exit_code == 1
+    assert "no value any more: crashed: signal 11" in str(result.error())
+
+
+@pytest.mark.parametrize("reason", ["weights_missing: ours is not here", "weights_mismatch: another file"])
+def test_what_was_not_measured_is_not_broken(bench, closed, reason):
+    cells = {c: dict.fromkeys(("fr", "de"), reason) for c in bench.cells()}
+    result = closed({"ours": bench.cells()}, {"ours": cells})
+    assert set(verdicts(result).values()) == {"incomplete"}
+    assert result.exit_code == 3
+
+
+def test_unfinished_run(bench, closed):
+    cells = {c: dict.fromkeys(("fr", "de"), "later") for c in bench.cells()}
+    result = closed({"ours": bench.cells()}, {"ours": cells}, run_pending=True)
+    assert result.exit_code == 3
+    assert "not run yet" in result.verdicts[0].reason
+
+
+def test_absent_method(bench, closed):
+    result = closed({"ours": bench.cells(), "theirs": bench.cells()}, {"ours": bench.cells()})
+    assert set(verdicts(result, "theirs").values()) == {"incomplete"}
+    assert "the run has no method theirs" in str(result.error())
+
+
+def test_fixed(bench, closed):
+    def without(number, values):
+        values["ssim_full"] = "unsupported: too small"
+
+    accept = {"metrics": ["ssim_full", "lse_d"]}
+    result = closed({"ours": bench.cells(change=without)}, {"ours": bench.cells()}, accept=accept)
+    assert verdicts(result) == {"ssim_full": "fixed", "lse_d": "same"}
+    assert result.exit_code == 0
+
+
+def test_suspect_names_the_clips_that_would_settle_it(bench, closed):
+    """Mean 0.15 worse, but one clip makes all of it."""
+
+    def once(number, values):
+        values["lse_d"] += 0.9 if number == 0 else 0.0
+
+    result = closed({"ours": bench.cells()}, {"ours": bench.cells(change=once)})
+    assert verdicts(result)["lse_d"] == "suspect"
+    (suspect,) = [v for v in result.verdicts if v.verdict == "suspect"]
+    assert suspect.clips_needed > 6
+    assert f"about {suspect.clips_needed} clips would settle it" in suspect.reason
+    assert result.exit_code == 0
+
+
+def test_one_clip_is_never_worse(bench, closed):
+    result = closed({"ours": bench.cells(1)}, {"ours": bench.cells(1, change=damped)})
+    assert verdicts(result)["lse_d"] == "suspect"
+    assert result.remarks == ("1 clip is few: below 6 the gate alarms more often and sees less",)
+    assert result.exit_code == 0
+
+
+def test_worsening_within_the_tolerance(bench, closed):
+    def slightly(number, values):
+        values["lse_d"] += 0.09
+
+    assert verdicts(closed({"ours": bench.cells()}, {"ours": bench.cells(change=slightly)}))["lse_d"] == "same"
+
+
+def test_tolerance_of_the_baseline_counts(bench, closed):
+    def slightly(number, values):
+        values["lse_d"] += 0.09
+
+    accept = {"tolerances": {"lse_d": 0.05}}
+    result = closed({"ours": bench.cells()}, {"ours": bench.cells(change=slightly)}, accept=accept)
+    assert verdicts(result)["lse_d"] == "worse"
+
+
+def test_holm_over_all_headlines(bench, closed):
+    """p = 0.03 closes the gate alone, not as one of 20 numbers."""
+    steps = [0.05, 0.55, 0.02, 0.42, 0.12, 0.6]
+
+    def noisy(number, values):
+        values["lse_d"] += steps[number]
+
+    one = closed({"ours": bench.cells()}, {"ours": bench.cells(change=noisy)}, accept={"metrics": ["lse_d"]})
+    assert verdicts(one) == {"lse_d": "worse"}
+    bench.folder = bench.folder / "many"
+    bench.folder.mkdir()
+    others = {f"other{i}": bench.cells() for i in range(4)}
+    many = closed({"ours": bench.cells(), **others}, {"ours": bench.cells(change=noisy), **others})
+    assert verdicts(many)["lse_d"] == "suspect"
+    assert "20 headlines" in many.remarks[0]
+    assert one.verdicts[0].p == pytest.approx(next(v.p for v in many.verdicts if v.verdict == "suspect"))
+
+
+def test_infinite_psnr_counts_as_100_db(bench, closed):
+    def equal(number, values):
+        values["ssim_full"] = float("inf")
+
+    accept = {"metrics": ["ssim_full"], "tolerances": {"ssim_full": 1.0}}
+    same = closed({"ours": bench.cells(change=equal)}, {"ours": bench.cells(change=equal)}, accept=accept)
+    assert verdicts(same) == {"ssim_full": "same"}
+    bench.folder = bench.folder / "worse"
+    bench.folder.mkdir()
+    worse = closed({"ours": bench.cells(change=equal)}, {"ours": bench.cells()}, accept=accept)
+    assert verdicts(worse) == {"ssim_full": "worse"}
+    assert worse.verdicts[0].baseline == float("inf")
+    assert worse.verdicts[0].worsening == pytest.approx(100 - 0.925)
+
+
+def test_costs_on_the_same_machine(bench, closed):
+    accept = {"metrics": ["synthesize_s", "lse_d"]}
+    same = closed({"ours": bench.cells()}, {"ours": bench.cells()}, accept=accept, run_wall_s=12.0)
+    assert verdicts(same) == {"lse_d": "same", "synthesize_s": "same"}
+    bench.folder = bench.folder / "slow"
+    bench.folder.mkdir()
+    slow = closed({"ours": bench.cells()}, {"ours": bench.cells()}, accept=accept, run_wall_s=13.0)
+    assert verdicts(slow)["synthesize_s"] == "worse"
+    assert "worse by 30 %, 25 % is tolerated" in slow.verdicts[0].reason
+
+
+def test_costs_on_another_machine(bench):
+    path = bench.folder / "gate.json"
+    gate.accept(bench.write("old", {"ours": bench.cells()}), path, "because", metrics=["synthesize_s"])
+    root = bench.write("new", {"ours": bench.cells()}, wall_s=99.0)
+    about = json.loads((root / "run.json").read_text())
+    about["provenance"]["cores"] = 999
+    (root / "run.json").write_text(json.dumps(about))
+    result = gate.judge(gate.read(path), gate.snapshot(root))
+    assert verdicts(result) == {"synthesize_s": "incomparable"}
+
+
+def test_changed_metric_code_is_not_a_worse_method(bench, closed):
+    changed = dict.fromkeys(("lse_d", "lse_d_at_zero"), "7.1 was stored, now it is 8.2")
+    result = closed({"ours": bench.cells()}, {"ours": bench.cells(change=damped)}, changed=changed)
+    assert verdicts(result)["lse_d"] == "incomparable"
+    assert "the metric's code has changed" in next(v.reason for v in result.verdicts if v.line.metric == "lse_d")
+
+
+def test_seeds_are_averaged_and_named(bench, closed):
+    result = closed({"ours": bench.cells()}, {"ours": bench.cells()}, run_seeds=(0, 1))
+    assert result.exit_code == 0
+    assert result.remarks == ("other seeds: 0 in the baseline, 0, 1 in the run",)
+
+
+def test_worst_first(bench, closed):
+    result = closed({"ours": bench.cells()}, {"ours": bench.cells(change=delayed)})
+    order = [ORDER.index(v.verdict) for v in result.verdicts]
+    assert order == sorted(order)
+
+
+def test_policy():
+    assert policy.tolerance("lse_d", 1e-3) == 0.1
+    assert policy.tolerance("av_offset", 0.0) == 1.0
+    assert policy.tolerance("somebodys_metric", 0.3) == 0.3
+    assert policy.judged("lse_d_at_zero")
+    assert policy.judged("av_offset")
+    assert not policy.judged("psnr_full")
+    assert {"av_offset", "lse_d_at_zero", "lse_d"} <= set(policy.HEADLINES)
+    assert len(policy.HEADLINES) <= policy.MANY_HEADLINES
