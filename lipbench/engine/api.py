@@ -133,7 +133,8 @@ def execute(
     root, plan, store = prepared.root, prepared.plan, prepared.store
     store.create()
     store.sweep()
-    index.write_run(root, prepared.config, prepared.manifest.digest, prepared.rows, prepared.measured, plan.cells)
+    index.write_run(root, prepared.config, prepared.manifest.digest, prepared.rows, prepared.measured, plan.cells,
+                    prepared.manifest)  # fmt: skip
     with listener or progress.create(plan.nodes.values(), quiet) as hears:
         runner = Runner(plan, store, lambda: create_executor(executor, workers), options or Options(), hears)
         try:

@@ -15,6 +15,7 @@ from lipbench.core import keys
 from lipbench.core.metric import MetricFamily, MetricSpec
 from lipbench.core.provenance import provenance
 from lipbench.core.store import Store, write_atomic
+from lipbench.datasets.types import Licence, Manifest
 from lipbench.engine.config import RunFile
 from lipbench.engine.plan import Cell, Pending, Plan, Progress
 from lipbench.engine.rows import Row
@@ -28,6 +29,42 @@ def metric_json(spec: MetricSpec) -> dict[str, Any]:
     return {**asdict(spec), "needs": sorted(spec.needs), "weights": list(spec.weights)}
 
 
+def corpus_json(manifest: Manifest, cells: Sequence[Cell]) -> dict[str, Any]:
+    """What a report says of the clips and dubs of a run: whose they are, what is said in them and when.
+
+    {"name", "version", "licence", "clips": {id: {"licence", "consent", ...}}, "dubs": {id: {"kind", "transcript",
+    "phonemes": [[start s, end s, IPA], ...] or None}}}; the media may be gone when the report is written.
+    """
+    clips, dubs = {cell.clip for cell in cells}, {cell.dub for cell in cells}
+    declared = {d.id for d in manifest.dubs}
+    own = {c.dub: {"clip": c.clip, "language": c.language, "kind": "original", "offset_s": 0.0, "transcript": None,
+                   "phonemes": None} for c in cells if c.dub not in declared}  # fmt: skip
+    return {
+        "name": manifest.name, "version": manifest.version, "licence": _licence(manifest.licence),
+        "clips": {c.id: {"licence": _licence(c.licence), "consent": c.consent, "speaker": c.speaker,
+                         "language": c.language, "source_url": c.source_url, "truth": sorted(c.truth)}
+                  for c in manifest.clips if c.id in clips},
+        "dubs": own | {d.id: {"clip": d.clip_id, "language": d.language, "kind": d.kind, "offset_s": d.offset_s,
+                              "transcript": d.transcript, "phonemes": _phonemes(d.phonemes)}
+                       for d in manifest.dubs if d.id in dubs},
+    }  # fmt: skip
+
+
+def _licence(licence: Licence) -> dict[str, str]:
+    return {"id": licence.id, "url": licence.url}
+
+
+def _phonemes(path: Path | None) -> list[Any] | None:
+    """Rows of (start s, end s, symbol); None where the file is of another form, for then they cannot be drawn."""
+    if path is None:
+        return None
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        return [[float(start), float(end), str(symbol)] for start, end, symbol in rows]
+    except (OSError, ValueError, TypeError):
+        return None
+
+
 def write_run(
     root: Path,
     config: RunFile,
@@ -35,8 +72,9 @@ def write_run(
     rows: Sequence[Row],
     measured: Sequence[tuple[MetricFamily, Mapping[str, Any]]],
     cells: Sequence[Cell],
+    manifest: Manifest | None = None,
 ) -> None:
-    """run.json: the resolved request."""
+    """run.json: the resolved request; with `manifest` also what reports say of its clips."""
     judge: dict[str, Any] = {"name": config.judge, "protocol": config.protocol}
     for family, options in measured:
         if family.id == "sync":
@@ -54,6 +92,7 @@ def write_run(
             for r in rows
         ],
         "clips": sorted({c.clip for c in cells}), "provenance": provenance(),
+        "corpus": None if manifest is None else corpus_json(manifest, cells),
     })  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ class Run:
         metrics: the specs of run.json, by metric id, in the run's order.
         methods: the rows of run.json, by label, in the run's order.
         frame: tidy long, columns COLUMNS.
+        corpus: what run.json says of clips and dubs (licences, kinds, transcripts, phonemes); {} in older runs.
+        roots: the run directories.
     """
 
     name: str
@@ -42,6 +44,15 @@ class Run:
     metrics: Mapping[str, Mapping[str, Any]]
     methods: Mapping[str, Mapping[str, Any]]
     frame: pd.DataFrame
+    corpus: Mapping[str, Any] = field(default_factory=dict)
+    roots: tuple[Path, ...] = ()
+
+    @property
+    def sound(self) -> pd.Series:
+        """Per row of `frame`: "original" where the clip keeps its own sound (reconstruction), else "dubbed"."""
+        dubs = self.corpus.get("dubs") or {}
+        kinds = {dub: "original" if about["kind"] == "original" else "dubbed" for dub, about in dubs.items()}
+        return self.frame["dub"].map(lambda dub: kinds.get(dub, "dubbed"))
 
 
 def frame(run_dir: str | Path) -> pd.DataFrame:
@@ -68,7 +79,8 @@ def load_run(run_dir: str | Path) -> Run:
     types = {"value": float, "train_seconds": float, "seed": int, "n_valid": int, "n_total": int}
     # object: pandas' own text type would turn None into NaN
     data = pd.DataFrame({name: pd.Series(values, dtype=types.get(name, object)) for name, values in columns.items()})
-    return Run(str(about["name"]), str(about["judge"]), str(about.get("protocol") or ""), metrics, methods, data)
+    return Run(str(about["name"]), str(about["judge"]), str(about.get("protocol") or ""), metrics, methods, data,
+               about.get("corpus") or {}, (root,))  # fmt: skip
 
 
 def _about(root: Path) -> dict[str, Any]:
@@ -166,7 +178,10 @@ def combine(runs: Sequence[Run]) -> Run:
         methods |= {names[x]: {**spec, "label": names[x]} for x, spec in run.methods.items()}
         frames.append(run.frame.assign(method=run.frame["method"].map(names)))
     metrics = {name: spec for run in runs for name, spec in run.metrics.items()}
-    return Run(" + ".join(run.name for run in runs), first.judge, first.protocol, metrics, methods, pd.concat(frames))
+    parts = ("clips", "dubs")
+    corpus = {part: {k: v for run in runs for k, v in (run.corpus.get(part) or {}).items()} for part in parts}
+    return Run(" + ".join(run.name for run in runs), first.judge, first.protocol, metrics, methods, pd.concat(frames),
+               corpus, tuple(root for run in runs for root in run.roots))  # fmt: skip
 
 
 def _label(label: str, run: str, i: int, shared: bool, taken: Mapping[str, Any]) -> str:
