@@ -18,11 +18,13 @@ COMMANDS = {
     "score": "Measure one video.",
     "dub": "Dub one video with one method.",
     "table": "Print a run's comparison table.",
+    "compare": "Show what changed between two runs.",
     "gate": "Pass or fail: a run against a stored baseline.",
     "explain": "Show what a key stands for, or how two differ.",
     "list": "List methods, metrics, data sets or judges.",
     "data": "Check, show and build manifests and data sets.",
     "weights": "List, fetch, add and check network weights.",
+    "doctor": "Show what this machine has; try a method on a tiny clip.",
     "train": "Train a network that the metrics or methods use.",
 }
 

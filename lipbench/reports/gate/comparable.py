@@ -9,18 +9,20 @@ from lipbench.core.keys import first_difference
 from lipbench.reports.gate import policy
 from lipbench.reports.gate.baseline import Headline, Snapshot
 
+#: What texts call the two sides.
+SIDES = ("the baseline", "the run")
 #: Reasons of cells that nothing has measured: the run is not complete, the method may be fine.
 NOT_MEASURED = ("weights_missing", "weights_mismatch", "not run yet", "not measured", "stopped")
 
 
-def difference(a: Mapping[str, Any], b: Mapping[str, Any], what: str) -> str:
-    """ "the judge differs: name is x in the baseline, y in the run", or ""."""
+def difference(a: Mapping[str, Any], b: Mapping[str, Any], what: str, sides: tuple[str, str] = SIDES) -> str:
+    """Text like `the judge differs: name is x in the baseline, y in the run`; "" when there is no difference."""
     found = first_difference(dict(a), dict(b))
     if found is None:
         return ""
     field, old, new = found
     short = [f"{v[:12]}..." if isinstance(v, str) and len(v) > 40 else str(v) for v in (old, new)]
-    return f"{what} differs: {field} is {short[0]} in the baseline, {short[1]} in the run"
+    return f"{what} differs: {field} is {short[0]} in {sides[0]}, {short[1]} in {sides[1]}"
 
 
 def absent(line: Headline, run: Snapshot) -> str:
@@ -46,32 +48,40 @@ def whole_clips(line: Headline, now: Headline) -> dict[str, float]:
     }
 
 
-def headline_difference(line: Headline, now: Headline, base: Snapshot, run: Snapshot) -> str:
-    """Why a headline of the baseline and one of the run are not the same quantity; "" when they are."""
-    if policy.judged(line.metric) and (reason := difference(base.judge, run.judge, "the judge")):
+def headline_difference(
+    line: Headline, now: Headline, base: Snapshot, run: Snapshot, *, sides: tuple[str, str] = SIDES,
+    machine: bool = True,
+) -> str:  # fmt: skip
+    """Why a headline of the baseline and one of the run are not the same quantity; "" when they are.
+
+    Args:
+        sides: what texts call the baseline and the run.
+        machine: whether another GPU counts.
+    """
+    if policy.judged(line.metric) and (reason := difference(base.judge, run.judge, "the judge", sides)):
         return reason
     for field in ("version", "region", "train_seconds", "better"):
         old, new = getattr(line, field), getattr(now, field)
         if old != new:
-            return f"{field.replace('_', ' ')} of {line.metric} is {old} in the baseline, {new} in the run"
-    if reason := _hardware(line, base, run):
+            return f"{field.replace('_', ' ')} of {line.metric} is {old} in {sides[0]}, {new} in {sides[1]}"
+    if (machine or line.relative) and (reason := _hardware(line, base, run, sides)):
         return reason
-    return _inputs(line, now, base, run)
+    return _inputs(line, now, base, run, sides)
 
 
-def _hardware(line: Headline, base: Snapshot, run: Snapshot) -> str:
+def _hardware(line: Headline, base: Snapshot, run: Snapshot, sides: tuple[str, str]) -> str:
     fields = ("gpus", "cpu", "cores") if line.relative else ("gpus",)
     old, new = ({f: snapshot.hardware.get(f) for f in fields} for snapshot in (base, run))
-    return difference(old, new, "the machine")
+    return difference(old, new, "the machine", sides)
 
 
-def _inputs(line: Headline, now: Headline, base: Snapshot, run: Snapshot) -> str:
+def _inputs(line: Headline, now: Headline, base: Snapshot, run: Snapshot, sides: tuple[str, str]) -> str:
     """Whether the shared clips are made of the same footage, sound and correct video."""
     whole = base.manifest_digest == run.manifest_digest != ""
     for clip in sorted(line.clips.keys() & now.clips.keys()):
         old, new = line.clips[clip].dubs, now.clips[clip].dubs
         if added := sorted(new.keys() - old.keys()):
-            return f"clip {clip} has dubs that the baseline does not know: {', '.join(added[:3])}"
+            return f"clip {clip} has dubs that {sides[0]} does not know: {', '.join(added[:3])}"
         for dub in sorted(old.keys() & new.keys()):
             if old[dub] is None or new[dub] is None:
                 if not whole:

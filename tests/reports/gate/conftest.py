@@ -163,6 +163,4 @@ def bench(tmp_path: Path) -> Bench:
 def _no_workflow(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "LIPBENCH_TRACEBACK"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(
-        "os.fsync", lambda _: None
-    )  # hundreds of small records
+    monkeypatch.setattr("os.fsync", lambda _: None)  # hundreds of small records
