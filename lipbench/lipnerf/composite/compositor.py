@@ -1,0 +1,198 @@
+"""The compositor: source frame, rendered head, gap, fill."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lipbench.core.errors import UsageError
+from lipbench.faces.parsing import Label, Parsing, Plate
+from lipbench.lipnerf.composite import gap as gaps
+from lipbench.lipnerf.composite import matte as mattes
+from lipbench.lipnerf.composite.inpaint import Inpainter, body, inpainter, match
+from lipbench.lipnerf.composite.options import CompositeOptions, Render
+
+
+@dataclass(frozen=True)
+class Layers:
+    """One composited frame and what it was made of, all in the source's size.
+
+    Attributes:
+        image: (H, W, 3) uint8, the result.
+        matte: (H, W) float32, how much of the rendered head shows.
+        gap: (H, W) bool, source head pixels left open. neck: those of them filled as neck or shoulders.
+        behind: (H, W, 3) uint8, what the head lies over.
+    """
+
+    image: NDArray[np.uint8]
+    matte: NDArray[np.float32]
+    gap: NDArray[np.bool_]
+    neck: NDArray[np.bool_]
+    behind: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """A render in the source's pixels, inside a window."""
+
+    s: int
+    window: mattes.Window
+    colours: NDArray[np.float32]
+    matte: NDArray[np.float32]
+    gap: NDArray[np.bool_]
+    hole: NDArray[np.bool_]  # (H, W), whole frame: neighbours have other windows
+
+
+class Compositor:
+    """Puts rendered heads into a clip.
+
+    Pixels farther from source head and rendered head than the feather are the source's, bit for bit.
+
+    Args:
+        frames: (T, H, W, 3) uint8 RGB of the source clip.
+        parsing: its labels.
+        plate: what is behind the person, see `lipbench.faces.parsing.clean_plate`.
+        options: see `CompositeOptions`.
+        inpainter: used instead of the one that the options name.
+
+    Raises:
+        UsageError: frames and labels do not belong together.
+        WeightsMissing, WeightsMismatch, WeightsError: `inpainter="gated"` without usable weights.
+    """
+
+    def __init__(
+        self,
+        frames: NDArray[np.uint8],
+        parsing: Parsing,
+        plate: Plate,
+        options: CompositeOptions | None = None,
+        inpainter: Inpainter | None = None,
+    ) -> None:
+        if frames.shape[:3] != parsing.labels.shape:
+            raise UsageError(
+                f"frames {frames.shape[:3]} and labels {parsing.labels.shape} do not belong together",
+                "they differ in length or size",
+                "parse the clip that is composited",
+            )
+        self.frames, self.parsing, self.plate = frames, parsing, plate
+        self.options = options or CompositeOptions()
+        self.inpainter = inpainter or _named(self.options, frames, parsing)
+        areas = [int((labels == Label.HEAD).sum()) for labels in parsing.labels[:: max(1, len(frames) // 16)]]
+        self.reach = max(self.options.reach * float(np.sqrt(np.median(areas))), 4.0)
+
+    def frame(
+        self,
+        s: int,
+        rgb: NDArray[np.floating],
+        alpha: NDArray[np.floating],
+        box: tuple[int, int, int, int] | None = None,
+    ) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8: source frame `s` with a rendered head; see `Render` for the other arguments."""
+        return self.layers(Render(s, rgb, alpha, box)).image
+
+    def layers(self, render: Render) -> Layers:
+        """The frame with its parts, for pictures of how it came about."""
+        return self._finish(self._place(render), [])
+
+    def video(self, renders: Iterable[Render]) -> Iterator[NDArray[np.uint8]]:
+        """Frames of a whole dub in order, the gap steadied over `gap_smoothing` frames; holds three renders."""
+        if self.options.gap_smoothing == 1:
+            for render in renders:
+                yield self.layers(render).image
+            return
+        before: _Placed | None = None
+        now: _Placed | None = None
+        for render in renders:
+            after = self._place(render)
+            if now is not None:
+                yield self._finish(now, [p.hole for p in (before, after) if p is not None]).image
+            before, now = now, after
+        if now is not None:
+            yield self._finish(now, [before.hole] if before is not None else []).image
+
+    def _place(self, render: Render) -> _Placed:
+        labels = self.parsing.labels[render.s]
+        height, width = labels.shape
+        head = labels == Label.HEAD
+        window = self._window(head)
+        x0, y0, x1, y1 = window
+        colours, matte = mattes.place(render, window, (height, width))
+        open_head = head[y0:y1, x0:x1]
+        matte = mattes.within(mattes.levelled(matte, self.options.levels), open_head, self.reach)
+        colours = mattes.straight(*mattes.place(render, window, (height, width)))
+        matte = mattes.feathered(matte, self.options.feather_px)
+        matte[matte < 1 / 512] = 0
+        gap = gaps.uncovered(open_head, matte, self.options.threshold)
+        whole = np.zeros((height, width), np.bool_)
+        if self.inpainter is not None:
+            whole[y0:y1, x0:x1] = gaps.hole(gap, matte)
+        return _Placed(render.s, window, colours, matte, gap, whole)
+
+    def _window(self, head: NDArray[np.bool_]) -> mattes.Window:
+        """The source's head with everything that can change around it."""
+        height, width = head.shape
+        if not head.any():
+            return 0, 0, width, height
+        rows, columns = np.flatnonzero(head.any(1)), np.flatnonzero(head.any(0))
+        margin = int(np.ceil(self.reach + 4 * self.options.feather_px)) + 8
+        return (
+            max(int(columns[0]) - margin, 0), max(int(rows[0]) - margin, 0),
+            min(int(columns[-1]) + 1 + margin, width), min(int(rows[-1]) + 1 + margin, height),
+        )  # fmt: skip
+
+    def _finish(self, placed: _Placed, neighbours: list[NDArray[np.bool_]]) -> Layers:
+        x0, y0, x1, y1 = placed.window
+        view = (slice(y0, y1), slice(x0, x1))
+        frame = self.frames[placed.s]
+        source = frame[view].astype(np.float32)
+        matte = placed.matte[..., None]
+        back, neck = source, np.zeros(placed.gap.shape, np.bool_)
+        share = np.zeros(placed.gap.shape, np.float32)
+        if self.inpainter is not None:
+            share = gaps.weight(placed.hole[view], [n[view] for n in neighbours])
+            share[share < 1 / 512] = 0
+        if share.any():
+            filled, neck = self._fill(placed, share > 0, source)
+            back = source + share[..., None] * (filled.astype(np.float32) - source)
+        mixed = matte * placed.colours * 255 + (1 - matte) * back
+        changed = ((placed.matte > 0) | (share > 0))[..., None]
+        image, behind = frame.copy(), frame.copy()
+        image[view] = np.where(changed, np.clip(mixed + 0.5, 0, 255).astype(np.uint8), frame[view])
+        behind[view] = np.clip(back + 0.5, 0, 255).astype(np.uint8)
+        whole, gap, below = (np.zeros(frame.shape[:2], kind) for kind in (np.float32, np.bool_, np.bool_))
+        whole[view], gap[view], below[view] = placed.matte, placed.gap, neck & placed.gap
+        return Layers(image, whole, gap, below, behind)
+
+    def _fill(
+        self, placed: _Placed, hole: NDArray[np.bool_], source: NDArray[np.float32]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """The window's source with its hole filled, and where as neck or shoulders."""
+        assert self.inpainter is not None
+        x0, y0, x1, y1 = placed.window
+        view = (slice(y0, y1), slice(x0, x1))
+        labels = self.parsing.labels[placed.s][view]
+        frame = self.frames[placed.s]
+        body_behind = body(gaps.behind(labels))
+        clean = ~hole & (cv2.dilate((labels == Label.HEAD).astype(np.uint8), np.ones((5, 5), np.uint8)) == 0)
+        out = frame[view]
+        rim = hole & ~body_behind
+        if rim.any():
+            plate = self.plate.frame(placed.s)[view].astype(np.float32)
+            out = match(plate, out, rim, clean & (labels == Label.BACKGROUND))
+        neck = hole & body_behind
+        if neck.any():
+            matte = placed.matte[..., None]
+            shown = matte * placed.colours * 255 + (1 - matte) * out
+            image, wide, trusted = frame.copy(), *(np.zeros(frame.shape[:2], np.bool_) for _ in range(2))
+            image[view] = np.clip(shown + 0.5, 0, 255).astype(np.uint8)
+            wide[view], trusted[view] = neck, clean & body(labels) & (placed.matte == 0)
+            out = np.where(neck[..., None], self.inpainter.fill(placed.s, image, wide, trusted)[view], out)
+        return out, neck
+
+
+def _named(options: CompositeOptions, frames: NDArray[np.uint8], parsing: Parsing) -> Inpainter | None:
+    return inpainter(options, frames, parsing)
