@@ -28,11 +28,17 @@ def main(what: str, as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*(rows[0] if rows else ["id"]), box=None, padding=(0, 2, 0, 0))
-    for row in rows:
+    shown = [{k: v for k, v in row.items() if k != "how"} for row in rows]
+    table = Table(*(shown[0] if shown else ["id"]), box=None, padding=(0, 2, 0, 0))
+    for row in shown:
         table.add_row(*(str(v) for v in row.values()))
     # A pipe has no width: cells broken over lines could not be searched, so they get as much as they need.
     Console(width=None if sys.stdout.isatty() else 240, highlight=False).print(table)
+    lacking = [(row["id"], line) for row in rows for line in row.get("how", ())]
+    if lacking:
+        click.echo("\nhow to get what is missing:")
+    for name, line in lacking:
+        click.echo(f"  {name}: {line}")
 
 
 def _missing(names: Iterable[str], parameters: Sequence[str] = ()) -> str:
@@ -48,16 +54,44 @@ def _parameters(spec: MethodSpec) -> list[str]:
     return [name for name, info in spec.params.model_fields.items() if info.is_required()]
 
 
+def what_it_lacks(method: Any) -> tuple[str, list[str]]:
+    """("yes", []) or what stands between here and a video, and one line on how to get each thing."""
+    located = getattr(method, "located", None)
+    if located is not None:
+        return _external(located)
+    spec: MethodSpec = method.spec
+    answer = _missing(spec.weights, _parameters(spec))
+    how = [weights.entry(n).how for n in spec.weights if not weights.available(n)]
+    return answer, list(dict.fromkeys(how)) + [f"`-p {n}=...`" for n in _parameters(spec)]
+
+
+def _external(located: Any) -> tuple[str, list[str]]:
+    """The same of a method file: its checkout, its environment, its weights."""
+    from lipbench.baselines.external.checkout import doctor
+
+    lacks = [f for f in doctor(located) if not f.ok]
+    if not lacks:
+        return "yes", []
+    if lacks[0].reason == "repo_missing":  # without the code there is nothing else to look at
+        repo = located.definition.repo
+        commit = f" && git -C {located.repo} checkout {repo.commit}" if repo.commit else ""
+        steps = f"git clone {repo.url} {located.repo}{commit}, then its environment and weights as its README says"
+        return "external, not installed", [steps if repo.url else lacks[0].message]
+    return f"external, needs {', '.join(f.what for f in lacks)}", [f.message for f in lacks]
+
+
 def _methods() -> list[dict[str, Any]]:
     rows = []
     for name in registry.names("methods"):
         try:
-            spec = registry.load("methods", name).spec
+            method = registry.load("methods", name)
         except LipbenchError as error:
-            rows.append({"id": name, "title": "", "kind": "", "licence": "", "runs here": error.one_line()})
+            rows.append({"id": name, "title": "", "kind": "", "licence": "", "runs here": error.one_line(), "how": []})
             continue
+        answer, how = what_it_lacks(method)
+        spec = method.spec
         rows.append({"id": name, "title": spec.title, "kind": spec.kind, "licence": spec.licence,
-                     "runs here": _missing(spec.weights, _parameters(spec))})  # fmt: skip
+                     "runs here": answer, "how": how})  # fmt: skip
     return rows
 
 

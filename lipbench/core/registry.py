@@ -28,6 +28,21 @@ BUILTINS: dict[str, dict[str, str]] = {
         "precomputed": "lipbench.baselines.precomputed:Precomputed",
         "external": "lipbench.baselines.external:External",
         "wav2lip": "lipbench.baselines.wav2lip:Wav2Lip",
+        "makeittalk": "lipbench.baselines.makeittalk:MakeItTalk",
+        **{
+            name: f"lipbench.baselines.external.ready:{name.replace('-', '_')}"
+            for name in (
+                "musetalk",
+                "latentsync",
+                "video-retalking",
+                "sadtalker",
+                "ip-lap",
+                "er-nerf",
+                "synctalk",
+                "talking-gaussian",
+                "makeittalk-original",
+            )
+        },
     },
     "metrics": {
         "image": "lipbench.metrics.image:ImageFamily",

@@ -32,8 +32,10 @@ RUN, LOG, CHECKPOINT, BEST, SAMPLES = "run.json", "log.jsonl", "checkpoint.pt", 
 TRAINERS = {
     "syncnet": "lipbench.metrics.sync.training.trainer:trainer",
     "articulation": "lipbench.lipnerf.expression.training:trainer",
+    "demo-face": "lipbench.datasets.synthetic.face_training:trainer",
     "wav2lip": "lipbench.baselines.wav2lip.training.trainer:trainer",
     "wav2lip-expert": "lipbench.baselines.wav2lip.training.trainer:expert_trainer",
+    "makeittalk": "lipbench.baselines.makeittalk.training:trainer",
 }
 
 

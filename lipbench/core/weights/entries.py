@@ -79,7 +79,10 @@ class Entry:
 
 _OXFORD = "https://www.robots.ox.ac.uk/~vgg/software/lipsync/data/"
 _WAV2LIP_TERMS = "no licence file; its README allows personal, research and non-commercial use only (trained on LRS2)"
+_MAKEITTALK_TERMS = "CC BY-NC 4.0 (README of github.com/yzhou359/MakeItTalk)"
+_MAKEITTALK_LINK = "from the link to pre-trained models in the README of github.com/yzhou359/MakeItTalk"
 _TORCHVISION_TERMS = "BSD-3-Clause (torchvision); trained on ImageNet, whose terms are non-commercial research"
+_CELEBAMASK_TERMS = "non-commercial: trained on CelebAMask-HQ, whose terms allow research and education only"
 _MEDIAPIPE = Wheel(
     "mediapipe", "0.10.21", "3.11",
     ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "macosx_11_0_universal2", "macosx_11_0_x86_64", "win_amd64"),
@@ -130,12 +133,45 @@ _ENTRIES = (
         where="visual_quality_disc.pth from the checkpoint folder linked in the README of github.com/Rudrabha/Wav2Lip",
     ),
     Entry(
+        "makeittalk_content", "ckpt_content_branch.pth", "method makeittalk: what the words do to the face",
+        _MAKEITTALK_TERMS, 7_880_000, where=f"ckpt_content_branch.pth {_MAKEITTALK_LINK}",
+    ),
+    Entry(
+        "makeittalk_speaker", "ckpt_speaker_branch.pth", "method makeittalk: how this speaker moves",
+        _MAKEITTALK_TERMS, 15_400_000, where=f"ckpt_speaker_branch.pth {_MAKEITTALK_LINK}",
+    ),
+    Entry(
+        "makeittalk_autovc", "ckpt_autovc.pth", "method makeittalk: voice conversion of the dub",
+        _MAKEITTALK_TERMS, 172_000_000, where=f"ckpt_autovc.pth {_MAKEITTALK_LINK}",
+    ),
+    Entry(
+        "makeittalk_i2i", "ckpt_116_i2i_comb.pth", "method makeittalk: picture from landmarks",
+        _MAKEITTALK_TERMS, 839_000_000, where=f"ckpt_116_i2i_comb.pth {_MAKEITTALK_LINK}",
+    ),
+    Entry(
         "alexnet", "alexnet-owt-7be5be79.pth", "trunk of LPIPS (AlexNet, v0.1)", _TORCHVISION_TERMS, 244_408_911,
         "7be5be79", ("https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",), hub=True,
     ),
     Entry(
         "vgg16", "vgg16-397923af.pth", "trunk of LPIPS (VGG)", _TORCHVISION_TERMS, 553_433_881,
         "397923af", ("https://download.pytorch.org/models/vgg16-397923af.pth",), hub=True,
+    ),
+    Entry(
+        "bisenet_face", "79999_iter.pth", "parser bisenet: head, neck and torso masks as in AD-NeRF", _CELEBAMASK_TERMS,
+        53_300_000,
+        where="79999_iter.pth from the link 'pretrained model' in the README of github.com/zllrunning/face-parsing.PyTorch",
+    ),
+    Entry(
+        "celebamask_unet", "celebamask_unet.pth", "parser celebamask: head, neck and torso masks as in LipNeRF",
+        _CELEBAMASK_TERMS, 7_800_000,
+        where="model.pth from the link under 'Well-trained model' in face_parsing/README.md of "
+              "github.com/switchablenorms/CelebAMask-HQ",
+    ),
+    Entry(
+        "deepfill_celeba", "states_tf_celebahq.pth", "inpainter gated: the neck under LipNeRF's head",
+        "CC BY-NC 4.0 (JiahuiYu/generative_inpainting); trained on CelebA-HQ, non-commercial", 16_500_000,
+        where="the CelebA-HQ weights (TensorFlow ones as a torch file) from the README of "
+              "github.com/nipponjo/deepfillv2-pytorch",
     ),
     Entry(
         "mediapipe-face", "mediapipe-face",

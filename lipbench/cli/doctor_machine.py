@@ -1,0 +1,132 @@
+"""What this machine has: what `lipbench doctor` without a method prints."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import os
+import platform
+import shutil
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lipbench import __version__
+from lipbench.core import registry, weights
+from lipbench.core.errors import LipbenchError
+
+#: package -> what needs it; none is installed with lipbench.
+EXTRAS = {
+    "ray": "`--executor ray` (pip install 'lipbench[ray]')",
+    "espeakng_loader": "espeak-ng voices in generated corpora (pip install 'lipbench[speech]')",
+    "transformers": "wav2vec2 features of ad-nerf (pip install transformers)",
+}
+#: Packages whose versions are told first when something fails.
+TOLD = ("torch", "numpy", "scipy", "av", "opencv-python-headless", "numba", "pandas", "lpips", "librosa")
+NEEDED_GB = 5.0  # of free disk: a demo run leaves about one
+
+
+@dataclass(frozen=True)
+class Line:
+    """One finding. `state`: ok, missing (something optional is not there) or wrong (lipbench will fail)."""
+
+    group: str
+    what: str
+    state: str
+    detail: str = ""
+    fix: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def machine() -> list[Line]:
+    """Everything that decides what can run here; nothing is fetched, nothing is changed."""
+    return [*_system(), *_packages(), *_devices(), *_weights(), *_methods()]
+
+
+def _system() -> list[Line]:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    lines = [
+        Line("machine", "lipbench", "ok", f"{__version__}, Python {platform.python_version()} ({sys.executable})"),
+        Line("machine", "system", "ok", f"{platform.system()} {platform.release()}, {platform.machine()}"),
+        Line("machine", "processor", "ok", f"{cores} of {os.cpu_count()} cores may be used"),
+    ]
+    if (memory := _memory_gb()) is not None:
+        lines.append(Line("machine", "memory", "ok" if memory > 3 else "wrong", f"{memory:.1f} GB"))
+    for name, folder in (("here", Path.cwd()), ("weights", weights.folder())):
+        place = next(p for p in (folder, *folder.parents) if p.exists())
+        free, fine = shutil.disk_usage(place).free / 1e9, os.access(place, os.W_OK)
+        state = "ok" if fine and free > NEEDED_GB else "wrong"
+        fix = "" if state == "ok" else f"free some space (under {NEEDED_GB:g} GB left)" if fine else "it is read-only"
+        lines.append(Line("machine", f"disk ({name})", state, f"{free:.0f} GB free at {folder}", fix))
+    return lines
+
+
+def _memory_gb() -> float | None:
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    except (ValueError, OSError, AttributeError):
+        return None
+
+
+def _packages() -> list[Line]:
+    lines = []
+    versions = {}
+    for name in TOLD:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            lines.append(Line("packages", name, "wrong", "not installed", "reinstall lipbench"))
+    lines.append(Line("packages", "versions", "ok", ", ".join(f"{k} {v}" for k, v in versions.items())))
+    for name, purpose in EXTRAS.items():
+        there = importlib.util.find_spec(name) is not None
+        detail = "installed" if there else "not installed"
+        lines.append(Line("packages", name, "ok" if there else "missing", detail, "" if there else f"for {purpose}"))
+    try:
+        import lpips  # noqa: F401
+    except Exception as error:  # a torchvision that does not fit torch raises RuntimeError
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        fix = "install torchvision in the version that goes with torch"
+        lines.append(Line("packages", "lpips", "wrong", f"cannot be imported: {first}", f"LPIPS needs it; {fix}"))
+    return lines
+
+
+def _devices() -> list[Line]:
+    import torch
+
+    if not torch.cuda.is_available():
+        return [Line("devices", "GPU", "missing", "no CUDA device that torch sees",
+                     "everything runs on the CPU; methods that need a GPU are refused")]  # fmt: skip
+    lines = []
+    for k in range(torch.cuda.device_count()):
+        found = torch.cuda.get_device_properties(k)
+        lines.append(Line("devices", f"cuda:{k}", "ok", f"{found.name}, {found.total_memory / 2**30:.0f} GB"))
+    return lines
+
+
+def _weights() -> list[Line]:
+    lines = []
+    for name in weights.REGISTRY:
+        entry, found = weights.entry(name), weights.status(name)
+        state = {"ok": "ok", "missing": "missing", "mismatch": "wrong"}[found.state]
+        detail = entry.used_for if found.state != "mismatch" else found.remark
+        lines.append(Line("weights", name, state, detail, "" if found.state == "ok" else entry.how))
+    return lines
+
+
+def _methods() -> list[Line]:
+    from lipbench.cli.list import what_it_lacks
+
+    lines = []
+    for name in registry.names("methods"):
+        try:
+            method = registry.load("methods", name)
+        except LipbenchError as error:
+            lines.append(Line("methods", name, "wrong", error.what, error.fix))
+            continue
+        answer, how = what_it_lacks(method)
+        lines.append(Line("methods", name, "ok" if answer == "yes" else "missing", answer, "; ".join(how)))
+    return lines
