@@ -11,9 +11,10 @@ from lipbench.faces.morphable import MorphableModel, load_model
 from lipbench.faces.track import FaceTrack
 from lipbench.lipnerf.fitting import gaps, landmark_stage
 from lipbench.lipnerf.fitting.fit import Fit
-from lipbench.lipnerf.fitting.landmark_solver import Free, LandmarkProblem, State
+from lipbench.lipnerf.fitting.landmark_solver import LandmarkProblem
 from lipbench.lipnerf.fitting.options import FitOptions, Say, silent
 from lipbench.lipnerf.fitting.points import correspondence, face_size, observed
+from lipbench.lipnerf.fitting.state import State
 from lipbench.lipnerf.fitting.threads import one_torch_thread
 
 
@@ -41,15 +42,9 @@ def fit_clip(frames: NDArray[np.uint8], track: FaceTrack, options: FitOptions | 
     require_found(found, track)
     with one_torch_thread(options.device):
         p = landmark_stage.problem(model, points, seen, found, face_size(track), (track.width, track.height), options)
-        focal = options.focal
-        if focal is None:
-            focal = landmark_stage.search_focal(p, model, points, options, say)
-        state = p.solve(
-            landmark_stage.start(p, model, points, focal), Free(expression=False), landmark_stage.POSE_ALONE
-        )
-        state = p.solve(state, Free(identity=True), options.iterations)
+        state = landmark_stage.fit_landmarks(p, model, points, options, say)
         say(
-            f"landmarks: {found.sum()} of {len(found)} frames, focal {focal:.0f} px, "
+            f"landmarks: {found.sum()} of {len(found)} frames, focal {float(state.focal):.0f} px, "
             f"error {float(p.error_px(state).mean()):.2f} px"
         )
         fit = as_fit(model, options, track, found, p, state)

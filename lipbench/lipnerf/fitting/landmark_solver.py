@@ -9,12 +9,12 @@ Minimised, with r in units of sigma times the face's size in the frame (`points.
 
     sum_tl w_l rho(|r_tl|) + w_e sum_t |e_t - e_0|^2 + w_i T / N |i|^2 + smoothness of pose and expression
 
-rho is Cauchy's; smoothness pulls x_t towards the mean of its neighbours, which are held during an iteration.
+rho is Cauchy's; smoothness is the squared difference to the mean of the neighbours in time.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -22,55 +22,11 @@ from torch import Tensor
 from lipbench.faces.morphable import MorphableModel
 from lipbench.lipnerf.fitting import rotations
 from lipbench.lipnerf.fitting.points import Points
+from lipbench.lipnerf.fitting.smoothness import Smoothness
+from lipbench.lipnerf.fitting.state import POSE, Free, State, Weights
 
 CHUNK = 256  # frames whose Jacobians are held at once
 ROBUST = 3.0  # sigmas beyond which a point counts less and less
-POSE = 6
-
-
-@dataclass(frozen=True)
-class State:
-    """Parameters of T frames. identity (K_id,), expression (T, K_exp), rotation (T, 3, 3), translation (T, 3) dm,
-    focal () px."""
-
-    identity: Tensor
-    expression: Tensor
-    rotation: Tensor
-    translation: Tensor
-    focal: Tensor
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Precisions.
-
-    Attributes:
-        sigma: expected landmark error as a share of the face's size.
-        expression, identity: of the priors, per squared standard deviation.
-        frames: N above: how many frames' worth of independent evidence a clip holds about the identity.
-        smooth_expression: per squared standard deviation. smooth_rotation: per squared radian. smooth_translation: per
-            squared dm.
-        focal: per squared natural logarithm, pulling towards the focal length at the start.
-    """
-
-    sigma: float = 0.015
-    expression: float = 1.0
-    identity: float = 1.0
-    frames: float = 20.0
-    smooth_expression: float = 1.0
-    smooth_rotation: float = 2e4
-    smooth_translation: float = 5e3
-    focal: float = 50.0
-
-
-@dataclass(frozen=True)
-class Free:
-    """What a solve may change."""
-
-    pose: bool = True
-    expression: bool = True
-    identity: bool = False
-    focal: bool = False
 
 
 class LandmarkProblem:
@@ -108,7 +64,8 @@ class LandmarkProblem:
         self.weight = tensor(points.weight)
         self.seen, self.center, self.weights = seen.double(), center, weights
         self.scale = weights.sigma * size.double()
-        self.next_to = next_to.to(device)
+        self.bend = Smoothness(next_to.to(device), weights)
+        self.focal_guess = weights.focal_guess * 2 * min(center)
         self.expression_mean = tensor(
             torch.zeros(model.n_expression) if expression_mean is None else expression_mean.cpu()
         )
@@ -118,7 +75,7 @@ class LandmarkProblem:
         out = object.__new__(LandmarkProblem)
         out.__dict__.update(self.__dict__)
         out.seen, out.scale = self.seen[frames], self.scale[frames]
-        out.next_to = torch.zeros(len(frames), dtype=torch.bool, device=self.seen.device)
+        out.bend = Smoothness(torch.zeros(len(frames), dtype=torch.bool, device=self.seen.device), self.weights)
         return out
 
     def shapes(self, state: State) -> Tensor:
@@ -153,109 +110,66 @@ class LandmarkProblem:
         distance = (self.project(state)[0] - self.seen).norm(dim=-1)
         return (distance * self.weight).sum(1) / self.weight.sum()
 
-    def cost(self, state: State) -> tuple[Tensor, Tensor]:
-        """() the whole sum, and (T,) each frame's share of it without what the frames have in common."""
+    def cost(self, state: State) -> Tensor:
+        """() what is minimised."""
         w = self.weights
         r = (self.project(state)[0] - self.seen) / self.scale[:, None, None]
         q = r.pow(2).sum(-1) / ROBUST**2
-        frame = (self.weight * ROBUST**2 * torch.log1p(q)).sum(1)
-        frame = frame + w.expression * (state.expression - self.expression_mean).pow(2).sum(1)
-        for value, weight in self._rough(state):
-            frame = frame + weight * value.pow(2).sum(1)
-        total = frame.sum() + w.identity * len(frame) / w.frames * state.identity.pow(2).sum()
-        return total, frame
-
-    def _rough(self, state: State) -> list[tuple[Tensor, float]]:
-        """Differences to the mean of the neighbours: rotation (T, 3), translation (T, 3), expression (T, K)."""
-        w = self.weights
-        before, after, known = self._neighbours()
-        turn = rotations.log(state.rotation[before] @ state.rotation.mT)
-        turn = (turn + rotations.log(state.rotation[after] @ state.rotation.mT)) / 2
-
-        def bend(x: Tensor) -> Tensor:
-            return known * (x - (x[before] + x[after]) / 2)
-
-        return [
-            (-known * turn, w.smooth_rotation),
-            (bend(state.translation), w.smooth_translation),
-            (bend(state.expression), w.smooth_expression),
-        ]
-
-    def _neighbours(self) -> tuple[Tensor, Tensor, Tensor]:
-        n = len(self.next_to)
-        t = torch.arange(n, device=self.next_to.device)
-        last = torch.cat([self.next_to[1:], self.next_to.new_zeros(1)])
-        both = (self.next_to & last)[:, None].double()
-        return (t - 1).clamp_min(0), (t + 1).clamp_max(n - 1), both
+        total = (self.weight * ROBUST**2 * torch.log1p(q)).sum()
+        total = total + w.expression * (state.expression - self.expression_mean).pow(2).sum()
+        total = total + w.identity * len(r) / w.frames * state.identity.pow(2).sum()
+        total = total + w.focal * len(r) / w.frames * torch.log(state.focal / self.focal_guess) ** 2
+        return total + (self.bend.weight(True, True, state) * self.bend.residual(True, True, state).pow(2)).sum()
 
     def solve(self, state: State, free: Free, iterations: int, tolerance: float = 1e-4) -> State:
-        """The best state of at most `iterations` damped Gauss-Newton steps from `state`."""
-        damping, start = 1e-3, state.focal
-        best, cost = state, self._with_focal(state, start)
+        """The best state of at most `iterations` damped Gauss-Newton steps from `state`.
+
+        The identity is solved for without smoothness (`subset`): its frames lie apart.
+        """
+        damping = 1e-3
+        best, cost = state, self.cost(state)
         for _ in range(iterations):
-            candidate = self._step(best, free, damping, start)
-            new = self._with_focal(candidate, start)
+            candidate = self._step(best, free, damping)
+            new = self.cost(candidate)
             if torch.isfinite(new) and new < cost:
                 done = (cost - new) < tolerance * cost
                 best, cost, damping = candidate, new, max(damping / 5, 1e-6)
                 if done:
                     break
+            elif torch.isfinite(new) and (new - cost) < tolerance * cost:
+                break  # reweighting and the sliding jaw line make the last steps swing
             else:
                 damping *= 10
                 if damping > 1e3:
                     break
         return best
 
-    def _with_focal(self, state: State, start: Tensor) -> Tensor:
-        return self.cost(state)[0] + self.weights.focal * len(self.seen) * torch.log(state.focal / start) ** 2
-
-    def _step(self, state: State, free: Free, damping: float, start: Tensor) -> State:
+    def _step(self, state: State, free: Free, damping: float) -> State:
         w, n = self.weights, len(self.seen)
-        rough = self._rough(state)
-        n_pose, n_exp = POSE * free.pose, state.expression.shape[1] * free.expression
-        n_id = len(state.identity) * free.identity
-        n_shared = n_id + free.focal
-        local = state.expression.new_zeros(n, n_pose + n_exp)
-        s = state.expression.new_zeros(n_shared, n_shared)  # Schur complement
-        right = state.expression.new_zeros(n_shared)
-        back = []
-        for start_at in range(0, n, CHUNK):
-            part = slice(start_at, min(start_at + CHUNK, n))
-            a, b, c, g, h = self._normal(state, part, free)
-            diagonal = a.diagonal(dim1=1, dim2=2)  # a view
-            if free.pose:
-                for k, (value, weight) in enumerate(rough[:2]):
-                    known = self._neighbours()[2][part]
-                    diagonal[:, 3 * k : 3 * k + 3] += weight * known
-                    sign = 1.0
-                    g[:, 3 * k : 3 * k + 3] += sign * weight * value[part]
-            if free.expression:
-                known = self._neighbours()[2][part]
-                diagonal[:, n_pose:] += w.expression + w.smooth_expression * known
-                g[:, n_pose:] += w.expression * (state.expression[part] - self.expression_mean)
-                g[:, n_pose:] += w.smooth_expression * rough[2][0][part]
-            diagonal *= 1 + damping
-            factor = torch.linalg.cholesky(a)
-            solved = torch.cholesky_solve(torch.cat([g[..., None], b], 2), factor)  # (t, P, 1 + S)
-            back.append((part, solved))
-            s += c - torch.einsum("tps,tpr->sr", b, solved[..., 1:])
-            right += h - torch.einsum("tps,tp->s", b, solved[..., 0])
-        shared = right.new_zeros(n_shared)
-        if n_shared:
-            prior = right.new_zeros(n_shared)
-            prior[:n_id] = w.identity * n / w.frames
-            pull = torch.zeros_like(prior)
-            if free.identity:
-                pull[:n_id] = prior[:n_id] * state.identity
-            if free.focal:
-                prior[n_id] = w.focal * n
-                pull[n_id] = w.focal * n * torch.log(state.focal / start)
-            diagonal = s.diagonal()
-            diagonal += prior
-            diagonal *= 1 + damping
-            shared = -torch.linalg.solve(s, right + pull)
-        for part, solved in back:
-            local[part] = -solved[..., 0] - solved[..., 1:] @ shared
+        n_pose, n_id = POSE * free.pose, len(state.identity) * free.identity
+        parts = [self._normal(state, slice(k, min(k + CHUNK, n)), free) for k in range(0, n, CHUNK)]
+        a, b, g = (torch.cat([part[k] for part in parts]) for k in (0, 1, 3))
+        c, h = (torch.stack([part[k] for part in parts]).sum(0) for k in (2, 4))
+        diagonal = a.diagonal(dim1=1, dim2=2)  # a view
+        if free.expression:
+            diagonal[:, n_pose:] += w.expression
+            g[:, n_pose:] += w.expression * (state.expression - self.expression_mean)
+        diagonal *= 1 + damping
+        if n_id:
+            prior = w.identity * n / w.frames
+            solved = torch.cholesky_solve(torch.cat([g[..., None], b], 2), torch.linalg.cholesky(a))  # (n, P, 1 + S)
+            s = (
+                c
+                - torch.einsum("tps,tpr->sr", b, solved[..., 1:])
+                + prior * torch.eye(n_id, dtype=h.dtype, device=h.device)
+            )
+            right = h + prior * state.identity - torch.einsum("tps,tp->s", b, solved[..., 0])
+            shared = -torch.linalg.solve(s + damping * torch.diag(s.diagonal()), right)
+            local = -solved[..., 0] - solved[..., 1:] @ shared
+        else:
+            shared = h
+            local = self.bend.solve(a, g, self.bend.residual(free.pose, free.expression, state),
+                                    self.bend.weight(free.pose, free.expression, state))  # fmt: skip
         out = state
         if free.pose:
             out = replace(
@@ -266,9 +180,7 @@ class LandmarkProblem:
         if free.expression:
             out = replace(out, expression=state.expression + local[:, n_pose:])
         if free.identity:
-            out = replace(out, identity=state.identity + shared[:n_id])
-        if free.focal:
-            out = replace(out, focal=state.focal * torch.exp(shared[n_id].clamp(-0.2, 0.2)))
+            out = replace(out, identity=state.identity + shared)
         return out
 
     def _normal(self, state: State, part: slice, free: Free) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
@@ -296,14 +208,9 @@ class LandmarkProblem:
             blocks.append(torch.einsum("tlij,tlkj->tlik", model, self.expression_basis.transpose(0, 1)[index]))
         j = torch.cat(blocks, -1).flatten(1, 2)  # (t, 2L, P)
         e = (r * self.scale[part][:, None, None] * root).flatten(1)  # (t, 2L)
-        shared = []
+        m = j.new_zeros(*j.shape[:2], 0)
         if free.identity:
-            shared.append(torch.einsum("tlij,tlkj->tlik", model, self.identity_basis.transpose(0, 1)[index]))
-        if free.focal:
-            cx, cy = self.center
-            ray = uv - torch.tensor([cx, cy], dtype=uv.dtype, device=uv.device)
-            shared.append((ray * root)[..., None])  # d(uv) / d(log f) = uv - centre
-        m = torch.cat(shared, -1).flatten(1, 2) if shared else j.new_zeros(*j.shape[:2], 0)
+            m = torch.einsum("tlij,tlkj->tlik", model, self.identity_basis.transpose(0, 1)[index]).flatten(1, 2)
         a = j.mT @ j
         b = j.mT @ m
         c = torch.einsum("tns,tnr->sr", m, m)

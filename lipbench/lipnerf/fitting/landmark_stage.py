@@ -11,9 +11,10 @@ from torch import Tensor
 
 from lipbench.faces.morphable import MorphableModel
 from lipbench.lipnerf.fitting import gaps, rotations
-from lipbench.lipnerf.fitting.landmark_solver import Free, LandmarkProblem, State, Weights
+from lipbench.lipnerf.fitting.landmark_solver import LandmarkProblem
 from lipbench.lipnerf.fitting.options import FOCALS, FitOptions, Say
 from lipbench.lipnerf.fitting.points import Points
+from lipbench.lipnerf.fitting.state import Free, State, Weights
 
 Array = NDArray[np.float64]
 POSE_ALONE = 10  # iterations with the mean face, before anything else is free
@@ -85,12 +86,17 @@ def start(p: LandmarkProblem, model: MorphableModel, points: Points, focal: floa
     )
 
 
+def spread(n: int, wanted: int) -> Tensor:
+    """Up to `wanted` of n frames, evenly spread."""
+    return torch.linspace(0, n - 1, min(wanted, n)).round().long().unique()
+
+
 def search_focal(p: LandmarkProblem, model: MorphableModel, points: Points, options: FitOptions, say: Say) -> float:
     """The focal length, in px, with which some frames fit best.
 
     A landmark fit knows it badly, for a longer lens and a flatter face look alike; the costs are said.
     """
-    frames = torch.linspace(0, len(p.seen) - 1, min(options.focal_frames, len(p.seen))).round().long().unique()
+    frames = spread(len(p.seen), options.focal_frames)
     some = p.subset(frames)
     side = 2 * min(p.center)
     costs = []
@@ -98,9 +104,20 @@ def search_focal(p: LandmarkProblem, model: MorphableModel, points: Points, opti
         state = start(some, model, points, factor * side)
         state = some.solve(state, Free(expression=False), POSE_ALONE)
         state = some.solve(state, Free(identity=True), options.iterations)
-        costs.append(float(some.cost(state)[0]) / len(frames))
-    say("focal search: " + ", ".join(f"{f * side:.0f} px {c:.1f}" for f, c in zip(FOCALS, costs, strict=True)))
+        costs.append(float(some.cost(state)) / len(frames))
+    say("focal search: " + ", ".join(f"{f * side:.0f} px {c:.2f}" for f, c in zip(FOCALS, costs, strict=True)))
     return _parabola(np.log(FOCALS), np.asarray(costs), side)
+
+
+def fit_landmarks(p: LandmarkProblem, model: MorphableModel, points: Points, options: FitOptions, say: Say) -> State:
+    """Focal length and identity from frames spread over the clip, then pose and expression of all frames."""
+    focal = search_focal(p, model, points, options, say) if options.focal is None else options.focal
+    some = p.subset(spread(len(p.seen), options.identity_frames))
+    state = some.solve(start(some, model, points, focal), Free(expression=False), POSE_ALONE)
+    identity = some.solve(state, Free(identity=True), options.iterations).identity
+    state = replace(start(p, model, points, focal), identity=identity)
+    state = p.solve(state, Free(expression=False), POSE_ALONE)
+    return p.solve(state, Free(), options.iterations)
 
 
 def _parabola(x: Array, y: Array, side: float) -> float:

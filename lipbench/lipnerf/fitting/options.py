@@ -26,7 +26,7 @@ class FitOptions:
     Attributes:
         model: "procedural" or a path, see `faces.morphable.load_model`.
         focal: px; searched for when None.
-        focal_frames: frames, spread over the clip, that the search uses.
+        focal_frames, identity_frames: frames, spread over the clip, that the focal length and the identity come from.
         landmark_sigma: expected landmark error as a share of the face's size (eye distance).
         expression_prior, identity_prior: precision per squared standard deviation.
         smooth: factor on the temporal smoothness of pose and expression; 0 = none.
@@ -44,9 +44,10 @@ class FitOptions:
     model: str = "procedural"
     focal: float | None = None
     focal_frames: int = 24
-    landmark_sigma: float = 0.015
+    identity_frames: int = 60
+    landmark_sigma: float = 0.02
     expression_prior: float = 1.0
-    identity_prior: float = 1.0
+    identity_prior: float = 10.0
     smooth: float = 1.0
     iterations: int = 20
     photometric: bool = True
@@ -74,6 +75,6 @@ class FitOptions:
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "landmarks": {"photometric": False},
     "demo": {},
-    "paper": {"focal_frames": 60, "iterations": 40, "keyframes": 120, "face_px": 110.0, "photo_steps": 8,
-              "photo_rounds": 3},
+    "paper": {"focal_frames": 60, "identity_frames": 240, "iterations": 40, "keyframes": 120,
+              "face_px": 110.0, "photo_steps": 8, "photo_rounds": 3},
 }  # fmt: skip

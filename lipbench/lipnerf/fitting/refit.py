@@ -6,16 +6,16 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from lipbench.core.errors import UsageError
 from lipbench.faces.track import FaceTrack
 from lipbench.lipnerf.fitting import gaps, landmark_stage
 from lipbench.lipnerf.fitting.clip import check_frames, require_found
 from lipbench.lipnerf.fitting.fit import Fit
-from lipbench.lipnerf.fitting.landmark_solver import Free, State
 from lipbench.lipnerf.fitting.options import FitOptions, Say, silent
 from lipbench.lipnerf.fitting.points import correspondence, face_size, observed
+from lipbench.lipnerf.fitting.state import Free, State
 from lipbench.lipnerf.fitting.threads import one_torch_thread
 
 
@@ -59,7 +59,7 @@ def refit(
     with one_torch_thread(options.device):
         device = torch.device(options.device)
 
-        def tensor(x: NDArray[np.float64]) -> torch.Tensor:
+        def tensor(x: ArrayLike) -> torch.Tensor:
             return torch.from_numpy(np.asarray(x, np.float64)).to(device)
 
         p = landmark_stage.problem(
