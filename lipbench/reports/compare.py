@@ -99,7 +99,7 @@ def compare(
         UsageError, StoreError: as `load_run`.
     """
     runs = load_run(a), load_run(b)
-    sides = snapshot(a), snapshot(b)
+    sides = snapshot(a, runs[0]), snapshot(b, runs[1])
     names = _names(runs, (Path(a), Path(b)))
     spreads = seed_spread(runs[0]), seed_spread(runs[1])
     chosen = _metrics(runs, metrics, everything)

@@ -119,7 +119,7 @@ def _paired(p: Paired | None) -> dict[str, Any]:
 
 
 def _spread(s: Spread | None) -> dict[str, Any] | None:
-    return s and {"n": s.n, "sd": s.sd, "means": {str(seed): mean for seed, mean in s.means.items()}}
+    return None if s is None else {"n": s.n, "sd": s.sd, "means": {str(seed): mean for seed, mean in s.means.items()}}
 
 
 def _plain(value: float | None) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lipbench.core.errors import NothingComparable, RunIncomplete, UsageError
 from lipbench.core.registry import unknown
-from lipbench.reports.frame import load_run
+from lipbench.reports.frame import Run, load_run
 from lipbench.reports.gate import policy
 from lipbench.reports.gate.baseline import HISTORY, Headline, Snapshot, commit_of, read, write
 from lipbench.reports.gate.facts import snapshot
@@ -49,10 +49,11 @@ def accept(
         raise UsageError(
             "a baseline needs a reason", "it is what a reviewer reads", 'give --reason "what changed and why"'
         )
-    now = snapshot(run_dir)
+    run = load_run(run_dir)
+    now = snapshot(run_dir, run)
     old = read(path) if path.exists() else None
-    chosen = _chosen(now, old, _methods(run_dir, now, methods), metrics)
-    _refuse_unfinished(run_dir, {line.method for line in chosen})
+    chosen = _chosen(now, old, _methods(run, methods), metrics)
+    _refuse_unfinished(run, {line.method for line in chosen})
     lost: dict[str, list[str]] = {}
     kept: dict[tuple[str, str], Headline] = {}
     for line in chosen:
@@ -83,9 +84,9 @@ def _past(old: Snapshot) -> dict[str, object]:
     return {"created": old.created, "reason": old.reason, "commit": old.commit, "run": old.run}
 
 
-def _methods(run_dir: str | Path, now: Snapshot, wanted: Sequence[str]) -> list[str]:
+def _methods(run: Run, wanted: Sequence[str]) -> list[str]:
     """Labels that fit the patterns; without patterns all that are no controls (all, when there is nothing else)."""
-    specs = load_run(run_dir).methods
+    specs = run.methods
     for pattern in wanted:
         if not any(fnmatchcase(label, pattern) for label in specs):
             raise unknown("methods", pattern, list(specs))
@@ -107,8 +108,8 @@ def _chosen(now: Snapshot, old: Snapshot | None, methods: list[str], metrics: Se
     return [now.headlines[m, n] for m in methods for n in names if (m, n) in now.headlines]
 
 
-def _refuse_unfinished(run_dir: str | Path, methods: set[str]) -> None:
-    frame = load_run(run_dir).frame
+def _refuse_unfinished(run: Run, methods: set[str]) -> None:
+    frame = run.frame
     open_cells = frame[frame["method"].isin(methods) & frame["status"].isin(UNFINISHED)]
     if not open_cells.empty:
         first = open_cells.iloc[0]

@@ -13,15 +13,15 @@ from lipbench.reports.gate.baseline import ClipValue, Headline, Snapshot
 from lipbench.reports.statistics import ClipSeries, clip_series
 
 
-def snapshot(run_dir: str | Path) -> Snapshot:
-    """What a run says.
+def snapshot(run_dir: str | Path, run: Run | None = None) -> Snapshot:
+    """What a run says; `run`: the same, where it is loaded already.
 
     Raises:
         UsageError: not a run directory, or one without results.
         StoreError: files of another schema, or damaged.
     """
     root = Path(run_dir)
-    run = load_run(root)  # says what is wrong with the files
+    run = run or load_run(root)  # says what is wrong with the files
     about = json.loads((root / "run.json").read_text(encoding="utf-8"))
     lines = (root / "cells.jsonl").read_text(encoding="utf-8").splitlines()
     cells = [json.loads(line) for line in lines if line.strip()]

@@ -141,7 +141,7 @@ class Bench:
             put(plan.scores[cell][family.id], scores=scores)
 
     def cells(
-        self, clips: int = 6, change: Any = None, languages: tuple[str, ...] = ("fr", "de"), seed: int = 0
+        self, clips: int = 6, change: Any = None, languages: tuple[str, ...] = ("fr",), seed: int = 0
     ) -> dict[str, Any]:
         """clip -> language -> values of a decent method; change(clip number, values) alters them in place."""
         out: dict[str, Any] = {}
