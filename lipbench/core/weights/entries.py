@@ -158,8 +158,9 @@ _ENTRIES = (
     ),
     Entry(
         "bisenet_face", "79999_iter.pth", "parser bisenet: head, neck and torso masks as in AD-NeRF", _CELEBAMASK_TERMS,
-        53_300_000,
-        where="79999_iter.pth from the link 'pretrained model' in the README of github.com/zllrunning/face-parsing.PyTorch",
+        53_289_463, "468e13ca13a9b43cc0881a9f99083a430e9c0a38abd935431d1c28ee94b26567",
+        where="79999_iter.pth from the link to the pre-trained model in the README of "
+              "github.com/zllrunning/face-parsing.PyTorch",
     ),
     Entry(
         "celebamask_unet", "celebamask_unet.pth", "parser celebamask: head, neck and torso masks as in LipNeRF",

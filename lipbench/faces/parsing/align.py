@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -49,8 +51,8 @@ class Motion:
         corners = cv2.goodFeaturesToTrack(before, 120, 0.01, 5, mask=mask)
         if corners is None or len(corners) < 8:
             return IDENTITY.copy()
-        moved, ok, _ = cv2.calcOpticalFlowPyrLK(before, after, corners, None, winSize=(15, 15), maxLevel=3)
-        back, ok_back, _ = cv2.calcOpticalFlowPyrLK(after, before, moved, None, winSize=(15, 15), maxLevel=3)
+        moved, ok = _track(before, after, corners)
+        back, ok_back = _track(after, before, moved)
         good = (ok[:, 0] == 1) & (ok_back[:, 0] == 1) & (np.abs(back - corners).max((1, 2)) < 0.7)
         if good.sum() < 8:
             return IDENTITY.copy()
@@ -62,3 +64,10 @@ class Motion:
             return IDENTITY.copy()
         found[:, 2] /= self.factor
         return found
+
+
+def _track(before: NDArray[np.uint8], after: NDArray[np.uint8], points: Any) -> tuple[Any, Any]:
+    """Lucas-Kanade: (N, 1, 2) points of one picture found in another, (N, 1) 1 where that went well."""
+    lost: Any = None  # OpenCV's stubs do not allow None, its documentation does
+    moved, ok, _ = cv2.calcOpticalFlowPyrLK(before, after, points, lost, winSize=(15, 15), maxLevel=3)
+    return moved, ok

@@ -1,7 +1,8 @@
 """BiSeNet with a ResNet-18 trunk (Yu et al., "BiSeNet", ECCV 2018) as face-parsing.PyTorch lays it out.
 
 Module names are that repository's, so that its checkpoint `79999_iter.pth` loads. The spatial path of the paper is
-replaced by the trunk's features at 1/8. The two auxiliary heads only serve training; their weights are loaded and unused.
+replaced by the trunk's features at 1/8. The two auxiliary heads only serve training; their weights are loaded and
+unused.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The U-Net that CelebAMask-HQ (MaskGAN's data set) ships as its face parser; module names as there (face_parsing/unet.py).
+"""The U-Net that CelebAMask-HQ (MaskGAN's data set) ships as its face parser; module names as in face_parsing/unet.py.
 
 Widths are a quarter of the U-Net paper's, convolutions are padded, upsampling is a transposed convolution.
 """

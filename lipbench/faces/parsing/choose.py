@@ -51,6 +51,4 @@ def parser(name: str = "projection", **options: Any) -> Parser:
         from lipbench.faces.parsing.network_parser import NetworkParser
 
         return NetworkParser(name, **options)
-    raise UnknownName(
-        f"there is no parser called {name!r}", f"known: {', '.join(PARSERS)}", "choose one of them"
-    )
+    raise UnknownName(f"there is no parser called {name!r}", f"known: {', '.join(PARSERS)}", "choose one of them")

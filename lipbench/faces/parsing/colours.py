@@ -15,7 +15,7 @@ N_BINS = BINS[0] * BINS[1] * BINS[2]
 
 def bins(frame: NDArray[np.uint8]) -> NDArray[np.int32]:
     """(H, W, 3) uint8 RGB -> (H, W) number of the colour's bin."""
-    lab = cv2.cvtColor(frame, cv2.COLOR_RGB2LAB)
+    lab = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2LAB), np.uint8)
     lightness, a, b = (lab[..., k] >> _SHIFT[k] for k in range(3))
     return (lightness.astype(np.int32) * BINS[1] + a) * BINS[2] + b
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -36,9 +38,9 @@ def _fill(image: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np
     small = _channels(cv2.resize(image * weight[..., None], size, interpolation=cv2.INTER_AREA))
     small = small / np.maximum(small_weight, 1e-6)[..., None]
     coarse = _fill(small, (small_weight > 1e-4).astype(np.float32))
-    out = np.where(known[..., None], image, _channels(cv2.resize(coarse, (width, height))))
+    out = _channels(np.where(known[..., None], image, _channels(cv2.resize(coarse, (width, height)))))
     for _ in range(_RELAX):
-        out = np.where(known[..., None], image, _channels(cv2.blur(out, (3, 3))))
+        out = _channels(np.where(known[..., None], image, _channels(cv2.blur(out, (3, 3)))))
     return out
 
 
@@ -49,6 +51,6 @@ def _any(image: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.flo
     return image
 
 
-def _channels(image: NDArray[np.float32]) -> NDArray[np.float32]:
+def _channels(image: NDArray[Any]) -> NDArray[np.float32]:
     """OpenCV drops a last axis of length 1."""
-    return image if image.ndim == 3 else image[..., None]
+    return np.asarray(image if image.ndim == 3 else image[..., None], np.float32)

@@ -82,7 +82,7 @@ def _fill(polygon: Array, height: int, width: int) -> NDArray[np.float32]:
     mask = np.zeros((height, width), np.uint8)
     points = np.clip((polygon - 0.5) * 16, -(2**24), 2**24).round().astype(np.int32)
     cv2.fillPoly(mask, [points], 255, lineType=cv2.LINE_AA, shift=4)
-    return cv2.GaussianBlur(mask, (0, 0), 0.8).astype(np.float32) / 255
+    return np.asarray(cv2.GaussianBlur(mask, (0, 0), 0.8), np.float32) / np.float32(255)
 
 
 def head_frames(guide: HeadGuide) -> list[HeadFrame]:
@@ -147,5 +147,5 @@ def _from_silhouettes(silhouette: NDArray[np.bool_]) -> list[HeadFrame]:
         origin = np.array([columns.mean() + 0.5, bottom - unit])
         found.append(HeadFrame(origin, np.array([0.0, -1.0]), float(unit), jaw))
     known = [t for t, head in enumerate(found) if head is not None]
-    nearest = [min(known, key=lambda k: abs(k - t)) for t in range(len(found))]  # noqa: B023
+    nearest = [min(known, key=lambda k: abs(k - t)) for t in range(len(found))]
     return [found[k] for k in nearest]  # type: ignore[misc]

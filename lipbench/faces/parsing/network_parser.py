@@ -82,10 +82,12 @@ class NetworkParser:
 
     def parse(self, frames: NDArray[np.uint8], guide: HeadGuide | None = None) -> Parsing:
         """Labels of frames (T, H, W, 3) uint8 RGB; the guide is not needed."""
-        votes = np.empty((*frames.shape[:3], len(Label)), np.float16)
-        for start in range(0, len(frames), self.batch):
-            votes[start : start + self.batch] = self.probabilities(frames[start : start + self.batch])
-        return Parsing(steady(votes, self.smoothing), self.name)
+        starts = range(0, len(frames), self.batch)
+        votes = (vote for k in starts for vote in self.probabilities(frames[k : k + self.batch]))
+        labels = np.empty(frames.shape[:3], np.uint8)
+        for t, chosen in enumerate(steady(votes, self.smoothing)):
+            labels[t] = chosen
+        return Parsing(labels, self.name)
 
     @torch.inference_mode()
     def probabilities(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Where the person is: MediaPipe's selfie segmentation when its weights are here, else colours around the known head."""
+"""Where the person is: MediaPipe's selfie segmentation when its weights are here, else colours around the head."""
 
 from __future__ import annotations
 

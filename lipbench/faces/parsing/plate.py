@@ -8,6 +8,8 @@ of neighbouring frames, moved to where the background is now, then the same fill
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -135,7 +137,7 @@ def _moves(frames: NDArray[np.uint8], parsing: Parsing, sample: list[int]) -> bo
     """Whether the background of sampled frames changes by more than noise."""
     picked = sample[:: max(1, len(sample) // 12)]
     shares = []
-    for before, after in zip(picked, picked[1:], strict=False):
+    for before, after in pairwise(picked):
         person = (parsing.labels[before] != Label.BACKGROUND) | (parsing.labels[after] != Label.BACKGROUND)
         clear = ~_dilated(person, 2 * int(FAR))
         if clear.mean() < 0.02:

@@ -8,6 +8,7 @@ tell hair that falls over the shoulders from the shoulders, and the neck from bo
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -92,16 +93,14 @@ class ProjectionParser:
         probability = soft_labels(clip, t, guided(frame, person(frame, head)), models)
         height, width = clip.frames.shape[1:3]
         if frame.shape[:2] != (height, width):
-            probability = cv2.resize(probability, (width, height), interpolation=cv2.INTER_LINEAR)
+            probability = np.asarray(cv2.resize(probability, (width, height)), np.float32)
         return probability
 
 
 class _Clip:
     """Frames with their heads, at the size at which labels are decided."""
 
-    def __init__(
-        self, frames: NDArray[np.uint8], heads: list[HeadFrame], silhouette: NDArray[np.bool_] | None
-    ) -> None:
+    def __init__(self, frames: NDArray[np.uint8], heads: list[HeadFrame], silhouette: NDArray[np.bool_] | None) -> None:
         self.frames, self.heads, self.silhouette = frames, heads, silhouette
         unit = float(np.median([head.unit for head in heads]))
         self.factor = min(1.0, UNIT / unit)
@@ -192,7 +191,7 @@ def _coarse(function: Callable[[Map, Map], Map], head: HeadFrame, height: int, w
     step = 4
     rows, columns = -(-height // step), -(-width // step)
     x, y = head.scaled(1 / step).coordinates(rows, columns)
-    big = cv2.resize(function(x, y), (columns * step, rows * step), interpolation=cv2.INTER_LINEAR)
+    big = np.asarray(cv2.resize(function(x, y), (columns * step, rows * step)), np.float32)
     return big.reshape(rows * step, columns * step, -1)[:height, :width]
 
 
@@ -201,8 +200,8 @@ def prior(head: HeadFrame, height: int, width: int) -> Map:
     return _coarse(_prior, head, height, width)
 
 
-def _sigmoid(x: Map) -> Map:
-    return 1 / (1 + np.exp(-np.clip(x, -30, 30)))
+def _sigmoid(x: NDArray[Any]) -> Map:
+    return np.asarray(1 / (1 + np.exp(-np.clip(x, -30, 30))), np.float32)
 
 
 def _prior(x: Map, y: Map) -> Map:

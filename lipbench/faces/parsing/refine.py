@@ -15,9 +15,10 @@ _UNIT = 50.0  # px from eyes to chin that are enough to see what hangs together
 def guided(
     frame: NDArray[np.uint8], mask: NDArray[np.float32], radius: int = 4, eps: float = 4e-4
 ) -> NDArray[np.float32]:
-    """The mask (H, W), its edges moved to those of the frame (H, W, 3) uint8: He et al., "Guided Image Filtering", 2013.
+    """The mask (H, W), its edges moved to those of the frame (He et al., "Guided Image Filtering", 2013).
 
     Args:
+        frame: (H, W, 3) uint8 RGB.
         radius: px, half side of the windows. eps: variance of the grey picture in [0, 1] below which a window is flat.
     """
     grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
@@ -41,9 +42,7 @@ def connected(labels: NDArray[np.uint8], head: HeadFrame) -> NDArray[np.uint8]:
         small = np.ascontiguousarray(labels[::2, ::2])
         height, width = labels.shape
         better = connected(small, head.scaled(0.5))
-        changed, better = (
-            np.repeat(np.repeat(m, 2, 0), 2, 1)[:height, :width] for m in (better != small, better)
-        )
+        changed, better = (np.repeat(np.repeat(m, 2, 0), 2, 1)[:height, :width] for m in (better != small, better))
         return np.where(changed, better, labels)
     out = labels.copy()
     person = (out != Label.BACKGROUND).astype(np.uint8)

@@ -20,7 +20,7 @@ def uncovered(head: Mask, matte: NDArray[np.float32], threshold: float) -> Mask:
     """
     open_ = (head & (matte < threshold)).astype(np.uint8)
     core = cv2.erode(open_, _CROSS)
-    grown: Mask = (cv2.dilate(core, _DISC) & open_) == 1
+    grown: Mask = (cv2.dilate(core, _DISC) == 1) & (open_ == 1)
     return grown
 
 

@@ -23,8 +23,8 @@ def place(render: Render, window: Window, size: tuple[int, int]) -> tuple[Map, M
     if alpha.shape != (y1 - y0, x1 - x0):
         shrinks = alpha.shape[0] > y1 - y0
         how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-        rgb = cv2.resize(rgb, (x1 - x0, y1 - y0), interpolation=how)
-        alpha = cv2.resize(alpha, (x1 - x0, y1 - y0), interpolation=how)
+        rgb = np.asarray(cv2.resize(rgb, (x1 - x0, y1 - y0), interpolation=how), np.float32)
+        alpha = np.asarray(cv2.resize(alpha, (x1 - x0, y1 - y0), interpolation=how), np.float32)
     height, width = window[3] - window[1], window[2] - window[0]
     colours, matte = np.zeros((height, width, 3), np.float32), np.zeros((height, width), np.float32)
     left, top = max(x0, window[0]), max(y0, window[1])
@@ -53,7 +53,7 @@ def levelled(matte: Map, levels: tuple[float, float]) -> Map:
 
 def feathered(matte: Map, pixels: float) -> Map:
     """The matte with its edges softened over about `pixels` to either side."""
-    return matte if pixels <= 0 else cv2.GaussianBlur(matte, (0, 0), 0.6 * pixels)
+    return matte if pixels <= 0 else np.asarray(cv2.GaussianBlur(matte, (0, 0), 0.6 * pixels), np.float32)
 
 
 def within(matte: Map, head: NDArray[np.bool_], reach: float) -> Map:

@@ -48,7 +48,7 @@ class TemporalInpainter:
         """Rows and columns where a lower edge of the head may be in any frame."""
         height, width = self.parsing.labels.shape[1:]
         head = self.parsing.head
-        union = head.any(0)
+        union: Mask = np.asarray(head.any(0))
         if not union.any():
             return slice(0, 0), slice(0, 0)
         rows = np.flatnonzero(union.any(1))
@@ -74,7 +74,7 @@ class TemporalInpainter:
             matrix = self.motion.between(t, self.reference) - offset
             # Two pixels inside neck and shoulders: their rim holds colours of what is beside it.
             inner = cv2.erode(body(self.parsing.labels[t]).astype(np.uint8), np.ones((5, 5), np.uint8), borderValue=1)
-            values[k] = cv2.warpAffine(self.frames[t], matrix, size, borderMode=cv2.BORDER_REPLICATE)
+            values[k] = cv2.warpAffine(self.frames[t], matrix, size, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[assignment]
             shown[k] = cv2.warpAffine(inner, matrix, size, flags=cv2.INTER_NEAREST) == 1
         count = shown.sum(0)
         known = count >= min(2, len(sample))
@@ -88,7 +88,7 @@ class TemporalInpainter:
 
     def _move(self, s: int) -> NDArray[np.float64]:
         if s not in self._moves:
-            self._moves[s] = cv2.invertAffineTransform(self.motion.between(s, self.reference))
+            self._moves[s] = np.asarray(cv2.invertAffineTransform(self.motion.between(s, self.reference)), np.float64)
         return self._moves[s]
 
     def fill(self, s: int, image: Frame, hole: Mask, trusted: Mask) -> Frame:
