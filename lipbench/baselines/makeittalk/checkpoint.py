@@ -27,17 +27,21 @@ MEAN_STD = "src/dataset/utils/MEAN_STD_AUTOVC_RETRAIN_MEL_AU.txt"
 FACE = "src/dataset/utils/STD_FACE_LANDMARKS.txt"
 VOICE = "src/autovc/retrain_version/obama_emb.txt"
 
+#: Standard deviations that the packaged network's training saw at most.
+LIMIT = 4.0
+
 Net = TypeVar("Net", ContentBranch, SpeakerBranch, AutoVC, ImageTranslator)
 Float32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Content:
-    """A content branch and what its input is standardised with: mean, std (80,)."""
+    """A content branch and what its input is standardised with: mean, std (80,); then clipped at +-limit."""
 
     net: ContentBranch
     mean: Float32
     std: Float32
+    limit: float = float("inf")
 
 
 class _Anything:
@@ -121,7 +125,7 @@ def load_demo(path: str | Path) -> Content:
     first = state.get("fc_prior.0.weight")
     with torch.device("meta"):
         net = ContentBranch((len(first) if isinstance(first, Tensor) else 256) / 256)
-    return Content(_filled(net, dict(state), path), mean.float().numpy(), std.float().numpy())
+    return Content(_filled(net, dict(state), path), mean.float().numpy(), std.float().numpy(), LIMIT)
 
 
 def _filled(net: Net, state: Mapping[str, Tensor], path: Path) -> Net:

@@ -102,7 +102,7 @@ class MakeItTalk(BaseMethod):
             "pitch by normalised autocorrelation; upstream runs RAPT (pysptk)",
             "the face is levelled before its landmarks are normalised; upstream expects upright photos",
             "landmarks are brought from 62.5 to 25 frames per second, then drawn; upstream's video has 62.5",
-            "the last 0.29 s of a dub, which upstream drops, repeat the last row of sound",
+            "the last 0.29 s of a dub, which upstream drops, hear its sound backwards",
             "the 256 px square is put back into the picture; upstream returns the square beside its inputs",
         ),
     )

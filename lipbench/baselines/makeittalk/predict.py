@@ -86,4 +86,5 @@ def placed(points: rules.Points, frame: rules.Frame, *, blink: bool, seed: int) 
 
 def standardised(mel: Float32, content: Content, count: int) -> Float32:
     """(T, 80) mel -> (count, 18, 80) windows as the networks take them."""
-    return sound.windows(((mel - content.mean) / content.std).astype(np.float32), count)
+    normal = np.clip((mel - content.mean) / content.std, -content.limit, content.limit)
+    return sound.windows(normal.astype(np.float32), count)

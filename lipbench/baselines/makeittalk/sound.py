@@ -70,9 +70,9 @@ def melspectrogram(signal: NDArray[np.float64]) -> Float32:
 def windows(mel: Float32, count: int) -> Float32:
     """(T, 80) -> (count, 18, 80): rows [j, j + 18) for landmark frame j.
 
-    Beyond the end stands the last row: upstream stops 18 rows before the end, which would leave 0.29 s of video.
+    Beyond the end the rows run backwards: upstream stops 18 rows before the end, which would leave 0.29 s of video.
     """
-    padded = np.pad(mel, ((0, max(0, count + STEPS - 1 - len(mel))), (0, 0)), mode="edge")
+    padded = np.pad(mel, ((0, max(0, count + STEPS - 1 - len(mel))), (0, 0)), mode="symmetric")
     view = np.lib.stride_tricks.sliding_window_view(padded, STEPS, axis=0)[:count]  # (count, 80, 18)
     return np.ascontiguousarray(view.transpose(0, 2, 1))
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lipbench.baselines.makeittalk import sound
+from lipbench.baselines.makeittalk.checkpoint import LIMIT
 from lipbench.baselines.makeittalk.landmark_nets import COORDINATES, STEPS, ContentBranch
 from lipbench.baselines.makeittalk.landmarks import JAW_WIDTH, LOWER_INNER, UPPER_INNER, mouth_gap
 from lipbench.core.errors import Unsupported
@@ -175,7 +176,7 @@ class ContentTraining:
         return self._tensor(self._normal(np.stack(heard) + tilt)), self._tensor(faces), self._tensor(moved)
 
     def _normal(self, mel: NDArray[Any]) -> NDArray[Any]:
-        return (mel - self.mean) / self.std
+        return np.clip((mel - self.mean) / self.std, -LIMIT, LIMIT)
 
     def _tensor(self, values: Any) -> Tensor:
         return torch.from_numpy(np.asarray(values, np.float32)).to(self.device)
@@ -193,7 +194,7 @@ class ContentTraining:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self.optimiser.step()
-        return {"loss": float(loss), "lips": float((made - moved).detach()[:, 144:].abs().mean())}
+        return {"loss": float(loss.detach()), "points": float(points.detach()), "opening": float(opening.detach())}
 
     def predict(self, one: Speaking, take: int = 0) -> Float32:
         """(T, 68, 3) displacement of a whole recording."""
