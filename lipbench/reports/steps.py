@@ -9,14 +9,17 @@ from numpy.typing import NDArray
 
 #: Runs on either side of a step: one odd run is not a step.
 SHORTEST = 2
+#: Price of a step in units of noise x log(n). With 2.5 about 1 % of step-free series of 30 runs show one.
+PRICE = 2.5
 
 
 def steps(values: NDArray[np.float64], *, floor: float = 0.0) -> list[tuple[int, float, float]]:
-    """(index, level before, level after) of every step in (n,) values; none for fewer than four.
+    """(index, median before, median after) of every step in (n,) values; none for fewer than four.
 
-    The least sum of squares plus `4 s^2 log(n)` per step (Yao, "Estimating the number of change-points via Schwarz'
-    criterion", 1988, with a dearer step), by dynamic programming; the noise s is taken from the median absolute
-    difference of neighbours, which steps hardly touch.
+    The least sum of absolute deviations from the pieces' medians plus a price per step (the L1 Potts functional; Storath,
+    Weinmann, Unser 2017; airspeed velocity finds steps the same way), by dynamic programming, O(n^2) medians. Absolute
+    deviations: one odd run does not pay for a step. The noise is the median absolute difference of neighbours, which
+    steps hardly touch.
 
     Args:
         floor: least noise; runs of a deterministic method would otherwise make a step of every rounding.
@@ -25,23 +28,19 @@ def steps(values: NDArray[np.float64], *, floor: float = 0.0) -> list[tuple[int,
     if n < 2 * SHORTEST:
         return []
     noise = max(float(np.median(np.abs(np.diff(values)))) / (np.sqrt(2) * 0.6745), floor, 1e-12)
-    price = 4 * noise**2 * np.log(n)
-    total = np.concatenate([[0.0], np.cumsum(values)])
-    square = np.concatenate([[0.0], np.cumsum(values**2)])
-
-    def cost(i: int, j: int) -> float:
-        """Sum of squares of values[i:j] around their mean."""
-        return float(square[j] - square[i] - (total[j] - total[i]) ** 2 / (j - i))
-
+    price = PRICE * noise * np.log(n)
     best, start = np.full(n + 1, np.inf), np.zeros(n + 1, int)
     best[0] = -price
     for j in range(SHORTEST, n + 1):
         for i in range(j - SHORTEST + 1):
-            if np.isfinite(best[i]) and (candidate := best[i] + cost(i, j) + price) < best[j]:
-                best[j], start[j] = candidate, i
+            if np.isfinite(best[i]):
+                piece = values[i:j]
+                cost = best[i] + price + float(np.abs(piece - np.median(piece)).sum())
+                if cost < best[j] - 1e-12:
+                    best[j], start[j] = cost, i
     edges = [n]
     while edges[-1] > 0:
         edges.append(int(start[edges[-1]]))
     edges.reverse()
-    levels = [float(values[i:j].mean()) for i, j in pairwise(edges)]
+    levels = [float(np.median(values[i:j])) for i, j in pairwise(edges)]
     return [(edge, old, new) for edge, old, new in zip(edges[1:-1], levels[:-1], levels[1:], strict=True)]
