@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -192,10 +193,10 @@ def make_scene(
     center = (center[0] - shift, center[1] - shift)
     depth = -t[:, 2]
     h, w = frames.shape[1:3]
-    box = np.asarray(mouth, np.float64)
-    box = np.stack([
-        np.clip(np.floor(box[:, 0]), 0, w - 2), np.clip(np.floor(box[:, 1]), 0, h - 2),
-        np.clip(np.ceil(box[:, 2]), 1, w), np.clip(np.ceil(box[:, 3]), 1, h),
+    wanted = np.asarray(mouth, np.float64)
+    box: NDArray[np.int64] = np.stack([
+        np.clip(np.floor(wanted[:, 0]), 0, w - 2), np.clip(np.floor(wanted[:, 1]), 0, h - 2),
+        np.clip(np.ceil(wanted[:, 2]), 1, w), np.clip(np.ceil(wanted[:, 3]), 1, h),
     ], 1).astype(np.int64)  # fmt: skip
     box[:, 2:] = np.maximum(box[:, 2:], box[:, :2] + 1)
     return Scene(
@@ -237,12 +238,11 @@ def head_bounds(head: NDArray[np.bool_], c2w: Float32, focal: float, center: tup
     if not points:
         raise UsageError("no head in the scene", "the head masks are empty in every frame", "check the parsing")
     p = np.asarray(points).reshape(-1, 4, 3)
-    low = np.array([np.percentile(p[:, 0, 0], 3), np.percentile(p[:, 3, 1], 3)])
-    high = np.array([np.percentile(p[:, 1, 0], 97), np.percentile(p[:, 2, 1], 97)])
-    margin = 0.06 * (high - low)
-    half = DEPTH * (high[0] - low[0]) / 2
-    lo = np.array([*(low - margin), -half])
-    hi = np.array([*(high + margin), half])
+    left, bottom = np.percentile(p[:, 0, 0], 3), np.percentile(p[:, 3, 1], 3)
+    right, top = np.percentile(p[:, 1, 0], 97), np.percentile(p[:, 2, 1], 97)
+    mx, my, half = 0.06 * (right - left), 0.06 * (top - bottom), DEPTH * (right - left) / 2
+    lo = np.array([left - mx, bottom - my, -half])
+    hi = np.array([right + mx, top + my, half])
     return np.stack([lo, hi]).astype(np.float32)
 
 
@@ -265,7 +265,7 @@ def pool(scenes: Sequence[Scene]) -> Scene:
             )  # fmt: skip
     offsets = np.cumsum([0, *(len(s.plates) for s in scenes[:-1])])
 
-    def joined(name: str) -> NDArray[np.generic]:
+    def joined(name: str) -> NDArray[Any]:
         return np.concatenate([getattr(s, name) for s in scenes])
 
     return Scene(

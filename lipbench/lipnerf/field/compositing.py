@@ -29,12 +29,17 @@ class Composite(NamedTuple):
     transmittance: Tensor
 
 
+def at_least_single(x: Tensor) -> Tensor:
+    """bfloat16 and half precision end where sums along a ray begin."""
+    return x.float() if x.element_size() < 4 else x
+
+
 def density(raw: Tensor, activation: str, scale: float = 1.0) -> Tensor:
     """Raw network output -> density per metre.
 
     activation: "relu" as AD-NeRF, or "softplus" (shifted by 1 as mip-NeRF's), whose gradient never vanishes.
     """
-    raw = raw.float()
+    raw = at_least_single(raw)
     return scale * (F.relu(raw) if activation == "relu" else F.softplus(raw - 1.0))
 
 
@@ -55,5 +60,5 @@ def composite(
     transmittance = kept[..., -1]
     if color is None or background is None:
         return Composite(None, None, weights, transmittance)
-    foreground = (weights[..., None] * torch.sigmoid(color.float())).sum(-2)
+    foreground = (weights[..., None] * torch.sigmoid(at_least_single(color))).sum(-2)
     return Composite(foreground + transmittance[..., None] * background, foreground, weights, transmittance)

@@ -16,9 +16,11 @@ class FieldConfig:
         width, depth: of the MLP's trunk (of the small MLP for "triplane").
         position_frequencies, direction_frequencies, position_scale: of the encodings; scale 1 encodes metres.
         activation: of the density, "relu" or "softplus". density_scale: 1/m per unit of it.
+        init: of the MLP, "torch" as AD-NeRF or "he", see `MLPField`.
         density_bias: what the bias of the MLP's density starts at, None for a draw near 0.
         proposal: where samples go: "network" (coarse network, as NeRF) or "grid" (a voxel grid of the density).
-        interval: of a ray: "slab" (near and far per frame) or "box" (inside the scene's bounds).
+        interval: of a ray: "slab" (near and far per frame, AD-NeRF), "box" (inside the scene's bounds) or "hull"
+            (inside the visual hull of the masks; the density outside it is 0).
         coarse, fine: samples per ray. With "network" the fine network sees coarse + fine samples, the last of which is
             the background; with "grid", `coarse` readings of the grid place `fine` samples.
         resolutions, channels, blended, blend: of the planes, see `TriPlaneField`.
@@ -34,14 +36,15 @@ class FieldConfig:
     position_scale: float = 1.0
     activation: Literal["relu", "softplus"] = "relu"
     density_scale: float = 1.0
+    init: Literal["torch", "he"] = "torch"
     density_bias: float | None = None
     proposal: Literal["network", "grid"] = "network"
-    interval: Literal["slab", "box"] = "slab"
+    interval: Literal["slab", "box", "hull"] = "slab"
     coarse: int = 64
     fine: int = 128
     resolutions: tuple[int, ...] = (24, 64, 128)
     channels: int = 8
-    blended: int = 64
+    blended: int = 128
     blend: int = 0
 
     def to_dict(self) -> dict[str, Any]:
@@ -51,4 +54,5 @@ class FieldConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> FieldConfig:
         """What `to_dict` gave."""
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**plain)

@@ -68,8 +68,8 @@ def carve(grid: DensityGrid, scene: Scene, *, margin: float = 0.05, share: float
 
     device = grid.values.device
     points = grid.centers(torch.arange(grid.size**3, device=device), jitter=False).cpu().numpy().astype(np.float64)
-    chosen = np.unique(np.linspace(0, len(scene) - 1, views).round().astype(int))
-    chosen = [t for t in chosen if scene.head[t].any()]
+    spread = np.unique(np.linspace(0, len(scene) - 1, views).round().astype(int))
+    chosen = [int(t) for t in spread if scene.head[t].any()]
     h, w = scene.size
     width = np.median([np.ptp(np.flatnonzero(scene.head[t].any(0))) for t in chosen])
     reach = max(1, round(margin * width))

@@ -17,6 +17,8 @@ from lipbench.lipnerf.field.triplane import TriPlaneField
 
 LONGEST_STEP = 3.0  # cells of the proposal: beyond the last sample before a gap there is nothing
 PROPOSAL_FLOOR = 2e-3
+MISSED = 1e-3  # metres
+PROBES = 32  # readings of the hull along a ray
 
 
 class RayColors(NamedTuple):
@@ -42,7 +44,8 @@ class HeadField(nn.Module):
         super().__init__()
         self.config = config
         self.register_buffer("bounds", torch.as_tensor(bounds, dtype=torch.float32).clone())
-        self.grid = DensityGrid(self.bounds) if config.proposal == "grid" else None
+        gridded = config.proposal == "grid" or config.interval == "hull"
+        self.grid = DensityGrid(self.bounds) if gridded else None
         self.coarse = self._network() if config.proposal == "network" else None
         self.fine = self._network()
 
@@ -57,7 +60,7 @@ class HeadField(nn.Module):
         return MLPField(
             code, width=c.width, depth=c.depth, position_frequencies=c.position_frequencies,
             direction_frequencies=c.direction_frequencies, position_scale=c.position_scale,
-            density_bias=c.density_bias,
+            init=c.init, density_bias=c.density_bias,
         )  # fmt: skip
 
     def rays(
@@ -70,8 +73,23 @@ class HeadField(nn.Module):
             near, far = slab(near_far, d.shape[1])
             return Rays(origin, d, near, far)
         near, far = box_interval(origin, d, self.bounds)
-        # Rays that miss the box get an interval behind it, where the field is carved away or transparent.
-        return Rays(origin, d, near, torch.maximum(far, near + 1e-3))
+        # A ray that misses gets an interval too short to hold anything.
+        rays = Rays(origin, d, near, torch.maximum(far, near + MISSED))
+        return rays if self.config.interval == "box" else self._tightened(rays)
+
+    def _tightened(self, rays: Rays) -> Rays:
+        """From where a ray enters the hull to where it leaves it for good."""
+        assert self.grid is not None
+        with torch.no_grad():
+            share = (torch.arange(PROBES, device=rays.near.device) + 0.5) / PROBES
+            step = (rays.far - rays.near)[..., None] / PROBES
+            inside = self.grid.hull[self.grid.cells(rays.at(rays.near[..., None] + share * step * PROBES))].float()
+            hit = inside.amax(-1) > 0
+            # A bin whose middle lies outside may touch the hull: one more on either side.
+            first = (inside.argmax(-1) - 1).clamp_min(0) * step[..., 0]
+            last = (PROBES - inside.flip(-1).argmax(-1) + 1).clamp_max(PROBES) * step[..., 0]
+            near = torch.where(hit, rays.near + first, rays.near)
+            return rays._replace(near=near, far=torch.where(hit, rays.near + last, rays.near + MISSED))
 
     def sigma(self, raw: Tensor, points: Tensor) -> Tensor:
         """Raw output -> density per metre; 0 outside the hull."""
@@ -85,7 +103,7 @@ class HeadField(nn.Module):
             rays: F frames, R rays each. background: (F, R, 3) in [0, 1]. condition: (F, C) expression and latent.
             train: jitter the samples; colour in the coarse pass too.
         """
-        if self.grid is not None:
+        if self.config.proposal == "grid":
             return self._by_grid(rays, background, condition, train)
         length = rays.length
         unit = rays.direction / length
@@ -135,8 +153,8 @@ class HeadField(nn.Module):
 
     @torch.no_grad()
     def refresh(self, condition: Tensor, share: float = 0.25) -> None:
-        """Ask the field for the density of a random share of the grid's cells inside the hull, under the code (1, C)."""
-        if self.grid is None:
+        """Ask the field for the density of a random share of the hull's cells, under the code (1, C)."""
+        if self.grid is None or self.config.proposal != "grid":
             return
         rows = torch.nonzero(self.grid.hull)[:, 0]
         rows = rows[torch.rand(len(rows), device=rows.device) < share]

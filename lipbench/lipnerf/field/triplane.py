@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from lipbench.lipnerf.field.encoding import encoded_size, positional_encoding
 
-GAIN = 10.0  # features start small; Adam moves them by its step, so the first layer sees them larger
+START = 0.5  # standard deviation of the features at the start; Adam's steps have to be in proportion (`planes_lr`)
 
 
 class TriPlaneField(nn.Module):
@@ -26,7 +26,8 @@ class TriPlaneField(nn.Module):
         condition: length of the code of a frame.
         bounds: (2, 3) corners of the box the planes span, metres.
         resolutions: of the planes that are the same in every frame. channels: of each plane.
-        blended: resolution of the planes that are mixed per frame; blend: how many are mixed, 0 for none.
+        blended: resolution of the frontal planes that are mixed per frame, a quarter of it for the two across; blend:
+            how many are mixed, 0 for none.
         width, depth: of the MLP.
     """
 
@@ -34,13 +35,16 @@ class TriPlaneField(nn.Module):
 
     def __init__(
         self, condition: int, bounds: Tensor, *, resolutions: Sequence[int] = (24, 64, 128), channels: int = 8,
-        blended: int = 64, blend: int = 0, width: int = 64, depth: int = 3, direction_frequencies: int = 4,
+        blended: int = 128, blend: int = 0, width: int = 64, depth: int = 3, direction_frequencies: int = 4,
     ) -> None:  # fmt: skip
         super().__init__()
         self.condition, self.direction_frequencies = condition, direction_frequencies
         self.register_buffer("bounds", torch.as_tensor(bounds, dtype=torch.float32).clone())
-        self.planes = nn.ParameterList([nn.Parameter(0.05 * torch.randn(3, channels, r, r)) for r in resolutions])
-        self.shapes = nn.Parameter(0.05 * torch.randn(blend, 3, channels, blended, blended)) if blend else None
+        self.planes = nn.ParameterList([nn.Parameter(START * torch.randn(3, channels, r, r)) for r in resolutions])
+        # A face is nearly a picture in x and y: that plane needs the resolution, the two across it do not.
+        across = max(2, blended // 4)
+        self.shapes_front = nn.Parameter(START * torch.randn(blend, channels, blended, blended))
+        self.shapes_across = nn.Parameter(START * torch.randn(blend, 2, channels, across, across))
         self.mix = nn.Linear(condition, blend) if blend else None
         features = 3 * channels * (len(resolutions) + (1 if blend else 0)) + 3
         self.inp = nn.Linear(features, width)
@@ -77,12 +81,14 @@ class TriPlaneField(nn.Module):
         sides = torch.stack([q[..., [0, 1]], q[..., [2, 1]], q[..., [0, 2]]])  # (3, F, N, 2)
         grid = sides.reshape(3, 1, f * n, 2)
         found = [_sample(p, grid).permute(2, 0, 1).reshape(f, n, -1) for p in self.planes]
-        if self.shapes is not None and self.mix is not None:
-            k, _, c, size, _ = self.shapes.shape
-            mixed = (self.mix(condition) @ self.shapes.reshape(k, -1)).view(f * 3, c, size, size)
-            grid = sides.permute(1, 0, 2, 3).reshape(f * 3, 1, n, 2)
-            found.append(_sample(mixed, grid).view(f, 3 * c, n).transpose(1, 2))
-        return torch.cat([*(GAIN * x for x in found), q], -1)
+        if self.mix is not None:
+            share = self.mix(condition)  # (F, K)
+            front = (share @ self.shapes_front.flatten(1)).view(f, *self.shapes_front.shape[1:])
+            found.append(_sample(front, sides[0][:, None]).transpose(1, 2))
+            across = (share @ self.shapes_across.flatten(1)).view(f * 2, *self.shapes_across.shape[2:])
+            grid = sides[1:].transpose(0, 1).reshape(f * 2, 1, n, 2)
+            found.append(_sample(across, grid).view(f, -1, n).transpose(1, 2))
+        return torch.cat([*found, q], -1)
 
 
 def _sample(planes: Tensor, grid: Tensor) -> Tensor:

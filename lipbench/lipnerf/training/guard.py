@@ -11,9 +11,12 @@ from lipbench.core.errors import LipbenchError
 
 #: Mean opacity over the head's pixels under which a field counts as collapsed.
 OPAQUE = 0.35
-#: When to look, as shares of the training's steps.
+#: When to look, as steps and as shares of them.
+EARLY = (1000, 5000)
 LOOKS = (0.05, 0.1, 0.2, 0.5, 1.0)
 RESTARTS = 3
+#: Share of the training after which a restart would leave too little time.
+LAST_RESTART = 0.4
 
 
 class FieldCollapsed(LipbenchError):
@@ -22,17 +25,17 @@ class FieldCollapsed(LipbenchError):
     reason = "field_collapsed"
 
 
-def looks(steps: int | None, warmup: int) -> tuple[int, ...]:
-    """Steps after which the opacity is measured; under a budget of seconds (None) every 250."""
-    if steps is None:
-        return tuple(range(250, 1_000_000, 250))
-    return tuple(sorted({max(1, min(steps, max(round(share * steps), 2 * warmup))) for share in LOOKS}))
+def looks(steps: int, warmup: int) -> tuple[int, ...]:
+    """Steps after which the opacity is measured; in long trainings also early, before days are spent."""
+    return tuple(sorted({max(1, min(steps, max(round(share * steps), 2 * warmup))) for share in LOOKS} | {
+        step for step in EARLY if step < 0.05 * steps
+    }))  # fmt: skip
 
 
 def collapsed(opacity: float, attempts: int) -> FieldCollapsed:
     """The error after the last restart."""
     return FieldCollapsed(
         "the head's field turned transparent",
-        f"its opacity over the head is {opacity:.2f} after {attempts} attempts with different seeds",
-        "check the masks and the poses; or train with activation=softplus and random_background=true",
+        f"its opacity over the head is {opacity:.2f} in attempt {attempts}; every attempt began with other weights",
+        "check the masks and the poses; or train with init=he, activation=softplus",
     )

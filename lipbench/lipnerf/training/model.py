@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from lipbench.core.errors import UsageError, WeightsError
 from lipbench.lipnerf.field.config import FieldConfig
-from lipbench.lipnerf.field.model import HeadField
+from lipbench.lipnerf.field.model import MISSED, HeadField
 from lipbench.lipnerf.scene import Scene
 
 SCHEMA = 1
@@ -78,8 +79,8 @@ class TrainedField:
                 raise ValueError(f"its schema is {held['schema']}, this lipbench reads {SCHEMA}")
             field = HeadField(FieldConfig.from_dict(held["config"]), held["field"]["bounds"])
             field.load_state_dict(held["field"])
-        except (OSError, ValueError, KeyError, RuntimeError, EOFError) as error:
-            raise WeightsError(f"cannot read the field {path}", str(error), "train it again") from error
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError, UnpicklingError) as error:
+            raise WeightsError(f"cannot read the field {path}", str(error).splitlines()[0], "train it again") from error
         frames = np.asarray(held["frames"], np.int64)
         return cls(field.to(device).eval(), held["latents"], frames, held["scale"], held["facts"])
 
@@ -154,8 +155,8 @@ def render_one(field: HeadField, scene: Scene, t: int, condition: Tensor, scale:
 
 def _worth_it(field: HeadField, rays: Any) -> Tensor:
     """(R,) rays that may show the head: all that meet the box, or those the grid sees something on."""
-    hit = rays.far[0] > rays.near[0] + 2e-3
-    if field.grid is None:
+    hit = rays.far[0] > rays.near[0] + 2 * MISSED
+    if field.config.proposal != "grid":
         return hit
     seen = torch.cat([field.proposal(rays.part(slice(a, a + 8192)))[1].sum(-1)[0]
                       for a in range(0, len(hit), 8192)])  # fmt: skip
@@ -178,8 +179,7 @@ def _enlarged(
 ) -> tuple[NDArray[np.float32], tuple[int, int, int, int]]:
     import cv2
 
-    big = cv2.resize(picture, (w, h), interpolation=cv2.INTER_CUBIC)
-    big = np.clip(big, 0.0, 1.0)
+    big = np.clip(cv2.resize(picture, (w, h), interpolation=cv2.INTER_CUBIC), 0.0, 1.0).astype(np.float32)
     big[..., :3] = np.minimum(big[..., :3], big[..., 3:])  # cubic overshoot: no colour brighter than its opacity allows
     sx, sy = w / picture.shape[1], h / picture.shape[0]
     x0, y0 = max(0, int((box[0] - 2) * sx)), max(0, int((box[1] - 2) * sy))

@@ -57,12 +57,12 @@ class Preset:
 
 
 _TRIPLANE = FieldConfig(
-    field="triplane", width=64, depth=3, activation="softplus", density_scale=100.0, proposal="grid", interval="box",
-    coarse=48, fine=16,
+    field="triplane", width=64, depth=3, activation="softplus", density_scale=100.0, proposal="grid", interval="hull",
+    coarse=32, fine=10, blend=12,
 )  # fmt: skip
 _SMALL_MLP = FieldConfig(
-    width=64, position_frequencies=8, position_scale=10.0, activation="softplus", density_scale=100.0, interval="box",
-    coarse=17, fine=16,
+    width=64, init="he", position_frequencies=8, position_scale=10.0, activation="softplus", density_scale=100.0,
+    interval="hull", coarse=17, fine=16,
 )  # fmt: skip
 
 #: (preset, field) -> settings.
@@ -72,15 +72,15 @@ PRESETS: dict[tuple[str, str], Preset] = {
     ("quick", "mlp"): Preset("quick", steps=100_000, micro=0, mouth_share=0.15, warmup=500, random_background=True),
     ("quick", "triplane"): Preset(
         "quick", _TRIPLANE, steps=30_000, rays=4096, frames=4, micro=0, lr=5e-3, lr_end=5e-4, warmup=50,
-        planes_lr=8.0, mouth_share=0.25, near_mask=True, random_background=True,
+        planes_lr=80.0, mouth_share=0.25, latent_lr=3.0, near_mask=True, random_background=True,
     ),
     ("demo", "triplane"): Preset(
-        "demo", _TRIPLANE, steps=2000, rays=1024, frames=4, micro=0, lr=5e-3, lr_end=5e-4, warmup=50,
-        planes_lr=8.0, mouth_share=0.25, near_mask=True, random_background=True, size=160,
+        "demo", _TRIPLANE, steps=1250, rays=1024, frames=16, micro=0, lr=5e-3, lr_end=5e-4, warmup=50,
+        planes_lr=80.0, mouth_share=0.25, latent_lr=3.0, near_mask=True, random_background=True, size=160,
     ),
     ("demo", "mlp"): Preset(
-        "demo", _SMALL_MLP, steps=1000, rays=512, frames=4, micro=64, lr=5e-3, lr_end=5e-4, warmup=100,
-        mouth_share=0.25, near_mask=True, random_background=True, size=128,
+        "demo", _SMALL_MLP, steps=1000, rays=512, frames=4, micro=64, lr=2e-3, lr_end=2e-4, warmup=100,
+        mouth_share=0.25, latent_lr=3.0, near_mask=True, random_background=True, size=128,
     ),
 }  # fmt: skip
 

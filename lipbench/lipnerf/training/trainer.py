@@ -61,9 +61,9 @@ class FieldTraining:
         self.rest = self.scene.take(np.arange(kept, len(scene))) if len(scene) - kept >= 5 else None
         self.drawer = RayDrawer(shown, preset, device)
         self.shown = shown
-        self.facts = {"preset": preset.to_dict(), "scene": scene_hash(scene), "seed": seed}
+        self.facts: Mapping[str, Any] = {"preset": preset.to_dict(), "scene": scene_hash(scene), "seed": seed}
         self.attempt = 0
-        self.looks = guard.looks(preset.steps or None, preset.warmup)
+        self.looks = guard.looks(preset.steps, preset.warmup)
         self._build()
 
     def _build(self) -> None:
@@ -75,7 +75,7 @@ class FieldTraining:
             carve(self.field.grid, self.shown)
         codes = LATENT_START * torch.randn(len(self.drawer), p.field.latent)
         self.latents = torch.nn.Parameter(codes.to(self.device))
-        planes = [v for k, v in self.field.named_parameters() if ".planes." in k or k.endswith(".shapes")]
+        planes = [v for k, v in self.field.named_parameters() if ".planes." in k or ".shapes_" in k]
         known = {id(v) for v in planes}
         others = [v for v in self.field.parameters() if id(v) not in known]
         groups = [
@@ -95,7 +95,7 @@ class FieldTraining:
         rise = min(1.0, (number + 1) / p.warmup) if p.warmup else 1.0
         for group in self.optimizer.param_groups:
             group["lr"] = p.lr * group["factor"] * (p.lr_end / p.lr) ** progress * rise
-        if self.field.grid is not None and number % REFRESH == 0:
+        if p.field.proposal == "grid" and number % REFRESH == 0:
             frame = torch.randint(len(self.drawer), (1,), device=self.device)
             self.field.refresh(self.codes(frame).detach(), 1.0 if number < 8 * REFRESH else 0.25)
         batch = self.drawer.draw(self.field)
@@ -103,7 +103,7 @@ class FieldTraining:
         total = self._backward(batch)
         self.optimizer.step()
         if number + 1 in self.looks:
-            self._look()
+            self._look(restart=progress < guard.LAST_RESTART)
         # Read once per report: on a GPU every reading waits for the device.
         return {"photo": total, "psnr": -10.0 * torch.log10(total)}  # type: ignore[dict-item]
 
@@ -143,23 +143,23 @@ class FieldTraining:
         colors = self.field.render(batch.rays, batch.background, self.codes(frames))
         return float((1.0 - colors.fine.transmittance).mean())
 
-    def _look(self) -> None:
+    def _look(self, restart: bool) -> None:
         """Begin again with other weights when the field is transparent.
 
         Raises:
-            FieldCollapsed: after the last restart.
+            FieldCollapsed: after the last restart, or when too little time is left for one.
         """
         opacity = self.opacity()
         if opacity >= guard.OPAQUE:
             return
+        if not restart or self.attempt >= guard.RESTARTS:
+            raise guard.collapsed(opacity, self.attempt + 1)
         self.attempt += 1
-        if self.attempt > guard.RESTARTS:
-            raise guard.collapsed(opacity, self.attempt)
         self._build()
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Error on fixed rays: of held-out frames with the nearest code where there are any, else of training frames."""
+        """Error on fixed rays: of held-out frames with the nearest code if there are any, else of training frames."""
         rng = np.random.default_rng([self.seed, 6])
         held_out = self.rest is not None
         scene = self.rest if self.rest is not None else self.shown
@@ -228,7 +228,7 @@ def scene_hash(scene: Scene) -> str:
     """Digest of what a training sees."""
     digest = hashlib.sha256(repr((scene.focal, scene.center)).encode())
     for name in ("frames", "head", "plates", "shot", "c2w", "near_far", "condition", "mouth", "bounds"):
-        digest.update(np.ascontiguousarray(getattr(scene, name)))
+        digest.update(np.ascontiguousarray(getattr(scene, name)).data)
     return digest.hexdigest()[:16]
 
 
