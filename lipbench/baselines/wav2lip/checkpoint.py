@@ -1,20 +1,22 @@
-"""Reading Wav2Lip weights in each of the three forms in which they go around."""
+"""Reading Wav2Lip weights in each of the three forms in which they go around, and in ours."""
 
 from __future__ import annotations
 
+import json
 import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from lipbench.baselines.wav2lip.networks import Generator, QualityDiscriminator, SyncExpert
 from lipbench.core.errors import WeightsError, WeightsMismatch, WeightsMissing
 
-FORMATS = "a dict with 'state_dict' in it, a bare state dict, or a TorchScript archive"
+FORMATS = "a dict with 'state_dict' in it, a bare state dict, a TorchScript archive, or lipbench's npz"
 _FIX = "get the file again from the links in the README of github.com/Rudrabha/Wav2Lip"
 
 #: network -> (key of a convolution that is 512 wide in the published size, to read the width multiplier from)
@@ -23,24 +25,29 @@ _WIDEST = {
     SyncExpert: "face_encoder.16.conv_block.0.weight",
     QualityDiscriminator: "face_encoder_blocks.6.0.conv_block.0.weight",
 }
+_INFO = "__info__"  # entry of an npz: JSON, where the weights come from
 Net = TypeVar("Net", Generator, SyncExpert, QualityDiscriminator)
 
 
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     """The float32 state dict in a checkpoint file, on the CPU, without `module.` prefixes.
 
-    Three forms are read: `{"state_dict": ..., "optimizer": ...}` as upstream's training writes it, a bare state dict,
-    and the TorchScript archives that upstream links today and its own loader refuses. No pickled code is ever run.
+    Four forms are read: `{"state_dict": ..., "optimizer": ...}` as upstream's training writes it, a bare state dict,
+    the TorchScript archives that upstream links today and its own loader refuses, and what `save_npz` wrote. No pickled
+    code is ever run.
 
     Raises:
         WeightsMissing: no such file.
-        WeightsError: none of the three forms.
+        WeightsError: none of these forms.
     """
     path = Path(path)
     if not path.is_file():
         raise WeightsMissing(f"there is no file {path}", "", "check the path, or `lipbench weights list`")
     try:
-        loaded = _torchscript(path) if _is_torchscript(path) else torch.load(path, "cpu", weights_only=True)
+        if path.suffix == ".npz":
+            loaded: Any = _arrays(path)
+        else:
+            loaded = _torchscript(path) if _is_torchscript(path) else torch.load(path, "cpu", weights_only=True)
     except Exception as error:  # torch raises RuntimeError, UnpicklingError, EOFError, ValueError, KeyError, ...
         why = str(error).strip().splitlines()
         raise _unreadable(path, why[0][:160] if why else type(error).__name__) from error
@@ -66,8 +73,9 @@ def load(path: str | Path, kind: type[Net] = Generator) -> Net:  # type: ignore[
     widest = state.get(_WIDEST[kind])
     if widest is None or widest.dim() != 4:
         raise WeightsMismatch(f"{path} holds no {kind.__name__}", f"it has no {_WIDEST[kind]}", _guess(state) or _FIX)
+    width = widest.shape[0] / 512
     with torch.device("meta"):
-        net = kind(widest.shape[0] / 512)
+        net = Generator(width, _gated(state)) if kind is Generator else kind(width)
     expected = net.state_dict()
     wrong = sorted(expected.keys() ^ state.keys()) or [k for k in expected if expected[k].shape != state[k].shape]
     if wrong:
@@ -79,7 +87,33 @@ def load(path: str | Path, kind: type[Net] = Generator) -> Net:  # type: ignore[
             _guess(state) or _FIX,
         )
     net.load_state_dict(state, assign=True)
-    return net.eval()
+    return net.eval()  # type: ignore[return-value]
+
+
+def save_npz(net: nn.Module, path: str | Path, info: Mapping[str, Any] | None = None) -> Path:
+    """Write a network's weights as float16 arrays; `info` (JSON) comes back from `read_info`."""
+    arrays = {k: (v.half() if v.is_floating_point() else v).cpu().numpy() for k, v in net.state_dict().items()}
+    np.savez_compressed(path, allow_pickle=False, **{_INFO: np.array(json.dumps(dict(info or {})))}, **arrays)
+    return Path(path)
+
+
+def read_info(path: str | Path) -> dict[str, Any]:
+    """What `save_npz` was told about the weights; empty for other files."""
+    if Path(path).suffix != ".npz":
+        return {}
+    with np.load(path, allow_pickle=False) as z:
+        return dict(json.loads(str(z[_INFO]))) if _INFO in z.files else {}
+
+
+def _arrays(path: Path) -> dict[str, Tensor]:
+    with np.load(path, allow_pickle=False) as z:
+        return {key: torch.from_numpy(z[key]) for key in z.files if key != _INFO}
+
+
+def _gated(state: Mapping[str, Tensor]) -> bool:
+    """Whether a generator has a fourth output channel; see `networks.Generator`."""
+    last = state.get("output_block.1.weight")
+    return last is not None and last.shape[0] == 4
 
 
 def _is_torchscript(path: Path) -> bool:

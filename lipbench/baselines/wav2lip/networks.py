@@ -21,6 +21,7 @@ SIZE = 96  # side of a face crop, px
 MEL_BANDS, MEL_STEPS = 80, 16
 SYNC_FRAMES = 5  # frames the expert looks at together
 EMBEDDING = 512
+GATE_BIAS = -2.0  # of a fresh gate: 12 % of the drawing over the reference
 
 Size = int | tuple[int, int]
 Net = TypeVar("Net", bound=nn.Module)
@@ -77,12 +78,15 @@ class Generator(nn.Module):
 
     Draws the lower half of a face so that the mouth fits the sound: a U-Net over the face whose bottleneck is replaced
     by the embedding of the sound.
+
+    `gated` is ours: a fourth output channel says how much of the drawing is laid over the reference face. It begins
+    near nothing, so that a short training need not learn to copy skin first.
     """
 
-    def __init__(self, width: float = 1.0) -> None:
+    def __init__(self, width: float = 1.0, gated: bool = False) -> None:
         super().__init__()
         w = Widths(width)
-        self.width = width
+        self.width, self.gated = width, gated
 
         # (B, 6, 96, 96): the masked face on top of a reference face
         self.face_encoder_blocks = nn.ModuleList([
@@ -111,8 +115,11 @@ class Generator(nn.Module):
             up(128, 32, 64),  # (B, 64, 96, 96)
         ])  # fmt: skip
         self.output_block = nn.Sequential(
-            Conv(w(64) + w(16), w(32), 3, 1, 1), nn.Conv2d(w(32), 3, 1), nn.Sigmoid()
+            Conv(w(64) + w(16), w(32), 3, 1, 1), nn.Conv2d(w(32), 4 if gated else 3, 1), nn.Sigmoid()
         )  # (B, 3, 96, 96)
+        if gated:
+            with torch.no_grad():
+                self.output_block[1].bias[3] = GATE_BIAS  # type: ignore[index, union-attr, operator]
 
     def forward(self, mel: Tensor, face: Tensor) -> Tensor:
         """(B, 1, 80, 16) and (B, 6, 96, 96) -> (B, 3, 96, 96) in [0, 1].
@@ -134,6 +141,9 @@ class Generator(nn.Module):
         for block in self.face_decoder_blocks:
             x = torch.cat((block(x), skips.pop()), dim=1)
         out: Tensor = self.output_block(x)
+        if self.gated:
+            drawn, gate = out[:, :3], out[:, 3:]
+            out = face[:, 3:] + gate * (drawn - face[:, 3:])
         return torch.stack(out.split(batch), dim=2) if windowed else out
 
 

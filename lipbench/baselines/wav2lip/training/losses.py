@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,10 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lipbench.baselines.wav2lip.networks import SIZE, SyncExpert
+from lipbench.baselines.wav2lip.networks import SIZE, SYNC_FRAMES, SyncExpert
 
 #: rows and columns of a crop that hold the mouth in every talk: below the middle, without the cheeks
 MOUTH = (slice(SIZE // 2, SIZE), slice(SIZE // 5, SIZE - SIZE // 5))
+#: A neighbour one frame away counts this much as a wrong answer: half a frame of doubt is in every label.
+NEIGHBOUR = 0.2
 
 
 def agreement(audio: Tensor, video: Tensor, target: Tensor) -> Tensor:
@@ -24,11 +27,57 @@ def agreement(audio: Tensor, video: Tensor, target: Tensor) -> Tensor:
     return F.binary_cross_entropy(cosine[:, None], target)
 
 
+def contrast(audio: Tensor, video: Tensor, stride: Tensor, scale: Tensor, wrong: Tensor | None = None) -> Tensor:
+    """Softmax over the scaled cosine within each clip, averaged over both directions; not in the paper.
+
+    Args:
+        audio, video: (B, n, 512) of unit length, n windows of B clips.
+        stride: (B,) frames between them.
+        scale: factor on the cosine.
+        wrong: (B, m, 512) lips that go with none of the sounds.
+    """
+    b, n, _ = video.shape
+    at = torch.arange(n, device=video.device)
+    near = ((at[:, None] - at).abs() * stride[:, None, None] == 1) * math.log(NEIGHBOUR)
+    logits = scale * video @ audio.transpose(1, 2) + near  # (B, n video, n audio)
+    to_lips = logits.transpose(1, 2)
+    if wrong is not None:
+        to_lips = torch.cat([to_lips, scale * audio @ wrong.transpose(1, 2)], dim=2)
+    target = at.repeat(b)
+    return (F.cross_entropy(logits.flatten(0, 1), target) + F.cross_entropy(to_lips.flatten(0, 1), target)) / 2
+
+
+def windows(drawn: Tensor) -> Tensor:
+    """(B, 3, T, 96, 96) -> (B (T - 4), 15, 48, 96): every window of five lower halves, clip after clip."""
+    lower = drawn[:, :, :, SIZE // 2 :].transpose(1, 2)  # (B, T, 3, 48, 96)
+    n = lower.shape[1] - SYNC_FRAMES + 1
+    return torch.stack([lower[:, k : k + SYNC_FRAMES].flatten(1, 2) for k in range(n)], dim=1).flatten(0, 1)
+
+
 def sync_loss(expert: SyncExpert, mel: Tensor, drawn: Tensor) -> Tensor:
     """How little the expert believes (B, 3, 5, 96, 96) drawn faces to go with (B, 1, 80, 16)."""
-    lower = drawn[:, :, :, SIZE // 2 :].transpose(1, 2).flatten(1, 2)  # (B, 15, 48, 96)
-    audio, video = expert(mel, lower)
+    audio, video = expert(mel, windows(drawn))
     return agreement(audio, video, torch.ones(len(mel), 1, device=mel.device))
+
+
+def contrast_loss(expert: SyncExpert, scale: float, around: Tensor, valid: Tensor, drawn: Tensor, reach: int) -> Tensor:
+    """How hard the expert finds it to tell a drawn window's own sound from those around it; not in the paper.
+
+    Args:
+        scale: factor on the cosine that the expert was trained with.
+        around, valid: of a `data.LipBatch` with `contrast` = reach.
+        drawn: (B, 3, T, 96, 96).
+    """
+    b, k = around.shape[:2]
+    n = drawn.shape[2] - SYNC_FRAMES + 1
+    with torch.no_grad():
+        audio = F.normalize(expert.audio_encoder(around.flatten(0, 1)).flatten(1), dim=1).view(b, k, -1)
+    video = F.normalize(expert.face_encoder(windows(drawn)).flatten(1), dim=1).view(b, n, -1)
+    own = torch.arange(n, device=drawn.device) + reach
+    near = (torch.arange(k, device=drawn.device) - own[:, None]).abs() == 1
+    logits = scale * video @ audio.transpose(1, 2) + near * math.log(NEIGHBOUR)
+    logits = logits.masked_fill(~valid[:, None], -1e4)
+    return F.cross_entropy(logits.flatten(0, 1), own.repeat(b))
 
 
 def reconstruction(drawn: Tensor, target: Tensor, mouth_weight: float = 1.0) -> Tensor:

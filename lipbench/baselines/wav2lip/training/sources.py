@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lipbench.baselines.wav2lip import boxes as framing
-from lipbench.baselines.wav2lip.training.data import Talk, crops, load, moved, save, spectrograms
+from lipbench.baselines.wav2lip.training.clips import Talk, crops, is_cached, load, moved, save, spectrograms
 from lipbench.core import media
 from lipbench.core.keys import key_of
 from lipbench.datasets.synthetic.corpus import GENERATOR_VERSION
@@ -19,11 +20,14 @@ from lipbench.datasets.synthetic.parallel import over_clips
 from lipbench.datasets.synthetic.render import render_clip
 from lipbench.datasets.synthetic.spec import DIFFICULTIES, ClipSpec, stream
 from lipbench.datasets.types import Manifest
+from lipbench.metrics.sync.training.generated import through_codec
 
 #: First number of the people of each split: far apart, far from the packaged corpus and from the judge's people.
 PEOPLE = {"train": 1_100_000, "held-out": 1_200_000, "evaluation": 1_300_000}
-LANGUAGES = ("en", "fr", "es", "de")
+#: Languages that training hears; Italian is kept for evaluation, as with the judge.
+TRAINED = ("en", "fr", "es", "de")
 PADS = (0, 10, 0, 0)  # px, the method's default
+CACHE_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -32,37 +36,50 @@ class Recipe:
 
     Attributes:
         split: a key of PEOPLE.
-        identities: people, one clip each.
+        identities, clips: people, and clips of each.
         seed: of everything.
-        seconds: of a clip. languages: each clip speaks two of them. takes: voices per language.
-        size: of the rendered picture, px.
-        jitter: half of the clips have their boxes moved by up to this share.
-        pool: sentences.
+        seconds: of a clip. spoken: languages of each clip, its mouth is rendered in every one. takes: voices of each.
+        languages: to choose from, taken in turn as originals.
+        size: of the rendered picture, px. view: range of the camera's field across, dm.
+        jitter: the boxes of three clips in four are moved by up to this share of their size.
+        coded: share of clips that go through H.264.
+        pool: sentences; shuffled: share of clips that speak random words of it.
+        levels: difficulties to draw from, all when empty.
     """
 
     split: str
     identities: int
+    clips: int = 1
     seed: int = 0
     seconds: float = 3.0
-    languages: tuple[str, ...] = LANGUAGES
-    takes: int = 3
+    spoken: int = 3
+    takes: int = 4
+    languages: tuple[str, ...] = TRAINED
     size: int = 256
+    view: tuple[float, float] = (2.4, 2.9)
     jitter: float = 0.06
+    coded: float = 0.5
     pool: str = "train"
+    shuffled: float = 0.5
+    levels: tuple[str, ...] = ()
 
     def specs(self) -> list[ClipSpec]:
-        """The clips."""
-        out, levels = [], list(DIFFICULTIES)
-        for person in range(self.identities):
-            rng = stream(self.seed, "wav2lip", self.split, person)
-            spoken = [self.languages[int(i)] for i in rng.permutation(len(self.languages))[:2]]
+        """The clips, one person after the other."""
+        out, levels = [], list(self.levels or DIFFICULTIES)
+        for k in range(self.identities * self.clips):
+            person, number = divmod(k, self.clips)
+            rng = stream(self.seed, "wav2lip", self.split, person, number)
+            source = self.languages[k % len(self.languages)]
+            others = [tag for tag in self.languages if tag != source]
+            dubs = [others[int(i)] for i in rng.permutation(len(others))[: self.spoken - 1]]
             out.append(
                 ClipSpec(
-                    id=f"{self.split}-{self.seed}-{person:03d}", seed=int(rng.integers(1 << 62)),
-                    identity=PEOPLE[self.split] + 1000 * self.seed + person, source=spoken[0], dubs=tuple(spoken[1:]),
+                    id=f"{self.split}-{self.seed}-{person:03d}-{number:02d}", seed=int(rng.integers(1 << 62)),
+                    identity=PEOPLE[self.split] + 1000 * self.seed + person, source=source, dubs=tuple(dubs),
                     seconds=self.seconds, width=self.size, height=self.size,
                     difficulty=levels[int(rng.integers(len(levels)))], pool=self.pool,
-                    shuffle_words=self.pool == "train" and bool(rng.uniform() < 0.5), takes=self.takes,
+                    shuffle_words=bool(rng.uniform() < self.shuffled), takes=self.takes,
+                    studio=bool(rng.uniform() < 0.5), view=float(rng.uniform(*self.view)),
                 )
             )  # fmt: skip
         return out
@@ -71,29 +88,44 @@ class Recipe:
 def generated(
     recipe: Recipe, cache: Path, *, workers: int = 1, say: Callable[[str], None] = lambda _: None
 ) -> list[Talk]:
-    """The recipe's clips, rendered where they are not in the folder `cache` already."""
-    files = {spec.id: cache / f"{spec.id}-{_key(spec, recipe.jitter)}.npz" for spec in recipe.specs()}
-    waiting = [spec for spec in recipe.specs() if not files[spec.id].is_file()]
-    for done, talk in enumerate(over_clips(partial(_render, jitter=recipe.jitter), waiting, workers=workers), 1):
-        save(talk, files[talk.id])
-        say(f"{recipe.split}: {done} of {len(waiting)} clips rendered")
-    return [load(file) for file in files.values()]
+    """The recipe's clips, rendered where they are not in the folder `cache` already.
+
+    An interrupted call goes on where it stopped; the files do not depend on the number of processes.
+    """
+    specs = recipe.specs()
+    keys = {spec.id: _key(spec, recipe) for spec in specs}
+    waiting = [spec for spec in specs if not is_cached(cache / spec.id, keys[spec.id])]
+    if waiting:
+        say(f"rendering {len(waiting)} clips ({recipe.split}; {len(specs) - len(waiting)} are cached)")
+    task = partial(_render, jitter=recipe.jitter, coded=recipe.coded)
+    for done, talk in enumerate(over_clips(task, waiting, workers=workers), 1):
+        save(talk, cache / talk.id, keys[talk.id])
+        if done % 20 == 0 or done == len(waiting):
+            say(f"  {done} of {len(waiting)} clips")
+    return [load(cache / spec.id) for spec in specs]
 
 
-def _key(spec: ClipSpec, jitter: float) -> str:
-    return key_of({"version": GENERATOR_VERSION, "spec": asdict(spec), "jitter": jitter, "pads": PADS})[:12]
+def _key(spec: ClipSpec, recipe: Recipe) -> str:
+    return key_of({"kind": "wav2lip clip", "cache": CACHE_VERSION, "generator": GENERATOR_VERSION, "pads": PADS,
+                   "spec": asdict(spec), "jitter": recipe.jitter, "coded": recipe.coded})  # fmt: skip
 
 
-def _render(spec: ClipSpec, engine: Espeak | None, jitter: float) -> Talk:
+def _render(spec: ClipSpec, engine: Espeak | None, jitter: float, coded: float) -> Talk:
     """A clip in memory; its boxes are those of the original in every language, as in inference."""
     clip = render_clip(spec, engine=engine)
     boxes = framing.follow(clip.annotations[spec.source].face_track(), PADS).xyxy
     rng = stream(spec.seed, "wav2lip", "boxes")
-    if rng.integers(2) and jitter:
+    if rng.uniform() < 0.75 and jitter:
         boxes = moved(boxes, spec.width, spec.height, rng, jitter)
-    faces = {tag: crops(frames, boxes) for tag, frames in clip.frames.items()}
+    crf = int(rng.integers(14, 31)) if rng.uniform() < coded else None
+
+    def seen(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return crops(frames if crf is None else through_codec(frames, crf, spec.fps), boxes)
+
+    faces = {tag: seen(frames) for tag, frames in clip.frames.items()}
     sounds = {tag: spectrograms([take.audio for take in takes]) for tag, takes in clip.takes.items()}
-    return Talk(spec.id, str(spec.identity), spec.fps, faces, sounds)
+    gaps = {tag: clip.annotations[tag].lip_gap for tag in clip.frames}
+    return Talk(spec.id, str(spec.identity), spec.fps, faces, sounds, gaps)
 
 
 def from_manifest(manifest: Manifest, fps: float = 25.0, clip_ids: Sequence[str] | None = None) -> list[Talk]:
@@ -125,5 +157,8 @@ def from_manifest(manifest: Manifest, fps: float = 25.0, clip_ids: Sequence[str]
             if tag != clip.language and dubbed.shape == (len(frames), height, width, 3):
                 faces[tag] = crops(dubbed, boxes)
                 sounds[tag] = spectrograms([media.read_audio(video)])
-        talks.append(Talk(clip.id, clip.speaker, fps, faces, {k: np.asarray(v) for k, v in sounds.items()}))
+        made_from = {"clip": clip.sha256, "truth": dict(clip.truth_sha256), "fps": fps, "pads": PADS, **part}
+        talks.append(Talk(
+            clip.id, clip.speaker, fps, faces, {k: np.asarray(v) for k, v in sounds.items()}, {}, key_of(made_from)
+        ))  # fmt: skip
     return talks
