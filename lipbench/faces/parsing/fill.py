@@ -36,9 +36,11 @@ def _fill(image: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np
     size = ((width + 1) // 2, (height + 1) // 2)
     small_weight = cv2.resize(weight, size, interpolation=cv2.INTER_AREA)
     small = _channels(cv2.resize(image * weight[..., None], size, interpolation=cv2.INTER_AREA))
-    small = small / np.maximum(small_weight, 1e-6)[..., None]
+    small = _channels(small / np.maximum(small_weight, 1e-6)[..., None])
     coarse = _fill(small, (small_weight > 1e-4).astype(np.float32))
-    out = _channels(np.where(known[..., None], image, _channels(cv2.resize(coarse, (width, height)))))
+    out: NDArray[np.float32] = _channels(
+        np.where(known[..., None], image, _channels(cv2.resize(coarse, (width, height))))
+    )
     for _ in range(_RELAX):
         out = _channels(np.where(known[..., None], image, _channels(cv2.blur(out, (3, 3)))))
     return out

@@ -13,7 +13,7 @@ from lipbench.core.errors import UsageError
 from lipbench.faces.parsing import Label, Parsing, Plate
 from lipbench.lipnerf.composite import gap as gaps
 from lipbench.lipnerf.composite import matte as mattes
-from lipbench.lipnerf.composite.inpaint import Inpainter, body, inpainter, match
+from lipbench.lipnerf.composite.inpaint import Inpainter, around, body, inpainter, match
 from lipbench.lipnerf.composite.options import CompositeOptions, Render
 
 
@@ -45,6 +45,15 @@ class _Placed:
     matte: NDArray[np.float32]
     gap: NDArray[np.bool_]
     hole: NDArray[np.bool_]  # (H, W), whole frame: neighbours have other windows
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A finished frame; inside the window what lies behind the head (float, 0..255), and where that is neck."""
+
+    image: NDArray[np.uint8]
+    back: NDArray[np.float32]
+    neck: NDArray[np.bool_]
 
 
 class Compositor:
@@ -82,7 +91,9 @@ class Compositor:
         self.options = options or CompositeOptions()
         self.inpainter = inpainter or _named(self.options, frames, parsing)
         areas = [int((labels == Label.HEAD).sum()) for labels in parsing.labels[:: max(1, len(frames) // 16)]]
-        self.reach = max(self.options.reach * float(np.sqrt(np.median(areas))), 4.0)
+        size = float(np.sqrt(np.median(areas)))
+        self.reach = max(self.options.reach * size, 4.0)
+        self.fade = 0.03 * size + 1
 
     def frame(
         self,
@@ -92,17 +103,26 @@ class Compositor:
         box: tuple[int, int, int, int] | None = None,
     ) -> NDArray[np.uint8]:
         """(H, W, 3) uint8: source frame `s` with a rendered head; see `Render` for the other arguments."""
-        return self.layers(Render(s, rgb, alpha, box)).image
+        return self._finish(self._place(Render(s, rgb, alpha, box)), []).image
 
     def layers(self, render: Render) -> Layers:
         """The frame with its parts, for pictures of how it came about."""
-        return self._finish(self._place(render), [])
+        placed = self._place(render)
+        made = self._finish(placed, [])
+        x0, y0, x1, y1 = placed.window
+        view = (slice(y0, y1), slice(x0, x1))
+        size = made.image.shape[:2]
+        matte, gap, neck = np.zeros(size, np.float32), np.zeros(size, np.bool_), np.zeros(size, np.bool_)
+        matte[view], gap[view], neck[view] = placed.matte, placed.gap, made.neck & placed.gap
+        behind = self.frames[placed.s].copy()
+        behind[view] = np.clip(made.back + 0.5, 0, 255).astype(np.uint8)
+        return Layers(made.image, matte, gap, neck, behind)
 
     def video(self, renders: Iterable[Render]) -> Iterator[NDArray[np.uint8]]:
         """Frames of a whole dub in order, the gap steadied over `gap_smoothing` frames; holds three renders."""
         if self.options.gap_smoothing == 1:
             for render in renders:
-                yield self.layers(render).image
+                yield self._finish(self._place(render), []).image
             return
         before: _Placed | None = None
         now: _Placed | None = None
@@ -120,10 +140,10 @@ class Compositor:
         head = labels == Label.HEAD
         window = self._window(head)
         x0, y0, x1, y1 = window
-        colours, matte = mattes.place(render, window, (height, width))
         open_head = head[y0:y1, x0:x1]
-        matte = mattes.within(mattes.levelled(matte, self.options.levels), open_head, self.reach)
-        colours = mattes.straight(*mattes.place(render, window, (height, width)))
+        colours, alpha = mattes.place(render, window, (height, width))
+        colours = mattes.straight(colours, alpha)
+        matte = mattes.within(mattes.levelled(alpha, self.options.levels), open_head, self.reach)
         matte = mattes.feathered(matte, self.options.feather_px)
         matte[matte < 1 / 512] = 0
         gap = gaps.uncovered(open_head, matte, self.options.threshold)
@@ -144,7 +164,7 @@ class Compositor:
             min(int(columns[-1]) + 1 + margin, width), min(int(rows[-1]) + 1 + margin, height),
         )  # fmt: skip
 
-    def _finish(self, placed: _Placed, neighbours: list[NDArray[np.bool_]]) -> Layers:
+    def _finish(self, placed: _Placed, neighbours: list[NDArray[np.bool_]]) -> _Made:
         x0, y0, x1, y1 = placed.window
         view = (slice(y0, y1), slice(x0, x1))
         frame = self.frames[placed.s]
@@ -160,12 +180,9 @@ class Compositor:
             back = source + share[..., None] * (filled.astype(np.float32) - source)
         mixed = matte * placed.colours * 255 + (1 - matte) * back
         changed = ((placed.matte > 0) | (share > 0))[..., None]
-        image, behind = frame.copy(), frame.copy()
+        image = frame.copy()
         image[view] = np.where(changed, np.clip(mixed + 0.5, 0, 255).astype(np.uint8), frame[view])
-        behind[view] = np.clip(back + 0.5, 0, 255).astype(np.uint8)
-        whole, gap, below = (np.zeros(frame.shape[:2], kind) for kind in (np.float32, np.bool_, np.bool_))
-        whole[view], gap[view], below[view] = placed.matte, placed.gap, neck & placed.gap
-        return Layers(image, whole, gap, below, behind)
+        return _Made(image, back, neck)
 
     def _fill(
         self, placed: _Placed, hole: NDArray[np.bool_], source: NDArray[np.float32]
@@ -181,8 +198,12 @@ class Compositor:
         out = frame[view]
         rim = hole & ~body_behind
         if rim.any():
-            plate = self.plate.frame(placed.s)[view].astype(np.float32)
-            out = match(plate, out, rim, clean & (labels == Label.BACKGROUND))
+            part = around(rim, 24)
+            assert part is not None
+            plate = self.plate.frame(placed.s)[view][part].astype(np.float32)
+            out = out.copy()
+            clear = clean & (labels == Label.BACKGROUND)
+            out[part] = match(plate, out[part], rim[part], clear[part], self.fade)
         neck = hole & body_behind
         if neck.any():
             matte = placed.matte[..., None]

@@ -79,19 +79,24 @@ def around(mask: Mask, margin: int) -> tuple[slice, slice] | None:
     )
 
 
-def match(candidate: NDArray[np.float32], image: Frame, hole: Mask, trusted: Mask, limit: float = 40.0) -> Frame:
+def match(
+    candidate: NDArray[np.float32], image: Frame, hole: Mask, trusted: Mask, fade: float, limit: float = 40.0
+) -> Frame:
     """Pixels of another picture, brought to the light of this one: the difference at the hole's border is continued
     smoothly across it (a membrane, Perez et al., "Poisson Image Editing", 2003).
 
     Args:
         candidate: (h, w, 3) float32 in 0..255, aligned with `image`.
+        fade: px from the border over which the difference dies away. It is there for the seam; farther in, the other
+            picture knows better: the old chin's shadow on the neck must not be carried up to the new one.
         limit: difference, in levels, above which a border pixel shows something else and is left out.
     """
     difference = image.astype(np.float32) - candidate
     ring = (cv2.dilate(hole.astype(np.uint8), np.ones((13, 13), np.uint8)) == 1) & trusted & ~hole
     ring &= np.abs(difference).max(-1) < limit
     if ring.any():
-        candidate = candidate + smooth_fill(difference, ring)
+        distance = cv2.distanceTransform((~ring).astype(np.uint8), cv2.DIST_L2, 3)
+        candidate = candidate + smooth_fill(difference, ring) * np.exp(-distance / fade)[..., None]
     filled = np.clip(candidate + 0.5, 0, 255).astype(np.uint8)
     return np.where(hole[..., None], filled, image)
 

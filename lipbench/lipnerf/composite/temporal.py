@@ -36,13 +36,13 @@ class TemporalInpainter:
         self.motion = Motion(frames, parsing.mask(Label.NECK, Label.TORSO))
         self.reference = len(frames) // 2
         self._moves: dict[int, NDArray[np.float64]] = {}
+        self.fade = 0.03 * float(np.sqrt(parsing.head.sum() / len(frames))) + 1
         self.region = self._region()
         self.image, known = self._gather()
-        zone = np.zeros(known.shape, np.bool_) if not known.size else ~known
         self.seen = float(known.mean()) if known.size else 0.0
-        if known.any():
-            self.image = telea(self.image, zone, known)
         self.usable = bool(known.any())
+        if self.usable:
+            self.image = telea(self.image, ~known, known)
 
     def _region(self) -> tuple[slice, slice]:
         """Rows and columns where a lower edge of the head may be in any frame."""
@@ -108,5 +108,5 @@ class TemporalInpainter:
         matrix[:, 2] -= (columns.start, rows.start)
         donor = cv2.warpAffine(self.image, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
         out = image.copy()
-        out[window] = match(donor.astype(np.float32), image[window], hole[window], trusted[window])
+        out[window] = match(donor.astype(np.float32), image[window], hole[window], trusted[window], self.fade)
         return out
