@@ -1,0 +1,99 @@
+"""The files that people copy into their CI: they parse, and what they call exists and does what they say."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+
+from lipbench.cli import group
+from lipbench.reports import gate
+
+ROOT = Path(__file__).parents[3]
+
+
+def load(name):
+    return yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+
+
+def calls(value):
+    """Every `lipbench ...` command line in a YAML value."""
+    if isinstance(value, dict):
+        return [c for v in value.values() for c in calls(v)]
+    if isinstance(value, list):
+        return [c for v in value for c in calls(v)]
+    if not isinstance(value, str):
+        return []
+    return [line.strip() for line in value.splitlines() if line.strip().startswith("lipbench ")]
+
+
+@pytest.mark.parametrize("name", ["github.yml", "gitlab-ci.yml", "pre-commit-config.yaml"])
+def test_examples_call_what_exists(name):
+    found = calls(load(f"examples/ci/{name}"))
+    assert found
+    for line in found:
+        words = shlex.split(line)[1:]
+        command = group
+        while isinstance(command, click.Group):
+            command = command.get_command(click.Context(command), words.pop(0))
+            assert command is not None, line
+        options = {o for p in command.params for o in p.opts}
+        assert {w for w in words if w.startswith("-")} <= options, line
+
+
+def test_the_action_passes_every_input_on():
+    action = load("action.yml")
+    (step,) = action["runs"]["steps"]
+    assert set(step["env"].values()) == {f"${{{{ inputs.{name} }}}}" for name in action["inputs"]}
+    assert "${{" not in step["run"]  # no text of a pull request inside the script
+
+
+@pytest.fixture
+def action(tmp_path):
+    """Runs the action's script as a workflow would; returns the process and the step's outputs."""
+    bin_folder = tmp_path / "bin"
+    bin_folder.mkdir()
+    (bin_folder / "lipbench").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m lipbench "$@"\n')
+    (bin_folder / "lipbench").chmod(0o755)
+    action = load("action.yml")
+
+    def run(**inputs):
+        values = {k: "" if "${{" in v["default"] else v["default"] for k, v in action["inputs"].items()} | inputs
+        (step,) = action["runs"]["steps"]
+        env = {k: values[v[4:-3].removeprefix("inputs.").strip()] for k, v in step["env"].items()}
+        env = {**os.environ, **env, "GITHUB_OUTPUT": str(tmp_path / "outputs"), "GITHUB_ACTIONS": "true",
+               "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
+               "PATH": f"{bin_folder}:{os.environ['PATH']}"}  # fmt: skip
+        (tmp_path / "outputs").unlink(missing_ok=True)
+        done = subprocess.run(
+            ["bash", "-eo", "pipefail", "-c", step["run"]], env=env, cwd=tmp_path, capture_output=True, text=True
+        )
+        lines = (tmp_path / "outputs").read_text().splitlines()
+        return done, dict(line.split("=", 1) for line in lines)
+
+    return run
+
+
+def test_action(bench, action, tmp_path):
+    path = tmp_path / "gate.json"
+    gate.accept(bench.write("good", {"ours": bench.cells()}), path, "first")
+    short = bench.write("short", {"ours": bench.cells(5)})
+    done, outputs = action(run=str(short), baseline=str(path))
+    assert done.returncode == 3, done.stderr
+    assert outputs == {"exit-code": "3", "verdict": "incomplete"}
+    assert "::error title=incomplete%3A ours lse_d::1 of 6 clips missing" in done.stdout
+    assert (tmp_path / "summary.md").read_text().startswith("**gate: incomplete")
+    assert (tmp_path / "lipbench-gate.xml").exists()
+    done, outputs = action(run=str(short), baseline=str(path), allow="3 4")
+    assert (done.returncode, outputs["exit-code"]) == (0, "3")
+
+
+def test_action_with_a_usage_error(action):
+    done, outputs = action(run="nowhere", baseline="nothing.json")
+    assert (done.returncode, outputs) == (2, {"exit-code": "2", "verdict": ""})
