@@ -36,9 +36,9 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The fast tests; further arguments go to pytest."""
+    """The fast tests, in two processes; further arguments go to pytest."""
     install(session, "test")
-    chosen = session.posargs or ["-m", "not slow and not gpu and not net", "--ignore=tests/bench"]
+    chosen = session.posargs or ["-n", "2", "-m", "not slow and not gpu and not net", "--ignore=tests/bench"]
     session.run("pytest", *chosen, env=ONE_THREAD)
 
 

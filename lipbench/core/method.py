@@ -192,3 +192,11 @@ class BaseMethod:
     def needs(self, params: Any) -> frozenset[str]:
         """What these params need of {"gpu", "faces", "truth"}; a stage does not wait for what it does not use."""
         return self.spec.needs
+
+    def stage_inputs(self, kind: str, params: Any) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+        """The parameters (JSON) and weights that a stage ("prepare", "fit" or "synthesize") reads, for its key.
+
+        All of them unless overridden. A method that trains for hours leaves out of `fit` what only rendering reads, so
+        that an ablation of the rendering does not train again. What is left out must not be read in that stage.
+        """
+        return params.model_dump(mode="json"), self.weights(params)

@@ -27,6 +27,7 @@ BUILTINS: dict[str, dict[str, str]] = {
         "shifted_audio": "lipbench.baselines.controls:ShiftedAudio",
         "precomputed": "lipbench.baselines.precomputed:Precomputed",
         "external": "lipbench.baselines.external:External",
+        "lipnerf": "lipbench.lipnerf.method:LipNerf",
         "wav2lip": "lipbench.baselines.wav2lip:Wav2Lip",
         "makeittalk": "lipbench.baselines.makeittalk:MakeItTalk",
         **{

@@ -102,7 +102,6 @@ class Builder:
         code = method_code(row.method) if row.entry.file is None else ""
         common = {
             "method": {"id": spec.id, "version": spec.version, "code": code},
-            "params": row.params.model_dump(mode="json"), "weights": {n: weights.sha256(n) for n in names},
             "annotations": file_digest(clip.annotations),
         }  # fmt: skip
         truth_mesh = clip.truth_annotations.get(dub.language)
@@ -114,8 +113,10 @@ class Builder:
             needs = (*inputs, *earlier.values(), *((dub_node,) if dub_node else ()))
 
             def preimage(p: Progress) -> dict[str, Any]:
+                params, used = row.method.stage_inputs(kind, row.params)
                 return {
                     "kind": kind, **common, "identity": extra.get(language, {}),
+                    "params": dict(params), "weights": {n: weights.sha256(n) for n in used},
                     "inputs": {n.split(" ")[0]: p.key(n) for n in needs},
                     **(axes if kind != "prepare" else {}),
                     **({"truth_annotations": file_digest(truth_mesh)} if kind == "synthesize" else {}),

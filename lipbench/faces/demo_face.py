@@ -1,0 +1,174 @@
+"""A small face finder and 68-point landmark network for generated faces: the demo's own, so that it needs no download.
+
+Two networks, trained by `lipbench train demo-face` on faces of the generated corpus and on nothing else: one finds the
+face in the whole picture, one reads the 68 points in a crop around the last known face. Never use it on recordings.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from lipbench.core.errors import WeightsError
+
+WHOLE, CROP = 64, 96
+#: Half edge of the crop, as a share of the larger side of the box around the 68 points.
+REACH = 0.66
+SURE = 0.5
+Image = NDArray[np.uint8]
+
+
+class DemoFace(nn.Module):
+    """find: (B, 3, 64, 64) -> (B, 4) presence logit, x, y, log size. read: (B, 3, 96, 96) -> logit, (B, 68, 2).
+
+    Pictures are (RGB - 127.5) / 64, places 0 .. 1 across the picture or crop.
+    """
+
+    def __init__(self, width: int = 24) -> None:
+        super().__init__()
+        self.width = w = width
+        self.finder = nn.Sequential(*_down(3, w), *_down(w, 2 * w), *_down(2 * w, 2 * w), *_down(2 * w, 2 * w),
+                                    nn.Flatten(), nn.Linear(2 * w * 16, 64), nn.ReLU(), nn.Linear(64, 4))  # fmt: skip
+        self.reader = nn.Sequential(*_down(3, w), *_down(w, 2 * w), *_same(2 * w), *_down(2 * w, 4 * w),
+                                    *_same(4 * w), *_down(4 * w, 4 * w), nn.Flatten(), nn.Linear(4 * w * 36, 192),
+                                    nn.ReLU(), nn.Linear(192, 1 + 136))  # fmt: skip
+
+    def find(self, pictures: Tensor) -> Tensor:
+        out: Tensor = self.finder(pictures)
+        return out
+
+    def read(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+        out = self.reader(crops)
+        return out[:, 0], 0.5 + 0.5 * out[:, 1:].view(-1, 68, 2)
+
+    def save(self, path: Path, info: Mapping[str, Any]) -> Path:
+        """float16 npz with the facts of its training; returns the path."""
+        arrays = {name: value.detach().cpu().numpy().astype(np.float16) for name, value in self.state_dict().items()}
+        np.savez_compressed(path, __info__=json.dumps({"width": self.width, **info}), **arrays)
+        return path
+
+    @classmethod
+    def from_file(cls, path: Path) -> DemoFace:
+        """What `save` wrote.
+
+        Raises:
+            WeightsError: not such a file.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as z:
+                net = cls(int(json.loads(str(z["__info__"]))["width"]))
+                net.load_state_dict({k: torch.from_numpy(z[k].astype(np.float32)) for k in z.files if k != "__info__"})
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise WeightsError(
+                f"cannot read the face network {path}", str(error).splitlines()[0], "train or fetch it again"
+            ) from error
+        return net.eval()
+
+
+def _down(i: int, o: int) -> list[nn.Module]:
+    return [nn.Conv2d(i, o, 3, stride=2, padding=1), nn.GroupNorm(4, o), nn.ReLU()]
+
+
+def _same(n: int) -> list[nn.Module]:
+    return [nn.Conv2d(n, n, 3, padding=1), nn.GroupNorm(4, n), nn.ReLU()]
+
+
+def to_input(pictures: NDArray[np.uint8]) -> Tensor:
+    """(B, S, S, 3) uint8 -> (B, 3, S, S)."""
+    return torch.from_numpy((pictures.astype(np.float32) - 127.5) / 64).permute(0, 3, 1, 2)
+
+
+def whole(frame: Image) -> tuple[Image, NDArray[np.float64]]:
+    """The picture in a 64 px square, and the (2, 3) matrix from the square's 0..1 to px of the picture."""
+    h, w = frame.shape[:2]
+    edge = max(h, w)
+    x, y = (edge - w) / 2, (edge - h) / 2
+    scale = WHOLE / edge
+    k = max(1, round(0.7 / scale))  # shrink smoothly before sampling
+    small = cv2.warpAffine(
+        cv2.blur(frame, (k, k)),
+        np.array([[scale, 0, scale * (x + 0.5) - 0.5], [0, scale, scale * (y + 0.5) - 0.5]]), (WHOLE, WHOLE),
+        flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT,
+    )  # fmt: skip
+    return np.asarray(small, np.uint8), np.array([[edge, 0, -x], [0, edge, -y]])
+
+
+def cut(frame: Image, center: NDArray[np.floating], half: float, angle: float = 0.0) -> tuple[Image, NDArray[Any]]:
+    """A 96 px crop, and the (2, 3) matrix from the crop's 0..1 to px of the picture.
+
+    Args:
+        center: x, y px. half: half edge, px. angle: radians by which the crop is turned.
+    """
+    c, s = np.cos(angle) * 2 * half, np.sin(angle) * 2 * half
+    back = np.array([[c, -s, center[0] - (c - s) / 2], [s, c, center[1] - (s + c) / 2]])
+    pixels = back @ np.array([[1 / CROP, 0, 0.5 / CROP], [0, 1 / CROP, 0.5 / CROP], [0, 0, 1]])
+    pixels[:, 2] -= 0.5  # px centres lie at +0.5
+    if 2 * half > 1.5 * CROP:  # shrink smoothly before sampling
+        k = round(2 * half / CROP)
+        frame = np.asarray(cv2.blur(frame, (k, k)), np.uint8)
+    out = cv2.warpAffine(
+        frame, pixels, (CROP, CROP), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(out, np.uint8), back
+
+
+def place(points: NDArray[np.floating]) -> tuple[NDArray[np.float64], float]:
+    """Where to crop for (68, 2) points: centre and half edge, px."""
+    low, high = points.min(0), points.max(0)
+    return (low + high) / 2.0, float(REACH * (high - low).max())
+
+
+@torch.inference_mode()
+def landmarks(net: DemoFace, frames: Iterable[Image]) -> NDArray[np.float32]:
+    """(T, 68, 2) px, NaN where no face is seen."""
+    rows: list[NDArray[np.floating]] = []
+    last: NDArray[Any] | None = None
+    for frame in frames:
+        tries = 1
+        if last is None:
+            small, back = whole(frame)
+            found = net.find(to_input(small[None]))[0].double().numpy()
+            if 1 / (1 + np.exp(-found[0])) > SURE:
+                size = float(np.exp(found[3]) * back[0, 0])
+                middle = back @ np.array([*found[1:3], 1.0])
+                last, tries = middle + size * np.array([[-0.5, -0.5], [0.5, 0.5]]), 3
+        for _ in range(tries):
+            if last is None:
+                break
+            crop, back = cut(frame, *place(last))
+            logit, points = net.read(to_input(crop[None]))
+            if float(torch.sigmoid(logit)[0]) < SURE:
+                last = None
+                break
+            last = points[0].double().numpy() @ back[:, :2].T + back[:, 2]
+        rows.append(np.full((68, 2), np.nan) if last is None else last)
+    return np.asarray(rows, np.float32)
+
+
+def read_loss(net: DemoFace, batch: tuple[Tensor, ...], weight: Tensor) -> Tensor:
+    """Of the reader: mean absolute error in units of a tenth of the crop, and the presence.
+
+    Args:
+        batch: crops (B, 3, 96, 96), points (B, 68, 2) in 0..1, has_face (B,). weight: (68,).
+    """
+    crops, points, has_face = batch
+    logit, found = net.read(crops)
+    away = ((found - points).abs().sum(2) * weight).mean(1) * has_face
+    return 10 * away.sum() / has_face.sum().clamp(min=1) + 0.1 * F.binary_cross_entropy_with_logits(logit, has_face)
+
+
+def find_loss(net: DemoFace, batch: tuple[Tensor, ...]) -> Tensor:
+    """Of the finder. batch: pictures (B, 3, 64, 64), boxes (B, 3) x, y, log size, has_face (B,)."""
+    pictures, box, has_face = batch
+    found = net.find(pictures)
+    away = (found[:, 1:] - box).abs().sum(1) * has_face
+    return away.sum() / has_face.sum().clamp(min=1) + 0.1 * F.binary_cross_entropy_with_logits(found[:, 0], has_face)

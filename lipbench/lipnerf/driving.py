@@ -1,0 +1,110 @@
+"""What drives a dub: (N, C) conditions for its frames, and where they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipbench.core import media, registry, weights
+from lipbench.core.errors import Unsupported, UsageError
+from lipbench.core.method import Job, Method
+from lipbench.datasets.synthetic.annotations import Annotations
+from lipbench.faces.track import FaceTrack
+from lipbench.lipnerf.expression.articulation import Articulator, speak
+from lipbench.lipnerf.fitting import Fit, FitOptions, refit
+from lipbench.lipnerf.params import LipNerfParams
+
+Array = NDArray[np.float64]
+ARTICULATION = "articulation-demo"
+
+
+def lip_source(params: LipNerfParams) -> tuple[Method, Any]:
+    """The method that supplies the lips, and its parameters.
+
+    Raises:
+        UnknownName: no such method. UsageError: wrong parameters, or LipNeRF itself.
+    """
+    if params.lip_source == "lipnerf":
+        raise UsageError("LipNeRF cannot be its own lip source", "", "name another method, e.g. wav2lip")
+    method: Method = registry.load("methods", params.lip_source)
+    try:
+        return method, method.spec.params(**params.lip_source_params)
+    except ValueError as error:
+        raise UsageError(
+            f"the lip source {params.lip_source} cannot take these parameters", str(error).splitlines()[0],
+            "correct lip_source_params",
+        ) from error  # fmt: skip
+
+
+def expressions(job: Job, fit: Fit) -> tuple[Array, Mapping[str, Any]]:
+    """The driving expressions of a dub's frames, not smoothed.
+
+    Args:
+        job: a synthesize job of LipNeRF.
+        fit: of the whole clip.
+
+    Returns:
+        (N, K) in standard deviations, and facts for the record.
+    """
+    params, dub = job.params, job.dub
+    if dub is None:
+        raise TypeError("driving expressions need a job with a dub")
+    own = fit.take(np.asarray(dub.index))
+    if params.expression_from == "audio":
+        return _from_audio(job, own)
+    if params.expression_from == "truth":
+        if dub.truth is None:
+            raise Unsupported(
+                f"dub {dub.id} has no true video", "expression_from: truth needs a generated clip",
+                "use expression_from: lip_source",
+            )  # fmt: skip
+        track = None
+        if dub.truth_annotations is not None:
+            track = Annotations.load(dub.truth_annotations).face_track()
+        return _refitted(job, own, dub.truth, track, {"expression_from": "truth"})
+    method, method_params = lip_source(params)
+    out = job.out / "lip_source"
+    inner = replace(job, out=out, params=method_params, prepared=None, fitted=None)
+    for stage in ("prepare", "fit"):
+        if stage in method.spec.stages:
+            folder = job.out / f"lip_source_{stage}"
+            folder.mkdir()
+            (method.prepare if stage == "prepare" else method.fit)(replace(inner, out=folder, dub=None))
+            inner = replace(inner, prepared=folder) if stage == "prepare" else replace(inner, fitted=folder)
+    out.mkdir()
+    video = method.synthesize(inner).files["video"]
+    return _refitted(job, own, video, None, {"expression_from": params.lip_source})
+
+
+def _refitted(job: Job, own: Fit, video: Any, track: FaceTrack | None, info: dict[str, Any]) -> tuple[Array, Any]:
+    from lipbench.faces import track_faces
+
+    frames = media.load_frames(video)[: len(own)]
+    if track is None:
+        track = track_faces(frames, backend=job.params.faces, fps=job.clip.fps)
+    track = track.take(np.minimum(np.arange(len(own)), len(track) - 1))
+    if len(frames) < len(own):  # a method may deliver one frame less
+        frames = np.concatenate([frames, np.repeat(frames[-1:], len(own) - len(frames), axis=0)])
+    found = refit(own, frames, track, FitOptions.preset(job.params.fit, model=job.params.model), job.log)
+    info |= {
+        "lip_frames_found": int(found.found.sum()),
+        "lip_landmark_error_px": round(float(np.nanmean(found.landmark_error_px)), 3),
+    }
+    return found.expression, info
+
+
+def _from_audio(job: Job, own: Fit) -> tuple[Array, Mapping[str, Any]]:
+    if own.model_name != "procedural":
+        raise Unsupported(
+            f"sound cannot drive the model {own.model_name}", "the articulation network knows the procedural head only",
+            "use expression_from: lip_source",
+        )  # fmt: skip
+    if job.dub is None:
+        raise TypeError("driving expressions need a job with a dub")
+    net = Articulator.from_file(weights.path(ARTICULATION))
+    channels = net.articulate(media.read_audio(job.dub.audio), len(own))
+    return speak(own.expression, channels), {"expression_from": "audio", "articulation": ARTICULATION}

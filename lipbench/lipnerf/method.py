@@ -1,0 +1,221 @@
+"""LipNeRF as a lipbench method: fit and parse a clip, train its field, render its dubs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipbench.core import media
+from lipbench.core.errors import NoAudio, Refused, TooShort
+from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs
+from lipbench.faces.track import FaceTrack
+from lipbench.lipnerf.params import FIT, PREPARE, LipNerfParams
+
+MIN_FRAMES = 25
+
+
+class LipNerf(BaseMethod):
+    """A dynamic radiance field of the head, told by expressions and per-frame codes; torso and background are the
+    source's."""
+
+    spec = MethodSpec(
+        id="lipnerf",
+        version="1",
+        title="LipNeRF",
+        paper="Chatziagapi et al., LipNeRF: What is the right feature space to lip-sync a NeRF?, FG 2023",
+        licence="Apache-2.0 (own code); morphable models and parsing weights of the user keep theirs",
+        stages=("prepare", "fit", "synthesize"),
+        needs=frozenset({"faces"}),
+        uses_train_seconds=True,
+        uses_seed=True,
+        params=LipNerfParams,
+        deviations=(
+            "the morphable model is the procedural head unless another one is named; the paper fits a BFM",
+            "head masks come from landmarks and image evidence unless parsing weights are given; the paper has MaskGAN",
+            "the neck is filled from other frames of the clip unless weights for a gated-convolution network are given",
+            "the presets quick and demo are smaller than the paper's, and field: triplane is another model",
+        ),
+    )
+
+    def weights(self, params: Any) -> tuple[str, ...]:
+        from lipbench.faces.backend_table import backend
+        from lipbench.lipnerf.driving import ARTICULATION, lip_source
+
+        names: list[str] = []
+        if params.condition == "expression" and params.expression_from == "audio":
+            names.append(ARTICULATION)
+        elif params.condition == "expression" and params.expression_from == "lip_source":
+            method, its = lip_source(params)
+            names += method.weights(its) if isinstance(method, BaseMethod) else method.spec.weights
+            if found := backend(params.faces).weights:
+                names.append(found)
+        return tuple(dict.fromkeys(names))
+
+    def stage_inputs(self, kind: str, params: Any) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+        values = params.model_dump(mode="json")
+        if kind == "synthesize":
+            return values, self.weights(params)
+        kept = PREPARE if kind == "prepare" else FIT
+        return {name: values[name] for name in kept}, ()
+
+    def identity(self, params: Any, clip_id: str, language: str) -> Mapping[str, Any]:
+        """The lip source's code and identity, for the dub's stage alone."""
+        if not language or params.condition != "expression" or params.expression_from != "lip_source":
+            return {}
+        import sys
+
+        from lipbench.core import keys
+        from lipbench.faces.backend_table import backend_identity
+        from lipbench.lipnerf.driving import lip_source
+
+        method, its = lip_source(params)
+        module = sys.modules[type(method).__module__]
+        found: dict[str, Any] = {
+            "lip_source": method.spec.id, "version": method.spec.version, "params": its.model_dump(mode="json"),
+            "code": keys.code_hash(sys.modules[str(module.__package__)]), "faces": dict(backend_identity(params.faces)),
+        }  # fmt: skip
+        if isinstance(method, BaseMethod):
+            found["identity"] = dict(method.identity(its, clip_id, language))
+        return found
+
+    # ---- stages -----------------------------------------------------------------------------------------------
+
+    def prepare(self, job: Job) -> Outputs:
+        from lipbench.faces.parsing import HeadGuide, parser
+        from lipbench.lipnerf.fitting import FitOptions, fit_clip
+        from lipbench.lipnerf.prepared import Prepared, head_crop
+
+        frames, track = media.load_frames(job.clip.video), _track(job)
+        options = FitOptions.preset(job.params.fit, model=job.params.model, device=_device(job))
+        fit = fit_clip(frames, track, options, job.log)
+        parsing = parser(job.params.parser).parse(frames, HeadGuide.from_track(track))
+        prepared = Prepared(fit, parsing, head_crop(parsing.head))
+        info = {
+            "landmark_error_px": round(float(np.nanmean(fit.landmark_error_px)), 3), "focal_px": round(fit.focal, 1),
+            "frames_without_face": int((~fit.found).sum()), "parser": parsing.parser, "crop": list(prepared.crop),
+            "notes": [*fit.notes, *parsing.notes],
+        }  # fmt: skip
+        return Outputs(prepared.save(job.out), info)
+
+    def fit(self, job: Job) -> Outputs:
+        from lipbench.lipnerf.expression.smoothing import smooth
+        from lipbench.lipnerf.prepared import Prepared, plate_of, scene_of
+        from lipbench.lipnerf.sound import fit_features
+        from lipbench.lipnerf.training.presets import preset
+        from lipbench.lipnerf.training.trainer import train
+
+        prepared, frames, track = Prepared.load(_prepared(job)), media.load_frames(job.clip.video), _track(job)
+        p: LipNerfParams = job.params
+        files: dict[str, Path] = {}
+        if p.condition == "audio":
+            if job.clip.audio is None:
+                raise NoAudio(f"clip {job.clip.id} has no sound", "condition: audio is trained on it", "use expression")
+            n = len(frames) if job.train_seconds is None else round(job.train_seconds * job.clip.fps)
+            files["sound"] = job.out / "sound.npz"
+            heard = fit_features(media.read_audio(job.clip.audio), min(n, len(frames)), files["sound"])
+            condition = np.concatenate([heard, np.repeat(heard[-1:], len(frames) - len(heard), axis=0)])
+        else:
+            condition = smooth(prepared.fit.expression) if p.smooth_training else prepared.fit.expression
+        scene = scene_of(prepared, frames, plate_of(frames, prepared.parsing), condition, track)
+        if job.train_seconds is not None:
+            n = round(job.train_seconds * job.clip.fps)
+            if n < MIN_FRAMES:
+                raise TooShort(
+                    f"{job.train_seconds:g} s are too little to train on", f"{n} frames, {MIN_FRAMES} are needed",
+                    "train on a second at least; the paper's shortest clip has three",
+                )  # fmt: skip
+            scene = scene.take(np.arange(min(n, len(scene))))
+        changes: dict[str, Any] = {"condition": scene.condition.shape[1], "latent": p.latent}
+        changes |= {name: value for name, value in (("steps", p.steps), ("size", p.size)) if value is not None}
+        model = train(
+            scene, preset(p.preset, p.field, changes), job.out / "training", seed=job.seed, device=_device(job),
+            say=job.log,
+        )  # fmt: skip
+        files["field"] = job.out / "field.pt"
+        model.save(files["field"])
+        facts = {k: v for k, v in model.facts.items() if isinstance(v, (int, float, str, bool))}
+        return Outputs(files, {"frames": len(scene), "preset": p.preset, "field": p.field, **facts})
+
+    def synthesize(self, job: Job) -> Outputs:
+        import torch
+
+        from lipbench.datasets.synthetic.render import lip_index
+        from lipbench.lipnerf.driving import expressions
+        from lipbench.lipnerf.expression.smoothing import smooth
+        from lipbench.lipnerf.prepared import Prepared, plate_of, scene_of
+        from lipbench.lipnerf.sound import project, windows
+        from lipbench.lipnerf.training.model import TrainedField
+
+        if job.dub is None or job.fitted is None:
+            raise TypeError("synthesize needs a dub and the fit stage")
+        torch.set_num_threads(job.threads)
+        p, index = job.params, np.asarray(job.dub.index)
+        prepared, frames, track = Prepared.load(_prepared(job)), media.load_frames(job.clip.video), _track(job)
+        files: dict[str, Path] = {}
+        info: dict[str, Any] = {}
+        if p.condition == "audio":
+            heard = windows(media.read_audio(job.dub.audio), len(index))
+            driven = project(heard, job.fitted / "sound.npz")
+        else:
+            found, facts = expressions(job, prepared.fit)
+            info.update(facts)
+            driven = smooth(found) if p.smoothing else found
+            if prepared.fit.model_name == "procedural":
+                model = prepared.fit.load_model()
+                files["annotations"] = job.out / "lips.npz"
+                rows = model.vertices(prepared.fit.identity, driven)[:, lip_index()]
+                np.savez_compressed(files["annotations"], lip_vertices=rows.astype(np.float32))
+        plate = plate_of(frames, prepared.parsing)
+        scene = scene_of(prepared, frames, plate, np.zeros((len(frames), driven.shape[1])), track)
+        trained = TrainedField.load(job.fitted / "field.pt")
+        trained.field.to(_device(job))
+        files["video"] = job.out / "video.mp4"
+        pictures = _composited(job, prepared, frames, plate, trained, scene, driven, index)
+        media.write_video(files["video"], pictures, job.clip.fps, job.dub.audio)
+        return Outputs(files, {**info, "field": p.field, "preset": p.preset})
+
+
+def _composited(
+    job: Job, prepared: Any, frames: NDArray[np.uint8], plate: Any, trained: Any, scene: Any,
+    driven: NDArray[np.float64], index: NDArray[np.int64],
+) -> Iterator[NDArray[np.uint8]]:  # fmt: skip
+    """The dub's frames: rendered head over the source's torso and background."""
+    from lipbench.lipnerf.composite import CompositeOptions, Compositor, Render
+    from lipbench.lipnerf.training.model import render_frames
+
+    x, y = prepared.crop[:2]
+    compositor = Compositor(frames, prepared.parsing, plate, CompositeOptions(inpainter=job.params.inpainter))
+
+    def renders() -> Iterator[Any]:
+        every = max(1, round(2 * job.clip.fps))
+        for n, frame in enumerate(render_frames(trained, scene, driven, None, index)):
+            if n % every == 0:
+                job.log(f"lipnerf: {n} of {len(index)} frames")
+            x0, y0, x1, y1 = frame.box
+            part = np.s_[y0:y1, x0:x1]
+            yield Render(int(index[n]), frame.rgb[part], frame.alpha[part], (x0 + x, y0 + y, x1 + x, y1 + y))
+
+    return iter(compositor.video(renders()))
+
+
+def _track(job: Job) -> FaceTrack:
+    if job.clip.faces is None:
+        raise Refused(
+            f"clip {job.clip.id} comes without a face track", "the fit starts from landmarks",
+            "choose a face backend for the run (`faces:` in the run file)",
+        )  # fmt: skip
+    return FaceTrack.load(job.clip.faces)
+
+
+def _prepared(job: Job) -> Any:
+    if job.prepared is None:
+        raise TypeError("this stage needs the prepare stage")
+    return job.prepared
+
+
+def _device(job: Job) -> str:
+    return job.device

@@ -1,0 +1,49 @@
+"""LipNeRF's options, its ablations among them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from lipbench.core.method import Params
+
+
+class LipNerfParams(Params):
+    """Everything that can change LipNeRF's pictures. The defaults are the paper's method in the `demo` size."""
+
+    preset: Literal["paper", "quick", "demo"] = Field(
+        default="demo", description="paper: 600,000 iterations; quick: under an hour on a GPU; demo: minutes on a CPU."
+    )
+    field: Literal["mlp", "triplane"] = Field(
+        default="mlp", description="mlp: the paper's coarse and fine networks; triplane: feature planes, another model."
+    )
+    steps: int | None = Field(default=None, description="Iterations, instead of the preset's.", gt=0)
+    size: int | None = Field(default=None, description="Longer side of the trained crop, px; 0: as filmed.", ge=0)
+    model: str = Field(default="procedural", description="Morphable model: procedural, or a file (BFM, FLAME, npz).")
+    fit: Literal["landmarks", "demo", "paper"] = Field(default="demo", description="How finely the model is fitted.")
+    parser: Literal["projection", "bisenet", "celebamask"] = Field(
+        default="projection", description="What finds head, neck and torso; the networks need weights of the user."
+    )
+    latent: int = Field(default=32, description="Length of the per-frame latent codes; 0 leaves them out.", ge=0)
+    condition: Literal["expression", "audio"] = Field(
+        default="expression", description="What the field is told: fitted expressions, or features of the sound."
+    )
+    expression_from: Literal["lip_source", "truth", "audio"] = Field(
+        default="lip_source",
+        description="Whose expressions drive the dub: another method's video; the true video (generated clips, an "
+        "upper bound); or a network from sound to articulation (procedural model only).",
+    )
+    lip_source: str = Field(default="wav2lip", description="Method whose video the expressions are taken from.")
+    lip_source_params: dict[str, Any] = Field(default_factory=dict, description="Its parameters.")
+    faces: str = Field(default="mediapipe-face", description="Face backend for the lip source's video.")
+    smoothing: bool = Field(default=True, description="Savitzky-Golay (5, 2) over the driving expressions.")
+    smooth_training: bool = Field(default=True, description="The same filter over the expressions of the training.")
+    inpainter: Literal["temporal", "telea", "gated", "none"] = Field(
+        default="temporal", description="What fills the neck where the source's chin has gone; none: nothing."
+    )
+
+
+#: Parameters that `prepare` reads, and those that `fit` reads on top: other changes keep the fitted field.
+PREPARE = ("model", "fit", "parser")
+FIT = (*PREPARE, "preset", "field", "steps", "size", "latent", "condition", "smooth_training")

@@ -1,0 +1,92 @@
+"""A clip made ready for training: fit, parsing and the crop that the field sees."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipbench.core.errors import NoFace
+from lipbench.faces.parsing import Parsing, clean_plate
+from lipbench.faces.parsing.plate import Plate
+from lipbench.faces.track import FaceTrack
+from lipbench.lipnerf.fitting import Fit
+from lipbench.lipnerf.scene import Scene, make_scene
+from lipbench.lipnerf.training.truth import mouth_boxes
+
+#: Air around the head in the crop, as a share of its size: dubs open the jaw further than the source did.
+AIR = 0.15
+Crop = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """fit, parsing: of all frames of the clip. crop: x0, y0, x1, y1 px, what the field is trained on."""
+
+    fit: Fit
+    parsing: Parsing
+    crop: Crop
+
+    def save(self, folder: Path) -> dict[str, Path]:
+        """Write; returns the files by name."""
+        (folder / "crop.json").write_text(json.dumps(self.crop))
+        return {
+            "fit": self.fit.save(folder / "fit.npz"), "parsing": self.parsing.save(folder / "parsing.npz"),
+            "crop": folder / "crop.json",
+        }  # fmt: skip
+
+    @classmethod
+    def load(cls, folder: Path) -> Prepared:
+        """What `save` wrote."""
+        x0, y0, x1, y1 = json.loads((folder / "crop.json").read_text())
+        return cls(Fit.load(folder / "fit.npz"), Parsing.load(folder / "parsing.npz"), (x0, y0, x1, y1))
+
+
+def head_crop(head: NDArray[np.bool_]) -> Crop:
+    """The even box around all heads of a clip, with air; inside the picture.
+
+    Args:
+        head: (T, H, W) bool.
+
+    Raises:
+        NoFace: the masks are empty.
+    """
+    rows, columns = np.flatnonzero(head.any((0, 2))), np.flatnonzero(head.any((0, 1)))
+    if not len(rows):
+        raise NoFace("no head was found in the clip", "the parser's head masks are empty", "use another clip or parser")
+    air = AIR * max(rows[-1] - rows[0], columns[-1] - columns[0])
+    h, w = head.shape[1:]
+    x0, y0 = max(0, int(columns[0] - air)), max(0, int(rows[0] - air))
+    x1, y1 = min(w, int(columns[-1] + 1 + air)), min(h, int(rows[-1] + 1 + air))
+    return x0 - x0 % 2, y0 - y0 % 2, x1 + x1 % 2, y1 + y1 % 2
+
+
+def scene_of(
+    prepared: Prepared, frames: NDArray[np.uint8], plate: Plate, condition: NDArray[np.floating], track: FaceTrack
+) -> Scene:
+    """The training scene of the crop.
+
+    Args:
+        frames: (T, H, W, 3) uint8 RGB of the clip. plate: of the same frames.
+        condition: (T, C). track: for the boxes of the mouth.
+    """
+    x0, y0, x1, y1 = prepared.crop
+    fit, window = prepared.fit, np.s_[y0:y1, x0:x1]
+    points = track.points68()
+    if points is None:
+        raise NoFace("the face track has no landmarks", f"{track.backend} finds boxes only", "use another face backend")
+    mouth = mouth_boxes(points) - np.array([x0, y0, x0, y0])
+    behind = plate.frame(0)[window] if plate.static else np.stack([plate.frame(t)[window] for t in range(len(frames))])
+    cx, cy = fit.camera.center
+    return make_scene(
+        frames[:, y0:y1, x0:x1], prepared.parsing.head[:, y0:y1, x0:x1], behind, fit.rotation, fit.translation,
+        fit.focal, (cx - x0, cy - y0), condition, mouth,
+    )  # fmt: skip
+
+
+def plate_of(frames: NDArray[np.uint8], parsing: Parsing) -> Plate:
+    """The clip's clean plate."""
+    return clean_plate(frames, parsing)
