@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lipbench.baselines.makeittalk.landmarks import LOWER_INNER, UPPER_INNER, Points
+from lipbench.baselines.makeittalk.landmarks import LOWER_INNER, UPPER_INNER, Points, arches, met
 
 Frame = NDArray[np.uint8]
 SIZE = 256
@@ -105,13 +105,14 @@ class Warp:
         edge = [(x, y) for x in xs for y in (0, height - 1)] + [(x, y) for x in (0, width - 1) for y in ys[1:-1]]
         inside = (ring > 1).all(1) & (ring < (width - 2, height - 2)).all(1)
         self.still = np.concatenate([ring[inside], np.array(edge, float)])
-        self.source = np.concatenate([points, self.still])
+        self.source = np.concatenate([points, arches(points), self.still])
         self.triangles = Delaunay(self.source).simplices  # (M, 3)
         self.gap = float(np.linalg.norm(points[LOWER_INNER] - points[UPPER_INNER], axis=1).mean())
 
     def frame(self, points: Points) -> Frame:
         """(68, 2) px -> (H, W, 3) RGB."""
-        target = np.concatenate([points, self.still])
+        points = met(points)
+        target = np.concatenate([points, arches(points), self.still])
         height, width = self.photo.shape[:2]
         moved = np.abs(target - self.source).max(1) > 1e-3
         active = self.triangles[moved[self.triangles].any(1)]
@@ -145,8 +146,11 @@ class Warp:
         share = 1 - self.gap / gap if gap > max(self.gap, 0.5) else 0.0
         if share <= 0:
             return picture
-        mask = np.zeros(picture.shape[:2], np.uint8)
-        cv2.fillPoly(mask, [np.round(points[60:68] * 2**_FRACTION).astype(np.int32)], 255, cv2.LINE_AA, _FRACTION)
+        mask, more = np.zeros(picture.shape[:2], np.uint8), arches(points)
+        upper = [points[60], *more[[1, 0]], *points[61:64], *more[[2, 3]], points[64]]
+        lower = [*more[[7, 6]], *points[65:68], *more[[4, 5]]]
+        inside = np.array([*upper, *lower])
+        cv2.fillPoly(mask, [np.round(inside * 2**_FRACTION).astype(np.int32)], 255, cv2.LINE_AA, _FRACTION)
         soft = cv2.GaussianBlur(mask, (0, 0), max(0.6, 0.12 * gap)).astype(np.float32)[..., None] / 255 * share
         return np.clip(picture * (1 - soft) + np.array(CAVITY, np.float32) * soft + 0.5, 0, 255).astype(np.uint8)
 

@@ -70,6 +70,62 @@ def mouth_gap(points: NDArray[np.floating]) -> NDArray[np.float64]:
     return found
 
 
+def eye_opening(points: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(..., 68, n) -> (...) mean distance of the lids over the eyes' width."""
+    upper, lower = np.array(_EYE_PAIRS).T
+    gap = np.linalg.norm(points[..., lower, :2] - points[..., upper, :2], axis=-1).mean(-1)
+    width = np.linalg.norm(points[..., [39, 45], :2] - points[..., [36, 42], :2], axis=-1).mean(-1)
+    found: NDArray[np.float64] = gap / np.maximum(width, 1e-6)
+    return found
+
+
+def arches(points: Points) -> Points:
+    """(68, 2) -> (8, 2) further points of the inner lips, where the 68 leave a gap between middle and corner.
+
+    The inner lip is taken for half an ellipse from corner to corner, as high on each side as its own point says.
+    """
+    left, right = points[60], points[64]
+    along = (right - left) / 2
+    half = max(float(np.hypot(*along)), 1e-6)
+    along = along / half
+    down = np.array([-along[1], along[0]])
+    middle, out = (left + right) / 2, []
+    for inner in (UPPER_INNER, LOWER_INNER):
+        for side, point in ((-1, points[inner[0]]), (1, points[inner[2]])):
+            at = np.clip((point - middle) @ along / half, -0.9, 0.9)
+            height = (point - middle) @ down / np.sqrt(1 - at**2)
+            for u in (0.55 * side, 0.85 * side):
+                out.append(middle + u * half * along + height * np.sqrt(1 - u**2) * down)
+    return np.array(out)
+
+
+def met(points: Points) -> Points:
+    """(..., 68, n) with every pair of inner lip points that has crossed put together in its middle.
+
+    Up is from the lower to the upper outer lip. `uncrossed` is upstream's rule and looks at the mouth as a whole.
+    """
+    out = points.copy()
+    up = (points[..., UPPER_OUTER, :2] - points[..., LOWER_OUTER, :2]).sum(-2, keepdims=True)
+    upper, lower = points[..., UPPER_INNER, :], points[..., LOWER_INNER, :]
+    crossed = ((upper - lower)[..., :2] * up).sum(-1, keepdims=True) < 0
+    middle = (upper + lower) / 2
+    out[..., UPPER_INNER, :] = np.where(crossed, middle, upper)
+    out[..., LOWER_INNER, :] = np.where(crossed, middle, lower)
+    return out
+
+
+def shut(points: Points) -> Points:
+    """(68, n) with the lips closed: inner points meet in the middle, outer ones keep their distance to them."""
+    out = points.copy()
+    middle = (points[UPPER_INNER] + points[LOWER_INNER]) / 2
+    for inner, outer in ((UPPER_INNER, UPPER_OUTER), (LOWER_INNER, LOWER_OUTER)):
+        shift = middle - points[inner]
+        out[inner] = middle
+        out[outer[1:4]] += shift  # 50..52 stand over 61..63, 58..56 under 67..65
+        out[outer[[0, 4]]] += shift[[0, 2]] / 2
+    return out
+
+
 def without_lip_opening(displacement: Points, share: float = 0.99) -> Points:
     """(T, 68, 3): upper and lower lip move alike, as the speaker branch has no say in the words."""
     out = displacement.copy()

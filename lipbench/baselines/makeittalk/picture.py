@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lipbench.baselines.makeittalk.landmarks import Points, mouth_gap
+from lipbench.baselines.makeittalk.landmarks import Points, eye_opening, mouth_gap, shut
 from lipbench.core import media
 from lipbench.core.errors import Unsupported
 from lipbench.faces.track import FaceTrack
@@ -41,7 +41,9 @@ def choose(video: Path, track: FaceTrack, which: str) -> tuple[NDArray[np.uint8]
     if which == "first":
         at, rest, shut = 0, points[0], 0
     else:
-        at = int(np.abs(gap - np.quantile(gap, 0.9)).argmin())
+        eyes = eye_opening(points)
+        awake = np.flatnonzero(eyes >= 0.85 * np.median(eyes))
+        at = int(awake[np.abs(gap[awake] - np.quantile(gap[awake], 0.9)).argmin()])
         rest, shut = _at_rest(points, gap, at)
     number = int(seen[at])
     photo = next(islice(media.read_frames(video), number, None))
@@ -49,7 +51,7 @@ def choose(video: Path, track: FaceTrack, which: str) -> tuple[NDArray[np.uint8]
 
 
 def _at_rest(points: Points, gap: NDArray[np.float64], at: int) -> tuple[Points, int]:
-    """Frame `at` with jaw and mouth of the most similar frames with nearly closed lips, and how many those are.
+    """Frame `at` with jaw and mouth of the most similar frames with (nearly) closed lips, and how many those are.
 
     A mouth that is open in the picture cannot tell where it closes; other frames of the clip can.
     """
@@ -63,7 +65,7 @@ def _at_rest(points: Points, gap: NDArray[np.float64], at: int) -> tuple[Points,
     mean = np.mean([fitted[k] for k in best], axis=0)
     rest = points[at].copy()
     rest[2:15], rest[48:] = mean[2:15], mean[48:]
-    return rest, len(best)
+    return shut(rest), len(best)
 
 
 def _similarity(source: Points, target: Points, points: Points) -> Points:

@@ -141,6 +141,41 @@ def test_crossed_lips_are_put_together(face: np.ndarray) -> None:
     assert rules.mouth_gap(got)[1] < 1e-9 < rules.mouth_gap(got)[0]
 
 
+def test_lips_meet_and_shut(face: np.ndarray) -> None:
+    np.testing.assert_array_equal(rules.met(face), face)
+    crossed = face.copy()
+    crossed[62, 1], crossed[66, 1] = 60, 50  # one pair only
+    got = rules.met(crossed)
+    assert got[62, 1] == got[66, 1] == 55
+    np.testing.assert_array_equal(np.delete(got, [62, 66], 0), np.delete(face, [62, 66], 0))
+    upside_down = crossed * (1, -1, 1)
+    assert rules.met(upside_down)[62, 1] == -55
+    closed = rules.shut(face)
+    assert rules.mouth_gap(closed) == 0
+    assert closed[51, 1] - closed[62, 1] == pytest.approx(face[51, 1] - face[62, 1])  # lips keep their thickness
+    assert closed[57, 1] - closed[66, 1] == pytest.approx(face[57, 1] - face[66, 1])
+    np.testing.assert_array_equal(closed[:49], face[:49])
+
+
+def test_arches_lie_on_the_lips(face: np.ndarray) -> None:
+    turn = np.array([[0.95, 0.3], [-0.3, 0.95]])
+    points = face[:, :2] @ turn
+    more = rules.arches(points) @ np.linalg.inv(turn)
+    assert more.shape == (8, 2)
+    # The face's inner lips are an ellipse around (46, 55), 7 wide and 2 high.
+    np.testing.assert_allclose(((more - (46, 55)) / (7, 2)) ** 2 @ (1, 1), 1, atol=0.02)
+    assert (more[:4, 1] < 55).all()
+    assert (more[4:, 1] > 55).all()
+    assert (more[[0, 1, 4, 5], 0] < 46).all()
+    assert np.ptp(rules.arches(rules.shut(face)[:, :2])[:, 1]) < 1e-9
+
+
+def test_open_eyes(face: np.ndarray) -> None:
+    tired = face.copy()
+    tired[[37, 38, 43, 44], 1] += 3
+    assert rules.eye_opening(tired) == pytest.approx(0.25 * rules.eye_opening(face))
+
+
 def test_nose_and_smoothing(face: np.ndarray) -> None:
     points = np.stack([face] * 3)
     points[:, 27] = 99
@@ -155,7 +190,7 @@ def test_nose_and_smoothing(face: np.ndarray) -> None:
 def test_blinks(face: np.ndarray) -> None:
     times = rules.blinks(600, 0)
     assert times[0] == 30
-    assert all(90 <= b - a < 150 for a, b in zip(times, times[1:], strict=False))
+    assert all(90 <= step < 150 for step in np.diff(times))
     assert times == rules.blinks(600, 0) != rules.blinks(600, 1)
     assert rules.blinks(40, 0) == []
     points = rules.with_blinks(np.stack([face] * 60), [30])
