@@ -10,5 +10,6 @@ def demo_run() -> dict[str, Any]:
     return {
         "name": "demo",
         "manifest": "demo",
+        "judge": "demo",
         "methods": ["dubbed", "still_mouth", "shifted_audio", "truth"],
     }

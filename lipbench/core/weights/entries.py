@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from lipbench.core.errors import UnknownName
+from lipbench.core.weights.bundled import BUNDLED_FILES, LICENCE
 
 
 @dataclass(frozen=True)
@@ -199,7 +200,10 @@ _ENTRIES = (
 )  # fmt: skip
 
 #: name -> entry, in the order in which `lipbench weights list` shows them.
-REGISTRY: dict[str, Entry] = {entry.name: entry for entry in _ENTRIES}
+REGISTRY: dict[str, Entry] = {entry.name: entry for entry in _ENTRIES} | {
+    name: Entry(name, file, use, LICENCE, size, sha256, bundled=True)
+    for name, (file, use, sha256, size) in BUNDLED_FILES.items()
+}
 
 
 def entry(name: str) -> Entry:

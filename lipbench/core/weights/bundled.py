@@ -1,0 +1,21 @@
+"""The demo weights that the package carries: small networks trained on generated faces and speech by `lipbench train`.
+
+Their cards are in docs/. None of them is for recorded footage, and no number that they give compares with a published
+one.
+"""
+
+from __future__ import annotations
+
+#: name -> (file in data/, what it is for, SHA-256, bytes).
+BUNDLED_FILES: dict[str, tuple[str, str, str, int]] = {
+    "syncnet-demo": (
+        "syncnet-demo.npz", "the demo judge; its LSE-D and LSE-C compare with no published number",
+        "3d4c69d3e1717fec27acc25f72f9c86fb4acbaf997546e3a3cb1a3ad6afc0d85", 1620183,
+    ),
+    "articulation-demo": (
+        "articulation-demo.npz", "LipNeRF's expression_from: audio, on the procedural head",
+        "0a61a91605fa01b36f543732053fa3cc0950d5843297d55526a129336c6eb989", 525299,
+    ),
+}  # fmt: skip
+
+LICENCE = "Apache-2.0 (lipbench; trained on generated data only)"
