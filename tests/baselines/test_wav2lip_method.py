@@ -57,7 +57,7 @@ def test_a_given_box_is_redrawn_and_nothing_else(make_job: Make, checkpoint: str
     outside = np.ones((80, 96), bool)
     outside[y1 - 2 : y2 + 2, x1 - 2 : x2 + 2] = False
     assert difference[:, outside].mean() < 2
-    assert info == {"boxes": "given", "paste": "hard", "width": 1 / 16, "published_size": False}
+    assert info == {"boxes": "given", "paste": "hard", "width": 1 / 16, "gated": False, "published_size": False}
 
 
 def test_it_is_deterministic(make_job: Make, checkpoint: str, tmp_path: Path) -> None:

@@ -22,7 +22,9 @@ _S3FD = "s3fd-wav2lip"
 class Wav2LipParams(Params):
     """Options under upstream's names; boxes are x1, y1, x2, y2 here (upstream's --box is y1, y2, x1, x2)."""
 
-    weights: str = Field(default="wav2lip", description="Name in the weights registry: wav2lip, wav2lip_gan, ...")
+    weights: str = Field(
+        default="wav2lip", description="Name in the weights registry: wav2lip, wav2lip_gan, wav2lip-demo, ..."
+    )
     weights_file: str | None = Field(
         default=None, description="A checkpoint of your own instead.", json_schema_extra={"path": True}
     )
@@ -53,7 +55,7 @@ class Wav2Lip(BaseMethod):
         title="Wav2Lip",
         paper="Prajwal et al., A Lip Sync Expert Is All You Need for Speech to Lip Generation in the Wild, ACM MM 2020",
         # The README of github.com/Rudrabha/Wav2Lip: "personal/research/non-commercial purposes only", trained on LRS2.
-        licence="code: Apache-2.0 (own); weights: no licence file, non-commercial only",
+        licence="code and wav2lip-demo: Apache-2.0 (own); published weights: no licence file, non-commercial only",
         stages=("prepare", "synthesize"),
         needs=frozenset({"faces"}),
         weights=("wav2lip",),
@@ -126,7 +128,11 @@ class Wav2Lip(BaseMethod):
         frames = relip(drawer, media.read_frames(dub.video), boxes.xyxy, mel, starts, params.paste)
         video = job.out / "video.mp4"
         media.write_video(video, _reported(frames, dub.n_frames, job), clip.fps, dub.audio)
-        info = {**boxes.info, "paste": params.paste, "width": drawer.net.width, "published_size": drawer.net.width == 1}
+        net = drawer.net
+        info = {
+            **boxes.info, "paste": params.paste, "width": net.width, "gated": net.gated,
+            "published_size": net.width == 1 and not net.gated,
+        }  # fmt: skip
         return Outputs({"video": video}, info)
 
     def _track(self, job: Job) -> FaceTrack:

@@ -47,8 +47,9 @@ class GeneratorConfig:
         contrast: moments on either side of a window whose sound the drawn lips must not fit better (softmax); 0 is
             published: binary cross entropy on the cosine.
         quality_weight: of the discriminator's loss: 0 none, 0.07 published.
-        mouth_weight: of the mouth's pixels in the L1 loss; 1 is published.
+        mouth_weight, change_weight: in the L1 loss, see `losses.reconstruction`; 1 and 0 are published.
         paired: see `data.lip_batch`; 0 is published.
+        pick: of single frames, see `data.lip_batch`; 1 is published.
         mel_shift: see `data.lip_batch`; upstream has -1, its inference 0.
         held_out_batches: looked at by `validate`.
     """
@@ -67,7 +68,9 @@ class GeneratorConfig:
     contrast: int = 0
     quality_weight: float = 0.0
     mouth_weight: float = 1.0
+    change_weight: float = 0.0
     paired: float = 0.0
+    pick: int = 1
     mel_shift: int = 0
     held_out_batches: int = 4
 
@@ -95,8 +98,9 @@ CONFIGS = {
     "demo": Config(
         ExpertConfig(width=0.125, batch=5, windows=10, wrong=6, lr=1e-3, warm_up=40, hearing=200, held_out_batches=4),
         GeneratorConfig(
-            width=0.1875, gated=True, batch=2, frames=8, singles=8, lr=2e-3, warm_up=50, decay=0.3, hearing=800,
-            sync_weight=0.01, sync_threshold=float("inf"), contrast=6, mouth_weight=4.0, paired=1.0,
+            width=0.1875, gated=True, batch=2, frames=8, singles=6, lr=2e-3, warm_up=50, decay=0.3, hearing=800,
+            sync_weight=0.01, sync_threshold=float("inf"), contrast=6, mouth_weight=4.0, change_weight=30.0,
+            paired=1.0, pick=3,
         ),
     ),
 }  # fmt: skip

@@ -115,7 +115,7 @@ def row_batch(talks: Sequence[Talk], size: int, seed: int, step: int, *, n: int 
 
 def lip_batch(
     talks: Sequence[Talk], size: int, seed: int, step: int, *, frames: int = SYNC_FRAMES, paired: float = 0.0,
-    mel_shift: int = 0, contrast: int = 0,
+    mel_shift: int = 0, contrast: int = 0, pick: int = 1,
 ) -> LipBatch:  # fmt: skip
     """Target windows with their upper half, a reference window and the sound.
 
@@ -125,19 +125,15 @@ def lip_batch(
             inference has in front of it; the rest are another window of the same video, as published.
         mel_shift: frames by which every frame's own sound is moved; upstream's training has -1, its inference 0.
         contrast: windows on either side whose sound is wanted, see `LipBatch.around`.
+        pick: moments that are drawn for each, of which the one is taken that differs most from its reference.
     """
     rng = stream(seed, "wav2lip", "lips", frames, step)
     masked, mels, target, around, valid = [], [], [], [], []
     extra = frames - SYNC_FRAMES
     for _ in range(size):
-        talk, tag, take, start = _draw(talks, rng)
+        drawn = [_moment(talks, rng, extra, paired) for _ in range(pick)]
+        talk, tag, take, start, source, at = max(drawn, key=_change) if pick > 1 else drawn[0]
         last = talk.starts(tag) - 1  # of the windows of five
-        start = min(start, max(0, last - max(0, extra)))
-        others = [t for t in talk.languages if t != tag]
-        if others and rng.uniform() < paired:
-            source, at = others[int(rng.integers(len(others)))], start
-        else:
-            source, at = tag, _other(talk.starts(tag) - max(0, extra), start, rng)
         both = np.concatenate([talk.faces[tag][start : start + frames], talk.faces[source][at : at + frames]])
         both = _lit(_flipped(both, rng), rng)
         truth, reference = _image(both).transpose(0, 1).split(frames, dim=1)  # (3, T, 96, 96)
@@ -154,6 +150,26 @@ def lip_batch(
     sounds = torch.from_numpy(np.stack(around)) if around else torch.zeros(size, 0, 1, 80, 16)
     known = torch.from_numpy(np.stack(valid)) if valid else torch.zeros(size, 0, dtype=torch.bool)
     return LipBatch(torch.stack(masked), torch.from_numpy(np.stack(mels)), torch.stack(target), sounds, known)
+
+
+def _moment(
+    talks: Sequence[Talk], rng: np.random.Generator, extra: int, paired: float
+) -> tuple[Talk, str, int, int, str, int]:
+    """A talk, its language, take and first frame, and the language and first frame of its reference."""
+    talk, tag, take, start = _draw(talks, rng)
+    starts = talk.starts(tag) - max(0, extra)
+    start = min(start, max(0, starts - 1))
+    others = [t for t in talk.languages if t != tag]
+    if others and rng.uniform() < paired:
+        return talk, tag, take, start, others[int(rng.integers(len(others)))], start
+    return talk, tag, take, start, tag, _other(starts, start, rng)
+
+
+def _change(moment: tuple[Talk, str, int, int, str, int]) -> float:
+    """Mean difference of target and reference in every other pixel of the lower half."""
+    talk, tag, _, start, source, at = moment
+    a, b = (talk.faces[t][k, HALF::2, ::2].astype(np.int16) for t, k in ((tag, start), (source, at)))
+    return float(np.abs(a - b).mean())
 
 
 def _draw(talks: Sequence[Talk], rng: np.random.Generator) -> tuple[Talk, str, int, int]:

@@ -100,7 +100,7 @@ class GeneratorTraining:
             return None
         size = c.singles if beside else c.singles + c.singles // 2
         return lip_batch(
-            self.talks, size, self.seed, number, frames=1, paired=c.paired, mel_shift=c.mel_shift
+            self.talks, size, self.seed, number, frames=1, paired=c.paired, mel_shift=c.mel_shift, pick=c.pick
         ).to(self.device)  # fmt: skip
 
     def _row(self, talks: Sequence[Talk], seed: int, number: int) -> LipBatch:
@@ -120,7 +120,13 @@ class GeneratorTraining:
         mels = torch.cat([b.mels.flatten(0, 1) for b in batches])
         target = torch.cat([b.target.transpose(1, 2).flatten(0, 1) for b in batches])
         drawn: Tensor = self.net(mels, face)
-        l1 = reconstruction(drawn[:, :, None], target[:, :, None], self.config.mouth_weight)
+        l1 = reconstruction(
+            drawn[:, :, None],
+            target[:, :, None],
+            self.config.mouth_weight,
+            face[:, 3:, None],
+            self.config.change_weight,
+        )
         rows = drawn[: len(row.face) * row.face.shape[2]] if row is not None else drawn[:0]
         windows = rows.unflatten(0, row.mels.shape[:2]).transpose(1, 2) if row is not None else rows
         return windows, l1, (drawn, target)

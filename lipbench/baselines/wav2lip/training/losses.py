@@ -80,10 +80,25 @@ def contrast_loss(expert: SyncExpert, scale: float, around: Tensor, valid: Tenso
     return F.cross_entropy(logits.flatten(0, 1), own.repeat(b))
 
 
-def reconstruction(drawn: Tensor, target: Tensor, mouth_weight: float = 1.0) -> Tensor:
-    """Mean absolute error of (B, 3, T, 96, 96), the mouth's pixels counted `mouth_weight` times; 1 is published."""
+def reconstruction(
+    drawn: Tensor,
+    target: Tensor,
+    mouth_weight: float = 1.0,
+    reference: Tensor | None = None,
+    change_weight: float = 0.0,
+) -> Tensor:
+    """Mean absolute error of (B, 3, T, 96, 96) images in [0, 1].
+
+    Args:
+        mouth_weight: how many times the mouth's pixels count; 1 is published.
+        reference: the reference faces.
+        change_weight: by how much a pixel counts more for each unit between target and reference, so that what is to
+            be redrawn weighs more than what is to be left alone; 0 is published.
+    """
     weight = torch.ones(SIZE, SIZE, device=drawn.device)
     weight[MOUTH] = mouth_weight
+    if reference is not None and change_weight:
+        weight = weight * (1 + change_weight * (target - reference).abs().mean(dim=1, keepdim=True))
     return ((drawn - target).abs() * weight).mean() / weight.mean()
 
 
