@@ -22,6 +22,7 @@ from lipbench.core.training import CHECKPOINT, TRAINERS, Budget, Request, train
 @click.option("--steps", type=int, help="Steps in all; resumes exactly.")
 @click.option("--seconds", type=float, help="Wall-clock budget in all.")
 @click.option("--seed", default=0, show_default=True)
+@click.option("--data-seed", type=int, help="Of generated data. [default: the seed]")
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--workers", default=1, show_default=True, help="Processes that prepare data.")
 @click.option("--threads", default=1, show_default=True, help="CPU threads of the network.")
@@ -35,8 +36,8 @@ from lipbench.core.training import CHECKPOINT, TRAINERS, Budget, Request, train
 @click.option("--json", "as_json", is_flag=True, help="Print the end state as JSON.")
 def main(
     name: str, out: Path, data: str | None, config: str, steps: int | None, seconds: float | None, seed: int,
-    device: str, workers: int, threads: int, identities: int | None, clips: int | None, espeak: float | None,
-    validate_every: int, patience: int, resume: bool, fresh: bool, as_json: bool,
+    device: str, workers: int, threads: int, data_seed: int | None, identities: int | None, clips: int | None,
+    espeak: float | None, validate_every: int, patience: int, resume: bool, fresh: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Train NAME (syncnet). A killed run goes on with the same command."""
     if name not in TRAINERS:
@@ -52,7 +53,7 @@ def main(
     def say(line: str) -> None:
         click.echo(line, err=True)
 
-    given = {"identities": identities, "clips": clips, "espeak": espeak}
+    given = {"identities": identities, "clips": clips, "espeak": espeak, "data_seed": data_seed}
     options = {key: value for key, value in given.items() if value is not None}
     module, _, attribute = TRAINERS[name].partition(":")
     make = getattr(importlib.import_module(module), attribute)

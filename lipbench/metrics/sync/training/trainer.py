@@ -164,10 +164,11 @@ def trainer(request: Request) -> SyncTraining:
     else:
         o = request.options
         more: dict[str, Any] = {"workers": request.workers, "say": request.say}
-        recipe = Recipe("train", request.seed, o.get("identities", 44), o.get("clips", 9), espeak=o.get("espeak", 0.0))
+        drawn = int(o.get("data_seed", request.seed))
+        recipe = Recipe("train", drawn, o.get("identities", 44), o.get("clips", 9), espeak=o.get("espeak", 0.0))
         train = build(recipe, folder, config.size, **more)
         held_out = build(
-            Recipe("held-out", request.seed, max(2, recipe.identities // 6), 2, pool="test", damped=0.0),
+            Recipe("held-out", drawn, max(2, recipe.identities // 6), 2, pool="test", damped=0.0),
             folder, config.size, **more,
         )  # fmt: skip
     return SyncTraining(config, train, held_out, request.seed, request.device)
