@@ -70,7 +70,11 @@ def main(
 
     base = None if baseline is None else gate.read(baseline, baseline_ref)
     now = None if run is None else gate.snapshot(run)
-    code = gate.check() if golden else None
+    code = None
+    if golden:
+        from lipbench.reports.gate.golden.check import check
+
+        code = check()
     result = gate.judge(base, now, code.changed if code else None) if base and now else None
     _tell(result, code, junit, summary, output, as_json)
     for answer in (code, result):
@@ -108,7 +112,9 @@ def _accept(
     answer: dict[str, Any] = {}
     lines: list[str] = []
     if golden:
-        stored = gate.accept_golden(reason)
+        from lipbench.reports.gate.golden.check import accept_golden
+
+        stored = accept_golden(reason)
         answer["golden"] = {"file": str(stored.path), "stored": list(stored.names)}
         lines.append(f"{stored.path}: {len(stored.names)} golden values stored")
     if run is not None and baseline is not None:

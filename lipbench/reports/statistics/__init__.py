@@ -6,7 +6,7 @@
     not_worse_than_best(values, better) the methods that a table may mark
     clip_series(run), seed_spread(run)  a run's numbers per clip, and how far its seeds lie apart
 
-Why so: resampling (clip, language) rows covers 63 to 71 % at a nominal 95 %; over clip means the t interval holds 95 %
+Why so: resampling (clip, language) rows covers 62 to 70 % at a nominal 95 %; over clip means the t interval holds 95 %
 from 4 clips on, a bootstrap only from about 20 on. `python -m lipbench.reports.statistics.coverage` measures it again.
 """
 
