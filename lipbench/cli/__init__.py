@@ -19,6 +19,7 @@ COMMANDS = {
     "dub": "Dub one video with one method.",
     "table": "Print a run's comparison table.",
     "compare": "Show what changed between two runs.",
+    "curve": "A metric over training length, cost or AV offset.",
     "report": "Write a page about a run: tables, curves, videos side by side.",
     "gate": "Pass or fail: a run against a stored baseline.",
     "trend": "Keep a history of runs and draw it.",

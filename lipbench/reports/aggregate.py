@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 #: --by word -> column of the frame.
-KEYS = {"clip": "clip", "lang": "language", "seconds": "train_seconds"}
+KEYS = {"clip": "clip", "lang": "language", "seconds": "train_seconds", "sound": "sound"}
 
 
 @dataclass(frozen=True)

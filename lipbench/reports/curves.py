@@ -8,11 +8,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from lipbench.core.errors import NothingComparable, UsageError
 from lipbench.core.registry import unknown
@@ -48,7 +50,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Line:
-    """One method. `best`: indices of points that no other point beats in both x and y (cost curves only)."""
+    """One method; `group` is the language where languages are kept apart."""
 
     method: str
     title: str
@@ -101,8 +103,7 @@ def lengths(run: Run, metric: str, by_language: bool = False) -> Curve:
         values = clip_values(part, ["train_seconds"])
         for label, about in run.methods.items():
             points = []
-            for seconds, own in values[values["method"] == label].groupby("train_seconds", dropna=False):
-                x = None if np.isnan(seconds) else float(seconds)
+            for x, own in _by_length(values, label):
                 point = _point(x, own["value"].to_numpy())
                 if point is None:
                     missing = int(own["value"].isna().sum())
@@ -115,6 +116,16 @@ def lengths(run: Run, metric: str, by_language: bool = False) -> Curve:
                 lines.append(Line(label, title, str(about["kind"]), tuple(sorted(points, key=_place)), language))
     return _curve(run, Curve("length", f"{spec['title']} over training length", "training length (s)", _axis(spec),
                              str(spec["better"]), tuple(lines), (), tuple(dict.fromkeys(notes))), metric)  # fmt: skip
+
+
+def _by_length(values: pd.DataFrame, method: str) -> Iterator[tuple[float | None, pd.DataFrame]]:
+    """(train seconds or None, rows over clips) of one method."""
+    own = values[values["method"] == method]
+    for seconds in own["train_seconds"].unique():
+        if math.isnan(seconds):
+            yield None, own[own["train_seconds"].isna()]
+        else:
+            yield float(seconds), own[own["train_seconds"] == seconds]
 
 
 def _place(point: Point) -> float:
@@ -142,8 +153,7 @@ def costs(details: Details, metric: str) -> Curve:
     lines = []
     for label, about in run.methods.items():
         points = []
-        for length, own in values[values["method"] == label].groupby("train_seconds", dropna=False):
-            at = None if np.isnan(length) else float(length)
+        for at, own in _by_length(values, label):
             point = _point(0.0, own["value"].to_numpy())
             if point is not None and np.isfinite(point.y) and (label, at) in seconds:
                 x = max(float(np.mean(seconds[label, at])), 1e-3)

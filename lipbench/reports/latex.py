@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from lipbench.reports.table import HEADS, Column, Entry, Row, Table, caption, key_text, shown
+from lipbench.reports.table import HEADS, SIGNIFICANT, Column, Entry, Row, Table, caption, key_text, shown
 
 ARROWS = {"higher": r" $\uparrow$", "lower": r" $\downarrow$", "zero": r" $\rightarrow$0", "none": ""}
 _MARKS = {1: r"\lbfirst{%s}", 2: r"\lbsecond{%s}", 3: r"\lbthird{%s}", None: "%s"}
@@ -64,6 +64,8 @@ def _table(table: Table) -> str:
         lines.append(" & ".join([_grey(row, escape(row.title)), *keys, clips, *numbers]) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}"]
     below = [rf"\textsuperscript{{{i}}} {escape(note)}" for i, note in enumerate(table.notes, 1)]
+    if table.legend == SIGNIFICANT and any(entry.rank for row in table.rows for entry in row.entries.values()):
+        below.append(escape(table.legend).replace(r"\{first\}", r"\lbfirst{marked}"))
     below += [escape(remark) for remark in table.remarks]
     if below:
         lines += ["", r"\smallskip", r"\footnotesize", r"\raggedright", "\n\n".join(below)]

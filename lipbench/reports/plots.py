@@ -30,7 +30,7 @@ def figure(width: float = 5.6, height: float = 3.4) -> Figure:
     """A figure in inches, without pyplot and its global state."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout="constrained")
+    return Figure(figsize=(width, height))
 
 
 def draw(curve: Curve) -> Figure:
@@ -39,7 +39,11 @@ def draw(curve: Curve) -> Figure:
     columns = min(3, len(groups))
     rows = math.ceil(len(groups) / columns)
     fig = figure(5.6 if columns == 1 else 2.9 * columns, 3.4 if rows == 1 else 2.5 * rows)
+    if len(groups) > 1:
+        fig.set_layout_engine("constrained")
     grid = fig.subplots(rows, columns, sharey=True, squeeze=False)
+    if len(groups) == 1:
+        _margins(fig, left=0.75)
     order = list(dict.fromkeys(line.method for line in curve.lines))
     for i, axes in enumerate(grid.ravel()):
         if i >= len(groups):
@@ -54,10 +58,17 @@ def draw(curve: Curve) -> Figure:
     if curve.pareto and len(curve.pareto) > 1:
         x, y = zip(*curve.pareto, strict=True)
         grid[0, 0].plot(x, y, "--", color=_INK, alpha=0.6, linewidth=1, label="nothing is cheaper and better", zorder=1)
-    grid[0, 0].legend(fontsize=7.5, frameon=False, labelcolor=_INK)
+    if grid[0, 0].get_legend_handles_labels()[0]:
+        grid[0, 0].legend(fontsize=7.5, frameon=False, labelcolor=_INK)
     grid[-1, 0].set_xlabel(curve.x_title)
     grid[0, 0].set_ylabel(curve.y_title)
     return fig
+
+
+def _margins(fig: Figure, left: float) -> None:
+    """Room for the axes' words, in inches; matplotlib's own layout would draw everything twice."""
+    width, height = fig.get_size_inches()
+    fig.subplots_adjust(left=left / width, right=1 - 0.12 / width, bottom=0.5 / height, top=1 - 0.12 / height)
 
 
 def _whole(curve: Curve) -> float:
@@ -149,6 +160,7 @@ def strip(title: str, values: Mapping[str, Mapping[str, float]], colours: Mappin
     axes.set_ylim(len(values) - 0.5, -0.5)
     axes.set_xlabel(title)
     plain(axes)
+    _margins(fig, left=0.25 + 0.075 * max(map(len, values)))
     return fig
 
 

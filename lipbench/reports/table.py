@@ -10,7 +10,13 @@ from typing import Any
 from lipbench.reports.aggregate import Mean
 
 #: --by word -> column head.
-HEADS = {"clip": "clip", "lang": "language", "seconds": "train length"}
+HEADS = {"clip": "clip", "lang": "language", "seconds": "train length", "sound": "sound"}
+
+#: What marks mean: `{first}`, `{second}`, `{third}` are set in each format's own way.
+RANKED = "best {first}, second {second}, third {third}, ranked on the rounded value"
+SIGNIFICANT = (
+    "{first}: the best, and all that a paired sign-flip test over clips does not tell from it (5 %, Holm-corrected)"
+)
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,7 @@ class Table:
         against: "" or "truth": what reference metrics compare with, where it is not the source.
         notes: footnote texts; an entry's `notes` are their 1-based numbers.
         remarks: lines below the table.
+        legend: what the marks of ranks mean.
     """
 
     run: str
@@ -77,6 +84,7 @@ class Table:
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
     remarks: tuple[str, ...]
+    legend: str = RANKED
 
 
 def shown(value: float, decimals: int) -> str:

@@ -20,6 +20,7 @@ from lipbench.core.errors import NothingComparable, UsageError
 from lipbench.core.registry import unknown
 from lipbench.reports.aggregate import KEYS, Mean, clip_values, means
 from lipbench.reports.frame import Run, combine, load_run
+from lipbench.reports.marks import marked
 from lipbench.reports.table import Column, Entry, Row, Table, shown
 
 #: Metrics measured against the correct video stand in a table of their own.
@@ -36,6 +37,7 @@ def build(
     everything: bool = False,
     paper: bool = False,
     definitions: bool = False,
+    mark: str = "ranks",
 ) -> list[Table]:
     """The tables of a run: the main one, and one against the truth when it has numbers.
 
@@ -45,6 +47,7 @@ def build(
         everything: all metrics of the run as columns.
         paper: add the methods' published numbers, never ranked.
         definitions: say below the table exactly what each column measures.
+        mark: "ranks" marks the best three; "significant" the best and all that the clips do not tell from it.
 
     Raises:
         NothingComparable: no cells.
@@ -55,15 +58,18 @@ def build(
         raise UsageError("published numbers are over a whole data set", "they have no rows by clip", "leave out --by")
     if run.frame.empty:
         raise NothingComparable(f"{run.name} has no cells", "nothing was asked for", "check the run file's filters")
-    data, remarks = _one_length(_magnitudes(run), by)
+    data, remarks = _one_length(_magnitudes(run).assign(sound=run.sound), by)
     columns = [KEYS[word] for word in by]
-    numbers = means(clip_values(data, columns), columns)
+    values = clip_values(data, columns)
+    numbers = means(values, columns)
     groups = _groups(data, columns)
     main, truth = _columns(run, metrics, everything)
     lines = (*remarks, *_states(data))
     tables = [_table(run, tuple(by), "", main, numbers, groups, paper, lines)] if main else []
     if truth:
         tables.append(_table(run, tuple(by), "truth", truth, numbers, groups, paper, () if main else lines))
+    if mark == "significant":
+        tables = [marked(table, values) for table in tables]
     return [_defined(table) for table in tables] if definitions else tables
 
 

@@ -15,7 +15,7 @@ from lipbench.reports.latex import latex
 from lipbench.reports.table import HEADS, Column, Entry, Row, Table, caption, entry_at, key_text, shown
 
 ARROWS = {"higher": " ↑", "lower": " ↓", "zero": " →0", "none": ""}
-LEGEND = "best **bold**, second <u>underlined</u>, third *italic*, ranked on the rounded value"
+_MARK_NAMES = {"first": "**bold**", "second": "<u>underlined</u>", "third": "*italic*"}
 _MARKS = {1: "**{}**", 2: "<u>{}</u>", 3: "*{}*", None: "{}"}
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -49,7 +49,7 @@ def _markdown(table: Table) -> str:
     lines.append("")
     remarks = list(table.remarks)
     if any(entry.rank for row in table.rows for entry in row.entries.values()):
-        remarks.insert(0, LEGEND)
+        remarks.insert(0, table.legend.format(**_MARK_NAMES))
     lines += [f"- {superscript(i)} {note}" for i, note in enumerate(table.notes, 1)]
     lines += [f"- {remark}" for remark in remarks]
     return "\n".join(lines).rstrip() + "\n"

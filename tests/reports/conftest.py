@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
 import pytest
+
+from lipbench.core import media
+from lipbench.core.store import Record, Store
 
 
 def metric(name: str, title: str, better: str = "higher", **more: Any) -> dict[str, Any]:
@@ -116,3 +121,121 @@ class RunWriter:
 def runs(tmp_path: Path) -> RunWriter:
     """Writes run directories below tmp_path."""
     return RunWriter(tmp_path)
+
+
+class StoredRun:
+    """A run directory with records and small videos behind its cells, as the engine leaves them.
+
+    Two clips in fr and de, methods good, bad and still; training lengths 3, 5 and whole when `lengths`; bad fails on
+    one cell. Frame k of a video is a grey of its own, with a white square that moves; 20 frames of 64x64 at 25 fps.
+    """
+
+    FRAMES = 20
+    SHIFT: ClassVar[dict[str, int]] = {"good": 0, "bad": 6, "still": -2}
+
+    def __init__(self, root: Path, lengths: tuple[float | None, ...] = (None,), files: bool = True) -> None:
+        self.root, self.store, self.files = root, Store(root), files
+        methods = [method("good", "Good one", stages=["fit", "synthesize"]), method("bad", "Bad <one>"),
+                   method("still", "Still", "control")]  # fmt: skip
+        cells = [self._cell(m["id"], m["kind"], clip, language, seconds) for m in methods for clip in ("ann", "bob")
+                 for language in ("fr", "de") for seconds in lengths]  # fmt: skip
+        dubs = {}
+        for clip in ("ann", "bob"):
+            for language, kind in (("fr", "synthetic"), ("de", "original")):
+                dubs[f"{clip}@{language}"] = {
+                    "clip": clip, "language": language, "kind": kind, "offset_s": 0.0,
+                    "transcript": f"parole {language}", "phonemes": [[0.0, 0.2, "p"], [0.2, 0.5, "ɛ"], [0.5, 0.8, ""]],
+                }  # fmt: skip
+        clip_about = {"licence": {"id": "CC-BY-4.0", "url": "https://example.org/by"}, "consent": "given",
+                      "speaker": "s", "language": "en", "source_url": ""}  # fmt: skip
+        about = {
+            "schema": 1, "name": "stored", "judge": "syncnet_v2", "protocol": "realvideo", "metrics": METRICS,
+            "methods": methods, "manifest": "demo", "request": {"name": "stored"},
+            "provenance": {"lipbench": "0", "python": "3", "cpu": "x", "cores": 1, "packages": {"numpy": "2"}},
+            "corpus": {"name": "c", "version": "1", "licence": {"id": "CC0-1.0", "url": ""}, "dubs": dubs,
+                       "clips": {"ann": clip_about, "bob": clip_about}},
+        }  # fmt: skip
+        (root / "run.json").write_text(json.dumps(about))
+        (root / "cells.jsonl").write_text("".join(json.dumps(c) + "\n" for c in cells))
+
+    def _record(self, kind: str, name: str, *, status: str = "ok", outputs: tuple[str, ...] = (), **more: Any) -> str:
+        key = hashlib.sha256(f"{kind} {name}".encode()).hexdigest()
+        if self.store.get(key) is None:
+            work = self.store.workspace(key)
+            (work / "log.txt").write_text(f"working on {name}\nlast line <b>of</b> {name}\n")
+            files = {}
+            for out in outputs if self.files else ():
+                path = work / "out" / ("per_frame.npz" if out == "per_frame" else f"{out}.mp4")
+                self._file(path, name)
+                files[out] = {"path": f"out/{path.name}", "sha256": "", "bytes": path.stat().st_size}
+            self.store.put(Record(key, kind, status, outputs=files, **{"preimage": {}, **more}), work)
+        return key
+
+    def _file(self, path: Path, name: str) -> None:
+        if path.suffix == ".npz":
+            np.savez(path, psnr_full=np.linspace(20, 30, self.FRAMES) + len(name), lse_d=np.full(self.FRAMES, np.nan))
+            return
+        frames = np.empty((self.FRAMES, 64, 64, 3), np.uint8)
+        for k in range(self.FRAMES):
+            frames[k] = 40 + 5 * k
+            frames[k, 20:40, 2 * k : 2 * k + 20] = (250, 240, 90 if "bad" in name else 200)
+        tone = (8000 * np.sin(np.arange(12800) / 9)).astype(np.int16)
+        media.write_video(path, frames, 25, audio=tone)
+
+    def _cell(self, label: str, kind: str, clip: str, language: str, seconds: float | None) -> dict[str, Any]:
+        name = f"{label} {clip} {language} {seconds}"
+        dub = self._record("dub", f"{clip} {language}", outputs=("video",))
+        timing = {"wall_s": 4.0 if label == "good" else 1.0}
+        if label == "bad" and (clip, language) == ("bob", "de"):
+            error = {"reason": "oom", "what": "killed", "why": "3.1 GB", "fix": "less", "traceback": "Traceback <here>"}
+            made = self._record("synthesize", name, status="oom", error=error)
+            return cell(label, clip, language, {}, seconds=seconds, status="oom", reason="oom: killed at 3.1 GB") | {
+                "keys": {"dub": dub, "synthesize": made, "score": {}}}  # fmt: skip
+        inputs = {"fit": self._record("fit", name, timing={"wall_s": 10.0 * (seconds or 8)})} if label == "good" else {}
+        made = self._record("synthesize", name, outputs=("video",), timing=timing, preimage={"inputs": inputs})
+        scored = self._record("score", name, outputs=("per_frame",))
+        plus = {"ann": 0.0, "bob": 0.5}[clip] + {"fr": 0.0, "de": 0.1}[language]
+        # A valley at the method's own offset: distances[j] belongs to the offset 15 - j.
+        distances = [7 + plus + min(4, 0.5 * abs(15 - j - self.SHIFT[label])) for j in range(31)]
+        tracks = [{"n_windows": 15, "distances": distances}, {"n_windows": 3, "distances": [99.0] * 31}]
+        lse = score(7 + plus + (0 if seconds is None else 6 / seconds)) | {"extra": {"tracks": tracks}}
+        scores = {
+            "psnr_full": {"good": 31.0, "bad": 25.0, "still": 36.0}[label] + plus,
+            "lpips_full": 0.1,
+            "lse_d": lse,
+            "av_offset": self.SHIFT[label],
+            "psnr_mouth": 20.0,
+            "psnr_mouth_truth": score(None, "no truth"),
+        }
+        return cell(label, clip, language, scores, kind=kind, seconds=seconds) | {
+            "video": str((self.store.directory(made) / "out/video.mp4").relative_to(self.root)),
+            "keys": {"dub": dub, "synthesize": made, "score": {"image": scored}},
+        }  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def stored_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run directory with videos; read it, never change it."""
+    return StoredRun(tmp_path_factory.mktemp("stored")).root
+
+
+@pytest.fixture(scope="session")
+def stored_lengths(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same at training lengths of 3 s, 5 s and the whole clip, without the files."""
+    return StoredRun(tmp_path_factory.mktemp("lengths"), (3.0, 5.0, None), files=False).root
+
+
+@pytest.fixture(scope="session")
+def folder_page(stored_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of `stored_run`, folder form."""
+    from lipbench.reports.html import write
+
+    return write(stored_run, tmp_path_factory.mktemp("page")).page
+
+
+@pytest.fixture(scope="session")
+def single_report(stored_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The same in one file, as `write` answers."""
+    from lipbench.reports.html import write
+
+    return write(stored_run, tmp_path_factory.mktemp("page") / "one.html", single_file=True)

@@ -79,8 +79,8 @@ def write(
         remarks = [f"Videos are previews to keep this file below {videos.megabytes(budget)}: {album.quality.words}"]
         if album.left_out:
             remarks.append(
-                f"{len(album.left_out)} of {len(album.previews)} videos are left out for the same reason (the rows that "
-                "score best); the folder form of the report has them all"
+                f"{len(album.left_out)} of {len(album.previews)} videos are left out for the same reason "
+                "(the rows that score best); the folder form of the report has them all"
             )
         return _finish(page, context, rows, album, True, tuple(remarks))
 
@@ -122,7 +122,7 @@ def _charts(details: Details, ids: list[str]) -> list[dict[str, str]]:
     wanted = [("length", name) for name in led(ids)] + [("shift", "lse_d")]
     if any(about["kind"] == "method" for about in details.run.methods.values()):  # controls cost nothing worth a curve
         wanted += [("cost", name) for name in led(ids)[:2]]
-    found = []
+    found: list[dict[str, str]] = []
     for kind, metric in wanted:
         try:
             curve = curves.build(details, kind, metric)
@@ -141,8 +141,8 @@ def _strips(details: Details, ids: list[str]) -> list[dict[str, str]]:
     """One strip per headline metric, a dot per clip."""
     series = statistics.clip_series(details.run)
     colours = {title_of(details.run.methods, label): i for i, label in enumerate(details.run.methods)}
-    found = []
-    for name in ids[:MAX_CHARTS]:
+    found: list[dict[str, str]] = []
+    for name in led(ids)[:MAX_CHARTS]:
         spec = details.run.metrics[name]
         values = {}
         for label in details.run.methods:
