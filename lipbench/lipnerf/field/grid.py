@@ -40,6 +40,18 @@ class DensityGrid(nn.Module):
         i = ((points - low) * (self.size / (high - low))).to(torch.int32).clamp_(0, self.size - 1)
         return (i[..., 0] * self.size + i[..., 1]) * self.size + i[..., 2]
 
+    def along(self, origin: Tensor, direction: Tensor, depth: Tensor) -> Tensor:
+        """Cells of the points of (F, R, S) depths on rays (F, 3), (F, R, 3); as `cells`, without making the points."""
+        low, high = self.bounds
+        scale = self.size / (high - low)
+        start, slope = (origin - low) * scale, direction * scale
+        index: Tensor | int = 0
+        for k in range(3):
+            i = torch.addcmul(start[:, k, None, None], slope[..., k, None], depth)
+            index = index * self.size + i.to(torch.int32).clamp_(0, self.size - 1)
+        assert isinstance(index, Tensor)
+        return index
+
     def centers(self, rows: Tensor, jitter: bool) -> Tensor:
         """(N,) cell numbers -> (N, 3) points in them."""
         n = self.size

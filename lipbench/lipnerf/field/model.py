@@ -83,7 +83,8 @@ class HeadField(nn.Module):
         with torch.no_grad():
             share = (torch.arange(PROBES, device=rays.near.device) + 0.5) / PROBES
             step = (rays.far - rays.near)[..., None] / PROBES
-            inside = self.grid.hull[self.grid.cells(rays.at(rays.near[..., None] + share * step * PROBES))].float()
+            cells = self.grid.along(rays.origin, rays.direction, rays.near[..., None] + share * PROBES * step)
+            inside = self.grid.hull[cells].to(torch.uint8)
             hit = inside.amax(-1) > 0
             # A bin whose middle lies outside may touch the hull: one more on either side.
             first = (inside.argmax(-1) - 1).clamp_min(0) * step[..., 0]
@@ -104,7 +105,7 @@ class HeadField(nn.Module):
             train: jitter the samples; colour in the coarse pass too.
         """
         if self.config.proposal == "grid":
-            return self._by_grid(rays, background, condition, train)
+            return self.shade(rays, self.propose(rays), background, condition, train)
         length = rays.length
         unit = rays.direction / length
         z = stratified(rays.near, rays.far, self.config.coarse, train)
@@ -125,18 +126,20 @@ class HeadField(nn.Module):
         rgb, raw = net(points, unit, condition, color)
         return composite(rgb, self.sigma(raw, points), z, length, background)
 
-    def proposal(self, rays: Rays) -> tuple[Tensor, Tensor]:
-        """Bin edges (F, R, B + 1) and weights (F, R, B) of the grid along rays; all zero weights: nothing there."""
+    def propose(self, rays: Rays) -> tuple[Tensor, Tensor]:
+        """Bin edges (F, R, B + 1) and the grid's weights (F, R, B) along rays; all zero weights: nothing there."""
         assert self.grid is not None
         with torch.no_grad():
             edges = stratified(rays.near, rays.far, self.config.coarse + 1, False)
             middle = 0.5 * (edges[..., 1:] + edges[..., :-1])
-            found = self.grid.wide[self.grid.cells(rays.at(middle))]
+            found = self.grid.wide[self.grid.along(rays.origin, rays.direction, middle)]
             return edges, composite(None, found, edges, rays.length, None).weights * (found > 0)
 
-    def _by_grid(self, rays: Rays, background: Tensor, condition: Tensor, train: bool) -> RayColors:
-        assert self.grid is not None
-        edges, weights = self.proposal(rays)
+    def shade(
+        self, rays: Rays, proposal: tuple[Tensor, Tensor], background: Tensor, condition: Tensor, train: bool = False
+    ) -> RayColors:
+        """Colours of rays whose samples follow what `propose` answered."""
+        edges, weights = proposal
         with torch.no_grad():
             # Neighbouring bins lend each other weight: the surface may lie on either side of an edge.
             wide = torch.maximum(weights[..., 1:], weights[..., :-1])

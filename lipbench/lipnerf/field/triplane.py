@@ -63,7 +63,8 @@ class TriPlaneField(nn.Module):
         f, r, s, _ = points.shape
         middle, half = self.bounds.mean(0), 0.5 * (self.bounds[1] - self.bounds[0])
         q = ((points - middle) / half).reshape(f, r * s, 3)
-        h = F.relu_(self.inp(self.features(q, condition)) + self.inp_code(condition)[:, None])  # (F, R S, W)
+        h = self.inp(self.features(q, condition)).view(f, r * s, -1)
+        h = F.relu_(h + self.inp_code(condition)[:, None])  # (F, R S, W)
         for k, layer in enumerate(self.layers):
             h = layer(h)
             if k == 0:
@@ -76,19 +77,22 @@ class TriPlaneField(nn.Module):
         return self.rgb(h.view(f, r, s, -1) + seen[:, :, None]), density
 
     def features(self, q: Tensor, condition: Tensor) -> Tensor:
-        """(F, N, 3) points in [-1, 1] -> (F, N, features)."""
+        """(F, N, 3) points in [-1, 1] -> (F N, features)."""
         f, n, _ = q.shape
-        sides = torch.stack([q[..., [0, 1]], q[..., [2, 1]], q[..., [0, 2]]])  # (3, F, N, 2)
-        grid = sides.reshape(3, 1, f * n, 2)
-        found = [_sample(p, grid).permute(2, 0, 1).reshape(f, n, -1) for p in self.planes]
+        x, y, z = q.unbind(-1)
+        sides = torch.stack([torch.stack(pair, -1) for pair in ((x, y), (z, y), (x, z))])  # (3, F, N, 2)
+        grid = sides.view(3, 1, f * n, 2)
+        # Channels first throughout: the one transposed view at the end costs nothing in a matrix product.
+        found = [_sample(p, grid).reshape(-1, f * n) for p in self.planes]
         if self.mix is not None:
             share = self.mix(condition)  # (F, K)
             front = (share @ self.shapes_front.flatten(1)).view(f, *self.shapes_front.shape[1:])
-            found.append(_sample(front, sides[0][:, None]).transpose(1, 2))
+            found.append(_sample(front, sides[0][:, None]).transpose(0, 1).reshape(-1, f * n))
             across = (share @ self.shapes_across.flatten(1)).view(f * 2, *self.shapes_across.shape[2:])
             grid = sides[1:].transpose(0, 1).reshape(f * 2, 1, n, 2)
-            found.append(_sample(across, grid).view(f, -1, n).transpose(1, 2))
-        return torch.cat([*found, q], -1)
+            seen = _sample(across, grid).view(f, -1, n)  # (F, 2 C, N)
+            found.append(seen.transpose(0, 1).reshape(-1, f * n))
+        return torch.cat([*found, q.permute(2, 0, 1).reshape(3, f * n)]).t()
 
 
 def _sample(planes: Tensor, grid: Tensor) -> Tensor:

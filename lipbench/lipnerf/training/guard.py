@@ -1,8 +1,8 @@
 """A field that turns transparent never comes back: find out early, begin again, or say so.
 
-With ReLU density a sample whose raw density is negative gets no gradient. At the start every density is near zero and
-all of them move together, pushed by one question: is the untrained colour (grey) nearer to the pixel than the plate is?
-Where the plate wins, all densities fall below zero within a few steps and stay there.
+With ReLU density a sample whose raw density is negative gets no gradient. `nn.Linear`'s own initialisation shrinks
+signals by sqrt(3) a layer, so after 8 layers the raw density is the same number everywhere but for 0.01: the density's
+bias, which is drawn from +-1/sqrt(width). When that one draw is negative the whole field is dead before the first step.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from lipbench.core.errors import LipbenchError
 
 #: Mean opacity over the head's pixels under which a field counts as collapsed.
 OPAQUE = 0.35
+#: The same within the first 5 % of a long training, when a healthy field may still be thin.
+ALIVE = 0.01
 #: When to look, as steps and as shares of them.
 EARLY = (1000, 5000)
 LOOKS = (0.05, 0.1, 0.2, 0.5, 1.0)
@@ -30,6 +32,11 @@ def looks(steps: int, warmup: int) -> tuple[int, ...]:
     return tuple(sorted({max(1, min(steps, max(round(share * steps), 2 * warmup))) for share in LOOKS} | {
         step for step in EARLY if step < 0.05 * steps
     }))  # fmt: skip
+
+
+def least(step: int, steps: int) -> float:
+    """Opacity below which the field counts as collapsed after `step` steps."""
+    return ALIVE if step in EARLY and step < LOOKS[0] * steps else OPAQUE
 
 
 def collapsed(opacity: float, attempts: int) -> FieldCollapsed:

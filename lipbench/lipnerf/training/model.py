@@ -14,8 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from lipbench.core.errors import UsageError, WeightsError
+from lipbench.lipnerf.field.compositing import Composite
 from lipbench.lipnerf.field.config import FieldConfig
 from lipbench.lipnerf.field.model import MISSED, HeadField
+from lipbench.lipnerf.field.rays import Rays
 from lipbench.lipnerf.scene import Scene
 
 SCHEMA = 1
@@ -137,14 +139,12 @@ def render_one(field: HeadField, scene: Scene, t: int, condition: Tensor, scale:
     )
     near_far = torch.from_numpy(scene.near_far[t : t + 1]).to(device)
     rays = field.rays(c2w, rows.reshape(1, -1).float(), columns.reshape(1, -1).float(), focal, center, near_far)
-    kept = torch.nonzero(_worth_it(field, rays))[:, 0]
+    hit = torch.nonzero(rays.far[0] > rays.near[0] + 2 * MISSED)[:, 0]
     out = torch.zeros(len(rays.near[0]), 4, device=device)
-    batch = 2048 if device.type == "cpu" else 1 << 16
-    for part in torch.split(kept, batch):
-        some = rays._replace(direction=rays.direction[:, part], near=rays.near[:, part], far=rays.far[:, part])
-        fine = field.render(some, torch.zeros_like(some.direction), condition).fine
+    for part in torch.split(hit, 2048 if device.type == "cpu" else 1 << 16):
+        kept, fine = _shown(field, _chosen(rays, part), condition)
         assert fine.foreground is not None
-        out[part] = torch.cat([fine.foreground[0], 1.0 - fine.transmittance[0][:, None]], 1)
+        out[part[kept]] = torch.cat([fine.foreground[0], 1.0 - fine.transmittance[0][:, None]], 1)
     picture = np.zeros((h, w, 4), np.float32)
     picture[y0:y1, x0:x1] = out.view(y1 - y0, x1 - x0, 4).cpu().numpy()
     box = (x0, y0, x1, y1)
@@ -153,14 +153,20 @@ def render_one(field: HeadField, scene: Scene, t: int, condition: Tensor, scale:
     return FrameRender(picture[..., :3], picture[..., 3], box)
 
 
-def _worth_it(field: HeadField, rays: Any) -> Tensor:
-    """(R,) rays that may show the head: all that meet the box, or those the grid sees something on."""
-    hit = rays.far[0] > rays.near[0] + 2 * MISSED
+def _shown(field: HeadField, rays: Rays, condition: Tensor) -> tuple[Tensor, Composite]:
+    """Rays that may show the head (all, or those on which the grid sees something), and what they show."""
     if field.config.proposal != "grid":
-        return hit
-    seen = torch.cat([field.proposal(rays.part(slice(a, a + 8192)))[1].sum(-1)[0]
-                      for a in range(0, len(hit), 8192)])  # fmt: skip
-    return hit & (seen > VISIBLE)
+        fine = field.render(rays, torch.zeros_like(rays.direction), condition).fine
+        return torch.arange(rays.near.shape[1], device=rays.near.device), fine
+    edges, weights = field.propose(rays)
+    kept = torch.nonzero(weights[0].sum(-1) > VISIBLE)[:, 0]
+    some = _chosen(rays, kept)
+    proposal = (edges[:, kept], weights[:, kept])
+    return kept, field.shade(some, proposal, torch.zeros_like(some.direction), condition).fine
+
+
+def _chosen(rays: Rays, rows: Tensor) -> Rays:
+    return rays._replace(direction=rays.direction[:, rows], near=rays.near[:, rows], far=rays.far[:, rows])
 
 
 def _screen_box(scene: Scene, t: int, focal: float, center: tuple[float, float], h: int, w: int) -> tuple[int, ...]:

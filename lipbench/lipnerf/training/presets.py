@@ -58,7 +58,7 @@ class Preset:
 
 _TRIPLANE = FieldConfig(
     field="triplane", width=64, depth=3, activation="softplus", density_scale=100.0, proposal="grid", interval="hull",
-    coarse=32, fine=10, blend=12,
+    coarse=24, fine=6, blend=12,
 )  # fmt: skip
 _SMALL_MLP = FieldConfig(
     width=64, init="he", position_frequencies=8, position_scale=10.0, activation="softplus", density_scale=100.0,
@@ -67,19 +67,23 @@ _SMALL_MLP = FieldConfig(
 
 #: (preset, field) -> settings.
 PRESETS: dict[tuple[str, str], Preset] = {
-    ("paper", "mlp"): Preset("paper"),
-    ("adnerf", "mlp"): Preset("adnerf", FieldConfig(condition=64, latent=0, width=256), steps=400_000, lr_end=1.26e-5),
-    ("quick", "mlp"): Preset("quick", steps=100_000, micro=0, mouth_share=0.15, warmup=500, random_background=True),
+    ("paper", "mlp"): Preset("paper", FieldConfig(init="he")),
+    ("adnerf", "mlp"): Preset(
+        "adnerf", FieldConfig(condition=64, latent=0, width=256, density_bias=0.5), steps=400_000, lr_end=1.26e-5,
+    ),
+    ("quick", "mlp"): Preset(
+        "quick", FieldConfig(init="he"), steps=100_000, micro=0, mouth_share=0.15, warmup=500, random_background=True,
+    ),
     ("quick", "triplane"): Preset(
-        "quick", _TRIPLANE, steps=30_000, rays=4096, frames=4, micro=0, lr=5e-3, lr_end=5e-4, warmup=50,
+        "quick", _TRIPLANE, steps=30_000, rays=4096, frames=16, micro=0, lr=5e-3, lr_end=5e-4, warmup=50,
         planes_lr=80.0, mouth_share=0.25, latent_lr=3.0, near_mask=True, random_background=True,
     ),
     ("demo", "triplane"): Preset(
-        "demo", _TRIPLANE, steps=1250, rays=1024, frames=16, micro=0, lr=5e-3, lr_end=5e-4, warmup=50,
-        planes_lr=80.0, mouth_share=0.25, latent_lr=3.0, near_mask=True, random_background=True, size=160,
+        "demo", _TRIPLANE, steps=1800, rays=1024, frames=16, micro=0, lr=5e-3, lr_end=5e-4, warmup=50,
+        planes_lr=80.0, mouth_share=0.25, latent_lr=3.0, near_mask=True, random_background=True, size=128,
     ),
     ("demo", "mlp"): Preset(
-        "demo", _SMALL_MLP, steps=1000, rays=512, frames=4, micro=64, lr=2e-3, lr_end=2e-4, warmup=100,
+        "demo", _SMALL_MLP, steps=900, rays=512, frames=4, micro=32, lr=3e-3, lr_end=3e-4, warmup=100,
         mouth_share=0.25, latent_lr=3.0, near_mask=True, random_background=True, size=128,
     ),
 }  # fmt: skip

@@ -103,7 +103,7 @@ class FieldTraining:
         total = self._backward(batch)
         self.optimizer.step()
         if number + 1 in self.looks:
-            self._look(restart=progress < guard.LAST_RESTART)
+            self._look(guard.least(number + 1, p.steps), restart=progress < guard.LAST_RESTART)
         # Read once per report: on a GPU every reading waits for the device.
         return {"photo": total, "psnr": -10.0 * torch.log10(total)}  # type: ignore[dict-item]
 
@@ -143,14 +143,14 @@ class FieldTraining:
         colors = self.field.render(batch.rays, batch.background, self.codes(frames))
         return float((1.0 - colors.fine.transmittance).mean())
 
-    def _look(self, restart: bool) -> None:
+    def _look(self, least: float, restart: bool) -> None:
         """Begin again with other weights when the field is transparent.
 
         Raises:
             FieldCollapsed: after the last restart, or when too little time is left for one.
         """
         opacity = self.opacity()
-        if opacity >= guard.OPAQUE:
+        if opacity >= least:
             return
         if not restart or self.attempt >= guard.RESTARTS:
             raise guard.collapsed(opacity, self.attempt + 1)
