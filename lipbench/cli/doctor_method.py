@@ -188,6 +188,8 @@ def answer(video: Path, reference: Path, sound: Path, is_method: bool, landmarks
     found.append(
         check("marked synthetic", media.is_synthetic(video), "metadata tag", "write it with media.VideoWriter")
     )
+    if (made.width, made.height) != (source.width, source.height):
+        return [*found, Check("mouth", "fail", "cannot be compared at another size")]
     from lipbench.baselines.external.accept import change
 
     track = FaceTrack.load(landmarks) if landmarks is not None else None

@@ -27,6 +27,8 @@ MEAN_STD = "src/dataset/utils/MEAN_STD_AUTOVC_RETRAIN_MEL_AU.txt"
 FACE = "src/dataset/utils/STD_FACE_LANDMARKS.txt"
 VOICE = "src/autovc/retrain_version/obama_emb.txt"
 
+#: Prefix of the network's entries in the packaged file.
+NET = "net."
 #: Standard deviations that the packaged network's training saw at most.
 LIMIT = 4.0
 
@@ -115,17 +117,22 @@ def load_demo(path: str | Path) -> Content:
     """The packaged content branch, or one that `lipbench train makeittalk` made.
 
     Raises:
-        WeightsMissing, WeightsError, WeightsMismatch: as `load`.
+        WeightsMissing, WeightsMismatch: no such file, or not one of those.
     """
     path = Path(path)
-    held = _read(path)
-    state, mean, std = (held.get(k) for k in ("content", "mean", "std"))
-    if not isinstance(state, Mapping) or not isinstance(mean, Tensor) or not isinstance(std, Tensor):
-        raise WeightsMismatch(f"{path} holds no content branch", "", "make one with `lipbench train makeittalk`")
+    if not path.is_file():
+        raise WeightsMissing(f"there is no file {path}", "", "make one with `lipbench train makeittalk`")
+    try:
+        with np.load(path, allow_pickle=False) as z:
+            state = {k.removeprefix(NET): torch.from_numpy(z[k]) for k in z.files if k.startswith(NET)}
+            mean, std = z["mean"].astype(np.float32), z["std"].astype(np.float32)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        fix = "make one with `lipbench train makeittalk`"
+        raise WeightsMismatch(f"{path} holds no content branch", str(error).splitlines()[0][:160], fix) from error
     first = state.get("fc_prior.0.weight")
     with torch.device("meta"):
-        net = ContentBranch((len(first) if isinstance(first, Tensor) else 256) / 256)
-    return Content(_filled(net, dict(state), path), mean.float().numpy(), std.float().numpy(), LIMIT)
+        net = ContentBranch((256 if first is None else len(first)) / 256)
+    return Content(_filled(net, state, path), mean, std, LIMIT)
 
 
 def _filled(net: Net, state: Mapping[str, Tensor], path: Path) -> Net:

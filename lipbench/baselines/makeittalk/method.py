@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lipbench.baselines.makeittalk.checkpoint import Content
     from lipbench.baselines.makeittalk.landmarks import Points
 
-DEMO = "makeittalk_demo"
+DEMO = "makeittalk-demo"
 CONTENT, SPEAKER, AUTOVC, IMAGE = "makeittalk_content", "makeittalk_speaker", "makeittalk_autovc", "makeittalk_i2i"
 
 
@@ -30,7 +30,7 @@ class MakeItTalkParams(Params):
         "published", description="published: the four checkpoints; demo: the packaged content branch, nothing else."
     )
     weights_file: str | None = Field(
-        None, description="A content.pt of `lipbench train makeittalk` instead of the packaged one (weights: demo).",
+        None, description="A content.npz of `lipbench train makeittalk` instead of the packaged one (weights: demo).",
         json_schema_extra={"path": True},
     )  # fmt: skip
     renderer: Literal["auto", "network", "warp"] = Field(

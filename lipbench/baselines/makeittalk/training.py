@@ -6,6 +6,7 @@ of one converted voice, so it is trained on many; it predicts how far 68 points 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lipbench.baselines.makeittalk import sound
-from lipbench.baselines.makeittalk.checkpoint import LIMIT
+from lipbench.baselines.makeittalk.checkpoint import LIMIT, NET
 from lipbench.baselines.makeittalk.landmark_nets import COORDINATES, STEPS, ContentBranch
 from lipbench.baselines.makeittalk.landmarks import JAW_WIDTH, LOWER_INNER, UPPER_INNER, mouth_gap
 from lipbench.core.errors import Unsupported
@@ -245,11 +246,12 @@ class ContentTraining:
         self.optimiser.load_state_dict(state["optimiser"])
 
     def export(self, folder: Path, facts: Mapping[str, Any]) -> Path:
-        """content.pt: what `lipbench.baselines.makeittalk.checkpoint.load_demo` reads."""
-        half = {k: v.cpu().half() if v.is_floating_point() else v.cpu() for k, v in self.net.state_dict().items()}
-        file = folder / "content.pt"
-        bands = {"mean": torch.from_numpy(self.mean).float(), "std": torch.from_numpy(self.std).float()}
-        torch.save({"content": half, **bands, "facts": str(dict(facts))}, file)
+        """content.npz: what `lipbench.baselines.makeittalk.checkpoint.load_demo` reads."""
+        state = {NET + k: v.cpu().numpy() for k, v in self.net.state_dict().items()}
+        half = {k: v.astype(np.float16) if v.dtype == np.float32 else v for k, v in state.items()}
+        file = folder / "content.npz"
+        bands = {"mean": self.mean.astype(np.float32), "std": self.std.astype(np.float32)}
+        np.savez_compressed(file, **half, **bands, facts=json.dumps(dict(facts)))  # type: ignore[arg-type]
         return file
 
 

@@ -16,6 +16,10 @@ BUNDLED_FILES: dict[str, tuple[str, str, str, int]] = {
         "articulation-demo.npz", "LipNeRF's expression_from: audio, on the procedural head",
         "0a61a91605fa01b36f543732053fa3cc0950d5843297d55526a129336c6eb989", 525299,
     ),
+    "makeittalk-demo": (
+        "makeittalk-demo.npz", "method makeittalk with `weights: demo`: a small content branch",
+        "9c40a31dcf636552b4af3e0bdd038455c74f5ab497279f18e5f5bc4945e6c23e", 995809,
+    ),
 }  # fmt: skip
 
 LICENCE = "Apache-2.0 (lipbench; trained on generated data only)"

@@ -42,8 +42,9 @@ def content(tmp_path_factory: pytest.TempPathFactory) -> str:
                 weight.normal_(0, 2 / weight.shape[1] ** 0.5)
         net.fc[6].weight *= 0.02
         net.fc[6].bias.zero_()
-    file = tmp_path_factory.mktemp("weights") / "content.pt"
-    torch.save({"content": net.state_dict(), "mean": torch.zeros(80), "std": torch.ones(80), "facts": "{}"}, file)
+    file = tmp_path_factory.mktemp("weights") / "content.npz"
+    state = {files.NET + k: v.numpy() for k, v in net.state_dict().items()}
+    np.savez(file, **state, mean=np.zeros(80), std=np.ones(80))
     return str(file)
 
 
@@ -107,7 +108,7 @@ def test_what_the_params_need(content: str) -> None:
     method, make = MakeItTalk(), MakeItTalk.spec.params
     assert set(method.weights(make())) == set(MakeItTalk.spec.weights)
     assert method.weights(make(renderer="warp", voice="own", head="still")) == ("makeittalk_content",)
-    assert method.weights(make(weights="demo")) == ("makeittalk_demo",)
+    assert method.weights(make(weights="demo")) == ("makeittalk-demo",)
     assert method.weights(params(content)) == ()
     assert set(method.identity(params(content), "c", "fr")) == {"weights_file"}
     for field, value in (("renderer", "network"), ("voice", "converted"), ("head", "speaker")):

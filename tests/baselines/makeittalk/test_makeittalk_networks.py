@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from lipbench.baselines.makeittalk.autovc import AutoVC
-from lipbench.baselines.makeittalk.checkpoint import KEYS, load, load_demo, numbers, voice
+from lipbench.baselines.makeittalk.checkpoint import KEYS, NET, load, load_demo, numbers, voice
 from lipbench.baselines.makeittalk.image_net import ImageTranslator
 from lipbench.baselines.makeittalk.landmark_nets import ContentBranch, Positions, SpeakerBranch
 from lipbench.core.errors import WeightsError, WeightsMismatch, WeightsMissing
@@ -162,13 +162,15 @@ def test_wrong_files(tmp_path: Path) -> None:
 
 def test_small_content_branch(tmp_path: Path) -> None:
     net = ContentBranch(0.25)
-    half = {k: v.half() if v.is_floating_point() else v for k, v in net.state_dict().items()}
-    torch.save({"content": half, "mean": torch.zeros(80), "std": torch.ones(80), "facts": "{}"}, tmp_path / "c.pt")
-    got = load_demo(tmp_path / "c.pt")
+    half = {NET + k: (v.half() if v.is_floating_point() else v).numpy() for k, v in net.state_dict().items()}
+    np.savez(tmp_path / "c.npz", **half, mean=np.zeros(80), std=np.ones(80))
+    got = load_demo(tmp_path / "c.npz")
     assert got.net.width == 0.25
     assert got.net.fc[6].weight.dtype == torch.float32
     with pytest.raises(WeightsMismatch, match="lipbench train"):
         load_demo(saved(net, tmp_path / "published.pth"))
+    with pytest.raises(WeightsMissing):
+        load_demo(tmp_path / "none.npz")
 
 
 def test_files_of_numbers(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_it_learns_and_exports(tmp_path: Path) -> None:
     assert after["held_out_lips"] < 0.5 * before["held_out_lips"]
     assert after["opening"] > 0.8
     assert (tmp_path / "samples" / "0000060.png").exists()
-    content = load_demo(tmp_path / "content.pt")
+    content = load_demo(tmp_path / "content.npz")
     assert content.net.width == 0.125
     np.testing.assert_allclose(content.mean, training.mean, rtol=1e-5)
     training.net.eval()

@@ -1,0 +1,87 @@
+"""The method files that come with lipbench: valid, named in the registry, honest about what nobody has tried."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lipbench.baselines.external import ready
+from lipbench.baselines.external.checkout import doctor
+from lipbench.baselines.external.config import Definition
+from lipbench.baselines.external.reading import read
+from lipbench.core.errors import Refused
+from lipbench.core.method import Method
+from lipbench.core.registry import load, names
+
+#: name -> repository, commit, licence of the code.
+WANTED = {
+    "musetalk": ("https://github.com/TMElyralab/MuseTalk", "0a89dec", "MIT"),
+    "latentsync": ("https://github.com/bytedance/LatentSync", "a229c39", "Apache-2.0"),
+    "video-retalking": ("https://github.com/OpenTalker/video-retalking", "d32e8e5", "Apache-2.0"),
+    "sadtalker": ("https://github.com/OpenTalker/SadTalker", "cd4c046", "Apache-2.0"),
+    "ip-lap": ("https://github.com/Weizhi-Zhong/IP_LAP", "9b9dc03", "Apache-2.0"),
+    "er-nerf": ("https://github.com/Fictionarry/ER-NeRF", "0cf72d8", "MIT"),
+    "synctalk": ("https://github.com/ZiqiaoPeng/SyncTalk", "d2427a3", "CC BY-NC 4.0"),
+    "talking-gaussian": ("https://github.com/Fictionarry/TalkingGaussian", "9bd34f7", "no licence file at the root"),
+    "makeittalk-original": ("https://github.com/yzhou359/MakeItTalk", "fad2fe4", "CC BY-NC 4.0"),
+}
+
+
+@pytest.fixture(autouse=True)
+def _repos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIPBENCH_REPOS", str(tmp_path / "repos"))
+
+
+def test_there_is_a_file_for_each_and_the_registry_knows_it() -> None:
+    assert set(ready.names()) == set(WANTED) <= set(names("methods"))
+
+
+@pytest.mark.parametrize("name", WANTED)
+def test_the_file(name: str, tmp_path: Path) -> None:
+    assert isinstance(load("methods", name), Method)
+    method = ready.ready(name)
+    d: Definition = method.located.definition
+    assert (d.name, d.repo.url, d.repo.commit, d.licence.code) == (name, *WANTED[name])
+    assert d == Definition.model_validate(json.loads(d.model_dump_json()))
+    assert any("untested" in line for line in d.deviations)
+    assert "Untested here" in (ready.FOLDER / f"{name}.yaml").read_text()
+    assert method.located.repo == tmp_path / "repos" / Path(d.repo.path).name
+    assert not d.paper_results  # no published number was measured on this benchmark's data
+    assert d.output.find == "exact" or d.output.pattern.endswith(".mp4")
+    with pytest.raises(Refused) as caught:
+        method.identity(method.spec.params(), "c", "fr")
+    assert caught.value.reason == "repo_missing"
+    assert f"git clone {d.repo.url}" in caught.value.fix
+
+
+def test_commands_use_each_input_once() -> None:
+    for name in WANTED:
+        d = read(ready.FOLDER / f"{name}.yaml").definition
+        words = " ".join([*(d.argv or ()), *(w for step in d.prepare for w in step), *d.files.values()])
+        assert "{audio}" in words, name
+        if name not in ("er-nerf", "synctalk", "talking-gaussian"):  # these have learnt their person before
+            assert "{video}" in words, name
+
+
+def test_where_checkouts_are_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LIPBENCH_REPOS")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert ready.ready("musetalk").located.repo == tmp_path / "lipbench" / "repos" / "MuseTalk"
+
+
+def test_a_checkout_at_another_commit_is_noticed(tmp_path: Path) -> None:
+    repo = tmp_path / "repos" / "MuseTalk"
+    repo.mkdir(parents=True)
+    for words in (["init", "-q"], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x", "--allow-empty"]):
+        subprocess.run(["git", "-C", str(repo), *words], check=True)
+    found = {f.what.split(" ")[0]: f for f in doctor(ready.ready("musetalk").located)}
+    assert found["repo"].reason == "repo_mismatch"
+    assert not found["weights"].ok
+
+
+def test_there_is_no_other_name() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'face_fusion'"):
+        _ = ready.face_fusion
