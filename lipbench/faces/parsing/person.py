@@ -49,7 +49,7 @@ class ColourPerson:
     """Person against background by colour alone, with a prior in the shape of a head on shoulders.
 
     Learns both colour models from the clip: what is surely inside, what is surely outside. Much coarser than the
-    network: where hair and backdrop have one colour the prior decides.
+    network: where hair and backdrop have one colour the prior decides, and long or big hair is cut at the prior's edge.
     """
 
     def __init__(self, frames: Sequence[NDArray[np.uint8]], heads: Sequence[HeadFrame]) -> None:
@@ -64,17 +64,30 @@ class ColourPerson:
 
     def __call__(self, frame: NDArray[np.uint8], head: HeadFrame) -> NDArray[np.float32]:
         prior = np.clip(bust(head, *frame.shape[:2]), 0.005, 0.995)
-        odds = cv2.GaussianBlur(np.clip(self._odds[bins(frame)], -4, 4).astype(np.float32), (0, 0), 1.5)
-        odds = 1.2 * odds + np.log(prior / (1 - prior))
-        return 1 / (1 + np.exp(-np.clip(odds, -12, 12)))
+        odds = cv2.GaussianBlur(np.clip(self._odds[bins(frame)], -3, 3).astype(np.float32), (0, 0), 1.5)
+        odds = odds + 2.0 * flooded(frame, prior) + np.log(prior / (1 - prior))
+        return np.asarray(1 / (1 + np.exp(-np.clip(odds, -12, 12))), np.float32)
+
+
+def flooded(frame: NDArray[np.uint8], prior: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(H, W) 1 where a watershed from the surely inside meets the person, -1 where that from outside got first.
+
+    Backdrops are smooth and hair has an outline: the flood from outside stops there whatever the colours are.
+    """
+    markers = np.zeros(prior.shape, np.int32)
+    markers[prior > 0.93], markers[prior < 0.05] = 1, 2
+    if not ((markers == 1).any() and (markers == 2).any()):
+        return np.zeros(prior.shape, np.float32)
+    cv2.watershed(np.ascontiguousarray(cv2.GaussianBlur(frame, (0, 0), 1.0)), markers)
+    return cv2.blur((markers == 1).astype(np.float32) - (markers == 2), (3, 3))
 
 
 def bust(head: HeadFrame, height: int, width: int) -> NDArray[np.float32]:
     """(H, W) prior probability of the person: an ellipse for head and hair, shoulders that widen below."""
     x, y = head.coordinates(height, width)
     # Signed distances in head units, positive inside; turned into probabilities with a soft edge.
-    skull = 1 - np.sqrt((x / 1.02) ** 2 + ((y - 0.12) / 1.42) ** 2)
+    skull = 1 - np.sqrt((x / 0.84) ** 2 + (y / 1.14) ** 2)
     slope = np.clip((-1.15 - y) / 0.9, 0, 1)
     half = 0.42 + 1.5 * slope**0.7
     body = np.where(y < -0.6, half - np.abs(x), -1.0)
-    return 1 / (1 + np.exp(-np.maximum(skull, body) / 0.09))
+    return np.asarray(1 / (1 + np.exp(-np.maximum(skull, body) / 0.09)), np.float32)

@@ -167,7 +167,7 @@ class _Colours:
             if part == SKIN:
                 zone = (side < 0.5) & (y > -0.85) & (y < 0.3)
             elif part == HAIR:
-                zone = (p > 0.9) & (((y > 0.95) & (y < 1.6) & (side < 0.9)) | ((y > 0.3) & (y < 0.9) & (side > 0.78)))
+                zone = (p > 0.9) & (((y > 0.8) & (y < 1.6) & (side < 0.9)) | ((y > 0.3) & (y < 0.9) & (side > 0.78)))
             else:
                 zone = (p > 0.9) & (((y < -1.8) & (side > 0.9)) | (y < -2.3))
             histogram.add(picture, zone.astype(np.float32))
