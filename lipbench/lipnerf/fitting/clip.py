@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from lipbench.core.errors import NoFace, UsageError
 from lipbench.faces.morphable import MorphableModel, load_model
 from lipbench.faces.track import FaceTrack
-from lipbench.lipnerf.fitting import gaps, landmark_stage
+from lipbench.lipnerf.fitting import gaps, landmark_stage, photo_stage
 from lipbench.lipnerf.fitting.fit import Fit
 from lipbench.lipnerf.fitting.landmark_solver import LandmarkProblem
 from lipbench.lipnerf.fitting.options import FitOptions, Say, silent
 from lipbench.lipnerf.fitting.points import correspondence, face_size, observed
-from lipbench.lipnerf.fitting.state import State
+from lipbench.lipnerf.fitting.state import Free, State
 from lipbench.lipnerf.fitting.threads import one_torch_thread
 
 
@@ -47,8 +47,13 @@ def fit_clip(frames: NDArray[np.uint8], track: FaceTrack, options: FitOptions | 
             f"landmarks: {found.sum()} of {len(found)} frames, focal {float(state.focal):.0f} px, "
             f"error {float(p.error_px(state).mean()):.2f} px"
         )
-        fit = as_fit(model, options, track, found, p, state)
-    return fit
+        photo = None
+        if options.photometric and model.n_albedo:
+            at = np.flatnonzero(found)
+            small = photo_stage.shrink(frames, at, float(np.median(face_size(track)[found])), options.face_px)
+            photo = photo_stage.refine(p, model, state, small, options, Free(), options.photo_rounds, None, say)
+            state = photo.state
+        return as_fit(model, options, track, found, p, state, photo)
 
 
 def check_frames(frames: NDArray[np.uint8], track: FaceTrack) -> None:
@@ -89,8 +94,9 @@ def as_fit(
     found: NDArray[np.bool_],
     p: LandmarkProblem,
     state: State,
+    photo: photo_stage.Photo | None,
 ) -> Fit:
-    """The fit of a landmark state, gaps filled, without colours."""
+    """The fit of a state, gaps filled."""
 
     def numpy(x: torch.Tensor) -> NDArray[np.float64]:
         return x.detach().cpu().numpy().astype(np.float64)
@@ -98,6 +104,9 @@ def as_fit(
     n = len(found)
     error = np.full(n, np.nan)
     error[found] = numpy(p.error_px(state))
+    colour_error = np.full(n, np.nan)
+    if photo is not None:
+        colour_error[found] = photo.error
     return Fit(
         model=options.model,
         model_name=model.name,
@@ -107,13 +116,13 @@ def as_fit(
         fps=track.fps,
         focal=float(state.focal),
         identity=numpy(state.identity),
-        albedo=np.zeros(0),
+        albedo=np.zeros(0) if photo is None else photo.look.albedo,
         expression=gaps.fill(numpy(state.expression), found),
         rotation=gaps.fill_rotations(numpy(state.rotation), found),
         translation=gaps.fill(numpy(state.translation), found),
-        light=np.zeros((n, 9, 3)),
-        texture=np.zeros((0, 3), np.float32),
+        light=np.zeros((n, 9, 3)) if photo is None else gaps.fill(photo.light, found),
+        texture=np.zeros((0, 3), np.float32) if photo is None else photo.look.texture.astype(np.float32),
         found=found,
         landmark_error_px=error,
-        photometric_error=np.full(n, np.nan),
+        photometric_error=colour_error,
     )

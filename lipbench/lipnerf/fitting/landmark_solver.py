@@ -21,6 +21,7 @@ from torch import Tensor
 
 from lipbench.faces.morphable import MorphableModel
 from lipbench.lipnerf.fitting import rotations
+from lipbench.lipnerf.fitting.photo_term import PhotoTerm
 from lipbench.lipnerf.fitting.points import Points
 from lipbench.lipnerf.fitting.smoothness import Smoothness
 from lipbench.lipnerf.fitting.state import POSE, Free, State, Weights
@@ -66,6 +67,7 @@ class LandmarkProblem:
         self.scale = weights.sigma * size.double()
         self.bend = Smoothness(next_to.to(device), weights)
         self.focal_guess = weights.focal_guess * 2 * min(center)
+        self.photo: PhotoTerm | None = None
         self.expression_mean = tensor(
             torch.zeros(model.n_expression) if expression_mean is None else expression_mean.cpu()
         )
@@ -74,6 +76,7 @@ class LandmarkProblem:
         """The problem of some frames, far enough apart not to know their neighbours."""
         out = object.__new__(LandmarkProblem)
         out.__dict__.update(self.__dict__)
+        out.photo = None
         out.seen, out.scale = self.seen[frames], self.scale[frames]
         out.bend = Smoothness(torch.zeros(len(frames), dtype=torch.bool, device=self.seen.device), self.weights)
         return out
@@ -118,6 +121,8 @@ class LandmarkProblem:
         total = (self.weight * ROBUST**2 * torch.log1p(q)).sum()
         total = total + w.expression * (state.expression - self.expression_mean).pow(2).sum()
         total = total + w.identity * len(r) / w.frames * state.identity.pow(2).sum()
+        if self.photo is not None:
+            total = total + self.photo.cost(state)
         total = total + w.focal * len(r) / w.frames * torch.log(state.focal / self.focal_guess) ** 2
         return total + (self.bend.weight(True, True, state) * self.bend.residual(True, True, state).pow(2)).sum()
 
@@ -150,6 +155,9 @@ class LandmarkProblem:
         parts = [self._normal(state, slice(k, min(k + CHUNK, n)), free) for k in range(0, n, CHUNK)]
         a, b, g = (torch.cat([part[k] for part in parts]) for k in (0, 1, 3))
         c, h = (torch.stack([part[k] for part in parts]).sum(0) for k in (2, 4))
+        if self.photo is not None:
+            more = self.photo.normal(state, free)
+            a, g = a + more[0], g + more[1]
         diagonal = a.diagonal(dim1=1, dim2=2)  # a view
         if free.expression:
             diagonal[:, n_pose:] += w.expression

@@ -34,6 +34,7 @@ class FitOptions:
         photometric: whether to fit colours too.
         keyframes: frames that the person's colours are learned from.
         face_px: face size (eye distance) in px at which colours are compared; frames are scaled to it.
+        vertices: of the face at which colours are compared, about.
         photo_steps: photometric Gauss-Newton steps per frame.
         photo_rounds: how often colours and geometry are fitted in turn.
         photo_sigma: expected colour error, 0..1.
@@ -53,6 +54,7 @@ class FitOptions:
     photometric: bool = True
     keyframes: int = 40
     face_px: float = 60.0
+    vertices: int = 1800
     photo_steps: int = 4
     photo_rounds: int = 2
     photo_sigma: float = 0.06
@@ -76,5 +78,5 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "landmarks": {"photometric": False},
     "demo": {},
     "paper": {"focal_frames": 60, "identity_frames": 240, "iterations": 40, "keyframes": 120,
-              "face_px": 110.0, "photo_steps": 8, "photo_rounds": 3},
+              "face_px": 110.0, "vertices": 5000, "photo_steps": 8, "photo_rounds": 3},
 }  # fmt: skip

@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from lipbench.core.errors import UsageError
 from lipbench.faces.track import FaceTrack
-from lipbench.lipnerf.fitting import gaps, landmark_stage
+from lipbench.lipnerf.fitting import gaps, landmark_stage, photo_stage
+from lipbench.lipnerf.fitting.appearance import Look
 from lipbench.lipnerf.fitting.clip import check_frames, require_found
 from lipbench.lipnerf.fitting.fit import Fit
 from lipbench.lipnerf.fitting.options import FitOptions, Say, silent
@@ -71,11 +72,19 @@ def refit(
             tensor(fit.translation[found]), tensor(np.float64(fit.focal)),
         )  # fmt: skip
         state = p.solve(state, Free(pose=False), options.iterations)
+        light, colour_error = fit.light, np.full(len(found), np.nan)
+        if options.photometric and len(fit.texture):
+            at = np.flatnonzero(found)
+            small = photo_stage.shrink(frames, at, float(np.median(face_size(track)[found])), options.face_px)
+            look = Look(fit.albedo, fit.texture.astype(np.float64), fit.light[fit.found].mean(0))
+            photo = photo_stage.refine(p, model, state, small, options, Free(pose=False), 1, look, say)
+            state, light = photo.state, gaps.fill(photo.light, found)
+            colour_error[found] = photo.error
         error = np.full(len(found), np.nan)
         error[found] = p.error_px(state).cpu().numpy()
         expression = gaps.fill(state.expression.cpu().numpy(), found)
     say(f"landmarks: {found.sum()} of {len(found)} frames, error {np.nanmean(error):.2f} px")
     return replace(
         fit, expression=expression, found=found, landmark_error_px=error,
-        photometric_error=np.full(len(found), np.nan), fps=track.fps,
+        light=light, photometric_error=colour_error, fps=track.fps,
     )  # fmt: skip

@@ -33,12 +33,3 @@ def log(r: Tensor) -> Tensor:
     angle = torch.atan2(sine, cosine)
     factor = torch.where(sine > 1e-9, angle / (2 * sine.clamp_min(1e-12)), torch.full_like(sine, 0.5))
     return axis * factor[..., None]
-
-
-def orthonormal(r: Tensor) -> Tensor:
-    """The rotation nearest to (..., 3, 3)."""
-    u, _, vt = torch.linalg.svd(r)
-    sign = torch.det(u @ vt)
-    d = torch.ones(*r.shape[:-2], 3, dtype=r.dtype, device=r.device)
-    d[..., 2] = sign
-    return u @ (d[..., None] * vt)

@@ -42,8 +42,8 @@ class Weights:
     smooth_expression: float = 1.0
     smooth_rotation: float = 2e4
     smooth_translation: float = 5e3
-    focal: float = 8.0
-    focal_guess: float = 2.3
+    focal: float = 40.0
+    focal_guess: float = 2.4
 
 
 @dataclass(frozen=True)

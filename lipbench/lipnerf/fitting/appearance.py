@@ -1,0 +1,123 @@
+"""Colours of a person and light of the frames, in closed form: what a fixed geometry makes of the pixels.
+
+pixel = albedo * (sh9(normal) @ light). With the geometry known, light is a least-squares problem per frame and the
+colour of a vertex one over the frames, so a few turns of both replace a descent (AD-NeRF's phase C, whose parameters
+are the model's albedo coefficients alone). The colour of a vertex is its robust mean over the frames that see it, light
+divided out; the model's coefficients are the ridge solution nearest to these colours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lipbench.faces.morphable import MorphableModel
+from lipbench.faces.raster import Camera, sh9, vertex_normals
+from lipbench.lipnerf.fitting.state import State
+from lipbench.lipnerf.fitting.surface import seen_vertices
+
+Array = NDArray[np.float64]
+LIGHT_PRIOR = 0.02  # per squared unit of light and vertex of weight 1: holds what a frame does not show
+ALBEDO_PRIOR = 2e-3  # per squared standard deviation, against mean squared colour error
+TURNS = 3
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """One frame's mesh: points (N, 3) camera space, normals (N, 3), seen (N,) bool."""
+
+    points: Array
+    normals: Array
+    seen: NDArray[np.bool_]
+
+
+def geometry(model: MorphableModel, state: State, t: int, camera: Camera) -> Geometry:
+    """The mesh of frame t of a state in a camera of any resolution."""
+    shape = model.vertices(state.identity.cpu().numpy(), state.expression[t].cpu().numpy())
+    points = np.asarray(shape, np.float64) @ state.rotation[t].cpu().numpy().T + state.translation[t].cpu().numpy()
+    normals = vertex_normals(points, model.triangles)
+    return Geometry(points, normals, seen_vertices(points, model.triangles, camera) & (normals[:, 2] > 0.05))
+
+
+def sample(frame: NDArray[np.float32], uv: Array) -> Array:
+    """(n, 3) colours of a frame (H, W, 3) at (n, 2) px, bilinear, edges repeated."""
+    at = (uv - 0.5).astype(np.float32)
+    out = cv2.remap(frame, at[:, None, 0], at[:, None, 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(out[:, 0], np.float64)
+
+
+@dataclass(frozen=True)
+class Look:
+    """albedo: (K_alb,) coefficients; texture: (N, 3) colour per vertex; light: (9, 3) of all key frames together."""
+
+    albedo: Array
+    texture: Array
+    light: Array
+
+
+def learn_look(
+    model: MorphableModel,
+    geometries: list[Geometry],
+    colors: list[Array],
+    index: NDArray[np.int64],
+    weight: Array,
+    prior: Look | None = None,
+) -> Look:
+    """Colours of the person and the common light, from key frames.
+
+    Args:
+        geometries: per key frame. colors: per key frame (N, 3), pixels at all projected vertices, 0..1.
+        index: (V,) vertices that light is measured on, with weight (V,).
+        prior: an earlier answer to start from.
+    """
+    texture = np.asarray(model.albedo(), np.float64) if prior is None else prior.texture
+    albedo = np.zeros(model.n_albedo)
+    light = np.zeros((9, 3))
+    basis = (model.albedo_basis[:, index] * model.albedo_sigma[:, None, None]).reshape(model.n_albedo, -1)
+    for _ in range(TURNS):
+        light = np.mean(
+            [solve_light(g.normals[index], texture[index], c[index], weight * g.seen[index], None)
+             for g, c in zip(geometries, colors, strict=True)], 0,
+        )  # fmt: skip
+        measured, share = _texture(geometries, colors, light)
+        difference = (measured - np.asarray(model.albedo(), np.float64))[index]
+        w = np.repeat(weight * share[index], 3)
+        a = (basis * w) @ basis.T + ALBEDO_PRIOR * np.eye(len(basis))
+        albedo = np.linalg.solve(a, (basis * w) @ difference.ravel())
+        # Vertices that hardly any frame sees keep the model's colour.
+        texture = share[:, None] * measured + (1 - share[:, None]) * np.asarray(model.albedo(albedo), np.float64)
+    return Look(albedo, texture, light)
+
+
+def _texture(geometries: list[Geometry], colors: list[Array], light: Array) -> tuple[Array, Array]:
+    """(N, 3) robust mean colour with the light divided out, and (N,) 0..1 how well it is known."""
+    seen = np.stack([g.seen * np.clip(g.normals[:, 2], 0, 1) for g in geometries])  # (K, N), frontal views count more
+    shade = np.stack([np.maximum(sh9(g.normals) @ light, 0.05) for g in geometries])  # (K, N, 3)
+    flat = np.stack(colors) / shade
+    center = np.zeros(flat.shape[1:])
+    w = seen
+    for _ in range(3):
+        center = (w[..., None] * flat).sum(0) / np.maximum(w.sum(0), 1e-9)[:, None]
+        w = seen / (1 + (((flat - center) / 0.08) ** 2).sum(2))
+    return center, np.clip(seen.sum(0) / 2.0, 0, 1)
+
+
+def solve_light(normals: Array, texture: Array, colors: Array, weight: Array, around: Array | None) -> Array:
+    """(9, 3) light under which (V, 3) texture with (V, 3) normals comes nearest to (V, 3) colors.
+
+    around: (9, 3) the answer where the vertices do not tell; an even light of their mean brightness when None.
+    """
+    bands = sh9(normals)
+    w = weight / max(weight.sum(), 1e-9)
+    if around is None:
+        around = np.zeros((9, 3))
+        around[0] = (w @ (colors * texture)) / np.maximum(w @ texture**2, 1e-9) / bands[0, 0]
+    out = np.empty((9, 3))
+    for c in range(3):
+        m = bands * texture[:, c : c + 1]
+        a = (m * w[:, None]).T @ m + LIGHT_PRIOR * np.eye(9)
+        out[:, c] = around[:, c] + np.linalg.solve(a, (m * w[:, None]).T @ (colors[:, c] - m @ around[:, c]))
+    return out

@@ -1,0 +1,146 @@
+"""Colours, light and geometry in turn: AD-NeRF's phases C and D with closed-form colours and Gauss-Newton geometry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lipbench.faces.morphable import MorphableModel
+from lipbench.faces.raster import Camera, sh9
+from lipbench.lipnerf.fitting import appearance
+from lipbench.lipnerf.fitting.appearance import Geometry, Look
+from lipbench.lipnerf.fitting.landmark_solver import LandmarkProblem
+from lipbench.lipnerf.fitting.landmark_stage import spread
+from lipbench.lipnerf.fitting.options import FitOptions, Say
+from lipbench.lipnerf.fitting.photo_term import PhotoTerm
+from lipbench.lipnerf.fitting.state import Free, State
+from lipbench.lipnerf.fitting.surface import Surface, face_surface
+
+Array = NDArray[np.float64]
+#: The photometric term's weight in landmarks: all vertices together count like this many points, for their errors are
+#: not independent.
+EVIDENCE = 600.0
+
+
+@dataclass(frozen=True)
+class Small:
+    """Frames at the working resolution: images (n, h, w, 3) uint8, slightly blurred; zoom (x, y) against full size."""
+
+    images: NDArray[np.uint8]
+    zoom: tuple[float, float]
+
+
+def shrink(frames: NDArray[np.uint8], index: NDArray[np.int64], face_px: float, wanted_px: float) -> Small:
+    """Some frames, scaled so that a face of `face_px` has `wanted_px` (never enlarged)."""
+    height, width = frames.shape[1:3]
+    factor = min(1.0, wanted_px / face_px)
+    size = (max(8, round(width * factor)), max(8, round(height * factor)))
+    # A little blur: derivatives of the image then hold for about a pixel.
+    images = np.stack(
+        [cv2.GaussianBlur(cv2.resize(frames[t], size, interpolation=cv2.INTER_AREA), (3, 3), 0.7) for t in index]
+    )
+    return Small(images, (size[0] / width, size[1] / height))
+
+
+@dataclass(frozen=True)
+class Photo:
+    """What the stage found: state, look, light (n, 9, 3), mean absolute colour error (n,) in 0..1."""
+
+    state: State
+    look: Look
+    light: Array
+    error: Array
+
+
+def refine(
+    p: LandmarkProblem,
+    model: MorphableModel,
+    state: State,
+    small: Small,
+    options: FitOptions,
+    free: Free,
+    rounds: int,
+    look: Look | None,
+    say: Say,
+) -> Photo:
+    """Fit the frames of a landmark problem photometrically, on top of its landmarks.
+
+    Args:
+        look: the person's colours when known (they stay); learned from key frames when None.
+    """
+    n = len(small.images)
+    surface = face_surface(model, options.vertices)
+    camera = Camera(
+        float(state.focal) * small.zoom[1], small.images.shape[2], small.images.shape[1],
+        p.center[0] * small.zoom[0], p.center[1] * small.zoom[1],
+    )  # fmt: skip
+    keys = set(spread(n, options.keyframes).tolist())
+    learn = look is None
+    for k in range(rounds):
+        geometries = [appearance.geometry(model, state, t, camera) for t in range(n)]
+        if learn:
+            some = [t for t in range(n) if t in keys]
+            images = [small.images[t].astype(np.float32) / 255 for t in some]
+            colors = [
+                appearance.sample(image, camera.project(geometries[t].points))
+                for t, image in zip(some, images, strict=True)
+            ]
+            look = appearance.learn_look(
+                model, [geometries[t] for t in some], colors, surface.vertices, surface.weight, look
+            )
+        assert look is not None
+        light, target, weight = _expect(surface, look, geometries, small, camera)
+        p.photo = _term(p, model, surface, small, target, weight * EVIDENCE * options.photo_weight, options)
+        before = float(p.photo.error(state).mean())
+        state = p.solve(state, free, options.photo_steps)
+        say(f"colours, round {k + 1}: error {before:.4f} -> {float(p.photo.error(state).mean()):.4f}")
+    assert look is not None
+    assert p.photo is not None
+    error = p.photo.error(state).cpu().numpy().astype(np.float64)
+    p.photo = None
+    return Photo(state, look, light, error)
+
+
+def _expect(
+    surface: Surface, look: Look, geometries: list[Geometry], small: Small, camera: Camera
+) -> tuple[Array, NDArray[np.float32], NDArray[np.float32]]:
+    """Light (n, 9, 3) of every frame; the colours (n, V, 3) that it gives the surface; weight (n, V)."""
+    index = surface.vertices
+    light = np.empty((len(geometries), 9, 3))
+    target = np.empty((len(geometries), len(index), 3), np.float32)
+    weight = np.empty((len(geometries), len(index)), np.float32)
+    for t, g in enumerate(geometries):
+        seen = appearance.sample(small.images[t].astype(np.float32) / 255, camera.project(g.points[index]))
+        weight[t] = surface.weight * g.seen[index]
+        light[t] = appearance.solve_light(g.normals[index], look.texture[index], seen, weight[t], look.light)
+        target[t] = look.texture[index] * (sh9(g.normals[index]) @ light[t])
+    return light, target, weight
+
+
+def _term(
+    p: LandmarkProblem,
+    model: MorphableModel,
+    surface: Surface,
+    small: Small,
+    target: NDArray[np.float32],
+    weight: NDArray[np.float32],
+    options: FitOptions,
+) -> PhotoTerm:
+    device = p.seen.device
+    at = surface.vertices
+
+    def tensor(x: NDArray[np.generic]) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(x)).to(device)
+
+    def scaled(basis: Array, sigma: Array) -> torch.Tensor:
+        return tensor((basis[:, at] * sigma[:, None, None]).astype(np.float32))
+
+    return PhotoTerm(
+        tensor(small.images.transpose(0, 3, 1, 2)), small.zoom, p.center, tensor(model.mean[at].astype(np.float32)),
+        scaled(model.identity_basis, model.identity_sigma), scaled(model.expression_basis, model.expression_sigma),
+        tensor(target), tensor(weight), options.photo_sigma,
+    )  # fmt: skip
