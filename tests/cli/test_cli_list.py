@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 from click.testing import CliRunner
 
@@ -30,6 +32,29 @@ def test_methods_say_what_is_missing():
     assert found["precomputed"]["runs here"] == "needs parameter: folder"
     line = next(line for line in call("methods").splitlines() if line.startswith("wav2lip"))
     assert line.rstrip().endswith("needs weights: wav2lip")
+
+
+def test_methods_say_how_to_get_what_is_missing():
+    found = rows("methods")
+    assert found["dubbed"]["how"] == []
+    assert found["precomputed"]["how"] == ["`-p folder=...`"]
+    (line,) = found["wav2lip"]["how"]
+    assert line.endswith("then run `lipbench weights add wav2lip FILE`")
+    assert len(found["makeittalk"]["how"]) == 4
+    assert found["sadtalker"]["runs here"] == "external, not installed"
+    (line,) = found["sadtalker"]["how"]
+    assert line.startswith("git clone https://github.com/OpenTalker/SadTalker ")
+    assert "checkout cd4c046" in line
+    shown = call("methods")
+    assert "how to get what is missing:" in shown
+    assert f"  sadtalker: {line}" in shown
+    assert "how" not in shown.splitlines()[0].split()
+
+
+def test_listing_needs_no_torch():
+    code = "import sys; from lipbench.cli.list import _methods; _methods(); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_metrics():
