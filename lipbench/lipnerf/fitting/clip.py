@@ -13,7 +13,7 @@ from lipbench.lipnerf.fitting import gaps, landmark_stage, photo_stage
 from lipbench.lipnerf.fitting.fit import Fit
 from lipbench.lipnerf.fitting.landmark_solver import LandmarkProblem
 from lipbench.lipnerf.fitting.options import FitOptions, Say, silent
-from lipbench.lipnerf.fitting.points import correspondence, face_size, observed
+from lipbench.lipnerf.fitting.points import face_size, observed, points_of
 from lipbench.lipnerf.fitting.state import Free, State
 from lipbench.lipnerf.fitting.threads import one_torch_thread
 
@@ -37,7 +37,7 @@ def fit_clip(frames: NDArray[np.uint8], track: FaceTrack, options: FitOptions | 
     options = FitOptions.preset("demo") if options is None else options
     check_frames(frames, track)
     model = load_model(options.model)
-    points = correspondence(model, 0 if track.landmarks is None else track.landmarks.shape[1])
+    points = points_of(model, track)
     seen, found = observed(track, points)
     require_found(found, track)
     with one_torch_thread(options.device):

@@ -94,19 +94,32 @@ def correspondence(model: MorphableModel, n_track: int) -> Points:
     )
 
 
-def observed(track: FaceTrack, points: Points) -> tuple[Array, NDArray[np.bool_]]:
-    """(T, L, 2) px of the points (0 where lost) and (T,) whether the frame has all of them.
+def points_of(model: MorphableModel, track: FaceTrack) -> Points:
+    """`correspondence` for a track.
 
     Raises:
-        Unsupported: the track has boxes only.
+        Unsupported: the track has boxes only, or see `correspondence`.
     """
+    return correspondence(model, _landmarks(track).shape[1])
+
+
+def _landmarks(track: FaceTrack) -> NDArray[np.float32]:
     if track.landmarks is None:
         raise Unsupported(
             f"cannot fit a face track of the backend {track.backend}",
             "it holds boxes without landmarks",
             'track the clip with the backend "mediapipe-face", or give landmarks of your own',
         )
-    seen = np.asarray(track.landmarks[:, points.track, :2], np.float64)
+    return track.landmarks
+
+
+def observed(track: FaceTrack, points: Points) -> tuple[Array, NDArray[np.bool_]]:
+    """(T, L, 2) px of the points (0 where lost) and (T,) whether the frame has all of them.
+
+    Raises:
+        Unsupported: the track has boxes only.
+    """
+    seen = np.asarray(_landmarks(track)[:, points.track, :2], np.float64)
     found = np.isfinite(seen).all((1, 2)) & track.found
     return np.where(found[:, None, None], seen, 0.0), found
 

@@ -15,7 +15,7 @@ from lipbench.lipnerf.fitting.appearance import Look
 from lipbench.lipnerf.fitting.clip import check_frames, require_found
 from lipbench.lipnerf.fitting.fit import Fit
 from lipbench.lipnerf.fitting.options import FitOptions, Say, silent
-from lipbench.lipnerf.fitting.points import correspondence, face_size, observed
+from lipbench.lipnerf.fitting.points import face_size, observed, points_of
 from lipbench.lipnerf.fitting.state import Free, State
 from lipbench.lipnerf.fitting.threads import one_torch_thread
 
@@ -54,7 +54,7 @@ def refit(
             "index the fit with the video's frames first: fit.take(index)",
         )
     model = fit.load_model()
-    points = correspondence(model, 0 if track.landmarks is None else track.landmarks.shape[1])
+    points = points_of(model, track)
     seen, found = observed(track, points)
     require_found(found, track)
     with one_torch_thread(options.device):
