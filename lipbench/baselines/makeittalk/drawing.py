@@ -19,6 +19,7 @@ _CURVES = (
     (48, 59, True, (238, 130, 238)), (60, 67, True, (238, 130, 238)),
 )  # fmt: skip
 CAVITY = (52, 20, 20)  # RGB of an open mouth that the photo does not show
+_FINER = 2  # rows and columns of samples in a pixel of a warped picture
 _FRACTION = 4  # bits after the point when triangles are drawn
 
 
@@ -118,23 +119,23 @@ class Warp:
         active = self.triangles[moved[self.triangles].any(1)]
         if not len(active):
             return self.photo.copy()
-        number = np.zeros((height, width), np.int32)
-        corners = np.round(target[active] * 2**_FRACTION).astype(np.int32)  # (m, 3, 2)
+        # Triangles are drawn twice as fine as pixels: closing lids and lips squeeze many pixels of the photo into one.
+        number = np.zeros((_FINER * height, _FINER * width), np.int32)
+        fine = (target[active] + 0.5) * _FINER - 0.5  # (m, 3, 2)
+        corners = np.round(fine * 2**_FRACTION).astype(np.int32)
         turned = _signed_area(self.source[active]) * _signed_area(target[active]) <= 0
+        back = np.zeros((len(active) + 1, 2, 3), np.float32)
+        back[0] = np.array([[1, 0, 0.5 - 0.5 * _FINER], [0, 1, 0.5 - 0.5 * _FINER]]) / _FINER
         for k in np.flatnonzero(~turned):
             cv2.fillConvexPoly(number, corners[k], int(k) + 1, cv2.LINE_8, _FRACTION)
-        back = np.zeros((len(active) + 1, 2, 3))
-        back[0] = np.eye(2, 3)
-        for k in np.flatnonzero(~turned):
-            back[k + 1] = cv2.getAffineTransform(target[active[k]].astype(np.float32),
-                                                 self.source[active[k]].astype(np.float32))  # fmt: skip
+            back[k + 1] = cv2.getAffineTransform(fine[k].astype(np.float32), self.source[active[k]].astype(np.float32))
         y1, y2, x1, x2 = _bounds(number > 0)
-        yy, xx = np.mgrid[y1:y2, x1:x2].astype(np.float32)
-        affine = back.astype(np.float32)[number[y1:y2, x1:x2]]  # (h, w, 2, 3)
+        yy, xx = np.mgrid[_FINER * y1 : _FINER * y2, _FINER * x1 : _FINER * x2].astype(np.float32)
+        affine = back[number[_FINER * y1 : _FINER * y2, _FINER * x1 : _FINER * x2]]  # (h, w, 2, 3)
         mapped = affine[..., 0] * xx[..., None] + affine[..., 1] * yy[..., None] + affine[..., 2]
+        drawn = cv2.remap(self.photo, mapped[..., 0], mapped[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
         out = self.photo.copy()
-        out[y1:y2, x1:x2] = cv2.remap(self.photo, mapped[..., 0], mapped[..., 1], cv2.INTER_CUBIC,
-                                      borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
+        out[y1:y2, x1:x2] = cv2.resize(drawn, (x2 - x1, y2 - y1), interpolation=cv2.INTER_AREA)
         return self._darkened(out, points)
 
     def frames(self, landmarks: Points) -> Iterator[Frame]:
@@ -161,7 +162,8 @@ def _signed_area(triangles: Points) -> NDArray[np.float64]:
 
 
 def _bounds(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    """First and last + 1 row and column, in pixels, of a mask that is finer than they are."""
+    rows, columns = np.flatnonzero(mask.any(1)) // _FINER, np.flatnonzero(mask.any(0)) // _FINER
     if not len(rows):
         return 0, 1, 0, 1
     return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1

@@ -80,23 +80,33 @@ def eye_opening(points: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def arches(points: Points) -> Points:
-    """(68, 2) -> (8, 2) further points of the inner lips, where the 68 leave a gap between middle and corner.
+    """(68, 2) -> (16, 2) further points of the inner lips (8) and the lids (8), where the 68 leave gaps to the corners.
 
-    The inner lip is taken for half an ellipse from corner to corner, as high on each side as its own point says.
+    Each side of an opening is taken for half an ellipse from corner to corner, as high as its own point says.
     """
-    left, right = points[60], points[64]
-    along = (right - left) / 2
+    out = [
+        *_half_ellipse(points, 60, 64, (61, 63), (0.55, 0.85)),
+        *_half_ellipse(points, 60, 64, (67, 65), (0.55, 0.85)),
+    ]
+    for left, right, upper, lower in ((36, 39, (37, 38), (41, 40)), (42, 45, (43, 44), (47, 46))):
+        out += _half_ellipse(points, left, right, upper, (0.8,)) + _half_ellipse(points, left, right, lower, (0.8,))
+    return np.array(out)
+
+
+def _half_ellipse(
+    points: Points, left: int, right: int, sides: tuple[int, int], places: tuple[float, ...]
+) -> list[NDArray[np.float64]]:
+    """Points of a curve from corner `left` to corner `right`, first on the side of sides[0], then of sides[1]."""
+    along = (points[right] - points[left]) / 2
     half = max(float(np.hypot(*along)), 1e-6)
     along = along / half
-    down = np.array([-along[1], along[0]])
-    middle, out = (left + right) / 2, []
-    for inner in (UPPER_INNER, LOWER_INNER):
-        for side, point in ((-1, points[inner[0]]), (1, points[inner[2]])):
-            at = np.clip((point - middle) @ along / half, -0.9, 0.9)
-            height = (point - middle) @ down / np.sqrt(1 - at**2)
-            for u in (0.55 * side, 0.85 * side):
-                out.append(middle + u * half * along + height * np.sqrt(1 - u**2) * down)
-    return np.array(out)
+    down, middle = np.array([-along[1], along[0]]), (points[left] + points[right]) / 2
+    out = []
+    for side, point in zip((-1, 1), points[list(sides)], strict=True):
+        at = np.clip((point - middle) @ along / half, -0.9, 0.9)
+        height = (point - middle) @ down / np.sqrt(1 - at**2)
+        out += [middle + u * side * half * along + height * np.sqrt(1 - u**2) * down for u in places]
+    return out
 
 
 def met(points: Points) -> Points:

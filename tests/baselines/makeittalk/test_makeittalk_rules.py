@@ -160,14 +160,19 @@ def test_lips_meet_and_shut(face: np.ndarray) -> None:
 def test_arches_lie_on_the_lips(face: np.ndarray) -> None:
     turn = np.array([[0.95, 0.3], [-0.3, 0.95]])
     points = face[:, :2] @ turn
-    more = rules.arches(points) @ np.linalg.inv(turn)
-    assert more.shape == (8, 2)
+    every = rules.arches(points)
+    assert every.shape == (16, 2)
+    more = every[:8] @ np.linalg.inv(turn)
+    lids = every[8:] @ np.linalg.inv(turn)
+    assert ((lids[:4, 0] > 32) & (lids[:4, 0] < 40) & (np.abs(lids[:4, 1] - 31) < 2)).all()
+    assert (lids[[0, 1, 4, 5], 1] < 31).all()  # upper lids first
+    assert (lids[[2, 3, 6, 7], 1] > 31).all()
     # The face's inner lips are an ellipse around (46, 55), 7 wide and 2 high.
     np.testing.assert_allclose(((more - (46, 55)) / (7, 2)) ** 2 @ (1, 1), 1, atol=0.02)
     assert (more[:4, 1] < 55).all()
     assert (more[4:, 1] > 55).all()
     assert (more[[0, 1, 4, 5], 0] < 46).all()
-    assert np.ptp(rules.arches(rules.shut(face)[:, :2])[:, 1]) < 1e-9
+    assert np.ptp(rules.arches(rules.shut(face)[:, :2])[:8, 1]) < 1e-9
 
 
 def test_open_eyes(face: np.ndarray) -> None:
