@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lipbench.core import media, weights
 from lipbench.core.errors import MediaError, UsageError
 from lipbench.faces.backend_table import backend as named
-from lipbench.faces.files import read_track
+from lipbench.faces.files import from_landmarks, read_track
 from lipbench.faces.track import COUNT_EVERY, Box, FaceTrack
 
 
@@ -64,6 +64,8 @@ def track_faces(
     watched = _Watched(frames)
     if backend == "mediapipe-face":
         track = _track_mesh(watched, folder, fps, count_every)
+    elif backend == "demo-face":
+        track = _track_points(watched, folder, fps)
     else:
         track = _track_boxes(watched, folder, fps, backend, device)
     return track
@@ -111,6 +113,14 @@ def _track_mesh(frames: _Watched, folder: Path, fps: float, count_every: int) ->
         np.asarray([0 if s is None else s.faces for s in seen], np.int16),
         np.stack([lost if s is None else s.points for s in seen]),
     )
+
+
+def _track_points(frames: _Watched, file: Path, fps: float) -> FaceTrack:
+    from lipbench.faces.demo_face import DemoFace, landmarks
+
+    with _one_thread():
+        points = landmarks(DemoFace.from_file(file), frames)
+    return from_landmarks(points, fps=fps, size=frames.known_size(), backend="demo-face")
 
 
 def _track_boxes(frames: _Watched, file: Path, fps: float, backend: str, device: str) -> FaceTrack:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lipbench.core import media
 from lipbench.core.errors import NoAudio, Refused, TooShort
@@ -85,21 +84,13 @@ class LipNerf(BaseMethod):
     # ---- stages -----------------------------------------------------------------------------------------------
 
     def prepare(self, job: Job) -> Outputs:
-        from lipbench.faces.parsing import HeadGuide, parser
-        from lipbench.lipnerf.fitting import FitOptions, fit_clip
-        from lipbench.lipnerf.prepared import Prepared, head_crop
+        from lipbench.lipnerf.fitting import FitOptions
+        from lipbench.lipnerf.prepared import prepare_clip
 
-        frames, track = media.load_frames(job.clip.video), _track(job)
-        options = FitOptions.preset(job.params.fit, model=job.params.model, device=_device(job))
-        fit = fit_clip(frames, track, options, job.log)
-        parsing = parser(job.params.parser).parse(frames, HeadGuide.from_track(track))
-        prepared = Prepared(fit, parsing, head_crop(parsing.head))
-        info = {
-            "landmark_error_px": round(float(np.nanmean(fit.landmark_error_px)), 3), "focal_px": round(fit.focal, 1),
-            "frames_without_face": int((~fit.found).sum()), "parser": parsing.parser, "crop": list(prepared.crop),
-            "notes": [*fit.notes, *parsing.notes],
-        }  # fmt: skip
-        return Outputs(prepared.save(job.out), info)
+        options = FitOptions.preset(job.params.fit, model=job.params.model, device=job.device)
+        frames, track = media.load_frames(job.clip.video), clip_track(job)
+        prepared = prepare_clip(frames, track, options, job.params.parser, job.log)
+        return Outputs(prepared.save(job.out), prepared.facts)
 
     def fit(self, job: Job) -> Outputs:
         from lipbench.lipnerf.expression.smoothing import smooth
@@ -108,31 +99,23 @@ class LipNerf(BaseMethod):
         from lipbench.lipnerf.training.presets import preset
         from lipbench.lipnerf.training.trainer import train
 
-        prepared, frames, track = Prepared.load(_prepared(job)), media.load_frames(job.clip.video), _track(job)
+        prepared, frames, track = Prepared.load(_prepared(job)), media.load_frames(job.clip.video), clip_track(job)
         p: LipNerfParams = job.params
         files: dict[str, Path] = {}
         if p.condition == "audio":
             if job.clip.audio is None:
                 raise NoAudio(f"clip {job.clip.id} has no sound", "condition: audio is trained on it", "use expression")
-            n = len(frames) if job.train_seconds is None else round(job.train_seconds * job.clip.fps)
             files["sound"] = job.out / "sound.npz"
-            heard = fit_features(media.read_audio(job.clip.audio), min(n, len(frames)), files["sound"])
+            heard = fit_features(media.read_audio(job.clip.audio), train_frames(job, len(frames)), files["sound"])
             condition = np.concatenate([heard, np.repeat(heard[-1:], len(frames) - len(heard), axis=0)])
         else:
             condition = smooth(prepared.fit.expression) if p.smooth_training else prepared.fit.expression
         scene = scene_of(prepared, frames, plate_of(frames, prepared.parsing), condition, track)
-        if job.train_seconds is not None:
-            n = round(job.train_seconds * job.clip.fps)
-            if n < MIN_FRAMES:
-                raise TooShort(
-                    f"{job.train_seconds:g} s are too little to train on", f"{n} frames, {MIN_FRAMES} are needed",
-                    "train on a second at least; the paper's shortest clip has three",
-                )  # fmt: skip
-            scene = scene.take(np.arange(min(n, len(scene))))
+        scene = scene.take(np.arange(train_frames(job, len(scene))))
         changes: dict[str, Any] = {"condition": scene.condition.shape[1], "latent": p.latent}
         changes |= {name: value for name, value in (("steps", p.steps), ("size", p.size)) if value is not None}
         model = train(
-            scene, preset(p.preset, p.field, changes), job.out / "training", seed=job.seed, device=_device(job),
+            scene, preset(p.preset, p.field, changes), job.out / "training", seed=job.seed, device=job.device,
             say=job.log,
         )  # fmt: skip
         files["field"] = job.out / "field.pt"
@@ -144,8 +127,10 @@ class LipNerf(BaseMethod):
         import torch
 
         from lipbench.datasets.synthetic.render import lip_index
+        from lipbench.lipnerf.composite import CompositeOptions
         from lipbench.lipnerf.driving import expressions
         from lipbench.lipnerf.expression.smoothing import smooth
+        from lipbench.lipnerf.output import composited
         from lipbench.lipnerf.prepared import Prepared, plate_of, scene_of
         from lipbench.lipnerf.sound import project, windows
         from lipbench.lipnerf.training.model import TrainedField
@@ -154,7 +139,7 @@ class LipNerf(BaseMethod):
             raise TypeError("synthesize needs a dub and the fit stage")
         torch.set_num_threads(job.threads)
         p, index = job.params, np.asarray(job.dub.index)
-        prepared, frames, track = Prepared.load(_prepared(job)), media.load_frames(job.clip.video), _track(job)
+        prepared, frames, track = Prepared.load(_prepared(job)), media.load_frames(job.clip.video), clip_track(job)
         files: dict[str, Path] = {}
         info: dict[str, Any] = {}
         if p.condition == "audio":
@@ -172,37 +157,20 @@ class LipNerf(BaseMethod):
         plate = plate_of(frames, prepared.parsing)
         scene = scene_of(prepared, frames, plate, np.zeros((len(frames), driven.shape[1])), track)
         trained = TrainedField.load(job.fitted / "field.pt")
-        trained.field.to(_device(job))
+        trained.field.to(job.device)
         files["video"] = job.out / "video.mp4"
-        pictures = _composited(job, prepared, frames, plate, trained, scene, driven, index)
+        options = CompositeOptions(inpainter=p.inpainter)
+        pictures = composited(prepared, frames, plate, trained, scene, driven, index, options, job.log)
         media.write_video(files["video"], pictures, job.clip.fps, job.dub.audio)
         return Outputs(files, {**info, "field": p.field, "preset": p.preset})
 
 
-def _composited(
-    job: Job, prepared: Any, frames: NDArray[np.uint8], plate: Any, trained: Any, scene: Any,
-    driven: NDArray[np.float64], index: NDArray[np.int64],
-) -> Iterator[NDArray[np.uint8]]:  # fmt: skip
-    """The dub's frames: rendered head over the source's torso and background."""
-    from lipbench.lipnerf.composite import CompositeOptions, Compositor, Render
-    from lipbench.lipnerf.training.model import render_frames
+def clip_track(job: Job) -> FaceTrack:
+    """The clip's face track.
 
-    x, y = prepared.crop[:2]
-    compositor = Compositor(frames, prepared.parsing, plate, CompositeOptions(inpainter=job.params.inpainter))
-
-    def renders() -> Iterator[Any]:
-        every = max(1, round(2 * job.clip.fps))
-        for n, frame in enumerate(render_frames(trained, scene, driven, None, index)):
-            if n % every == 0:
-                job.log(f"lipnerf: {n} of {len(index)} frames")
-            x0, y0, x1, y1 = frame.box
-            part = np.s_[y0:y1, x0:x1]
-            yield Render(int(index[n]), frame.rgb[part], frame.alpha[part], (x0 + x, y0 + y, x1 + x, y1 + y))
-
-    return iter(compositor.video(renders()))
-
-
-def _track(job: Job) -> FaceTrack:
+    Raises:
+        Refused: the job has none.
+    """
     if job.clip.faces is None:
         raise Refused(
             f"clip {job.clip.id} comes without a face track", "the fit starts from landmarks",
@@ -217,5 +185,16 @@ def _prepared(job: Job) -> Any:
     return job.prepared
 
 
-def _device(job: Job) -> str:
-    return job.device
+def train_frames(job: Job, n_frames: int) -> int:
+    """How many of a clip's frames are trained on.
+
+    Raises:
+        TooShort: less than a second.
+    """
+    n = n_frames if job.train_seconds is None else min(n_frames, round(job.train_seconds * job.clip.fps))
+    if n < MIN_FRAMES:
+        raise TooShort(
+            f"{n} frames are too little to train on", f"{MIN_FRAMES} are needed",
+            "train on a second at least; the paper's shortest clip has three",
+        )  # fmt: skip
+    return n

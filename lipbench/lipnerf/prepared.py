@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lipbench.core.errors import NoFace
-from lipbench.faces.parsing import Parsing, clean_plate
-from lipbench.faces.parsing.plate import Plate
+from lipbench.faces.parsing import HeadGuide, Parsing, Plate, clean_plate, parser
 from lipbench.faces.track import FaceTrack
-from lipbench.lipnerf.fitting import Fit
+from lipbench.lipnerf.fitting import Fit, FitOptions, fit_clip
 from lipbench.lipnerf.scene import Scene, make_scene
 from lipbench.lipnerf.training.truth import mouth_boxes
 
@@ -38,11 +39,35 @@ class Prepared:
             "crop": folder / "crop.json",
         }  # fmt: skip
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the stage's record keeps."""
+        return {
+            "landmark_error_px": round(float(np.nanmean(self.fit.landmark_error_px)), 3),
+            "focal_px": round(self.fit.focal, 1), "frames_without_face": int((~self.fit.found).sum()),
+            "parser": self.parsing.parser, "crop": list(self.crop),
+            "notes": [*self.fit.notes, *self.parsing.notes],
+        }  # fmt: skip
+
     @classmethod
     def load(cls, folder: Path) -> Prepared:
         """What `save` wrote."""
         x0, y0, x1, y1 = json.loads((folder / "crop.json").read_text())
         return cls(Fit.load(folder / "fit.npz"), Parsing.load(folder / "parsing.npz"), (x0, y0, x1, y1))
+
+
+def prepare_clip(
+    frames: NDArray[np.uint8], track: FaceTrack, options: FitOptions, parser_name: str,
+    say: Callable[[str], None] = lambda _: None,
+) -> Prepared:  # fmt: skip
+    """Fit and parse a clip.
+
+    Raises:
+        NoFace, Unsupported, UsageError: see `fit_clip` and the parsers. WeightsMissing: a parser without weights.
+    """
+    fit = fit_clip(frames, track, options, say)
+    parsing = parser(parser_name).parse(frames, HeadGuide.from_track(track))
+    return Prepared(fit, parsing, head_crop(parsing.head))
 
 
 def head_crop(head: NDArray[np.bool_]) -> Crop:

@@ -20,6 +20,10 @@ BUNDLED_FILES: dict[str, tuple[str, str, str, int]] = {
         "makeittalk-demo.npz", "method makeittalk with `weights: demo`: a small content branch",
         "9c40a31dcf636552b4af3e0bdd038455c74f5ab497279f18e5f5bc4945e6c23e", 995809,
     ),
+    "demo-face": (
+        "demo-face.npz", "face backend demo-face: 68 points on generated faces, nothing else",
+        "e864f42d35bab8f49ad66ae61c14aa2a24005bd255f4e3f04cab6eb0086be45c", 1902911,
+    ),
 }  # fmt: skip
 
 LICENCE = "Apache-2.0 (lipbench; trained on generated data only)"
