@@ -93,6 +93,7 @@ class LipNerf(BaseMethod):
         return Outputs(prepared.save(job.out), prepared.facts)
 
     def fit(self, job: Job) -> Outputs:
+        from lipbench.lipnerf.expression.familiar import Familiar
         from lipbench.lipnerf.expression.smoothing import smooth
         from lipbench.lipnerf.prepared import Prepared, plate_of, scene_of
         from lipbench.lipnerf.sound import fit_features
@@ -120,6 +121,8 @@ class LipNerf(BaseMethod):
         )  # fmt: skip
         files["field"] = job.out / "field.pt"
         model.save(files["field"])
+        if p.condition == "expression":
+            files["familiar"] = Familiar.of(scene.condition.astype(np.float64)).save(job.out / "familiar.npz")
         facts = {k: v for k, v in model.facts.items() if isinstance(v, (int, float, str, bool))}
         return Outputs(files, {"frames": len(scene), "preset": p.preset, "field": p.field, **facts})
 
@@ -129,6 +132,7 @@ class LipNerf(BaseMethod):
         from lipbench.datasets.synthetic.render import lip_index
         from lipbench.lipnerf.composite import CompositeOptions
         from lipbench.lipnerf.driving import expressions
+        from lipbench.lipnerf.expression.familiar import Familiar
         from lipbench.lipnerf.expression.smoothing import smooth
         from lipbench.lipnerf.output import composited
         from lipbench.lipnerf.prepared import Prepared, plate_of, scene_of
@@ -149,6 +153,8 @@ class LipNerf(BaseMethod):
             found, facts = expressions(job, prepared.fit)
             info.update(facts)
             driven = smooth(found) if p.smoothing else found
+            if p.familiar:
+                driven, info["expression_cut"] = Familiar.load(job.fitted / "familiar.npz").hold(driven)
             if prepared.fit.model_name == "procedural":
                 model = prepared.fit.load_model()
                 files["annotations"] = job.out / "lips.npz"

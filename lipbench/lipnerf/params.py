@@ -38,6 +38,9 @@ class LipNerfParams(Params):
     lip_source_params: dict[str, Any] = Field(default_factory=dict, description="Its parameters.")
     faces: str = Field(default="mediapipe-face", description="Face backend for the lip source's video.")
     smoothing: bool = Field(default=True, description="Savitzky-Golay (5, 2) over the driving expressions.")
+    familiar: bool = Field(
+        default=True, description="Hold driving expressions within the range of the training's, axis by axis."
+    )
     smooth_training: bool = Field(default=True, description="The same filter over the expressions of the training.")
     inpainter: Literal["temporal", "telea", "gated", "none"] = Field(
         default="temporal", description="What fills the neck where the source's chin has gone; none: nothing."
