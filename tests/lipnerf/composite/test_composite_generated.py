@@ -22,16 +22,15 @@ Clip = tuple[np.ndarray, np.ndarray, Parsing, Parsing]
 
 @pytest.fixture(scope="module")
 def clip() -> Clip:
-    """Every eighth frame of a source and of a dub's correct video, with exact labels of both."""
+    """Frames in which the source opens its mouth wider than the dub: both videos, exact labels of both."""
     folder = demo.manifest().parent / "clips" / "demo-fr"
     held = json.loads((folder / "clip.json").read_text())["spec"]
     known = {field.name for field in fields(ClipSpec)}
     scene = plan(ClipSpec(**{k: tuple(v) if isinstance(v, list) else v for k, v in held.items() if k in known}))
-    picked = range(0, 200, 8)
-    source, dub = (
-        truth_parsing(np.stack([Shot(scene, language).label(t) for t in picked])) for language in ("fr", "en")
-    )
-    videos = [media.load_frames(folder / name)[::8] for name in ("demo-fr.mp4", "truth_en.mp4")]
+    picked = range(24, 60, 2)
+    shots = [Shot(scene, language) for language in ("fr", "en")]
+    source, dub = (truth_parsing(np.stack([shot.label(t) for t in picked])) for shot in shots)
+    videos = [media.load_frames(folder / name)[24:60:2] for name in ("demo-fr.mp4", "truth_en.mp4")]
     return videos[0], videos[1], source, dub
 
 
