@@ -61,7 +61,7 @@ MIDDLE = (
     (164, -0.339, 0.785), (18, -0.689, 0.713), (200, -0.739, 0.733), (199, -0.797, 0.759),
 )  # fmt: skip
 #: Relative precision of one point: neighbours err together, so many points of a part count less each.
-WEIGHTS = {"outer": 0.9, "inner": 1.0, "lids": 0.6, "brows": 0.3, "nose": 0.5, "cheeks": 0.3, "middle": 0.5}
+WEIGHTS = {"outer": 0.9, "inner": 1.0, "lids": 1.2, "brows": 0.3, "nose": 0.5, "cheeks": 0.3, "middle": 0.5}
 
 
 @dataclass(frozen=True)

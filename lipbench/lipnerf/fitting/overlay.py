@@ -24,7 +24,7 @@ WORST = 0.06
 _SHIFT = 4  # cv2 draws at 1/16 px
 
 
-def draw_mesh(frame: Image, fit: Fit, model: MorphableModel, t: int, strength: float = 0.5) -> Image:
+def draw_mesh(frame: Image, fit: Fit, model: MorphableModel, t: int, strength: float = 0.3) -> Image:
     """A copy of frame t with the wire frame of the triangles that are seen."""
     points = fit.vertices(model, t)
     seen = visibility(points, model.triangles, fit.camera, True).triangle

@@ -121,7 +121,10 @@ class PhotoTerm:
             if free.expression:
                 by_model = rows @ state.rotation[part].float()[:, None]  # (t, V, 2, 3)
                 basis = self.expression_basis.permute(1, 2, 0)  # (V, 3, K)
-                blocks.append(by_model @ basis)
+                # One product per vertex for all frames, not one per vertex and frame.
+                n, v = by_model.shape[:2]
+                product = by_model.transpose(0, 1).reshape(v, 2 * n, 3) @ basis
+                blocks.append(product.unflatten(1, (n, 2)).transpose(0, 1))
             j = torch.cat(blocks, -1).flatten(1, 2)  # (t, 2V, P)
             e = (pull * w.sqrt()[..., None]).flatten(1)
             left.append((j.mT @ j).double())
