@@ -133,25 +133,36 @@ def needs(method: Any, params: Any) -> list[Check]:
     """Is everything there that the method needs with these parameters?"""
     located = getattr(method, "located", None)
     if located is not None:
-        from lipbench.baselines.external.checkout import doctor
-
-        return [Check(f.what, "ok" if f.ok else "missing", f.message) for f in doctor(located)]
+        return _external_needs(located)
     found = []
-    try:
-        names = method.weights(params)
-        method.identity(params, "tiny", "")
-    except LipbenchError as error:
-        return [Check("parameters", "missing", f"{error.what}: {error.why}" if error.why else error.what, error.fix)]
-    for name in names:
+    for name in method.weights(params):
         there = weights.status(name)
         how = "" if there.state == "ok" else weights.entry(name).how
         found.append(Check(f"weights {name}", "ok" if there.state == "ok" else "missing", there.remark, how))
+    try:
+        method.identity(params, "tiny", "")
+    except LipbenchError as error:
+        found.append(
+            Check("parameters", "missing", f"{error.what}: {error.why}" if error.why else error.what, error.fix)
+        )
     if "gpu" in method.needs(params):
         import torch
 
         if not torch.cuda.is_available():
             found.append(Check("GPU", "missing", "torch sees none", "run it on a machine with a GPU"))
     return found
+
+
+def _external_needs(located: Any) -> list[Check]:
+    from lipbench.baselines.external.checkout import doctor
+    from lipbench.cli.list import external_needs
+
+    findings = doctor(located)
+    missing = next((f for f in findings if f.reason == "repo_missing"), None)
+    if missing is None:
+        return [Check(f.what, "ok" if f.ok else "missing", f.message) for f in findings]
+    # Its weights would lie in the checkout: no use in naming each of them.
+    return [Check(missing.what, "missing", "not installed", "; ".join(external_needs(located)[1]))]
 
 
 def answer(video: Path, reference: Path, sound: Path, is_method: bool, landmarks: Path | None) -> list[Check]:

@@ -58,14 +58,28 @@ def what_it_lacks(method: Any) -> tuple[str, list[str]]:
     """("yes", []) or what stands between here and a video, and one line on how to get each thing."""
     located = getattr(method, "located", None)
     if located is not None:
-        return _external(located)
+        return external_needs(located)
     spec: MethodSpec = method.spec
     answer = _missing(spec.weights, _parameters(spec))
     how = [weights.entry(n).how for n in spec.weights if not weights.available(n)]
+    if how and (demo := _demo_weights(method)):
+        how.insert(0, f"`-p weights={demo}` runs with the packaged demo weights")
     return answer, list(dict.fromkeys(how)) + [f"`-p {n}=...`" for n in _parameters(spec)]
 
 
-def _external(located: Any) -> tuple[str, list[str]]:
+def _demo_weights(method: Any) -> str:
+    """The value of the parameter `weights` that makes do with what the package carries; "" where there is none."""
+    for value in ("demo", f"{method.spec.id}-demo"):
+        try:
+            names = method.weights(method.spec.params(weights=value))
+            if names and all(weights.entry(n).bundled and weights.available(n) for n in names):
+                return value
+        except (ValueError, LipbenchError):  # pydantic's refusals are ValueErrors
+            continue
+    return ""
+
+
+def external_needs(located: Any) -> tuple[str, list[str]]:
     """The same of a method file: its checkout, its environment, its weights."""
     from lipbench.baselines.external.checkout import doctor
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from lipbench.baselines.external import ready
+from lipbench.baselines.external import load_external, ready
 from lipbench.baselines.external.checkout import doctor
 from lipbench.baselines.external.config import Definition
 from lipbench.baselines.external.reading import read
+from lipbench.core import media
 from lipbench.core.errors import Refused
-from lipbench.core.method import Method
+from lipbench.core.method import Job, Method
 from lipbench.core.registry import load, names
 
 #: name -> repository, commit, licence of the code.
@@ -80,6 +84,58 @@ def test_a_checkout_at_another_commit_is_noticed(tmp_path: Path) -> None:
     found = {f.what.split(" ")[0]: f for f in doctor(ready.ready("musetalk").located)}
     assert found["repo"].reason == "repo_mismatch"
     assert not found["weights"].ok
+
+
+#: Stands for upstream's program: it looks at what it is given and writes three pictures side by side at 62.5 a second.
+PROGRAM = """
+import glob, sys, wave
+from fractions import Fraction
+import av, cv2, numpy as np
+
+assert sys.argv[1:3] == ["--jpg", "photo.jpg"]
+assert glob.glob("examples/*.wav") == ["examples/dub.wav"]
+photo = cv2.imread("examples/photo.jpg")
+assert photo.shape == (256, 256, 3)
+assert open("examples/dump/emb.pickle").read() == "voices"
+with wave.open("examples/dub.wav") as sound:
+    assert sound.getframerate() == 16000
+    rows = 1 + sound.getnframes() // 256
+with av.open("examples/photo_pred_fls_dub_audio_embed.mp4", "w") as out:
+    stream = out.add_stream("libx264", rate=Fraction(125, 2))
+    stream.width, stream.height, stream.pix_fmt = 768, 256, "yuv420p"
+    for _ in range(rows - 18):
+        picture = np.concatenate([photo, 255 - photo, photo * 0], 1)
+        for packet in stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")):
+            out.mux(packet)
+    out.mux(stream.encode(None))
+"""
+
+
+def test_the_original_makeittalk_gets_and_gives_what_it_should(make_job: Callable[..., Job], tmp_path: Path) -> None:
+    repo = tmp_path / "MakeItTalk"
+    (repo / "examples" / "dump").mkdir(parents=True)
+    (repo / "examples" / "ckpt").mkdir()
+    (repo / "main_end2end.py").write_text(PROGRAM)
+    (repo / "examples" / "M6_04_16k.wav").write_bytes(b"upstream's own")
+    (repo / "examples" / "dump" / "emb.pickle").write_text("voices")
+    text = (ready.FOLDER / "makeittalk-original.yaml").read_text()
+    text = text.replace("${LIPBENCH_REPOS}/MakeItTalk", str(repo)).replace(", commit: fad2fe4", "")
+    text = re.sub(r"^env:.*$", "env: {type: none}", text, flags=re.M).replace(
+        "gpu: true, binaries: [ffmpeg]", "gpu: false"
+    )
+    (tmp_path / "m.yaml").write_text(text)
+    for name in ("autovc", "content_branch", "speaker_branch", "116_i2i_comb"):
+        (repo / "examples" / "ckpt" / f"ckpt_{name}.pth").write_bytes(b"x")
+    method = load_external(tmp_path / "m.yaml")
+    made = method.synthesize(make_job(method.spec.params()))
+    info = media.probe(made.files["video"])
+    assert abs(info.n_frames - 20) <= 1
+    assert (info.width, info.height, float(info.fps)) == (96, 80, 25.0)
+    # The middle picture, back at the clip's size.
+    source = media.load_frames(make_job(None).dub.video)[0].astype(int)
+    drawn = media.load_frames(made.files["video"])[3].astype(int)
+    assert np.abs(drawn - (255 - source)).mean() < 8
+    assert (repo / "examples" / "M6_04_16k.wav").exists()  # the checkout is as it was
 
 
 def test_there_is_no_other_name() -> None:

@@ -38,9 +38,9 @@ def test_methods_say_how_to_get_what_is_missing():
     found = rows("methods")
     assert found["dubbed"]["how"] == []
     assert found["precomputed"]["how"] == ["`-p folder=...`"]
-    (line,) = found["wav2lip"]["how"]
-    assert line.endswith("then run `lipbench weights add wav2lip FILE`")
-    assert len(found["makeittalk"]["how"]) == 4
+    assert found["wav2lip"]["how"][-1].endswith("then run `lipbench weights add wav2lip FILE`")
+    assert len(found["makeittalk"]["how"]) == 5
+    assert found["makeittalk"]["how"][0] == "`-p weights=demo` runs with the packaged demo weights"
     assert found["sadtalker"]["runs here"] == "external, not installed"
     (line,) = found["sadtalker"]["how"]
     assert line.startswith("git clone https://github.com/OpenTalker/SadTalker ")

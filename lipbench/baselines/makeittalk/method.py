@@ -177,7 +177,7 @@ def _files(params: Any) -> dict[str, str]:
         raise UsageError(
             "MakeItTalk's published networks need small files of its repository",
             f"`checkout` does not say where {MEAN_STD} is",
-            "git clone https://github.com/yzhou359/MakeItTalk, then `-p checkout=MakeItTalk`",
+            "git clone https://github.com/yzhou359/MakeItTalk, then `checkout: MakeItTalk`; or use `weights: demo`",
         )
     root = Path(params.checkout)
     found = {"mean_std": str(root / MEAN_STD), "face": str(root / FACE)}
