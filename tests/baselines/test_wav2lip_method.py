@@ -13,7 +13,9 @@ import pytest
 import torch
 
 from lipbench.baselines.wav2lip import Generator, SyncExpert, Wav2Lip
-from lipbench.core import media
+from lipbench.baselines.wav2lip.checkpoint import load as load_checkpoint
+from lipbench.baselines.wav2lip.checkpoint import read_info
+from lipbench.core import media, weights
 from lipbench.core.errors import NoFace, Refused, WeightsMismatch, WeightsMissing
 from lipbench.core.method import Job, Method
 from lipbench.core.registry import load
@@ -136,6 +138,16 @@ def test_named_weights(make_job: Make, checkpoint: str, tmp_path: Path, monkeypa
     monkeypatch.setenv("LIPBENCH_WEIGHTS", str(tmp_path / "weights"))
     weights.add("wav2lip_gan", checkpoint)
     assert run(make_job(Wav2Lip.spec.params(weights="wav2lip_gan", box=BOX)))[1]["width"] == 1 / 16
+
+
+def test_the_packaged_weights_are_used_only_where_they_are_named() -> None:
+    assert Wav2Lip().weights(Wav2Lip.spec.params()) == ("wav2lip",)
+    assert Wav2Lip().weights(Wav2Lip.spec.params(weights="wav2lip-demo")) == ("wav2lip-demo",)
+    net = load_checkpoint(weights.path("wav2lip-demo"))
+    assert net.gated
+    assert net.width < 1
+    assert read_info(weights.path("wav2lip-demo"))["config"]["generator"]["width"] == net.width
+    assert weights.path("wav2lip-demo").stat().st_size < 4 << 20
 
 
 def test_what_the_params_need() -> None:

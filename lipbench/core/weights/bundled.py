@@ -24,6 +24,10 @@ BUNDLED_FILES: dict[str, tuple[str, str, str, int]] = {
         "demo-face.npz", "face backend demo-face: 68 points on generated faces, nothing else",
         "e864f42d35bab8f49ad66ae61c14aa2a24005bd255f4e3f04cab6eb0086be45c", 1902911,
     ),
+    "wav2lip-demo": (
+        "wav2lip-demo.npz", "method wav2lip on the procedural head; say `weights: wav2lip-demo`",
+        "9bd1442a8f89d79ecec2be4194284a0df139b3920a3aa2c6a78fb8b1d7d26b70", 2474255,
+    ),
 }  # fmt: skip
 
 LICENCE = "Apache-2.0 (lipbench; trained on generated data only)"
