@@ -20,6 +20,7 @@ COMMANDS = {
     "table": "Print a run's comparison table.",
     "compare": "Show what changed between two runs.",
     "curve": "A metric over training length, cost or AV offset.",
+    "figure": "Draw frames side by side: mouths, sounds, blinks.",
     "report": "Write a page about a run: tables, curves, videos side by side.",
     "gate": "Pass or fail: a run against a stored baseline.",
     "trend": "Keep a history of runs and draw it.",

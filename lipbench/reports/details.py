@@ -6,7 +6,7 @@ Reads run.json, cells.jsonl and the records behind the cells; what has been dele
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench.core.store import Record, Store
+from lipbench.faces.track import FaceTrack
 from lipbench.reports.frame import load_run
 
 #: Lines of a log that a report shows.
@@ -90,6 +91,26 @@ class Details:
     def truth(self, cell: Mapping[str, Any]) -> Path | None:
         """The correct video of the dub, for generated clips."""
         return self.output(cell.get("keys", {}).get("dub"), "truth")
+
+    def faces(self, cell: Mapping[str, Any]) -> FaceTrack | None:
+        """The source's face on every frame of the dub, as the metrics used it; None when no metric did."""
+        wanted = {digest for record in self.scores(cell) if (digest := record.preimage.get("faces"))}
+        index = self.output(cell.get("keys", {}).get("dub"), "index")
+        paths = [path for digest in wanted if (path := self._face_files.get(digest)) is not None]
+        if not paths or index is None:
+            return None
+        return FaceTrack.load(paths[0]).take(json.loads(index.read_text(encoding="utf-8")))
+
+    @cached_property
+    def _face_files(self) -> dict[str, Path]:
+        """Content hash -> file, of every face track in the store."""
+        found = {}
+        for record in self.store.records():
+            if record.kind == "faces" and "faces" in record.outputs:
+                path = self.store.output(record, "faces")
+                if path.exists():
+                    found[str(record.outputs["faces"]["sha256"])] = path
+        return found
 
     def scores(self, cell: Mapping[str, Any]) -> Iterator[Record]:
         """The cell's score records."""
@@ -202,8 +223,3 @@ def title_of(methods: Mapping[str, Mapping[str, Any]], label: str) -> str:
 def number(value: Any) -> float | None:
     """A stored score's value: None, or a float; "inf" is +inf."""
     return None if value is None else float(value)
-
-
-def mean_rows(rows: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """(n, k) rows -> (k,) their mean."""
-    return np.mean(np.stack(rows), axis=0)

@@ -1,0 +1,126 @@
+"""Which moments of a dub to show: where lips say something that the eye can check, or where the source blinks."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipbench.core.errors import NothingComparable, UsageError
+from lipbench.faces.track import FaceTrack
+
+#: How much a still picture tells about a sound: lips closed, lip on teeth, rounded, wide open; the rest are inside.
+_SEEN = {"pbm": 1.0, "fvɱ": 0.9, "uoyøœʊɔwɥʏɒ": 0.8, "aɑæɐʌɛ": 0.7, "iɪeə": 0.4, "ʃʒ": 0.5}
+#: Up to so many pictures in a row stay readable.
+MAX_COLUMNS = 16
+#: Fewer frames of a blink than this are noise of the landmarks.
+LEAST_DROP = 0.35
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A frame of the dub and what is written above it."""
+
+    frame: int
+    label: str = ""
+
+
+def visibility(sound: str) -> float:
+    """0 to 1: how well lips alone show an IPA symbol; 0 for silence."""
+    plain = unicodedata.normalize("NFD", sound)
+    return max(
+        (weight for signs, weight in _SEEN.items() for sign in plain if sign in signs), default=0.1 if sound else 0
+    )
+
+
+def spread(phonemes: Sequence[Sequence[Any]], n: int, fps: float, n_frames: int, offset_s: float = 0.0) -> list[Moment]:
+    """`n` moments over the clip, in each part of equal length the middle of its best visible sound.
+
+    Args:
+        phonemes: rows of (start s, end s, IPA) on the clock of the dub's sound.
+        offset_s: by which that sound is delayed in the video.
+    """
+    found = []
+    edges = np.linspace(0, n_frames, n + 1)
+    middles = [((start + end) / 2 + offset_s, end - start, str(sound)) for start, end, sound in phonemes if sound]
+    for low, high in pairwise(edges):
+        inside = [
+            (visibility(sound), length, time, sound) for time, length, sound in middles if low <= time * fps < high
+        ]
+        if inside:
+            _, _, time, sound = max(inside)
+            found.append(Moment(min(int(time * fps), n_frames - 1), sound))
+        else:
+            found.append(Moment(int((low + high) / 2), ""))
+    return found
+
+
+def even(n: int, n_frames: int) -> list[Moment]:
+    """`n` moments in the middle of `n` equal parts, without labels."""
+    return [Moment(int((i + 0.5) * n_frames / n)) for i in range(n)]
+
+
+def at(
+    times: Sequence[float], phonemes: Sequence[Sequence[Any]], fps: float, n_frames: int, offset_s: float
+) -> list[Moment]:
+    """The frames at these seconds, with the sound that is spoken then.
+
+    Raises:
+        UsageError: a time outside the clip.
+    """
+    found = []
+    for time in times:
+        if not 0 <= time * fps < n_frames:
+            raise UsageError(
+                f"{time:g} s is not in the clip", f"it has {n_frames / fps:.2f} s", "choose --time inside it"
+            )
+        sounds = [str(sound) for start, end, sound in phonemes if start <= time - offset_s < end]
+        found.append(Moment(int(time * fps + 1e-6), sounds[0] if sounds else ""))
+    return found
+
+
+def eye_opening(track: FaceTrack) -> NDArray[np.float64]:
+    """(T,) height over width of both eyes, NaN where the face is lost (Soukupova and Cech 2016, eye aspect ratio).
+
+    Raises:
+        NothingComparable: the track has no landmarks.
+    """
+    points = track.points68()
+    if points is None:
+        raise NothingComparable("a blink cannot be found", f"the face tracker {track.backend} has no landmarks",
+                                "run with landmarks, or choose moments with --time")  # fmt: skip
+    p = points.astype(np.float64)
+    ratio = np.zeros(len(p))
+    for first in (36, 42):
+        height = np.linalg.norm(p[:, first + 1] - p[:, first + 5], axis=1)
+        height += np.linalg.norm(p[:, first + 2] - p[:, first + 4], axis=1)
+        ratio += height / (2 * np.linalg.norm(p[:, first] - p[:, first + 3], axis=1))
+    return ratio / 2
+
+
+def around_blink(opening: NDArray[np.float64], n: int, fps: float) -> list[Moment]:
+    """`n` moments over 0.4 s around the deepest blink, the closed eye in the middle.
+
+    Raises:
+        NothingComparable: nothing like a blink: the smallest opening is not well below the usual one.
+    """
+    if not np.isfinite(opening).any():
+        raise NothingComparable("there is no blink to show", "no face was found", "choose moments with --time")
+    usual, deepest = float(np.nanmedian(opening)), int(np.nanargmin(opening))
+    if opening[deepest] > (1 - LEAST_DROP) * usual:
+        least = f"the least is {opening[deepest] / usual:.0%}"
+        raise NothingComparable(
+            "there is no blink to show",
+            f"the eyes never close below {1 - LEAST_DROP:.0%} of their usual opening; {least}",
+            "choose another clip, or moments with --time",
+        )  # fmt: skip
+    step = max(1, math.floor(0.4 * fps / max(n - 1, 1)))
+    frames = [deepest + (i - n // 2) * step for i in range(n)]
+    return [Moment(f, f"{1000 * (f - deepest) / fps:+.0f} ms" if f != deepest else "closed")
+            for f in frames if 0 <= f < len(opening)]  # fmt: skip
