@@ -29,6 +29,7 @@ BUILTINS: dict[str, dict[str, str]] = {
         "external": "lipbench.baselines.external:External",
         "lipnerf": "lipbench.lipnerf.method:LipNerf",
         "wav2lip": "lipbench.baselines.wav2lip:Wav2Lip",
+        "ad-nerf": "lipbench.baselines.adnerf.method:AdNerf",
         "makeittalk": "lipbench.baselines.makeittalk:MakeItTalk",
         **{
             name: f"lipbench.baselines.external.ready:{name.replace('-', '_')}"

@@ -1,0 +1,143 @@
+"""AD-NeRF as a lipbench method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from lipbench.baselines.adnerf import audio
+from lipbench.baselines.jobs import dub_of
+from lipbench.core import keys, media
+from lipbench.core.errors import NoAudio
+from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs, Params
+from lipbench.lipnerf.method import clip_track, train_frames
+
+_PREPARE = ("fit", "parser")
+_FIT = (*_PREPARE, "preset", "field", "steps", "size", "features", "features_file", "smooth_after")
+
+
+class AdNerfParams(Params):
+    """Options. `preset: adnerf` with `field: mlp` is the published training of the head."""
+
+    preset: Literal["adnerf", "quick", "demo"] = Field(
+        default="demo", description="adnerf: 400,000 iterations, 8 x 256; quick: a GPU; demo: minutes on a CPU."
+    )
+    field: Literal["mlp", "triplane"] = Field(default="mlp", description="triplane is another model than AD-NeRF's.")
+    steps: int | None = Field(default=None, description="Iterations, instead of the preset's.", gt=0)
+    size: int | None = Field(default=None, description="Longer side of the trained crop, px; 0: as filmed.", ge=0)
+    features: audio.Source = Field(default="mel29", description="What is heard; deepspeech is the published one.")
+    features_file: str | None = Field(
+        default=None, description="What the features need: a graph, a model's folder.", json_schema_extra={"path": True}
+    )
+    smooth_after: float = Field(default=0.5, description="Share of the training without mixed codes.", ge=0, le=1)
+    fit: Literal["landmarks", "demo", "paper"] = Field(default="demo", description="How finely the pose is fitted.")
+    parser: Literal["projection", "bisenet", "celebamask"] = Field(default="projection", description="Head masks.")
+    inpainter: Literal["temporal", "telea", "gated", "none"] = Field(default="temporal", description="Neck filling.")
+
+
+class AdNerf(BaseMethod):
+    """A radiance field of the head told by the sound itself."""
+
+    spec = MethodSpec(
+        id="ad-nerf",
+        version="1",
+        title="AD-NeRF",
+        paper="Guo et al., AD-NeRF: Audio Driven Neural Radiance Fields for Talking Head Synthesis, ICCV 2021",
+        licence="Apache-2.0 (own code); the published repository is MIT",
+        stages=("prepare", "fit", "synthesize"),
+        needs=frozenset({"faces"}),
+        uses_train_seconds=True,
+        uses_seed=True,
+        params=AdNerfParams,
+        deviations=(
+            "the head alone is a field; torso and background are the source's frame under it (no TorsoNeRF)",
+            "features are mel29 unless DeepSpeech's graph is given: sounds, not letters",
+            "pose and masks come from LipNeRF's fit and parser instead of the published BFM tracker and BiSeNet",
+            "rays fall into the whole box of the head; the published code transposes the rectangle",
+            "longer audio plays the poses back and forth; the published code stops at the last pose",
+            "the presets quick and demo are smaller than the published training, field: triplane is another model",
+        ),
+    )
+
+    def stage_inputs(self, kind: str, params: Any) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+        values = params.model_dump(mode="json")
+        if kind == "synthesize":
+            return values, ()
+        kept = _PREPARE if kind == "prepare" else _FIT
+        return {name: values[name] for name in kept}, ()
+
+    def identity(self, params: Any, clip_id: str, language: str) -> Mapping[str, Any]:
+        """The hashes of LipNeRF's code, which this stands on, and of the file that the features come from."""
+        import lipbench.lipnerf
+
+        return {"lipnerf": keys.code_hash(lipbench.lipnerf), **audio.identity(params.features, params.features_file)}
+
+    def prepare(self, job: Job) -> Outputs:
+        from lipbench.lipnerf.fitting import FitOptions
+        from lipbench.lipnerf.prepared import prepare_clip
+
+        options = FitOptions.preset(job.params.fit, device=job.device)
+        frames, track = media.load_frames(job.clip.video), clip_track(job)
+        prepared = prepare_clip(frames, track, options, job.params.parser, job.log)
+        return Outputs(prepared.save(job.out), prepared.facts)
+
+    def fit(self, job: Job) -> Outputs:
+        from lipbench.baselines.adnerf.training import AUDIO, DIM, train
+        from lipbench.lipnerf.prepared import Prepared, plate_of, scene_of
+        from lipbench.lipnerf.training.presets import preset
+        from lipbench.lipnerf.training.trainer import MODEL
+
+        p = job.params
+        if job.clip.audio is None:
+            raise NoAudio(f"clip {job.clip.id} has no sound", "AD-NeRF is trained on it", "use a clip with speech")
+        if job.prepared is None:
+            raise TypeError("fit needs the prepare stage")
+        prepared, frames = Prepared.load(job.prepared), media.load_frames(job.clip.video)
+        heard = audio.extract(
+            media.read_audio(job.clip.audio), len(frames), fps=job.clip.fps, source=p.features, file=p.features_file,
+            device=job.device,
+        )  # fmt: skip
+        blank = np.zeros((len(frames), DIM))
+        scene = scene_of(prepared, frames, plate_of(frames, prepared.parsing), blank, clip_track(job))
+        n = train_frames(job, len(scene))
+        changes: dict[str, Any] = {"condition": DIM, "latent": 0}
+        changes |= {name: value for name, value in (("steps", p.steps), ("size", p.size)) if value is not None}
+        chosen = preset(p.preset, p.field, changes)
+        folder = train(
+            scene.take(np.arange(n)), heard.windows[:n], chosen, job.out / "training", seed=job.seed,
+            device=job.device, smooth_after=p.smooth_after, say=job.log,
+        )  # fmt: skip
+        files = {"field": folder / MODEL, "audio": folder / AUDIO}
+        return Outputs(files, {"frames": n, "preset": p.preset, "field": p.field, **heard.record})
+
+    def synthesize(self, job: Job) -> Outputs:
+        import torch
+
+        from lipbench.baselines.adnerf.training import load
+        from lipbench.lipnerf.composite import CompositeOptions
+        from lipbench.lipnerf.output import composited
+        from lipbench.lipnerf.prepared import Prepared, plate_of, scene_of
+
+        dub, p = dub_of(job), job.params
+        if job.prepared is None or job.fitted is None:
+            raise TypeError("synthesize needs the earlier stages")
+        torch.set_num_threads(job.threads)
+        prepared, frames = Prepared.load(job.prepared), media.load_frames(job.clip.video)
+        trained, audio_codes, smooth = load(job.fitted / "training", job.device)
+        heard = audio.extract(
+            media.read_audio(dub.audio), dub.n_frames, fps=job.clip.fps, source=p.features, file=p.features_file,
+            device=job.device,
+        )  # fmt: skip
+        driven = audio_codes.every(heard.windows, smooth)
+        plate = plate_of(frames, prepared.parsing)
+        scene = scene_of(prepared, frames, plate, np.zeros((len(frames), driven.shape[1])), clip_track(job))
+        pictures = composited(
+            prepared, frames, plate, trained, scene, driven, np.asarray(dub.index),
+            CompositeOptions(inpainter=p.inpainter), job.log,
+        )  # fmt: skip
+        video = job.out / "video.mp4"
+        media.write_video(video, pictures, job.clip.fps, dub.audio)
+        return Outputs({"video": video}, {"field": p.field, "preset": p.preset, **heard.record})

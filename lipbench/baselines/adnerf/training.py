@@ -1,0 +1,142 @@
+"""Training AD-NeRF's head: LipNeRF's field and rays, told by what an audio network makes of the sound.
+
+The audio networks learn together with the field. Neighbouring codes are mixed by the attention network from a share of
+the training on (published: iteration 200,000 of 400,000); before that every frame has its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lipbench.baselines.adnerf.audionet import AudioAttNet, AudioNet, codes, neighbours
+from lipbench.core.errors import WeightsError
+from lipbench.core.training import Budget
+from lipbench.core.training import train as run
+from lipbench.lipnerf.scene import Scene
+from lipbench.lipnerf.training.model import TrainedField
+from lipbench.lipnerf.training.presets import Preset
+from lipbench.lipnerf.training.trainer import MODEL, FieldTraining
+
+DIM = 64
+AUDIO = "audio.pt"
+#: Learning rates relative to the field's (AD-NeRF run_nerf.py: the attention network's is five times as high).
+AUDIO_RATE, ATTENTION_RATE = 1.0, 5.0
+
+
+class AudioCodes(torch.nn.Module):
+    """Both audio networks, under the names of AD-NeRF's checkpoints."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.audnet, self.audattnet = AudioNet(DIM), AudioAttNet()
+
+    @torch.no_grad()
+    def every(self, windows: NDArray[np.float32], smooth: bool = True) -> NDArray[np.float32]:
+        """(T, 16, 29) windows -> (T, 64) codes of all frames."""
+        device = next(self.parameters()).device
+        made = codes(self.audnet, torch.from_numpy(windows).to(device), self.audattnet if smooth else None)
+        out: NDArray[np.float32] = made.cpu().numpy()
+        return out
+
+
+class AudioFieldTraining(FieldTraining):
+    """`FieldTraining` whose conditions come from the sound.
+
+    Args:
+        scene: its conditions are not looked at.
+        windows: (T, 16, 29) of the scene's frames.
+        smooth_after: share of the training after which neighbouring codes are mixed.
+    """
+
+    def __init__(
+        self, scene: Scene, windows: NDArray[np.float32], preset: Preset, seed: int = 0, device: str = "cpu",
+        smooth_after: float = 0.5,
+    ) -> None:  # fmt: skip
+        self.windows = torch.from_numpy(np.asarray(windows, np.float32)).to(device)
+        self.smooth_after, self._smooth = smooth_after, smooth_after <= 0
+        blank = scene.with_condition(np.zeros((len(scene), DIM), np.float32))
+        super().__init__(blank, replace(preset, field=replace(preset.field, condition=DIM)), seed, device)
+        self.facts = {**self.facts, "smooth_after": smooth_after, "windows": float(np.abs(windows).mean())}
+
+    def _build(self) -> None:
+        super()._build()
+        self.audio = AudioCodes().to(self.device)
+        self.optimizer.add_param_group({"params": list(self.audio.audnet.parameters()), "factor": AUDIO_RATE})
+        self.optimizer.add_param_group({"params": list(self.audio.audattnet.parameters()), "factor": ATTENTION_RATE})
+
+    def codes(self, frames: Tensor) -> Tensor:
+        """(F,) training frames -> (F, 64 + L), with a way back to the audio networks."""
+        if self._smooth:
+            around = neighbours(self.windows, frames)  # (F, 8, 16, 29)
+            each = self.audio.audnet(around.flatten(0, 1)).view(*around.shape[:2], DIM)
+            made = self.audio.audattnet(each)
+        else:
+            made = self.audio.audnet(self.windows[frames])
+        return torch.cat([made, self.latents[frames]], 1)
+
+    def step(self, number: int, progress: float) -> dict[str, float]:
+        self._smooth = progress >= self.smooth_after
+        return super().step(number, progress)
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        made = self.audio.every(self.windows.cpu().numpy(), self._smooth)
+        self.drawer.condition = torch.from_numpy(made[: len(self.drawer)]).to(self.device)
+        return super().validate()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "audio": self.audio.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.audio.load_state_dict(state["audio"])
+
+    def export(self, folder: Path, facts: Mapping[str, Any]) -> Path:
+        """field.pt and audio.pt."""
+        torch.save({"audio": self.audio.state_dict(), "smooth": self._smooth}, folder / AUDIO)
+        return super().export(folder, facts)
+
+
+def train(
+    scene: Scene, windows: NDArray[np.float32], preset: Preset, folder: Path, *, seed: int = 0, device: str = "cpu",
+    smooth_after: float = 0.5, say: Callable[[str], None] = lambda _: None,
+) -> Path:  # fmt: skip
+    """Train head field and audio networks; the same call goes on with an interrupted folder.
+
+    Returns:
+        The folder, for `load`.
+
+    Raises:
+        FieldCollapsed, UsageError, DiskFull: see `lipbench.lipnerf.training.trainer.train`.
+    """
+    training = AudioFieldTraining(scene, windows, preset, seed, device, smooth_after)
+    budget = Budget(
+        steps=preset.steps, validate_every=max(1, preset.steps // 6), report_every=max(1, preset.steps // 30),
+        picture_every=max(1, preset.steps // 4),
+    )  # fmt: skip
+    if run(training, folder, budget, seed=seed, say=say).stopped == "signal":
+        raise KeyboardInterrupt
+    return folder
+
+
+def load(folder: Path, device: str = "cpu") -> tuple[TrainedField, AudioCodes, bool]:
+    """The field, the audio networks, and whether codes are mixed, as `train` left them.
+
+    Raises:
+        WeightsError: the folder holds no finished training.
+    """
+    try:
+        state = torch.load(folder / AUDIO, map_location=device, weights_only=True)
+    except OSError as error:
+        raise WeightsError(f"there is no trained AD-NeRF in {folder}", str(error), "train it again") from error
+    audio = AudioCodes().to(device)
+    audio.load_state_dict(state["audio"])
+    return TrainedField.load(folder / MODEL, device), audio.eval(), bool(state["smooth"])
