@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +31,7 @@ def clip() -> tuple[np.ndarray, np.ndarray, Parsing]:
     held = json.loads((folder / "clip.json").read_text())["spec"]
     known = {field.name for field in fields(ClipSpec)}
     spec = ClipSpec(**{k: tuple(v) if isinstance(v, list) else v for k, v in held.items() if k in known})
-    shot = Shot(plan(spec), "it")
+    shot = Shot(plan(replace(spec, dubs=())), "it")
     truth = truth_parsing(np.stack([shot.label(t) for t in PICKED]))
     points = Annotations.load(folder / "annotations_it.npz").landmarks68
     return media.load_frames(folder / "demo-it.mp4")[PICKED], points[PICKED], truth

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import cv2
 import numpy as np
@@ -26,7 +26,8 @@ def clip() -> Clip:
     folder = demo.manifest().parent / "clips" / "demo-fr"
     held = json.loads((folder / "clip.json").read_text())["spec"]
     known = {field.name for field in fields(ClipSpec)}
-    scene = plan(ClipSpec(**{k: tuple(v) if isinstance(v, list) else v for k, v in held.items() if k in known}))
+    spec = ClipSpec(**{k: tuple(v) if isinstance(v, list) else v for k, v in held.items() if k in known})
+    scene = plan(replace(spec, dubs=("en",)))
     picked = range(24, 60, 2)
     shots = [Shot(scene, language) for language in ("fr", "en")]
     source, dub = (truth_parsing(np.stack([shot.label(t) for t in picked])) for shot in shots)
