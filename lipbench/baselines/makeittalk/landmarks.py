@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 Points = NDArray[np.float64]
 
 JAW_WIDTH = 1.6
+UPPER_FACE = slice(17, 48)  # brows, nose, eyes
 UPPER_OUTER, LOWER_OUTER = np.arange(49, 54), np.arange(59, 54, -1)  # pairs above one another
 UPPER_INNER, LOWER_INNER = np.arange(61, 64), np.arange(67, 64, -1)
 #: Outer lip points that keep their distance to an inner one where crossed lips are mended.

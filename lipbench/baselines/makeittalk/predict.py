@@ -22,12 +22,19 @@ CONVERTED_AT_ONCE = 4096  # mel rows
 
 @dataclass(frozen=True)
 class Amounts:
-    """How much of what: lips sideways and up, head; whether the content branch's rest is taken out (upstream does)."""
+    """How much of what.
+
+    Attributes:
+        lip_x, lip_y, head: factors on the lips' movement sideways and up, and on the speaker branch's.
+        calibrate: take the content branch's rest out, as upstream does.
+        upper_face: let the content branch move brows, eyes and nose.
+    """
 
     lip_x: float = 2.0
     lip_y: float = 2.0
     head: float = 0.5
     calibrate: bool = True
+    upper_face: bool = True
 
 
 @torch.inference_mode()
@@ -68,6 +75,8 @@ def normalised_landmarks(
             moved += amounts.head * rules.without_lip_opening(own)
         said = content.net(heard, rest).cpu().numpy().astype(np.float64).reshape(-1, 68, 3)
         said = rules.calibrated(said) if amounts.calibrate else said
+        if not amounts.upper_face:
+            said[:, rules.UPPER_FACE] = 0
         moved += rules.amplified(said, amounts.lip_x, amounts.lip_y)
         parts.append(rules.uncrossed(moved + face.reshape(68, 3)))
     points = rules.with_straight_nose(np.concatenate(parts))

@@ -23,6 +23,7 @@ from lipbench.baselines.makeittalk import (
 from lipbench.baselines.makeittalk import checkpoint as files
 from lipbench.baselines.makeittalk.autovc import AutoVC
 from lipbench.baselines.makeittalk.drawing import landmark_drawing, square_around
+from lipbench.baselines.makeittalk.predict import Amounts, normalised_landmarks
 from lipbench.core import media, weights
 from lipbench.core.errors import NoFace, Refused, Unsupported, UsageError, WeightsMissing
 from lipbench.core.method import Job, Method
@@ -90,6 +91,29 @@ def test_the_open_picture_is_the_one_with_an_open_mouth(make_job: Make, content:
     assert gap[info["image_frame"]] >= np.quantile(gap, 0.8)
     assert info["rest_from_frames"] > 0
     assert run(make_job(params(content, image="first")))[1]["image_frame"] == 0
+
+
+@torch.no_grad()
+def test_demo_weights_leave_the_upper_face_alone(content: str) -> None:
+    loaded, rng = files.load_demo(content), np.random.default_rng(0)
+    face, heard = rng.normal(0, 0.1, 204).astype(np.float32), rng.normal(size=(40, 18, 80)).astype(np.float32)
+    still = normalised_landmarks(heard, face, loaded, Amounts(1, 1, 0, calibrate=False, upper_face=False))
+    moving = normalised_landmarks(heard, face, loaded, Amounts(1, 1, 0, calibrate=False))
+    np.testing.assert_allclose(still[:, 28:48], face.reshape(1, 68, 3)[:, 28:48].repeat(40, 0), atol=1e-6)
+    assert np.ptp(moving[:, 28:48], axis=0).max() > 0.01
+    np.testing.assert_allclose(still[:, :17], moving[:, :17], atol=1e-6)
+    twice = normalised_landmarks(heard, face, loaded, Amounts(1, 2, 0, calibrate=False))
+    assert np.ptp(twice[:, 57, 1]) > 1.5 * np.ptp(moving[:, 57, 1])
+
+
+@torch.no_grad()
+def test_long_dubs_go_in_segments(content: str) -> None:
+    loaded, rng = files.load_demo(content), np.random.default_rng(0)
+    face, heard = rng.normal(0, 0.1, 204).astype(np.float32), rng.normal(size=(517, 18, 80)).astype(np.float32)
+    got = normalised_landmarks(heard, face, loaded, Amounts())
+    assert got.shape == (517, 68, 3)
+    np.testing.assert_allclose(got[514:], got[514:515].repeat(3, 0), atol=0.02)  # five frames are too few: held
+    assert np.isfinite(normalised_landmarks(heard[:3], face, loaded, Amounts())).all()
 
 
 def test_nobody_there(make_job: Make, content: str, clip_files: Path, tmp_path: Path) -> None:
