@@ -10,7 +10,7 @@ from __future__ import annotations
 BUNDLED_FILES: dict[str, tuple[str, str, str, int]] = {
     "syncnet-demo": (
         "syncnet-demo.npz", "the demo judge; its LSE-D and LSE-C compare with no published number",
-        "3d4c69d3e1717fec27acc25f72f9c86fb4acbaf997546e3a3cb1a3ad6afc0d85", 1620183,
+        "c101b59cc71660e8d7d139bb25ae2991011f9db28b3e32dc867762827851b6c9", 1620500,
     ),
     "articulation-demo": (
         "articulation-demo.npz", "LipNeRF's expression_from: audio, on the procedural head",
