@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lipbench.core import weights
-from lipbench.core.errors import WeightsError
+from lipbench.core.errors import UsageError, WeightsError
 from lipbench.faces.parsing import celebamask
 from lipbench.faces.parsing.bisenet import BiSeNet
 from lipbench.faces.parsing.celebamask_unet import CelebAMaskUNet
+from lipbench.faces.parsing.geometry import head_frames
+from lipbench.faces.parsing.refine import connected
 from lipbench.faces.parsing.steady import steady
 from lipbench.faces.parsing.types import HeadGuide, Label, Parsing
 
@@ -81,12 +83,23 @@ class NetworkParser:
         self._table = torch.from_numpy(celebamask.table(self.layout.classes)).long().to(device)
 
     def parse(self, frames: NDArray[np.uint8], guide: HeadGuide | None = None) -> Parsing:
-        """Labels of frames (T, H, W, 3) uint8 RGB; the guide is not needed."""
+        """Labels of frames (T, H, W, 3) uint8 RGB.
+
+        The guide is not needed; with one, heads that are not the guide's (somebody else's) are no longer HEAD.
+
+        Raises:
+            UsageError: a guide of another length or of an unknown layout. NoFace: one without any face.
+        """
+        heads = None if guide is None else head_frames(guide)
+        if heads is not None and len(heads) != len(frames):
+            raise UsageError(
+                f"the guide has {len(heads)} frames, the clip {len(frames)}", "", "track the clip that is parsed"
+            )
         starts = range(0, len(frames), self.batch)
         votes = (vote for k in starts for vote in self.probabilities(frames[k : k + self.batch]))
         labels = np.empty(frames.shape[:3], np.uint8)
         for t, chosen in enumerate(steady(votes, self.smoothing)):
-            labels[t] = chosen
+            labels[t] = chosen if heads is None else connected(chosen, heads[t])
         return Parsing(labels, self.name)
 
     @torch.inference_mode()

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from lipbench.core.errors import WeightsError, WeightsMissing
-from lipbench.faces.parsing import Label, parser
+from lipbench.core.errors import UsageError, WeightsError, WeightsMissing
+from lipbench.faces.parsing import HeadGuide, Label, parser
 from lipbench.faces.parsing.bisenet import BiSeNet
 from lipbench.faces.parsing.celebamask import BISENET_CLASSES
 from lipbench.faces.parsing.celebamask_unet import CelebAMaskUNet
@@ -111,6 +111,22 @@ def test_a_real_network_answers_for_every_frame(checkpoint: Path) -> None:
     assert found.labels.shape == (3, 40, 64)
     assert found.parser == "bisenet"
     assert found.labels.max() <= 3
+
+
+def test_with_a_guide_somebody_elses_head_does_not_count(checkpoint: Path) -> None:
+    frames = np.zeros((2, 128, 128, 3), np.uint8)
+    frames[:, 30:90, 10:60, 0] = 255
+    frames[:, 20:50, 90:120, 0] = 255  # another head
+    made = parser("bisenet", file=checkpoint)
+    made.net = ByColour()  # type: ignore[attr-defined]
+    silhouette = np.zeros((2, 128, 128), bool)
+    silhouette[:, 34:86, 14:56] = True
+    assert (made.parse(frames).labels[:, 25:45, 95:115] == Label.HEAD).all()
+    found = made.parse(frames, HeadGuide(silhouette)).labels
+    assert (found[:, 25:45, 95:115] == Label.BACKGROUND).all()
+    assert (found[:, 40:80, 20:50] == Label.HEAD).all()
+    with pytest.raises(UsageError, match="1 frames, the clip 2"):
+        made.parse(frames, HeadGuide(silhouette[:1]))
 
 
 def test_other_files_are_refused(tmp_path: Path, checkpoint: Path) -> None:
