@@ -19,7 +19,7 @@ from lipbench.reports.frame import Run, load_run
 from lipbench.reports.gate.baseline import Headline, Snapshot
 from lipbench.reports.gate.comparable import headline_difference
 from lipbench.reports.gate.facts import snapshot
-from lipbench.reports.statistics import Paired, Spread, differences, holm, paired, seed_spread, worsening
+from lipbench.reports.statistics import Paired, Spread, differences, holm, paired, seed_spread, smallest_p, worsening
 
 ALPHA = 0.05
 
@@ -220,6 +220,18 @@ def _mark(delta: Delta, p: float) -> str:
 
 def _remarks(sides: tuple[Snapshot, Snapshot], deltas: Sequence[Delta], names: tuple[str, str]) -> list[str]:
     remarks = list(dict.fromkeys(r for d in deltas if d.paired is not None for r in d.paired.remarks))
+    tested = [d for d in deltas if d.paired is not None]
+    for pair in dict.fromkeys(d.methods for d in tested):
+        own = [d.paired for d in tested if d.methods == pair and d.paired]
+        n = max(p.n for p in own)
+        floor = smallest_p(n)
+        if floor <= ALPHA < floor * len(own):
+            need = next(k for k in range(n, 60) if smallest_p(k) * len(own) <= ALPHA)
+            remarks.append(
+                f"{len(own)} metrics over {n} clips: after Holm's correction none can be significant alone; name the one "
+                f"that matters (--metric), or take {need} clips"
+            )
+            break
     gpus = [" + ".join(side.hardware.get("gpus") or []) or "no GPU" for side in sides]
     if gpus[0] != gpus[1]:
         remarks.append(f"other machines: {gpus[0]} in {names[0]}, {gpus[1]} in {names[1]}")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import Any
 
-from lipbench.reports.compare import Comparison, Delta
+from lipbench.reports.compare import ClipDelta, Comparison, Delta
 from lipbench.reports.statistics import Interval, Paired, Spread
 
-LEGEND = "- worse, + better (p ≤ 0.05, Holm); ~ beyond the tolerance but maybe chance; x not comparable; ! lost; * new"
+LEGEND = "marks: - worse, + better (p ≤ 0.05, Holm); ~ beyond the tolerance but maybe chance; x not comparable; ! lost; * new"
+
+#: Clips of one metric in the list of worst clips.
+PER_METRIC = 3
 
 
 def text(found: Comparison, worst: int = 8) -> str:
@@ -36,7 +40,7 @@ def text(found: Comparison, worst: int = 8) -> str:
                     f"- {d.methods[0]} {d.line.metric}: {spread.n} seeds in {side}, sd over seeds "
                     f"{spread.sd:.{d.line.decimals + 1}f} (not part of the intervals)"
                 )
-    if hits := found.worst[:worst]:
+    if hits := _spread_out(found.worst, worst):
         rows = [["method", "metric", "clip", a, b, "difference"]]
         rows += [
             [d.methods[1], d.line.metric, c.clip, _value(d, c.a), _value(d, c.b), _signed(d, c.delta)] for d, c in hits
@@ -52,6 +56,17 @@ def text(found: Comparison, worst: int = 8) -> str:
             )
         lines += [f"- {reason[0]} {', '.join(names)}: {reason[2:]}" for reason, names in by_reason.items()]
     return "\n".join(lines) + "\n"
+
+
+def _spread_out(hits: list[tuple[Delta, ClipDelta]], most: int) -> list[tuple[Delta, ClipDelta]]:
+    """The first `most`, but at most PER_METRIC of one metric: one that is wholly broken would fill the list."""
+    seen: Counter[tuple[object, ...]] = Counter()
+    chosen = []
+    for delta, clip in hits:
+        seen[delta.methods, delta.line.metric] += 1
+        if seen[delta.methods, delta.line.metric] <= PER_METRIC:
+            chosen.append((delta, clip))
+    return chosen[:most]
 
 
 def _row(d: Delta, bca: bool) -> list[str]:

@@ -44,7 +44,7 @@ def text(result: GateResult) -> str:
     lines.append("")
     if result.stop:
         lines.append(f"- {result.stop}")
-    lines += [f"- {MARKS[v.verdict]} {v.line.method} {v.line.metric}: {v.reason}" for v in result.verdicts if v.reason]
+    lines += [f"- {v.verdict}: {v.line.method} {v.line.metric}: {v.reason}" for v in result.verdicts if v.reason]
     lines += [f"- {remark}" for remark in result.remarks]
     return "\n".join(lines).rstrip() + "\n"
 

@@ -21,7 +21,7 @@ from lipbench.reports.gate.golden import pairs
 FILE = Path(__file__).with_name("values.json")
 SCHEMA = 1
 #: The sync family is measured by the bundled judge on whole frames: no weights of others are needed.
-OPTIONS: dict[str, dict[str, Any]] = {"sync": {"judge": "syncnet-demo", "protocol": "cropped"}}
+OPTIONS: dict[str, dict[str, Any]] = {"sync": {"judge": "demo", "protocol": "cropped"}}
 #: Beginnings of reasons that say something about this machine, not about the code.
 ABSENT = ("weights_missing", "weights_mismatch", "unknown_name")
 
