@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,11 +16,11 @@ from numpy.typing import NDArray
 from lipbench.core.errors import NothingComparable, UsageError
 from lipbench.faces.track import FaceTrack
 
-#: How much a still picture tells about a sound: lips closed, lip on teeth, rounded, wide open; the rest are inside.
+#: How much a still picture tells about a sound: lips closed, lip on teeth, rounded, wide open; others 0.1.
 _SEEN = {"pbm": 1.0, "fvɱ": 0.9, "uoyøœʊɔwɥʏɒ": 0.8, "aɑæɐʌɛ": 0.7, "iɪeə": 0.4, "ʃʒ": 0.5}
 #: Up to so many pictures in a row stay readable.
 MAX_COLUMNS = 16
-#: Fewer frames of a blink than this are noise of the landmarks.
+#: A blink closes the eyes by at least this share of their usual opening; less is noise of the landmarks.
 LEAST_DROP = 0.35
 
 
@@ -31,34 +32,41 @@ class Moment:
     label: str = ""
 
 
-def visibility(sound: str) -> float:
-    """0 to 1: how well lips alone show an IPA symbol; 0 for silence."""
+def shape(sound: str) -> str:
+    """The group of sounds that look alike, as a key of _SEEN; "" for all others."""
     plain = unicodedata.normalize("NFD", sound)
-    return max(
-        (weight for signs, weight in _SEEN.items() for sign in plain if sign in signs), default=0.1 if sound else 0
-    )
+    return next((signs for signs in _SEEN if any(sign in signs for sign in plain)), "")
 
 
 def spread(phonemes: Sequence[Sequence[Any]], n: int, fps: float, n_frames: int, offset_s: float = 0.0) -> list[Moment]:
     """`n` moments over the clip, in each part of equal length the middle of its best visible sound.
+
+    A look that was shown already counts half, twice shown a quarter: otherwise every column would be a closed mouth.
 
     Args:
         phonemes: rows of (start s, end s, IPA) on the clock of the dub's sound.
         offset_s: by which that sound is delayed in the video.
     """
     found = []
-    edges = np.linspace(0, n_frames, n + 1)
+    shown: Counter[str] = Counter()
     middles = [((start + end) / 2 + offset_s, end - start, str(sound)) for start, end, sound in phonemes if sound]
-    for low, high in pairwise(edges):
+    for low, high in pairwise(np.linspace(0, n_frames, n + 1)):
         inside = [
-            (visibility(sound), length, time, sound) for time, length, sound in middles if low <= time * fps < high
-        ]
+            (_SEEN.get(shape(sound), 0.1) / 2 ** shown[shape(sound)], length, time, sound)
+            for time, length, sound in middles if low <= time * fps < high
+        ]  # fmt: skip
         if inside:
             _, _, time, sound = max(inside)
-            found.append(Moment(min(int(time * fps), n_frames - 1), sound))
+            shown[shape(sound)] += 1
+            found.append(Moment(min(int(time * fps), n_frames - 1), _unstressed(sound)))
         else:
             found.append(Moment(int((low + high) / 2), ""))
     return found
+
+
+def _unstressed(sound: str) -> str:
+    """Without stress and length marks and the markers of the synthesizer."""
+    return sound.strip("ˈˌː-") or sound
 
 
 def even(n: int, n_frames: int) -> list[Moment]:
@@ -81,7 +89,7 @@ def at(
                 f"{time:g} s is not in the clip", f"it has {n_frames / fps:.2f} s", "choose --time inside it"
             )
         sounds = [str(sound) for start, end, sound in phonemes if start <= time - offset_s < end]
-        found.append(Moment(int(time * fps + 1e-6), sounds[0] if sounds else ""))
+        found.append(Moment(int(time * fps + 1e-6), _unstressed(sounds[0]) if sounds else ""))
     return found
 
 
