@@ -26,7 +26,7 @@ BUNDLED_FILES: dict[str, tuple[str, str, str, int]] = {
     ),
     "wav2lip-demo": (
         "wav2lip-demo.npz", "method wav2lip on the procedural head; say `weights: wav2lip-demo`",
-        "9bd1442a8f89d79ecec2be4194284a0df139b3920a3aa2c6a78fb8b1d7d26b70", 2474255,
+        "1758099989bda2698ab2c14d98f1eddf290cc42e93e03934529d6420e26683f7", 2474256,
     ),
 }  # fmt: skip
 
