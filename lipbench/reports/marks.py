@@ -19,7 +19,7 @@ def marked(table: Table, values: pd.DataFrame) -> Table:
     Args:
         values: as `clip_values` makes them, with the table's `by`.
 
-    A group of one clip gets no marks: one clip tells nothing apart.
+    A group of one clip gets no marks, one clip tells nothing apart; nor does a method that is the only complete one.
     """
     from lipbench.reports.statistics import not_worse_than_best
 
@@ -35,7 +35,9 @@ def marked(table: Table, values: pd.DataFrame) -> Table:
     for column in table.columns:
         for keys in {row.keys for row in table.rows if row.kind == "method"}:
             own = known.get((*keys, column.id), {})
-            if len(own) > 1 and max(map(len, own.values())) > 1:
+            clips = {clip for line in own.values() for clip in line}
+            full = [m for m, line in own.items() if all(line.get(clip) is not None for clip in clips)]
+            if len(full) > 1 and len(clips) > 1:
                 best[keys, column.id] = not_worse_than_best(own, column.better)
     rows = tuple(_marked(row, best) for row in table.rows)
     few = [row.clips for row in table.rows if row.kind == "method" and row.clips < 6]

@@ -46,6 +46,10 @@ def test_incomplete_methods_and_single_clips_are_never_marked(runs):
     assert found == {"a": 1, "b": None, "c": 1}
 
 
+def test_the_only_complete_method_is_not_marked(runs):
+    assert marks(runs, {"a": BASE, "b": [*BASE[:7], None]})[0] == {"a": None, "b": None}
+
+
 def test_one_clip_tells_nothing(runs):
     found, _ = marks(runs, {"a": BASE, "b": BASE}, by=["clip"])
     assert set(found.values()) == {None}
