@@ -47,7 +47,7 @@ def main(
     if as_json:
         click.echo(json.dumps({
             "history": str(path), "runs": n_runs, "charts": [str(c) for c in charts], "last": lines,
-            "steps": [asdict(step) for step in found],
+            "steps": [{**asdict(step), "when": step.when.isoformat()} for step in found],
         }, indent=1))  # fmt: skip
         return
     click.echo(f"{path}: {n_runs} runs, {len(charts)} charts")

@@ -228,8 +228,8 @@ def _remarks(sides: tuple[Snapshot, Snapshot], deltas: Sequence[Delta], names: t
         if floor <= ALPHA < floor * len(own):
             need = next(k for k in range(n, 60) if smallest_p(k) * len(own) <= ALPHA)
             remarks.append(
-                f"{len(own)} metrics over {n} clips: after Holm's correction none can be significant alone; name the one "
-                f"that matters (--metric), or take {need} clips"
+                f"{len(own)} metrics over {n} clips: after Holm's correction none can be significant; "
+                f"name the one that matters (--metric), or take {need} clips"
             )
             break
     gpus = [" + ".join(side.hardware.get("gpus") or []) or "no GPU" for side in sides]

@@ -27,7 +27,8 @@ from lipbench.reports.gate.facts import snapshot
 from lipbench.reports.statistics import mean_interval
 from lipbench.reports.steps import steps
 
-#: when: UTC, of the last synthesis. same: digest of what has to be equal for two means to be compared.
+#: run: name of its folder (nightly runs share the name in their run file). when: UTC, of the last synthesis.
+#: same: digest of what has to be equal for two means to be compared.
 COLUMNS = (
     "run", "when", "lipbench", "commit", "judge", "method", "metric", "title", "unit", "better", "decimals", "version",
     "headline", "n", "total", "mean", "low", "high", "same",
@@ -37,12 +38,13 @@ FILE = "trend.parquet"
 
 @dataclass(frozen=True)
 class Step:
-    """A lasting change: between run `before` and run `at` the level went from `old` to `new`."""
+    """A lasting change: between run `before` and run `at`, made at `when`, the level went from `old` to `new`."""
 
     method: str
     metric: str
     before: str
     at: str
+    when: pd.Timestamp
     old: float
     new: float
     worse: bool
@@ -66,7 +68,8 @@ def rows(run_dir: str | Path) -> pd.DataFrame:
         interval = mean_interval(values) if whole else None
         spec = run.metrics.get(line.metric, {})
         out.append((
-            run.name, _when(root), made.get("lipbench"), made.get("commit"), run.judge, line.method, line.metric,
+            root.resolve().name, _when(root), made.get("lipbench"), made.get("commit"), run.judge,
+            line.method, line.metric,
             line.title, line.unit, line.better, line.decimals, line.version,
             bool(spec.get("headline", True)) and not line.relative, len(values), len(line.clips),
             float(np.mean(values)) if whole else math.nan, interval.low if interval else math.nan,
@@ -167,8 +170,9 @@ def find_steps(data: pd.DataFrame) -> list[Step]:
             for i, old, new in steps(values, floor=tolerance / 4):
                 if abs(new - old) > tolerance:
                     worse = (new < old) if better == "higher" else (new > old)
-                    found.append((stretch["when"].iloc[i], Step(method, metric, runs[i - 1], runs[i], old, new, worse)))
-    return [step for _, step in sorted(found, key=lambda pair: pair[0])]
+                    when = stretch["when"].iloc[i]
+                    found.append(Step(method, metric, runs[i - 1], runs[i], when, old, new, worse))
+    return sorted(found, key=lambda step: step.when)
 
 
 def stretches(part: pd.DataFrame) -> list[pd.DataFrame]:

@@ -30,7 +30,9 @@ def draw(
     folder.mkdir(parents=True, exist_ok=True)
     runs = data[["run", "when"]].drop_duplicates().reset_index(drop=True)
     place = {(run, when): i for i, (run, when) in enumerate(zip(runs["run"], runs["when"], strict=True))}
-    by_name = {run: i for (run, _), i in place.items()}
+    names = list(runs["run"])
+    if len(set(names)) < len(names):
+        names = [f"{when:%m-%d %H:%M}" for when in runs["when"]]
     methods = list(dict.fromkeys(data["method"]))
     files = []
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "lipbench", "font.size": 9}):
@@ -54,9 +56,9 @@ def draw(
                     label = ""
                 for step in found:
                     if step.metric == metric and step.method == method:
-                        axes.axvline(by_name[step.at] - 0.5, color=colour, linestyle="--", linewidth=1)
+                        axes.axvline(place[step.at, step.when] - 0.5, color=colour, linestyle="--", linewidth=1)
             every = -(-len(runs) // MOST_NAMES)
-            axes.set_xticks(range(0, len(runs), every), list(runs["run"])[::every], rotation=40, ha="right")
+            axes.set_xticks(range(0, len(runs), every), names[::every], rotation=40, ha="right")
             axes.set_xlim(-0.5, len(runs) - 0.5)
             unit = f" [{first['unit']}]" if first["unit"] else ""
             axes.set_ylabel(f"{first['title']}{unit}")

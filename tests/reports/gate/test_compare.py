@@ -47,7 +47,13 @@ def test_a_change_with_its_interval(bench):
 def test_significance_is_corrected_for_the_number_of_metrics(bench):
     """6 clips give p = 0.031 at best: one of six metrics is not significant, one alone is."""
     a, b = bench.write("a", {"ours": bench.cells()}), bench.write("b", {"ours": bench.cells(6, damped)})
-    assert marks(compare(a, b))["lse_d"] == "~"
+    found = compare(a, b)
+    assert marks(found)["lse_d"] == "~"
+    told = [r for r in found.remarks if "none can be significant" in r]
+    assert told == [
+        "5 metrics over 6 clips: after Holm's correction none can be significant; name the one that matters "
+        "(--metric), or take 8 clips"
+    ]
     assert marks(compare(a, b, metrics=["lse_d"])) == {"lse_d": "-"}
 
 

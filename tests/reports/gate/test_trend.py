@@ -159,3 +159,16 @@ def test_command_errors(bench, tmp_path):
     assert not (tmp_path / "none").exists()
     assert isinstance(call(at(bench, "a", 0), "-o", tmp_path / "t", "--metric", "nope").exception, UnknownName)
     assert isinstance(call(tmp_path / "nowhere", "-o", tmp_path / "t").exception, UsageError)
+
+
+def test_nightly_runs_of_one_name(bench, tmp_path):
+    """The run file's name is the same every night, and so may the folder's be."""
+    path = tmp_path / "h" / trend.FILE
+    for day in range(3):
+        bench.folder = tmp_path / f"night{day}"
+        bench.folder.mkdir()
+        trend.write(path, trend.collect([at(bench, "ci", day)], path))
+    data = trend.read(path)
+    assert len(data[data["metric"] == "lse_d"]) == 3
+    (chart,) = trend_charts.draw(data, ["lse_d"], tmp_path / "t")
+    assert "11-14 22:13" in chart.read_text()
