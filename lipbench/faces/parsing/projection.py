@@ -27,7 +27,7 @@ Map = NDArray[np.float32]
 
 HAIR, SKIN, CLOTH = range(3)
 #: The head's unit (eyes to chin) in px at which labels are decided; larger pictures are shrunk to it.
-UNIT = 100.0
+UNIT = 125.0
 #: Frames from which a clip's colours are learnt, and rounds of learning.
 SAMPLES, ROUNDS = 16, 3
 
