@@ -9,8 +9,10 @@ from typing import Any
 from lipbench.reports.compare import ClipDelta, Comparison, Delta
 from lipbench.reports.statistics import Interval, Paired, Spread
 
-LEGEND = "marks: - worse, + better (p ≤ 0.05, Holm); ~ beyond the tolerance, maybe by chance; "
+LEGEND = (
+    "marks: - worse, + better (p ≤ 0.05, Holm); ~ beyond the tolerance, maybe by chance; "
     "x not comparable; ! lost; * new"
+)
 
 #: Clips of one metric in the list of worst clips.
 PER_METRIC = 3
