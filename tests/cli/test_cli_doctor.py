@@ -91,6 +91,7 @@ def test_exit_codes_and_output(tmp_path: Path) -> None:
         CliRunner().invoke(main, ["wav2lipp"], catch_exceptions=False)
 
 
+@pytest.mark.slow
 def test_an_external_method(tmp_path: Path, fake: Path) -> None:
     found = states(examine(external(tmp_path, fake, "freeze"), {}, tmp_path / "run", frames=10))
     assert {k: found[k] for k in ASKED} == dict.fromkeys(ASKED, "ok")

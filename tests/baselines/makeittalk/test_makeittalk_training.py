@@ -63,6 +63,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
         assert torch.equal(a, b)
 
 
+@pytest.mark.slow
 def test_a_generated_person() -> None:
     spec = ClipSpec("one", 5, 1_400_000, source="en", dubs=("fr",), seconds=1.6, takes=2)
     found = speaking(spec, None)
