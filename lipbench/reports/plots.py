@@ -53,6 +53,8 @@ def draw(curve: Curve) -> Figure:
         for line in lines:
             _line(axes, curve, line, order.index(line.method), _whole(curve))
         _axes(axes, curve)
+        if curve.kind != "cost":
+            _keep_lines_readable(axes, lines)
         if groups[i]:
             axes.set_title(groups[i], fontsize=9)
     if curve.pareto and len(curve.pareto) > 1:
@@ -63,6 +65,16 @@ def draw(curve: Curve) -> Figure:
     grid[-1, 0].set_xlabel(curve.x_title)
     grid[0, 0].set_ylabel(curve.y_title)
     return fig
+
+
+def _keep_lines_readable(axes: Axes, lines: Sequence[Line]) -> None:
+    """Bands over two or three clips can be wide enough to press the lines flat: then they reach out of the picture."""
+    means = [p.y for line in lines for p in line.points if math.isfinite(p.y)]
+    if not means:
+        return
+    margin = 0.6 * (max(means) - min(means)) or 0.1 * abs(means[0]) or 1.0
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, min(means) - margin), min(high, max(means) + margin))
 
 
 def _margins(fig: Figure, left: float) -> None:
