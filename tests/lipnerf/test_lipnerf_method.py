@@ -1,0 +1,108 @@
+"""LipNeRF's stages on a second of a generated clip: what they write, what they keep, what they refuse."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lipbench.core import media, registry
+from lipbench.core.errors import TooShort, Unsupported, UsageError
+from lipbench.core.method import ClipInput, DubInput, Job
+from lipbench.datasets.synthetic.annotations import Annotations
+from lipbench.lipnerf import method as module
+from lipbench.lipnerf.params import LipNerfParams
+
+DEMO = Path(module.__file__).parents[1] / "datasets" / "demo" / "clips" / "demo-en"
+N = 26
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Job, module.LipNerf]:
+    """A clip of 26 frames, prepared and fitted for a few steps, and a dub two frames longer than it."""
+    root = tmp_path_factory.mktemp("lipnerf")
+    frames = media.load_frames(DEMO / "demo-en.mp4")[:N]
+    sound = media.read_audio(DEMO / "demo-en.mp4")[: N * 640]
+    media.write_video(root / "clip.mp4", frames, 25, sound)
+    media.write_wav(root / "clip.wav", sound)
+    Annotations.load(DEMO / "annotations_en.npz").face_track().take(range(N)).save(root / "faces.npz")
+    index = (*range(N), N - 2, N - 3)
+    dub_sound = media.read_audio(DEMO / "truth_fr.mp4")[: len(index) * 640]
+    media.write_wav(root / "dub.wav", dub_sound)
+    media.write_video(root / "dub.mp4", frames[list(index)], 25, dub_sound)
+    clip = ClipInput("c", root / "clip.mp4", root / "clip.wav", 25.0, N, 256, 256, "en", root / "faces.npz")
+    dub = DubInput("d", "fr", root / "dub.mp4", root / "dub.wav", index, len(index))
+    params = LipNerfParams(
+        field="triplane", steps=12, size=64, fit="landmarks", expression_from="audio", faces="demo-face"
+    )
+    method = module.LipNerf()
+    job = Job(root, clip, None, params, log=lambda _: None)
+    for stage in ("prepare", "fit"):
+        folder = root / stage
+        folder.mkdir()
+        getattr(method, stage)(replace(job, out=folder))
+        job = replace(job, prepared=root / "prepare") if stage == "prepare" else replace(job, fitted=root / "fit")
+    return replace(job, dub=dub), method
+
+
+def synthesize(made: tuple[Job, module.LipNerf], out: Path, **changes: object) -> tuple[Path, dict[str, object]]:
+    job, method = made
+    params = LipNerfParams(**{**job.params.model_dump(), **changes})
+    got = method.synthesize(replace(job, out=out, params=params))
+    return got.files["video"], dict(got.info)
+
+
+def test_only_the_head_changes(made: tuple[Job, module.LipNerf], tmp_path: Path) -> None:
+    job, _ = made
+    video, info = synthesize(made, tmp_path)
+    frames, shown = media.load_frames(video), media.load_frames(job.dub.video)  # type: ignore[union-attr]
+    assert frames.shape == (N + 2, 256, 256, 3)
+    assert info["articulation"] == "articulation-demo"
+    away = np.abs(frames.astype(int) - shown).mean(3)
+    assert away[:, :, :8].max() < 12  # background at the border: only the codec
+    assert away[:, 100:150, 110:150].mean() > 1.0  # a field after 12 steps is not the source
+    with np.load(tmp_path / "lips.npz") as z:
+        assert z["lip_vertices"].shape == (N + 2, 64, 3)
+
+
+def test_a_lip_source_is_any_method(made: tuple[Job, module.LipNerf], tmp_path: Path) -> None:
+    _, info = synthesize(made, tmp_path, expression_from="lip_source", lip_source="still_mouth")
+    assert info["expression_from"] == "still_mouth"
+    assert info["lip_frames_found"] == N + 2
+    assert (tmp_path / "lip_source").is_dir()
+    with pytest.raises(UsageError, match="its own lip source"):
+        synthesize(made, tmp_path, expression_from="lip_source", lip_source="lipnerf")
+
+
+def test_truth_is_refused_where_there_is_none(made: tuple[Job, module.LipNerf], tmp_path: Path) -> None:
+    with pytest.raises(Unsupported, match="no true video"):
+        synthesize(made, tmp_path, expression_from="truth")
+
+
+def test_a_second_is_the_least(made: tuple[Job, module.LipNerf], tmp_path: Path) -> None:
+    job, method = made
+    with pytest.raises(TooShort, match="too little to train on"):
+        method.fit(replace(job, dub=None, out=tmp_path, train_seconds=0.5))
+
+
+def test_what_only_rendering_reads_does_not_train_again() -> None:
+    method: module.LipNerf = registry.load("methods", "lipnerf")
+    one, other = LipNerfParams(), LipNerfParams(smoothing=False, inpainter="none", lip_source="dubbed")
+    for stage in ("prepare", "fit"):
+        assert method.stage_inputs(stage, one) == method.stage_inputs(stage, other)
+    assert method.stage_inputs("synthesize", one) != method.stage_inputs("synthesize", other)
+    assert method.stage_inputs("prepare", one) == method.stage_inputs("prepare", LipNerfParams(latent=0))
+    assert method.stage_inputs("fit", one) != method.stage_inputs("fit", LipNerfParams(latent=0))
+
+
+def test_it_says_which_weights_it_needs() -> None:
+    method = module.LipNerf()
+    assert method.weights(LipNerfParams()) == ("wav2lip", "mediapipe-face")
+    assert method.weights(LipNerfParams(expression_from="audio")) == ("articulation-demo",)
+    assert method.weights(LipNerfParams(condition="audio")) == ()
+    named = LipNerfParams(lip_source_params={"weights": "wav2lip-demo"}, faces="demo-face")
+    assert method.weights(named) == ("wav2lip-demo", "demo-face")
+    assert method.identity(named, "c", "fr")["lip_source"] == "wav2lip"
+    assert method.identity(named, "c", "") == {}
