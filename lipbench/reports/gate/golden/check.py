@@ -86,8 +86,8 @@ class GoldenResult:
         """A line, and one for each entry that is not the same; what is absent is told once per reason."""
         parts = [f"{n} {v}" for v in ("same", "changed", "new", "absent", "unknown") if (n := self.count(v))]
         lines = [f"**metric code: {', '.join(parts) or 'nothing measured'}**", ""]
-        lines += [f"- {e.verdict}: {e.name}: {e.reason}" for e in self.entries if e.verdict in ("changed", "new")]
-        for verdict in ("absent", "unknown"):
+        lines += [f"- {e.verdict}: {e.name}: {e.reason}" for e in self.entries if e.verdict == "changed"]
+        for verdict in ("new", "absent", "unknown"):
             for reason in dict.fromkeys(e.reason for e in self.entries if e.verdict == verdict):
                 names = {e.name.split("/")[1] for e in self.entries if (e.verdict, e.reason) == (verdict, reason)}
                 lines.append(f"- {verdict}: {', '.join(sorted(names))}: {reason}")
