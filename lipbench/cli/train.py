@@ -39,7 +39,10 @@ def main(
     device: str, workers: int, threads: int, data_seed: int | None, identities: int | None, clips: int | None,
     espeak: float | None, validate_every: int, patience: int, resume: bool, fresh: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Train NAME (syncnet). A killed run goes on with the same command."""
+    """Train NAME; a killed run goes on with the same command.
+
+    NAME: syncnet, wav2lip, wav2lip-expert, makeittalk, articulation, demo-face.
+    """
     if name not in TRAINERS:
         raise unknown("trainers", name, list(TRAINERS))
     if steps is None and seconds is None:
