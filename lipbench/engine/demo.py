@@ -1,4 +1,4 @@
-"""What `lipbench run` does without an argument: every row that runs with what the package carries, on its own corpus."""
+"""What `lipbench run` does without an argument: every row that runs with what the package carries, on its corpus."""
 
 from __future__ import annotations
 
