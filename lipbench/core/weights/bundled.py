@@ -26,7 +26,7 @@ BUNDLED_FILES: dict[str, tuple[str, str, str, int]] = {
     ),
     "wav2lip-demo": (
         "wav2lip-demo.npz", "method wav2lip on the procedural head; say `weights: wav2lip-demo`",
-        "1758099989bda2698ab2c14d98f1eddf290cc42e93e03934529d6420e26683f7", 2474256,
+        "fba7db5172b35902240f215a014a690815671cc939736838f54bc0b4740e95c4", 2474811,
     ),
 }  # fmt: skip
 

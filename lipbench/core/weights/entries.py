@@ -82,6 +82,7 @@ _OXFORD = "https://www.robots.ox.ac.uk/~vgg/software/lipsync/data/"
 _WAV2LIP_TERMS = "no licence file; its README allows personal, research and non-commercial use only (trained on LRS2)"
 _MAKEITTALK_TERMS = "CC BY-NC 4.0 (README of github.com/yzhou359/MakeItTalk)"
 _MAKEITTALK_LINK = "from the link to pre-trained models in the README of github.com/yzhou359/MakeItTalk"
+_SPEECH2VID_TERMS = "none stated (github.com/joonson/yousaidthat has no licence file)"
 _TORCHVISION_TERMS = "BSD-3-Clause (torchvision); trained on ImageNet, whose terms are non-commercial research"
 _CELEBAMASK_TERMS = "non-commercial: trained on CelebAMask-HQ, whose terms allow research and education only"
 _MEDIAPIPE = Wheel(
@@ -148,6 +149,14 @@ _ENTRIES = (
     Entry(
         "makeittalk_i2i", "ckpt_116_i2i_comb.pth", "method makeittalk: picture from landmarks",
         _MAKEITTALK_TERMS, 839_000_000, where=f"ckpt_116_i2i_comb.pth {_MAKEITTALK_LINK}",
+    ),
+    Entry(
+        "speech2vid", "v201.mat", "method speech2vid: the face from sound and five stills", _SPEECH2VID_TERMS,
+        112_000_000, where="v201.mat from the link to the models in the README of github.com/joonson/yousaidthat",
+    ),
+    Entry(
+        "speech2vid_deblur", "v114.mat", "method speech2vid: sharpens the drawn face", _SPEECH2VID_TERMS,
+        1_200_000, where="v114.mat from the link to the models in the README of github.com/joonson/yousaidthat",
     ),
     Entry(
         "alexnet", "alexnet-owt-7be5be79.pth", "trunk of LPIPS (AlexNet, v0.1)", _TORCHVISION_TERMS, 244_408_911,
