@@ -110,7 +110,7 @@ def test_unusable_files(tmp_path: Path) -> None:
 
 def test_backends_and_their_identity(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     names = [backend.name for backend in faces.backends()]
-    assert names == ["mediapipe-face", "s3fd-syncnet", "s3fd-wav2lip", "file", "corpus"]
+    assert names == ["mediapipe-face", "s3fd-syncnet", "s3fd-wav2lip", "demo-face", "file", "corpus"]
     monkeypatch.setenv("LIPBENCH_WEIGHTS", str(tmp_path))
     without = faces.backend_identity("mediapipe-face")
     assert without["weights"] is None
@@ -134,7 +134,15 @@ def test_identity_names_all_the_code_of_a_backend() -> None:
                 path = module.replace(".", "/")
                 if not (home / f"{path}.py").exists():
                     continue  # a package's __init__: names only
-                elsewhere = {"files", "landmarks", "box_tracker", "mesh_tracker", "detect/s3fd", "detect/blazeface"}
+                elsewhere = {
+                    "files",
+                    "landmarks",
+                    "box_tracker",
+                    "mesh_tracker",
+                    "detect/s3fd",
+                    "detect/blazeface",
+                    "demo_face",
+                }
                 if source == "pipeline.py" and path in elsewhere:
                     continue  # pipeline knows all backends, each backend lists its own
                 assert f"{path}.py" in known, f"{backend.name}: {source} imports {path}.py"

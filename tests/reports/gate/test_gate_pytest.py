@@ -25,7 +25,9 @@ def project(pytester, bench, monkeypatch):
 
     def run(name, *args):
         monkeypatch.setenv("RUN", name)
-        return pytester.runpytest_inprocess("-p", "lipbench.pytest_plugin", "-p", "no:hypothesispytest", *args)
+        return pytester.runpytest_inprocess(
+            "-p", "no:lipbench", "-p", "lipbench.pytest_plugin", "-p", "no:hypothesispytest", *args
+        )
 
     return run
 
