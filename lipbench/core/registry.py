@@ -31,6 +31,7 @@ BUILTINS: dict[str, dict[str, str]] = {
         "wav2lip": "lipbench.baselines.wav2lip:Wav2Lip",
         "ad-nerf": "lipbench.baselines.adnerf.method:AdNerf",
         "makeittalk": "lipbench.baselines.makeittalk:MakeItTalk",
+        "speech2vid": "lipbench.baselines.speech2vid:Speech2Vid",
         **{
             name: f"lipbench.baselines.external.ready:{name.replace('-', '_')}"
             for name in (

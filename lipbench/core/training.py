@@ -36,6 +36,7 @@ TRAINERS = {
     "wav2lip": "lipbench.baselines.wav2lip.training.trainer:trainer",
     "wav2lip-expert": "lipbench.baselines.wav2lip.training.trainer:expert_trainer",
     "makeittalk": "lipbench.baselines.makeittalk.training:trainer",
+    "speech2vid": "lipbench.baselines.speech2vid.training:trainer",
 }
 
 

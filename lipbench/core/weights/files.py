@@ -253,7 +253,11 @@ def _refuse_no_checkpoint(file: Path, what: Entry) -> None:
     # torch.save writes a zip (PK) or, before 1.6, a pickle of protocol 2 or later; TorchScript is a zip too.
     if head.startswith(b"PK\x03\x04") and not zipfile.is_zipfile(file):
         raise WeightsError(f"{file} is cut off", "its zip directory at the end is missing", what.how)
-    if not head.startswith((b"PK\x03\x04", b"\x80")):
+    # MatConvNet networks are MATLAB files, whose first words are "MATLAB 5.0 MAT-file".
+    if what.file.endswith(".mat"):
+        if head != b"MATL":
+            raise WeightsError(f"{file} is no MATLAB file", f"it starts with {head!r}", what.how)
+    elif not head.startswith((b"PK\x03\x04", b"\x80")):
         raise WeightsError(f"{file} is no torch checkpoint", f"it starts with {head!r}", what.how)
 
 

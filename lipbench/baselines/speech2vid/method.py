@@ -1,0 +1,163 @@
+"""Speech2Vid as a lipbench method."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from lipbench.baselines.jobs import dub_of, track_of
+from lipbench.core import keys, media, weights
+from lipbench.core.errors import WeightsMissing
+from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs, Params
+
+PUBLISHED, DEBLUR = "speech2vid", "speech2vid_deblur"
+BATCH = 16  # frames drawn at once
+
+
+class Speech2VidParams(Params):
+    """`auto` is what upstream does with the published weights, and what the demo network learnt with others."""
+
+    weights: str = Field(PUBLISHED, description="Name in the weights registry: speech2vid (v201.mat), speech2vid-demo.")
+    weights_file: str | None = Field(
+        None, description="A v201.mat or speech2vid.npz of your own instead.", json_schema_extra={"path": True}
+    )
+    deblur: Literal["auto", "on", "off"] = Field(
+        "auto", description="Sharpen with v114.mat; auto: with `weights: speech2vid` alone."
+    )
+    stills: Literal["auto", "around", "spread"] = Field(
+        "auto",
+        description="Pictures shown: around each frame (the head's pose then), or five of the clip for all frames.",
+    )
+    offset_frames: float = Field(
+        0.0,
+        ge=-25,
+        le=25,
+        description="Video frames by which the sound heard is later; 4 at 25 fps is upstream's demo.",
+    )
+
+
+class Speech2Vid(BaseMethod):
+    """Draws the whole face from five pictures of it and 0.35 s of sound, and puts it back where the face was."""
+
+    spec = MethodSpec(
+        id="speech2vid",
+        version="1",
+        title="Speech2Vid",
+        paper="Chung, Jamaludin, Zisserman, You said that?, BMVC 2017; Jamaludin et al., IJCV 2019",
+        # github.com/joonson/yousaidthat has no licence file but MatConvNet's own.
+        licence="code: Apache-2.0 (own); published weights: none stated",
+        needs=frozenset({"faces"}),
+        weights=(PUBLISHED, DEBLUR),
+        params=Speech2VidParams,
+        deviations=(
+            "landmarks come from the shared face track; upstream runs dlib's 68 points",
+            "eyes and nose are laid on the procedural head's mean face; upstream's mean landmarks are not shipped",
+            "sound windows are centred on their frame; `offset_frames: 4` is upstream's",
+            "stills come from the dubbed clip itself; upstream's demo has pictures of six people",
+            "the face goes back into the frame with faded edges; upstream returns the 109 px face, the paper names "
+            "Poisson blending",
+            "frames without a face are framed between their neighbours",
+        ),
+    )
+
+    def weights(self, params: Any) -> tuple[str, ...]:
+        own = () if params.weights_file else (params.weights,)
+        return (*own, DEBLUR) if _sharpens(params) else own
+
+    def identity(self, params: Any, clip_id: str, language: str) -> Mapping[str, Any]:
+        """The hash of a weights file of the user's own.
+
+        Raises:
+            WeightsMissing: there is no file `weights_file`.
+        """
+        return {"weights_file": keys.sha256_file(_existing(params.weights_file))} if params.weights_file else {}
+
+    def synthesize(self, job: Job) -> Outputs:
+        import torch
+
+        from lipbench.baselines.speech2vid import checkpoint, framing, sound
+
+        dub, clip, params = dub_of(job), job.clip, job.params
+        torch.set_num_threads(job.threads)
+        track = track_of(job)
+        drawer = checkpoint.load(
+            _existing(params.weights_file) if params.weights_file else weights.path(params.weights)
+        )
+        nets = [drawer.net.to(job.device)]
+        if _sharpens(params):
+            nets.append(checkpoint.load_deblur(weights.path(DEBLUR)).to(job.device))  # type: ignore[arg-type]
+
+        matrices = framing.similarities(track, drawer.framing)
+        stills = np.stack([framing.still(f, m) for f, m in zip(media.read_frames(dub.video), matrices, strict=False)])
+        count = len(stills)
+        chosen = _stills(params, drawer.framing)
+        shown = [framing.around(t, count) if chosen == "around" else framing.spread(count) for t in range(count)]
+        features = sound.features(media.read_audio(dub.audio), drawer.sound)
+        heard = sound.windows(features, sound.window_starts(count, clip.fps, params.offset_frames))
+
+        faces = draw(nets, heard, stills, shown, job.device)
+        frames = zip(media.read_frames(dub.video), faces, matrices, strict=False)
+        video = job.out / "video.mp4"
+        pasted = (framing.pasted(frame, face, matrix) for frame, face, matrix in frames)
+        media.write_video(video, _reported(pasted, count, job), clip.fps, dub.audio)
+        info = {
+            "framing": drawer.framing, "stills": chosen, "sound": drawer.sound, "width": drawer.net.width,
+            "deblurred": _sharpens(params), "offset_frames": params.offset_frames,
+            "frames_without_face": len(track.lost_frames),
+        }  # fmt: skip
+        return Outputs({"video": video}, info)
+
+
+def draw(
+    nets: list[Any], heard: NDArray[np.float32], stills: NDArray[np.uint8], shown: list[list[int]], device: str
+) -> Iterator[NDArray[np.uint8]]:
+    """The drawn faces, (109, 109, 3) each: the generator, then whatever else is in `nets`.
+
+    Args:
+        heard: (T, 1, 12, 35).
+        stills: (T, 112, 112, 3).
+        shown: per frame, the five stills that the network sees.
+    """
+    import torch
+
+    for first in range(0, len(shown), BATCH):
+        part = range(first, min(first + BATCH, len(shown)))
+        pictures = np.stack([np.concatenate([stills[i].transpose(2, 0, 1) for i in shown[t]]) for t in part])
+        with torch.inference_mode():
+            x = torch.from_numpy(pictures).to(device, torch.float32)  # (B, 15, 112, 112)
+            x = nets[0](torch.from_numpy(heard[part.start : part.stop]).to(device), x)  # (B, 3, 109, 109)
+            for net in nets[1:]:
+                x = net(x)
+            yield from (x.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+
+
+def _sharpens(params: Any) -> bool:
+    if params.deblur == "auto":
+        return params.weights_file is None and bool(params.weights == PUBLISHED)
+    return bool(params.deblur == "on")
+
+
+def _stills(params: Any, framing: str) -> str:
+    if params.stills == "auto":
+        return "around" if framing == "box" else "spread"
+    return str(params.stills)
+
+
+def _existing(path: str) -> Path:
+    if not Path(path).is_file():
+        raise WeightsMissing(f"there is no file {path}", "`weights_file` names it", "correct the path")
+    return Path(path)
+
+
+def _reported(frames: Iterator[NDArray[np.uint8]], n_frames: int, job: Job) -> Iterator[NDArray[np.uint8]]:
+    """The same frames, with a line of progress every ten seconds of video."""
+    every = max(1, round(10 * job.clip.fps))
+    for number, frame in enumerate(frames, 1):
+        yield frame
+        if number % every == 0:
+            job.log(f"speech2vid: {number} of {n_frames} frames")

@@ -1,0 +1,99 @@
+"""`lipbench train speech2vid` on a few invented clips."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from lipbench.baselines.speech2vid.checkpoint import load
+from lipbench.baselines.speech2vid.framing import square, still
+from lipbench.baselines.speech2vid.training import CONFIGS, Config, Speech2VidTraining, draw, framed, trainer
+from lipbench.core.errors import UsageError
+from lipbench.core.training import TRAINERS, Budget, Request, train
+from lipbench.faces.track import FaceTrack
+from lipbench.metrics.sync.training.cache import CachedClip, ClipFacts, crops_of_track
+
+SMALL = Config(width=0.06, batch=2, warm_up=2)
+
+
+def clips(count: int, first: int = 0) -> list[CachedClip]:
+    """Faces whose mouths open with the sound's second coefficient."""
+    out = []
+    for k in range(first, first + count):
+        rng = np.random.default_rng(k)
+        loud = np.abs(np.sin(np.arange(40) * rng.uniform(0.3, 0.6)))
+        frames = np.full((40, 128, 128, 3), rng.integers(90, 200, 3), np.uint8)
+        for t in range(40):
+            cv2.ellipse(frames[t], (64, 65), (12, 1 + round(9 * loud[t])), 0, 0, 360, (30, 20, 90), -1)
+        sound = rng.normal(0, 0.1, (1, 13, 159)).astype(np.float32)
+        sound[0, 1] += 10 * np.repeat(loud, 4)[:159]
+        out.append(CachedClip(ClipFacts(str(k), str(k), str(k), "en", 40, ("v",)), frames, sound, None))
+    return out
+
+
+def test_a_batch() -> None:
+    batch = draw(clips(2), 3, np.random.default_rng(0))
+    assert batch.sound.shape == (3, 1, 12, 35)
+    assert batch.stills.shape == (3, 15, 112, 112)
+    assert batch.truth.shape == (3, 3, 109, 109)
+    assert 1 < batch.stills.max() <= 255
+    assert batch.truth.max() <= 1
+    again = draw(clips(2), 3, np.random.default_rng(0))
+    assert torch.equal(batch.sound, again.sound)
+    assert torch.equal(batch.stills, again.stills)
+
+
+def test_training_frames_a_face_as_inference_does() -> None:
+    """The cached crop, framed, and the frame itself, cut out, show the same square."""
+    yy, xx = np.mgrid[:240, :240]
+    picture = np.stack([xx, yy, 127 + 90 * np.sin(xx / 17) * np.sin(yy / 13)], -1).astype(np.uint8)
+    box = np.tile(np.array([88.0, 80.0, 152.0, 160.0], np.float32), (40, 1))
+    track = FaceTrack("file", 25, 240, 240, box, np.ones(40, np.float32), np.ones(40, np.int16))
+    crops, _ = crops_of_track(np.repeat(picture[None], 40, 0), track, 112)
+    seen = framed(crops[20], np.zeros(2), 1.0, False).astype(int)
+    cut = still(picture, square(120.0, 120.0, 40 * 1.2)).astype(int)
+    assert np.abs(seen - cut)[4:-4, 4:-4].mean() < 2.5
+
+
+def test_it_learns_and_exports(tmp_path: Path) -> None:
+    training = Speech2VidTraining(SMALL, clips(3), clips(2, 90))
+    before = training.validate()
+    train(training, tmp_path, Budget(steps=12, validate_every=6, picture_every=6))
+    after = training.validate()
+    assert after["held_out_loss"] < before["held_out_loss"]
+    assert cv2.imread(str(tmp_path / "samples" / "0000006.png")).shape == (3 * 109, 8 * 109, 3)
+    drawer = load(tmp_path / "speech2vid.npz")
+    assert (drawer.sound, drawer.framing, drawer.net.width) == ("psf", "box", 0.06)
+    training.net.eval()
+    batch = draw(clips(1, 90), 2, np.random.default_rng(1))
+    with torch.no_grad():
+        wanted = training.net(batch.sound, batch.stills)
+    torch.testing.assert_close(drawer.net(batch.sound, batch.stills), wanted, atol=1e-2, rtol=0)
+
+
+def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
+    class Killed(Speech2VidTraining):
+        def step(self, number: int, progress: float) -> dict[str, float]:
+            if number == 3:
+                raise KeyboardInterrupt
+            return super().step(number, progress)
+
+    data, budget = (clips(2), clips(1, 90)), Budget(steps=4, validate_every=2)
+    whole, again = Speech2VidTraining(SMALL, *data), Speech2VidTraining(SMALL, *data)
+    train(whole, tmp_path / "a", budget)
+    with pytest.raises(KeyboardInterrupt):
+        train(Killed(SMALL, *data), tmp_path / "b", budget)
+    train(again, tmp_path / "b", budget)
+    for a, b in zip(whole.net.state_dict().values(), again.net.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_it_can_be_asked_for(tmp_path: Path) -> None:
+    assert TRAINERS["speech2vid"].endswith("speech2vid.training:trainer")
+    assert CONFIGS["official"].width == 1
+    with pytest.raises(UsageError, match="demo, official"):
+        trainer(Request(tmp_path, config="large"))
