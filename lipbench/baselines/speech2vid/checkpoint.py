@@ -37,10 +37,11 @@ class Drawer:
 
 
 def save(net: Speech2VidNet, path: Path, sound: Kind, framing: Framing, facts: Mapping[str, Any]) -> Path:
-    """Write an npz with float16 weights; `facts` is JSON."""
+    """Write an npz with float16 weights and float32 statistics; `facts` is JSON."""
     meta = {"format": FORMAT, "width": net.width, "sound": sound, "framing": framing, "info": dict(facts)}
     arrays = {k: v.detach().cpu().numpy() for k, v in net.state_dict().items() if not k.endswith("batches_tracked")}
-    half = {k: v.astype(np.float16) for k, v in arrays.items()}
+    # Variances of what comes from pictures of 0..255 do not fit into float16.
+    half = {k: v if ".running_" in k else v.astype(np.float16) for k, v in arrays.items()}
     np.savez_compressed(path, allow_pickle=False, **{_META: np.array(json.dumps(meta))}, **half)
     return path
 

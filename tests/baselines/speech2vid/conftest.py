@@ -88,7 +88,7 @@ def small_net() -> Speech2VidNet:
         if isinstance(part, nn.BatchNorm2d):
             part.running_mean.normal_(0, 0.1)
             part.running_var.uniform_(0.5, 2)
-    net.bn1_face.running_var.fill_(1e4)  # the stills are 0..255
+    net.bn1_face.running_var.fill_(1e5)  # the stills are 0..255; more than float16 holds
     nn.init.normal_(net.conv5_3.weight, std=0.02)
     return net.eval().requires_grad_(False)
 
