@@ -1,0 +1,32 @@
+"""PC-AVS (Zhou et al., CVPR 2021): networks, sound, alignment and the method.
+
+    IdentityEncoder, PoseMouthEncoder, AudioEncoder, Generator     the networks; published state dicts load as they are
+    PcAvs                                                          the method
+
+Written anew from the published facts; no code and no weights of the original are in here.
+Nothing imports torch before it is used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lipbench.baselines.pcavs.encoders import AudioEncoder as AudioEncoder
+    from lipbench.baselines.pcavs.encoders import IdentityEncoder as IdentityEncoder
+    from lipbench.baselines.pcavs.encoders import PoseMouthEncoder as PoseMouthEncoder
+    from lipbench.baselines.pcavs.generator import Generator as Generator
+    from lipbench.baselines.pcavs.method import PcAvs as PcAvs
+
+_HOMES = {
+    "AudioEncoder": "encoders", "IdentityEncoder": "encoders", "PoseMouthEncoder": "encoders", "Generator": "generator",
+    "PcAvs": "method",
+}  # fmt: skip
+__all__ = ["AudioEncoder", "Generator", "IdentityEncoder", "PcAvs", "PoseMouthEncoder"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
