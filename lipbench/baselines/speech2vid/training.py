@@ -95,6 +95,31 @@ def draw(clips: Sequence[cache.CachedClip], batch: int, rng: np.random.Generator
     return Batch(*(torch.from_numpy(np.stack(x)) for x in (sound, stills, truth)))
 
 
+@torch.no_grad()
+def even(net: Speech2VidNet, batch: Batch) -> None:
+    """Scale every layer behind the bottleneck until its answers to the batch differ with standard deviation 1.
+
+    (Mishkin and Matas, All you need is a good init, ICLR 2016.) These layers have no batch norm; left alone, what comes
+    through the bottleneck, the sound, is 60 times weaker than the skip it is joined to, and the network never hears it.
+    """
+
+    def scale(layer: torch.nn.Module, _: Any, out: Tensor) -> Tensor:
+        size = out.std(0).mean().clamp_min(1e-3)  # a layer that is dead for this batch is left near to where it is
+        for weight in layer.parameters():
+            weight.div_(size)
+        return out / size
+
+    names = [name for name, _ in net.named_children()]
+    decoder = names[names.index("conv8") : names.index("conv5_3")]
+    hooks = [getattr(net, name).register_forward_hook(scale) for name in decoder]
+    net.train()(batch.sound, batch.stills)
+    for hook in hooks:
+        hook.remove()
+    for part in net.modules():
+        if isinstance(part, torch.nn.BatchNorm2d):
+            part.reset_running_stats()
+
+
 class Speech2VidTraining:
     """The network, its optimiser, its data: see `lipbench.core.training.Trainable`."""
 
@@ -111,6 +136,7 @@ class Speech2VidTraining:
         for weight in self.net.parameters():
             if weight.dim() == 4:  # torch's own start lets neither picture nor sound through thirty layers
                 torch.nn.init.kaiming_normal_(weight, nonlinearity="relu")
+        even(self.net, draw(self.clips, 8, np.random.default_rng([seed, 2**31])))
         torch.nn.init.normal_(self.net.conv5_3.weight, std=0.02)
         self.net.to(self.device)
         self.optimizer = torch.optim.Adam(self.net.parameters(), config.rate, betas=(0.9, 0.99))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from lipbench.baselines.speech2vid import training as training_module
 from lipbench.baselines.speech2vid.checkpoint import load
 from lipbench.baselines.speech2vid.framing import square, still
 from lipbench.baselines.speech2vid.training import CONFIGS, Config, Speech2VidTraining, draw, framed, trainer
@@ -18,6 +19,11 @@ from lipbench.faces.track import FaceTrack
 from lipbench.metrics.sync.training.cache import CachedClip, ClipFacts, crops_of_track
 
 SMALL = Config(width=0.06, batch=2, warm_up=2)
+
+
+@pytest.fixture(autouse=True)
+def short_validation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training_module, "HELD_OUT_BATCHES", 1)
 
 
 def clips(count: int, first: int = 0) -> list[CachedClip]:
@@ -57,6 +63,22 @@ def test_training_frames_a_face_as_inference_does() -> None:
     seen = framed(crops[20], np.zeros(2), 1.0, False).astype(int)
     cut = still(picture, square(120.0, 120.0, 40 * 1.2)).astype(int)
     assert np.abs(seen - cut)[4:-4, 4:-4].mean() < 2.5
+
+
+def test_the_sound_gets_through_from_the_start() -> None:
+    training = Speech2VidTraining(Config(width=0.125, batch=2), clips(2), clips(1, 90))
+    batch = draw(clips(3), 8, np.random.default_rng(5))
+    seen: dict[str, float] = {}
+
+    def note(layer: torch.nn.Module, _: object, out: torch.Tensor) -> None:
+        seen[next(k for k, m in training.net.named_children() if m is layer)] = float(out.std(0).mean())
+
+    for name in ("conv1_1", "conv1_2", "conv1_3", "conv2", "conv4", "conv5_2"):
+        getattr(training.net, name).register_forward_hook(note)
+    with torch.no_grad():
+        training.net.train()(batch.sound, batch.stills)
+    assert len(seen) == 6
+    assert all(0.3 < value < 3 for value in seen.values()), seen
 
 
 def test_it_learns_and_exports(tmp_path: Path) -> None:
