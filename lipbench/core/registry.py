@@ -32,6 +32,7 @@ BUILTINS: dict[str, dict[str, str]] = {
         "ad-nerf": "lipbench.baselines.adnerf.method:AdNerf",
         "makeittalk": "lipbench.baselines.makeittalk:MakeItTalk",
         "speech2vid": "lipbench.baselines.speech2vid:Speech2Vid",
+        "pc-avs": "lipbench.baselines.pcavs:PcAvs",
         **{
             name: f"lipbench.baselines.external.ready:{name.replace('-', '_')}"
             for name in (

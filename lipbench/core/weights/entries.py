@@ -83,6 +83,8 @@ _WAV2LIP_TERMS = "no licence file; its README allows personal, research and non-
 _MAKEITTALK_TERMS = "CC BY-NC 4.0 (README of github.com/yzhou359/MakeItTalk)"
 _MAKEITTALK_LINK = "from the link to pre-trained models in the README of github.com/yzhou359/MakeItTalk"
 _SPEECH2VID_TERMS = "none stated (github.com/joonson/yousaidthat has no licence file)"
+_PCAVS_TERMS = "CC BY 4.0 (the repository github.com/Hangz-nju-cuhk/Talking-Face_PC-AVS)"
+_PCAVS_LINK = "out of demo.zip, linked in the README of github.com/Hangz-nju-cuhk/Talking-Face_PC-AVS"
 _TORCHVISION_TERMS = "BSD-3-Clause (torchvision); trained on ImageNet, whose terms are non-commercial research"
 _CELEBAMASK_TERMS = "non-commercial: trained on CelebAMask-HQ, whose terms allow research and education only"
 _MEDIAPIPE = Wheel(
@@ -157,6 +159,22 @@ _ENTRIES = (
     Entry(
         "speech2vid_deblur", "v114.mat", "method speech2vid: sharpens the drawn face", _SPEECH2VID_TERMS,
         1_200_000, where="v114.mat from the link to the models in the README of github.com/joonson/yousaidthat",
+    ),
+    Entry(
+        "pcavs_generator", "latest_net_G.pth", "method pc-avs: draws the face", _PCAVS_TERMS, 359_000_000,
+        where=f"latest_net_G.pth {_PCAVS_LINK}",
+    ),
+    Entry(
+        "pcavs_identity", "latest_net_V.pth", "method pc-avs: who it is", _PCAVS_TERMS, 152_000_000,
+        where=f"latest_net_V.pth {_PCAVS_LINK}",
+    ),
+    Entry(
+        "pcavs_pose", "latest_net_E.pth", "method pc-avs: where the head points", _PCAVS_TERMS, 57_000_000,
+        where=f"latest_net_E.pth {_PCAVS_LINK}",
+    ),
+    Entry(
+        "pcavs_audio", "latest_net_A_sync.pth", "method pc-avs: what is said", _PCAVS_TERMS, 41_500_000,
+        where=f"latest_net_A_sync.pth {_PCAVS_LINK}",
     ),
     Entry(
         "alexnet", "alexnet-owt-7be5be79.pth", "trunk of LPIPS (AlexNet, v0.1)", _TORCHVISION_TERMS, 244_408_911,
