@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 #: Iterations of the two radiance fields: a minute of one core for each clip.
-STEPS = 1200
+STEPS = 1000
 
 
 def demo_run() -> dict[str, Any]:

@@ -72,6 +72,9 @@ class Outcome:
         return sum(s.how == how for s in self.states.values())
 
 
+#: Order among stages that could start; 0 for everything that is not named.
+RANK = {"synthesize": 1, "score": 2}
+
 Listener = Callable[[str, Node, State | None], None]
 
 
@@ -99,7 +102,8 @@ class Runner:
     def run(self) -> Outcome:
         """Run until every node has an outcome. Ctrl-C stops at once; finished stages are kept."""
         began = time.monotonic()
-        open_nodes = list(self.plan.nodes.values())
+        # What others wait for comes first: a fit that starts last keeps one core busy while the others idle.
+        open_nodes = sorted(self.plan.nodes.values(), key=lambda node: RANK.get(node.kind, 0))
         try:
             while open_nodes or self._flying:
                 moved = False
