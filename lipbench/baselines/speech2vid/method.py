@@ -22,7 +22,7 @@ BATCH = 16  # frames drawn at once
 class Speech2VidParams(Params):
     """`auto` is what upstream does with the published weights, and what the demo network learnt with others."""
 
-    weights: str = Field(PUBLISHED, description="Name in the weights registry: speech2vid (v201.mat), speech2vid-demo.")
+    weights: str = Field(PUBLISHED, description="Name in the weights registry: speech2vid is v201.mat.")
     weights_file: str | None = Field(
         None, description="A v201.mat or speech2vid.npz of your own instead.", json_schema_extra={"path": True}
     )

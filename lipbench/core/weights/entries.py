@@ -154,11 +154,11 @@ _ENTRIES = (
     ),
     Entry(
         "speech2vid", "v201.mat", "method speech2vid: the face from sound and five stills", _SPEECH2VID_TERMS,
-        112_000_000, where="v201.mat from the link to the models in the README of github.com/joonson/yousaidthat",
+        112_000_000, where="v201.mat from http://www.robots.ox.ac.uk/~vgg/software/yousaidthat/model/",
     ),
     Entry(
         "speech2vid_deblur", "v114.mat", "method speech2vid: sharpens the drawn face", _SPEECH2VID_TERMS,
-        1_200_000, where="v114.mat from the link to the models in the README of github.com/joonson/yousaidthat",
+        1_200_000, where="v114.mat from http://www.robots.ox.ac.uk/~vgg/software/yousaidthat/model/",
     ),
     Entry(
         "pcavs_generator", "latest_net_G.pth", "method pc-avs: draws the face", _PCAVS_TERMS, 359_000_000,

@@ -112,7 +112,7 @@ def test_what_it_needs(checkpoint: str) -> None:
     assert isinstance(load("methods", "speech2vid"), Method)
     assert method.weights(make()) == ("speech2vid", "speech2vid_deblur")
     assert method.weights(make(deblur="off")) == ("speech2vid",)
-    assert method.weights(make(weights="speech2vid-demo")) == ("speech2vid-demo",)
+    assert method.weights(make(weights="other")) == ("other",)
     assert method.weights(make(weights_file=checkpoint)) == ()
     assert method.weights(make(weights_file=checkpoint, deblur="on")) == ("speech2vid_deblur",)
     assert len(method.identity(params(checkpoint), "c1", "fr")["weights_file"]) == 64
