@@ -40,7 +40,7 @@ class EqualLinear(nn.Module):
 
     def __init__(self, n_in: int, n_out: int, bias: float = 0.0, lr: float = 1.0) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(n_out, n_in) / lr)
+        self.weight = nn.Parameter(torch.randn(n_out, n_in).mul_(1 / lr))
         self.bias = nn.Parameter(torch.full((n_out,), bias))
         self.scale, self.lr = lr / n_in**0.5, lr
 
@@ -53,8 +53,8 @@ class Resample(nn.Module):
 
     def __init__(self, up: int, pad: tuple[int, int]) -> None:
         super().__init__()
-        taps = torch.tensor([1.0, 3.0, 3.0, 1.0])
-        self.register_buffer("kernel", torch.outer(taps, taps) / taps.sum() ** 2 * 4)
+        taps = (1, 3, 3, 1)
+        self.register_buffer("kernel", torch.tensor([[a * b / 16 for b in taps] for a in taps]))
         self.kernel: Tensor
         self.up, self.pad = up, pad
 
