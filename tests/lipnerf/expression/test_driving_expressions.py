@@ -42,7 +42,7 @@ def test_familiar_expressions_pass_and_strange_ones_are_held(frames: int, tmp_pa
     trained = RNG.normal(size=(frames, 12)) @ RNG.normal(size=(12, 79))
     box = Familiar.load(Familiar.of(trained).save(tmp_path / "box.npz"))
     same, lost = box.hold(trained)
-    assert np.allclose(same, trained)
+    assert np.allclose(same, trained)  # twelve directions, all of them signal
     assert lost < 1e-20
     strange = trained[:5] + 50 * RNG.normal(size=(5, 79))
     held, lost = box.hold(strange)
@@ -50,6 +50,17 @@ def test_familiar_expressions_pass_and_strange_ones_are_held(frames: int, tmp_pa
     along, room = (held - box.mean) @ box.axes.T, 0.16 * (box.high - box.low)
     assert (along >= box.low - room - 1e-9).all()
     assert (along <= box.high + room + 1e-9).all()
+    k = box.leading
+    assert np.linalg.norm(along[:, :k] / box.sigma[:k], axis=1).max() <= 1.15 * box.reach + 1e-9
+
+
+def test_noise_beside_the_signal_is_held_within_its_own_size() -> None:
+    trained = np.outer(RNG.normal(size=100), np.eye(79)[0]) + 0.003 * RNG.normal(size=(100, 79))
+    box = Familiar.of(trained)
+    assert box.leading == 1
+    jaw, noise = trained[:1] + 0.5 * np.eye(79)[0], trained[:1] + 0.5 * np.eye(79)[7]
+    assert np.allclose(box.hold(jaw)[0][0, 0], jaw[0, 0], atol=0.02)
+    assert abs(box.hold(noise)[0][0, 7]) < 0.1
 
 
 def test_speaking_replaces_the_mouth_and_leaves_the_eyes() -> None:
