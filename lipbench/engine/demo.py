@@ -10,7 +10,7 @@ STEPS = 1000
 
 def demo_run() -> dict[str, Any]:
     """The demo's run file. All weights in it are the package's own and named as such: demo sizes, demo judge."""
-    wav2lip = {"weights": "wav2lip-demo"}
+    wav2lip = {"weights": "wav2lip-demo", "paste": "change"}
     return {
         "name": "demo",
         "manifest": "demo",

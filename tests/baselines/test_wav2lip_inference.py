@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
 from lipbench.baselines.wav2lip import boxes as w2l_boxes
 from lipbench.baselines.wav2lip import checkpoint
-from lipbench.baselines.wav2lip.inference import LipDrawer, blend, relip
+from lipbench.baselines.wav2lip.inference import LipDrawer, add_change, blend, relip
 from lipbench.baselines.wav2lip.mel import window_starts
 from lipbench.baselines.wav2lip.networks import Generator, SyncExpert
 from lipbench.core.errors import NoFace, Refused, WeightsError, WeightsMismatch, WeightsMissing
@@ -257,3 +258,15 @@ def test_a_pickle_that_runs_code_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError):
         checkpoint.load(tmp_path / "evil.pth")
     assert not (tmp_path / "pwned").exists()
+
+
+def test_change_leaves_what_was_not_redrawn_and_moves_what_was() -> None:
+    old = np.random.default_rng(0).integers(60, 200, (150, 120, 3)).astype(np.uint8)
+    crop = cv2.resize(old, (96, 96))
+    assert np.array_equal(add_change(old, crop, crop), old)  # bit for bit: no resampling of the frame
+    assert np.array_equal(add_change(old, crop, (crop - 1).astype(np.uint8)), old)
+    face = crop.copy()
+    face[60:80, 40:60] -= 40
+    out = add_change(old, crop, face).astype(int)
+    assert np.abs(out[100:120, 55:70] - (old[100:120, 55:70].astype(int) - 40)).max() <= 1
+    assert np.array_equal(out[:80], old[:80])

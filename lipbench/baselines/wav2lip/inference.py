@@ -16,7 +16,7 @@ from lipbench.baselines.wav2lip.mel import STEPS
 from lipbench.baselines.wav2lip.networks import SIZE, Generator, folded
 
 Frame = NDArray[np.uint8]
-Paste = Literal["hard", "feather"]
+Paste = Literal["hard", "feather", "change"]
 FEATHER = 1 / 8  # of the box, on each side
 
 
@@ -59,7 +59,8 @@ def relip(
         boxes: (n, 4) x1 y1 x2 y2 px, inside the frames.
         mel: (80, T) spectrogram of the dub.
         starts: first spectrogram column of every frame's window.
-        paste: "hard" overwrites the box as upstream does; "feather" fades the new face out towards the box's edges.
+        paste: "hard" overwrites the box as upstream does; "feather" fades the new face out towards the box's edges;
+            "change" adds what the network changed to the frame, which keeps its own sharpness everywhere else.
     """
     # The sequences come first: zip then ends without having taken (and lost) a frame more.
     work = zip(boxes.tolist(), starts, frames, strict=False)
@@ -67,12 +68,28 @@ def relip(
         crops = np.stack([cv2.resize(frame[y1:y2, x1:x2], (SIZE, SIZE)) for (x1, y1, x2, y2), _, frame in batch])
         windows = np.stack([mel[:, start : start + STEPS] for _, start, _ in batch])
         faces = drawer.draw(crops.astype(np.uint8), windows)
-        for ((x1, y1, x2, y2), _, frame), face in zip(batch, faces, strict=True):
-            new = cv2.resize(np.ascontiguousarray(face), (x2 - x1, y2 - y1))
+        for ((x1, y1, x2, y2), _, frame), crop, face in zip(batch, crops, faces, strict=True):
             out = frame.copy()
             region = out[y1:y2, x1:x2]
-            region[:] = new if paste == "hard" else blend(region, new.astype(np.uint8))
+            if paste == "change":
+                region[:] = add_change(region, crop, face)
+            else:
+                new = cv2.resize(np.ascontiguousarray(face), (x2 - x1, y2 - y1))
+                region[:] = new if paste == "hard" else blend(region, new.astype(np.uint8))
             yield out
+
+
+def add_change(old: Frame, crop: Frame, face: Frame) -> Frame:
+    """(h, w, 3) `old` plus the difference between `face` and `crop`, (96, 96, 3) each, enlarged to its size.
+
+    Differences of one grey level are the cut-off of the network's answer, not a change. Fades towards the edges.
+    """
+    difference = face.astype(np.float32) - crop
+    difference[np.abs(difference) <= 1] = 0
+    h, w = old.shape[:2]
+    change = np.asarray(cv2.resize(difference, (w, h), interpolation=cv2.INTER_CUBIC))
+    mixed = old + np.outer(_ramp(h), _ramp(w))[..., None].astype(np.float32) * change
+    return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
 
 
 def blend(old: Frame, new: Frame) -> Frame:

@@ -37,8 +37,9 @@ class Wav2LipParams(Params):
     )
     pads: tuple[int, int, int, int] = Field(default=(0, 10, 0, 0), description="px: top, bottom, left, right.")
     nosmooth: bool = Field(default=False, description="Leave out the running mean of the boxes over 5 frames.")
-    paste: Literal["hard", "feather"] = Field(
-        default="hard", description="hard: overwrite the box (published); feather: fade it out at the edges."
+    paste: Literal["hard", "feather", "change"] = Field(
+        default="hard",
+        description="hard: overwrite the box (published); feather: fade it out at the edges; change: add what changed.",
     )
 
 
