@@ -21,6 +21,7 @@ from lipbench.core.registry import unknown
 from lipbench.reports.aggregate import KEYS, Mean, clip_values, means
 from lipbench.reports.frame import Run, combine, load_run
 from lipbench.reports.marks import marked
+from lipbench.reports.statistics import units
 from lipbench.reports.table import Column, Entry, Row, Table, shown
 
 #: Metrics measured against the correct video stand in a table of their own.
@@ -58,7 +59,7 @@ def build(
         raise UsageError("published numbers are over a whole data set", "they have no rows by clip", "leave out --by")
     if run.frame.empty:
         raise NothingComparable(f"{run.name} has no cells", "nothing was asked for", "check the run file's filters")
-    data, remarks = _one_length(_magnitudes(run).assign(sound=run.sound), by)
+    data, remarks = _one_length(units.magnitudes(run).assign(sound=run.sound), by)
     columns = [KEYS[word] for word in by]
     values = clip_values(data, columns)
     numbers = means(values, columns)
@@ -76,13 +77,6 @@ def build(
 def _defined(table: Table) -> Table:
     lines = (f"{column.title}: {column.convention}" for column in table.columns if column.convention)
     return replace(table, remarks=(*table.remarks, *lines))
-
-
-def _magnitudes(run: Run) -> pd.DataFrame:
-    """The frame with |value| where zero is best: +5 and -5 frames must not average to a perfect 0."""
-    zero = [name for name, spec in run.metrics.items() if spec["better"] == "zero"]
-    value = run.frame["value"]
-    return run.frame.assign(value=value.where(~run.frame["metric"].isin(zero), value.abs()))
 
 
 def _one_length(data: pd.DataFrame, by: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
