@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lipbench.core.errors import NoFace, Refused
 from lipbench.core.method import DubInput, Job
@@ -58,3 +59,12 @@ def lips_of(annotations: Path | None, index: Sequence[int], job: Job) -> dict[st
     path = job.out / "lips.npz"
     np.savez_compressed(path, lip_vertices=lips[np.clip(np.asarray(index), 0, len(lips) - 1)])
     return {"annotations": path}
+
+
+def reported(frames: Iterator[NDArray[np.uint8]], n_frames: int, job: Job, name: str) -> Iterator[NDArray[np.uint8]]:
+    """The same frames, with a line of progress of method `name` every ten seconds of video."""
+    every = max(1, round(10 * job.clip.fps))
+    for number, frame in enumerate(frames, 1):
+        yield frame
+        if number % every == 0:
+            job.log(f"{name}: {number} of {n_frames} frames")

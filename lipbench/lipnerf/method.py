@@ -93,9 +93,10 @@ class LipNerf(BaseMethod):
         return Outputs(prepared.save(job.out), prepared.facts)
 
     def fit(self, job: Job) -> Outputs:
+        from lipbench.faces.parsing import clean_plate
         from lipbench.lipnerf.expression.familiar import Familiar
         from lipbench.lipnerf.expression.smoothing import smooth
-        from lipbench.lipnerf.prepared import Prepared, plate_of, scene_of
+        from lipbench.lipnerf.prepared import Prepared, scene_of
         from lipbench.lipnerf.sound import fit_features
         from lipbench.lipnerf.training.presets import preset
         from lipbench.lipnerf.training.trainer import train
@@ -111,7 +112,7 @@ class LipNerf(BaseMethod):
             condition = np.concatenate([heard, np.repeat(heard[-1:], len(frames) - len(heard), axis=0)])
         else:
             condition = smooth(prepared.fit.expression) if p.smooth_training else prepared.fit.expression
-        scene = scene_of(prepared, frames, plate_of(frames, prepared.parsing), condition, track)
+        scene = scene_of(prepared, frames, clean_plate(frames, prepared.parsing), condition, track)
         scene = scene.take(np.arange(train_frames(job, len(scene))))
         changes: dict[str, Any] = {"condition": scene.condition.shape[1], "latent": p.latent}
         changes |= {name: value for name, value in (("steps", p.steps), ("size", p.size)) if value is not None}
@@ -130,12 +131,13 @@ class LipNerf(BaseMethod):
         import torch
 
         from lipbench.datasets.synthetic.render import lip_index
+        from lipbench.faces.parsing import clean_plate
         from lipbench.lipnerf.composite import CompositeOptions
         from lipbench.lipnerf.driving import expressions
         from lipbench.lipnerf.expression.familiar import Familiar
         from lipbench.lipnerf.expression.smoothing import smooth
         from lipbench.lipnerf.output import composited
-        from lipbench.lipnerf.prepared import Prepared, plate_of, scene_of
+        from lipbench.lipnerf.prepared import Prepared, scene_of
         from lipbench.lipnerf.sound import project, windows
         from lipbench.lipnerf.training.model import TrainedField
 
@@ -160,7 +162,7 @@ class LipNerf(BaseMethod):
                 files["annotations"] = job.out / "lips.npz"
                 rows = model.vertices(prepared.fit.identity, driven)[:, lip_index()]
                 np.savez_compressed(files["annotations"], lip_vertices=rows.astype(np.float32))
-        plate = plate_of(frames, prepared.parsing)
+        plate = clean_plate(frames, prepared.parsing)
         scene = scene_of(prepared, frames, plate, np.zeros((len(frames), driven.shape[1])), track)
         trained = TrainedField.load(job.fitted / "field.pt")
         trained.field.to(job.device)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench.core.errors import NoFace
-from lipbench.faces.parsing import HeadGuide, Parsing, Plate, clean_plate, parser
+from lipbench.faces.parsing import HeadGuide, Parsing, Plate, parser
 from lipbench.faces.track import FaceTrack
 from lipbench.lipnerf.fitting import Fit, FitOptions, fit_clip
 from lipbench.lipnerf.scene import Scene, make_scene
@@ -110,8 +110,3 @@ def scene_of(
         frames[:, y0:y1, x0:x1], prepared.parsing.head[:, y0:y1, x0:x1], behind, fit.rotation, fit.translation,
         fit.focal, (cx - x0, cy - y0), condition, mouth,
     )  # fmt: skip
-
-
-def plate_of(frames: NDArray[np.uint8], parsing: Parsing) -> Plate:
-    """The clip's clean plate."""
-    return clean_plate(frames, parsing)

@@ -86,7 +86,8 @@ class AdNerf(BaseMethod):
 
     def fit(self, job: Job) -> Outputs:
         from lipbench.baselines.adnerf.training import AUDIO, DIM, train
-        from lipbench.lipnerf.prepared import Prepared, plate_of, scene_of
+        from lipbench.faces.parsing import clean_plate
+        from lipbench.lipnerf.prepared import Prepared, scene_of
         from lipbench.lipnerf.training.presets import preset
         from lipbench.lipnerf.training.trainer import MODEL
 
@@ -101,7 +102,7 @@ class AdNerf(BaseMethod):
             device=job.device,
         )  # fmt: skip
         blank = np.zeros((len(frames), DIM))
-        scene = scene_of(prepared, frames, plate_of(frames, prepared.parsing), blank, clip_track(job))
+        scene = scene_of(prepared, frames, clean_plate(frames, prepared.parsing), blank, clip_track(job))
         n = train_frames(job, len(scene))
         changes: dict[str, Any] = {"condition": DIM, "latent": 0}
         changes |= {name: value for name, value in (("steps", p.steps), ("size", p.size)) if value is not None}
@@ -117,9 +118,10 @@ class AdNerf(BaseMethod):
         import torch
 
         from lipbench.baselines.adnerf.training import load
+        from lipbench.faces.parsing import clean_plate
         from lipbench.lipnerf.composite import CompositeOptions
         from lipbench.lipnerf.output import composited
-        from lipbench.lipnerf.prepared import Prepared, plate_of, scene_of
+        from lipbench.lipnerf.prepared import Prepared, scene_of
 
         dub, p = dub_of(job), job.params
         if job.prepared is None or job.fitted is None:
@@ -132,7 +134,7 @@ class AdNerf(BaseMethod):
             device=job.device,
         )  # fmt: skip
         driven = audio_codes.every(heard.windows, smooth)
-        plate = plate_of(frames, prepared.parsing)
+        plate = clean_plate(frames, prepared.parsing)
         scene = scene_of(prepared, frames, plate, np.zeros((len(frames), driven.shape[1])), clip_track(job))
         pictures = composited(
             prepared, frames, plate, trained, scene, driven, np.asarray(dub.index),

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from lipbench.baselines.jobs import dub_of, track_of
+from lipbench.baselines.jobs import dub_of, reported, track_of
 from lipbench.core import keys, media, weights
 from lipbench.core.errors import WeightsMissing
 from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs, Params
@@ -104,7 +104,7 @@ class Speech2Vid(BaseMethod):
         frames = zip(media.read_frames(dub.video), faces, matrices, strict=False)
         video = job.out / "video.mp4"
         pasted = (framing.pasted(frame, face, matrix) for frame, face, matrix in frames)
-        media.write_video(video, _reported(pasted, count, job), clip.fps, dub.audio)
+        media.write_video(video, reported(pasted, count, job, "speech2vid"), clip.fps, dub.audio)
         info = {
             "framing": drawer.framing, "stills": chosen, "sound": drawer.sound, "width": drawer.net.width,
             "deblurred": _sharpens(params), "offset_frames": params.offset_frames,
@@ -152,12 +152,3 @@ def _existing(path: str) -> Path:
     if not Path(path).is_file():
         raise WeightsMissing(f"there is no file {path}", "`weights_file` names it", "correct the path")
     return Path(path)
-
-
-def _reported(frames: Iterator[NDArray[np.uint8]], n_frames: int, job: Job) -> Iterator[NDArray[np.uint8]]:
-    """The same frames, with a line of progress every ten seconds of video."""
-    every = max(1, round(10 * job.clip.fps))
-    for number, frame in enumerate(frames, 1):
-        yield frame
-        if number % every == 0:
-            job.log(f"speech2vid: {number} of {n_frames} frames")

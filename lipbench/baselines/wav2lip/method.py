@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from lipbench.baselines.jobs import dub_of, track_of
+from lipbench.baselines.jobs import dub_of, reported, track_of
 from lipbench.core import keys, media, weights
 from lipbench.core.errors import NoFace, WeightsMissing
 from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs, Params
@@ -128,7 +126,7 @@ class Wav2Lip(BaseMethod):
         starts = window_starts(mel.shape[1], clip.fps, dub.n_frames)
         frames = relip(drawer, media.read_frames(dub.video), boxes.xyxy, mel, starts, params.paste)
         video = job.out / "video.mp4"
-        media.write_video(video, _reported(frames, dub.n_frames, job), clip.fps, dub.audio)
+        media.write_video(video, reported(frames, dub.n_frames, job, "wav2lip"), clip.fps, dub.audio)
         net = drawer.net
         info = {
             **boxes.info, "paste": params.paste, "width": net.width, "gated": net.gated,
@@ -153,12 +151,3 @@ def _existing(path: str) -> Path:
     if not Path(path).is_file():
         raise WeightsMissing(f"there is no checkpoint {path}", "`weights_file` names it", "correct the path")
     return Path(path)
-
-
-def _reported(frames: Iterator[NDArray[np.uint8]], n_frames: int, job: Job) -> Iterator[NDArray[np.uint8]]:
-    """The same frames, with a line of progress every ten seconds of video."""
-    every = max(1, round(10 * job.clip.fps))
-    for number, frame in enumerate(frames, 1):
-        yield frame
-        if number % every == 0:
-            job.log(f"wav2lip: {number} of {n_frames} frames")
