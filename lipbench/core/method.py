@@ -7,6 +7,7 @@ dub; a stage that is not named in `MethodSpec.stages` is never called.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -150,6 +151,20 @@ class Outputs:
     info: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class StageCode:
+    """Whose source code decides a stage's result.
+
+    Attributes:
+        modules: names of modules and packages whose source enters the stage's key.
+        shared: methods whose stages name the same thing here, with the same modules and inputs, make the same result
+            from it: it is made once. Empty: the method's own. A shared stage's `identity` is left out of its key.
+    """
+
+    modules: tuple[str, ...]
+    shared: str = ""
+
+
 @runtime_checkable
 class Method(Protocol):
     """A lip-sync method. Stages may raise any `LipbenchError`; its reason goes into the record and the table."""
@@ -184,6 +199,14 @@ class BaseMethod:
             LipbenchError: what the params point to cannot be used; recorded as the reason of the cells concerned.
         """
         return {}
+
+    def stage_code(self, kind: str) -> StageCode:
+        """What a stage ("prepare", "fit" or "synthesize") is made by: the method's package, or its file when it stands
+        beside others, unless overridden."""
+        module = sys.modules[type(self).__module__]
+        package = module.__package__
+        alone = not package or package == "lipbench.baselines"
+        return StageCode((module.__name__ if alone else str(package),))
 
     def weights(self, params: Any) -> tuple[str, ...]:
         """Names of the weights these params need; the engine checks and hashes them before any stage runs."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import importlib
 from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -17,12 +17,10 @@ from lipbench.engine.plan import STAGE_VERSIONS, Cell, Node, Plan, Progress, fil
 from lipbench.engine.rows import Row, families, rows
 
 
-def method_code(method: Any) -> str:
-    """Hash of a method's source: its package, or its file when it stands beside others."""
-    module = sys.modules[type(method).__module__]
-    package = module.__package__
-    alone = not package or package == "lipbench.baselines"
-    return keys.code_hash(module if alone else sys.modules[str(package)])
+def code_of(method: Any, kind: str) -> str:
+    """Hash of the source that makes a method's stage."""
+    names = method.stage_code(kind).modules
+    return keys.code_hash(*(importlib.import_module(name) for name in names))
 
 
 class Builder:
@@ -99,11 +97,6 @@ class Builder:
             refusal = error
         clip_node = self.clip(clip)
         inputs = (clip_node, *((self.faces(clip),) if "faces" in row.method.needs(row.params) else ()))
-        code = method_code(row.method) if row.entry.file is None else ""
-        common = {
-            "method": {"id": spec.id, "version": spec.version, "code": code},
-            "annotations": file_digest(clip.annotations),
-        }  # fmt: skip
         truth_mesh = clip.truth_annotations.get(dub.language)
         seconds = train_seconds if spec.uses_train_seconds else None
         axes = {"train_seconds": seconds, "seed": seed if spec.uses_seed else 0}
@@ -114,8 +107,14 @@ class Builder:
 
             def preimage(p: Progress) -> dict[str, Any]:
                 params, used = row.method.stage_inputs(kind, row.params)
+                owner = {"id": spec.id, "version": spec.version}
+                if shared := row.method.stage_code(kind).shared:
+                    owner = {"shared": shared}
+                # a method file's own identity covers its code: the package's would name the adapter alone
+                code = code_of(row.method, kind) if row.entry.file is None else ""
                 return {
-                    "kind": kind, **common, "identity": extra.get(language, {}),
+                    "kind": kind, "method": {**owner, "code": code}, "annotations": file_digest(clip.annotations),
+                    "identity": {} if shared else extra.get(language, {}),
                     "params": dict(params), "weights": {n: weights.sha256(n) for n in used},
                     "inputs": {n.split(" ")[0]: p.key(n) for n in needs},
                     **(axes if kind != "prepare" else {}),

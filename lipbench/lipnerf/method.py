@@ -10,11 +10,16 @@ import numpy as np
 
 from lipbench.core import media
 from lipbench.core.errors import NoAudio, Refused, TooShort
-from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs
+from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs, StageCode
 from lipbench.faces.track import FaceTrack
+from lipbench.lipnerf.composite.options import GATED_WEIGHTS
 from lipbench.lipnerf.params import FIT, PREPARE, LipNerfParams
 
 MIN_FRAMES = 25
+#: Code of `faces` whose change changes a fit, a mask or a render.
+FACES = ("lipbench.faces.morphable", "lipbench.faces.parsing", "lipbench.faces.raster")
+#: The stage "prepare" of every method that stands on a fitted and parsed head.
+HEAD = StageCode(("lipbench.lipnerf.fitting", "lipbench.lipnerf.prepared", *FACES), shared="head")
 
 
 class LipNerf(BaseMethod):
@@ -42,9 +47,10 @@ class LipNerf(BaseMethod):
 
     def weights(self, params: Any) -> tuple[str, ...]:
         from lipbench.faces.backend_table import backend
+        from lipbench.faces.parsing import parser_weights
         from lipbench.lipnerf.driving import ARTICULATION, lip_source
 
-        names: list[str] = []
+        names = [*parser_weights(params.parser), *([GATED_WEIGHTS] if params.inpainter == "gated" else [])]
         if params.condition == "expression" and params.expression_from == "audio":
             names.append(ARTICULATION)
         elif params.condition == "expression" and params.expression_from == "lip_source":
@@ -55,11 +61,18 @@ class LipNerf(BaseMethod):
         return tuple(dict.fromkeys(names))
 
     def stage_inputs(self, kind: str, params: Any) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+        from lipbench.faces.parsing import parser_weights
+
         values = params.model_dump(mode="json")
         if kind == "synthesize":
             return values, self.weights(params)
-        kept = PREPARE if kind == "prepare" else FIT
-        return {name: values[name] for name in kept}, ()
+        if kind == "prepare":
+            return {name: values[name] for name in PREPARE}, parser_weights(params.parser)
+        return {name: values[name] for name in FIT}, ()
+
+    def stage_code(self, kind: str) -> StageCode:
+        """Fit and parsing are shared with every method that starts from them."""
+        return HEAD if kind == "prepare" else StageCode(("lipbench.lipnerf", *FACES))
 
     def identity(self, params: Any, clip_id: str, language: str) -> Mapping[str, Any]:
         """The lip source's code and identity, for the dub's stage alone."""

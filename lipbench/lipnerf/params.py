@@ -22,8 +22,9 @@ class LipNerfParams(Params):
     size: int | None = Field(default=None, description="Longer side of the trained crop, px; 0: as filmed.", ge=0)
     model: str = Field(default="procedural", description="Morphable model: procedural, or a file (BFM, FLAME, npz).")
     fit: Literal["landmarks", "demo", "paper"] = Field(default="demo", description="How finely the model is fitted.")
-    parser: Literal["projection", "bisenet", "celebamask"] = Field(
-        default="projection", description="What finds head, neck and torso; the networks need weights of the user."
+    parser: Literal["projection", "colour", "bisenet", "celebamask"] = Field(
+        default="projection", description="What finds head, neck and torso: landmarks, colours and, when its weights "
+        "are here, person segmentation; the same without it; networks that need weights of the user."
     )
     latent: int = Field(default=32, description="Length of the per-frame latent codes; 0 leaves them out.", ge=0)
     condition: Literal["expression", "audio"] = Field(

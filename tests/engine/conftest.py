@@ -57,6 +57,24 @@ class Staged(Copy):
         return Outputs({"video": job.out / "video.mp4"}, {"from": (job.fitted / "f.txt").read_text()})
 
 
+class Sharing(Staged):
+    """Its prepare is the same as that of another method, down to the name they share."""
+    spec = MethodSpec(id="fake-sharing", version="1", title="shares", stages=("prepare", "fit", "synthesize"),
+                      params=FakeParams)
+    def stage_code(self, kind):
+        from lipbench.core.method import StageCode
+        return StageCode(("fake_lipbench_plugin",), shared="fake-head" if kind == "prepare" else "")
+    def identity(self, params, clip_id, language):
+        return {"own": self.spec.id}
+
+
+class AlsoSharing(Sharing):
+    spec = MethodSpec(id="fake-also-sharing", version="7", title="shares too", stages=("prepare", "synthesize"),
+                      params=FakeParams)
+    def synthesize(self, job):
+        return Copy.synthesize(self, job)
+
+
 class Faceless(Copy):
     spec = MethodSpec(id="fake-faceless", version="1", title="refuses")
     def synthesize(self, job):
@@ -134,7 +152,7 @@ class Brightness:
 NAMES = {
     "methods": {"fake-copy": "Copy", "fake-staged": "Staged", "fake-faceless": "Faceless", "fake-raises": "Raises",
                 "fake-crashes": "Crashes", "fake-hangs": "Hangs", "fake-slow": "Slow", "fake-short": "Short",
-                "fake-memory": "Memory"},
+                "fake-memory": "Memory", "fake-sharing": "Sharing", "fake-also-sharing": "AlsoSharing"},
     "metrics": {"fake": "Brightness"},
 }  # fmt: skip
 

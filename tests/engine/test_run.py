@@ -73,6 +73,17 @@ def test_languages_share_prepare_and_fit(manifest, tmp_path):
     assert record.info["from"] == "prepared one fitted 0.4 1"
 
 
+def test_methods_share_a_stage_that_they_name_alike(manifest, tmp_path):
+    counter = tmp_path / "count"
+    both = [{"id": n, "params": {"trigger": str(counter)}} for n in ("fake-sharing", "fake-also-sharing")]
+    result = go(manifest, tmp_path / "run", both, clips=["one"], languages=["fr"])
+    assert result.complete
+    assert counter.read_text() == "x" * (1 + 1 + 2)  # one prepare for both, the other's fit, two syntheses
+    other = [{"id": "fake-also-sharing", "params": {"trigger": str(counter), "grey": 3}}]
+    go(manifest, tmp_path / "run", other, clips=["one"], languages=["fr"])
+    assert counter.read_text() == "x" * (4 + 2)  # other parameters of that stage: another result
+
+
 def test_unused_axes_share_everything(manifest, tmp_path):
     result = go(manifest, tmp_path / "run", ["fake-copy"], seeds=[0, 1, 2], languages=["fr"], clips=["one"])
     assert kinds(result)["synthesize"] == 1
@@ -287,10 +298,10 @@ def test_explain_names_the_first_difference(manifest, tmp_path):
 def test_a_methods_code_is_its_whole_package():
     from lipbench.baselines import wav2lip
     from lipbench.core import registry
-    from lipbench.engine.build import method_code
+    from lipbench.engine.build import code_of
 
-    assert method_code(registry.load("methods", "wav2lip")) == keys.code_hash(wav2lip)
-    dubbed, still = (method_code(registry.load("methods", n)) for n in ("dubbed", "still_mouth"))
+    assert code_of(registry.load("methods", "wav2lip"), "synthesize") == keys.code_hash(wav2lip)
+    dubbed, still = (code_of(registry.load("methods", n), "synthesize") for n in ("dubbed", "still_mouth"))
     assert dubbed != still
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lipbench.core import media, registry
+from lipbench.core import media, registry, weights
 from lipbench.core.errors import TooShort, Unsupported, UsageError
 from lipbench.core.method import ClipInput, DubInput, Job
 from lipbench.datasets.synthetic.annotations import Annotations
@@ -99,10 +99,24 @@ def test_what_only_rendering_reads_does_not_train_again() -> None:
 
 def test_it_says_which_weights_it_needs() -> None:
     method = module.LipNerf()
-    assert method.weights(LipNerfParams()) == ("wav2lip", "mediapipe-face")
-    assert method.weights(LipNerfParams(expression_from="audio")) == ("articulation-demo",)
-    assert method.weights(LipNerfParams(condition="audio")) == ()
-    named = LipNerfParams(lip_source_params={"weights": "wav2lip-demo"}, faces="demo-face")
+    assert method.weights(LipNerfParams(parser="colour")) == ("wav2lip", "mediapipe-face")
+    assert method.weights(LipNerfParams(parser="colour", expression_from="audio")) == ("articulation-demo",)
+    assert method.weights(LipNerfParams(parser="colour", condition="audio")) == ()
+    named = LipNerfParams(parser="colour", lip_source_params={"weights": "wav2lip-demo"}, faces="demo-face")
     assert method.weights(named) == ("wav2lip-demo", "demo-face")
     assert method.identity(named, "c", "fr")["lip_source"] == "wav2lip"
     assert method.identity(named, "c", "") == {}
+    assert set(method.weights(LipNerfParams(parser="bisenet", inpainter="gated"))) >= {
+        "bisenet_face",
+        "deepfill_celeba",
+    }
+    assert method.stage_inputs("prepare", LipNerfParams(parser="bisenet"))[1] == ("bisenet_face",)
+
+
+def test_optional_person_segmentation_is_part_of_the_key_where_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    method: module.LipNerf = registry.load("methods", "lipnerf")
+    for there in (True, False):
+        monkeypatch.setattr(weights, "available", lambda name, there=there: there)
+        used = method.stage_inputs("prepare", LipNerfParams())[1]
+        assert used == (("mediapipe-selfie",) if there else ())
+        assert method.stage_inputs("prepare", LipNerfParams(parser="colour"))[1] == ()

@@ -1,6 +1,7 @@
 """Which pixels are head, neck, torso or background, and what is behind them.
 
     parser("projection").parse(frames, guide) -> Parsing      offline default; needs landmarks or a fitted silhouette
+    parser("colour")                                          the same without the optional person segmentation
     parser("bisenet"), parser("celebamask")                   networks, when the user has their weights
     truth_parsing(labels)                                     from the label maps of generated clips
     clean_plate(frames, parsing) -> Plate                     the background behind the person
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lipbench.faces.parsing.choose import Parser as Parser
     from lipbench.faces.parsing.choose import parser as parser
+    from lipbench.faces.parsing.choose import parser_weights as parser_weights
     from lipbench.faces.parsing.choose import parsers as parsers
     from lipbench.faces.parsing.plate import Plate as Plate
     from lipbench.faces.parsing.plate import clean_plate as clean_plate
@@ -27,11 +29,13 @@ if TYPE_CHECKING:
     from lipbench.faces.parsing.types import Parsing as Parsing
 
 _HOMES = {
-    "Parser": "choose", "parser": "choose", "parsers": "choose", "Plate": "plate", "clean_plate": "plate",
+    "Parser": "choose", "parser": "choose", "parser_weights": "choose",
+    "parsers": "choose", "Plate": "plate", "clean_plate": "plate",
     "head_over_plate": "plate", "truth_parsing": "truth", "HeadGuide": "types", "Label": "types", "Parsing": "types",
 }  # fmt: skip
 __all__ = [
-    "HeadGuide", "Label", "Parser", "Parsing", "Plate", "clean_plate", "head_over_plate", "parser", "parsers",
+    "HeadGuide", "Label", "Parser", "Parsing", "Plate", "clean_plate", "head_over_plate", "parser",
+    "parser_weights", "parsers",
     "truth_parsing",
 ]  # fmt: skip
 

@@ -7,15 +7,20 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from lipbench.core import weights
 from lipbench.core.errors import UnknownName
 from lipbench.faces.parsing.types import HeadGuide, Parsing
 
 #: name -> what it is; the first is the default.
 PARSERS = {
     "projection": "landmarks or the fitted head, person segmentation and colours; needs no licensed weights",
+    "colour": "the same with colours alone, even where the weights for person segmentation are",
     "bisenet": "BiSeNet of face-parsing.PyTorch (AD-NeRF's parser); weights bisenet_face",
     "celebamask": "the U-Net of CelebAMask-HQ (MaskGAN's, the paper's parser); weights celebamask_unet",
 }
+
+#: parser -> its entry of the weights registry.
+WEIGHTS = {"projection": "mediapipe-selfie", "bisenet": "bisenet_face", "celebamask": "celebamask_unet"}
 
 
 class Parser(Protocol):
@@ -43,12 +48,24 @@ def parser(name: str = "projection", **options: Any) -> Parser:
         UnknownName: no such parser.
         WeightsMissing: a network's weights are not here.
     """
-    if name == "projection":
+    if name in ("projection", "colour"):
         from lipbench.faces.parsing.projection import ProjectionParser
 
+        if name == "colour":
+            options["person"] = "colour"
         return ProjectionParser(**options)
     if name in PARSERS:
         from lipbench.faces.parsing.network_parser import NetworkParser
 
         return NetworkParser(name, **options)
     raise UnknownName(f"there is no parser called {name!r}", f"known: {', '.join(PARSERS)}", "choose one of them")
+
+
+def parser_weights(name: str) -> tuple[str, ...]:
+    """The registered weights that the named parser would use here, for a stage's key.
+
+    A network's must be there; the default parser takes those for person segmentation when it finds them.
+    """
+    if name not in WEIGHTS or (name == "projection" and not weights.available(WEIGHTS[name])):
+        return ()
+    return (WEIGHTS[name],)

@@ -17,6 +17,7 @@ from lipbench.core.errors import UsageError, WeightsError
 from lipbench.faces.parsing import celebamask
 from lipbench.faces.parsing.bisenet import BiSeNet
 from lipbench.faces.parsing.celebamask_unet import CelebAMaskUNet
+from lipbench.faces.parsing.choose import WEIGHTS
 from lipbench.faces.parsing.geometry import head_frames
 from lipbench.faces.parsing.refine import connected
 from lipbench.faces.parsing.steady import steady
@@ -47,12 +48,12 @@ class Layout:
 LAYOUTS = {
     # face-parsing.PyTorch test.py, AD-NeRF data_util/face_parsing/test.py
     "bisenet": Layout(
-        "bisenet_face", BiSeNet, celebamask.BISENET_CLASSES,
+        WEIGHTS["bisenet"], BiSeNet, celebamask.BISENET_CLASSES,
         (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), cv2.INTER_LINEAR,
     ),
     # CelebAMask-HQ face_parsing/tester.py
     "celebamask": Layout(
-        "celebamask_unet", CelebAMaskUNet, celebamask.UNET_CLASSES, (0.5,) * 3, (0.5,) * 3, cv2.INTER_NEAREST
+        WEIGHTS["celebamask"], CelebAMaskUNet, celebamask.UNET_CLASSES, (0.5,) * 3, (0.5,) * 3, cv2.INTER_NEAREST
     ),
 }  # fmt: skip
 

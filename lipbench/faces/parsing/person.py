@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench.core import weights
+from lipbench.faces.parsing import choose
 from lipbench.faces.parsing.colours import Histogram, bins
 from lipbench.faces.parsing.geometry import HeadFrame
 
-WEIGHTS = "mediapipe-selfie"
+WEIGHTS = choose.WEIGHTS["projection"]
 _FILE, _SIDE = "selfie_segmentation.tflite", 256
 
 

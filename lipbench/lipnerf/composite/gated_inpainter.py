@@ -14,8 +14,8 @@ from lipbench.core import weights
 from lipbench.core.errors import WeightsError
 from lipbench.lipnerf.composite.gated import Generator
 from lipbench.lipnerf.composite.inpaint import Frame, Mask
+from lipbench.lipnerf.composite.options import GATED_WEIGHTS
 
-ENTRY = "deepfill_celeba"
 SIDE = 256  # the network was trained on 256 x 256 with holes up to half of that
 
 
@@ -35,7 +35,7 @@ class GatedInpainter:
 
     def __init__(self, file: str | Path | None = None, device: str = "cpu") -> None:
         self.device = device
-        self.net = load(weights.path(ENTRY) if file is None else file).to(device)
+        self.net = load(weights.path(GATED_WEIGHTS) if file is None else file).to(device)
 
     def fill(self, s: int, image: Frame, hole: Mask, trusted: Mask) -> Frame:
         """See `Inpainter.fill`; the network looks at the whole picture, new head included."""

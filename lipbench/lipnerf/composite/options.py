@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from lipbench.core.errors import UsageError
 
 INPAINTERS = ("temporal", "telea", "gated", "none")
+#: Entry of the weights registry that "gated" needs.
+GATED_WEIGHTS = "deepfill_celeba"
 
 
 @dataclass(frozen=True)
