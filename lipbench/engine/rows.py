@@ -70,9 +70,18 @@ def _resolve_paths(method: Any, params: Mapping[str, Any], base: Path) -> dict[s
     resolved = dict(params)
     for name, info in method.spec.params.model_fields.items():
         extra = info.json_schema_extra
-        if isinstance(extra, dict) and extra.get("path") and isinstance(resolved.get(name), str):
-            resolved[name] = str((base / Path(resolved[name]).expanduser()).resolve())
+        value = resolved.get(name)
+        if not (isinstance(extra, dict) and extra.get("path")):
+            continue
+        if isinstance(value, str):
+            resolved[name] = _resolved(value, base)
+        elif isinstance(value, (list, tuple)):
+            resolved[name] = [_resolved(v, base) if isinstance(v, str) else v for v in value]
     return resolved
+
+
+def _resolved(path: str, base: Path) -> str:
+    return str((base / Path(path).expanduser()).resolve())
 
 
 def families(config: RunFile) -> list[tuple[MetricFamily, dict[str, Any]]]:

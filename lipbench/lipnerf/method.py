@@ -8,18 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from lipbench.core import media
-from lipbench.core.errors import NoAudio, Refused, TooShort
+from lipbench.core import keys, media
+from lipbench.core.errors import NoAudio, Refused, TooShort, Unsupported, UsageError
 from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs, StageCode
 from lipbench.faces.track import FaceTrack
 from lipbench.lipnerf.composite.options import GATED_WEIGHTS
-from lipbench.lipnerf.params import FIT, PREPARE, LipNerfParams
+from lipbench.lipnerf.params import FIT, PREPARE, SHOTS, LipNerfParams
 
 MIN_FRAMES = 25
 #: Code of `faces` whose change changes a fit, a mask or a render.
 FACES = ("lipbench.faces.morphable", "lipbench.faces.parsing", "lipbench.faces.raster")
 #: The stage "prepare" of every method that stands on a fitted and parsed head.
-HEAD = StageCode(("lipbench.lipnerf.fitting", "lipbench.lipnerf.prepared", *FACES), shared="head")
+HEAD = StageCode(
+    ("lipbench.lipnerf.fitting", "lipbench.lipnerf.prepared", "lipbench.lipnerf.shots", *FACES), shared="head"
+)
 
 
 class LipNerf(BaseMethod):
@@ -46,41 +48,50 @@ class LipNerf(BaseMethod):
     )
 
     def weights(self, params: Any) -> tuple[str, ...]:
-        from lipbench.faces.backend_table import backend
         from lipbench.faces.parsing import parser_weights
         from lipbench.lipnerf.driving import ARTICULATION, lip_source
 
-        names = [*parser_weights(params.parser), *([GATED_WEIGHTS] if params.inpainter == "gated" else [])]
+        names = list(parser_weights(params.parser))
+        if params.inpainter == "gated":
+            names.append(GATED_WEIGHTS)
+        faces = bool(params.shots)
         if params.condition == "expression" and params.expression_from == "audio":
             names.append(ARTICULATION)
         elif params.condition == "expression" and params.expression_from == "lip_source":
             method, its = lip_source(params)
             names += method.weights(its) if isinstance(method, BaseMethod) else method.spec.weights
-            if found := backend(params.faces).weights:
-                names.append(found)
-        return tuple(dict.fromkeys(names))
+            faces = True
+        return tuple(dict.fromkeys([*names, *(_face_weights(params.faces) if faces else ())]))
 
     def stage_inputs(self, kind: str, params: Any) -> tuple[Mapping[str, Any], tuple[str, ...]]:
         from lipbench.faces.parsing import parser_weights
 
         values = params.model_dump(mode="json")
+        values["shots"] = [shot_hash(shot) for shot in params.shots]
         if kind == "synthesize":
             return values, self.weights(params)
+        extra = SHOTS if params.shots else ()
         if kind == "prepare":
-            return {name: values[name] for name in PREPARE}, parser_weights(params.parser)
-        return {name: values[name] for name in FIT}, ()
+            found = _face_weights(params.faces) if params.shots else ()
+            return {name: values[name] for name in (*PREPARE, *extra)}, (*parser_weights(params.parser), *found)
+        return {name: values[name] for name in (*FIT, *extra)}, ()
 
     def stage_code(self, kind: str) -> StageCode:
         """Fit and parsing are shared with every method that starts from them."""
         return HEAD if kind == "prepare" else StageCode(("lipbench.lipnerf", *FACES))
 
     def identity(self, params: Any, clip_id: str, language: str) -> Mapping[str, Any]:
-        """The lip source's code and identity, for the dub's stage alone."""
+        """The lip source's code and identity, for the dub's stage alone.
+
+        Raises:
+            UsageError: a further shot is not there. Others: what the lip source's own identity raises.
+        """
+        for shot in params.shots:
+            shot_hash(shot)
         if not language or params.condition != "expression" or params.expression_from != "lip_source":
             return {}
         import sys
 
-        from lipbench.core import keys
         from lipbench.faces.backend_table import backend_identity
         from lipbench.lipnerf.driving import lip_source
 
@@ -97,19 +108,26 @@ class LipNerf(BaseMethod):
     # ---- stages -----------------------------------------------------------------------------------------------
 
     def prepare(self, job: Job) -> Outputs:
+        from lipbench.lipnerf import shots
         from lipbench.lipnerf.fitting import FitOptions
-        from lipbench.lipnerf.prepared import prepare_clip
 
-        options = FitOptions.preset(job.params.fit, model=job.params.model, device=job.device)
-        frames, track = media.load_frames(job.clip.video), clip_track(job)
-        prepared = prepare_clip(frames, track, options, job.params.parser, job.log)
-        return Outputs(prepared.save(job.out), prepared.facts)
+        p: LipNerfParams = job.params
+        options = FitOptions.preset(p.fit, model=p.model, device=job.device)
+        clip = shots.Shot(media.load_frames(job.clip.video), clip_track(job))
+        folders = [job.out / shots.FOLDER / f"{k:03d}" for k in range(len(p.shots))]
+        more = [shots.read_shot(v, clip, p.faces, folder) for v, folder in zip(p.shots, folders, strict=True)]
+        prepared, *others = shots.prepare_shots([clip, *more], options, p.parser, job.log)
+        for other, folder in zip(others, folders, strict=True):
+            other.save(folder)
+        return Outputs(prepared.save(job.out), {**prepared.facts, "shots": 1 + len(more)})
 
     def fit(self, job: Job) -> Outputs:
         from lipbench.faces.parsing import clean_plate
         from lipbench.lipnerf.expression.familiar import Familiar
         from lipbench.lipnerf.expression.smoothing import smooth
         from lipbench.lipnerf.prepared import Prepared, scene_of
+        from lipbench.lipnerf.scene import pool
+        from lipbench.lipnerf.shots import load_shots
         from lipbench.lipnerf.sound import fit_features
         from lipbench.lipnerf.training.presets import preset
         from lipbench.lipnerf.training.trainer import train
@@ -120,14 +138,29 @@ class LipNerf(BaseMethod):
         if p.condition == "audio":
             if job.clip.audio is None:
                 raise NoAudio(f"clip {job.clip.id} has no sound", "condition: audio is trained on it", "use expression")
+            if p.shots:
+                raise Unsupported(
+                    "condition: audio cannot be trained on further shots", "the sound's features belong to the clip",
+                    "leave out `shots`, or use condition: expression",
+                )  # fmt: skip
             files["sound"] = job.out / "sound.npz"
             heard = fit_features(media.read_audio(job.clip.audio), train_frames(job, len(frames)), files["sound"])
             condition = np.concatenate([heard, np.repeat(heard[-1:], len(frames) - len(heard), axis=0)])
         else:
             condition = smooth(prepared.fit.expression) if p.smooth_training else prepared.fit.expression
         scene = scene_of(prepared, frames, clean_plate(frames, prepared.parsing), condition, track)
-        scene = scene.take(np.arange(train_frames(job, len(scene))))
-        changes: dict[str, Any] = {"condition": scene.condition.shape[1], "latent": p.latent}
+        n = train_frames(job, len(scene))
+        if p.shots and n < len(scene):
+            raise Unsupported(
+                "further shots go with the whole clip", "the length of the training counts the clip's frames alone",
+                "leave out `shots` or `train_seconds`",
+            )  # fmt: skip
+        pooled = [scene.take(np.arange(n))]
+        for other, shot in load_shots(_prepared(job)):
+            told = smooth(other.fit.expression) if p.smooth_training else other.fit.expression
+            pooled.append(scene_of(other, shot.frames, clean_plate(shot.frames, other.parsing), told, shot.track))
+        scene = pool(pooled)
+        changes: dict[str, Any] = {**p.settings, "condition": scene.condition.shape[1], "latent": p.latent}
         changes |= {name: value for name, value in (("steps", p.steps), ("size", p.size)) if value is not None}
         model = train(
             scene, preset(p.preset, p.field, changes), job.out / "training", seed=job.seed, device=job.device,
@@ -138,7 +171,9 @@ class LipNerf(BaseMethod):
         if p.condition == "expression":
             files["familiar"] = Familiar.of(scene.condition.astype(np.float64)).save(job.out / "familiar.npz")
         facts = {k: v for k, v in model.facts.items() if isinstance(v, (int, float, str, bool))}
-        return Outputs(files, {"frames": len(scene), "preset": p.preset, "field": p.field, **facts})
+        return Outputs(
+            files, {"frames": len(scene), "shots": len(pooled), "preset": p.preset, "field": p.field, **facts}
+        )
 
     def synthesize(self, job: Job) -> Outputs:
         import torch
@@ -198,6 +233,24 @@ def clip_track(job: Job) -> FaceTrack:
             "choose a face backend for the run (`faces:` in the run file)",
         )  # fmt: skip
     return FaceTrack.load(job.clip.faces)
+
+
+def shot_hash(video: str) -> str:
+    """What a further shot is to a key.
+
+    Raises:
+        UsageError: there is no such file.
+    """
+    if not Path(video).is_file():
+        raise UsageError(f"there is no shot {video}", "`shots` names a file that is not there", "correct the path")
+    return keys.sha256_file(video)
+
+
+def _face_weights(backend_name: str) -> tuple[str, ...]:
+    from lipbench.faces.backend_table import backend
+
+    found = backend(backend_name).weights
+    return (found,) if found else ()
 
 
 def _prepared(job: Job) -> Any:

@@ -23,8 +23,18 @@ class LipNerfParams(Params):
     model: str = Field(default="procedural", description="Morphable model: procedural, or a file (BFM, FLAME, npz).")
     fit: Literal["landmarks", "demo", "paper"] = Field(default="demo", description="How finely the model is fitted.")
     parser: Literal["projection", "colour", "bisenet", "celebamask"] = Field(
-        default="projection", description="What finds head, neck and torso: landmarks, colours and, when its weights "
-        "are here, person segmentation; the same without it; networks that need weights of the user."
+        default="projection",
+        description="What finds head, neck and torso: landmarks, colours and, when its weights "
+        "are here, person segmentation; the same without it; networks that need weights of the user.",
+    )
+    shots: tuple[str, ...] = Field(
+        default=(),
+        description="Further videos of the same actor, camera and picture size, trained on with the clip.",
+        json_schema_extra={"path": True},
+    )
+    settings: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Settings of the preset or the field, e.g. {rays: 4096, held_out: 0.1}.",
     )
     latent: int = Field(default=32, description="Length of the per-frame latent codes; 0 leaves them out.", ge=0)
     condition: Literal["expression", "audio"] = Field(
@@ -50,4 +60,6 @@ class LipNerfParams(Params):
 
 #: Parameters that `prepare` reads, and those that `fit` reads on top: other changes keep the fitted field.
 PREPARE = ("model", "fit", "parser")
-FIT = (*PREPARE, "preset", "field", "steps", "size", "latent", "condition", "smooth_training")
+FIT = (*PREPARE, "preset", "field", "steps", "size", "settings", "latent", "condition", "smooth_training")
+#: Read by `prepare` and `fit` where there are further shots: the backend finds the faces in them.
+SHOTS = ("shots", "faces")

@@ -1,0 +1,134 @@
+"""Several shots of one actor as one training: one identity and one camera, plates and poses per shot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipbench.core import media
+from lipbench.core.errors import Unsupported
+from lipbench.faces.parsing import HeadGuide, parser
+from lipbench.faces.track import FaceTrack
+from lipbench.lipnerf.fitting import Fit, FitOptions, fit_clip, gaps
+from lipbench.lipnerf.prepared import Prepared, head_crop
+
+Frames = NDArray[np.uint8]
+Say = Callable[[str], None]
+FOLDER = "shots"
+
+
+@dataclass(frozen=True)
+class Shot:
+    """frames: (T, H, W, 3) uint8 RGB at the clip's rate. track: of the same frames."""
+
+    frames: Frames
+    track: FaceTrack
+
+
+def read_shot(video: str | Path, like: Shot, backend: str, folder: Path) -> Shot:
+    """A further shot as the clip has it: its rate, even size, a face track; kept in `folder` for the training.
+
+    Args:
+        like: the clip. backend: face backend that finds the face.
+
+    Raises:
+        Unsupported: another picture size than the clip's.
+        MediaError, NoVideo, Truncated, TooShort, NoFace: see `media.normalise_clip` and `faces.track_faces`.
+    """
+    from lipbench.faces import track_faces
+
+    folder.mkdir(parents=True)
+    media.normalise_clip(video, folder / "video.mp4", fps=like.track.fps)
+    frames = media.load_frames(folder / "video.mp4")
+    if frames.shape[1:] != like.frames.shape[1:]:
+        (h, w), (wanted_h, wanted_w) = frames.shape[1:3], like.frames.shape[1:3]
+        raise Unsupported(
+            f"the shot {Path(video).name} is {w}x{h}, the clip {wanted_w}x{wanted_h}",
+            "pooled shots are fitted with one camera", "cut all shots from one video, or train without this one",
+        )  # fmt: skip
+    track = track_faces(frames, backend=backend, fps=like.track.fps)
+    track.save(folder / "faces.npz")
+    return Shot(frames, track)
+
+
+def load_shots(prepared: Path) -> list[tuple[Prepared, Shot]]:
+    """What `read_shot` and `prepare_shots` left in the prepare stage's folder; empty for a single shot."""
+    found = []
+    for folder in sorted((prepared / FOLDER).glob("*")):
+        shot = Shot(media.load_frames(folder / "video.mp4"), FaceTrack.load(folder / "faces.npz"))
+        found.append((Prepared.load(folder), shot))
+    return found
+
+
+def prepare_shots(shots: Sequence[Shot], options: FitOptions, parser_name: str, say: Say) -> list[Prepared]:
+    """Fit all shots at once and parse each: identity, albedo and focal length are common, and so is the crop's box.
+
+    Args:
+        shots: of one actor and camera; the clip that is dubbed first.
+
+    Raises:
+        NoFace, Unsupported, UsageError, WeightsMissing: see `prepared.prepare_clip`.
+    """
+    blank = np.zeros_like(shots[0].frames[:1])
+    frames = np.concatenate([part for shot in shots for part in (shot.frames, blank)][:-1])
+    fit = fit_clip(frames, join([shot.track for shot in shots]), options, say)
+    say(f"fitted {len(shots)} shots, {len(fit) - len(shots) + 1} frames, as one person")
+    ends = np.cumsum([len(shot.frames) + 1 for shot in shots]) - 1
+    fits = [_own(fit, np.arange(end - len(shot.frames), end)) for shot, end in zip(shots, ends, strict=True)]
+    parsings = [parser(parser_name).parse(shot.frames, HeadGuide.from_track(shot.track)) for shot in shots]
+    crop = head_crop(np.concatenate([parsing.head for parsing in parsings]))
+    return [Prepared(own, parsing, crop) for own, parsing in zip(fits, parsings, strict=True)]
+
+
+def join(tracks: Sequence[FaceTrack]) -> FaceTrack:
+    """The tracks one after the other with a lost frame in between: smoothness in time ends at lost frames, and so it
+    does not reach across a cut.
+
+    Raises:
+        Unsupported: tracks with landmarks of different kinds, or of another picture size.
+    """
+    first = tracks[0]
+    shape = None if first.landmarks is None else first.landmarks.shape[1:]
+    for track in tracks:
+        if (track.width, track.height) != (first.width, first.height) or (
+            None if track.landmarks is None else track.landmarks.shape[1:]
+        ) != shape:
+            raise Unsupported(
+                f"cannot fit faces of {track.backend} and {first.backend} together",
+                "their landmarks or picture sizes differ", "use one face backend for the clip and its further shots",
+            )  # fmt: skip
+    n_all = sum(len(track) for track in tracks)
+    lost = np.zeros(n_all + len(tracks) - 1, bool)
+    lost[np.cumsum([len(track) + 1 for track in tracks[:-1]], dtype=np.int64) - 1] = True
+    rows = np.cumsum(~lost) - 1
+
+    def spread(values: NDArray[np.float32], blank: float) -> NDArray[np.float32]:
+        out = values[rows].copy()
+        out[lost] = blank
+        return out
+
+    marks = [track.landmarks for track in tracks if track.landmarks is not None]
+    return replace(
+        first,
+        boxes=spread(np.concatenate([track.boxes for track in tracks]), np.nan),
+        score=spread(np.concatenate([track.score for track in tracks]), 0),
+        n_faces=np.where(lost, 0, np.concatenate([track.n_faces for track in tracks])[rows]).astype(np.int16),
+        landmarks=spread(np.concatenate(marks), np.nan) if marks else None,
+    )
+
+
+def _own(fit: Fit, rows: NDArray[np.int64]) -> Fit:
+    """One shot's part of a fit; frames without a face are filled from that shot alone."""
+    part = fit.take(rows)
+    found = part.found
+    if found.all() or not found.any():
+        return part
+    return replace(
+        part,
+        expression=gaps.fill(part.expression[found], found), rotation=gaps.fill_rotations(part.rotation[found], found),
+        translation=gaps.fill(part.translation[found], found), light=gaps.fill(part.light[found], found),
+    )  # fmt: skip
