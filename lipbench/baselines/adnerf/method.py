@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
 
 from lipbench.baselines.adnerf import audio
-from lipbench.baselines.jobs import dub_of
+from lipbench.baselines.jobs import dub_of, reported
 from lipbench.core import keys, media
 from lipbench.core.errors import NoAudio
 from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs, Params
 from lipbench.lipnerf.method import clip_track, train_frames
 
+TORSO = "torso"  # folder of the fit stage
 _PREPARE = ("fit", "parser")
-_FIT = (*_PREPARE, "preset", "field", "steps", "size", "features", "features_file", "smooth_after")
+_FIT = (
+    *_PREPARE, "preset", "field", "steps", "size", "features", "features_file", "smooth_after", "torso", "torso_steps",
+)  # fmt: skip
 
 
 class AdNerfParams(Params):
-    """Options. `preset: adnerf` with `field: mlp` is the published training of the head."""
+    """Options. `preset: adnerf` with `field: mlp` is the published training of head and torso."""
 
     preset: Literal["adnerf", "quick", "demo"] = Field(
         default="demo", description="adnerf: 400,000 iterations, 8 x 256; quick: a GPU; demo: minutes on a CPU."
@@ -33,13 +37,23 @@ class AdNerfParams(Params):
         default=None, description="What the features need: a graph, a model's folder.", json_schema_extra={"path": True}
     )
     smooth_after: float = Field(default=0.5, description="Share of the training without mixed codes.", ge=0, le=1)
+    torso: Literal["source", "field"] | None = Field(
+        default=None, description="source: the source's frame under the head; field: the published second field, told "
+        "sound and head pose. Not set: field with `preset: adnerf`, else source."
+    )  # fmt: skip
+    torso_steps: int | None = Field(default=None, description="The torso's iterations, instead of the preset's.", gt=0)
     fit: Literal["landmarks", "demo", "paper"] = Field(default="demo", description="How finely the pose is fitted.")
     parser: Literal["projection", "bisenet", "celebamask"] = Field(default="projection", description="Head masks.")
     inpainter: Literal["temporal", "telea", "gated", "none"] = Field(default="temporal", description="Neck filling.")
 
+    @property
+    def has_torso(self) -> bool:
+        """Whether the torso is a field."""
+        return (self.torso or ("field" if self.preset == "adnerf" else "source")) == "field"
+
 
 class AdNerf(BaseMethod):
-    """A radiance field of the head told by the sound itself."""
+    """A radiance field of the head told by the sound itself, and one of the torso behind an option."""
 
     spec = MethodSpec(
         id="ad-nerf",
@@ -53,7 +67,9 @@ class AdNerf(BaseMethod):
         uses_seed=True,
         params=AdNerfParams,
         deviations=(
-            "the head alone is a field; torso and background are the source's frame under it (no TorsoNeRF)",
+            "torso: source (quick, demo): the head alone is a field, torso and background are the source's frame",
+            "torso: field (adnerf): learned over the head as it is shown; the published code jitters that head, and "
+            "puts the coarse torso over the coarse head; outside the head's crop there is the plate",
             "features are mel29 unless DeepSpeech's graph is given: sounds, not letters",
             "pose and masks come from LipNeRF's fit and parser instead of the published BFM tracker and BiSeNet",
             "rays fall into the whole box of the head; the published code transposes the rectangle",
@@ -64,6 +80,9 @@ class AdNerf(BaseMethod):
 
     def stage_inputs(self, kind: str, params: Any) -> tuple[Mapping[str, Any], tuple[str, ...]]:
         values = params.model_dump(mode="json")
+        values["torso"] = "field" if params.has_torso else "source"
+        if not params.has_torso:
+            values["torso_steps"] = None
         if kind == "synthesize":
             return values, ()
         kept = _PREPARE if kind == "prepare" else _FIT
@@ -102,7 +121,8 @@ class AdNerf(BaseMethod):
             device=job.device,
         )  # fmt: skip
         blank = np.zeros((len(frames), DIM))
-        scene = scene_of(prepared, frames, clean_plate(frames, prepared.parsing), blank, clip_track(job))
+        plate = clean_plate(frames, prepared.parsing)
+        scene = scene_of(prepared, frames, plate, blank, clip_track(job))
         n = train_frames(job, len(scene))
         changes: dict[str, Any] = {"condition": DIM, "latent": 0}
         changes |= {name: value for name, value in (("steps", p.steps), ("size", p.size)) if value is not None}
@@ -112,16 +132,51 @@ class AdNerf(BaseMethod):
             device=job.device, smooth_after=p.smooth_after, say=job.log,
         )  # fmt: skip
         files = {"field": folder / MODEL, "audio": folder / AUDIO}
-        return Outputs(files, {"frames": n, "preset": p.preset, "field": p.field, **heard.record})
+        info = {"frames": n, "preset": p.preset, "field": p.field, "torso": "source", **heard.record}
+        if p.has_torso:
+            made, facts = self._fit_torso(job, prepared, frames, plate, scene.take(np.arange(n)), heard.windows[:n])
+            files, info = {**files, **made}, {**info, **facts}
+        return Outputs(files, info)
+
+    def _fit_torso(
+        self, job: Job, prepared: Any, frames: Any, plate: Any, head: Any, windows: Any
+    ) -> tuple[dict[str, Path], dict[str, Any]]:
+        """The torso over the head that the job has just trained: files and facts of the stage."""
+        from lipbench.baselines.adnerf.checkpoint import is_published, save_head, save_torso
+        from lipbench.baselines.adnerf.torso_scene import torso_scene
+        from lipbench.baselines.adnerf.torso_training import Behind, torso_preset, train_torso
+        from lipbench.baselines.adnerf.training import load
+        from lipbench.lipnerf.training.presets import preset
+        from lipbench.lipnerf.training.trainer import MODEL
+
+        p = job.params
+        trained, networks, smooth = load(job.out / "training", job.device)
+        codes = networks.every(windows, smooth)
+        scene = torso_scene(prepared, frames, plate, head, codes)
+        chosen = torso_preset(preset(p.preset, p.field), trained.scale, scene.size, p.torso_steps)
+        torso = train_torso(
+            scene, Behind.of(trained, head, codes, prepared.crop), chosen, job.out / TORSO, seed=job.seed,
+            device=job.device, say=job.log,
+        )  # fmt: skip
+        files = {"torso": job.out / TORSO / MODEL}
+        if is_published(torso.field.config):
+            steps = p.steps or preset(p.preset, p.field).steps
+            files["head_tar"] = save_head(job.out / f"{steps:06d}_head.tar", trained.field, networks, steps)
+            files["body_tar"] = save_torso(job.out / f"{chosen.steps:06d}_body.tar", torso.field, chosen.steps)
+        held_out = torso.facts.get("held_out", {})
+        return files, {"torso": "field", "torso_steps": chosen.steps, "torso_psnr": held_out.get("head_psnr")}
 
     def synthesize(self, job: Job) -> Outputs:
         import torch
 
+        from lipbench.baselines.adnerf.torso_render import composed
         from lipbench.baselines.adnerf.training import load
         from lipbench.faces.parsing import clean_plate
         from lipbench.lipnerf.composite import CompositeOptions
         from lipbench.lipnerf.output import composited
         from lipbench.lipnerf.prepared import Prepared, scene_of
+        from lipbench.lipnerf.training.model import TrainedField
+        from lipbench.lipnerf.training.trainer import MODEL
 
         dub, p = dub_of(job), job.params
         if job.prepared is None or job.fitted is None:
@@ -136,10 +191,20 @@ class AdNerf(BaseMethod):
         driven = audio_codes.every(heard.windows, smooth)
         plate = clean_plate(frames, prepared.parsing)
         scene = scene_of(prepared, frames, plate, np.zeros((len(frames), driven.shape[1])), clip_track(job))
-        pictures = composited(
-            prepared, frames, plate, trained, scene, driven, np.asarray(dub.index),
-            CompositeOptions(inpainter=p.inpainter), job.log,
-        )  # fmt: skip
+        if p.has_torso:
+            torso = TrainedField.load(job.fitted / TORSO / MODEL, job.device)
+            pictures = composed(
+                prepared, plate, trained, torso, scene, train_frames(job, len(scene)), driven, np.asarray(dub.index)
+            )
+            pictures = reported(pictures, dub.n_frames, job, "ad-nerf")
+        else:
+            pictures = composited(
+                prepared, frames, plate, trained, scene, driven, np.asarray(dub.index),
+                CompositeOptions(inpainter=p.inpainter), job.log,
+            )  # fmt: skip
         video = job.out / "video.mp4"
         media.write_video(video, pictures, job.clip.fps, dub.audio)
-        return Outputs({"video": video}, {"field": p.field, "preset": p.preset, **heard.record})
+        return Outputs(
+            {"video": video},
+            {"field": p.field, "preset": p.preset, "torso": "field" if p.has_torso else "source", **heard.record},
+        )
