@@ -31,6 +31,7 @@ RUN, LOG, CHECKPOINT, BEST, SAMPLES = "run.json", "log.jsonl", "checkpoint.pt", 
 #: `lipbench train NAME` -> the function that makes its Trainable from a `Request`.
 TRAINERS = {
     "syncnet": "lipbench.metrics.sync.training.trainer:trainer",
+    "phones": "lipbench.baselines.adnerf.phones_training:trainer",
     "articulation": "lipbench.lipnerf.expression.training:trainer",
     "demo-face": "lipbench.datasets.synthetic.face_training:trainer",
     "wav2lip": "lipbench.baselines.wav2lip.training.trainer:trainer",

@@ -1,7 +1,9 @@
-"""What AD-NeRF hears: one window of 16 rows (20 ms each) x 29 numbers per video frame, from four sources.
+"""What AD-NeRF hears: one window of 16 rows (20 ms each) x 29 numbers per video frame, from five sources.
 
     mel29       the default, needs nothing: 29 log-mel bands, standardised per recording. No speech recognition: it
                 knows sounds, not letters, and is named `mel29` in every record
+    phones29    a small recogniser's scores for 29 classes of sounds, packaged (`phones`), trained on generated speech
+                alone: what DeepSpeech is to recordings, for the generated corpus
     deepspeech  the published one: character scores of DeepSpeech 0.1.0, read from its frozen graph without TensorFlow
     wav2vec2    character scores of a wav2vec 2.0 CTC model (transformers, not installed with lipbench)
     file        a .npy made elsewhere: (N, 16, 29) windows like AD-NeRF's aud.npy, or (N, 29) rows, 50 per second
@@ -19,7 +21,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from lipbench.core import keys
+from lipbench.core import keys, weights
 from lipbench.core.errors import TooShort, UsageError, WeightsError, WeightsMissing
 
 RATE, ROWS_PER_SECOND = 16000, 50
@@ -27,9 +29,9 @@ WINDOW, LETTERS = 16, 29
 BANDS_HZ = (60.0, 7600.0)
 _FRAME, _HOP, _FFT = 400, 320, 512  # samples: 25 ms every 20 ms, as DeepSpeech's front end
 
-Source = Literal["mel29", "deepspeech", "wav2vec2", "file"]
+Source = Literal["mel29", "phones29", "deepspeech", "wav2vec2", "file"]
 SOURCES: tuple[str, ...] = get_args(Source)
-#: source -> what its `file` is; the default needs none.
+#: source -> what its `file` is; the others need none.
 FILES = {
     "deepspeech": "the frozen graph deepspeech-0_1_0-b90017e8.pb (github.com/osmr/deepspeech_features)",
     "wav2vec2": "a folder with a wav2vec 2.0 CTC model and its vocab.json",
@@ -59,7 +61,7 @@ def extract(
 
     Args:
         audio: (N,) int16 at 16 kHz; with source `file` it is not looked at.
-        file: what FILES says; None for mel29.
+        file: what FILES says; None for mel29 and phones29.
 
     Raises:
         UsageError: `file` is missing or superfluous, or an unknown source.
@@ -80,18 +82,27 @@ def extract(
         from lipbench.baselines.adnerf.wav2vec2 import character_scores as ctc_scores
 
         rows = ctc_scores(file or "", audio, device)
+    elif source == "phones29":
+        from lipbench.baselines.adnerf.phones import phone_rows
+
+        rows = phone_rows(audio)
     else:
         rows = mel29(audio)
     return AudioFeatures(windows(rows, n_frames, fps), record)
 
 
 def identity(source: Source, file: str | Path | None = None) -> dict[str, Any]:
-    """What decides the features besides the sound, for cache keys: the hash of the file or of the folder's files.
+    """What decides the features besides the sound, for cache keys: hash of the file, the folder's files, the
+    packaged network.
 
     Raises:
         UsageError, WeightsMissing: as `extract`.
     """
     _check(source, file)
+    if source == "phones29":
+        from lipbench.baselines.adnerf.phones import WEIGHTS
+
+        return {"weights": {WEIGHTS: weights.sha256(WEIGHTS)}}
     if file is None:
         return {}
     path = Path(file)
@@ -106,8 +117,8 @@ def identity(source: Source, file: str | Path | None = None) -> dict[str, Any]:
 def _check(source: str, file: str | Path | None) -> None:
     if source not in SOURCES:
         raise UsageError(f"there are no audio features called {source!r}", "", f"known: {', '.join(SOURCES)}")
-    if (file is None) != (source == "mel29"):
-        need = "needs no file" if source == "mel29" else f"needs {FILES[source]}"
+    if (file is None) != (source not in FILES):
+        need = f"needs {FILES[source]}" if source in FILES else "needs no file"
         raise UsageError(f"the audio features {source!r} cannot be made", f"it {need}", "add or remove `file`")
 
 

@@ -28,6 +28,10 @@ BUNDLED_FILES: dict[str, tuple[str, str, str, int]] = {
         "wav2lip-demo.npz", "method wav2lip on the procedural head; say `weights: wav2lip-demo`",
         "fba7db5172b35902240f215a014a690815671cc939736838f54bc0b4740e95c4", 2474811,
     ),
+    "phones-demo": (
+        "phones-demo.npz", "AD-NeRF's features: phones29; scores for 29 classes of sounds",
+        "9cebac38ce7da77c2889621b96bf3d6007b3eff39e3bfa52879fe117e0bf6968", 603104,
+    ),
 }  # fmt: skip
 
 LICENCE = "Apache-2.0 (lipbench; trained on generated data only)"
