@@ -9,8 +9,9 @@ Nothing here imports torch before it is used.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lipbench.core.lazy import lazy
 
 if TYPE_CHECKING:
     from lipbench.faces.backend_table import Backend as Backend
@@ -30,9 +31,4 @@ _HOMES = {
 __all__ = [
     "Backend", "Box", "FaceTrack", "backend_identity", "backends", "from_landmarks", "require_face", "track_faces",
 ]  # fmt: skip
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy(__name__, _HOMES)

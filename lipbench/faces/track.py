@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lipbench.core.errors import MediaError
+from lipbench.core import npz
 
 SCHEMA = 1
 #: Frames between two looks for other faces (n_faces); in between the count is carried on.
@@ -119,20 +119,9 @@ class FaceTrack:
         Raises:
             MediaError: not such a file, or of another schema.
         """
-        try:
-            with np.load(path, allow_pickle=False) as z:
-                if int(z["schema"]) != SCHEMA:
-                    raise MediaError(
-                        f"cannot read the face track {path}",
-                        f"its schema is {int(z['schema'])}, this lipbench reads {SCHEMA}",
-                        "delete it: it is made again on the next run",
-                    )
-                width, height = (int(v) for v in z["size"])
-                return cls(
-                    str(z["backend"]), float(z["fps"]), width, height,
-                    z["boxes"], z["score"], z["n_faces"], z.get("landmarks"),
-                )  # fmt: skip
-        except (OSError, ValueError, KeyError) as error:
-            raise MediaError(
-                f"cannot read the face track {path}", str(error), "delete it: it is made again on the next run"
-            ) from error
+        needs = ("backend", "fps", "size", "boxes", "score", "n_faces")
+        z = npz.load(path, SCHEMA, "the face track", "delete it: it is made again on the next run", needs)
+        width, height = (int(v) for v in z["size"])
+        return cls(
+            str(z["backend"]), float(z["fps"]), width, height, z["boxes"], z["score"], z["n_faces"], z.get("landmarks")
+        )

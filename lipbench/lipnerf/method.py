@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lipbench.core import keys, media
 from lipbench.core.errors import NoAudio, Refused, TooShort, Unsupported, UsageError
@@ -184,7 +185,7 @@ class LipNerf(BaseMethod):
         from lipbench.lipnerf.driving import expressions
         from lipbench.lipnerf.expression.familiar import Familiar
         from lipbench.lipnerf.expression.smoothing import smooth
-        from lipbench.lipnerf.output import composited
+        from lipbench.lipnerf.output import changed, composited
         from lipbench.lipnerf.prepared import Prepared, scene_of
         from lipbench.lipnerf.sound import project, windows
         from lipbench.lipnerf.training.model import TrainedField
@@ -196,6 +197,7 @@ class LipNerf(BaseMethod):
         prepared, frames, track = Prepared.load(_prepared(job)), media.load_frames(job.clip.video), clip_track(job)
         files: dict[str, Path] = {}
         info: dict[str, Any] = {}
+        expression = prepared.fit.expression[index]
         if p.condition == "audio":
             heard = windows(media.read_audio(job.dub.audio), len(index))
             driven = project(heard, job.fitted / "sound.npz")
@@ -210,13 +212,20 @@ class LipNerf(BaseMethod):
                 files["annotations"] = job.out / "lips.npz"
                 rows = model.vertices(prepared.fit.identity, driven)[:, lip_index()]
                 np.savez_compressed(files["annotations"], lip_vertices=rows.astype(np.float32))
+            expression = driven
         plate = clean_plate(frames, prepared.parsing)
         scene = scene_of(prepared, frames, plate, np.zeros((len(frames), driven.shape[1])), track)
         trained = TrainedField.load(job.fitted / "field.pt")
         trained.field.to(job.device)
         files["video"] = job.out / "video.mp4"
         options = CompositeOptions(inpainter=p.inpainter)
-        pictures = composited(prepared, frames, plate, trained, scene, driven, index, options, job.log)
+        if p.paste == "change":
+            own = own_condition(job, prepared.fit.expression)
+            pictures = changed(
+                prepared, frames, plate, trained, scene, driven, own, expression, index, options, job.log
+            )  # fmt: skip
+        else:
+            pictures = composited(prepared, frames, plate, trained, scene, driven, index, options, job.log)
         media.write_video(files["video"], pictures, job.clip.fps, job.dub.audio)
         return Outputs(files, {**info, "field": p.field, "preset": p.preset})
 
@@ -251,6 +260,18 @@ def _face_weights(backend_name: str) -> tuple[str, ...]:
 
     found = backend(backend_name).weights
     return (found,) if found else ()
+
+
+def own_condition(job: Job, expression: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(T, C) what the field was told about the clip's own frames, whose fitted expressions are (T, K)."""
+    from lipbench.lipnerf.expression.smoothing import smooth
+    from lipbench.lipnerf.sound import project, windows
+
+    if job.params.condition == "expression":
+        return smooth(expression) if job.params.smooth_training else expression
+    if job.clip.audio is None or job.fitted is None:
+        raise TypeError("a field that was told by sound comes with a clip that has some")
+    return project(windows(media.read_audio(job.clip.audio), len(expression)), job.fitted / "sound.npz")
 
 
 def _prepared(job: Job) -> Any:

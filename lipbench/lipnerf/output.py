@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lipbench.faces.parsing import Plate
 from lipbench.lipnerf.composite import CompositeOptions, Compositor, Render
+from lipbench.lipnerf.composite.change import laid_over, lower_face
 from lipbench.lipnerf.prepared import Prepared
 from lipbench.lipnerf.scene import Scene
 from lipbench.lipnerf.training.model import TrainedField, render_frames
@@ -28,15 +29,38 @@ def composited(
         trained: the field. scene: its cameras (of the crop).
         driven: (N, C) conditions. index: (N,) source frame under each output frame: pose, torso, latent code.
     """
-    x, y = prepared.crop[:2]
     compositor = Compositor(frames, prepared.parsing, plate, options)
+    return iter(compositor.video(_renders(prepared, trained, scene, driven, index, say)))
 
-    def renders() -> Iterator[Render]:
-        for n, frame in enumerate(render_frames(trained, scene, driven, None, index)):
-            if n % SAY_EVERY == 0:
-                say(f"rendered {n} of {len(index)} frames")
-            x0, y0, x1, y1 = frame.box
-            part = np.s_[y0:y1, x0:x1]
-            yield Render(int(index[n]), frame.rgb[part], frame.alpha[part], (x0 + x, y0 + y, x1 + x, y1 + y))
 
-    return iter(compositor.video(renders()))
+def changed(
+    prepared: Prepared, frames: NDArray[np.uint8], plate: Plate, trained: TrainedField, scene: Scene,
+    driven: NDArray[np.floating], own: NDArray[np.floating], expression: NDArray[np.floating],
+    index: NDArray[np.int64], options: CompositeOptions, say: Callable[[str], None] = lambda _: None,
+) -> Iterator[NDArray[np.uint8]]:  # fmt: skip
+    """The source's frames (H, W, 3) with what another condition changes around the mouth, see `composite.change`.
+
+    Args:
+        own: (T, C) conditions of the source's frames. expression: (N, K), how far the jaw may reach in output frames.
+        The others: see `composited`.
+    """
+    compositor, model = Compositor(frames, prepared.parsing, plate, options), prepared.fit.load_model()
+    drawn = compositor.video(_renders(prepared, trained, scene, driven, index, say))
+    kept = compositor.video(_renders(prepared, trained, scene, own[index], index))
+    for n, (picture, other) in enumerate(zip(drawn, kept, strict=True)):
+        s = int(index[n])
+        region, unit = lower_face(prepared.fit, model, s, expression[n], picture.shape[:2])
+        yield laid_over(frames[s], picture, other, region, unit)
+
+
+def _renders(
+    prepared: Prepared, trained: TrainedField, scene: Scene, conditions: NDArray[np.floating],
+    index: NDArray[np.int64], say: Callable[[str], None] = lambda _: None,
+) -> Iterator[Render]:  # fmt: skip
+    x, y = prepared.crop[:2]
+    for n, frame in enumerate(render_frames(trained, scene, conditions, None, index)):
+        if n % SAY_EVERY == 0:
+            say(f"rendered {n} of {len(index)} frames")
+        x0, y0, x1, y1 = frame.box
+        part = np.s_[y0:y1, x0:x1]
+        yield Render(int(index[n]), frame.rgb[part], frame.alpha[part], (x0 + x, y0 + y, x1 + x, y1 + y))

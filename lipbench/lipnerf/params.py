@@ -56,6 +56,11 @@ class LipNerfParams(Params):
     inpainter: Literal["temporal", "telea", "gated", "none"] = Field(
         default="temporal", description="What fills the neck where the source's chin has gone; none: nothing."
     )
+    paste: Literal["head", "change"] = Field(
+        default="head",
+        description="head: the whole rendered head, as in the paper; change: only what the dub's "
+        "expression changes around the mouth, the rest of the head stays as filmed.",
+    )
 
 
 #: Parameters that `prepare` reads, and those that `fit` reads on top: other changes keep the fitted field.

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lipbench.core.errors import MediaError, TooShort, UsageError
+from lipbench.core import npz
+from lipbench.core.errors import TooShort, UsageError
 
 Float32 = NDArray[np.float32]
 
@@ -136,13 +137,9 @@ class Scene:
         Raises:
             MediaError: not such a file.
         """
-        try:
-            with np.load(path, allow_pickle=False) as z:
-                if int(z["schema"]) != SCHEMA:
-                    raise ValueError(f"its schema is {int(z['schema'])}, this lipbench reads {SCHEMA}")
-                values = {f.name: z[f.name] for f in fields(cls)}
-        except (OSError, ValueError, KeyError) as error:
-            raise MediaError(f"cannot read the scene {path}", str(error), "make it again from the fit") from error
+        names = [f.name for f in fields(cls)]
+        found = npz.load(path, SCHEMA, "the scene", "make it again from the fit", names)
+        values: dict[str, Any] = {name: found[name] for name in names}
         values["focal"] = float(values["focal"])
         values["center"] = (float(values["center"][0]), float(values["center"][1]))
         return cls(**values)

@@ -12,6 +12,7 @@ from lipbench.core import media, registry, weights
 from lipbench.core.errors import TooShort, Unsupported, UsageError
 from lipbench.core.method import ClipInput, DubInput, Job
 from lipbench.datasets.synthetic.annotations import Annotations
+from lipbench.faces.track import FaceTrack
 from lipbench.lipnerf import method as module
 from lipbench.lipnerf.params import LipNerfParams
 
@@ -65,6 +66,22 @@ def test_only_the_head_changes(made: tuple[Job, module.LipNerf], tmp_path: Path)
     assert away[:, 100:150, 110:150].mean() > 1.0  # a field after 12 steps is not the source
     with np.load(tmp_path / "lips.npz") as z:
         assert z["lip_vertices"].shape == (N + 2, 64, 3)
+
+
+def test_paste_change_leaves_everything_but_the_mouth_as_filmed(
+    made: tuple[Job, module.LipNerf], tmp_path: Path
+) -> None:
+    job, method = made
+    params = LipNerfParams(**{**job.params.model_dump(), "paste": "change"})
+    for stage in ("prepare", "fit"):  # only rendering reads it
+        assert method.stage_inputs(stage, params) == method.stage_inputs(stage, job.params)
+    video, _ = synthesize(made, tmp_path, paste="change")
+    shown = media.load_frames(job.dub.video)  # type: ignore[union-attr]
+    away = np.abs(media.load_frames(video).astype(int) - shown).mean((0, 3))
+    points = FaceTrack.load(job.clip.faces).points68()  # type: ignore[arg-type]
+    assert points is not None
+    eyes = int(points[:, 36:48, 1].max())
+    assert away[: eyes - 2].max() < 8  # hair, forehead, lids: only the codec
 
 
 def test_a_lip_source_is_any_method(made: tuple[Job, module.LipNerf], tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ Nothing imports torch before it is used.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lipbench.core.lazy import lazy
 
 if TYPE_CHECKING:
     from lipbench.baselines.makeittalk.autovc import AutoVC as AutoVC
@@ -27,9 +28,4 @@ _HOMES = {
     "ContentBranch": "landmark_nets", "SpeakerBranch": "landmark_nets", "MakeItTalk": "method",
 }  # fmt: skip
 __all__ = ["AutoVC", "ContentBranch", "ImageTranslator", "MakeItTalk", "NetworkPainter", "SpeakerBranch", "Warp"]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy(__name__, _HOMES)

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from lipbench.baselines.jobs import dub_of, track_of
 from lipbench.core import keys, media, weights
-from lipbench.core.errors import UsageError, WeightsMissing
+from lipbench.core.errors import UsageError
 from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs, Params
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class MakeItTalk(BaseMethod):
         files = dict(_files(params))
         if params.weights_file:
             files["weights_file"] = params.weights_file
-        return {name: keys.sha256_file(_existing(path)) for name, path in files.items()}
+        return {name: keys.sha256_file(weights.existing(path, name)) for name, path in files.items()}
 
     def synthesize(self, job: Job) -> Outputs:
         import torch
@@ -193,12 +193,6 @@ def _files(params: Any) -> dict[str, str]:
             )
         found["speaker_embedding"] = params.speaker_embedding
     return found
-
-
-def _existing(path: str) -> str:
-    if not Path(path).is_file():
-        raise WeightsMissing(f"there is no file {path}", "a parameter of makeittalk names it", "correct the path")
-    return path
 
 
 def _painter(params: Any, photo: NDArray[np.uint8], points: Points, device: str) -> Any:

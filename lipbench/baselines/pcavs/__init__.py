@@ -9,8 +9,9 @@ Nothing imports torch before it is used.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lipbench.core.lazy import lazy
 
 if TYPE_CHECKING:
     from lipbench.baselines.pcavs.encoders import AudioEncoder as AudioEncoder
@@ -24,9 +25,4 @@ _HOMES = {
     "PcAvs": "method",
 }  # fmt: skip
 __all__ = ["AudioEncoder", "Generator", "IdentityEncoder", "PcAvs", "PoseMouthEncoder"]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy(__name__, _HOMES)

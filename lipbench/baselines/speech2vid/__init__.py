@@ -11,8 +11,9 @@ Nothing imports torch before it is used.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lipbench.core.lazy import lazy
 
 if TYPE_CHECKING:
     from lipbench.baselines.speech2vid.checkpoint import load as load
@@ -27,9 +28,4 @@ _HOMES = {
     "DeblurNet": "networks", "Speech2VidNet": "networks",
 }  # fmt: skip
 __all__ = ["DeblurNet", "Speech2Vid", "Speech2VidNet", "load", "load_deblur", "read_mat"]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy(__name__, _HOMES)

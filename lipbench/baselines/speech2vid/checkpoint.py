@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -24,6 +24,8 @@ from lipbench.core.errors import WeightsError, WeightsMismatch, WeightsMissing
 
 FORMAT = "lipbench.speech2vid/1"
 _META = "__meta__"
+
+Stills = Literal["around", "own", "spread"]
 _FIX = "use v201.mat of github.com/joonson/yousaidthat or a file made by `lipbench train speech2vid`"
 
 
@@ -34,11 +36,15 @@ class Drawer:
     net: Speech2VidNet
     sound: Kind
     framing: Framing
+    stills: Stills
 
 
-def save(net: Speech2VidNet, path: Path, sound: Kind, framing: Framing, facts: Mapping[str, Any]) -> Path:
+def save(
+    net: Speech2VidNet, path: Path, sound: Kind, framing: Framing, facts: Mapping[str, Any], stills: Stills = "around"
+) -> Path:
     """Write an npz with float16 weights and float32 statistics; `facts` is JSON."""
-    meta = {"format": FORMAT, "width": net.width, "sound": sound, "framing": framing, "info": dict(facts)}
+    meta = {"format": FORMAT, "width": net.width, "sound": sound, "framing": framing, "stills": stills,
+            "info": dict(facts)}  # fmt: skip
     arrays = {k: v.detach().cpu().numpy() for k, v in net.state_dict().items() if not k.endswith("batches_tracked")}
     # Variances of what comes from pictures of 0..255 do not fit into float16.
     half = {k: v if ".running_" in k else v.astype(np.float16) for k, v in arrays.items()}
@@ -57,9 +63,8 @@ def load(path: str | Path) -> Drawer:
     path = _existing(path)
     if not _is_npz(path):
         state = read_mat(path)
-        return Drawer(
-            _filled(_built(Speech2VidNet, state, "conv1_face.weight", 96, path), state, path), "htk", "eyes-nose"
-        )
+        net = _filled(_built(Speech2VidNet, state, "conv1_face.weight", 96, path), state, path)
+        return Drawer(net, "htk", "eyes-nose", "spread")
     try:
         with np.load(path, allow_pickle=False) as z:
             meta = json.loads(str(z[_META]))
@@ -70,7 +75,7 @@ def load(path: str | Path) -> Drawer:
         raise WeightsMismatch(f"{path} holds no Speech2Vid network", f"its format is {meta.get('format')!r}", _FIX)
     with torch.device("meta"):
         net = Speech2VidNet(float(meta["width"]))
-    return Drawer(_filled(net, state, path), meta["sound"], meta["framing"])
+    return Drawer(_filled(net, state, path), meta["sound"], meta["framing"], meta.get("stills", "around"))
 
 
 def load_deblur(path: str | Path) -> DeblurNet:

@@ -30,6 +30,7 @@ BOX_SCALE = 1.2
 ALIGNED = slice(27, 48)
 #: Frames from the one drawn to the pictures that show how the speaker looks then.
 AROUND = (-12, -6, 6, 12, 18)
+WITH_OWN = (0, -12, -6, 6, 12)
 #: Fade at the pasted square's border, as a share of its edge.
 FEATHER = 1 / 8
 
@@ -119,6 +120,11 @@ def around(t: int, n_frames: int) -> list[int]:
         there = min(max(there, 0), n_frames - 1)
         out.append(there if there != t else n_frames - 1 - t if 2 * t != n_frames - 1 else 0)
     return out
+
+
+def with_own(t: int, n_frames: int) -> list[int]:
+    """The five frames shown when frame t itself, whose mouth says something else, is one of them: it comes first."""
+    return [min(max(t + offset, 0), n_frames - 1) for offset in WITH_OWN]
 
 
 def spread(n_frames: int) -> list[int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -12,7 +11,6 @@ from pydantic import Field
 
 from lipbench.baselines.jobs import dub_of, reported, track_of
 from lipbench.core import keys, media, weights
-from lipbench.core.errors import WeightsMissing
 from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs, Params
 
 PUBLISHED, DEBLUR = "speech2vid", "speech2vid_deblur"
@@ -75,7 +73,11 @@ class Speech2Vid(BaseMethod):
         Raises:
             WeightsMissing: there is no file `weights_file`.
         """
-        return {"weights_file": keys.sha256_file(_existing(params.weights_file))} if params.weights_file else {}
+        return (
+            {"weights_file": keys.sha256_file(weights.existing(params.weights_file, "weights_file"))}
+            if params.weights_file
+            else {}
+        )
 
     def synthesize(self, job: Job) -> Outputs:
         import torch
@@ -86,7 +88,9 @@ class Speech2Vid(BaseMethod):
         torch.set_num_threads(job.threads)
         track = track_of(job)
         drawer = checkpoint.load(
-            _existing(params.weights_file) if params.weights_file else weights.path(params.weights)
+            weights.existing(params.weights_file, "weights_file")
+            if params.weights_file
+            else weights.path(params.weights)
         )
         nets = [drawer.net.to(job.device)]
         if _sharpens(params):
@@ -146,9 +150,3 @@ def _stills(params: Any, framing: str) -> str:
     if params.stills == "auto":
         return "around" if framing == "box" else "spread"
     return str(params.stills)
-
-
-def _existing(path: str) -> Path:
-    if not Path(path).is_file():
-        raise WeightsMissing(f"there is no file {path}", "`weights_file` names it", "correct the path")
-    return Path(path)

@@ -1,7 +1,8 @@
 """`lipbench train speech2vid`: a small Speech2Vid on generated people.
 
 The published training is not released; its loss was L1 on pixels and on the features of a VGG-M face network. Here: L1
-on pixels alone, the mouth counted more, on the judge's cached crops and its sound features.
+on pixels alone, what speech changes counted more. Two things that a short training needs come on top: the ears learn
+first (`hearing`), and pictures and sound are of different languages (`pairs`), so that no picture tells the mouth.
 """
 
 from __future__ import annotations
@@ -18,19 +19,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lipbench.baselines.speech2vid import checkpoint
-from lipbench.baselines.speech2vid.framing import BOX_SCALE
-from lipbench.baselines.speech2vid.networks import COEFFICIENTS, COLUMNS, DRAWN, SIZE, STILLS, Speech2VidNet
+from lipbench.baselines.speech2vid import checkpoint, pairs
+from lipbench.baselines.speech2vid.framing import BOX_SCALE, with_own
+from lipbench.baselines.speech2vid.hearing import Hearing, Speech
+from lipbench.baselines.speech2vid.networks import DRAWN, SIZE, STILLS, Speech2VidNet
 from lipbench.baselines.speech2vid.sound import window_starts, windows
+from lipbench.baselines.wav2lip.training.clips import Talk, digest
+from lipbench.baselines.wav2lip.training.sources import Recipe
 from lipbench.core.errors import UsageError
 from lipbench.core.training import Request
 from lipbench.metrics.sync.constants import CROP_SCALE
 from lipbench.metrics.sync.training import cache
-from lipbench.metrics.sync.training.generated import Recipe, build
 
-FPS, JUDGE_SIZE = 25.0, 112
-HELD_OUT_BATCHES = 4
-#: Stills lie this many frames before or after the drawn one: far enough that their lips do not tell its own.
+HELD_OUT_BATCHES = 6
+#: Of clips in one language, stills lie this many frames before or after the drawn one, so that their lips do not tell
+#: its own.
 NEAREST, FARTHEST = 5, 20
 #: Rows and columns of the 109 px answer in which lips and chin of the framed face lie.
 MOUTH = (slice(58, 98), slice(26, 84))
@@ -38,13 +41,24 @@ MOUTH = (slice(58, 98), slice(26, 84))
 
 @dataclass(frozen=True)
 class Config:
-    """width: of the network. batch: frames. rate: Adam's, cosine after warm_up steps. mouth: weight of its pixels."""
+    """Sizes and constants.
 
-    width: float = 0.25
+    Attributes:
+        width: of the network.
+        batch: frames per step.
+        rate: Adam's, cosine after warm_up steps of drawing.
+        hearing: first steps, in which the ears learn alone; none on clips whose articulation is not known.
+        mouth: weight of the mouth's pixels.
+        change: by how much a pixel counts more for each unit between the truth and the first still.
+    """
+
+    width: float = 0.2
     batch: int = 8
     rate: float = 2e-3
     warm_up: int = 30
-    mouth: float = 4.0
+    hearing: int = 800
+    mouth: float = 3.0
+    change: float = 10.0
 
 
 CONFIGS = {"demo": Config(), "official": Config(width=1.0, batch=32, rate=3e-4)}
@@ -57,6 +71,11 @@ class Batch:
     sound: Tensor
     stills: Tensor
     truth: Tensor
+
+    @property
+    def first(self) -> Tensor:
+        """(B, 3, 109, 109) in [0, 1]: the first still where the answer lies; of a pair, the moment that is redrawn."""
+        return self.stills[:, :3, 1 : 1 + DRAWN, 1 : 1 + DRAWN] / 255
 
 
 def framed(crop: NDArray[np.uint8], shift: NDArray[np.float64], scale: float, flip: bool) -> NDArray[np.uint8]:
@@ -73,30 +92,44 @@ def framed(crop: NDArray[np.uint8], shift: NDArray[np.float64], scale: float, fl
     return np.ascontiguousarray(out[:, ::-1, ::-1] if flip else out[..., ::-1])
 
 
-def draw(clips: Sequence[cache.CachedClip], batch: int, rng: np.random.Generator) -> Batch:
-    """Frames drawn at random, each with five stills around it and the sound under it."""
+def draw(talks: Sequence[Talk], batch: int, rng: np.random.Generator) -> Batch:
+    """Frames drawn at random, each with five stills and the sound that goes with it.
+
+    Of a talk in several languages the stills are of another one, the first of them of the same moment. Of a talk in
+    one language they are at least NEAREST frames away.
+    """
     sound, stills, truth = [], [], []
     for _ in range(batch):
-        clip = clips[int(rng.integers(len(clips)))]
-        n = clip.facts.n_frames
+        talk = talks[int(rng.integers(len(talks)))]
+        tags = talk.languages
+        said, seen = (tags[int(i)] for i in (rng.permutation(len(tags))[:2] if len(tags) > 1 else (0, 0)))
+        n = len(talk.faces[said])
         t = int(rng.integers(n))
-        away = np.arange(max(0, t - FARTHEST), min(n, t + FARTHEST + 1))
-        away = away[np.abs(away - t) >= NEAREST]
-        shown = rng.choice(away, STILLS, replace=len(away) < STILLS)
-        shift, scale, flip = rng.normal(0, 1.5, 2), float(rng.uniform(0.97, 1.03)), bool(rng.integers(2))
-        gain = rng.uniform(0.8, 1.2, 3) * rng.uniform(0.85, 1.15)
-        pictures = [framed(clip.frames[i], shift, scale, flip) * gain for i in (t, *shown)]
-        clipped = np.clip(np.stack(pictures), 0, 255).astype(np.float32)
-        take = clip.sound[int(rng.integers(len(clip.sound)))][1 : COEFFICIENTS + 1]
-        sound.append(windows(take, window_starts(n, FPS)[t : t + 1])[0])
+        shown = with_own(t, n) if said != seen else _away(t, n, rng)
+        shift, scale, flip = rng.normal(0, 1.5, 2), float(rng.uniform(0.95, 1.05)), bool(rng.integers(2))
+        gain = rng.uniform(0.9, 1.1, 3) * rng.uniform(0.8, 1.15)
+        faces = [talk.faces[said][t], *(talk.faces[seen][i] for i in shown)]
+        clipped = np.clip(np.stack([framed(f, shift, scale, flip) for f in faces]) * gain, 0, 255).astype(np.float32)
+        sound.append(_heard(talk, said, t, rng))
         stills.append(clipped[1:].transpose(0, 3, 1, 2).reshape(3 * STILLS, SIZE, SIZE))
         truth.append(clipped[0].transpose(2, 0, 1)[:, 1 : 1 + DRAWN, 1 : 1 + DRAWN] / 255)
-    assert sound[0].shape == (1, COEFFICIENTS, COLUMNS)
     return Batch(*(torch.from_numpy(np.stack(x)) for x in (sound, stills, truth)))
 
 
+def _away(t: int, n: int, rng: np.random.Generator) -> list[int]:
+    away = np.arange(max(0, t - FARTHEST), min(n, t + FARTHEST + 1))
+    away = away[np.abs(away - t) >= NEAREST]
+    return [int(i) for i in rng.choice(away, STILLS, replace=len(away) < STILLS)]
+
+
+def _heard(talk: Talk, tag: str, t: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """(1, 12, 35): the sound around frame t in one of its voices."""
+    take = talk.sounds[tag][int(rng.integers(len(talk.sounds[tag])))]
+    return windows(take, window_starts(len(talk.faces[tag]), talk.fps)[t : t + 1])[0]
+
+
 @torch.no_grad()
-def even(net: Speech2VidNet, batch: Batch) -> None:
+def even(net: Speech2VidNet, batch: Batch, device: torch.device) -> None:
     """Scale every layer behind the bottleneck until its answers to the batch differ with standard deviation 1.
 
     (Mishkin and Matas, All you need is a good init, ICLR 2016.) These layers have no batch norm; left alone, what comes
@@ -112,7 +145,7 @@ def even(net: Speech2VidNet, batch: Batch) -> None:
     names = [name for name, _ in net.named_children()]
     decoder = names[names.index("conv8") : names.index("conv5_3")]
     hooks = [getattr(net, name).register_forward_hook(scale) for name in decoder]
-    net.train()(batch.sound, batch.stills)
+    net.train()(batch.sound.to(device), batch.stills.to(device))
     for hook in hooks:
         hook.remove()
     for part in net.modules():
@@ -121,40 +154,58 @@ def even(net: Speech2VidNet, batch: Batch) -> None:
 
 
 class Speech2VidTraining:
-    """The network, its optimiser, its data: see `lipbench.core.training.Trainable`."""
+    """The network, its optimisers, its data: see `lipbench.core.training.Trainable`."""
 
     monitor = "held_out_loss"
 
     def __init__(
-        self, config: Config, train: Sequence[cache.CachedClip], held_out: Sequence[cache.CachedClip],
-        seed: int = 0, device: str = "cpu",
+        self, config: Config, train: Sequence[Talk], held_out: Sequence[Talk], seed: int = 0, device: str = "cpu",
+        speech: Sequence[Speech] = (),
     ) -> None:  # fmt: skip
         torch.manual_seed(seed)
         self.config, self.seed, self.device = config, seed, torch.device(device)
-        self.clips, self.held_out = list(train), list(held_out)
+        self.talks, self.held_out = list(train), list(held_out)
         self.net = Speech2VidNet(config.width)
         for weight in self.net.parameters():
             if weight.dim() == 4:  # torch's own start lets neither picture nor sound through thirty layers
                 torch.nn.init.kaiming_normal_(weight, nonlinearity="relu")
-        even(self.net, draw(self.clips, 8, np.random.default_rng([seed, 2**31])))
-        torch.nn.init.normal_(self.net.conv5_3.weight, std=0.02)
-        self.net.to(self.device)
+        self.net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        heard, self.unheard = [*pairs.speeches(self.talks), *speech], pairs.speeches(self.held_out)
+        self.hearing = Hearing(self.net, heard, seed) if config.hearing and heard and self.unheard else None
+        if self.hearing is None:
+            self._start()
         self.optimizer = torch.optim.Adam(self.net.parameters(), config.rate, betas=(0.9, 0.99))
         self.weight = torch.ones(1, 1, DRAWN, DRAWN, device=self.device)
         self.weight[0, 0][MOUTH] = config.mouth
         self.facts: Mapping[str, Any] = {
-            "name": "speech2vid", "config": asdict(config), "clips": len(self.clips),
-            "speakers": len({c.facts.speaker for c in self.clips}), "data": cache.digest(self.clips),
-            "held_out_data": cache.digest(self.held_out),
+            "name": "speech2vid", "config": asdict(config), "clips": len(self.talks), "paired": self.paired,
+            "speakers": len({talk.speaker for talk in self.talks}), "data": digest(self.talks),
+            "held_out_data": digest(self.held_out),
+            "speeches": len(heard),
         }  # fmt: skip
 
+    @property
+    def paired(self) -> bool:
+        """Whether every clip is there in several languages."""
+        return all(len(talk.languages) > 1 for talk in self.talks)
+
+    def _start(self) -> None:
+        even(self.net, draw(self.talks, 16, np.random.default_rng([self.seed, 2**31])), self.device)
+        torch.nn.init.normal_(self.net.conv5_3.weight, std=0.02)
+
     def step(self, number: int, progress: float) -> dict[str, float]:
-        warm = min(1.0, (number + 1) / self.config.warm_up)
+        drawn = number
+        if self.hearing is not None:
+            if number < self.config.hearing:
+                return {"hearing": self.hearing.step(number)}
+            drawn -= self.config.hearing
+            if drawn == 0:
+                self._start()
+        warm = min(1.0, (drawn + 1) / self.config.warm_up)
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.rate * warm * (0.5 * (1 + math.cos(math.pi * progress)) + 0.01)
         self.net.train()
-        batch = draw(self.clips, self.config.batch, np.random.default_rng([self.seed, number]))
-        loss = self._loss(batch)
+        loss = self._loss(draw(self.talks, self.config.batch, np.random.default_rng([self.seed, number])))
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
@@ -162,55 +213,67 @@ class Speech2VidTraining:
         return {"loss": float(loss.detach())}
 
     def _drawn(self, batch: Batch) -> Tensor:
-        out: Tensor = self.net(batch.sound.to(self.device), batch.stills.to(self.device))
+        stills = batch.stills.to(self.device, memory_format=torch.channels_last)
+        out: Tensor = self.net(batch.sound.to(self.device), stills)
         return out
 
     def _loss(self, batch: Batch) -> Tensor:
-        return ((self._drawn(batch) - batch.truth.to(self.device)).abs() * self.weight).mean() / self.weight.mean()
+        truth = batch.truth.to(self.device)
+        change = (truth - batch.first.to(self.device)).abs().mean(dim=1, keepdim=True)
+        weight = self.weight * (1 + self.config.change * change)
+        return ((self._drawn(batch) - truth).abs() * weight).mean() / weight.mean()
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """L1 on people never seen; that of the mouth with the right and with another frame's sound, 0..255."""
+        """On people never seen: the loss, and the mean error of the mouth, 0..255.
+
+        mouth, mouth_wrong_sound: of what is drawn to the right sound, and to another frame's. mouth_still: of the first
+        still, left as it is.
+        """
         self.net.eval()
-        losses: list[float] = []
-        right: list[float] = []
-        wrong: list[float] = []
+        found: dict[str, list[float]] = {}
         for k in range(HELD_OUT_BATCHES):
             batch = draw(self.held_out, 8, np.random.default_rng([2**31, k]))
-            losses.append(float(self._loss(batch)))
             others = Batch(batch.sound.roll(1, 0), batch.stills, batch.truth)
-            for heard, errors in ((batch, right), (others, wrong)):
-                gap = (self._drawn(heard).cpu() - batch.truth)[..., MOUTH[0], MOUTH[1]]
-                errors.append(255 * float(gap.abs().mean()))
-        return {
-            "held_out_loss": float(np.mean(losses)), "mouth": float(np.mean(right)),
-            "mouth_wrong_sound": float(np.mean(wrong)),
-        }  # fmt: skip
+            pictures = {
+                "mouth": self._drawn(batch).cpu(), "mouth_wrong_sound": self._drawn(others).cpu(),
+                "mouth_still": batch.first,
+            }  # fmt: skip
+            found.setdefault("held_out_loss", []).append(float(self._loss(batch)))
+            for name, picture in pictures.items():
+                gap = (picture - batch.truth)[..., MOUTH[0], MOUTH[1]]
+                found.setdefault(name, []).append(255 * float(gap.abs().mean()))
+        means = {name: float(np.mean(values)) for name, values in found.items()}
+        return means if self.hearing is None else {**means, "hearing": self.hearing.validate(self.unheard)}
 
     @torch.no_grad()
     def picture(self) -> NDArray[np.uint8]:
-        """People never seen, a column each: the first still, the truth, what is drawn."""
+        """People never seen, a column each: the first still, the truth, what is drawn, what another's sound gives."""
         self.net.eval()
         batch = draw(self.held_out, 8, np.random.default_rng(7))
-        still = batch.stills[:, :3, 1 : 1 + DRAWN, 1 : 1 + DRAWN] / 255
-        rows = torch.stack([still, batch.truth, self._drawn(batch).cpu()])  # (3, 8, 3, 109, 109)
-        shown = rows.permute(0, 3, 1, 4, 2).reshape(3 * DRAWN, -1, 3)
+        others = Batch(batch.sound.roll(1, 0), batch.stills, batch.truth)
+        rows = torch.stack([batch.first, batch.truth, self._drawn(batch).cpu(), self._drawn(others).cpu()])
+        shown = rows.permute(0, 3, 1, 4, 2).reshape(len(rows) * DRAWN, -1, 3)
         return (shown * 255).round().clamp(0, 255).byte().numpy()
 
     def state_dict(self) -> dict[str, Any]:
-        return {"net": self.net.state_dict(), "optimizer": self.optimizer.state_dict()}
+        ears = {} if self.hearing is None else {"hearing": self.hearing.state_dict()}
+        return {"net": self.net.state_dict(), "optimizer": self.optimizer.state_dict(), **ears}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.net.load_state_dict(state["net"])
         self.optimizer.load_state_dict(state["optimizer"])
+        if self.hearing is not None:
+            self.hearing.load_state_dict(state["hearing"])
 
     def export(self, folder: Path, facts: Mapping[str, Any]) -> Path:
         """speech2vid.npz, float16."""
-        return checkpoint.save(self.net, folder / "speech2vid.npz", "psf", "box", facts)
+        stills: checkpoint.Stills = "own" if self.paired else "around"
+        return checkpoint.save(self.net, folder / "speech2vid.npz", "psf", "box", facts, stills)
 
 
 def trainer(request: Request) -> Speech2VidTraining:
-    """The training that a request asks for; renders its clips first, the same as `lipbench train syncnet` does.
+    """The training that a request asks for; renders its clips first.
 
     Raises:
         UsageError: an unknown configuration.
@@ -218,16 +281,19 @@ def trainer(request: Request) -> Speech2VidTraining:
     if request.config not in CONFIGS:
         raise UsageError(f"there is no configuration {request.config!r}", "", f"choose from {', '.join(CONFIGS)}")
     folder, o = request.out / "cache", request.options
+    speech: list[Speech] = []
     if request.data is not None:
         from lipbench.metrics.sync.training.footage import from_manifest
 
-        train, held_out = from_manifest(request.data, folder, JUDGE_SIZE, request.seed, say=request.say)
+        found = from_manifest(request.data, folder, pairs.JUDGE_SIZE, request.seed, say=request.say)
+        train, held_out = (pairs.from_cached(clips) for clips in found)
     else:
+        people, each, seed = o.get("identities", 56), o.get("clips", 1), o.get("data_seed", request.seed)
+        recipe = Recipe("train", people, each, seed, size=pairs.RENDERED, spoken=pairs.SPOKEN)
+        unseen = Recipe("held-out", max(2, people // 7), 1, seed, size=pairs.RENDERED, pool="test")
+        more_speech = Recipe("train", 3 * people, each, seed + 1, size=pairs.RENDERED, spoken=pairs.SPOKEN)
         more: dict[str, Any] = {"workers": request.workers, "say": request.say}
-        recipe = Recipe("train", request.seed, o.get("identities", 44), o.get("clips", 9), espeak=o.get("espeak", 0.0))
-        train = build(recipe, folder, JUDGE_SIZE, **more)
-        people = max(2, recipe.identities // 6)
-        held_out = build(
-            Recipe("held-out", request.seed, people, 2, pool="test", damped=0.0), folder, JUDGE_SIZE, **more
-        )
-    return Speech2VidTraining(CONFIGS[request.config], train, held_out, request.seed, request.device)
+        held_out = pairs.generated(unseen, folder, **more)
+        train = pairs.generated(recipe, folder, **more)
+        speech = pairs.spoken(more_speech, folder / "speech", **more)
+    return Speech2VidTraining(CONFIGS[request.config], train, held_out, request.seed, request.device, speech)

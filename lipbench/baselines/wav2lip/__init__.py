@@ -12,8 +12,9 @@ Nothing imports torch before it is used.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lipbench.core.lazy import lazy
 
 if TYPE_CHECKING:
     from lipbench.baselines.wav2lip.boxes import Boxes as Boxes
@@ -37,9 +38,4 @@ __all__ = [
     "Boxes", "Generator", "LipDrawer", "QualityDiscriminator", "SyncExpert", "Wav2Lip",
     "load", "melspectrogram", "read_state_dict", "relip", "window_starts",
 ]  # fmt: skip
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy(__name__, _HOMES)

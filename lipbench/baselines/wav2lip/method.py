@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
 
 from lipbench.baselines.jobs import dub_of, reported, track_of
 from lipbench.core import keys, media, weights
-from lipbench.core.errors import NoFace, WeightsMissing
+from lipbench.core.errors import NoFace
 from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs, Params
 from lipbench.faces.track import FaceTrack
 
@@ -83,7 +82,7 @@ class Wav2Lip(BaseMethod):
         """
         found: dict[str, Any] = {}
         if params.weights_file is not None:
-            found["weights_file"] = keys.sha256_file(_existing(params.weights_file))
+            found["weights_file"] = keys.sha256_file(weights.existing(params.weights_file, "weights_file"))
         if _detects(params):
             from lipbench.faces import backend_identity
 
@@ -119,7 +118,11 @@ class Wav2Lip(BaseMethod):
             boxes = framing.fixed(params.box, dub.n_frames, clip.width, clip.height)
         else:
             boxes = framing.follow(self._track(job), params.pads, smooth=not params.nosmooth)
-        file = _existing(params.weights_file) if params.weights_file else weights.path(params.weights)
+        file = (
+            weights.existing(params.weights_file, "weights_file")
+            if params.weights_file
+            else weights.path(params.weights)
+        )
         drawer = LipDrawer(load(file), job.device)
 
         mel = melspectrogram(media.read_audio(dub.audio))
@@ -145,9 +148,3 @@ class Wav2Lip(BaseMethod):
 
 def _detects(params: Any) -> bool:
     return params.detector == "s3fd" and params.box is None
-
-
-def _existing(path: str) -> Path:
-    if not Path(path).is_file():
-        raise WeightsMissing(f"there is no checkpoint {path}", "`weights_file` names it", "correct the path")
-    return Path(path)

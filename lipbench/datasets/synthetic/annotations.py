@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lipbench.core.errors import MediaError
+from lipbench.core import npz
 from lipbench.datasets.synthetic.phones import Phoneme
 from lipbench.faces.files import from_landmarks
 from lipbench.faces.track import FaceTrack
@@ -97,19 +97,9 @@ class Annotations:
         Raises:
             MediaError: not such a file, or of another schema.
         """
-        try:
-            with np.load(path, allow_pickle=False) as z:
-                if int(z["schema"]) != SCHEMA:
-                    raise MediaError(
-                        f"cannot read the annotations {path}",
-                        f"their schema is {int(z['schema'])}, this lipbench reads {SCHEMA}",
-                        "generate the corpus again",
-                    )
-                values = {field.name: z[field.name] for field in fields(cls)}
-        except (OSError, ValueError, KeyError) as error:
-            raise MediaError(
-                f"cannot read the annotations {path}", str(error), "generate the corpus again, or fetch it again"
-            ) from error
+        names = [field.name for field in fields(cls)]
+        found = npz.load(path, SCHEMA, "the annotations", "generate the corpus again, or fetch it again", names)
+        values = {name: found[name] for name in names}
         for name, kind in (("language", str), ("fps", float), ("width", int), ("height", int)):
             values[name] = kind(values[name])
         return cls(**values)

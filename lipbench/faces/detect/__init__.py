@@ -8,11 +8,12 @@ A detector takes (B, H, W, 3) uint8 RGB and answers, per frame, boxes in pixels,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lipbench.core.lazy import lazy
 from lipbench.faces.track import Box
 
 if TYPE_CHECKING:
@@ -34,9 +35,4 @@ class Detector(Protocol):
     def detect(self, frames: NDArray[np.uint8], *, threshold: float | None = None) -> list[list[Box]]: ...
 
 
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        import importlib
-
-        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy(__name__, _HOMES)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lipbench.core import npz
 from lipbench.core.errors import Unsupported, UsageError
 
 Array = NDArray[Any]
@@ -201,16 +202,8 @@ class MorphableModel:
         Raises:
             UsageError: not such a file.
         """
-        try:
-            with np.load(path, allow_pickle=False) as z:
-                if int(z["schema"]) != SCHEMA:
-                    raise ValueError(f"schema {int(z['schema'])}, expected {SCHEMA}")
-                arrays = {k: z[k] for k in z.files}
-        except (OSError, ValueError, KeyError) as error:
-            raise UsageError(
-                f"cannot read the morphable model {path}", str(error), "convert it again from the original files"
-            ) from error
-        del arrays["schema"]
+        fix = "convert it again from the original files"
+        arrays = npz.load(path, SCHEMA, "the morphable model", fix, ("name", "licence", "units"), UsageError)
         points, left, right = (arrays.pop(k, None) for k in ("landmarks", "contour_left", "contour_right"))
         values: dict[str, Any] = {k: str(arrays.pop(k)) for k in ("name", "licence", "units")}
         values |= arrays

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lipbench.core.errors import MediaError, UsageError
+from lipbench.core import npz
+from lipbench.core.errors import UsageError
 from lipbench.faces.track import MESH_TO_68, FaceTrack
 
 SCHEMA = 1
@@ -99,19 +100,9 @@ class Parsing:
         Raises:
             MediaError: not such a file, or of another schema.
         """
-        try:
-            with np.load(path, allow_pickle=False) as z:
-                if int(z["schema"]) != SCHEMA:
-                    raise MediaError(
-                        f"cannot read the label maps {path}",
-                        f"their schema is {int(z['schema'])}, this lipbench reads {SCHEMA}",
-                        "delete them: they are made again on the next run",
-                    )
-                return cls(z["labels"], str(z["parser"]), tuple(str(note) for note in z["notes"]))
-        except (OSError, ValueError, KeyError) as error:
-            raise MediaError(
-                f"cannot read the label maps {path}", str(error), "delete them: they are made again on the next run"
-            ) from error
+        fix = "delete them: they are made again on the next run"
+        z = npz.load(path, SCHEMA, "the label maps", fix, ("labels", "parser", "notes"))
+        return cls(z["labels"], str(z["parser"]), tuple(str(note) for note in z["notes"]))
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ chin, LipNeRF section III-D) the neck, the shoulders or the background are fille
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lipbench.core.lazy import lazy
 
 if TYPE_CHECKING:
     from lipbench.lipnerf.composite.compositor import Compositor as Compositor
@@ -24,9 +25,4 @@ _HOMES = {
     "Render": "options",
 }  # fmt: skip
 __all__ = ["CompositeOptions", "Compositor", "Inpainter", "Layers", "Render"]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy(__name__, _HOMES)

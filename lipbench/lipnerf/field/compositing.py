@@ -13,6 +13,7 @@ from torch import Tensor
 
 DENSITY_FLOOR = 1e-6  # AD-NeRF adds it to every density
 ALPHA_FLOOR = 1e-10  # and this to every factor of the transmittance
+UNSEEN = 1e-9  # a weight or a transmittance below which a sample shows nothing: 200 of them are 2e-7
 
 
 class Composite(NamedTuple):
@@ -53,12 +54,27 @@ def composite(
         depth: (..., S + 1) of the samples and of the background, along the axis.
         length: (..., 1) of the ray per unit of depth. background: (..., 3) in [0, 1], None with `color` None.
     """
-    step = (depth[..., 1:] - depth[..., :-1]) * length
-    alpha = 1.0 - torch.exp(-(sigma + DENSITY_FLOOR) * step)
-    kept = torch.cumprod(1.0 - alpha + ALPHA_FLOOR, -1)
-    weights = alpha * torch.cat([torch.ones_like(kept[..., :1]), kept[..., :-1]], -1)
-    transmittance = kept[..., -1]
+    weights, _, transmittance = _weights(sigma, depth, length)
     if color is None or background is None:
         return Composite(None, None, weights, transmittance)
     foreground = (weights[..., None] * torch.sigmoid(at_least_single(color))).sum(-2)
     return Composite(foreground + transmittance[..., None] * background, foreground, weights, transmittance)
+
+
+def matters(sigma: Tensor, depth: Tensor, length: Tensor) -> Tensor:
+    """Samples that have a colour to show or a gradient to take; arguments as `composite`'s.
+
+    Left out is what lies behind something opaque, and what has no density: there a ReLU has no gradient, and in single
+    precision AD-NeRF's floor of the density is an opacity of exactly 0 over the 3 cm and less between samples.
+    """
+    weights, before, _ = _weights(sigma, depth, length)
+    return (before > UNSEEN) & ((sigma > 0) | (weights > UNSEEN))
+
+
+def _weights(sigma: Tensor, depth: Tensor, length: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(..., S) weights, (..., S) transmittance up to each sample, (...,) transmittance of the whole ray."""
+    step = (depth[..., 1:] - depth[..., :-1]) * length
+    alpha = 1.0 - torch.exp(-(sigma + DENSITY_FLOOR) * step)
+    kept = torch.cumprod(1.0 - alpha + ALPHA_FLOOR, -1)
+    before = torch.cat([torch.ones_like(kept[..., :1]), kept[..., :-1]], -1)
+    return alpha * before, before, kept[..., -1]

@@ -20,3 +20,27 @@ def positional_encoding(x: Tensor, frequencies: int) -> Tensor:
     angle = x.unsqueeze(-2) * scale[:, None]  # (..., L, D)
     waves = torch.stack([angle.sin(), angle.cos()], -2)  # (..., L, 2, D)
     return torch.cat([x, waves.flatten(-3)], -1)
+
+
+def encoded_columns(points: Tensor, frequencies: int) -> Tensor:
+    """(N, D) -> (D (1 + 2 L), N), the same numbers with all sines before all cosines: every row is one stretch of
+    memory, which is what a processor's sine wants. `waves_first` brings weights into this order."""
+    count, dims = points.shape
+    x = points.t()
+    out = points.new_empty(encoded_size(frequencies, dims), count)
+    out[:dims] = x
+    if frequencies:
+        scale = 2.0 ** torch.arange(frequencies, device=x.device, dtype=x.dtype)
+        angle = (scale[:, None, None] * out[:dims]).view(frequencies * dims, count)
+        sines, cosines = out[dims:].split(frequencies * dims)
+        torch.sin(angle, out=sines)
+        torch.cos(angle, out=cosines)
+    return out
+
+
+def waves_first(weight: Tensor, frequencies: int, dims: int = 3) -> Tensor:
+    """(O, D (1 + 2 L)) weights on `positional_encoding` -> the same on `encoded_columns`."""
+    if not frequencies:
+        return weight
+    waves = weight[:, dims:].unflatten(1, (frequencies, 2, dims)).transpose(1, 2)
+    return torch.cat([weight[:, :dims], waves.flatten(1)], 1)

@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lipbench.core.errors import WeightsMismatch
-from lipbench.lipnerf.field.encoding import encoded_size, positional_encoding
+from lipbench.lipnerf.field.encoding import encoded_columns, encoded_size, positional_encoding, waves_first
+from lipbench.lipnerf.field.perceptron import Layers, Matter, perceptron
 
 SKIP = 4  # the input enters again after this layer
 
@@ -57,50 +58,52 @@ class MLPField(nn.Module):
             nn.init.constant_(self.alpha_linear.bias, density_bias)
 
     def forward(
-        self, points: Tensor, directions: Tensor, condition: Tensor, color: bool = True
+        self, points: Tensor, directions: Tensor, condition: Tensor, color: bool = True, matter: Matter | None = None
     ) -> tuple[Tensor | None, Tensor]:
         """F frames, R rays each, S samples.
 
         Args:
-            points: (F, R, S, 3) in head space, metres. directions: (F, R, 3) of unit length. condition: (F, C).
+            points: (F, R, S, 3) in head space, metres; they get no gradient. directions: (F, R, 3) of unit length.
+            condition: (F, C).
             color: False leaves the colour out.
+            matter: (F, R, S) raw density -> (F, R, S) bool, the samples that have a weight on their ray; the others
+                need no colour and send no gradient back. None: all.
 
         Returns:
             (F, R, S, 3) raw colour or None; (F, R, S) raw density.
         """
         f, r, s, _ = points.shape
-        x = positional_encoding(points.reshape(f, r * s, 3) * self.position_scale, self.position_frequencies)
-        e = self.encoded
-        h = x  # (F, R S, 63)
-        for k, layer in enumerate(self.pts_linears):
-            assert isinstance(layer, nn.Linear)
-            weight = layer.weight
-            if k == 0:
-                h = _affine(x, weight[:, :e], F.linear(condition, weight[:, e:], layer.bias))
-            elif k == SKIP + 1:
-                again = F.linear(condition, weight[:, e : e + self.condition], layer.bias)
-                h = _affine(h, weight[:, e + self.condition :], again) + F.linear(x, weight[:, :e])
-            else:
-                h = layer(h)
-            h = F.relu_(h)  # (F, R S, W)
-        density = self.alpha_linear(h).view(f, r, s)
-        if not color:
-            return None, density
-        view = self.views_linears[0]
-        assert isinstance(view, nn.Linear)
-        d = positional_encoding(directions, self.direction_frequencies)
-        per_ray = F.linear(d, view.weight[:, self.width :], view.bias)  # (F, R, W/2)
-        g = F.relu_(F.linear(h, view.weight[:, : self.width]).view(f, r, s, -1) + per_ray[:, :, None])
-        for layer in list(self.views_linears)[1:]:
-            g = F.relu_(layer(g))
-        return self.rgb_linear(g), density
+        with torch.no_grad():
+            x = encoded_columns(points.reshape(-1, 3) * self.position_scale, self.position_frequencies)
+        layers = self._layers(directions, condition)
+        kind = points.device.type
+        if torch.is_autocast_enabled(kind):
+            x, layers = x.to(torch.get_autocast_dtype(kind)), layers.to(torch.get_autocast_dtype(kind))
+        kept = None if matter is None else lambda raw: matter(raw.view(f, r, s)).view(-1)
+        with torch.autocast(kind, enabled=False):
+            rgb, density = perceptron(x, layers, color, kept)
+        return (None if rgb is None else rgb.view(f, r, s, 3)), density.view(f, r, s)
 
-
-def _affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """x (F, N, I) times weight (O, I) plus one bias (F, O) per frame."""
-    if len(x) == 1:
-        return F.linear(x, weight, bias[0])
-    return torch.baddbmm(bias[:, None], x, weight.t().expand(len(x), -1, -1))
+    def _layers(self, directions: Tensor, condition: Tensor) -> Layers:
+        """What the samples see: the parts of condition and direction are multiplied out, once per frame and ray."""
+        e, again = self.encoded, self.pts_linears[SKIP + 1 if self.depth > SKIP + 1 else 0]
+        first, view, alpha, rgb = self.pts_linears[0], self.views_linears[0], self.alpha_linear, self.rgb_linear
+        d = positional_encoding(directions, self.direction_frequencies).flatten(0, 1)  # (F R, 27)
+        trunk = []
+        for k, layer in enumerate(self.pts_linears[1:], 1):
+            trunk.append((layer.weight[:, e + self.condition :], None) if k == SKIP + 1 else (layer.weight, layer.bias))
+        return Layers(
+            first=F.linear(condition, first.weight[:, e:], first.bias),
+            again=F.linear(condition, again.weight[:, e : e + self.condition], again.bias),
+            per_ray=F.linear(d, view.weight[:, self.width :], view.bias),
+            first_x=waves_first(first.weight[:, :e], self.position_frequencies),
+            again_x=waves_first(again.weight[:, :e], self.position_frequencies),
+            alpha=(alpha.weight, alpha.bias),
+            rgb=(rgb.weight, rgb.bias),
+            view_h=view.weight[:, : self.width],
+            trunk=trunk,
+            views=[(layer.weight, layer.bias) for layer in self.views_linears[1:]],
+        )
 
 
 def to_adnerf(field: MLPField) -> dict[str, Tensor]:

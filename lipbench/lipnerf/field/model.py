@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from lipbench.lipnerf.field.compositing import Composite, composite, density
+from lipbench.lipnerf.field.compositing import Composite, composite, density, matters
 from lipbench.lipnerf.field.config import FieldConfig
 from lipbench.lipnerf.field.grid import DensityGrid
 from lipbench.lipnerf.field.mlp import MLPField
@@ -123,7 +123,12 @@ class HeadField(nn.Module):
     ) -> Composite:  # fmt: skip
         assert net is not None
         points = rays.at(z[..., :-1])
-        rgb, raw = net(points, unit, condition, color)
+
+        def matter(raw: Tensor) -> Tensor:
+            with torch.no_grad():
+                return matters(self.sigma(raw, points), z, length)
+
+        rgb, raw = net(points, unit, condition, color, matter)
         return composite(rgb, self.sigma(raw, points), z, length, background)
 
     def propose(self, rays: Rays) -> tuple[Tensor, Tensor]:

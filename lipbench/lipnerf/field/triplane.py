@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lipbench.lipnerf.field.encoding import encoded_size, positional_encoding
+from lipbench.lipnerf.field.perceptron import Matter
 
 START = 0.5  # standard deviation of the features at the start; Adam's steps have to be in proportion (`planes_lr`)
 
@@ -57,7 +58,7 @@ class TriPlaneField(nn.Module):
         nn.init.zeros_(self.view.weight)
 
     def forward(
-        self, points: Tensor, directions: Tensor, condition: Tensor, color: bool = True
+        self, points: Tensor, directions: Tensor, condition: Tensor, color: bool = True, matter: Matter | None = None
     ) -> tuple[Tensor | None, Tensor]:
         """As `MLPField.forward`: raw colour (F, R, S, 3) or None, raw density (F, R, S)."""
         f, r, s, _ = points.shape

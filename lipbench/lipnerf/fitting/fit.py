@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lipbench.core import npz
 from lipbench.core.errors import UsageError
 from lipbench.faces.morphable import MorphableModel, load_model
 from lipbench.faces.raster import Camera, matrix_to_euler, sh9
@@ -138,13 +139,9 @@ class Fit:
         Raises:
             UsageError: not such a file, or of another schema.
         """
-        try:
-            with np.load(path, allow_pickle=False) as z:
-                if int(z["schema"]) != SCHEMA:
-                    raise ValueError(f"schema {int(z['schema'])}, expected {SCHEMA}")
-                values: dict[str, Any] = {f.name: z[f.name] for f in fields(cls)}
-        except (OSError, ValueError, KeyError) as error:
-            raise UsageError(f"cannot read the fit {path}", str(error), "fit the clip again") from error
+        names = [f.name for f in fields(cls)]
+        found = npz.load(path, SCHEMA, "the fit", "fit the clip again", names, UsageError)
+        values: dict[str, Any] = {name: found[name] for name in names}
         for name, kind in _PLAIN.items():
             values[name] = kind(values[name])
         values["notes"] = tuple(str(note) for note in values["notes"])

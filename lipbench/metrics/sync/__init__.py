@@ -9,8 +9,9 @@ Everything is loaded when first used: listing metrics needs no torch.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lipbench.core.lazy import lazy
 
 if TYPE_CHECKING:
     from lipbench.metrics.sync.arithmetic import SyncScore as SyncScore
@@ -29,11 +30,4 @@ _HOMES = {
 __all__ = [
     "FoldedSyncNet", "Judge", "SyncFamily", "SyncNet", "SyncOptions", "SyncResult", "SyncScore", "evaluate",
 ]  # fmt: skip
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        found = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-        globals()[name] = found
-        return found
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy(__name__, _HOMES)
