@@ -27,9 +27,10 @@ class Speech2VidParams(Params):
     deblur: Literal["auto", "on", "off"] = Field(
         "auto", description="Sharpen with v114.mat; auto: with `weights: speech2vid` alone."
     )
-    stills: Literal["auto", "around", "spread"] = Field(
+    stills: Literal["auto", "own", "around", "spread"] = Field(
         "auto",
-        description="Pictures shown: around each frame (the head's pose then), or five of the clip for all frames.",
+        description="Pictures shown: each frame's own and four around it, five around it, or the same five for all "
+        "frames; auto: what the weights learnt with.",
     )
     offset_frames: float = Field(
         0.0,
@@ -99,8 +100,8 @@ class Speech2Vid(BaseMethod):
         matrices = framing.similarities(track, drawer.framing)
         stills = np.stack([framing.still(f, m) for f, m in zip(media.read_frames(dub.video), matrices, strict=False)])
         count = len(stills)
-        chosen = _stills(params, drawer.framing)
-        shown = [framing.around(t, count) if chosen == "around" else framing.spread(count) for t in range(count)]
+        chosen = drawer.stills if params.stills == "auto" else params.stills
+        shown = [_shown(chosen, t, count) for t in range(count)]
         features = sound.features(media.read_audio(dub.audio), drawer.sound)
         heard = sound.windows(features, sound.window_starts(count, clip.fps, params.offset_frames))
 
@@ -146,7 +147,12 @@ def _sharpens(params: Any) -> bool:
     return bool(params.deblur == "on")
 
 
-def _stills(params: Any, framing: str) -> str:
-    if params.stills == "auto":
-        return "around" if framing == "box" else "spread"
-    return str(params.stills)
+def _shown(stills: str, t: int, count: int) -> list[int]:
+    """The five frames whose pictures are shown while frame t is drawn."""
+    from lipbench.baselines.speech2vid import framing
+
+    if stills == "own":
+        return framing.with_own(t, count)
+    return framing.around(t, count) if stills == "around" else framing.spread(count)
+
+

@@ -13,12 +13,13 @@ from lipbench.baselines.speech2vid import training as training_module
 from lipbench.baselines.speech2vid.checkpoint import load
 from lipbench.baselines.speech2vid.framing import square, still
 from lipbench.baselines.speech2vid.training import CONFIGS, Config, Speech2VidTraining, draw, framed, trainer
+from lipbench.baselines.wav2lip.training.clips import Talk
 from lipbench.core.errors import UsageError
 from lipbench.core.training import TRAINERS, Budget, Request, train
 from lipbench.faces.track import FaceTrack
-from lipbench.metrics.sync.training.cache import CachedClip, ClipFacts, crops_of_track
+from lipbench.metrics.sync.training.cache import crops_of_track
 
-SMALL = Config(width=0.06, batch=2, warm_up=2)
+SMALL = Config(width=0.06, batch=2, warm_up=2, hearing=2)
 
 
 @pytest.fixture(autouse=True)
@@ -26,31 +27,50 @@ def short_validation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training_module, "HELD_OUT_BATCHES", 1)
 
 
-def clips(count: int, first: int = 0) -> list[CachedClip]:
-    """Faces whose mouths open with the sound's second coefficient."""
+def talks(count: int, first: int = 0, languages: tuple[str, ...] = ("en", "fr")) -> list[Talk]:
+    """Faces whose mouths open with the sound's second coefficient, another way in each language."""
     out = []
     for k in range(first, first + count):
         rng = np.random.default_rng(k)
-        loud = np.abs(np.sin(np.arange(40) * rng.uniform(0.3, 0.6)))
-        frames = np.full((40, 128, 128, 3), rng.integers(90, 200, 3), np.uint8)
-        for t in range(40):
-            cv2.ellipse(frames[t], (64, 65), (12, 1 + round(9 * loud[t])), 0, 0, 360, (30, 20, 90), -1)
-        sound = rng.normal(0, 0.1, (1, 13, 159)).astype(np.float32)
-        sound[0, 1] += 10 * np.repeat(loud, 4)[:159]
-        out.append(CachedClip(ClipFacts(str(k), str(k), str(k), "en", 40, ("v",)), frames, sound, None))
+        colour = rng.integers(90, 200, 3)
+        faces, sounds, weights = {}, {}, {}
+        for tag in languages:
+            loud = np.abs(np.sin(np.arange(40) * rng.uniform(0.3, 0.6)))
+            faces[tag] = np.full((40, 128, 128, 3), colour, np.uint8)
+            for t in range(40):
+                cv2.ellipse(faces[tag][t], (64, 65), (12, 1 + round(9 * loud[t])), 0, 0, 360, (30, 20, 90), -1)
+            sounds[tag] = rng.normal(0, 0.1, (1, 12, 159)).astype(np.float32)
+            sounds[tag][0, 0] += 10 * np.repeat(loud, 4)[:159]
+            weights[tag] = np.stack([loud, 0 * loud], 1).astype(np.float32)
+        out.append(Talk(str(k), str(k), 25.0, faces, sounds, weights if len(languages) > 1 else {}, str(k)))
     return out
 
 
-def test_a_batch() -> None:
-    batch = draw(clips(2), 3, np.random.default_rng(0))
-    assert batch.sound.shape == (3, 1, 12, 35)
-    assert batch.stills.shape == (3, 15, 112, 112)
-    assert batch.truth.shape == (3, 3, 109, 109)
+def test_a_batch_shows_the_moment_in_another_language() -> None:
+    batch = draw(talks(2), 12, np.random.default_rng(0))
+    assert batch.sound.shape == (12, 1, 12, 35)
+    assert batch.stills.shape == (12, 15, 112, 112)
+    assert batch.truth.shape == (12, 3, 109, 109)
     assert 1 < batch.stills.max() <= 255
     assert batch.truth.max() <= 1
-    again = draw(clips(2), 3, np.random.default_rng(0))
+    # Same place and light, but for the lips.
+    gap = (batch.first - batch.truth).abs().amax(dim=1)
+    assert gap[:, :40].max() < 1 / 255
+    assert sum(bool(g.max() > 0.1) for g in gap) > 6
+    again = draw(talks(2), 12, np.random.default_rng(0))
     assert torch.equal(batch.sound, again.sound)
     assert torch.equal(batch.stills, again.stills)
+
+
+def test_in_one_language_no_still_is_near(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every frame of these is grey of its own number."""
+    (talk,) = talks(1, languages=("en",))
+    talk.faces["en"][:] = np.arange(40, dtype=np.uint8)[:, None, None, None] * 5
+    batch = draw([talk], 16, np.random.default_rng(0))
+    middle = batch.stills[:, ::3, 56, 56], 255 * batch.truth[:, :1, 55, 55]
+    frames = [(x / middle[1].max() * 39) for x in middle]
+    assert batch.stills.shape[1] == 15
+    assert ((middle[0] - middle[1]).abs() / middle[1].clamp_min(1) > 1e-3).all(), frames
 
 
 def test_training_frames_a_face_as_inference_does() -> None:
@@ -66,8 +86,8 @@ def test_training_frames_a_face_as_inference_does() -> None:
 
 
 def test_the_sound_gets_through_from_the_start() -> None:
-    training = Speech2VidTraining(Config(width=0.125, batch=2), clips(2), clips(1, 90))
-    batch = draw(clips(3), 8, np.random.default_rng(5))
+    training = Speech2VidTraining(Config(width=0.125, batch=2, hearing=0), talks(2), talks(1, 90))
+    batch = draw(talks(3), 8, np.random.default_rng(5))
     seen: dict[str, float] = {}
 
     def note(layer: torch.nn.Module, _: object, out: torch.Tensor) -> None:
@@ -82,19 +102,39 @@ def test_the_sound_gets_through_from_the_start() -> None:
 
 
 def test_it_learns_and_exports(tmp_path: Path) -> None:
-    training = Speech2VidTraining(SMALL, clips(3), clips(2, 90))
+    training = Speech2VidTraining(SMALL, talks(3), talks(2, 90))
     before = training.validate()
     train(training, tmp_path, Budget(steps=12, validate_every=6, picture_every=6))
     after = training.validate()
     assert after["held_out_loss"] < before["held_out_loss"]
-    assert cv2.imread(str(tmp_path / "samples" / "0000006.png")).shape == (3 * 109, 8 * 109, 3)
+    assert cv2.imread(str(tmp_path / "samples" / "0000006.png")).shape == (4 * 109, 8 * 109, 3)
     drawer = load(tmp_path / "speech2vid.npz")
-    assert (drawer.sound, drawer.framing, drawer.net.width) == ("psf", "box", 0.06)
+    assert (drawer.sound, drawer.framing, drawer.stills, drawer.net.width) == ("psf", "box", "own", 0.06)
     training.net.eval()
-    batch = draw(clips(1, 90), 2, np.random.default_rng(1))
+    batch = draw(talks(1, 90), 2, np.random.default_rng(1))
     with torch.no_grad():
         wanted = training.net(batch.sound, batch.stills)
     torch.testing.assert_close(drawer.net(batch.sound, batch.stills), wanted, atol=1e-2, rtol=0)
+
+
+def test_the_ears_learn_first() -> None:
+    training = Speech2VidTraining(Config(width=0.06, batch=2, hearing=60), talks(4), talks(2, 90))
+    ears = training.net.conv3_audio.weight.detach().clone()
+    eyes = training.net.conv3_face.weight.detach().clone()
+    for number in range(60):
+        training.step(number, 0.0)
+    assert training.validate()["hearing"] < 0.7
+    assert not torch.equal(training.net.conv3_audio.weight, ears)
+    assert torch.equal(training.net.conv3_face.weight, eyes)
+    assert "loss" in training.step(60, 0.1)
+    assert not torch.equal(training.net.conv3_face.weight, eyes)
+
+
+def test_without_known_articulation_drawing_begins_at_once() -> None:
+    mono = talks(2, languages=("en",)), talks(1, 90, languages=("en",))
+    training = Speech2VidTraining(SMALL, *mono)
+    assert "loss" in training.step(0, 0.0)
+    assert not training.facts["paired"]
 
 
 def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -104,7 +144,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
                 raise KeyboardInterrupt
             return super().step(number, progress)
 
-    data, budget = (clips(2), clips(1, 90)), Budget(steps=4, validate_every=2)
+    data, budget = (talks(2), talks(1, 90)), Budget(steps=4, validate_every=2)
     whole, again = Speech2VidTraining(SMALL, *data), Speech2VidTraining(SMALL, *data)
     train(whole, tmp_path / "a", budget)
     with pytest.raises(KeyboardInterrupt):
