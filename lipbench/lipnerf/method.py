@@ -10,19 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench.core import keys, media
-from lipbench.core.errors import NoAudio, Refused, TooShort, Unsupported, UsageError
+from lipbench.core.errors import NoAudio, Unsupported
 from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs, StageCode
-from lipbench.faces.track import FaceTrack
+from lipbench.lipnerf import head
 from lipbench.lipnerf.composite.options import GATED_WEIGHTS
-from lipbench.lipnerf.params import FIT, PREPARE, SHOTS, LipNerfParams
-
-MIN_FRAMES = 25
-#: Code of `faces` whose change changes a fit, a mask or a render.
-FACES = ("lipbench.faces.morphable", "lipbench.faces.parsing", "lipbench.faces.raster")
-#: The stage "prepare" of every method that stands on a fitted and parsed head.
-HEAD = StageCode(
-    ("lipbench.lipnerf.fitting", "lipbench.lipnerf.prepared", "lipbench.lipnerf.shots", *FACES), shared="head"
-)
+from lipbench.lipnerf.params import FIT, LipNerfParams
 
 
 class LipNerf(BaseMethod):
@@ -62,24 +54,20 @@ class LipNerf(BaseMethod):
             method, its = lip_source(params)
             names += method.weights(its) if isinstance(method, BaseMethod) else method.spec.weights
             faces = True
-        return tuple(dict.fromkeys([*names, *(_face_weights(params.faces) if faces else ())]))
+        return tuple(dict.fromkeys([*names, *(head.face_weights(params.faces) if faces else ())]))
 
     def stage_inputs(self, kind: str, params: Any) -> tuple[Mapping[str, Any], tuple[str, ...]]:
-        from lipbench.faces.parsing import parser_weights
-
-        values = params.model_dump(mode="json")
-        values["shots"] = [shot_hash(shot) for shot in params.shots]
-        if kind == "synthesize":
-            return values, self.weights(params)
-        extra = SHOTS if params.shots else ()
+        values, names = head.inputs(params.fit, params.parser, params.model, params.shots, params.faces)
         if kind == "prepare":
-            found = _face_weights(params.faces) if params.shots else ()
-            return {name: values[name] for name in (*PREPARE, *extra)}, (*parser_weights(params.parser), *found)
-        return {name: values[name] for name in (*FIT, *extra)}, ()
+            return values, names
+        own = params.model_dump(mode="json", exclude={"shots"})
+        if kind == "synthesize":
+            return {**own, **values}, self.weights(params)
+        return {**{name: own[name] for name in FIT}, **values}, ()
 
     def stage_code(self, kind: str) -> StageCode:
         """Fit and parsing are shared with every method that starts from them."""
-        return HEAD if kind == "prepare" else StageCode(("lipbench.lipnerf", *FACES))
+        return head.CODE if kind == "prepare" else StageCode(("lipbench.lipnerf", *head.FACES))
 
     def identity(self, params: Any, clip_id: str, language: str) -> Mapping[str, Any]:
         """The lip source's code and identity, for the dub's stage alone.
@@ -88,7 +76,7 @@ class LipNerf(BaseMethod):
             UsageError: a further shot is not there. Others: what the lip source's own identity raises.
         """
         for shot in params.shots:
-            shot_hash(shot)
+            head.shot_hash(shot)
         if not language or params.condition != "expression" or params.expression_from != "lip_source":
             return {}
         import sys
@@ -109,18 +97,8 @@ class LipNerf(BaseMethod):
     # ---- stages -----------------------------------------------------------------------------------------------
 
     def prepare(self, job: Job) -> Outputs:
-        from lipbench.lipnerf import shots
-        from lipbench.lipnerf.fitting import FitOptions
-
         p: LipNerfParams = job.params
-        options = FitOptions.preset(p.fit, model=p.model, device=job.device)
-        clip = shots.Shot(media.load_frames(job.clip.video), clip_track(job))
-        folders = [job.out / shots.FOLDER / f"{k:03d}" for k in range(len(p.shots))]
-        more = [shots.read_shot(v, clip, p.faces, folder) for v, folder in zip(p.shots, folders, strict=True)]
-        prepared, *others = shots.prepare_shots([clip, *more], options, p.parser, job.log)
-        for other, folder in zip(others, folders, strict=True):
-            other.save(folder)
-        return Outputs(prepared.save(job.out), {**prepared.facts, "shots": 1 + len(more)})
+        return head.prepare(job, p.fit, p.parser, p.model, p.shots, p.faces)
 
     def fit(self, job: Job) -> Outputs:
         from lipbench.faces.parsing import clean_plate
@@ -133,7 +111,7 @@ class LipNerf(BaseMethod):
         from lipbench.lipnerf.training.presets import preset
         from lipbench.lipnerf.training.trainer import train
 
-        prepared, frames, track = Prepared.load(_prepared(job)), media.load_frames(job.clip.video), clip_track(job)
+        prepared, frames, track = Prepared.load(_prepared(job)), media.load_frames(job.clip.video), head.clip_track(job)
         p: LipNerfParams = job.params
         files: dict[str, Path] = {}
         if p.condition == "audio":
@@ -145,12 +123,12 @@ class LipNerf(BaseMethod):
                     "leave out `shots`, or use condition: expression",
                 )  # fmt: skip
             files["sound"] = job.out / "sound.npz"
-            heard = fit_features(media.read_audio(job.clip.audio), train_frames(job, len(frames)), files["sound"])
+            heard = fit_features(media.read_audio(job.clip.audio), head.train_frames(job, len(frames)), files["sound"])
             condition = np.concatenate([heard, np.repeat(heard[-1:], len(frames) - len(heard), axis=0)])
         else:
             condition = smooth(prepared.fit.expression) if p.smooth_training else prepared.fit.expression
         scene = scene_of(prepared, frames, clean_plate(frames, prepared.parsing), condition, track)
-        n = train_frames(job, len(scene))
+        n = head.train_frames(job, len(scene))
         if p.shots and n < len(scene):
             raise Unsupported(
                 "further shots go with the whole clip", "the length of the training counts the clip's frames alone",
@@ -194,7 +172,7 @@ class LipNerf(BaseMethod):
             raise TypeError("synthesize needs a dub and the fit stage")
         torch.set_num_threads(job.threads)
         p, index = job.params, np.asarray(job.dub.index)
-        prepared, frames, track = Prepared.load(_prepared(job)), media.load_frames(job.clip.video), clip_track(job)
+        prepared, frames, track = Prepared.load(_prepared(job)), media.load_frames(job.clip.video), head.clip_track(job)
         files: dict[str, Path] = {}
         info: dict[str, Any] = {}
         expression = prepared.fit.expression[index]
@@ -230,36 +208,10 @@ class LipNerf(BaseMethod):
         return Outputs(files, {**info, "field": p.field, "preset": p.preset})
 
 
-def clip_track(job: Job) -> FaceTrack:
-    """The clip's face track.
-
-    Raises:
-        Refused: the job has none.
-    """
-    if job.clip.faces is None:
-        raise Refused(
-            f"clip {job.clip.id} comes without a face track", "the fit starts from landmarks",
-            "choose a face backend for the run (`faces:` in the run file)",
-        )  # fmt: skip
-    return FaceTrack.load(job.clip.faces)
-
-
-def shot_hash(video: str) -> str:
-    """What a further shot is to a key.
-
-    Raises:
-        UsageError: there is no such file.
-    """
-    if not Path(video).is_file():
-        raise UsageError(f"there is no shot {video}", "`shots` names a file that is not there", "correct the path")
-    return keys.sha256_file(video)
-
-
-def _face_weights(backend_name: str) -> tuple[str, ...]:
-    from lipbench.faces.backend_table import backend
-
-    found = backend(backend_name).weights
-    return (found,) if found else ()
+def _prepared(job: Job) -> Any:
+    if job.prepared is None:
+        raise TypeError("this stage needs the prepare stage")
+    return job.prepared
 
 
 def own_condition(job: Job, expression: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -272,24 +224,3 @@ def own_condition(job: Job, expression: NDArray[np.float64]) -> NDArray[np.float
     if job.clip.audio is None or job.fitted is None:
         raise TypeError("a field that was told by sound comes with a clip that has some")
     return project(windows(media.read_audio(job.clip.audio), len(expression)), job.fitted / "sound.npz")
-
-
-def _prepared(job: Job) -> Any:
-    if job.prepared is None:
-        raise TypeError("this stage needs the prepare stage")
-    return job.prepared
-
-
-def train_frames(job: Job, n_frames: int) -> int:
-    """How many of a clip's frames are trained on.
-
-    Raises:
-        TooShort: less than a second.
-    """
-    n = n_frames if job.train_seconds is None else min(n_frames, round(job.train_seconds * job.clip.fps))
-    if n < MIN_FRAMES:
-        raise TooShort(
-            f"{n} frames are too little to train on", f"{MIN_FRAMES} are needed",
-            "train on a second at least; the paper's shortest clip has three",
-        )  # fmt: skip
-    return n

@@ -63,8 +63,5 @@ class LipNerfParams(Params):
     )
 
 
-#: Parameters that `prepare` reads, and those that `fit` reads on top: other changes keep the fitted field.
-PREPARE = ("model", "fit", "parser")
-FIT = (*PREPARE, "preset", "field", "steps", "size", "settings", "latent", "condition", "smooth_training")
-#: Read by `prepare` and `fit` where there are further shots: the backend finds the faces in them.
-SHOTS = ("shots", "faces")
+#: Parameters that `fit` reads on top of those of `prepare`; other changes keep the fitted field.
+FIT = ("preset", "field", "steps", "size", "settings", "latent", "condition", "smooth_training")

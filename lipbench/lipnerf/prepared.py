@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench.core.errors import NoFace
-from lipbench.faces.parsing import HeadGuide, Parsing, Plate, parser
+from lipbench.faces.parsing import Parsing, Plate
 from lipbench.faces.track import FaceTrack
-from lipbench.lipnerf.fitting import Fit, FitOptions, fit_clip
+from lipbench.lipnerf.fitting import Fit
 from lipbench.lipnerf.scene import Scene, make_scene
 from lipbench.lipnerf.training.truth import mouth_boxes
 
@@ -54,20 +53,6 @@ class Prepared:
         """What `save` wrote."""
         x0, y0, x1, y1 = json.loads((folder / "crop.json").read_text())
         return cls(Fit.load(folder / "fit.npz"), Parsing.load(folder / "parsing.npz"), (x0, y0, x1, y1))
-
-
-def prepare_clip(
-    frames: NDArray[np.uint8], track: FaceTrack, options: FitOptions, parser_name: str,
-    say: Callable[[str], None] = lambda _: None,
-) -> Prepared:  # fmt: skip
-    """Fit and parse a clip.
-
-    Raises:
-        NoFace, Unsupported, UsageError: see `fit_clip` and the parsers. WeightsMissing: a parser without weights.
-    """
-    fit = fit_clip(frames, track, options, say)
-    parsing = parser(parser_name).parse(frames, HeadGuide.from_track(track))
-    return Prepared(fit, parsing, head_crop(parsing.head))
 
 
 def head_crop(head: NDArray[np.bool_]) -> Crop:

@@ -11,15 +11,15 @@ from pydantic import Field
 
 from lipbench.baselines.adnerf import audio
 from lipbench.baselines.jobs import dub_of, reported
-from lipbench.core import keys, media
+from lipbench.core import media
 from lipbench.core.errors import NoAudio
-from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs, Params
-from lipbench.lipnerf.method import clip_track, train_frames
+from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs, Params, StageCode
+from lipbench.lipnerf import head
+from lipbench.lipnerf.composite.options import GATED_WEIGHTS
 
 TORSO = "torso"  # folder of the fit stage
-_PREPARE = ("fit", "parser")
 _FIT = (
-    *_PREPARE, "preset", "field", "steps", "size", "features", "features_file", "smooth_after", "torso", "torso_steps",
+    "preset", "field", "steps", "size", "features", "features_file", "smooth_after", "torso", "torso_steps",
 )  # fmt: skip
 
 
@@ -43,7 +43,9 @@ class AdNerfParams(Params):
     )  # fmt: skip
     torso_steps: int | None = Field(default=None, description="The torso's iterations, instead of the preset's.", gt=0)
     fit: Literal["landmarks", "demo", "paper"] = Field(default="demo", description="How finely the pose is fitted.")
-    parser: Literal["projection", "bisenet", "celebamask"] = Field(default="projection", description="Head masks.")
+    parser: Literal["projection", "colour", "bisenet", "celebamask"] = Field(
+        default="projection", description="Head masks, as LipNeRF's."
+    )
     inpainter: Literal["temporal", "telea", "gated", "none"] = Field(default="temporal", description="Neck filling.")
 
     @property
@@ -78,30 +80,31 @@ class AdNerf(BaseMethod):
         ),
     )
 
+    def weights(self, params: Any) -> tuple[str, ...]:
+        names = head.inputs(params.fit, params.parser)[1]
+        return (*names, GATED_WEIGHTS) if params.inpainter == "gated" else names
+
     def stage_inputs(self, kind: str, params: Any) -> tuple[Mapping[str, Any], tuple[str, ...]]:
         values = params.model_dump(mode="json")
         values["torso"] = "field" if params.has_torso else "source"
         if not params.has_torso:
             values["torso_steps"] = None
         if kind == "synthesize":
-            return values, ()
-        kept = _PREPARE if kind == "prepare" else _FIT
-        return {name: values[name] for name in kept}, ()
+            return values, self.weights(params)
+        first, names = head.inputs(params.fit, params.parser)
+        return (first, names) if kind == "prepare" else ({**first, **{name: values[name] for name in _FIT}}, ())
+
+    def stage_code(self, kind: str) -> StageCode:
+        """Fit and parsing are LipNeRF's; field, trainer and compositing are its code too."""
+        own = StageCode(("lipbench.baselines.adnerf", "lipbench.lipnerf", *head.FACES))
+        return head.CODE if kind == "prepare" else own
 
     def identity(self, params: Any, clip_id: str, language: str) -> Mapping[str, Any]:
-        """The hashes of LipNeRF's code, which this stands on, and of the file that the features come from."""
-        import lipbench.lipnerf
-
-        return {"lipnerf": keys.code_hash(lipbench.lipnerf), **audio.identity(params.features, params.features_file)}
+        """What the features come from."""
+        return audio.identity(params.features, params.features_file)
 
     def prepare(self, job: Job) -> Outputs:
-        from lipbench.lipnerf.fitting import FitOptions
-        from lipbench.lipnerf.prepared import prepare_clip
-
-        options = FitOptions.preset(job.params.fit, device=job.device)
-        frames, track = media.load_frames(job.clip.video), clip_track(job)
-        prepared = prepare_clip(frames, track, options, job.params.parser, job.log)
-        return Outputs(prepared.save(job.out), prepared.facts)
+        return head.prepare(job, job.params.fit, job.params.parser)
 
     def fit(self, job: Job) -> Outputs:
         from lipbench.baselines.adnerf.training import AUDIO, DIM, train
@@ -122,8 +125,8 @@ class AdNerf(BaseMethod):
         )  # fmt: skip
         blank = np.zeros((len(frames), DIM))
         plate = clean_plate(frames, prepared.parsing)
-        scene = scene_of(prepared, frames, plate, blank, clip_track(job))
-        n = train_frames(job, len(scene))
+        scene = scene_of(prepared, frames, plate, blank, head.clip_track(job))
+        n = head.train_frames(job, len(scene))
         changes: dict[str, Any] = {"condition": DIM, "latent": 0}
         changes |= {name: value for name, value in (("steps", p.steps), ("size", p.size)) if value is not None}
         chosen = preset(p.preset, p.field, changes)
@@ -190,12 +193,11 @@ class AdNerf(BaseMethod):
         )  # fmt: skip
         driven = audio_codes.every(heard.windows, smooth)
         plate = clean_plate(frames, prepared.parsing)
-        scene = scene_of(prepared, frames, plate, np.zeros((len(frames), driven.shape[1])), clip_track(job))
+        scene = scene_of(prepared, frames, plate, np.zeros((len(frames), driven.shape[1])), head.clip_track(job))
         if p.has_torso:
             torso = TrainedField.load(job.fitted / TORSO / MODEL, job.device)
-            pictures = composed(
-                prepared, plate, trained, torso, scene, train_frames(job, len(scene)), driven, np.asarray(dub.index)
-            )
+            n, index = head.train_frames(job, len(scene)), np.asarray(dub.index)
+            pictures = composed(prepared, plate, trained, torso, scene, n, driven, index)
             pictures = reported(pictures, dub.n_frames, job, "ad-nerf")
         else:
             pictures = composited(

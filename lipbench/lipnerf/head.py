@@ -1,0 +1,115 @@
+"""The stage `prepare` of every method that stands on a fitted and parsed head, made once for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lipbench.core import keys, media
+from lipbench.core.errors import Refused, TooShort, UsageError
+from lipbench.core.method import Job, Outputs, StageCode
+from lipbench.faces.track import FaceTrack
+
+MIN_FRAMES = 25
+#: Code of `faces` whose change changes a fit, a mask or a render.
+FACES = ("lipbench.faces.morphable", "lipbench.faces.parsing", "lipbench.faces.raster")
+CODE = StageCode(
+    (
+        "lipbench.lipnerf.fitting",
+        "lipbench.lipnerf.head",
+        "lipbench.lipnerf.prepared",
+        "lipbench.lipnerf.shots",
+        *FACES,
+    ),
+    shared="head",
+)  # fmt: skip
+
+
+def inputs(
+    fit: str, parser: str, model: str = "procedural", shots: Sequence[str] = (), faces: str = ""
+) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    """What the stage's key holds: parameters, and names of weights.
+
+    Args:
+        fit, model: `FitOptions.preset` and its model. parser: see `faces.parsing`.
+        shots: further videos of the actor; faces: the backend that finds the face in them.
+    """
+    from lipbench.faces.parsing import parser_weights
+
+    values: dict[str, Any] = {"model": model, "fit": fit, "parser": parser}
+    names = parser_weights(parser)
+    if shots:
+        values |= {"shots": [shot_hash(shot) for shot in shots], "faces": faces}
+        names += face_weights(faces)
+    return values, names
+
+
+def prepare(
+    job: Job, fit: str, parser: str, model: str = "procedural", shots: Sequence[str] = (), faces: str = ""
+) -> Outputs:
+    """Fit and parse the job's clip, and its further shots with it; parameters as for `inputs`.
+
+    Raises:
+        Refused: the clip has no face track. NoFace, Unsupported, UsageError, WeightsMissing: see `fit_clip`, the
+        parsers and `read_shot`.
+    """
+    from lipbench.lipnerf import shots as reading
+    from lipbench.lipnerf.fitting import FitOptions
+
+    options = FitOptions.preset(fit, model=model, device=job.device)
+    clip = reading.Shot(media.load_frames(job.clip.video), clip_track(job))
+    folders = [job.out / reading.FOLDER / f"{k:03d}" for k in range(len(shots))]
+    more = [reading.read_shot(video, clip, faces, folder) for video, folder in zip(shots, folders, strict=True)]
+    prepared, *others = reading.prepare_shots([clip, *more], options, parser, job.log)
+    for other, folder in zip(others, folders, strict=True):
+        other.save(folder)
+    return Outputs(prepared.save(job.out), {**prepared.facts, "shots": 1 + len(more)})
+
+
+def clip_track(job: Job) -> FaceTrack:
+    """The clip's face track.
+
+    Raises:
+        Refused: the job has none.
+    """
+    if job.clip.faces is None:
+        raise Refused(
+            f"clip {job.clip.id} comes without a face track", "the fit starts from landmarks",
+            "choose a face backend for the run (`faces:` in the run file)",
+        )  # fmt: skip
+    return FaceTrack.load(job.clip.faces)
+
+
+def shot_hash(video: str) -> str:
+    """What a further shot is to a key.
+
+    Raises:
+        UsageError: there is no such file.
+    """
+    if not Path(video).is_file():
+        raise UsageError(f"there is no shot {video}", "`shots` names a file that is not there", "correct the path")
+    return keys.sha256_file(video)
+
+
+def face_weights(backend_name: str) -> tuple[str, ...]:
+    """The registered weights of a face backend, if it has any."""
+    from lipbench.faces.backend_table import backend
+
+    found = backend(backend_name).weights
+    return (found,) if found else ()
+
+
+def train_frames(job: Job, n_frames: int) -> int:
+    """How many of a clip's frames are trained on.
+
+    Raises:
+        TooShort: less than a second.
+    """
+    n = n_frames if job.train_seconds is None else min(n_frames, round(job.train_seconds * job.clip.fps))
+    if n < MIN_FRAMES:
+        raise TooShort(
+            f"{n} frames are too little to train on", f"{MIN_FRAMES} are needed",
+            "train on a second at least; the paper's shortest clip has three",
+        )  # fmt: skip
+    return n
