@@ -49,8 +49,7 @@ def changed(
     kept = compositor.video(_renders(prepared, trained, scene, own[index], index))
     for n, (picture, other) in enumerate(zip(drawn, kept, strict=True)):
         s = int(index[n])
-        region, unit = lower_face(prepared.fit, model, s, expression[n], picture.shape[:2])
-        yield laid_over(frames[s], picture, other, region, unit)
+        yield laid_over(frames[s], picture, other, lower_face(prepared.fit, model, s, expression[n], picture.shape[:2]))
 
 
 def _renders(

@@ -1,0 +1,106 @@
+"""Only what the expression changes: everything else of the head stays the source's, as sharp as it was filmed.
+
+The field draws a frame twice, under the dub's expression and under the source's own. What both pictures get wrong alike
+(blur, hair, lids, a frayed outline) cancels in their difference D, which is laid over the source frame S around the
+mouth, cheeks and jaw:
+
+    small change            S + D                   the skin keeps its pores
+    lips, large change      drawn + low(S - own)    the source's lips must not shine through
+
+The paper pastes the whole head; `paste: change` is an option beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lipbench.faces.morphable import MorphableModel
+from lipbench.lipnerf.fitting import Fit
+
+Frame = NDArray[np.uint8]
+Map = NDArray[np.float32]
+
+#: Grey levels of change away from the lips: below the first nothing is laid over, above the second all of it. Higher
+#: levels would hide more of a field's noise, and the jaw's motion with it.
+NOISE = (2.0, 6.0)
+#: Grey levels of change between which the source's detail gives way to the drawn one's.
+REPLACED = (8.0, 20.0)
+#: Over how far a change is judged, light is matched, the region fades, and what surrounds the lips is taken as drawn,
+#: as shares of the way from the eyes to the chin.
+NEAR, LIGHT, FADE, LIPS = 0.06, 0.02, 0.08, 0.4
+JAW, NOSE, EYES, MOUTH = slice(2, 15), slice(28, 36), slice(36, 48), slice(48, 60)
+
+
+@dataclass(frozen=True)
+class LowerFace:
+    """Where a dub may change a frame.
+
+    Attributes:
+        region: (H, W) 1 on lips, cheeks and jaw, fading to 0 around.
+        lips: (H, W) 1 on the lips, fading to 0 around.
+        unit: px from the eyes to the chin.
+    """
+
+    region: Map
+    lips: Map
+    unit: float
+
+
+def lower_face(
+    fit: Fit, model: MorphableModel, t: int, expression: NDArray[np.floating], size: tuple[int, int]
+) -> LowerFace:
+    """Of frame t, under its own expression and under another one (K,); size is (height, width).
+
+    Raises:
+        Unsupported: the model has no landmark vertices.
+    """
+    marks = model.require_landmarks().points
+    here, there = (fit.camera.project(fit.vertices(model, t, e)[marks]) for e in (None, expression))
+    unit = float(np.linalg.norm(here[8] - here[EYES].mean(0)))
+
+    def around(parts: tuple[slice, ...], fade: float) -> Map:
+        hull = cv2.convexHull(np.concatenate([p[k] for p in (here, there) for k in parts]).astype(np.float32))
+        outside = np.ones(size, np.uint8)
+        cv2.fillConvexPoly(outside, hull.round().astype(np.int32), 0)
+        distance = cv2.distanceTransform(outside, cv2.DIST_L2, 3)
+        return np.clip(1 - distance / (fade * unit), 0, 1).astype(np.float32)
+
+    return LowerFace(around((JAW, NOSE), FADE), around((MOUTH,), LIPS), unit)
+
+
+def laid_over(source: Frame, drawn: Frame, own: Frame, face: LowerFace) -> Frame:
+    """The source frame with what changed.
+
+    Args:
+        source: (H, W, 3) as filmed. drawn, own: (H, W, 3), the composited frame under the dub's and under the source's
+            expression. face: where changes are allowed.
+    """
+    rows, columns = np.flatnonzero(face.region.any(1)), np.flatnonzero(face.region.any(0))
+    out = source.copy()
+    if not len(rows):
+        return out
+    margin = int(4 * NEAR * face.unit) + 1  # the filters below reach that far
+    h, w = face.region.shape
+    top, left = max(int(rows[0]) - margin, 0), max(int(columns[0]) - margin, 0)
+    view = np.s_[top : min(int(rows[-1]) + margin, h), left : min(int(columns[-1]) + margin, w)]
+    s, d, o = (x[view].astype(np.float32) for x in (source, drawn, own))
+    change = d - o
+    amount = _blurred(np.abs(change).max(-1), NEAR * face.unit)
+    gate = np.maximum(_blurred(_ramp(amount, NOISE), LIGHT * face.unit), face.lips[view])
+    replaced = np.maximum(_ramp(amount, REPLACED), face.lips[view])[..., None]
+    whole = d - s + _blurred(s - o, LIGHT * face.unit)
+    mixed = s + (face.region[view] * gate)[..., None] * (replaced * whole + (1 - replaced) * change)
+    out[view] = np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
+    return out
+
+
+def _ramp(values: Map, ends: tuple[float, float]) -> Map:
+    return np.clip((values - ends[0]) / (ends[1] - ends[0]), 0, 1)
+
+
+def _blurred(picture: Map, sigma: float) -> Map:
+    return np.asarray(cv2.GaussianBlur(picture, (0, 0), max(sigma, 0.3)), np.float32)
