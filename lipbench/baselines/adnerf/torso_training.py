@@ -24,6 +24,7 @@ from lipbench.core.training import train as run
 from lipbench.lipnerf.field.model import MISSED, HeadField
 from lipbench.lipnerf.scene import Scene
 from lipbench.lipnerf.training.draw import Batch, RayDrawer
+from lipbench.lipnerf.training.guard import ALIVE, FieldCollapsed
 from lipbench.lipnerf.training.model import TrainedField, render_one
 from lipbench.lipnerf.training.presets import Preset
 from lipbench.lipnerf.training.trainer import MODEL, FieldTraining
@@ -34,6 +35,7 @@ TORSO_DIM = DIM + POSE_DIM  # 106
 STEPS, RAYS, LAST_RATE = 400_000, 1024, 7.9e-5
 #: Share of the head's iterations in the small presets: cloth moves little and has no lips.
 SHARE = 0.5
+TRY = "check the parser's neck and torso; or use `torso: source`"
 CHUNK = 4096  # rays of the head that are asked at once
 Crop = tuple[int, int, int, int]
 
@@ -129,6 +131,18 @@ class TorsoTraining(FieldTraining):
         super().__init__(scene, preset, seed, device)
         self.drawer = OverHead(self.shown, preset, behind, self.scale, device)
         self.facts = {**self.facts, "head": behind.digest()}
+
+    def _look(self, least: float, restart: bool) -> None:
+        """A torso is begun again only when nothing at all is left of it: where the picture behind it has its colours
+        already, it may be thin.
+
+        Raises:
+            FieldCollapsed: as `FieldTraining._look`.
+        """
+        try:
+            super()._look(min(least, ALIVE), restart)
+        except FieldCollapsed as error:
+            raise FieldCollapsed("the torso's field turned transparent", error.why, TRY) from error
 
     @torch.no_grad()
     def picture(self) -> NDArray[np.uint8]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,10 +75,15 @@ def small(steps: int, **changes: Any) -> Preset:
     })  # fmt: skip
 
 
-def behind(head: Scene, codes: np.ndarray) -> Behind:
+def published(steps: int) -> Preset:
+    """Coarse and fine networks over near to far, as AD-NeRF's, but small."""
+    return preset("adnerf", "mlp", {"width": 16, "coarse": 5, "fine": 4, "rays": 32, "micro": 16, "steps": steps})
+
+
+def behind(head: Scene, codes: np.ndarray, settings: Preset | None = None) -> Behind:
     """A head that has not learned anything: what it shows does not matter here, only where it goes."""
     torch.manual_seed(3)
-    field = HeadField(small(1).field, torch.from_numpy(head.bounds)).eval()
+    field = HeadField((settings or small(1)).field, torch.from_numpy(head.bounds)).eval()
     trained = TrainedField(field, torch.zeros(T, 0), np.arange(T), 1.0, {})
     return Behind.of(trained, head, codes, CROP)
 
@@ -85,11 +91,12 @@ def behind(head: Scene, codes: np.ndarray) -> Behind:
 CODES = np.random.default_rng(0).normal(0, 0.3, (T, DIM)).astype(np.float32)
 
 
-def training(steps: int, **changes: Any) -> TorsoTraining:
+def training(steps: int, kind: str = "triplane") -> TorsoTraining:
     frames, prepared, plate, head = person()
     scene = torso_scene(prepared, frames, plate, head, CODES)
-    chosen = torso_preset(small(2 * steps, **changes), 1.0, scene.size, None)
-    return TorsoTraining(scene, behind(head, CODES), chosen)
+    settings = small(2 * steps, rays=64) if kind == "triplane" else published(steps)
+    chosen = replace(torso_preset(settings, 1.0, scene.size, steps), rays=64)
+    return TorsoTraining(scene, behind(head, CODES, settings), chosen)
 
 
 # -- pose and scene -----------------------------------------------------------------------------------------------
@@ -183,9 +190,10 @@ def test_a_few_steps_make_it_better(tmp_path: Path) -> None:
     assert before.picture().shape == (3 * SIZE, 4 * SIZE, 3)
 
 
-def test_resume_is_exact(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["triplane", "mlp"])
+def test_resume_is_exact(kind: str, tmp_path: Path) -> None:
     budget = Budget(steps=8, validate_every=4, report_every=4, picture_every=0)
-    whole = training(8, rays=64)
+    whole = training(8, kind)
     head_before = {k: v.clone() for k, v in whole.drawer.behind.field.state_dict().items()}
     run(whole, tmp_path / "whole", budget)
 
@@ -195,11 +203,11 @@ def test_resume_is_exact(tmp_path: Path) -> None:
                 raise InterruptedError
             return super().step(number, progress)
 
-    cut = training(8, rays=64)
+    cut = training(8, kind)
     cut.__class__ = Broken
     with pytest.raises(InterruptedError):
         run(cut, tmp_path / "cut", budget)
-    rest = training(8, rays=64)
+    rest = training(8, kind)
     run(rest, tmp_path / "cut", budget)
     for a, b in zip(whole.field.state_dict().values(), rest.field.state_dict().values(), strict=True):
         assert torch.equal(a, b)
