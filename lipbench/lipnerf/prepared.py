@@ -15,7 +15,7 @@ from lipbench.faces.parsing import Parsing, Plate
 from lipbench.faces.track import FaceTrack
 from lipbench.lipnerf.fitting import Fit
 from lipbench.lipnerf.scene import Scene, make_scene
-from lipbench.lipnerf.training.truth import mouth_boxes
+from lipbench.lipnerf.training.truth import eye_boxes, eye_opening, mouth_boxes
 
 #: Air around the head in the crop, as a share of its size: dubs open the jaw further than the source did.
 AIR = 0.15
@@ -81,17 +81,18 @@ def scene_of(
 
     Args:
         frames: (T, H, W, 3) uint8 RGB of the clip. plate: of the same frames.
-        condition: (T, C). track: for the boxes of the mouth.
+        condition: (T, C). track: for the boxes of mouth and eyes.
     """
     x0, y0, x1, y1 = prepared.crop
     fit, window = prepared.fit, np.s_[y0:y1, x0:x1]
     points = track.points68()
     if points is None:
         raise NoFace("the face track has no landmarks", f"{track.backend} finds boxes only", "use another face backend")
-    mouth = mouth_boxes(points) - np.array([x0, y0, x0, y0])
+    corner = np.array([x0, y0, x0, y0])
+    mouth, eyes = mouth_boxes(points) - corner, eye_boxes(points) - corner
     behind = plate.frame(0)[window] if plate.static else np.stack([plate.frame(t)[window] for t in range(len(frames))])
     cx, cy = fit.camera.center
     return make_scene(
         frames[:, y0:y1, x0:x1], prepared.parsing.head[:, y0:y1, x0:x1], behind, fit.rotation, fit.translation,
-        fit.focal, (cx - x0, cy - y0), condition, mouth,
+        fit.focal, (cx - x0, cy - y0), condition, mouth, eyes, eye_opening(points),
     )  # fmt: skip

@@ -7,7 +7,7 @@ Lengths are metres (AD-NeRF's unit; the fit's decimetres / 10), matrices map cam
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ from lipbench.core.errors import TooShort, UsageError
 
 Float32 = NDArray[np.float32]
 
-SCHEMA = 1
+SCHEMA = 2
+NO_EYES: NDArray[np.int64] = np.zeros((0, 0, 4), np.int64)
+NO_LIDS: Float32 = np.zeros(0, np.float32)
 #: AD-NeRF process_data.py: nearest and farthest depth of a sample, metres from the head's origin.
 NEAR, FAR = 0.2, 0.4
 MIN_FRAMES = 5
@@ -43,6 +45,8 @@ class Scene:
         condition: (T, C) float32: expression coefficients, or any other code of a frame.
         mouth: (T, 4) int, x0, y0, x1, y1 px (exclusive) of the box from which extra rays are drawn.
         bounds: (2, 3) float32, corners of a box in head space that holds the head, metres.
+        eyes: (T, E, 4) int, boxes like the mouth's round E eyes; none when it is left out.
+        lids: (T,) float32, how far the eyes are open, in any unit; all the same where nothing is known about it.
     """
 
     frames: NDArray[np.uint8]
@@ -56,16 +60,21 @@ class Scene:
     condition: Float32
     mouth: NDArray[np.int64]
     bounds: Float32
+    eyes: NDArray[np.int64] = field(default_factory=lambda: NO_EYES)
+    lids: Float32 = field(default_factory=lambda: NO_LIDS)
 
     def __len__(self) -> int:
         return len(self.frames)
 
     def __post_init__(self) -> None:
         t, h, w = len(self.frames), *self.frames.shape[1:3]
+        for name, unknown in (("eyes", np.zeros((t, 0, 4), np.int64)), ("lids", np.zeros(t, np.float32))):
+            if not getattr(self, name).size:
+                object.__setattr__(self, name, unknown)
         expected = {
             "frames": (t, h, w, 3), "head": (t, h, w), "plates": (len(self.plates), h, w, 3), "shot": (t,),
             "c2w": (t, 3, 4), "near_far": (t, 2), "condition": (t, *self.condition.shape[1:2]), "mouth": (t, 4),
-            "bounds": (2, 3),
+            "bounds": (2, 3), "eyes": (t, self.eyes.shape[1], 4), "lids": (t,),
         }  # fmt: skip
         for name, shape in expected.items():
             found = getattr(self, name).shape
@@ -92,7 +101,7 @@ class Scene:
                 f"a scene of {len(rows)} frames is too short", f"a field needs at least {MIN_FRAMES} views of the head",
                 "use a longer clip, about 3 s or more",
             )  # fmt: skip
-        per_frame = ("frames", "head", "shot", "c2w", "near_far", "condition", "mouth")
+        per_frame = ("frames", "head", "shot", "c2w", "near_far", "condition", "mouth", "eyes", "lids")
         return replace(self, **{name: getattr(self, name)[rows] for name in per_frame})
 
     def with_condition(self, condition: ArrayLike) -> Scene:
@@ -116,13 +125,16 @@ class Scene:
             raise UsageError(f"cannot shrink {w}x{h} by {factor:g}", "its pixels would not stay square", "shrink less")
         head = shrink(self.head.astype(np.uint8) * 255) >= 128
         scale = np.array([sx, sy, sx, sy])
-        corner = np.floor(self.mouth * scale) + np.array([0, 0, 1, 1])
+
+        def scaled(box: NDArray[np.int64]) -> NDArray[np.int64]:
+            return (np.floor(box * scale) + np.array([0, 0, 1, 1])).astype(np.int64)
+
         # The old corner lattice stands at j = 0 .. w; the colour of a new pixel is the mean about its middle.
         offset = 0.5 * (1 - np.array([sx, sy]))
         center = (float(self.center[0] * sx - offset[0]), float(self.center[1] * sy - offset[1]))
         return replace(
             self, frames=shrink(self.frames), head=head, plates=shrink(self.plates), focal=self.focal * sx,
-            center=center, mouth=corner.astype(np.int64),
+            center=center, mouth=scaled(self.mouth), eyes=scaled(self.eyes),
         )  # fmt: skip
 
     def save(self, path: str | Path) -> Path:
@@ -155,6 +167,8 @@ def make_scene(
     center: tuple[float, float],
     condition: ArrayLike,
     mouth: ArrayLike,
+    eyes: ArrayLike | None = None,
+    lids: ArrayLike | None = None,
     *,
     landmark_center: bool = True,
 ) -> Scene:
@@ -167,7 +181,7 @@ def make_scene(
         rotation, translation_dm: (T, 3, 3) and (T, 3) dm, head to camera space (X = R x + t).
         focal, center: px, of a camera whose pixel (i, j) covers [j, j+1) x [i, i+1) as `faces.raster.Camera`'s do.
         condition: (T, C).
-        mouth: (T, 4) px boxes x0, y0, x1, y1.
+        mouth: (T, 4) px boxes x0, y0, x1, y1. eyes: (T, E, 4) px, the same for eyes. lids: (T,) how far they are open.
         landmark_center: shift by half a pixel from pixel centres at + 0.5 to AD-NeRF's pixel corners (exact).
 
     Raises:
@@ -190,12 +204,6 @@ def make_scene(
     center = (center[0] - shift, center[1] - shift)
     depth = -t[:, 2]
     h, w = frames.shape[1:3]
-    wanted = np.asarray(mouth, np.float64)
-    box: NDArray[np.int64] = np.stack([
-        np.clip(np.floor(wanted[:, 0]), 0, w - 2), np.clip(np.floor(wanted[:, 1]), 0, h - 2),
-        np.clip(np.ceil(wanted[:, 2]), 1, w), np.clip(np.ceil(wanted[:, 3]), 1, h),
-    ], 1).astype(np.int64)  # fmt: skip
-    box[:, 2:] = np.maximum(box[:, 2:], box[:, :2] + 1)
     return Scene(
         frames=over.astype(np.uint8),
         head=head,
@@ -206,9 +214,19 @@ def make_scene(
         center=center,
         near_far=np.stack([depth - NEAR, depth + FAR], 1).astype(np.float32),
         condition=np.asarray(condition, np.float32),
-        mouth=box,
+        mouth=_inside(mouth, h, w),
+        eyes=NO_EYES if eyes is None else _inside(eyes, h, w),
+        lids=NO_LIDS if lids is None else np.asarray(lids, np.float32),
         bounds=head_bounds(head, c2w, focal, center),
     )
+
+
+def _inside(boxes: ArrayLike, h: int, w: int) -> NDArray[np.int64]:
+    """(..., 4) boxes as whole pixels of the image, none of them empty."""
+    x0, y0, x1, y1 = np.moveaxis(np.asarray(boxes, np.float64), -1, 0)
+    low = np.stack([np.clip(np.floor(x0), 0, w - 2), np.clip(np.floor(y0), 0, h - 2)], -1).astype(np.int64)
+    high = np.stack([np.clip(np.ceil(x1), 1, w), np.clip(np.ceil(y1), 1, h)], -1).astype(np.int64)
+    return np.concatenate([low, np.maximum(high, low + 1)], -1)
 
 
 def head_bounds(head: NDArray[np.bool_], c2w: Float32, focal: float, center: tuple[float, float]) -> Float32:
@@ -269,6 +287,6 @@ def pool(scenes: Sequence[Scene]) -> Scene:
         frames=joined("frames"), head=joined("head"), plates=joined("plates"),
         shot=np.concatenate([s.shot + o for s, o in zip(scenes, offsets, strict=True)]),
         c2w=joined("c2w"), focal=first.focal, center=first.center, near_far=joined("near_far"),
-        condition=joined("condition"), mouth=joined("mouth"),
+        condition=joined("condition"), mouth=joined("mouth"), eyes=joined("eyes"), lids=joined("lids"),
         bounds=np.stack([np.min([s.bounds[0] for s in scenes], 0), np.max([s.bounds[1] for s in scenes], 0)]),
     )  # type: ignore[arg-type]  # fmt: skip

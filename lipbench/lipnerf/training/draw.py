@@ -18,19 +18,22 @@ RIM = 0.03  # of the image's width: how far rays near the mask may lie outside i
 
 
 class Batch(NamedTuple):
-    """frames: (F,) numbers. rays: F x R. color, background: (F, R, 3) in [0, 1]. head: (F, R) bool."""
+    """frames: (F,) numbers. rays: F x R. color, background: (F, R, 3) in [0, 1]. head: (F, R) bool. mouth: of how
+    many frames, the first ones, all rays are the mouth's."""
 
     frames: Tensor
     rays: Rays
     color: Tensor
     background: Tensor
     head: Tensor
+    mouth: int = 0
 
     def part(self, rows: slice) -> Batch:
         """Some rays of every frame."""
         return Batch(
-            self.frames, self.rays.part(rows), self.color[:, rows], self.background[:, rows], self.head[:, rows]
-        )
+            self.frames, self.rays.part(rows), self.color[:, rows], self.background[:, rows], self.head[:, rows],
+            self.mouth,
+        )  # fmt: skip
 
 
 class RayDrawer:
@@ -53,6 +56,7 @@ class RayDrawer:
         self.near_far = torch.from_numpy(scene.near_far).to(device)
         self.condition = torch.from_numpy(scene.condition).to(device)
         self.mouth = torch.from_numpy(np.asarray(scene.mouth, np.int64)).to(device)
+        self.eyes = torch.from_numpy(np.asarray(scene.eyes, np.int64)).to(device)
         self.rim = self._grown(scene) if preset.near_mask else self.head
         self.box = torch.from_numpy(_boxes(scene.head)).to(device)
 
@@ -70,24 +74,43 @@ class RayDrawer:
         p = self.preset
         frames = torch.randint(len(self), (p.frames,), device=self.device)
         each = p.rays // p.frames
-        mouth = round(each * p.mouth_share)
-        boxed = round((each - mouth) * p.box_share)
+        lips = round(p.frames * p.mouth_share) if p.mouth_codes == "other" else 0
+        if lips:
+            rest = self._everywhere(frames[lips:], each, 0.0, p.eye_share / max(1.0 - p.mouth_share, 1e-6))
+            pixels = torch.cat([self._in_boxes(self.mouth[frames[:lips], None], each), rest])
+        else:
+            pixels = self._everywhere(frames, each, p.mouth_share, p.eye_share)
+        return self.batch(field, frames, pixels, p.random_background)._replace(mouth=lips)
+
+    def _everywhere(self, frames: Tensor, each: int, mouth_share: float, eye_share: float) -> Tensor:
+        """(F, each) pixels: shares of them from the boxes of mouth and eyes, the others from the head or anywhere."""
+        p = self.preset
+        mouth = round(each * mouth_share)
+        eyes = min(round(each * eye_share), each - mouth) if self.eyes.shape[1] else 0
+        boxed = round((each - mouth - eyes) * p.box_share)
         parts = [
-            self._in_boxes(self.mouth[frames], mouth),
-            self._near_head(frames, boxed) if p.near_mask else self._in_boxes(self.box[frames], boxed),
-            torch.randint(self.h * self.w, (p.frames, each - mouth - boxed), device=self.device),
+            self._in_boxes(self.mouth[frames, None], mouth),
+            *([self._in_boxes(self._some_eyes(frames, eyes), eyes)] if eyes else []),
+            self._near_head(frames, boxed) if p.near_mask else self._in_boxes(self.box[frames, None], boxed),
+            torch.randint(self.h * self.w, (len(frames), each - mouth - eyes - boxed), device=self.device),
         ]
-        return self.batch(field, frames, torch.cat(parts, 1), p.random_background)
+        return torch.cat(parts, 1)
 
     def _in_boxes(self, boxes: Tensor, count: int) -> Tensor:
+        """(F, 1 or count, 4) boxes -> (F, count) pixels."""
         u = torch.rand(2, len(boxes), count, device=self.device)
-        column = boxes[:, :1] + (u[0] * (boxes[:, 2:3] - boxes[:, :1])).long()
-        row = boxes[:, 1:2] + (u[1] * (boxes[:, 3:4] - boxes[:, 1:2])).long()
+        column = boxes[..., 0] + (u[0] * (boxes[..., 2] - boxes[..., 0])).long()
+        row = boxes[..., 1] + (u[1] * (boxes[..., 3] - boxes[..., 1])).long()
         return row.clamp(0, self.h - 1) * self.w + column.clamp(0, self.w - 1)
+
+    def _some_eyes(self, frames: Tensor, count: int) -> Tensor:
+        """(F, count, 4): one of the eyes' boxes for each ray."""
+        which = torch.randint(self.eyes.shape[1], (len(frames), count), device=self.device)
+        return self.eyes[frames[:, None], which]
 
     def _near_head(self, frames: Tensor, count: int) -> Tensor:
         """Twice as many as needed in the head's box; those near its mask come first."""
-        drawn = self._in_boxes(self.box[frames], 2 * count)
+        drawn = self._in_boxes(self.box[frames, None], 2 * count)
         good = self.rim[frames[:, None], drawn]
         order = torch.argsort(good.to(torch.int8), dim=1, descending=True, stable=True)
         return drawn.gather(1, order[:, :count])

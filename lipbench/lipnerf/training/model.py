@@ -19,8 +19,9 @@ from lipbench.lipnerf.field.config import FieldConfig
 from lipbench.lipnerf.field.model import MISSED, HeadField
 from lipbench.lipnerf.field.rays import Rays
 from lipbench.lipnerf.scene import Scene
+from lipbench.lipnerf.training.codes import without
 
-SCHEMA = 1
+SCHEMA = 2
 VISIBLE = 1e-3  # rays on which the grid sees less than this opacity show the background alone
 
 
@@ -41,6 +42,7 @@ class TrainedField:
     frames: (T,) numbers of the training frames in the scene that the field was trained on.
     scale: resolution at which it is rendered, relative to the scene's full resolution.
     facts: how it was trained.
+    untold: (C,) direction of the conditions that the field is not told (`codes.without`), None when it is told all.
     """
 
     field: HeadField
@@ -48,6 +50,7 @@ class TrainedField:
     frames: NDArray[np.int64]
     scale: float
     facts: Mapping[str, Any]
+    untold: NDArray[np.float32] | None = None
 
     def latent(self, index: ArrayLike) -> NDArray[np.float32]:
         """(N,) scene frames -> (N, L) codes; a frame that was kept from training takes the nearest one's."""
@@ -62,7 +65,7 @@ class TrainedField:
             {
                 "schema": SCHEMA, "config": self.field.config.to_dict(), "field": self.field.state_dict(),
                 "latents": self.latents.detach().cpu(), "frames": self.frames.tolist(), "scale": self.scale,
-                "facts": dict(self.facts),
+                "facts": dict(self.facts), "untold": None if self.untold is None else self.untold.tolist(),
             },
             path,
         )  # fmt: skip
@@ -84,7 +87,8 @@ class TrainedField:
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError, UnpicklingError) as error:
             raise WeightsError(f"cannot read the field {path}", str(error).splitlines()[0], "train it again") from error
         frames = np.asarray(held["frames"], np.int64)
-        return cls(field.to(device).eval(), held["latents"], frames, held["scale"], held["facts"])
+        untold = None if held["untold"] is None else np.asarray(held["untold"], np.float32)
+        return cls(field.to(device).eval(), held["latents"], frames, held["scale"], held["facts"], untold)
 
 
 def render_frames(
@@ -117,6 +121,7 @@ def render_frames(
         raise UsageError(
             f"cannot render frame {rows.max()}", f"the scene has {len(scene)}", "map the dub to the clip's frames"
         )
+    expression = without(expression, model.untold)
     device = model.latents.device
     code = torch.from_numpy(np.concatenate([expression, codes], 1)).to(device)
     for k, t in enumerate(rows):

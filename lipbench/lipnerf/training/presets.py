@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from lipbench.core.errors import UsageError
 from lipbench.core.registry import unknown
@@ -23,9 +23,14 @@ class Preset:
         lr, lr_end: Adam's rate falls from one to the other, exponentially over the steps; `warmup` steps rise to it.
         planes_lr, latent_lr: factors on it for tri-planes and latent codes.
         latent_penalty: lambda of the codes' norm; it belongs to the sum of squared errors, not to their mean.
-        box_share: of the rays inside the head's bounding box, the rest anywhere. mouth_share: of all rays, drawn from
-            the mouth's box. near_mask: rays in the box keep to the head's mask and its rim.
+        box_share: of the rays inside the head's bounding box, the rest anywhere. mouth_share, eye_share: of all rays,
+            drawn from the boxes of mouth and eyes. near_mask: rays in the box keep to the head's mask and its rim.
         random_background: train over random colours instead of the plate, so that the head has to be opaque.
+        code_start: codes begin as small random numbers (the paper), or with how the eyes look (`eye_codes`).
+        mouth_codes: "own": rays of every frame are drawn from its mouth's box. "other": the same share of the frames
+            gives all its rays from there, under the code of another frame, which does not learn from them: the mouth is
+            left to the condition, for in a dub it is not the mouth of the code's frame.
+        lids: "code" takes out of the conditions what tells the lids (`lid_direction`), so that the codes have to.
         size: longer side that frames are shrunk to for training and rendering, px (0: as they are).
         bf16: matrix products in bfloat16.
         held_out: share of the frames, at the end, that is kept from training (reconstruction mode; 0 for dubbing).
@@ -45,6 +50,10 @@ class Preset:
     latent_penalty: float = 0.01
     box_share: float = 0.95
     mouth_share: float = 0.0
+    eye_share: float = 0.0
+    mouth_codes: Literal["own", "other"] = "own"
+    code_start: Literal["random", "eyes"] = "random"
+    lids: Literal["expression", "code"] = "expression"
     near_mask: bool = False
     random_background: bool = False
     size: int = 0
@@ -65,6 +74,9 @@ _SMALL_MLP = FieldConfig(
     interval="hull", coarse=17, fine=16,
 )  # fmt: skip
 
+#: Lids to the codes, mouth to the condition; not the paper's.
+_LIDS: dict[str, Any] = {"eye_share": 0.15, "code_start": "eyes", "mouth_codes": "other", "lids": "code"}
+
 #: (preset, field) -> settings.
 PRESETS: dict[tuple[str, str], Preset] = {
     ("paper", "mlp"): Preset("paper", FieldConfig(init="he")),
@@ -73,18 +85,19 @@ PRESETS: dict[tuple[str, str], Preset] = {
     ),
     ("quick", "mlp"): Preset(
         "quick", FieldConfig(init="he"), steps=100_000, micro=0, mouth_share=0.15, warmup=500, random_background=True,
+        **_LIDS,
     ),
     ("quick", "triplane"): Preset(
         "quick", _TRIPLANE, steps=30_000, rays=4096, frames=16, micro=0, lr=5e-3, lr_end=5e-4, warmup=50,
-        planes_lr=80.0, mouth_share=0.25, latent_lr=3.0, near_mask=True, random_background=True,
+        planes_lr=80.0, mouth_share=0.25, latent_lr=3.0, near_mask=True, random_background=True, **_LIDS,
     ),
     ("demo", "triplane"): Preset(
         "demo", _TRIPLANE, steps=1800, rays=1024, frames=16, micro=0, lr=5e-3, lr_end=5e-4, warmup=50,
-        planes_lr=80.0, mouth_share=0.25, latent_lr=3.0, near_mask=True, random_background=True, size=128,
+        planes_lr=80.0, mouth_share=0.25, latent_lr=3.0, near_mask=True, random_background=True, size=128, **_LIDS,
     ),
     ("demo", "mlp"): Preset(
         "demo", _SMALL_MLP, steps=900, rays=512, frames=4, micro=32, lr=3e-3, lr_end=3e-4, warmup=100,
-        mouth_share=0.25, latent_lr=3.0, near_mask=True, random_background=True, size=128,
+        mouth_share=0.25, latent_lr=3.0, near_mask=True, random_background=True, size=128, **_LIDS,
     ),
 }  # fmt: skip
 

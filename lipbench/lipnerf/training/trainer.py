@@ -19,6 +19,7 @@ from lipbench.lipnerf.field.grid import carve
 from lipbench.lipnerf.field.model import HeadField, RayColors
 from lipbench.lipnerf.scene import Scene
 from lipbench.lipnerf.training import guard
+from lipbench.lipnerf.training.codes import eye_codes, lid_direction, without
 from lipbench.lipnerf.training.draw import Batch, RayDrawer
 from lipbench.lipnerf.training.model import TrainedField, render_one
 from lipbench.lipnerf.training.presets import Preset
@@ -53,10 +54,11 @@ class FieldTraining:
                 "choose rays as a multiple of frames",
             )  # fmt: skip
         self.preset, self.seed, self.device = preset, seed, device
+        self.untold = lid_direction(scene.condition, scene.lids) if preset.lids == "code" else None
         self.scale = min(1.0, preset.size / max(scene.size)) if preset.size else 1.0
         kept = round(len(scene) * (1.0 - preset.held_out))
         self.frames = np.arange(len(scene))[:kept]
-        self.scene = scene.resized(self.scale)
+        self.scene = scene.resized(self.scale).with_condition(without(scene.condition, self.untold))
         shown = self.scene.take(self.frames) if kept < len(scene) else self.scene
         self.rest = self.scene.take(np.arange(kept, len(scene))) if len(scene) - kept >= 5 else None
         self.drawer = RayDrawer(shown, preset, device)
@@ -74,6 +76,8 @@ class FieldTraining:
         if self.field.grid is not None:
             carve(self.field.grid, self.shown)
         codes = LATENT_START * torch.randn(len(self.drawer), p.field.latent)
+        if p.code_start == "eyes":
+            codes += torch.from_numpy(eye_codes(self.shown, p.field.latent))
         self.latents = torch.nn.Parameter(codes.to(self.device))
         planes = [v for k, v in self.field.named_parameters() if ".planes." in k or ".shapes_" in k]
         known = {id(v) for v in planes}
@@ -88,6 +92,12 @@ class FieldTraining:
     def codes(self, frames: Tensor) -> Tensor:
         """(F,) training frames -> (F, C + L)."""
         return torch.cat([self.drawer.condition[frames], self.latents[frames]], 1)
+
+    def _strangers(self, codes: Tensor) -> Tensor:
+        """(F, C + L) with the latent codes of frames drawn at random, as they stand."""
+        size = self.latents.shape[1]
+        drawn = torch.randint(len(self.latents), (len(codes),), device=self.device)
+        return torch.cat([codes[:, : codes.shape[1] - size], self.latents[drawn].detach()], 1)
 
     def step(self, number: int, progress: float) -> dict[str, float]:
         """One iteration: rays of a few frames, gradients summed over micro-batches, one Adam step."""
@@ -122,13 +132,15 @@ class FieldTraining:
             total += error
         passes = 1 if self.field.coarse is None else 2
         if p.field.latent and p.latent_penalty:
-            v = self.latents[batch.frames]
+            v = self.latents[batch.frames[batch.mouth :]]
             # The norm has no gradient at 0; the guard keeps it finite.
             (passes * p.latent_penalty * (v.square().sum(1) + 1e-12).sqrt().sum()).backward()
         return total / (batch.color.numel())
 
     def _render(self, batch: Batch) -> RayColors:
         codes = self.codes(batch.frames)
+        if batch.mouth:
+            codes = torch.cat([self._strangers(codes[: batch.mouth]), codes[batch.mouth :]])
         with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.preset.bf16):
             return self.field.render(batch.rays, batch.background, codes, train=True)
 
@@ -207,7 +219,7 @@ class FieldTraining:
 
     def trained(self, facts: Mapping[str, Any]) -> TrainedField:
         """The field as it stands."""
-        return TrainedField(self.field.eval(), self.latents.detach(), self.frames, self.scale, facts)
+        return TrainedField(self.field.eval(), self.latents.detach(), self.frames, self.scale, facts, self.untold)
 
     def export(self, folder: Path, facts: Mapping[str, Any]) -> Path:
         """Write field.pt."""
@@ -227,7 +239,7 @@ def _photo(colors: RayColors, truth: Tensor) -> tuple[Tensor, Tensor]:
 def scene_hash(scene: Scene) -> str:
     """Digest of what a training sees."""
     digest = hashlib.sha256(repr((scene.focal, scene.center)).encode())
-    for name in ("frames", "head", "plates", "shot", "c2w", "near_far", "condition", "mouth", "bounds"):
+    for name in ("frames", "head", "plates", "shot", "c2w", "near_far", "condition", "mouth", "eyes", "lids", "bounds"):
         digest.update(np.ascontiguousarray(getattr(scene, name)).data)
     return digest.hexdigest()[:16]
 
