@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from lipbench.lipnerf.field.pool import give, take
+
 DENSE = 0.9  # share of the samples from which on picking rows costs more than it saves
 
 #: (N,) raw density -> (N,) bool, the samples that matter.
@@ -85,29 +87,33 @@ def perceptron(x: Tensor, layers: Layers, color: bool, matter: Matter | None) ->
         return (out[0] if color else None), out[1]
     h = _trunk(x, layers, None)
     raw = _density(h, layers)
-    if not color:
-        return None, raw
-    return _color(h, layers, _rows(raw, matter), None), raw
+    rgb = _color(h, layers, _rows(raw, matter), None) if color else None
+    give(h)
+    return rgb, raw
 
 
 def _spread(per_group: Tensor, count: int) -> Tensor:
     """(G, W), a row for each group of samples -> (count, W), a row for each sample."""
     groups, width = per_group.shape
-    each = per_group[:, None].expand(groups, count // groups, width)
-    return each.clone(memory_format=torch.contiguous_format).view(count, width)
+    out = take(count, width, per_group)
+    out.view(groups, count // groups, width).copy_(per_group[:, None])
+    return out
 
 
 def _trunk(x: Tensor, layers: Layers, kept: list[Tensor] | None) -> Tensor:
     """(E, N) -> (N, W), the last hidden layer; all of them are appended to `kept`."""
-    count = x.shape[1]
+    count, width = x.shape[1], layers.first.shape[1]
     h = _spread(layers.first, count).addmm_(x.t(), layers.first_x.t()).relu_()
     for weight, bias in layers.trunk:
         if kept is not None:
             kept.append(h)
+        below = h
         if bias is None:
-            h = _spread(layers.again, count).addmm_(h, weight.t()).addmm_(x.t(), layers.again_x.t()).relu_()
+            h = _spread(layers.again, count).addmm_(below, weight.t()).addmm_(x.t(), layers.again_x.t()).relu_()
         else:
-            h = torch.addmm(bias, h, weight.t()).relu_()
+            h = torch.addmm(bias, below, weight.t(), out=take(count, width, x)).relu_()
+        if kept is None:
+            give(below)
     if kept is not None:
         kept.append(h)
     return h
@@ -127,23 +133,32 @@ def _rows(raw: Tensor, matter: Matter | None) -> Tensor | None:
     return rows if len(rows) < DENSE * len(raw) else None
 
 
+def _picked(t: Tensor, rows: Tensor) -> Tensor:
+    return torch.index_select(t, 0, rows, out=take(len(rows), t.shape[1], t))
+
+
 def _color(h: Tensor, layers: Layers, rows: Tensor | None, kept: list[Tensor] | None) -> Tensor:
     """(N, W) -> (N, 3); the view branch's layers, of the rows that matter, are appended to `kept`."""
     count = len(h)
     if rows is None:
-        g = _spread(layers.per_ray, count)
+        g = _spread(layers.per_ray, count).addmm_(h, layers.view_h.t()).relu_()
     else:
-        h = h.index_select(0, rows)
-        g = layers.per_ray.index_select(0, rows // (count // len(layers.per_ray)))
-    g = g.addmm_(h, layers.view_h.t()).relu_()
+        h = _picked(h, rows)
+        g = _picked(layers.per_ray, rows // (count // len(layers.per_ray))).addmm_(h, layers.view_h.t()).relu_()
+        give(h)
     for weight, bias in layers.views:
+        below = g
+        g = torch.addmm(bias, below, weight.t(), out=take(*below.shape, below)).relu_()
         if kept is not None:
-            kept.append(g)
-        g = torch.addmm(bias, g, weight.t()).relu_()
-    if kept is not None:
-        kept.append(g)
+            kept.append(below)
+        else:
+            give(below)
     weight, bias = layers.rgb
     found = torch.addmm(bias, g, weight.t())
+    if kept is not None:
+        kept.append(g)
+    else:
+        give(g)
     return found if rows is None else found.new_zeros(count, 3).index_copy_(0, rows, found)
 
 
@@ -173,53 +188,65 @@ class _Perceptron(torch.autograd.Function):
         kept = saved[ctx.count :]
         depth, count = len(ctx.biased), x.shape[1]
         hidden, seen = kept[: depth + 1], kept[depth + 1 :]
-
-        def picked(t: Tensor) -> Tensor:
-            return t if rows is None else t.index_select(0, rows)
-
-        d_raw = picked(d_raw)[:, None]
-        below = picked(hidden[-1])
+        if rows is not None:
+            x, d_raw = x.index_select(1, rows), d_raw.index_select(0, rows)
+            hidden[-1] = _replaced(hidden[-1], rows)
+        d_raw, below = d_raw[:, None], hidden[-1]
         d_alpha = d_raw.t() @ below, d_raw.sum(0)
-        d = d_raw @ layers.alpha[0]  # (M, W)
-        d_views: list[tuple[Tensor, Tensor]] = []
+        d = torch.mm(d_raw, layers.alpha[0], out=take(*below.shape, below))  # (M, W)
         if ctx.color:
             assert d_rgb is not None
-            d_rgb = picked(d_rgb)
-            d_out = d_rgb.t() @ seen[-1], d_rgb.sum(0)
-            g = d_rgb @ layers.rgb[0]
-            for k in range(len(layers.views) - 1, -1, -1):
-                g = _through_relu(g, seen[k + 1])
-                d_views.insert(0, (g.t() @ seen[k], g.sum(0)))
-                g = g @ layers.views[k][0]
-            g = _through_relu(g, seen[0])
-            d_per_ray = _gathered(g, layers.per_ray, rows, count)
-            d_view_h = g.t() @ below
+            d_rgb = d_rgb if rows is None else d_rgb.index_select(0, rows)
+            g, d_out, d_views = _color_backward(d_rgb, layers, seen)
+            d_per_ray, d_view_h = _gathered(g, layers.per_ray, rows, count), g.t() @ below
             d.addmm_(g, layers.view_h)
+            give(g)
         else:
-            d_out = torch.zeros_like(layers.rgb[0]), torch.zeros_like(layers.rgb[1])
-            d_views = [(torch.zeros_like(w), torch.zeros_like(b)) for w, b in layers.views]
+            d_out = [torch.zeros_like(t) for t in layers.rgb]
+            d_views = [torch.zeros_like(t) for pair in layers.views for t in pair]
             d_per_ray, d_view_h = torch.zeros_like(layers.per_ray), torch.zeros_like(layers.view_h)
-        x = x if rows is None else x.index_select(1, rows)
-        d_trunk: list[Tensor] = []
         d_again, d_again_x = torch.zeros_like(layers.again), torch.zeros_like(layers.again_x)
+        d_trunk: list[Tensor] = []
         for k in range(depth, 0, -1):
             d = _through_relu(d, below)
-            below = picked(hidden[k - 1])
+            give(below)
+            below = hidden[k - 1] if rows is None else _replaced(hidden[k - 1], rows)
             d_weight = d.t() @ below
-            if not ctx.biased[k - 1]:
-                d_again = _gathered(d, layers.again, rows, count)
-                d_again_x = (x @ d).t()
-                d_trunk.insert(0, d_weight)
-            else:
+            if ctx.biased[k - 1]:
                 d_trunk[:0] = [d_weight, d.sum(0)]
-            d = d @ layers.trunk[k - 1][0]
+            else:
+                d_again, d_again_x = _gathered(d, layers.again, rows, count), (x @ d).t()
+                d_trunk[:0] = [d_weight]
+            above = d
+            d = torch.mm(above, layers.trunk[k - 1][0], out=take(*below.shape, below))
+            give(above)
         d = _through_relu(d, below)
-        d_first = _gathered(d, layers.first, rows, count)
-        flat = [
-            d_first, d_again, d_per_ray, (x @ d).t(), d_again_x, *d_alpha, *d_out, d_view_h, *d_trunk,
-            *(t for pair in d_views for t in pair),
-        ]  # fmt: skip
+        d_first, d_first_x = _gathered(d, layers.first, rows, count), (x @ d).t()
+        give(d, below)
+        flat = d_first, d_again, d_per_ray, d_first_x, d_again_x, *d_alpha, *d_out, d_view_h, *d_trunk, *d_views
         return None, None, None, None, *flat
+
+
+def _color_backward(d_rgb: Tensor, layers: Layers, seen: list[Tensor]) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+    """Gradients of (M, 3) colours: (M, V) before the first ReLU of the view branch; of the last layer; of the others."""
+    d_out = [d_rgb.t() @ seen[-1], d_rgb.sum(0)]
+    d_views: list[Tensor] = []
+    g = torch.mm(d_rgb, layers.rgb[0], out=take(*seen[-1].shape, d_rgb))
+    for k in range(len(layers.views) - 1, -1, -1):
+        above = _through_relu(g, seen[k + 1])
+        d_views[:0] = [above.t() @ seen[k], above.sum(0)]
+        g = torch.mm(above, layers.views[k][0], out=take(*seen[k].shape, above))
+        give(above, seen[k + 1])
+    g = _through_relu(g, seen[0])
+    give(seen[0])
+    return g, d_out, d_views
+
+
+def _replaced(t: Tensor, rows: Tensor) -> Tensor:
+    """Some rows of a matrix that is not needed any more."""
+    some = _picked(t, rows)
+    give(t)
+    return some
 
 
 def _through_relu(d: Tensor, h: Tensor) -> Tensor:
@@ -230,8 +257,8 @@ def _through_relu(d: Tensor, h: Tensor) -> Tensor:
 def _gathered(d: Tensor, like: Tensor, rows: Tensor | None, count: int) -> Tensor:
     """Rows (M, W) of d summed over each of the groups that `like` (G, W) holds."""
     groups, width = like.shape
-    if rows is None:
-        return d.view(groups, count // groups, width).sum(1)
     if groups == 1:
         return d.sum(0, keepdim=True)
+    if rows is None:
+        return d.view(groups, count // groups, width).sum(1)
     return torch.zeros_like(like).index_add_(0, rows // (count // groups), d)
