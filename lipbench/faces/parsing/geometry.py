@@ -17,6 +17,8 @@ Array = NDArray[np.float64]
 JAW, BROWS, EYES = slice(0, 17), slice(17, 27), slice(36, 48)
 #: Eye line to chin in interocular distances (between the eyes' centres) of a frontal adult face.
 _EYES_TO_CHIN = 1.75
+#: How far the jaw line of a head turned by 45 degrees or so is moved out over the far cheek, units.
+FAR = 0.4
 
 
 @dataclass(frozen=True)
@@ -61,16 +63,30 @@ class HeadFrame:
 
         Beside the jaw the line runs outwards below the ear lobes.
         """
-        left, right = self.jaw[0], self.jaw[-1]
+        jaw = self._outline()
+        left, right = jaw[0], jaw[-1]
         lobe = 0.28 * self.unit
         outer = [right - lobe * self.up, right + 9 * self.unit * self.right - lobe * self.up]
         inner = [left - 9 * self.unit * self.right - lobe * self.up, left - lobe * self.up]
         top = [outer[1] + 99 * self.unit * self.up, inner[0] + 99 * self.unit * self.up]
         # Points next to the ears lie above the lobes: the line leaves the jaw where it falls below them.
-        heights = (self.jaw - self.origin) @ self.up
-        low = self.jaw[heights < (left - self.origin) @ self.up - lobe]
-        low = low if len(low) else self.jaw
+        heights = (jaw - self.origin) @ self.up
+        low = jaw[heights < (left - self.origin) @ self.up - lobe]
+        low = low if len(low) else jaw
         return _fill(np.concatenate([low, outer, top, inner]), height, width)
+
+    def _outline(self) -> Array:
+        """(K, 2) the jaw line, on a turned head moved outwards over the far cheek.
+
+        Trackers' points stop short of that cheek's outline, and no neck is seen beside it: from the chin up to the ear
+        the line goes out by up to `FAR` units.
+        """
+        x, y = (self.jaw - self.origin) @ self.right, (self.jaw - self.origin) @ self.up
+        sides = np.abs(x[[0, -1]])
+        turned = np.clip(2 * abs(sides[1] - sides[0]) / max(float(sides.sum()), 1e-6), 0, 1)
+        far = x * np.sign(x[0] if sides[0] < sides[1] else x[-1]) > 0
+        rise = np.clip((y - y.min()) / max(float(y.max() - y.min()), 1e-6), 0, 1)
+        return self.jaw + (FAR * self.unit * turned * np.sign(x) * far * rise)[:, None] * self.right
 
     def face(self, height: int, width: int) -> NDArray[np.float32]:
         """(H, W) 1 inside the face: jaw line, and a forehead up to a bit over the brows."""

@@ -18,7 +18,7 @@ from lipbench.datasets.synthetic.scene import plan
 from lipbench.datasets.synthetic.spec import ClipSpec
 from lipbench.faces import track_faces
 from lipbench.faces.parsing import HeadGuide, Label, Parsing, parser, truth_parsing
-from lipbench.faces.parsing.geometry import head_frames
+from lipbench.faces.parsing.geometry import HeadFrame, head_frames
 from lipbench.faces.parsing.refine import connected, guided
 
 PICKED = list(range(0, 200, 25))
@@ -145,3 +145,16 @@ def test_real_heads_have_faces_in_them_and_hold_still(real_clips: Path) -> None:
     assert (found.labels[1:] != found.labels[:-1]).mean() < 0.01
     below = (points[:, 8] + 0.3 * (points[:, 8] - points[:, 27])).round().astype(int)
     assert (found.labels[np.arange(len(frames)), below[:, 1], below[:, 0]] == Label.NECK).all()
+
+
+def test_no_neck_beside_the_far_cheek_of_a_turned_head() -> None:
+    angle = np.linspace(0, np.pi, 17)
+    jaw = np.stack([100 - 60 * np.cos(angle), 90 + 70 * np.sin(angle)], 1)
+    straight, turned = (
+        HeadFrame(np.array([x, 80.0]), np.array([0.0, -1.0]), 80.0, jaw).above_jaw(200, 260) for x in (100.0, 135.0)
+    )
+    far = int(jaw[12, 1]), int(jaw[12, 0]) + 4  # next to the cheek that is turned away, below the mouth
+    assert straight[far] < 0.1
+    assert turned[far] > 0.9
+    near = int(jaw[4, 1]), int(jaw[4, 0]) - 5
+    assert straight[near] == turned[near] < 0.1
