@@ -46,7 +46,9 @@ class AdNerfParams(Params):
     parser: Literal["projection", "colour", "bisenet", "celebamask"] = Field(
         default="projection", description="Head masks, as LipNeRF's."
     )
-    inpainter: Literal["temporal", "telea", "gated", "none"] = Field(default="temporal", description="Neck filling.")
+    inpainter: Literal["temporal", "telea", "gated", "none"] = Field(
+        default="temporal", description="Neck filling, with the source's torso."
+    )
 
     @property
     def has_torso(self) -> bool:
@@ -82,7 +84,7 @@ class AdNerf(BaseMethod):
 
     def weights(self, params: Any) -> tuple[str, ...]:
         names = head.inputs(params.fit, params.parser)[1]
-        return (*names, GATED_WEIGHTS) if params.inpainter == "gated" else names
+        return (*names, GATED_WEIGHTS) if params.inpainter == "gated" and not params.has_torso else names
 
     def stage_inputs(self, kind: str, params: Any) -> tuple[Mapping[str, Any], tuple[str, ...]]:
         values = params.model_dump(mode="json")
@@ -107,7 +109,7 @@ class AdNerf(BaseMethod):
         return head.prepare(job, job.params.fit, job.params.parser)
 
     def fit(self, job: Job) -> Outputs:
-        from lipbench.baselines.adnerf.training import AUDIO, DIM, train
+        from lipbench.baselines.adnerf.training import ALONE, AUDIO, DIM, train
         from lipbench.faces.parsing import clean_plate
         from lipbench.lipnerf.prepared import Prepared, scene_of
         from lipbench.lipnerf.training.presets import preset
@@ -127,8 +129,7 @@ class AdNerf(BaseMethod):
         plate = clean_plate(frames, prepared.parsing)
         scene = scene_of(prepared, frames, plate, blank, head.clip_track(job))
         n = head.train_frames(job, len(scene))
-        changes: dict[str, Any] = {"condition": DIM, "latent": 0}
-        changes |= {name: value for name, value in (("steps", p.steps), ("size", p.size)) if value is not None}
+        changes = ALONE | {name: value for name, value in (("steps", p.steps), ("size", p.size)) if value is not None}
         chosen = preset(p.preset, p.field, changes)
         folder = train(
             scene.take(np.arange(n)), heard.windows[:n], chosen, job.out / "training", seed=job.seed,
@@ -142,23 +143,23 @@ class AdNerf(BaseMethod):
         return Outputs(files, info)
 
     def _fit_torso(
-        self, job: Job, prepared: Any, frames: Any, plate: Any, head: Any, windows: Any
+        self, job: Job, prepared: Any, frames: Any, plate: Any, seen: Any, windows: Any
     ) -> tuple[dict[str, Path], dict[str, Any]]:
         """The torso over the head that the job has just trained: files and facts of the stage."""
         from lipbench.baselines.adnerf.checkpoint import is_published, save_head, save_torso
         from lipbench.baselines.adnerf.torso_scene import torso_scene
         from lipbench.baselines.adnerf.torso_training import Behind, torso_preset, train_torso
-        from lipbench.baselines.adnerf.training import load
+        from lipbench.baselines.adnerf.training import ALONE, load
         from lipbench.lipnerf.training.presets import preset
         from lipbench.lipnerf.training.trainer import MODEL
 
         p = job.params
         trained, networks, smooth = load(job.out / "training", job.device)
         codes = networks.every(windows, smooth)
-        scene = torso_scene(prepared, frames, plate, head, codes)
-        chosen = torso_preset(preset(p.preset, p.field), trained.scale, scene.size, p.torso_steps)
+        scene = torso_scene(prepared, frames, plate, seen, codes)
+        chosen = torso_preset(preset(p.preset, p.field, ALONE), trained.scale, scene.size, p.torso_steps)
         torso = train_torso(
-            scene, Behind.of(trained, head, codes, prepared.crop), chosen, job.out / TORSO, seed=job.seed,
+            scene, Behind.of(trained, seen, codes, prepared.crop), chosen, job.out / TORSO, seed=job.seed,
             device=job.device, say=job.log,
         )  # fmt: skip
         files = {"torso": job.out / TORSO / MODEL}

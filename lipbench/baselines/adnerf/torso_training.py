@@ -34,7 +34,7 @@ TORSO_DIM = DIM + POSE_DIM  # 106
 #: configs/TorsoNeRF.txt has 300,000), 1024 anywhere in the picture, 5e-4 * 0.1^(400 / 500).
 STEPS, RAYS, LAST_RATE = 400_000, 1024, 7.9e-5
 #: Share of the head's iterations in the small presets: cloth moves little and has no lips.
-SHARE = 0.5
+SHARE = 1 / 3
 TRY = "check the parser's neck and torso; or use `torso: source`"
 CHUNK = 4096  # rays of the head that are asked at once
 Crop = tuple[int, int, int, int]

@@ -27,6 +27,10 @@ from lipbench.lipnerf.training.trainer import MODEL, FieldTraining
 
 DIM = 64
 AUDIO = "audio.pt"
+#: Settings of every preset: the sound is all that a frame is told. What presets do for codes of frames is left out.
+ALONE: dict[str, Any] = {
+    "condition": DIM, "latent": 0, "eye_share": 0.0, "mouth_codes": "own", "code_start": "random", "lids": "expression",
+}  # fmt: skip
 #: Learning rates relative to the field's (AD-NeRF run_nerf.py: the attention network's is five times as high).
 AUDIO_RATE, ATTENTION_RATE = 1.0, 5.0
 

@@ -151,7 +151,7 @@ def test_published_settings() -> None:
     assert torso.lr_end == pytest.approx(5e-4 * 0.1 ** (400 / 500), rel=0.01)
     assert torso_preset(head, 1.0, (450, 450), 7).steps == 7
     small = torso_preset(preset("demo", "triplane"), 0.5, (200, 256), None)
-    assert (small.steps, small.size, small.random_background) == (900, 128, False)
+    assert (small.steps, small.size, small.random_background) == (600, 128, False)
 
 
 # -- training -----------------------------------------------------------------------------------------------------
@@ -178,7 +178,7 @@ def test_the_head_is_the_background() -> None:
 def test_a_few_steps_make_it_better(tmp_path: Path) -> None:
     frames, prepared, plate, head = person()
     scene = torso_scene(prepared, frames, plate, head, CODES)
-    chosen = torso_preset(small(160), 1.0, scene.size, None)
+    chosen = torso_preset(small(240), 1.0, scene.size, None)
     before = TorsoTraining(scene, behind(head, CODES), chosen)
     torso = train_torso(scene, behind(head, CODES), chosen, tmp_path)
     assert torso.facts["held_out"]["photo"] < 0.25 * before.validate()["photo"]
