@@ -21,6 +21,7 @@ from torch.autograd.function import once_differentiable
 from lipbench.lipnerf.field.pool import give, take
 
 DENSE = 0.9  # share of the samples from which on picking rows costs more than it saves
+BLOCK = 1024  # samples that go through all layers together: half a megabyte a layer stays in a core's cache
 
 #: (N,) raw density -> (N,) bool, the samples that matter.
 Matter = Callable[[Tensor], Tensor]
@@ -85,43 +86,64 @@ def perceptron(x: Tensor, layers: Layers, color: bool, matter: Matter | None) ->
     if torch.is_grad_enabled():
         out = _Perceptron.apply(x, layers.biased, color, matter, *layers.flat())
         return (out[0] if color else None), out[1]
-    h = _trunk(x, layers, None)
-    raw = _density(h, layers)
+    h, raw = _trunk(x, layers, None)
     rgb = _color(h, layers, _rows(raw, matter), None) if color else None
     give(h)
     return rgb, raw
 
 
-def _spread(per_group: Tensor, count: int) -> Tensor:
-    """(G, W), a row for each group of samples -> (count, W), a row for each sample."""
-    groups, width = per_group.shape
-    out = take(count, width, per_group)
-    out.view(groups, count // groups, width).copy_(per_group[:, None])
-    return out
+def _blocks(count: int, like: Tensor) -> list[slice]:
+    """Stretches of samples of about the same length; all at once on a GPU."""
+    parts = max(1, round(count / BLOCK)) if like.device.type == "cpu" else 1
+    size = -(-count // parts)
+    return [slice(k, min(k + size, count)) for k in range(0, count, size)]
 
 
-def _trunk(x: Tensor, layers: Layers, kept: list[Tensor] | None) -> Tensor:
-    """(E, N) -> (N, W), the last hidden layer; all of them are appended to `kept`."""
+def _groups(at: slice, rows: Tensor | None, each: int, like: Tensor) -> Tensor:
+    """Numbers of the frames or rays, of `each` samples, that a block of the picked rows belongs to."""
+    index = torch.arange(at.start, at.stop, device=like.device) if rows is None else rows[at]
+    return index // each
+
+
+def _affine(
+    per_group: Tensor, at: slice, rows: Tensor | None, count: int, h: Tensor, weight: Tensor, out: Tensor
+) -> Tensor:
+    """What a block's frame or ray adds (G, O), plus h (B, I) times weight (O, I); into out (B, O)."""
+    groups = len(per_group)
+    if groups == 1:
+        return torch.addmm(per_group[0], h, weight.t(), out=out)
+    return torch.index_select(per_group, 0, _groups(at, rows, count // groups, h), out=out).addmm_(h, weight.t())
+
+
+def _trunk(x: Tensor, layers: Layers, kept: list[Tensor] | None) -> tuple[Tensor, Tensor]:
+    """(E, N) -> (N, W), the last hidden layer, and (N,) raw density; all hidden layers are appended to `kept`."""
     count, width = x.shape[1], layers.first.shape[1]
-    h = _spread(layers.first, count).addmm_(x.t(), layers.first_x.t()).relu_()
-    for weight, bias in layers.trunk:
-        if kept is not None:
-            kept.append(h)
-        below = h
-        if bias is None:
-            h = _spread(layers.again, count).addmm_(below, weight.t()).addmm_(x.t(), layers.again_x.t()).relu_()
-        else:
-            h = torch.addmm(bias, below, weight.t(), out=take(count, width, x)).relu_()
-        if kept is None:
-            give(below)
+    blocks = _blocks(count, x)
+    last = take(count, width, x)
     if kept is not None:
-        kept.append(h)
-    return h
-
-
-def _density(h: Tensor, layers: Layers) -> Tensor:
-    weight, bias = layers.alpha
-    return torch.addmm(bias, h, weight.t()).view(-1)
+        hidden = [*(take(count, width, x) for _ in layers.trunk), last]
+        kept += hidden
+    else:
+        spare = [take(blocks[0].stop, width, x) for _ in range(2)]
+    raw = x.new_empty(count, 1)
+    for at in blocks:
+        if kept is None:
+            size = at.stop - at.start
+            hidden = [*(spare[k % 2][:size] for k in range(len(layers.trunk))), last[at]]
+            outs = hidden
+        else:
+            outs = [t[at] for t in hidden]
+        part = x[:, at].t()
+        h = _affine(layers.first, at, None, count, part, layers.first_x, outs[0]).relu_()
+        for (weight, bias), out in zip(layers.trunk, outs[1:], strict=True):
+            if bias is None:
+                h = _affine(layers.again, at, None, count, h, weight, out).addmm_(part, layers.again_x.t()).relu_()
+            else:
+                h = torch.addmm(bias, h, weight.t(), out=out).relu_()
+        torch.addmm(layers.alpha[1], h, layers.alpha[0].t(), out=raw[at])
+    if kept is None:
+        give(*spare)
+    return last, raw.view(-1)
 
 
 def _rows(raw: Tensor, matter: Matter | None) -> Tensor | None:
@@ -133,32 +155,29 @@ def _rows(raw: Tensor, matter: Matter | None) -> Tensor | None:
     return rows if len(rows) < DENSE * len(raw) else None
 
 
-def _picked(t: Tensor, rows: Tensor) -> Tensor:
-    return torch.index_select(t, 0, rows, out=take(len(rows), t.shape[1], t))
+def _part(t: Tensor, at: slice, rows: Tensor | None, out: Tensor) -> Tensor:
+    """A block of the picked rows."""
+    return t[at] if rows is None else torch.index_select(t, 0, rows[at], out=out[: at.stop - at.start])
 
 
 def _color(h: Tensor, layers: Layers, rows: Tensor | None, kept: list[Tensor] | None) -> Tensor:
     """(N, W) -> (N, 3); the view branch's layers, of the rows that matter, are appended to `kept`."""
-    count = len(h)
-    if rows is None:
-        g = _spread(layers.per_ray, count).addmm_(h, layers.view_h.t()).relu_()
-    else:
-        h = _picked(h, rows)
-        g = _picked(layers.per_ray, rows // (count // len(layers.per_ray))).addmm_(h, layers.view_h.t()).relu_()
-        give(h)
-    for weight, bias in layers.views:
-        below = g
-        g = torch.addmm(bias, below, weight.t(), out=take(*below.shape, below)).relu_()
-        if kept is not None:
-            kept.append(below)
-        else:
-            give(below)
-    weight, bias = layers.rgb
-    found = torch.addmm(bias, g, weight.t())
+    count, half = len(h), layers.per_ray.shape[1]
+    some = count if rows is None else len(rows)
+    seen = [take(some, half, h) for _ in range(len(layers.views) + 1)]
+    spare = take(min(some, 2 * BLOCK), h.shape[1], h)
+    found = h.new_empty(some, 3)
+    for at in _blocks(some, h):
+        below = _part(h, at, rows, spare)
+        g = _affine(layers.per_ray, at, rows, count, below, layers.view_h, seen[0][at]).relu_()
+        for (weight, bias), t in zip(layers.views, seen[1:], strict=True):
+            g = torch.addmm(bias, g, weight.t(), out=t[at]).relu_()
+        torch.addmm(layers.rgb[1], g, layers.rgb[0].t(), out=found[at])
+    give(spare)
     if kept is not None:
-        kept.append(g)
+        kept += seen
     else:
-        give(g)
+        give(*seen)
     return found if rows is None else found.new_zeros(count, 3).index_copy_(0, rows, found)
 
 
@@ -169,8 +188,7 @@ class _Perceptron(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, biased: list[bool], color: bool, matter: Matter | None, *flat: Tensor) -> Any:
         layers = Layers.of(flat, biased)
         kept: list[Tensor] = []
-        h = _trunk(x, layers, kept)
-        raw = _density(h, layers)
+        h, raw = _trunk(x, layers, kept)
         rows, rgb = None, None
         if color:
             rows = _rows(raw, matter)
@@ -183,82 +201,85 @@ class _Perceptron(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, d_rgb: Tensor | None, d_raw: Tensor) -> Any:
         x, *saved = ctx.saved_tensors
-        layers = Layers.of(saved[: ctx.count], ctx.biased)
+        flat = saved[: ctx.count]
         rows = saved.pop() if ctx.picked else None
         kept = saved[ctx.count :]
-        depth, count = len(ctx.biased), x.shape[1]
-        hidden, seen = kept[: depth + 1], kept[depth + 1 :]
+        depth, some = len(ctx.biased), x.shape[1] if rows is None else len(rows)
+        grads = [torch.zeros_like(t) for t in flat]
+        back = _Backward(Layers.of(flat, ctx.biased), Layers.of(grads, ctx.biased), x, rows, kept[: depth + 1])
+        d_rgb = d_rgb if ctx.color else None
         if rows is not None:
-            x, d_raw = x.index_select(1, rows), d_raw.index_select(0, rows)
-            hidden[-1] = _replaced(hidden[-1], rows)
-        d_raw, below = d_raw[:, None], hidden[-1]
-        d_alpha = d_raw.t() @ below, d_raw.sum(0)
-        d = torch.mm(d_raw, layers.alpha[0], out=take(*below.shape, below))  # (M, W)
-        if ctx.color:
-            assert d_rgb is not None
-            d_rgb = d_rgb if rows is None else d_rgb.index_select(0, rows)
-            g, d_out, d_views = _color_backward(d_rgb, layers, seen)
-            d_per_ray, d_view_h = _gathered(g, layers.per_ray, rows, count), g.t() @ below
+            d_raw, d_rgb = d_raw[rows], None if d_rgb is None else d_rgb[rows]
+        blocks = _blocks(some, x)
+        width, half = kept[0].shape[1], back.layers.per_ray.shape[1]
+        spare = [take(blocks[0].stop if blocks else 0, n, x) for n in (width, width, width, width, half, half)]
+        for at in blocks:
+            back.block(at, d_raw, d_rgb, [t[at] for t in kept[depth + 1 :]], [t[: at.stop - at.start] for t in spare])
+        give(*spare, *kept)
+        return None, None, None, None, *grads
+
+
+class _Backward(NamedTuple):
+    """The chain rule for the rows that matter. grads: summed up. hidden: (N, W) of the trunk."""
+
+    layers: Layers
+    grads: Layers
+    x: Tensor
+    rows: Tensor | None
+    hidden: list[Tensor]
+
+    def block(self, at: slice, d_raw: Tensor, d_rgb: Tensor | None, seen: list[Tensor], spare: list[Tensor]) -> None:
+        """One block. d_raw: (M,). d_rgb: (M, 3) or None. seen: (B, V) of the view branch. spare: room for (B, W) four
+        times, (B, V) twice."""
+        layers, grads, rows = self.layers, self.grads, self.rows
+        d, other, *room = spare[:4]
+        up = d_raw[at, None]
+        below = _part(self.hidden[-1], at, rows, room[0])
+        torch.mm(up, layers.alpha[0], out=d)
+        _add(grads.alpha, up, below)
+        if d_rgb is not None:
+            g, spare_g = spare[4:]
+            up = d_rgb[at]
+            _add(grads.rgb, up, seen[-1])
+            torch.mm(up, layers.rgb[0], out=g)
+            for k in range(len(layers.views) - 1, -1, -1):
+                _through_relu(g, seen[k + 1])
+                _add(grads.views[k], g, seen[k])
+                g, spare_g = torch.mm(g, layers.views[k][0], out=spare_g), g
+            _through_relu(g, seen[0])
+            self._gather(grads.per_ray, g, at)
+            grads.view_h.addmm_(g.t(), below)
             d.addmm_(g, layers.view_h)
-            give(g)
+        x = (self.x[:, at] if rows is None else self.x.index_select(1, rows[at])).t()
+        for k in range(len(layers.trunk) - 1, -1, -1):
+            _through_relu(d, below)
+            below = _part(self.hidden[k], at, rows, room[1])
+            room.reverse()
+            _add(grads.trunk[k], d, below)
+            if grads.trunk[k][1] is None:
+                self._gather(grads.again, d, at)
+                grads.again_x.addmm_(d.t(), x)
+            d, other = torch.mm(d, layers.trunk[k][0], out=other), d
+        _through_relu(d, below)
+        self._gather(grads.first, d, at)
+        grads.first_x.addmm_(d.t(), x)
+
+    def _gather(self, total: Tensor, d: Tensor, at: slice) -> None:
+        """Sum a block's rows (B, O) over the frames or rays (G, O) they belong to."""
+        if len(total) == 1:
+            total += d.sum(0)
         else:
-            d_out = [torch.zeros_like(t) for t in layers.rgb]
-            d_views = [torch.zeros_like(t) for pair in layers.views for t in pair]
-            d_per_ray, d_view_h = torch.zeros_like(layers.per_ray), torch.zeros_like(layers.view_h)
-        d_again, d_again_x = torch.zeros_like(layers.again), torch.zeros_like(layers.again_x)
-        d_trunk: list[Tensor] = []
-        for k in range(depth, 0, -1):
-            d = _through_relu(d, below)
-            give(below)
-            below = hidden[k - 1] if rows is None else _replaced(hidden[k - 1], rows)
-            d_weight = d.t() @ below
-            if ctx.biased[k - 1]:
-                d_trunk[:0] = [d_weight, d.sum(0)]
-            else:
-                d_again, d_again_x = _gathered(d, layers.again, rows, count), (x @ d).t()
-                d_trunk[:0] = [d_weight]
-            above = d
-            d = torch.mm(above, layers.trunk[k - 1][0], out=take(*below.shape, below))
-            give(above)
-        d = _through_relu(d, below)
-        d_first, d_first_x = _gathered(d, layers.first, rows, count), (x @ d).t()
-        give(d, below)
-        flat = d_first, d_again, d_per_ray, d_first_x, d_again_x, *d_alpha, *d_out, d_view_h, *d_trunk, *d_views
-        return None, None, None, None, *flat
+            total.index_add_(0, _groups(at, self.rows, self.x.shape[1] // len(total), d), d)
 
 
-def _color_backward(d_rgb: Tensor, layers: Layers, seen: list[Tensor]) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-    """Gradients of (M, 3) colours: (M, V) before the first ReLU of the view branch; of the last layer; of the others."""
-    d_out = [d_rgb.t() @ seen[-1], d_rgb.sum(0)]
-    d_views: list[Tensor] = []
-    g = torch.mm(d_rgb, layers.rgb[0], out=take(*seen[-1].shape, d_rgb))
-    for k in range(len(layers.views) - 1, -1, -1):
-        above = _through_relu(g, seen[k + 1])
-        d_views[:0] = [above.t() @ seen[k], above.sum(0)]
-        g = torch.mm(above, layers.views[k][0], out=take(*seen[k].shape, above))
-        give(above, seen[k + 1])
-    g = _through_relu(g, seen[0])
-    give(seen[0])
-    return g, d_out, d_views
-
-
-def _replaced(t: Tensor, rows: Tensor) -> Tensor:
-    """Some rows of a matrix that is not needed any more."""
-    some = _picked(t, rows)
-    give(t)
-    return some
+def _add(grads: tuple[Tensor, Tensor | None], d: Tensor, below: Tensor) -> None:
+    """Add a block's share to the gradients of weight and bias."""
+    weight, bias = grads
+    weight.addmm_(d.t(), below)
+    if bias is not None:
+        bias += d.sum(0)
 
 
 def _through_relu(d: Tensor, h: Tensor) -> Tensor:
     """Gradient before a ReLU whose output was h, in place."""
     return torch.ops.aten.threshold_backward.grad_input(d, h, 0, grad_input=d)
-
-
-def _gathered(d: Tensor, like: Tensor, rows: Tensor | None, count: int) -> Tensor:
-    """Rows (M, W) of d summed over each of the groups that `like` (G, W) holds."""
-    groups, width = like.shape
-    if groups == 1:
-        return d.sum(0, keepdim=True)
-    if rows is None:
-        return d.view(groups, count // groups, width).sum(1)
-    return torch.zeros_like(like).index_add_(0, rows // (count // groups), d)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-LIMIT = 64 << 20  # bytes kept for later
+LIMIT = 128 << 20  # bytes kept for later
 GRAIN = 1 << 18  # sizes are rounded up to this, so that a few rows more find their place again
 
 _free: list[Tensor] = []
