@@ -24,6 +24,8 @@ Array = NDArray[np.float64]
 #: The photometric term's weight in landmarks: all vertices together count like this many points, for their errors are
 #: not independent.
 EVIDENCE = 600.0
+#: How far vertices may move before the next round without leaving the cut picture, as a share of the face's size.
+MARGIN = 0.25
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,24 @@ def shrink(frames: NDArray[np.uint8], index: NDArray[np.int64], face_px: float, 
         [cv2.GaussianBlur(cv2.resize(frames[t], size, interpolation=cv2.INTER_AREA), (3, 3), 0.7) for t in index]
     )
     return Small(images, (size[0] / width, size[1] / height))
+
+
+def cut(small: Small, uv: Array, margin: float) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """A window of every frame, all of one size, around points and `margin` px more: what a face takes of a picture may
+    be a fifth of it.
+
+    Args:
+        uv: (n, V, 2) px of the small frames.
+
+    Returns:
+        (n, h, w, 3), and (n, 2) the windows' corners x, y.
+    """
+    height, width = small.images.shape[1:3]
+    low, high = uv.min(1) - margin, uv.max(1) + margin
+    w, h = np.minimum(np.ceil((high - low).max(0)).astype(int) + 1, (width, height))
+    corner = np.clip(np.floor(low).astype(np.int64), 0, np.array([width - w, height - h]))
+    cuts = [image[y : y + h, x : x + w] for image, (x, y) in zip(small.images, corner, strict=True)]
+    return np.stack(cuts), corner
 
 
 @dataclass(frozen=True)
@@ -94,7 +114,8 @@ def refine(
             )
         assert look is not None
         light, target, weight = _expect(surface, look, geometries, small, camera)
-        p.photo = _term(p, model, surface, small, target, weight * EVIDENCE * options.photo_weight, options)
+        seen = np.stack([camera.project(g.points[surface.vertices]) for g in geometries])
+        p.photo = _term(p, model, surface, small, seen, target, weight * EVIDENCE * options.photo_weight, options)
         before = float(p.photo.error(state).mean())
         state = p.solve(state, free, options.photo_steps)
         say(f"colours, round {k + 1}: error {before:.4f} -> {float(p.photo.error(state).mean()):.4f}")
@@ -126,6 +147,7 @@ def _term(
     model: MorphableModel,
     surface: Surface,
     small: Small,
+    seen: Array,
     target: NDArray[np.float32],
     weight: NDArray[np.float32],
     options: FitOptions,
@@ -139,8 +161,10 @@ def _term(
     def scaled(basis: Array, sigma: Array) -> torch.Tensor:
         return tensor((basis[:, at] * sigma[:, None, None]).astype(np.float32))
 
+    images, corner = cut(small, seen, MARGIN * options.face_px)
     return PhotoTerm(
-        tensor(small.images.transpose(0, 3, 1, 2)), small.zoom, p.center, tensor(model.mean[at].astype(np.float32)),
+        tensor(images.transpose(0, 3, 1, 2)), small.zoom, tensor(p.center - corner / small.zoom),
+        tensor(model.mean[at].astype(np.float32)),
         scaled(model.identity_basis, model.identity_sigma), scaled(model.expression_basis, model.expression_sigma),
         tensor(target), tensor(weight), options.photo_sigma,
     )  # fmt: skip

@@ -27,17 +27,18 @@ class PhotoTerm:
     """Colours of V vertices in T frames.
 
     Args:
-        frames: (T, 3, h, w) uint8 at the working resolution; `zoom` = its size over that of the full frames.
+        frames: (T, 3, h, w) uint8 at the working resolution, `zoom` = its size over that of the full frames; they may
+            be cut out of the frames, each elsewhere.
         mean: (V, 3) and bases (K, V, 3), sigmas folded in, float32.
         target: (T, V, 3) expected colours, 0..1. weight: (T, V) >= 0, 0 where not seen.
-        center: principal point at full resolution.
+        center: principal point at full resolution, counted from the corner of the cut: (2,), or (T, 2).
     """
 
     def __init__(
         self,
         frames: Tensor,
         zoom: tuple[float, float],
-        center: tuple[float, float],
+        center: tuple[float, float] | Tensor,
         mean: Tensor,
         identity_basis: Tensor,
         expression_basis: Tensor,
@@ -45,7 +46,8 @@ class PhotoTerm:
         weight: Tensor,
         sigma: float,
     ) -> None:
-        self.frames, self.zoom, self.center = frames, zoom, center
+        self.frames, self.zoom = frames, zoom
+        self.center = torch.as_tensor(center, dtype=torch.float32, device=frames.device).expand(len(frames), 2)
         self.mean, self.identity_basis, self.expression_basis = mean, identity_basis, expression_basis
         self.target, self.weight, self.sigma = target, weight, sigma
 
@@ -59,22 +61,21 @@ class PhotoTerm:
         return out
 
     def _sample(self, images: Tensor, uv: Tensor) -> Tensor:
-        """(t, V, 9) at (t, V, 2) px of the full frames."""
+        """(t, V, 9) at (t, V, 2) px of the full frames, counted from the corner of the cut."""
         h, w = images.shape[2:]
-        size = uv.new_tensor([w / self.zoom[0], h / self.zoom[1]])  # full width and height
+        size = uv.new_tensor([w / self.zoom[0], h / self.zoom[1]])  # of the cut, px of the full frames
         grid = 2 * uv / size - 1
         return functional.grid_sample(images, grid[:, :, None], padding_mode="border", align_corners=False)[..., 0].mT
 
     def _project(self, state: State, part: slice) -> tuple[Tensor, Tensor, Tensor]:
-        """(t, V, 2) px at full resolution, (t, V, 3) camera space, (t, V, 3) model turned but not shifted."""
+        """(t, V, 2) px as for `_sample`, (t, V, 3) camera space, (t, V, 3) model turned but not shifted."""
         expression, rotation = state.expression[part].float(), state.rotation[part].float()
         shape = self.mean + torch.tensordot(state.identity.float(), self.identity_basis, 1)
         shape = shape + (expression @ self.expression_basis.flatten(1)).unflatten(-1, (-1, 3))
         turned = shape @ rotation.mT
         x = turned + state.translation[part].float()[:, None]
         f = state.focal.float()
-        cx, cy = self.center
-        uv = torch.stack([-f * x[..., 0] / x[..., 2] + cx, f * x[..., 1] / x[..., 2] + cy], -1)
+        uv = torch.stack([-f * x[..., 0] / x[..., 2], f * x[..., 1] / x[..., 2]], -1) + self.center[part, None]
         return uv, x, turned
 
     def cost(self, state: State) -> Tensor:

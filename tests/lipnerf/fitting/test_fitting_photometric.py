@@ -15,7 +15,7 @@ from lipbench.datasets.synthetic.annotations import Annotations
 from lipbench.faces.files import from_landmarks
 from lipbench.faces.morphable import MorphableModel, load_model
 from lipbench.faces.raster import sh9
-from lipbench.lipnerf.fitting import FitOptions, appearance, fit_clip, overlay, refit
+from lipbench.lipnerf.fitting import FitOptions, appearance, fit_clip, overlay, photo_stage, refit
 from lipbench.lipnerf.fitting.photo_term import PhotoTerm
 from lipbench.lipnerf.fitting.state import Free, State
 from lipbench.lipnerf.fitting.surface import face_surface
@@ -82,6 +82,24 @@ def test_flat_images_and_perfect_colours_give_no_nan() -> None:
     assert torch.isfinite(left).all()
     assert right.abs().max() < 1e-6
     assert float(photo.cost(state)) == pytest.approx(0, abs=1e-6)
+
+
+def test_pictures_cut_around_the_face_give_the_same_equations() -> None:
+    y, x = np.mgrid[:64, :64] / 64
+    waves = [np.sin(6 * x + 2 * y), np.cos(5 * x - y), np.sin(4 * x) * np.cos(3 * y)]
+    frames = (127 + 120 * np.stack([waves, waves[::-1]])).astype(np.uint8)
+    whole, state = term(frames, torch.full((2, 30, 3), 0.4))
+    uv = whole._project(state, slice(0, 2))[0].double().numpy()
+    images, corner = photo_stage.cut(photo_stage.Small(frames.transpose(0, 2, 3, 1), (1.0, 1.0)), uv, 2.0)
+    assert images.shape[1] < 64
+    assert images.shape[2] < 64
+    assert (corner[0] != corner[1]).any()
+    part, _ = term(images.transpose(0, 3, 1, 2), torch.full((2, 30, 3), 0.4))
+    part.center = torch.from_numpy((32 - corner).astype(np.float32))
+    part.weight = whole.weight
+    assert float(part.cost(state)) == pytest.approx(float(whole.cost(state)), rel=1e-5)
+    for mine, theirs in zip(part.normal(state, Free()), whole.normal(state, Free()), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-2)
 
 
 def test_light_is_recovered() -> None:
