@@ -36,7 +36,7 @@ STEPS, RAYS, LAST_RATE = 400_000, 1024, 7.9e-5
 #: Share of the head's iterations in the small presets: cloth moves little and has no lips.
 SHARE = 1 / 3
 TRY = "check the parser's neck and torso; or use `torso: source`"
-CHUNK = 4096  # rays of the head that are asked at once
+CHUNK = 1024  # rays of the head that are asked at once
 Crop = tuple[int, int, int, int]
 
 
