@@ -7,11 +7,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lipbench.lipnerf.field.model import HeadField
 from lipbench.lipnerf.field.rays import Rays
 from lipbench.lipnerf.scene import Scene
+from lipbench.lipnerf.training.codes import MODES, eye_codes
 from lipbench.lipnerf.training.presets import Preset
 
 RIM = 0.03  # of the image's width: how far rays near the mask may lie outside it
@@ -57,6 +59,7 @@ class RayDrawer:
         self.condition = torch.from_numpy(scene.condition).to(device)
         self.mouth = torch.from_numpy(np.asarray(scene.mouth, np.int64)).to(device)
         self.eyes = torch.from_numpy(np.asarray(scene.eyes, np.int64)).to(device)
+        self.odds = torch.from_numpy(self._odds(scene)).to(device)
         self.rim = self._grown(scene) if preset.near_mask else self.head
         self.box = torch.from_numpy(_boxes(scene.head)).to(device)
 
@@ -72,15 +75,25 @@ class RayDrawer:
     def draw(self, field: HeadField) -> Batch:
         """The rays of one step."""
         p = self.preset
-        frames = torch.randint(len(self), (p.frames,), device=self.device)
         each = p.rays // p.frames
+        frames = torch.multinomial(self.odds, p.frames, replacement=True)
         lips = round(p.frames * p.mouth_share) if p.mouth_codes == "other" else 0
         if lips:
+            frames[:lips] = torch.randint(len(self), (lips,), device=self.device)
             rest = self._everywhere(frames[lips:], each, 0.0, p.eye_share / max(1.0 - p.mouth_share, 1e-6))
             pixels = torch.cat([self._in_boxes(self.mouth[frames[:lips], None], each), rest])
         else:
             pixels = self._everywhere(frames, each, p.mouth_share, p.eye_share)
         return self.batch(field, frames, pixels, p.random_background)._replace(mouth=lips)
+
+    def _odds(self, scene: Scene) -> NDArray[np.float32]:
+        """(T,) how often each frame is drawn, as probabilities."""
+        rare = self.preset.rare_share if self.preset.field.latent else 0.0
+        looks = np.square(eye_codes(scene, MODES)).sum(1) if rare else np.zeros(len(scene))
+        if not looks.any():
+            rare, looks = 0.0, np.ones(len(scene))
+        odds: NDArray[np.float32] = ((1 - rare) / len(scene) + rare * looks / looks.sum()).astype(np.float32)
+        return odds
 
     def _everywhere(self, frames: Tensor, each: int, mouth_share: float, eye_share: float) -> Tensor:
         """(F, each) pixels: shares of them from the boxes of mouth and eyes, the others from the head or anywhere."""

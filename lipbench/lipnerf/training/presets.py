@@ -25,6 +25,8 @@ class Preset:
         latent_penalty: lambda of the codes' norm; it belongs to the sum of squared errors, not to their mean.
         box_share: of the rays inside the head's bounding box, the rest anywhere. mouth_share, eye_share: of all rays,
             drawn from the boxes of mouth and eyes. near_mask: rays in the box keep to the head's mask and its rim.
+        rare_share: of the frames that are not the mouth's, drawn the more often the rarer their eyes' look is: blinks.
+            Without codes nothing of the kind.
         random_background: train over random colours instead of the plate, so that the head has to be opaque.
         code_start: codes begin as small random numbers (the paper), or with how the eyes look (`eye_codes`).
         mouth_codes: "own": rays of every frame are drawn from its mouth's box. "other": the same share of the frames
@@ -51,6 +53,7 @@ class Preset:
     box_share: float = 0.95
     mouth_share: float = 0.0
     eye_share: float = 0.0
+    rare_share: float = 0.0
     mouth_codes: Literal["own", "other"] = "own"
     code_start: Literal["random", "eyes"] = "random"
     lids: Literal["expression", "code"] = "expression"
@@ -75,7 +78,9 @@ _SMALL_MLP = FieldConfig(
 )  # fmt: skip
 
 #: Lids to the codes, mouth to the condition; not the paper's.
-_LIDS: dict[str, Any] = {"eye_share": 0.15, "code_start": "eyes", "mouth_codes": "other", "lids": "code"}
+_LIDS: dict[str, Any] = {
+    "eye_share": 0.2, "rare_share": 0.35, "code_start": "eyes", "mouth_codes": "other", "lids": "code",
+}  # fmt: skip
 
 #: (preset, field) -> settings.
 PRESETS: dict[tuple[str, str], Preset] = {
