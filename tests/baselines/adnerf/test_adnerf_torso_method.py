@@ -6,17 +6,24 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
+import torch
 
 from lipbench.baselines.adnerf import method as module
+from lipbench.baselines.adnerf import torso_training
+from lipbench.baselines.adnerf.checkpoint import load_head, load_torso
 from lipbench.core import media
 from lipbench.core.method import ClipInput, DubInput, Job
 from lipbench.datasets.synthetic.annotations import Annotations
 from lipbench.faces.parsing import Label, Parsing, clean_plate
 from lipbench.lipnerf.fitting import Fit
 from lipbench.lipnerf.prepared import Prepared, head_crop
+from lipbench.lipnerf.training import presets
+from lipbench.lipnerf.training.model import TrainedField
 
 DEMO = Path(module.__file__).parents[2] / "datasets" / "demo" / "clips" / "demo-en"
 N = 25
+INDEX = (0, 5, 10, 11)
 
 
 def by_hand(truth: Annotations) -> Prepared:
@@ -37,34 +44,61 @@ def by_hand(truth: Annotations) -> Prepared:
     return Prepared(fit, parsing, head_crop(parsing.head))
 
 
-def test_from_clip_to_video(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory: pytest.TempPathFactory) -> tuple[Job, np.ndarray, Prepared]:
+    """A second of a generated clip, prepared, with a dub of four frames; its frames."""
+    root = tmp_path_factory.mktemp("torso")
     frames = media.load_frames(DEMO / "demo-en.mp4")[:N]
     sound = media.read_audio(DEMO / "demo-en.mp4")[: N * 640]
-    media.write_video(tmp_path / "clip.mp4", frames, 25, sound)
-    media.write_wav(tmp_path / "clip.wav", sound)
-    Annotations.load(DEMO / "annotations_en.npz").face_track().take(range(N)).save(tmp_path / "faces.npz")
-    index = (0, 5, 10, 11)
-    media.write_video(tmp_path / "dub.mp4", frames[list(index)], 25, sound[:2560])
-    media.write_wav(tmp_path / "dub.wav", sound[:2560])
-    clip = ClipInput("c", tmp_path / "clip.mp4", tmp_path / "clip.wav", 25.0, N, 256, 256, "en", tmp_path / "faces.npz")
-    dub = DubInput("d", "fr", tmp_path / "dub.mp4", tmp_path / "dub.wav", index, len(index))
+    media.write_video(root / "clip.mp4", frames, 25, sound)
+    media.write_wav(root / "clip.wav", sound)
+    truth = Annotations.load(DEMO / "annotations_en.npz")
+    truth.face_track().take(range(N)).save(root / "faces.npz")
+    media.write_video(root / "dub.mp4", frames[list(INDEX)], 25, sound[:2560])
+    media.write_wav(root / "dub.wav", sound[:2560])
+    clip = ClipInput("c", root / "clip.mp4", root / "clip.wav", 25.0, N, 256, 256, "en", root / "faces.npz")
+    dub = DubInput("d", "fr", root / "dub.mp4", root / "dub.wav", INDEX, len(INDEX))
+    prepared = by_hand(truth)
+    (root / "prepare").mkdir()
+    prepared.save(root / "prepare")
+    job = Job(root, clip, dub, None, prepared=root / "prepare", log=lambda _: None)
+    return job, frames, prepared
+
+
+def test_from_clip_to_video(ready: tuple[Job, np.ndarray, Prepared], tmp_path: Path) -> None:
+    job, frames, prepared = ready
     params = module.AdNerfParams(field="triplane", steps=2, size=64, torso="field", torso_steps=40)
-    job, method = Job(tmp_path, clip, None, params, log=lambda _: None), module.AdNerf()
-    prepared = by_hand(Annotations.load(DEMO / "annotations_en.npz"))
-    (tmp_path / "prepare").mkdir()
-    prepared.save(tmp_path / "prepare")
+    job, method = replace(job, params=params), module.AdNerf()
     (tmp_path / "fit").mkdir()
-    made = method.fit(replace(job, out=tmp_path / "fit", prepared=tmp_path / "prepare"))
+    made = method.fit(replace(job, out=tmp_path / "fit", dub=None))
     assert (made.info["torso"], made.info["torso_steps"]) == ("field", 40)
     assert set(made.files) == {"field", "audio", "torso"}  # a tri-plane has no published layout
-    done = replace(job, out=tmp_path, dub=dub, prepared=tmp_path / "prepare", fitted=tmp_path / "fit")
-    shown = media.load_frames(method.synthesize(done).files["video"])
+    got = method.synthesize(replace(job, out=tmp_path, fitted=tmp_path / "fit"))
+    shown = media.load_frames(got.files["video"])
     assert shown.shape == (4, 256, 256, 3)
     # Background: the plate. Shirt: nearer to the source's than the plate is, which is what was behind it at the start.
-    source, plate = frames[list(index)].astype(int), clean_plate(frames, prepared.parsing).frame(0).astype(int)
+    source, plate = frames[list(INDEX)].astype(int), clean_plate(frames, prepared.parsing).frame(0).astype(int)
     assert np.abs(shown[:, :40, :20] - plate[:40, :20]).max() < 16
-    shirt = prepared.parsing.torso[list(index)]
+    shirt = prepared.parsing.torso[list(INDEX)]
     assert np.abs(shown - source)[shirt].mean() < 0.6 * np.abs(plate - source)[shirt].mean()
+
+
+def test_the_published_preset_leaves_published_files(
+    ready: tuple[Job, np.ndarray, Prepared], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = presets.preset("adnerf", "mlp", {"rays": 8, "coarse": 3, "fine": 2})  # of the published networks
+    monkeypatch.setitem(presets.PRESETS, ("adnerf", "mlp"), few)
+    monkeypatch.setattr(torso_training, "RAYS", 8)
+    params = module.AdNerfParams(preset="adnerf", steps=1, size=16, torso_steps=2)
+    made = module.AdNerf().fit(replace(ready[0], params=params, out=tmp_path, dub=None))
+    assert [made.files[name].name for name in ("head_tar", "body_tar")] == ["000001_head.tar", "000002_body.tar"]
+    trained = TrainedField.load(made.files["torso"])
+    coarse, fine, steps = load_torso(made.files["body_tar"])
+    assert steps == 2
+    for ours, written in ((trained.field.coarse, coarse), (trained.field.fine, fine)):
+        assert ours is not None
+        assert all(torch.equal(v, written.state_dict()[k]) for k, v in ours.state_dict().items())
+    assert load_head(made.files["head_tar"])[3] == 1
 
 
 def test_what_enters_the_keys() -> None:
