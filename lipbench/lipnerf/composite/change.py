@@ -1,11 +1,11 @@
 """Only what the expression changes: everything else of the head stays the source's, as sharp as it was filmed.
 
 The field draws a frame twice, under the dub's expression and under the source's own. What both pictures get wrong alike
-(blur, hair, lids, a frayed outline) cancels in their difference D, which is laid over the source frame S around the
-mouth, cheeks and jaw:
+(blur, hair, lids, a frayed outline) cancels in their difference, which is laid over the source frame around the lips,
+on cheeks and jaw:
 
-    small change            S + D                   the skin keeps its pores
-    lips, large change      drawn + low(S - own)    the source's lips must not shine through
+    cheeks, jaw    source + low(drawn - own)      the skin keeps its pores, a field's freckles are averaged away
+    lips           drawn + low(source - own)      as drawn, in the source's light: its own lips must not shine through
 
 The paper pastes the whole head; `paste: change` is an option beside it.
 """
@@ -24,14 +24,9 @@ from lipbench.lipnerf.fitting import Fit
 Frame = NDArray[np.uint8]
 Map = NDArray[np.float32]
 
-#: Grey levels of change away from the lips: below the first nothing is laid over, above the second all of it. Higher
-#: levels would hide more of a field's noise, and the jaw's motion with it.
-NOISE = (2.0, 6.0)
-#: Grey levels of change between which the source's detail gives way to the drawn one's.
-REPLACED = (8.0, 20.0)
-#: Over how far a change is judged, light is matched, the region fades, and what surrounds the lips is taken as drawn,
-#: as shares of the way from the eyes to the chin.
-NEAR, LIGHT, FADE, LIPS = 0.06, 0.02, 0.08, 0.4
+#: Over how far light is matched on the lips and changes are averaged elsewhere, how far the region fades, and how much
+#: around the lips is taken as drawn: shares of the way from the eyes to the chin.
+LIGHT, SKIN, FADE, LIPS = 0.02, 0.05, 0.08, 0.4
 JAW, NOSE, EYES, MOUTH = slice(2, 15), slice(28, 36), slice(36, 48), slice(48, 60)
 
 
@@ -83,23 +78,15 @@ def laid_over(source: Frame, drawn: Frame, own: Frame, face: LowerFace) -> Frame
     out = source.copy()
     if not len(rows):
         return out
-    margin = int(4 * NEAR * face.unit) + 1  # the filters below reach that far
+    margin = int(4 * SKIN * face.unit) + 1  # the filters below reach that far
     h, w = face.region.shape
     top, left = max(int(rows[0]) - margin, 0), max(int(columns[0]) - margin, 0)
     view = np.s_[top : min(int(rows[-1]) + margin, h), left : min(int(columns[-1]) + margin, w)]
     s, d, o = (x[view].astype(np.float32) for x in (source, drawn, own))
-    change = d - o
-    amount = _blurred(np.abs(change).max(-1), NEAR * face.unit)
-    gate = np.maximum(_blurred(_ramp(amount, NOISE), LIGHT * face.unit), face.lips[view])
-    replaced = np.maximum(_ramp(amount, REPLACED), face.lips[view])[..., None]
-    whole = d - s + _blurred(s - o, LIGHT * face.unit)
-    mixed = s + (face.region[view] * gate)[..., None] * (replaced * whole + (1 - replaced) * change)
-    out[view] = np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
+    lips = face.lips[view][..., None]
+    change = lips * (d - s + _blurred(s - o, LIGHT * face.unit)) + (1 - lips) * _blurred(d - o, SKIN * face.unit)
+    out[view] = np.clip(s + face.region[view][..., None] * change + 0.5, 0, 255).astype(np.uint8)
     return out
-
-
-def _ramp(values: Map, ends: tuple[float, float]) -> Map:
-    return np.clip((values - ends[0]) / (ends[1] - ends[0]), 0, 1)
 
 
 def _blurred(picture: Map, sigma: float) -> Map:
