@@ -95,7 +95,7 @@ def perceptron(x: Tensor, layers: Layers, color: bool, matter: Matter | None) ->
 def _blocks(count: int, like: Tensor) -> list[slice]:
     """Stretches of samples of about the same length; all at once on a GPU."""
     parts = max(1, round(count / BLOCK)) if like.device.type == "cpu" else 1
-    size = -(-count // parts)
+    size = max(1, -(-count // parts))
     return [slice(k, min(k + size, count)) for k in range(0, count, size)]
 
 
