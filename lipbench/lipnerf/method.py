@@ -163,6 +163,7 @@ class LipNerf(BaseMethod):
         from lipbench.lipnerf.driving import expressions
         from lipbench.lipnerf.expression.familiar import Familiar
         from lipbench.lipnerf.expression.smoothing import smooth
+        from lipbench.lipnerf.expression.upper_face import keep_upper_face
         from lipbench.lipnerf.output import changed, composited
         from lipbench.lipnerf.prepared import Prepared, scene_of
         from lipbench.lipnerf.sound import project, windows
@@ -183,6 +184,9 @@ class LipNerf(BaseMethod):
             found, facts = expressions(job, prepared.fit)
             info.update(facts)
             driven = smooth(found) if p.smoothing else found
+            if p.upper_face == "source":
+                shown = own_condition(job, prepared.fit.expression)[index]
+                driven = keep_upper_face(prepared.fit.load_model(), shown, driven)
             if p.familiar:
                 driven, info["expression_cut"] = Familiar.load(job.fitted / "familiar.npz").hold(driven)
             if prepared.fit.model_name == "procedural":

@@ -52,6 +52,11 @@ class LipNerfParams(Params):
     familiar: bool = Field(
         default=True, description="Hold driving expressions within the range of the training's, axis by axis."
     )
+    upper_face: Literal["source", "dub"] = Field(
+        default="source",
+        description="Whose eyes and brows a dub has: the source frame's, whose lip source changes the mouth alone; or "
+        "whatever was found in the dub.",
+    )
     smooth_training: bool = Field(default=True, description="The same filter over the expressions of the training.")
     inpainter: Literal["temporal", "telea", "gated", "none"] = Field(
         default="temporal", description="What fills the neck where the source's chin has gone; none: nothing."
