@@ -25,7 +25,7 @@ from lipbench.lipnerf.field.model import HeadField
 from lipbench.lipnerf.field.rays import Rays
 
 NEAR, FAR = 0.58, 1.18
-MICRO = 32
+MICRO = 64
 
 
 def load_plain() -> ModuleType:

@@ -79,31 +79,40 @@ class MLPField(nn.Module):
         kind = points.device.type
         if torch.is_autocast_enabled(kind):
             x, layers = x.to(torch.get_autocast_dtype(kind)), layers.to(torch.get_autocast_dtype(kind))
-        kept = None if matter is None else lambda raw: matter(raw.view(f, r, s)).view(-1)
+
+        def kept(raw: Tensor) -> Tensor:
+            assert matter is not None
+            return matter(raw.view(f, r, s)).view(-1)
+
         with torch.autocast(kind, enabled=False):
-            rgb, density = perceptron(x, layers, color, kept)
+            rgb, density = perceptron(x, layers, color, None if matter is None else kept)
         return (None if rgb is None else rgb.view(f, r, s, 3)), density.view(f, r, s)
 
     def _layers(self, directions: Tensor, condition: Tensor) -> Layers:
         """What the samples see: the parts of condition and direction are multiplied out, once per frame and ray."""
-        e, again = self.encoded, self.pts_linears[SKIP + 1 if self.depth > SKIP + 1 else 0]
-        first, view, alpha, rgb = self.pts_linears[0], self.views_linears[0], self.alpha_linear, self.rgb_linear
+        e, skip = self.encoded, SKIP + 1 if self.depth > SKIP + 1 else 0
+        trunk, views = _pairs(self.pts_linears), _pairs(self.views_linears)
+        (first, first_bias), (again, again_bias), (view, view_bias) = trunk[0], trunk[skip], views[0]
         d = positional_encoding(directions, self.direction_frequencies).flatten(0, 1)  # (F R, 27)
-        trunk = []
-        for k, layer in enumerate(self.pts_linears[1:], 1):
-            trunk.append((layer.weight[:, e + self.condition :], None) if k == SKIP + 1 else (layer.weight, layer.bias))
+        rest: list[tuple[Tensor, Tensor | None]] = list(trunk[1:])
+        if skip:
+            rest[skip - 1] = again[:, e + self.condition :], None
         return Layers(
-            first=F.linear(condition, first.weight[:, e:], first.bias),
-            again=F.linear(condition, again.weight[:, e : e + self.condition], again.bias),
-            per_ray=F.linear(d, view.weight[:, self.width :], view.bias),
-            first_x=waves_first(first.weight[:, :e], self.position_frequencies),
-            again_x=waves_first(again.weight[:, :e], self.position_frequencies),
-            alpha=(alpha.weight, alpha.bias),
-            rgb=(rgb.weight, rgb.bias),
-            view_h=view.weight[:, : self.width],
-            trunk=trunk,
-            views=[(layer.weight, layer.bias) for layer in self.views_linears[1:]],
+            first=F.linear(condition, first[:, e : e + self.condition], first_bias),
+            again=F.linear(condition, again[:, e : e + self.condition], again_bias),
+            per_ray=F.linear(d, view[:, self.width :], view_bias),
+            first_x=waves_first(first[:, :e], self.position_frequencies),
+            again_x=waves_first(again[:, :e], self.position_frequencies),
+            alpha=(self.alpha_linear.weight, self.alpha_linear.bias),
+            rgb=(self.rgb_linear.weight, self.rgb_linear.bias),
+            view_h=view[:, : self.width],
+            trunk=rest,
+            views=views[1:],
         )
+
+
+def _pairs(layers: nn.ModuleList) -> list[tuple[Tensor, Tensor]]:
+    return [(layer.weight, layer.bias) for layer in layers if isinstance(layer, nn.Linear)]
 
 
 def to_adnerf(field: MLPField) -> dict[str, Tensor]:

@@ -68,7 +68,9 @@ class Layers(NamedTuple):
         rest = iter(flat[10:])
         trunk = [(next(rest), next(rest) if has else None) for has in biased]
         views = [(weight, next(rest)) for weight in rest]
-        return cls(*flat[:5], (flat[5], flat[6]), (flat[7], flat[8]), flat[9], trunk, views)
+        first, again, per_ray, first_x, again_x = flat[:5]
+        alpha, rgb = (flat[5], flat[6]), (flat[7], flat[8])
+        return cls(first, again, per_ray, first_x, again_x, alpha, rgb, flat[9], trunk, views)
 
 
 def perceptron(x: Tensor, layers: Layers, color: bool, matter: Matter | None) -> tuple[Tensor | None, Tensor]:

@@ -6,7 +6,6 @@ back to the system at once and asks for it again, and the system clears every pa
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 LIMIT = 128 << 20  # bytes kept for later
