@@ -5,7 +5,7 @@ tracker's noise. The noise matters: the field was shown one pair of expression a
 another pair with swimming eyes. Both expressions are told apart on the surface: the vertices of the lower face shall
 move as in the dub, those above as in the source, in the least squares
 
-    |B_low (e - e_dub)|^2 + 3 |B_up (e - e_own)|^2 + ridge |e - e_own|^2    =>    e = e_own + M (e_dub - e_own)
+    |B_low (e - e_dub)|^2 + |B_up (e - e_own)|^2 + ridge |e - e_own|^2    =>    e = e_own + M (e_dub - e_own)
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from lipbench.faces.morphable import MorphableModel
 from lipbench.lipnerf.fitting.surface import face_surface
 
 Array = NDArray[np.float64]
-#: Vertices that are compared, about; ridge against the mean squared motion that one standard deviation makes.
-VERTICES, RIDGE = 1800, 1e-3
-#: Weight of all that lies above against all that lies below. Lips are 6 % of the way short of the dub's then, and 15 %
-#: of what the re-fit did to the brows is left, 5 % of what it did to the lids (one dub of a packaged clip).
-UPPER = 3.0
+#: Vertices that are compared, about.
+VERTICES = 1800
+#: Against the mean squared motion that one standard deviation makes. A smaller one follows the lips no better and lets
+#: coefficients cancel each other far outside of what the field was trained on.
+RIDGE = 0.05
 #: 68-point numbers between which the source's part fades into the dub's: on the bridge of the nose, and at its base.
 ABOVE, BELOW = 28, 33
 
@@ -46,7 +46,7 @@ def mouth_part(model: MorphableModel) -> Array:
 
     below_weight, above_weight = surface.weight * lower, surface.weight * (1 - lower)
     low = gram(below_weight / below_weight.sum())
-    both = low + UPPER * gram(above_weight / above_weight.sum())
+    both = low + gram(above_weight / above_weight.sum())
     ridge = RIDGE * np.trace(both) / len(both)
     return np.linalg.solve(both + ridge * np.eye(len(both)), low)
 

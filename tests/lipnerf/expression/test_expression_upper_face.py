@@ -24,7 +24,7 @@ def test_eyes_follow_the_source_and_lips_the_dub() -> None:
 
     assert apart(mixed, dub, LIPS) < 0.2 * apart(own, dub, LIPS)
     for part in (BROWS, LIDS):
-        assert apart(mixed, own, part) < 0.3 * apart(own, dub, part)
+        assert apart(mixed, own, part) < 0.4 * apart(own, dub, part)
 
 
 def test_what_does_not_differ_stays() -> None:
