@@ -24,6 +24,8 @@ Framing = Literal["eyes-nose", "box"]
 Frame = NDArray[np.uint8]
 
 FILL = 110  # grey of what lies outside of the picture
+#: Rows and columns of a still in which lips and chin of a face framed by its box lie.
+MOUTH = (slice(59, 99), slice(27, 85))
 #: Half edge of the square over half of the face box's larger edge.
 BOX_SCALE = 1.2
 #: Points of the 68 that upstream aligns: nose and eyes (28 to 48, counted from 1).
@@ -125,6 +127,17 @@ def around(t: int, n_frames: int) -> list[int]:
 def with_own(t: int, n_frames: int) -> list[int]:
     """The five frames shown when frame t itself, whose mouth says something else, is one of them: it comes first."""
     return [min(max(t + offset, 0), n_frames - 1) for offset in WITH_OWN]
+
+
+def without_mouth(still: Frame) -> Frame:
+    """The still with lips and chin blanked.
+
+    Left in, the mouth of a frame's own still reaches the drawing through the connections around the bottleneck, and the
+    sound, which has to pass the bottleneck, is never needed: the layers behind it die in training.
+    """
+    out = still.copy()
+    out[MOUTH] = FILL
+    return out
 
 
 def spread(n_frames: int) -> list[int]:

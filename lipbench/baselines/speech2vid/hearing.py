@@ -20,6 +20,7 @@ from lipbench.baselines.speech2vid.networks import COEFFICIENTS, COLUMNS, Speech
 from lipbench.baselines.speech2vid.sound import window_starts, windows
 
 BATCH, RATE = 64, 1e-3
+LISTENED = 16  # frames heard in a step of drawing
 CHECKED = 8  # batches of a validation
 #: Expression weights that hardly move count for little, not for as much as the others.
 FLOOR = 0.2
@@ -55,7 +56,8 @@ class Hearing:
         self.mean = every.mean(0)
         self.spread = np.maximum(every.std(0), FLOOR * every.std(0).max())
         self.nothing = float((((every - self.mean) / self.spread) ** 2).mean())
-        self.head = torch.nn.Linear(net.fc7_audio.out_channels, every.shape[1]).to(self.device)  # type: ignore[arg-type]
+        channels = len(net.get_parameter("fc7_audio.weight"))
+        self.head = torch.nn.Linear(channels, every.shape[1]).to(self.device)
         ears = [p for name, p in net.named_parameters() if name.split(".")[0].endswith("_audio")]
         self.optimizer = torch.optim.Adam([*ears, *self.head.parameters()], RATE)
 
@@ -68,6 +70,10 @@ class Hearing:
         self.optimizer.step()
         return float(loss.detach())
 
+    def error(self, number: int) -> Tensor:
+        """The same error as something to be differentiated, on other frames."""
+        return self._error(self.speeches, np.random.default_rng([self.seed, number, 2]), LISTENED)
+
     @torch.no_grad()
     def validate(self, speeches: Sequence[Speech]) -> float:
         """The same error on other speech."""
@@ -75,8 +81,8 @@ class Hearing:
         errors = [float(self._error(speeches, np.random.default_rng([2**31, k]))) for k in range(CHECKED)]
         return float(np.mean(errors))
 
-    def _error(self, speeches: Sequence[Speech], rng: np.random.Generator) -> Tensor:
-        sounds, wanted = drawn(speeches, BATCH, rng)
+    def _error(self, speeches: Sequence[Speech], rng: np.random.Generator, batch: int = BATCH) -> Tensor:
+        sounds, wanted = drawn(speeches, batch, rng)
         told = self.head(self.net.hear(torch.from_numpy(sounds).to(self.device)).flatten(1))
         target = torch.from_numpy(((wanted - self.mean) / self.spread).astype(np.float32)).to(self.device)
         return ((told - target) ** 2).mean() / self.nothing

@@ -105,7 +105,7 @@ class Speech2Vid(BaseMethod):
         features = sound.features(media.read_audio(dub.audio), drawer.sound)
         heard = sound.windows(features, sound.window_starts(count, clip.fps, params.offset_frames))
 
-        faces = draw(nets, heard, stills, shown, job.device)
+        faces = draw(nets, heard, stills, shown, job.device, own=chosen == "own")
         frames = zip(media.read_frames(dub.video), faces, matrices, strict=False)
         video = job.out / "video.mp4"
         pasted = (framing.pasted(frame, face, matrix) for frame, face, matrix in frames)
@@ -119,20 +119,28 @@ class Speech2Vid(BaseMethod):
 
 
 def draw(
-    nets: list[Any], heard: NDArray[np.float32], stills: NDArray[np.uint8], shown: list[list[int]], device: str
-) -> Iterator[NDArray[np.uint8]]:
+    nets: list[Any], heard: NDArray[np.float32], stills: NDArray[np.uint8], shown: list[list[int]], device: str,
+    own: bool = False,
+) -> Iterator[NDArray[np.uint8]]:  # fmt: skip
     """The drawn faces, (109, 109, 3) each: the generator, then whatever else is in `nets`.
 
     Args:
         heard: (T, 1, 12, 35).
         stills: (T, 112, 112, 3).
         shown: per frame, the five stills that the network sees.
+        own: the first of them is the frame's own; its mouth is blanked.
     """
     import torch
 
+    from lipbench.baselines.speech2vid.framing import without_mouth
+
+    def seen(t: int) -> NDArray[np.uint8]:
+        first = without_mouth(stills[shown[t][0]]) if own else stills[shown[t][0]]
+        return np.concatenate([p.transpose(2, 0, 1) for p in (first, *(stills[i] for i in shown[t][1:]))])
+
     for first in range(0, len(shown), BATCH):
         part = range(first, min(first + BATCH, len(shown)))
-        pictures = np.stack([np.concatenate([stills[i].transpose(2, 0, 1) for i in shown[t]]) for t in part])
+        pictures = np.stack([seen(t) for t in part])
         with torch.inference_mode():
             x = torch.from_numpy(pictures).to(device, torch.float32)  # (B, 15, 112, 112)
             x = nets[0](torch.from_numpy(heard[part.start : part.stop]).to(device), x)  # (B, 3, 109, 109)
@@ -154,5 +162,3 @@ def _shown(stills: str, t: int, count: int) -> list[int]:
     if stills == "own":
         return framing.with_own(t, count)
     return framing.around(t, count) if stills == "around" else framing.spread(count)
-
-

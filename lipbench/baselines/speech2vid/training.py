@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lipbench.baselines.speech2vid import checkpoint, pairs
-from lipbench.baselines.speech2vid.framing import BOX_SCALE, with_own
+from lipbench.baselines.speech2vid.framing import BOX_SCALE, with_own, without_mouth
+from lipbench.baselines.speech2vid.framing import MOUTH as BOX
 from lipbench.baselines.speech2vid.hearing import Hearing, Speech
 from lipbench.baselines.speech2vid.networks import DRAWN, SIZE, STILLS, Speech2VidNet
 from lipbench.baselines.speech2vid.sound import window_starts, windows
@@ -35,8 +36,8 @@ HELD_OUT_BATCHES = 6
 #: Of clips in one language, stills lie this many frames before or after the drawn one, so that their lips do not tell
 #: its own.
 NEAREST, FARTHEST = 5, 20
-#: Rows and columns of the 109 px answer in which lips and chin of the framed face lie.
-MOUTH = (slice(58, 98), slice(26, 84))
+#: The mouth's box in the 109 px answer, which begins with the still's second row and column.
+MOUTH = (slice(BOX[0].start - 1, BOX[0].stop - 1), slice(BOX[1].start - 1, BOX[1].stop - 1))
 
 
 @dataclass(frozen=True)
@@ -46,17 +47,19 @@ class Config:
     Attributes:
         width: of the network.
         batch: frames per step.
-        rate: Adam's, cosine after warm_up steps of drawing.
+        rate: Adam's, cosine after warm_up steps of drawing. Of the ears a fifth of it.
         hearing: first steps, in which the ears learn alone; none on clips whose articulation is not known.
+        listening: weight of the ears' own error while the network draws, so that they do not forget.
         mouth: weight of the mouth's pixels.
         change: by how much a pixel counts more for each unit between the truth and the first still.
     """
 
     width: float = 0.2
     batch: int = 8
-    rate: float = 2e-3
-    warm_up: int = 30
-    hearing: int = 800
+    rate: float = 7e-4
+    warm_up: int = 200
+    hearing: int = 400
+    listening: float = 0.02
     mouth: float = 3.0
     change: float = 10.0
 
@@ -66,16 +69,13 @@ CONFIGS = {"demo": Config(), "official": Config(width=1.0, batch=32, rate=3e-4)}
 
 @dataclass(frozen=True)
 class Batch:
-    """sound (B, 1, 12, 35), stills (B, 15, 112, 112) 0..255, truth (B, 3, 109, 109) 0..1."""
+    """sound (B, 1, 12, 35), stills (B, 15, 112, 112) 0..255; truth (B, 3, 109, 109) 0..1, and first, the first still
+    where the answer lies, with its mouth: of a pair, the moment that is redrawn."""
 
     sound: Tensor
     stills: Tensor
     truth: Tensor
-
-    @property
-    def first(self) -> Tensor:
-        """(B, 3, 109, 109) in [0, 1]: the first still where the answer lies; of a pair, the moment that is redrawn."""
-        return self.stills[:, :3, 1 : 1 + DRAWN, 1 : 1 + DRAWN] / 255
+    first: Tensor
 
 
 def framed(crop: NDArray[np.uint8], shift: NDArray[np.float64], scale: float, flip: bool) -> NDArray[np.uint8]:
@@ -95,10 +95,10 @@ def framed(crop: NDArray[np.uint8], shift: NDArray[np.float64], scale: float, fl
 def draw(talks: Sequence[Talk], batch: int, rng: np.random.Generator) -> Batch:
     """Frames drawn at random, each with five stills and the sound that goes with it.
 
-    Of a talk in several languages the stills are of another one, the first of them of the same moment. Of a talk in
-    one language they are at least NEAREST frames away.
+    Of a talk in several languages the stills are of another one, the first of them of the same moment, its mouth
+    blanked. Of a talk in one language they are at least NEAREST frames away.
     """
-    sound, stills, truth = [], [], []
+    sound, stills, truth, first = [], [], [], []
     for _ in range(batch):
         talk = talks[int(rng.integers(len(talks)))]
         tags = talk.languages
@@ -111,9 +111,13 @@ def draw(talks: Sequence[Talk], batch: int, rng: np.random.Generator) -> Batch:
         faces = [talk.faces[said][t], *(talk.faces[seen][i] for i in shown)]
         clipped = np.clip(np.stack([framed(f, shift, scale, flip) for f in faces]) * gain, 0, 255).astype(np.float32)
         sound.append(_heard(talk, said, t, rng))
+        inside = clipped[:2].transpose(0, 3, 1, 2)[:, :, 1 : 1 + DRAWN, 1 : 1 + DRAWN] / 255
+        truth.append(inside[0])
+        first.append(inside[1])
+        if said != seen:
+            clipped[1] = without_mouth(clipped[1])
         stills.append(clipped[1:].transpose(0, 3, 1, 2).reshape(3 * STILLS, SIZE, SIZE))
-        truth.append(clipped[0].transpose(2, 0, 1)[:, 1 : 1 + DRAWN, 1 : 1 + DRAWN] / 255)
-    return Batch(*(torch.from_numpy(np.stack(x)) for x in (sound, stills, truth)))
+    return Batch(*(torch.from_numpy(np.stack(x)) for x in (sound, stills, truth, first)))
 
 
 def _away(t: int, n: int, rng: np.random.Generator) -> list[int]:
@@ -174,7 +178,11 @@ class Speech2VidTraining:
         self.hearing = Hearing(self.net, heard, seed) if config.hearing and heard and self.unheard else None
         if self.hearing is None:
             self._start()
-        self.optimizer = torch.optim.Adam(self.net.parameters(), config.rate, betas=(0.9, 0.99))
+        ears = [p for name, p in self.net.named_parameters() if name.split(".")[0].endswith("_audio")]
+        known = {id(p) for p in ears}
+        rest = [p for p in self.net.parameters() if id(p) not in known]
+        groups = [{"params": rest, "share": 1.0}, {"params": ears, "share": 0.2}]
+        self.optimizer = torch.optim.Adam(groups, config.rate, betas=(0.9, 0.99))
         self.weight = torch.ones(1, 1, DRAWN, DRAWN, device=self.device)
         self.weight[0, 0][MOUTH] = config.mouth
         self.facts: Mapping[str, Any] = {
@@ -190,8 +198,12 @@ class Speech2VidTraining:
         return all(len(talk.languages) > 1 for talk in self.talks)
 
     def _start(self) -> None:
-        even(self.net, draw(self.talks, 16, np.random.default_rng([self.seed, 2**31])), self.device)
+        batch = draw(self.talks, 16, np.random.default_rng([self.seed, 2**31]))
+        even(self.net, batch, self.device)
+        # Drawing begins with the mean colour: from further away the first steps are so long that they kill layers.
         torch.nn.init.normal_(self.net.conv5_3.weight, std=0.02)
+        with torch.no_grad():
+            self.net.get_parameter("conv5_3.bias").copy_(torch.logit(batch.truth.mean((0, 2, 3))))
 
     def step(self, number: int, progress: float) -> dict[str, float]:
         drawn = number
@@ -203,12 +215,16 @@ class Speech2VidTraining:
                 self._start()
         warm = min(1.0, (drawn + 1) / self.config.warm_up)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.config.rate * warm * (0.5 * (1 + math.cos(math.pi * progress)) + 0.01)
+            rate = self.config.rate * warm * (0.5 * (1 + math.cos(math.pi * progress)) + 0.01)
+            group["lr"] = rate * group["share"]
         self.net.train()
         loss = self._loss(draw(self.talks, self.config.batch, np.random.default_rng([self.seed, number])))
+        whole = loss
+        if self.hearing is not None and self.config.listening:
+            whole = loss + self.config.listening * self.hearing.error(number)
         self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
+        whole.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self.optimizer.step()
         return {"loss": float(loss.detach())}
 
@@ -234,7 +250,7 @@ class Speech2VidTraining:
         found: dict[str, list[float]] = {}
         for k in range(HELD_OUT_BATCHES):
             batch = draw(self.held_out, 8, np.random.default_rng([2**31, k]))
-            others = Batch(batch.sound.roll(1, 0), batch.stills, batch.truth)
+            others = replace(batch, sound=batch.sound.roll(1, 0))
             pictures = {
                 "mouth": self._drawn(batch).cpu(), "mouth_wrong_sound": self._drawn(others).cpu(),
                 "mouth_still": batch.first,
@@ -251,7 +267,7 @@ class Speech2VidTraining:
         """People never seen, a column each: the first still, the truth, what is drawn, what another's sound gives."""
         self.net.eval()
         batch = draw(self.held_out, 8, np.random.default_rng(7))
-        others = Batch(batch.sound.roll(1, 0), batch.stills, batch.truth)
+        others = replace(batch, sound=batch.sound.roll(1, 0))
         rows = torch.stack([batch.first, batch.truth, self._drawn(batch).cpu(), self._drawn(others).cpu()])
         shown = rows.permute(0, 3, 1, 4, 2).reshape(len(rows) * DRAWN, -1, 3)
         return (shown * 255).round().clamp(0, 255).byte().numpy()
@@ -288,7 +304,7 @@ def trainer(request: Request) -> Speech2VidTraining:
         found = from_manifest(request.data, folder, pairs.JUDGE_SIZE, request.seed, say=request.say)
         train, held_out = (pairs.from_cached(clips) for clips in found)
     else:
-        people, each, seed = o.get("identities", 56), o.get("clips", 1), o.get("data_seed", request.seed)
+        people, each, seed = o.get("identities", 44), o.get("clips", 1), o.get("data_seed", request.seed)
         recipe = Recipe("train", people, each, seed, size=pairs.RENDERED, spoken=pairs.SPOKEN)
         unseen = Recipe("held-out", max(2, people // 7), 1, seed, size=pairs.RENDERED, pool="test")
         more_speech = Recipe("train", 3 * people, each, seed + 1, size=pairs.RENDERED, spoken=pairs.SPOKEN)

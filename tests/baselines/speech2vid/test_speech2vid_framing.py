@@ -134,3 +134,9 @@ def test_the_published_features() -> None:
     for kind in ("htk", "psf"):  # silence is 0, which is what lies beyond the ends
         np.testing.assert_allclose(sound.features(np.zeros(900, np.int16), kind), 0, atol=1e-5)
         assert sound.features(np.zeros(10, np.int16), kind).shape[1] == 1
+
+
+def test_the_own_picture_comes_first() -> None:
+    assert framing.with_own(50, 100) == [50, 38, 44, 56, 62]
+    assert framing.with_own(2, 100) == [2, 0, 0, 8, 14]
+    assert framing.with_own(0, 1) == [0] * 5

@@ -71,7 +71,9 @@ def test_sound_offset_and_stills_decide(make_job: Make, checkpoint: str, tmp_pat
     assert info["offset_frames"] == 4
     same, info = run(make_job(params(checkpoint, stills="spread"), out=other(tmp_path, "spread")))
     assert info["stills"] == "spread"
-    for changed in (quiet, later, same):
+    own, info = run(make_job(params(checkpoint, stills="own"), out=other(tmp_path, "own")))
+    assert info["stills"] == "own"
+    for changed in (quiet, later, same, own):
         assert not np.array_equal(plain, changed)
 
 
