@@ -79,7 +79,7 @@ _SMALL_MLP = FieldConfig(
 
 #: Lids to the codes, mouth to the condition; not the paper's.
 _LIDS: dict[str, Any] = {
-    "eye_share": 0.2, "rare_share": 0.35, "code_start": "eyes", "mouth_codes": "other", "lids": "code",
+    "eye_share": 0.15, "rare_share": 0.35, "code_start": "eyes", "mouth_codes": "other", "lids": "code",
 }  # fmt: skip
 
 #: (preset, field) -> settings.
@@ -89,8 +89,8 @@ PRESETS: dict[tuple[str, str], Preset] = {
         "adnerf", FieldConfig(condition=64, latent=0, width=256, density_bias=0.5), steps=400_000, lr_end=1.26e-5,
     ),
     ("quick", "mlp"): Preset(
-        "quick", FieldConfig(init="he"), steps=100_000, micro=0, mouth_share=0.15, warmup=500, random_background=True,
-        **_LIDS,
+        "quick", FieldConfig(init="he"), steps=100_000, frames=8, micro=0, mouth_share=0.125, warmup=500,
+        random_background=True, **_LIDS,
     ),
     ("quick", "triplane"): Preset(
         "quick", _TRIPLANE, steps=30_000, rays=4096, frames=16, micro=0, lr=5e-3, lr_end=5e-4, warmup=50,
@@ -98,7 +98,7 @@ PRESETS: dict[tuple[str, str], Preset] = {
     ),
     ("demo", "triplane"): Preset(
         "demo", _TRIPLANE, steps=1800, rays=1024, frames=16, micro=0, lr=5e-3, lr_end=5e-4, warmup=50,
-        planes_lr=80.0, mouth_share=0.25, latent_lr=3.0, near_mask=True, random_background=True, size=128, **_LIDS,
+        planes_lr=80.0, mouth_share=0.3125, latent_lr=3.0, near_mask=True, random_background=True, size=128, **_LIDS,
     ),
     ("demo", "mlp"): Preset(
         "demo", _SMALL_MLP, steps=900, rays=512, frames=4, micro=32, lr=3e-3, lr_end=3e-4, warmup=100,
