@@ -94,3 +94,10 @@ def test_checkpoint_of_the_published_layout(rule: ModuleType, tmp_path: Path) ->
     AudioAttNet().load_state_dict(held["network_audattnet_state_dict"], strict=True)
     with pytest.raises(RuntimeError):
         AudioNet(32).load_state_dict(held["network_audnet_state_dict"])
+
+
+def test_attention_starts_at_the_frame_itself() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(50, 8, 64)
+    mixed = AudioAttNet()(x).detach()
+    assert float((mixed - x[:, 4]).square().mean()) < 0.1 * float((mixed - x[:, 3]).square().mean())
