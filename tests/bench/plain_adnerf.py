@@ -5,6 +5,8 @@ What the package's field is compared with, for numbers and for time. Not a test 
 
 from __future__ import annotations
 
+import time
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -97,3 +99,26 @@ def render(coarse, fine, origin, direction, near, far, background, condition, n_
         z = torch.sort(torch.cat([z, more], -1), -1).values
     rgb1, w1 = blend(ask(fine, origin, direction, z, condition), z, direction, background)
     return rgb0, rgb1, w1
+
+
+def product_rate():
+    """GFLOP/s of a matrix product of one layer's shape: the most that either side can reach here."""
+    a, b, c = torch.randn(1024, 128), torch.randn(128, 128), torch.empty(1024, 128)
+    times = []
+    for _ in range(50):
+        start = time.process_time()
+        for _ in range(4):
+            torch.mm(a, b.t(), out=c)
+        times.append(time.process_time() - start)
+    return 4 * 2 * 1024 * 128 * 128 / min(times) / 1e9
+
+
+def products(rays, matter, train):
+    """GFLOP of the products that the package's order of the arithmetic cannot do without; matter: shares of the coarse and fine samples."""
+    trunk = 63 * 128 * 2 + 7 * 128 * 128 + 128
+    color = 128 * 64 + 2 * 64 * 64 + 64 * 3
+    back = 2 * (trunk + color) - 63 * 128 * 2  # points have no gradient
+    total = 0.0
+    for samples, share, shown in ((63, matter[0], train), (191, matter[1], True)):
+        total += samples * (trunk + share * (color * shown + back * train))
+    return 2e-9 * rays * total

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import resource
+import statistics
 import subprocess
 import sys
 import time
@@ -20,6 +21,8 @@ from typing import Any
 import pytest
 import torch
 
+from lipbench.lipnerf.field import model
+from lipbench.lipnerf.field.compositing import matters
 from lipbench.lipnerf.field.config import FieldConfig
 from lipbench.lipnerf.field.model import HeadField
 from lipbench.lipnerf.field.rays import Rays
@@ -43,8 +46,11 @@ def plain() -> ModuleType:
     return load_plain()
 
 
-def pair(plain: ModuleType, condition: int, latent: int, width: int) -> tuple[HeadField, list[Any]]:
-    """The same weights twice; densities high enough that rays end inside the head."""
+def pair(plain: ModuleType, condition: int, latent: int, width: int, empty: float = 0.0) -> tuple[HeadField, list[Any]]:
+    """The same weights twice; densities high enough that rays end inside the head.
+
+    empty: share of the samples without density; 0 is our worst case, a head in its slab has half and more.
+    """
     torch.manual_seed(0)
     config = FieldConfig(condition=condition, latent=latent, width=width)
     field = HeadField(config, torch.tensor([[-0.1, -0.1, -0.1], [0.1, 0.1, 0.1]]))
@@ -53,6 +59,13 @@ def pair(plain: ModuleType, condition: int, latent: int, width: int) -> tuple[He
         with torch.no_grad():
             ours.alpha_linear.weight.mul_(60.0)
             ours.alpha_linear.bias.fill_(4.0)
+            if empty:
+                rays, _, code, _ = some_rays(64)
+                points = rays.at(torch.linspace(NEAR, FAR, 32).expand(1, 64, 32))
+                raw = ours(points, rays.direction / rays.length, code[:, : condition + latent], False)[1]
+                ours.alpha_linear.bias -= torch.quantile(raw, empty)
+                ours.alpha_linear.weight.mul_(4.0)
+                ours.alpha_linear.bias.mul_(4.0)
         net = plain.PlainField(condition + latent, width)
         net.load_state_dict(ours.state_dict())
         nets.append(net)
@@ -98,8 +111,9 @@ def plain_picture(plain: ModuleType, nets: list[Any], data: Any, train: bool = F
     )
 
 
-def adam(parameters: Any) -> torch.optim.Adam:
-    return torch.optim.Adam(list(parameters), lr=5e-4)
+def adam(parameters: Any, rate: float = 5e-4) -> torch.optim.Adam:
+    """A rate of 0 keeps both sides' samples as they are over the rounds."""
+    return torch.optim.Adam(list(parameters), lr=rate)
 
 
 @contextmanager
@@ -111,14 +125,19 @@ def double() -> Iterator[None]:
         torch.set_default_dtype(torch.float32)
 
 
-def best(run: Callable[[], object], rounds: int = 2) -> float:
-    """CPU seconds, which other programs on the machine change least."""
+def ratio(one: Callable[[], object], other: Callable[[], object], rounds: int = 3) -> dict[str, float]:
+    """CPU seconds of both, in turn; other programs on the machine change these least. Ratio: median of the rounds'."""
     times = []
     for _ in range(rounds):
-        start = time.process_time()
-        run()
-        times.append(time.process_time() - start)
-    return min(times)
+        times.append([])
+        for run in (one, other):
+            start = time.process_time()
+            run()
+            times[-1].append(time.process_time() - start)
+    return {
+        "plain_cpu_s": min(a for a, _ in times), "ours_cpu_s": min(b for _, b in times),
+        "plain_over_ours": statistics.median(a / b for a, b in times),
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(("condition", "latent", "width"), [(79, 32, 128), (64, 0, 256)])
@@ -132,6 +151,19 @@ def test_equal_to_the_plain_formula(plain: ModuleType, condition: int, latent: i
     torch.testing.assert_close(out.fine.rgb[0], fine, rtol=0, atol=1e-6)
     torch.testing.assert_close(out.fine.transmittance[0], weights[:, -1], rtol=0, atol=1e-6)
     assert 0.05 < float(out.fine.transmittance.mean()) < 0.95  # neither empty nor all opaque
+
+
+def test_equal_where_samples_are_empty(plain: ModuleType) -> None:
+    """At our depths: in empty space rounding moves a drawn depth by more, which is not what is tested here."""
+    field, nets = pair(plain, 79, 32, 128, empty=0.6)
+    rays, background, code, _ = some_rays(256)
+    with torch.no_grad():
+        out = field.render(rays, background, code)
+        origin, direction, depth = rays.origin.expand(256, 3), rays.direction[0], out.depth[0]
+        raw = plain.ask(nets[1], origin, direction, depth, code[0])
+        fine, weights = plain.blend(raw, depth, direction, background[0])
+    assert 0.3 < float((weights == 0).float().mean()) < 0.9
+    torch.testing.assert_close(out.fine.rgb[0], fine, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(("condition", "latent", "width"), [(79, 32, 128), (64, 0, 256)])
@@ -151,39 +183,69 @@ def test_equal_gradients(plain: ModuleType, condition: int, latent: int, width: 
         torch.testing.assert_close(ours.grad, plains.grad, rtol=1e-7, atol=1e-9 * float(plains.grad.abs().max()))
 
 
+def shares(field: HeadField, data: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[float, float]:
+    """Of the coarse and fine samples, those that matter."""
+    seen: list[float] = []
+
+    def noted(*given: Any) -> torch.Tensor:
+        found = matters(*given)
+        seen.append(float(found.float().mean()))
+        return found
+
+    with monkeypatch.context() as patch, torch.no_grad():
+        patch.setattr(model, "matters", noted)
+        field.render(*data[:3], train=True)
+    return seen[0], seen[1]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("rays", [128, 2048])
-def test_training_step(benchmark: Any, plain: ModuleType, rays: int) -> None:
-    field, nets = pair(plain, 79, 32, 128)
+@pytest.mark.parametrize(("rays", "empty"), [(256, 0.0), (256, 0.6), (2048, 0.0), (2048, 0.6)])
+def test_training_step(
+    benchmark: Any, plain: ModuleType, monkeypatch: pytest.MonkeyPatch, rays: int, empty: float
+) -> None:
+    field, nets = pair(plain, 79, 32, 128, empty)
     data = some_rays(rays)
-    ours, theirs = adam(field.parameters()), adam([p for n in nets for p in n.parameters()])
-    benchmark.extra_info["plain_over_ours"] = best(lambda: plain_step(plain, nets, theirs, data)) / best(
-        lambda: our_step(field, ours, data)
-    )
-    with torch.autocast("cpu", torch.bfloat16):
-        benchmark.extra_info["bf16_cpu_s"] = best(lambda: our_step(field, ours, data))
-    benchmark.pedantic(our_step, (field, ours, data), rounds=2, warmup_rounds=1)
+    ours, theirs = adam(field.parameters(), 0.0), adam((p for n in nets for p in n.parameters()), 0.0)
+    found = ratio(lambda: plain_step(plain, nets, theirs, data), lambda: our_step(field, ours, data))
+    share = shares(field, some_rays(128), monkeypatch)
+    floor = plain.products(rays, share, True) / plain.product_rate()
+    benchmark.extra_info.update(found, matter=share, share_of_floor=floor / found["ours_cpu_s"])
+    if rays == 256:
+        with torch.autocast("cpu", torch.bfloat16):
+            benchmark.extra_info["bf16"] = ratio(
+                lambda: plain_step(plain, nets, theirs, data), lambda: our_step(field, ours, data), 1
+            )
+    benchmark(lambda: None)
 
 
 @pytest.mark.slow
-def test_rendering(benchmark: Any, plain: ModuleType) -> None:
-    field, nets = pair(plain, 79, 32, 128)
-    data = some_rays(256)
-    rays, background, code, _ = data
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(("rays", "empty"), [(256, 0.0), (256, 0.6), (2048, 0.0), (2048, 0.6)])
+def test_rendering(benchmark: Any, plain: ModuleType, monkeypatch: pytest.MonkeyPatch, rays: int, empty: float) -> None:
+    field, nets = pair(plain, 79, 32, 128, empty)
+    data = some_rays(rays)
 
-    def ours() -> None:
-        with torch.no_grad():
-            for k in range(0, 256, 64):
-                rows = slice(k, k + 64)
-                field.render(rays.part(rows), background[:, rows], code)
+    @torch.no_grad()
+    def ours() -> torch.Tensor:
+        return torch.cat([
+            field.render(data[0].part(rows), data[1][:, rows], data[2]).fine.rgb
+            for rows in (slice(k, k + MICRO) for k in range(0, rays, MICRO))
+        ], 1)  # fmt: skip
 
-    def theirs() -> None:
-        with torch.no_grad():
-            plain_picture(plain, nets, data)
+    @torch.no_grad()
+    def theirs() -> torch.Tensor:
+        return plain_picture(plain, nets, data)[1][None]
 
-    benchmark.extra_info["plain_over_ours"] = best(theirs) / best(ours)
-    benchmark.pedantic(ours, rounds=2, warmup_rounds=1)
+    found = ratio(theirs, ours)
+    share = shares(field, some_rays(128), monkeypatch)
+    floor = plain.products(rays, share, False) / plain.product_rate()
+    benchmark.extra_info.update(found, matter=share, share_of_floor=floor / found["ours_cpu_s"])
+    exact = ours()
+    benchmark.extra_info["error"] = float((exact - theirs()).abs().max())
+    with torch.autocast("cpu", torch.bfloat16):
+        benchmark.extra_info["bf16_error"] = float((ours() - exact).abs().max())
+    benchmark(lambda: None)
 
 
 def grown(which: str, rays: int) -> tuple[float, float]:
