@@ -114,7 +114,10 @@ def product_rate():
 
 
 def products(rays, matter, train):
-    """GFLOP of the products that the package's order of the arithmetic cannot do without; matter: shares of the coarse and fine samples."""
+    """GFLOP of the products that the package's order of the arithmetic cannot do without.
+
+    matter: shares of the coarse and fine samples with a weight on their ray.
+    """
     trunk = 63 * 128 * 2 + 7 * 128 * 128 + 128
     color = 128 * 64 + 2 * 64 * 64 + 64 * 3
     back = 2 * (trunk + color) - 63 * 128 * 2  # points have no gradient
