@@ -235,5 +235,6 @@ def test_paper_field_runs(ball_scene):
     training = FieldTraining(scene, settings)
     assert isinstance(training.field, HeadField)
     assert training.field.grid is None
+    assert training.opacity() > 0.8  # from a thin start it turns transparent
     found = training.step(0, 0.0)
     assert 0 < float(found["photo"]) < 1
