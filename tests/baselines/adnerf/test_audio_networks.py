@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from lipbench.baselines.adnerf.audionet import AudioAttNet, AudioNet, codes, neighbours
+from lipbench.baselines.adnerf.audionet import AudioAttNet, AudioNet, codes, neighbours, spread_out
 
 HEAD_KEYS = {
     "encoder_conv.0.weight": (32, 29, 3), "encoder_conv.2.weight": (32, 32, 3), "encoder_conv.4.weight": (64, 32, 3),
@@ -101,3 +101,16 @@ def test_attention_starts_at_the_frame_itself() -> None:
     x = torch.randn(50, 8, 64)
     mixed = AudioAttNet()(x).detach()
     assert float((mixed - x[:, 4]).square().mean()) < 0.1 * float((mixed - x[:, 3]).square().mean())
+
+
+def test_codes_begin_with_the_deviation_that_is_asked_for() -> None:
+    torch.manual_seed(0)
+    net, windows = AudioNet(), torch.randn(60, 16, 29)
+    before = net(windows).detach()
+    spread_out(net, windows, 0.5)
+    after = net(windows).detach()
+    assert float(before.std(0).mean()) < 0.05
+    torch.testing.assert_close(after.std(0).mean(), torch.tensor(0.5), rtol=1e-3, atol=0)
+    torch.testing.assert_close(after.mean(0), torch.zeros(64), rtol=0, atol=1e-3)
+    spread_out(net, torch.zeros(5, 16, 29), 0.5)  # silence: there is nothing to stretch
+    torch.testing.assert_close(net(windows).detach(), after)
