@@ -208,7 +208,7 @@ def test_training_step(
     data = some_rays(rays)
     ours, theirs = adam(field.parameters(), 0.0), adam((p for n in nets for p in n.parameters()), 0.0)
     found = ratio(lambda: plain_step(plain, nets, theirs, data), lambda: our_step(field, ours, data))
-    share = shares(field, some_rays(128), monkeypatch)
+    share = shares(field, data, monkeypatch)
     floor = plain.products(rays, share, True) / plain.product_rate()
     benchmark.extra_info.update(found, matter=share, share_of_floor=floor / found["ours_cpu_s"])
     if rays == 256:
@@ -238,7 +238,7 @@ def test_rendering(benchmark: Any, plain: ModuleType, monkeypatch: pytest.Monkey
         return plain_picture(plain, nets, data)[1][None]
 
     found = ratio(theirs, ours)
-    share = shares(field, some_rays(128), monkeypatch)
+    share = shares(field, data, monkeypatch)
     floor = plain.products(rays, share, False) / plain.product_rate()
     benchmark.extra_info.update(found, matter=share, share_of_floor=floor / found["ours_cpu_s"])
     exact = ours()
