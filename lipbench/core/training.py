@@ -38,6 +38,7 @@ TRAINERS = {
     "wav2lip-expert": "lipbench.baselines.wav2lip.training.trainer:expert_trainer",
     "makeittalk": "lipbench.baselines.makeittalk.training:trainer",
     "speech2vid": "lipbench.baselines.speech2vid.training:trainer",
+    "pc-avs": "lipbench.baselines.pcavs.training.trainer:trainer",
 }
 
 

@@ -1,19 +1,29 @@
-"""Reading PC-AVS's four published files: latest_net_G.pth, _V, _E and _A_sync, each one state dict."""
+"""Reading PC-AVS's four published files (latest_net_G.pth, _V, _E, _A_sync: one state dict each), and our own npz."""
 
 from __future__ import annotations
 
+import json
+import zipfile
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from lipbench.baselines.pcavs.encoders import AudioEncoder, IdentityEncoder, PoseMouthEncoder
 from lipbench.baselines.pcavs.generator import Generator
+from lipbench.baselines.pcavs.layout import Layout, Networks
 from lipbench.core.errors import WeightsError, WeightsMismatch, WeightsMissing
 
 _FIX = "get demo.zip again from the link in the README of github.com/Hangz-nju-cuhk/Talking-Face_PC-AVS"
+FORMAT = "lipbench.pcavs/1"
+_META = "__meta__"
+_OURS = "use a file that `lipbench train pc-avs` made"
+#: Heads that only upstream's training uses; a file of ours holds none of them.
+_IDLE = ("V.fc.", "V.model.fc.", "E.classifier.", "E.mouth_fc.", "E.headpose_fc.", "A.fc.", "G.style.")
 Net = TypeVar("Net", Generator, IdentityEncoder, PoseMouthEncoder, AudioEncoder)
 #: network -> (an entry whose first axis tells the width, its published length, an entry as long as there are classes)
 _SIGNS: dict[type, tuple[str, int, str]] = {
@@ -76,4 +86,65 @@ def load(path: str | Path, kind: type[Net]) -> Net:
             _FIX,
         )
     net.load_state_dict(state, assign=True)
+    return net.eval().requires_grad_(False)
+
+
+def together(generator: Generator, identity: IdentityEncoder, pose: PoseMouthEncoder, audio: AudioEncoder) -> Networks:
+    """Four published networks as one.
+
+    Raises:
+        WeightsMismatch: networks of different widths.
+    """
+    widths = {net.width for net in (generator, identity, pose, audio)}
+    if len(widths) > 1:
+        raise WeightsMismatch(
+            "PC-AVS's networks do not fit together", f"they are {sorted(widths)} times as wide as published",
+            "use four files of one training",
+        )  # fmt: skip
+    return Networks(generator, identity, pose, audio)
+
+
+def save(net: Networks, layout: Layout, path: Path, facts: Mapping[str, Any]) -> Path:
+    """Write four networks as one npz: float16 weights, float32 statistics; `facts` is JSON."""
+    meta = {"format": FORMAT, "layout": asdict(layout), "info": dict(facts)}
+    arrays = {k: v.detach().cpu().numpy() for k, v in net.state_dict().items() if _kept(k)}
+    half = {k: v if ".running_" in k else v.astype(np.float16) for k, v in arrays.items()}
+    np.savez_compressed(path, allow_pickle=False, **{_META: np.array(json.dumps(meta))}, **half)
+    return path
+
+
+def _kept(key: str) -> bool:
+    return not key.startswith(_IDLE) and not key.endswith("batches_tracked")
+
+
+def load_ours(path: str | Path) -> Networks:
+    """The four networks of a file that `save` wrote, in eval mode.
+
+    Raises:
+        WeightsMissing: no such file.
+        WeightsError: unreadable.
+        WeightsMismatch: another network.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsMissing(f"there is no file {path}", "", "check the path, or `lipbench weights list`")
+    try:
+        with np.load(path, allow_pickle=False) as z:
+            meta = json.loads(str(z[_META]))
+            state = {k: torch.from_numpy(z[k].astype(np.float32)) for k in z.files if k != _META}
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise WeightsError(f"cannot read the weights {path}", str(error), _OURS) from error
+    if meta.get("format") != FORMAT:
+        raise WeightsMismatch(f"{path} holds no PC-AVS", f"its format is {meta.get('format')!r}", _OURS)
+    sizes = {k: tuple(v) if isinstance(v, list) else v for k, v in meta["layout"].items()}
+    net = Layout(**sizes).networks()
+    expected = {k: v for k, v in net.state_dict().items() if _kept(k)}
+    wrong = sorted(expected.keys() ^ state.keys()) or [k for k in expected if expected[k].shape != state[k].shape]
+    if wrong:
+        raise WeightsMismatch(
+            f"{path} holds no PC-AVS of its layout",
+            f"{len(wrong)} of {len(expected)} entries differ, first {wrong[0]}",
+            _OURS,
+        )  # fmt: skip
+    net.load_state_dict(state, strict=False)
     return net.eval().requires_grad_(False)

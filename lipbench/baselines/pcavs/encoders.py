@@ -6,11 +6,13 @@ Heads that only its training uses (`fc`, `classifier`, `mouth_fc`, `headpose_fc`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lipbench.baselines.pcavs.generator import POSE, Sizes
+from lipbench.baselines.pcavs.generator import POSE, SIZE, Sizes
 
 CLASSES = 5830  # speakers of the training set
 AUDIO_GAIN = 1.2  # upstream makes mouths livelier by this much
@@ -42,12 +44,13 @@ class Bottleneck(nn.Module):
 
 
 class _ResNeXt(nn.Module):
-    def __init__(self, sizes: Sizes) -> None:
+    def __init__(self, sizes: Sizes, depths: Sequence[int]) -> None:
         super().__init__()
         groups = sizes.of(32)
         n = 2 * groups
         self.conv1, self.bn1 = nn.Conv2d(3, n, 7, 2, 3, bias=False), nn.BatchNorm2d(n)
-        for layer, blocks in enumerate((3, 4, 6, 3)):
+        self.layers = len(depths)
+        for layer, blocks in enumerate(depths):
             mid, out = groups * 4 * 2**layer, groups * 8 * 2**layer
             row = [
                 Bottleneck(n if i == 0 else out, mid, out, 2 if i == 0 and layer > 0 else 1, groups, i == 0)
@@ -57,26 +60,43 @@ class _ResNeXt(nn.Module):
             n = out
         self.fc = nn.Linear(n, 1000)
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = F.max_pool2d(F.relu(self.bn1(self.conv1(x))), 3, 2, 1)
-        return self.layer4(self.layer3(self.layer2(self.layer1(x))))  # type: ignore[no-any-return, operator]
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """What comes out of the first convolution and of every layer, finest first."""
+        found = [F.relu(self.bn1(self.conv1(x)))]
+        x = F.max_pool2d(found[0], 3, 2, 1)
+        for layer in range(self.layers):
+            x = getattr(self, f"layer{layer + 1}")(x)
+            found.append(x)
+        return found
 
 
 class IdentityEncoder(nn.Module):
-    """(B, 3, 224, 224) in [-1, 1] -> who: a vector (B, 2048 w) and a map (B, 512 w, 7, 7)."""
+    """(B, 3, 224, 224) in [-1, 1] -> who: a vector (B, 2048 w) and a map (B, 512 w, 7, 7).
 
-    def __init__(self, width: float = 1.0, classes: int = CLASSES) -> None:
+    Args:
+        depths: blocks of each layer; with three layers pictures are 112 px wide, for a map of 7 x 7.
+        channels: of the map.
+    """
+
+    def __init__(
+        self, width: float = 1.0, classes: int = CLASSES, *, depths: Sequence[int] = (3, 4, 6, 3), channels: int = 0
+    ) -> None:
         super().__init__()
         sizes = Sizes(width)
         self.width = width
-        self.model = _ResNeXt(sizes)
+        self.model = _ResNeXt(sizes, depths)
         n = self.model.fc.in_features
-        self.conv1x1 = nn.Conv2d(n, sizes.of(512), 1)
+        self.conv1x1 = nn.Conv2d(n, channels or sizes.of(512), 1)
         self.fc = nn.Linear(n, classes)
 
+    def look(self, x: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Vector, map, and the maps before the last, from coarse to fine: what `Generator(finer=...)` takes."""
+        *finer, x = self.model(x)  # (B, 2048, 7, 7)
+        return x.mean((2, 3)), F.adaptive_avg_pool2d(self.conv1x1(x), (7, 7)), finer[::-1]
+
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        x = self.model(x)  # (B, 2048, 7, 7)
-        return x.mean((2, 3)), F.adaptive_avg_pool2d(self.conv1x1(x), (7, 7))
+        vector, where, _ = self.look(x)
+        return vector, where
 
 
 class ConvBlock(nn.Module):
@@ -101,7 +121,7 @@ class ConvBlock(nn.Module):
 class Hourglass(nn.Module):
     def __init__(self, n: int, depth: int = 4) -> None:
         super().__init__()
-        self.depth = depth
+        self.depth, self.drop = depth, 0.5
         for level in range(depth, 0, -1):
             self.add_module(f"b1_{level}", ConvBlock(n, n))
             self.add_module(f"b2_{level}", ConvBlock(n, n))
@@ -111,7 +131,7 @@ class Hourglass(nn.Module):
 
     def forward(self, x: Tensor, level: int | None = None) -> Tensor:
         level = self.depth if level is None else level
-        up = F.dropout(self.get_submodule(f"b1_{level}")(x), 0.5, self.training)
+        up = F.dropout(self.get_submodule(f"b1_{level}")(x), self.drop, self.training)
         low = self.get_submodule(f"b2_{level}")(F.max_pool2d(x, 2))
         low = self.forward(low, level - 1) if level > 1 else self.get_submodule("b2_plus_1")(low)
         low = self.get_submodule(f"b3_{level}")(low)
@@ -119,17 +139,17 @@ class Hourglass(nn.Module):
 
 
 class _Fan(nn.Module):
-    def __init__(self, sizes: Sizes) -> None:
+    def __init__(self, sizes: Sizes, features: int, size: int, depth: int) -> None:
         super().__init__()
         c64, c128, c256 = (4 * sizes.of(c // 4) for c in (64, 128, 256))
         self.conv1, self.bn1 = nn.Conv2d(3, c64, 7, 2, 3), nn.BatchNorm2d(c64)
         self.conv2, self.conv3, self.conv4 = ConvBlock(c64, c128), ConvBlock(c128, c128), ConvBlock(c128, c256)
-        self.m0 = Hourglass(c256)
+        self.m0 = Hourglass(c256, depth)
         self.top_m_0 = ConvBlock(c256, c256)
         self.conv_last0, self.l0 = nn.Conv2d(c256, c256, 1), nn.Conv2d(c256, 68, 1)
         self.bn_end0 = nn.BatchNorm2d(c256)
         self.conv6 = nn.Conv2d(68, 1, 3, 2, 1)
-        self.fc = nn.Linear(28 * 28, sizes.of(512))
+        self.fc = nn.Linear((size // 8) ** 2, features)
         self.bn5 = nn.BatchNorm2d(68)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -143,14 +163,22 @@ class _Fan(nn.Module):
 
 
 class PoseMouthEncoder(nn.Module):
-    """(B, 3, 224, 224) in [-1, 1] -> features (B, 512 w); heads that make pose and mouth of features."""
+    """(B, 3, 224, 224) in [-1, 1] -> features (B, 512 w); heads that make pose and mouth of features.
 
-    def __init__(self, width: float = 1.0, classes: int = CLASSES) -> None:
+    Args:
+        features, mouth: lengths instead of 512 w and 500 w.
+        size: of the pictures, px. depth: of the hourglass; the picture is `size` / 4 wide there and halved so often.
+    """
+
+    def __init__(
+        self, width: float = 1.0, classes: int = CLASSES, *, features: int = 0, mouth: int = 0, size: int = SIZE,
+        depth: int = 4,
+    ) -> None:  # fmt: skip
         super().__init__()
         sizes = Sizes(width)
-        n, mouth = sizes.of(512), sizes.of(500)
+        n, mouth = features or sizes.of(512), mouth or sizes.of(500)
         self.width = width
-        self.model = _Fan(sizes)
+        self.model = _Fan(sizes, n, size, depth)
         self.classifier = nn.Sequential(nn.Linear(n, n), nn.ReLU(), nn.Linear(n, classes))
         self.to_mouth = nn.Sequential(nn.Linear(n, n), nn.ReLU(), nn.Linear(n, n))
         self.mouth_embed = nn.Sequential(nn.ReLU(), nn.Linear(n, mouth))
@@ -201,7 +229,7 @@ class SeBlock(nn.Module):
 
 
 class _SeResNet(nn.Module):
-    def __init__(self, sizes: Sizes) -> None:
+    def __init__(self, sizes: Sizes, features: int) -> None:
         super().__init__()
         channels = [sizes.of(c) for c in (32, 64, 128, 256)]
         n = channels[0]
@@ -218,7 +246,7 @@ class _SeResNet(nn.Module):
         self.attention = nn.Sequential(
             nn.Conv1d(rows, mid, 1), nn.ReLU(), nn.BatchNorm1d(mid), nn.Conv1d(mid, rows, 1), nn.Softmax(dim=2)
         )
-        self.fc = nn.Linear(rows, sizes.of(512))
+        self.fc = nn.Linear(rows, features)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.bn1(F.relu(self.conv1(x)))
@@ -229,14 +257,15 @@ class _SeResNet(nn.Module):
 
 
 class AudioEncoder(nn.Module):
-    """(B, 1, 80, 20) mel bands of 0.2 s -> (B, 512 w)."""
+    """(B, 1, 80, 20) mel bands of 0.2 s -> (B, 512 w), or as many `features` as said."""
 
-    def __init__(self, width: float = 1.0, classes: int = CLASSES) -> None:
+    def __init__(self, width: float = 1.0, classes: int = CLASSES, *, features: int = 0) -> None:
         super().__init__()
         sizes = Sizes(width)
+        features = features or sizes.of(512)
         self.width = width
-        self.model = _SeResNet(sizes)
-        self.fc = nn.Linear(sizes.of(512), classes)
+        self.model = _SeResNet(sizes, features)
+        self.fc = nn.Linear(features, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.model(x)

@@ -6,6 +6,7 @@ those of StyleGAN2 (Karras et al., CVPR 2020, section 2.2 and appendix B).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -157,16 +158,25 @@ class Generator(nn.Module):
     """(B, style) and an identity map (B, 512 w, 7, 7) -> (B, 3, 224, 224) RGB in (-1, 1).
 
     `style` (the mapping network), `input` are in the published file and never used: the style vector is the latent.
+
+    Args:
+        channels: at 7, 14, ... px instead of the published ones; as many stages are made.
+        style: length of the style vector instead of the published one.
+        finer: channels of the identity encoder's finer maps, from coarse to fine (not published). They are added to
+            the first stages behind the 7 px one, and `input` to the identity map. No mapping network then.
     """
 
-    def __init__(self, width: float = 1.0) -> None:
+    def __init__(
+        self, width: float = 1.0, *, channels: Sequence[int] = (), style: int = 0, finer: Sequence[int] = ()
+    ) -> None:
         super().__init__()
         sizes = Sizes(width)
-        style = sizes.style
-        channels = [sizes.of(c) for c in (512, 512, 512, 512, 256, 128)]  # at 7, 14, 28, 56, 112, 224 px
+        style = style or sizes.style
+        channels = channels or [sizes.of(c) for c in (512, 512, 512, 512, 256, 128)]  # at 7, 14, 28, 56, 112, 224 px
         self.width = width
-        # Published names start at style.1: number 0 is a normalisation without parameters.
-        self.style = nn.ModuleDict({str(i): EqualLinear(style, style, lr=0.01) for i in range(1, 9)})
+        if not finer:
+            # Published names start at style.1: number 0 is a normalisation without parameters.
+            self.style = nn.ModuleDict({str(i): EqualLinear(style, style, lr=0.01) for i in range(1, 9)})
         self.input = _Constant(channels[0])
         self.conv1 = StyledConv(channels[0], channels[0], style)
         self.to_rgb1 = ToRgb(channels[0], style, up=False)
@@ -174,17 +184,20 @@ class Generator(nn.Module):
         for n_in, n_out in pairwise(channels):
             self.convs.extend([StyledConv(n_in, n_out, style, up=True), StyledConv(n_out, n_out, style)])
             self.to_rgbs.append(ToRgb(n_out, style))
-        for layer in range(11):
+        for layer in range(2 * len(channels) - 1):
             side = 7 * 2 ** ((layer + 1) // 2)
             self.noises.register_buffer(f"noise_{layer}", torch.randn(1, 1, side, side))
+        self.finer = nn.ModuleList(nn.Conv2d(n, c, 1) for n, c in zip(finer, channels[1:], strict=False))
 
-    def forward(self, style: Tensor, identity: Tensor) -> Tensor:
+    def forward(self, style: Tensor, identity: Tensor, finer: Sequence[Tensor] = ()) -> Tensor:
         """The stored noise pictures are used: upstream draws new ones at every call, and never repeats itself."""
-        noise = [self.noises.get_buffer(f"noise_{layer}") for layer in range(11)]
-        x = self.conv1(identity, style, noise[0])
+        noise = [self.noises.get_buffer(f"noise_{layer}") for layer in range(2 * len(self.to_rgbs) + 1)]
+        x = self.conv1(identity + self.input.input if self.finer else identity, style, noise[0])
         rgb = self.to_rgb1(x, style)
         for level, to_rgb in enumerate(self.to_rgbs):
             x = self.convs[2 * level](x, style, noise[2 * level + 1])
+            if level < len(self.finer):
+                x = x + self.finer[level](finer[level])
             x = self.convs[2 * level + 1](x, style, noise[2 * level + 2])
             rgb = to_rgb(x, style, rgb)
         return torch.tanh(rgb)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -15,6 +15,10 @@ from lipbench.core import keys, media, weights
 from lipbench.core.errors import WeightsMissing
 from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs, Params
 
+if TYPE_CHECKING:
+    from lipbench.baselines.pcavs.layout import Networks
+
+DEMO = "pcavs-demo"
 #: name in the weights registry -> upstream's file name
 FILES = {
     "pcavs_generator": "latest_net_G.pth",
@@ -31,6 +35,12 @@ class PcAvsParams(Params):
         default=None, description="Folder with latest_net_G, _V, _E and _A_sync.pth of your own instead.",
         json_schema_extra={"path": True},
     )  # fmt: skip
+    weights: Literal["published", "demo", "pcavs-demo"] = Field(
+        default="published", description="published: the four files; demo (also pcavs-demo): the packaged small ones."
+    )
+    weights_file: str | None = Field(
+        default=None, description="A pcavs.npz of `lipbench train pc-avs` instead.", json_schema_extra={"path": True}
+    )
     paste: Literal["feather", "hard"] = Field(
         default="feather", description="How the crop goes back: faded out at the edges, or as it is."
     )
@@ -61,14 +71,18 @@ class PcAvs(BaseMethod):
     )
 
     def weights(self, params: Any) -> tuple[str, ...]:
-        return () if params.checkpoints else tuple(FILES)
+        if params.checkpoints or params.weights_file:
+            return ()
+        return tuple(FILES) if params.weights == "published" else (DEMO,)
 
     def identity(self, params: Any, clip_id: str, language: str) -> Mapping[str, Any]:
-        """Hashes of the files in `checkpoints`.
+        """Hash of `weights_file`, or of the files in `checkpoints`.
 
         Raises:
             WeightsMissing: one of them is not there.
         """
+        if params.weights_file is not None:
+            return {"weights_file": keys.sha256_file(weights.existing(params.weights_file, "weights_file"))}
         if params.checkpoints is None:
             return {}
         return {name: keys.sha256_file(_file(params, name)) for name in FILES}
@@ -77,9 +91,6 @@ class PcAvs(BaseMethod):
         import torch
 
         from lipbench.baselines.pcavs import alignment, sound
-        from lipbench.baselines.pcavs.checkpoint import load
-        from lipbench.baselines.pcavs.encoders import AudioEncoder, IdentityEncoder, PoseMouthEncoder
-        from lipbench.baselines.pcavs.generator import Generator
         from lipbench.baselines.pcavs.inference import FaceDrawer, redraw
 
         dub, clip, params = dub_of(job), job.clip, job.params
@@ -88,23 +99,39 @@ class PcAvs(BaseMethod):
         matrices = alignment.follow(track)
         first = int(np.flatnonzero(track.found)[0])
         person = next(islice(media.read_frames(dub.video), first, None))
-        drawer = FaceDrawer(
-            load(_file(params, "pcavs_generator"), Generator),
-            load(_file(params, "pcavs_identity"), IdentityEncoder),
-            load(_file(params, "pcavs_pose"), PoseMouthEncoder),
-            load(_file(params, "pcavs_audio"), AudioEncoder),
-            alignment.cut(person, matrices[first]),
-            job.device,
-        )
+        drawer = FaceDrawer(_networks(params), alignment.cut(person, matrices[first]), job.device)
         mel = sound.windows(sound.melspectrogram(media.read_audio(dub.audio)), clip.fps, dub.n_frames)
         video = job.out / "video.mp4"
         frames = redraw(drawer, media.read_frames(dub.video), matrices, mel, params.paste)
         media.write_video(video, frames, clip.fps, dub.audio)
         info = {
             "faces": track.backend, "frames_without_face": len(track.lost_frames), "identity_frame": first,
-            "paste": params.paste, "width": drawer.generator.width,
+            "paste": params.paste, "width": drawer.networks.G.width, "size": drawer.networks.size,
+            "weights": params.weights_file or params.weights,
         }  # fmt: skip
         return Outputs({"video": video}, info)
+
+
+def _networks(params: Any) -> Networks:
+    """Four files as one, or one file of ours.
+
+    Raises:
+        WeightsMissing, WeightsError, WeightsMismatch: a file is not there, or not what it should be.
+    """
+    from lipbench.baselines.pcavs.checkpoint import load, load_ours, together
+    from lipbench.baselines.pcavs.encoders import AudioEncoder, IdentityEncoder, PoseMouthEncoder
+    from lipbench.baselines.pcavs.generator import Generator
+
+    if params.weights_file is not None:
+        return load_ours(weights.existing(params.weights_file, "weights_file"))
+    if params.checkpoints is None and params.weights != "published":
+        return load_ours(weights.path(DEMO))
+    return together(
+        load(_file(params, "pcavs_generator"), Generator),
+        load(_file(params, "pcavs_identity"), IdentityEncoder),
+        load(_file(params, "pcavs_pose"), PoseMouthEncoder),
+        load(_file(params, "pcavs_audio"), AudioEncoder),
+    )
 
 
 def _file(params: Any, name: str) -> Path:

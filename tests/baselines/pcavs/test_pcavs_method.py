@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from lipbench.baselines.pcavs import AudioEncoder, Generator, IdentityEncoder, PcAvs, PoseMouthEncoder, alignment, sound
-from lipbench.baselines.pcavs.checkpoint import load, read_state_dict
+from lipbench.baselines.pcavs.checkpoint import load, read_state_dict, together
 from lipbench.baselines.pcavs.inference import FaceDrawer
 from lipbench.core import media, weights
 from lipbench.core.errors import NoFace, Refused, TooShort, Unsupported, WeightsError, WeightsMismatch, WeightsMissing
@@ -62,6 +62,7 @@ def test_from_clip_and_dub_to_a_video(make_job: Make, folder: Path, clip_files: 
     frames, info = run(make_job(params(folder)))
     assert info == {
         "faces": "file", "frames_without_face": 0, "identity_frame": 0, "paste": "feather", "width": WIDTH,
+        "size": 224, "weights": "published",
     }  # fmt: skip
     source = media.load_frames(clip_files / "dub.mp4")
     changed = np.abs(frames.astype(int) - source).mean(3)
@@ -83,7 +84,7 @@ def test_the_sound_moves_the_face_and_so_does_the_pose(folder: Path) -> None:
     rng = np.random.default_rng(0)
     crops = rng.integers(0, 255, (2, 224, 224, 3), np.uint8)
     nets = [load(folder / f"latest_net_{name}.pth", kind) for name, kind in NETS.items()]
-    drawer = FaceDrawer(*nets, crops[0])  # type: ignore[arg-type]
+    drawer = FaceDrawer(together(*nets), crops[0])  # type: ignore[arg-type]
     quiet, loud = np.zeros((1, 80, 20), np.float32), rng.random((1, 80, 20), np.float32)
     first = drawer.draw(crops[:1], quiet).astype(int)
     assert np.abs(drawer.draw(crops[:1], loud) - first).mean() > 1
