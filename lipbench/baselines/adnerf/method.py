@@ -78,8 +78,8 @@ class AdNerf(BaseMethod):
             "pose and masks come from LipNeRF's fit and parser instead of the published BFM tracker and BiSeNet",
             "rays fall into the whole box of the head; the published code transposes the rectangle",
             "longer audio plays the poses back and forth; the published code stops at the last pose",
-            "the presets quick and demo are smaller than the published training, field: triplane is another model; their "
-            "audio codes begin spread out",
+            "the presets quick and demo are smaller than the published training, field: triplane is another model",
+            "in those two presets the audio codes begin spread out",
         ),
     )
 
