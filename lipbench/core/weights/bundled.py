@@ -32,6 +32,10 @@ BUNDLED_FILES: dict[str, tuple[str, str, str, int]] = {
         "phones-demo.npz", "AD-NeRF's features: phones29; scores for 29 classes of sounds",
         "9cebac38ce7da77c2889621b96bf3d6007b3eff39e3bfa52879fe117e0bf6968", 603104,
     ),
+    "pcavs-demo": (
+        "pcavs-demo.npz", "method pc-avs with `weights: demo`: small networks for the procedural head",
+        "706b283306c6609d795ad66ee55c2367c40b9c991652f6c6c48b31626c041a8f", 2230017,
+    ),
 }  # fmt: skip
 
 LICENCE = "Apache-2.0 (lipbench; trained on generated data only)"
