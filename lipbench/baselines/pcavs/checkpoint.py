@@ -136,7 +136,7 @@ def load_ours(path: str | Path) -> Networks:
         raise WeightsError(f"cannot read the weights {path}", str(error), _OURS) from error
     if meta.get("format") != FORMAT:
         raise WeightsMismatch(f"{path} holds no PC-AVS", f"its format is {meta.get('format')!r}", _OURS)
-    sizes = {k: tuple(v) if isinstance(v, list) else v for k, v in meta["layout"].items()}
+    sizes: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in meta["layout"].items()}
     net = Layout(**sizes).networks()
     expected = {k: v for k, v in net.state_dict().items() if _kept(k)}
     wrong = sorted(expected.keys() ^ state.keys()) or [k for k in expected if expected[k].shape != state[k].shape]

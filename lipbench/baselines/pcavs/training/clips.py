@@ -216,8 +216,8 @@ def load(file: Path) -> Talk:
     """What `save` wrote."""
     with np.load(file, allow_pickle=False) as z:
         tags = [k.split("|")[1] for k in z.files if k.startswith("faces|")]
-        parts = [{tag: z[f"{kind}|{tag}"] for tag in tags} for kind in ("faces", "sounds", "lips")]
-        return Talk(str(z["id"]), str(z["speaker"]), z["at"], *parts, str(z["key"]))
+        faces, sounds, lips = ({tag: z[f"{k}|{tag}"] for tag in tags} for k in ("faces", "sounds", "lips"))
+        return Talk(str(z["id"]), str(z["speaker"]), z["at"], faces, sounds, lips, str(z["key"]))
 
 
 def split(talks: Sequence[Talk], held_out: float, seed: int) -> tuple[list[Talk], list[Talk]]:

@@ -54,7 +54,9 @@ def assemble(
     chosen: Sequence[tuple[Talk, int, int]], size: int, rng: np.random.Generator, *, plain: bool = False
 ) -> Batch:
     """The batch of given (clip, picture that is drawn, picture of the person)."""
-    who, pose, truth, mels, lips, owner, pairs = [], [], [], [], [], [], []
+    who: list[NDArray[np.float32]] = []
+    truth: list[NDArray[np.float32]] = []
+    pose, mels, lips, owner, pairs = [], [], [], [], []
     for number, (talk, now, other) in enumerate(chosen):
         original, rest = talk.languages[0], talk.languages[1:]
         tags = (original, rest[int(rng.integers(len(rest)))]) if rest else (original,)
@@ -69,10 +71,10 @@ def assemble(
             lips.append(talk.lips[tag][talk.at[now]])
             owner.append(number)
         pose.append(truth[-len(tags)])
-    images = [torch.from_numpy(np.stack(p).transpose(0, 3, 1, 2)).contiguous() for p in (who, pose, truth)]
+    seen, posed, shown = (torch.from_numpy(np.stack(p).transpose(0, 3, 1, 2)).contiguous() for p in (who, pose, truth))
     sounds = torch.from_numpy(np.stack(mels))[:, None]
     pair = torch.tensor(pairs, dtype=torch.long).reshape(-1, 2)
-    return Batch(*images, sounds, torch.from_numpy(np.stack(lips)), torch.tensor(owner), pair)
+    return Batch(seen, posed, shown, sounds, torch.from_numpy(np.stack(lips)), torch.tensor(owner), pair)
 
 
 def heard(talks: Sequence[Talk], size: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:

@@ -127,6 +127,7 @@ class PcAvsTraining:
             (self.net.E.headpose_embed[1], self.net.pose(batch.pose)),
         ):
             spread, mean = codes.std(0).square().mean().sqrt().clamp_min(1e-3), codes.mean(0)
+            assert isinstance(layer, nn.Linear)
             layer.weight.div_(spread)
             layer.bias.copy_((layer.bias - mean) / spread)
             if layer is self.net.E.mouth_embed[1]:  # what it had learnt stays true
