@@ -41,7 +41,7 @@ def main(
 ) -> None:  # fmt: skip
     """Train NAME; a killed run goes on with the same command.
 
-    NAME: syncnet, wav2lip, wav2lip-expert, makeittalk, speech2vid, phones, articulation, demo-face.
+    NAME: syncnet, wav2lip, wav2lip-expert, makeittalk, speech2vid, pc-avs, phones, articulation, demo-face.
     """
     if name not in TRAINERS:
         raise unknown("trainers", name, list(TRAINERS))

@@ -17,7 +17,8 @@ def demo_run() -> dict[str, Any]:
         "judge": "demo",
         "faces": "demo-face",
         "methods": [
-            "speech2vid", "pc-avs",  # without packaged weights: their cells say how to get the published ones
+            "speech2vid",  # no packaged weights: its cells say how to get the published ones
+            {"id": "pc-avs", "label": "pcavs-demo", "params": {"weights": "demo"}},
             {"id": "makeittalk", "label": "makeittalk-demo", "params": {"weights": "demo"}},
             {"id": "wav2lip", "label": "wav2lip-demo", "params": wav2lip},
             {"id": "ad-nerf", "label": "ad-nerf-demo triplane",

@@ -24,13 +24,13 @@ BUNDLED_FILES: dict[str, tuple[str, str, str, int]] = {
         "demo-face.npz", "face backend demo-face: 68 points on generated faces, nothing else",
         "e864f42d35bab8f49ad66ae61c14aa2a24005bd255f4e3f04cab6eb0086be45c", 1902911,
     ),
-    "wav2lip-demo": (
-        "wav2lip-demo.npz", "method wav2lip on the procedural head; say `weights: wav2lip-demo`",
-        "fba7db5172b35902240f215a014a690815671cc939736838f54bc0b4740e95c4", 2474811,
-    ),
     "phones-demo": (
         "phones-demo.npz", "AD-NeRF's features: phones29; scores for 29 classes of sounds",
         "9cebac38ce7da77c2889621b96bf3d6007b3eff39e3bfa52879fe117e0bf6968", 603104,
+    ),
+    "wav2lip-demo": (
+        "wav2lip-demo.npz", "method wav2lip on the procedural head; say `weights: wav2lip-demo`",
+        "2b56f9719c93055c45671b95a5b6d4cf15112fbe49eebd934127d1a9a4872d68", 2477966,
     ),
     "pcavs-demo": (
         "pcavs-demo.npz", "method pc-avs with `weights: demo`: small networks for the procedural head",
