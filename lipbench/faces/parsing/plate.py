@@ -120,17 +120,20 @@ def _gather(
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """Each pixel from the frame where it is farthest from the person; (H, W, 3) and where that is far enough."""
     height, width = frames.shape[1:3]
-    best, image = np.zeros((height, width), np.float32), np.zeros((height, width, 3), np.uint8)
+    best, image = np.zeros((height, width), np.int64), np.zeros((height, width, 3), np.uint8)
     for t in sample:
         clear = (parsing.labels[t] == Label.BACKGROUND).astype(np.uint8)
         if clear.all():
-            distance = np.full((height, width), np.float32(height + width))
+            far = np.full((height, width), (height + width) ** 2)
         else:
             distance = cv2.distanceTransform(clear, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-        more = distance > best
-        best[more] = distance[more]
+            # Squared distances are whole numbers. As floats they differ in the last bit from call to call, and frames
+            # that are equally far would win by chance.
+            far = np.rint(distance.astype(np.float64) ** 2).astype(np.int64)
+        more = far > best
+        best[more] = far[more]
         image[more] = frames[t][more]
-    return image, best > FAR
+    return image, best > FAR**2
 
 
 def _moves(frames: NDArray[np.uint8], parsing: Parsing, sample: list[int]) -> bool:

@@ -102,3 +102,17 @@ def test_labels_of_another_clip_are_refused() -> None:
     frames, _, parsing = walker(6)
     with pytest.raises(UsageError, match="do not belong together"):
         clean_plate(frames[:4], parsing)
+
+
+def test_of_equally_far_frames_the_first_gives_the_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = np.full((3, 40, 40), Label.BACKGROUND, np.uint8)
+    labels[:, 15:25, 15:25] = Label.HEAD
+    frames = np.stack([np.full((40, 40, 3), 100 + t, np.uint8) for t in range(3)])
+    measured, calls = cv2.distanceTransform, iter(range(100))
+
+    def rounded_otherwise(*args: object) -> np.ndarray:  # the last bit of what OpenCV answers is not always the same
+        return measured(*args) * np.float32(1 + 1e-6 * next(calls))
+
+    monkeypatch.setattr(cv2, "distanceTransform", rounded_otherwise)
+    plate = clean_plate(frames, Parsing(labels, "test"), static=True)
+    assert np.unique(plate.frame(0)[:5]).tolist() == [100]
