@@ -25,6 +25,7 @@ from lipbench.baselines.speech2vid.framing import MOUTH as BOX
 from lipbench.baselines.speech2vid.hearing import Hearing, Speech
 from lipbench.baselines.speech2vid.networks import DRAWN, SIZE, STILLS, Speech2VidNet
 from lipbench.baselines.speech2vid.sound import window_starts, windows
+from lipbench.baselines.speech2vid.start import even
 from lipbench.baselines.wav2lip.training.clips import Talk, digest
 from lipbench.baselines.wav2lip.training.sources import Recipe
 from lipbench.core.errors import UsageError
@@ -132,31 +133,6 @@ def _heard(talk: Talk, tag: str, t: int, rng: np.random.Generator) -> NDArray[np
     return windows(take, window_starts(len(talk.faces[tag]), talk.fps)[t : t + 1])[0]
 
 
-@torch.no_grad()
-def even(net: Speech2VidNet, batch: Batch, device: torch.device) -> None:
-    """Scale every layer behind the bottleneck until its answers to the batch differ with standard deviation 1.
-
-    (Mishkin and Matas, All you need is a good init, ICLR 2016.) These layers have no batch norm; left alone, what comes
-    through the bottleneck, the sound, is 60 times weaker than the skip it is joined to, and the network never hears it.
-    """
-
-    def scale(layer: torch.nn.Module, _: Any, out: Tensor) -> Tensor:
-        size = out.std(0).mean().clamp_min(1e-3)  # a layer that is dead for this batch is left near to where it is
-        for weight in layer.parameters():
-            weight.div_(size)
-        return out / size
-
-    names = [name for name, _ in net.named_children()]
-    decoder = names[names.index("conv8") : names.index("conv5_3")]
-    hooks = [getattr(net, name).register_forward_hook(scale) for name in decoder]
-    net.train()(batch.sound.to(device), batch.stills.to(device))
-    for hook in hooks:
-        hook.remove()
-    for part in net.modules():
-        if isinstance(part, torch.nn.BatchNorm2d):
-            part.reset_running_stats()
-
-
 class Speech2VidTraining:
     """The network, its optimisers, its data: see `lipbench.core.training.Trainable`."""
 
@@ -199,7 +175,7 @@ class Speech2VidTraining:
 
     def _start(self) -> None:
         batch = draw(self.talks, 16, np.random.default_rng([self.seed, 2**31]))
-        even(self.net, batch, self.device)
+        even(self.net, batch.sound.to(self.device), batch.stills.to(self.device))
         # Drawing begins with the mean colour: from further away the first steps are so long that they kill layers.
         torch.nn.init.normal_(self.net.conv5_3.weight, std=0.02)
         with torch.no_grad():

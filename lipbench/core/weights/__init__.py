@@ -10,7 +10,8 @@ Files live in $LIPBENCH_WEIGHTS, else in the user's cache folder (~/.cache/lipbe
 
 from lipbench.core.weights.entries import REGISTRY, Entry, Member, Wheel, entry
 from lipbench.core.weights.fetch import get
-from lipbench.core.weights.files import Status, add, available, check, existing, folder, path, sha256, status
+from lipbench.core.weights.files import Status, add, available, check, folder, path, sha256, status
+from lipbench.core.weights.named import existing
 
 __all__ = [
     "REGISTRY", "Entry", "Member", "Status", "Wheel",

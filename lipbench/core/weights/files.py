@@ -99,17 +99,6 @@ def available(name: str) -> bool:
     return status(name).state == "ok"
 
 
-def existing(file: str | Path, parameter: str) -> Path:
-    """A file of weights that a method's parameter names.
-
-    Raises:
-        WeightsMissing: it is not there.
-    """
-    if not Path(file).is_file():
-        raise WeightsMissing(f"there is no file {file}", f"the parameter `{parameter}` names it", "correct the path")
-    return Path(file)
-
-
 def check(names: Iterable[str] = ()) -> list[Status]:
     """The status of the named weights (all when none are named), every file hashed afresh."""
     return [status(name, afresh=True) for name in (tuple(names) or REGISTRY)]
