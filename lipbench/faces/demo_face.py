@@ -6,7 +6,6 @@ face in the whole picture, one reads the 68 points in a crop around the last kno
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lipbench.core.errors import WeightsError
+from lipbench.core.weights import small
 
 WHOLE, CROP = 64, 96
 #: Half edge of the crop, as a share of the larger side of the box around the 68 points.
@@ -52,9 +51,7 @@ class DemoFace(nn.Module):
 
     def save(self, path: Path, info: Mapping[str, Any]) -> Path:
         """float16 npz with the facts of its training; returns the path."""
-        arrays = {name: value.detach().cpu().numpy().astype(np.float16) for name, value in self.state_dict().items()}
-        np.savez_compressed(path, __info__=json.dumps({"width": self.width, **info}), **arrays)
-        return path
+        return small.save(self, self.width, path, info)
 
     @classmethod
     def from_file(cls, path: Path) -> DemoFace:
@@ -63,15 +60,7 @@ class DemoFace(nn.Module):
         Raises:
             WeightsError: not such a file.
         """
-        try:
-            with np.load(path, allow_pickle=False) as z:
-                net = cls(int(json.loads(str(z["__info__"]))["width"]))
-                net.load_state_dict({k: torch.from_numpy(z[k].astype(np.float32)) for k in z.files if k != "__info__"})
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
-            raise WeightsError(
-                f"cannot read the face network {path}", str(error).splitlines()[0], "train or fetch it again"
-            ) from error
-        return net.eval()
+        return small.load(cls, path, "face network")
 
 
 def _down(i: int, o: int) -> list[nn.Module]:

@@ -7,7 +7,6 @@ Trained on generated speech (`phones_training`), it hears nothing but sound.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lipbench.core import weights
-from lipbench.core.errors import TooShort, WeightsError
+from lipbench.core.errors import TooShort
+from lipbench.core.weights import small
 from lipbench.lipnerf.expression.articulation import BANDS, Block, features
 
 WEIGHTS = "phones-demo"
@@ -85,9 +85,7 @@ class PhoneNet(nn.Module):
 
     def save(self, path: Path, info: Mapping[str, Any]) -> Path:
         """float16 npz with the facts of its training; returns the path."""
-        arrays = {name: value.detach().cpu().numpy().astype(np.float16) for name, value in self.state_dict().items()}
-        np.savez_compressed(path, __info__=json.dumps({"width": self.width, **info}), **arrays)
-        return path
+        return small.save(self, self.width, path, info)
 
     @classmethod
     def from_file(cls, path: Path) -> PhoneNet:
@@ -96,16 +94,7 @@ class PhoneNet(nn.Module):
         Raises:
             WeightsError: not such a file.
         """
-        try:
-            with np.load(path, allow_pickle=False) as z:
-                net = cls(int(json.loads(str(z["__info__"]))["width"]))
-                state = {name: torch.from_numpy(z[name].astype(np.float32)) for name in z.files if name != "__info__"}
-            net.load_state_dict(state)
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
-            raise WeightsError(
-                f"cannot read the sound recogniser {path}", str(error).splitlines()[0], "train or fetch it again"
-            ) from error
-        return net.eval()
+        return small.load(cls, path, "sound recogniser")
 
 
 def phone_rows(audio: NDArray[np.int16]) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lipbench.core.errors import WeightsError
+from lipbench.core.weights import small
 from lipbench.datasets.synthetic import visemes
 from lipbench.datasets.synthetic.articulation import CHANNELS
 from lipbench.faces.morphable.procedural.expression_space import expression_space, expression_to_semantic
@@ -90,11 +90,7 @@ class Articulator(nn.Module):
 
     def save(self, path: Path, info: Mapping[str, Any]) -> Path:
         """float16 npz with the facts of its training; returns the path."""
-        import json
-
-        arrays = {name: value.detach().cpu().numpy().astype(np.float16) for name, value in self.state_dict().items()}
-        np.savez_compressed(path, __info__=json.dumps({"width": self.width, **info}), **arrays)
-        return path
+        return small.save(self, self.width, path, info)
 
     @classmethod
     def from_file(cls, path: Path) -> Articulator:
@@ -103,18 +99,7 @@ class Articulator(nn.Module):
         Raises:
             WeightsError: not such a file.
         """
-        import json
-
-        try:
-            with np.load(path, allow_pickle=False) as z:
-                net = cls(int(json.loads(str(z["__info__"]))["width"]))
-                state = {name: torch.from_numpy(z[name].astype(np.float32)) for name in z.files if name != "__info__"}
-            net.load_state_dict(state)
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
-            raise WeightsError(
-                f"cannot read the articulation network {path}", str(error).splitlines()[0], "train or fetch it again"
-            ) from error
-        return net.eval()
+        return small.load(cls, path, "articulation network")
 
 
 def speak(expression: NDArray[np.float64], channels: NDArray[np.float64], effort: float = 1.0) -> NDArray[np.float64]:

@@ -1,0 +1,48 @@
+"""A small network as one npz: float16 weights, its width, and the facts of its training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import nn
+
+from lipbench.core.errors import WeightsError
+
+_INFO = "__info__"
+Net = TypeVar("Net", bound=nn.Module)
+
+
+def save(net: nn.Module, width: int, path: Path, info: Mapping[str, Any]) -> Path:
+    """Write the network; returns the path.
+
+    Args:
+        width: what `load` builds the network with. info: JSON, kept beside it.
+    """
+    arrays = {name: value.detach().cpu().numpy().astype(np.float16) for name, value in net.state_dict().items()}
+    np.savez_compressed(path, __info__=json.dumps({"width": width, **info}), **arrays)
+    return path
+
+
+def load(build: Callable[[int], Net], path: Path, what: str) -> Net:
+    """What `save` wrote, in eval mode.
+
+    Args:
+        build: width -> the network. what: for the error: "face network".
+
+    Raises:
+        WeightsError: not such a file.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as z:
+            net = build(int(json.loads(str(z[_INFO]))["width"]))
+            net.load_state_dict({k: torch.from_numpy(z[k].astype(np.float32)) for k in z.files if k != _INFO})
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise WeightsError(
+            f"cannot read the {what} {path}", str(error).splitlines()[0], "train or fetch it again"
+        ) from error
+    return net.eval()
