@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
-from functools import cache
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +18,13 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from lipbench.baselines.adnerf.phones import CLASS_OF, CLASSES, PER_ROW, PhoneNet
-from lipbench.core import keys
 from lipbench.core.errors import UsageError
-from lipbench.core.threads import one_thread_each
 from lipbench.core.training import Request
-from lipbench.datasets.synthetic import espeak, script, sound
-from lipbench.datasets.synthetic.espeak import Espeak
+from lipbench.datasets.synthetic import script, sound
 from lipbench.datasets.synthetic.phones import Unit
 from lipbench.datasets.synthetic.spec import ClipSpec, stream
 from lipbench.lipnerf.expression.articulation import PER_FRAME, features
+from lipbench.lipnerf.expression.speech import espeak_engine, kept_speech
 
 LANGUAGES = ("en", "fr", "es", "de")
 UNHEARD = "it"  # spoken in the held-out data alone
@@ -76,14 +71,9 @@ def _speech(number: int, seed: int, split: str, config: PhoneConfig, share: floa
     part = script.compose(
         spec.duration_s, language, (), stream(spec.seed, "script"), pool=spec.pool, shuffle_words=spec.shuffle_words
     )[language]
-    part, takes = sound.record(spec, part, bool(rng.integers(2)), _engine() if engine else None)
+    part, takes = sound.record(spec, part, bool(rng.integers(2)), espeak_engine() if engine else None)
     bands = np.stack([features(take.audio, spec.n_frames) for take in takes])
     return bands, labels(part.units, spec.n_frames * PER_FRAME // PER_ROW)
-
-
-@cache
-def _engine() -> Espeak:
-    return Espeak()
 
 
 def data(folder: Path, split: str, n: int, config: PhoneConfig, request: Request) -> tuple[Any, Any, str]:
@@ -92,29 +82,7 @@ def data(folder: Path, split: str, n: int, config: PhoneConfig, request: Request
     Raises:
         UsageError: espeak-ng voices are asked for and not installed.
     """
-    share = float(request.options.get("espeak", 0.0))
-    if share > 0 and not espeak.available():
-        raise UsageError(
-            "espeak-ng voices are asked for", "the extra `speech` is not installed", "pip install 'lipbench[speech]'"
-        )
-    facts = {"version": DATA_VERSION, "split": split, "n": n, "seed": request.seed, "espeak": share}
-    key = keys.key_of({"kind": "phone data", "seconds": config.seconds, "takes": config.takes, **facts})
-    file = folder / f"{split}-{key[:12]}.npz"
-    if not file.exists():
-        request.say(f"speaking {n} clips of {config.seconds:g} s ({split})")
-        found: list[Any] = [None] * n
-        with one_thread_each(), ProcessPoolExecutor(max(1, request.workers), mp_context=get_context("spawn")) as pool:
-            jobs = {pool.submit(_speech, i, request.seed, split, config, share): i for i in range(n)}
-            for job in as_completed(jobs):
-                found[jobs[job]] = job.result()
-        folder.mkdir(parents=True, exist_ok=True)
-        part = file.with_suffix(".part.npz")
-        np.savez(
-            part, sound=np.stack([s for s, _ in found]).astype(np.float16), classes=np.stack([c for _, c in found])
-        )
-        part.rename(file)
-    with np.load(file) as z:
-        return z["sound"], z["classes"], key
+    return kept_speech(folder, split, n, config, request, _speech, "phone data", "classes", DATA_VERSION)
 
 
 class PhoneTraining:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lipbench.baselines.pcavs import alignment, sound
 from lipbench.core import media
-from lipbench.core.errors import UsageError, disk_full
+from lipbench.core.errors import disk_full
 from lipbench.core.keys import key_of
 from lipbench.datasets.synthetic.corpus import GENERATOR_VERSION
 from lipbench.datasets.synthetic.espeak import Espeak
@@ -218,22 +218,3 @@ def load(file: Path) -> Talk:
         tags = [k.split("|")[1] for k in z.files if k.startswith("faces|")]
         faces, sounds, lips = ({tag: z[f"{k}|{tag}"] for tag in tags} for k in ("faces", "sounds", "lips"))
         return Talk(str(z["id"]), str(z["speaker"]), z["at"], faces, sounds, lips, str(z["key"]))
-
-
-def split(talks: Sequence[Talk], held_out: float, seed: int) -> tuple[list[Talk], list[Talk]]:
-    """Training and held-out talks; no speaker is in both.
-
-    Raises:
-        UsageError: fewer than two speakers.
-    """
-    speakers = sorted({talk.speaker for talk in talks})
-    if len(speakers) < 2:
-        raise UsageError("all clips are of one speaker", "held-out clips need another one", "add clips of others")
-    stream(seed, "pcavs", "held-out").shuffle(speakers)
-    kept = set(speakers[: max(1, round(held_out * len(speakers)))])
-    return [t for t in talks if t.speaker not in kept], [t for t in talks if t.speaker in kept]
-
-
-def digest(talks: Sequence[Talk]) -> str:
-    """A hash of what a set of clips was made from."""
-    return key_of({"kind": "pcavs training data", "clips": sorted([t.id, t.key] for t in talks)})

@@ -24,6 +24,7 @@ from lipbench.baselines.pcavs.layout import DEMO, Layout
 from lipbench.baselines.pcavs.training import clips
 from lipbench.baselines.pcavs.training.data import Batch, assemble, draw, heard, opening
 from lipbench.baselines.pcavs.training.readout import Readout
+from lipbench.baselines.wav2lip.training.clips import digest, split
 from lipbench.core.errors import UsageError
 from lipbench.core.training import Request
 
@@ -87,8 +88,8 @@ class PcAvsTraining:
         self.readout = Readout(self.talks, size, MOUTH)
         self.facts: Mapping[str, Any] = {
             "name": "pc-avs", "config": asdict(config), "clips": len(self.talks),
-            "speakers": len({t.speaker for t in self.talks}), "data": clips.digest(self.talks),
-            "held_out_data": clips.digest(self.held_out),
+            "speakers": len({t.speaker for t in self.talks}), "data": digest(self.talks, "pcavs"),
+            "held_out_data": digest(self.held_out, "pcavs"),
         }  # fmt: skip
 
     def step(self, number: int, progress: float) -> dict[str, float]:
@@ -237,7 +238,7 @@ def trainer(request: Request) -> PcAvsTraining:
     if request.data is not None:
         from lipbench.datasets.manifest import resolve
 
-        train, held_out = clips.split(clips.from_manifest(resolve(request.data)), 0.2, request.seed)
+        train, held_out = split(clips.from_manifest(resolve(request.data)), 0.2, request.seed, "pcavs")
     else:
         people, folder = int(request.options.get("identities", 160)), request.out / "cache"
         more: dict[str, Any] = {"workers": request.workers, "say": request.say}

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -129,9 +130,23 @@ def load(folder: Path) -> Talk:
     return Talk(facts["id"], facts["speaker"], facts["fps"], faces, sounds, gaps, facts["key"])
 
 
-def digest(talks: Sequence[Talk]) -> str:
+class Kept(Protocol):
+    """A training clip of any method: whose it is, and what it was made from."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def speaker(self) -> str: ...
+    @property
+    def key(self) -> str: ...
+
+
+AnyClip = TypeVar("AnyClip", bound=Kept)
+
+
+def digest(talks: Sequence[Kept], method: str = "wav2lip") -> str:
     """A hash of what a set of clips was made from."""
-    return key_of({"kind": "wav2lip training data", "clips": sorted([t.id, t.key] for t in talks)})
+    return key_of({"kind": f"{method} training data", "clips": sorted([t.id, t.key] for t in talks)})
 
 
 def usable(talks: Sequence[Talk]) -> list[Talk]:
@@ -148,7 +163,9 @@ def usable(talks: Sequence[Talk]) -> list[Talk]:
     return long
 
 
-def split(talks: Sequence[Talk], held_out: float, seed: int) -> tuple[list[Talk], list[Talk]]:
+def split(
+    talks: Sequence[AnyClip], held_out: float, seed: int, method: str = "wav2lip"
+) -> tuple[list[AnyClip], list[AnyClip]]:
     """Training and held-out talks; no speaker is in both.
 
     Raises:
@@ -157,6 +174,6 @@ def split(talks: Sequence[Talk], held_out: float, seed: int) -> tuple[list[Talk]
     speakers = sorted({talk.speaker for talk in talks})
     if len(speakers) < 2:
         raise UsageError("all clips are of one speaker", "held-out clips need another one", "add clips of others")
-    stream(seed, "wav2lip", "held-out").shuffle(speakers)
+    stream(seed, method, "held-out").shuffle(speakers)
     kept = set(speakers[: max(1, round(held_out * len(speakers)))])
     return [t for t in talks if t.speaker not in kept], [t for t in talks if t.speaker in kept]
