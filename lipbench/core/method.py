@@ -118,6 +118,7 @@ class Job:
         params: a validated instance of the spec's params.
         seed, train_seconds: axes of the run; train_seconds None means the whole clip.
         prepared, fitted: the `out` of the earlier stages, when the spec has them.
+        driver: the video that the method named by `BaseMethod.driver` made of this dub.
         device: "cpu" or "cuda:N".
         threads: torch and OpenMP threads to use.
         log: takes one line of progress.
@@ -131,6 +132,7 @@ class Job:
     train_seconds: float | None = None
     prepared: Path | None = None
     fitted: Path | None = None
+    driver: Path | None = None
     device: str = "cpu"
     threads: int = 1
     log: Callable[[str], None] = print
@@ -215,6 +217,13 @@ class BaseMethod:
     def needs(self, params: Any) -> frozenset[str]:
         """What these params need of {"gpu", "faces", "truth"}; a stage does not wait for what it does not use."""
         return self.spec.needs
+
+    def driver(self, params: Any) -> tuple[str, Mapping[str, Any]] | None:
+        """Id and parameters of another method whose result of the same dub this one's synthesize starts from.
+
+        The engine makes it first, once for all rows that show or need it, and hands its video to the job.
+        """
+        return None
 
     def stage_inputs(self, kind: str, params: Any) -> tuple[Mapping[str, Any], tuple[str, ...]]:
         """The parameters (JSON) and weights that a stage ("prepare", "fit" or "synthesize") reads, for its key.

@@ -12,9 +12,10 @@ from lipbench.core import keys, registry, weights
 from lipbench.core.errors import LipbenchError, UsageError
 from lipbench.core.metric import MetricFamily
 from lipbench.datasets.types import Clip, Dub, Manifest
-from lipbench.engine.config import RunFile
+from lipbench.engine.config import MethodEntry, RunFile
 from lipbench.engine.plan import STAGE_VERSIONS, Cell, Node, Plan, Progress, file_digest, select
 from lipbench.engine.rows import Row, families, rows
+from lipbench.engine.rows import row as row_of
 
 
 def code_of(method: Any, kind: str) -> str:
@@ -97,13 +98,14 @@ class Builder:
             refusal = error
         clip_node = self.clip(clip)
         inputs = (clip_node, *((self.faces(clip),) if "faces" in row.method.needs(row.params) else ()))
+        driver = None if refusal else self._driver(row, clip, dub, train_seconds, seed)
         truth_mesh = clip.truth_annotations.get(dub.language)
         seconds = train_seconds if spec.uses_train_seconds else None
         axes = {"train_seconds": seconds, "seed": seed if spec.uses_seed else 0}
         axes_name = "".join(f" {k}={v}" for k, v in axes.items() if v)
 
         def stage(kind: str, where: str, earlier: dict[str, str], language: str, dub_node: str | None) -> str:
-            needs = (*inputs, *earlier.values(), *((dub_node,) if dub_node else ()))
+            needs = (*inputs, *earlier.values(), *(n for n in (dub_node, driver if dub_node else None) if n))
 
             def preimage(p: Progress) -> dict[str, Any]:
                 params, used = row.method.stage_inputs(kind, row.params)
@@ -126,6 +128,7 @@ class Builder:
                     "method": row.source, "clip_id": clip.id, "clip_language": clip.language, **axes,
                     "clip": p.folder(clip_node), "faces": p.file(inputs[1], "faces") if len(inputs) > 1 else None,
                     "annotations": None if clip.annotations is None else str(clip.annotations),
+                    "driver": p.file(driver, "video") if driver and dub_node else None,
                     "dub": p.folder(dub_node), "dub_id": dub.id, "dub_language": dub.language,
                     "transcript": dub.transcript, "truth_annotations": str(truth_mesh) if truth_mesh else None,
                     **{f"{k}_dir": p.folder(n) for k, n in earlier.items()},
@@ -140,6 +143,14 @@ class Builder:
         if "fit" in spec.stages:
             earlier["fit"] = stage("fit", clip.id + axes_name, dict(earlier), "", None)
         return stage("synthesize", f"{dub.id}{axes_name}", earlier, dub.language, self.dub(clip, dub))
+
+    def _driver(self, row: Row, clip: Clip, dub: Dub, train_seconds: float | None, seed: int) -> str | None:
+        """The synthesize node of the method that a row's method starts from."""
+        named = row.method.driver(row.params)
+        if named is None:
+            return None
+        entry = MethodEntry(id=named[0], file=None, label=f"{named[0]} for {row.label}", params=dict(named[1]))
+        return self.method(row_of(entry, row.base), clip, dub, train_seconds, seed)
 
     # ---- scores -----------------------------------------------------------------------------------------------
 

@@ -47,22 +47,31 @@ def rows(config: RunFile, base: Path) -> list[Row]:
     Raises:
         UsageError: unknown method or wrong parameters, naming the parameter.
     """
-    found = []
-    for entry in config.methods:
-        file = None if entry.file is None else str((base / entry.file).resolve())
-        method = load_method({"id": entry.id, "file": file})
-        label = entry.label or method.spec.id
-        try:
-            params = method.spec.params.model_validate(_resolve_paths(method, entry.params, base))
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(p) for p in first["loc"])
-            known = ", ".join(method.spec.params.model_fields) or "it takes none"
-            raise UsageError(
-                f"method {label}: parameter {where}: {first['msg']}", f"got {first['input']!r}"[:200], f"known: {known}"
-            ) from error
-        found.append(Row(label, method, params, entry, base))
-    return found
+    return [row(entry, base) for entry in config.methods]
+
+
+def row(entry: MethodEntry, base: Path) -> Row:
+    """One of them.
+
+    Args:
+        base: folder that relative paths among the parameters start from.
+
+    Raises:
+        UsageError: as `rows`.
+    """
+    file = None if entry.file is None else str((base / entry.file).resolve())
+    method = load_method({"id": entry.id, "file": file})
+    label = entry.label or method.spec.id
+    try:
+        params = method.spec.params.model_validate(_resolve_paths(method, entry.params, base))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(p) for p in first["loc"])
+        known = ", ".join(method.spec.params.model_fields) or "it takes none"
+        raise UsageError(
+            f"method {label}: parameter {where}: {first['msg']}", f"got {first['input']!r}"[:200], f"known: {known}"
+        ) from error
+    return Row(label, method, params, entry, base)
 
 
 def _resolve_paths(method: Any, params: Mapping[str, Any], base: Path) -> dict[str, Any]:

@@ -137,8 +137,8 @@ def run_method(kind: str, task: Mapping[str, Any], out: Path, device: str, threa
         )  # fmt: skip
     job = Job(
         out=out, clip=clip, dub=dub, params=params, seed=task["seed"], train_seconds=task["train_seconds"],
-        prepared=_path(task.get("prepare_dir")), fitted=_path(task.get("fit_dir")), device=device, threads=threads,
-        log=lambda line: print(line, flush=True),
+        prepared=_path(task.get("prepare_dir")), fitted=_path(task.get("fit_dir")),
+        driver=_path(task.get("driver")), device=device, threads=threads, log=lambda line: print(line, flush=True),
     )  # fmt: skip
     made: Outputs = getattr(method, kind)(job)
     info = dict(made.info)

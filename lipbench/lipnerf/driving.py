@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -66,18 +65,9 @@ def expressions(job: Job, fit: Fit) -> tuple[Array, Mapping[str, Any]]:
         if dub.truth_annotations is not None:
             track = Annotations.load(dub.truth_annotations).face_track()
         return _refitted(job, own, dub.truth, track, {"expression_from": "truth"})
-    method, method_params = lip_source(params)
-    out = job.out / "lip_source"
-    inner = replace(job, out=out, params=method_params, prepared=None, fitted=None)
-    for stage in ("prepare", "fit"):
-        if stage in method.spec.stages:
-            folder = job.out / f"lip_source_{stage}"
-            folder.mkdir()
-            (method.prepare if stage == "prepare" else method.fit)(replace(inner, out=folder, dub=None))
-            inner = replace(inner, prepared=folder) if stage == "prepare" else replace(inner, fitted=folder)
-    out.mkdir()
-    video = method.synthesize(inner).files["video"]
-    return _refitted(job, own, video, None, {"expression_from": params.lip_source})
+    if job.driver is None:
+        raise TypeError("expression_from: lip_source needs a job with the lip source's video")
+    return _refitted(job, own, job.driver, None, {"expression_from": params.lip_source})
 
 
 def _refitted(job: Job, own: Fit, video: Any, track: FaceTrack | None, info: dict[str, Any]) -> tuple[Array, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lipbench.core import keys, media
+from lipbench.core import media
 from lipbench.core.errors import NoAudio, Unsupported
 from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs, StageCode
 from lipbench.lipnerf import head
@@ -53,7 +53,7 @@ class LipNerf(BaseMethod):
         faces = bool(params.shots)
         if params.condition == "expression" and params.expression_from == "audio":
             names.append(ARTICULATION)
-        elif params.condition == "expression" and params.expression_from == "lip_source":
+        elif self.driver(params) is not None:
             method, its = lip_source(params)
             names += method.weights(its) if isinstance(method, BaseMethod) else method.spec.weights
             faces = True
@@ -73,29 +73,23 @@ class LipNerf(BaseMethod):
         return head.CODE if kind == "prepare" else StageCode(("lipbench.lipnerf", *head.FACES))
 
     def identity(self, params: Any, clip_id: str, language: str) -> Mapping[str, Any]:
-        """The lip source's code and identity, for the dub's stage alone.
+        """How faces are found in the lip source's video, for the dub's stage alone.
 
         Raises:
-            UsageError: a further shot is not there. Others: what the lip source's own identity raises.
+            UsageError: a further shot is not there.
         """
         for shot in params.shots:
             head.shot_hash(shot)
-        if not language or params.condition != "expression" or params.expression_from != "lip_source":
+        if not language or self.driver(params) is None:
             return {}
-        import sys
-
         from lipbench.faces.backend_table import backend_identity
-        from lipbench.lipnerf.driving import lip_source
 
-        method, its = lip_source(params)
-        module = sys.modules[type(method).__module__]
-        found: dict[str, Any] = {
-            "lip_source": method.spec.id, "version": method.spec.version, "params": its.model_dump(mode="json"),
-            "code": keys.code_hash(sys.modules[str(module.__package__)]), "faces": dict(backend_identity(params.faces)),
-        }  # fmt: skip
-        if isinstance(method, BaseMethod):
-            found["identity"] = dict(method.identity(its, clip_id, language))
-        return found
+        return {"faces": dict(backend_identity(params.faces))}
+
+    def driver(self, params: Any) -> tuple[str, Mapping[str, Any]] | None:
+        """The lip source, where expressions come from one."""
+        told = params.condition == "expression" and params.expression_from == "lip_source"
+        return (params.lip_source, params.lip_source_params) if told else None
 
     # ---- stages -----------------------------------------------------------------------------------------------
 

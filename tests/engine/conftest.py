@@ -75,6 +75,16 @@ class AlsoSharing(Sharing):
         return Copy.synthesize(self, job)
 
 
+class Driven(Copy):
+    """Shows what another method made of the dub."""
+    spec = MethodSpec(id="fake-driven", version="1", title="driven", params=FakeParams)
+    def driver(self, params):
+        return ("fake-raises" if params.grey else "fake-copy"), {"trigger": params.trigger}
+    def synthesize(self, job):
+        assert job.driver.parent != job.out
+        return Outputs({"video": shutil.copy(job.driver, job.out / "video.mp4")})
+
+
 class Faceless(Copy):
     spec = MethodSpec(id="fake-faceless", version="1", title="refuses")
     def synthesize(self, job):
@@ -152,7 +162,8 @@ class Brightness:
 NAMES = {
     "methods": {"fake-copy": "Copy", "fake-staged": "Staged", "fake-faceless": "Faceless", "fake-raises": "Raises",
                 "fake-crashes": "Crashes", "fake-hangs": "Hangs", "fake-slow": "Slow", "fake-short": "Short",
-                "fake-memory": "Memory", "fake-sharing": "Sharing", "fake-also-sharing": "AlsoSharing"},
+                "fake-memory": "Memory", "fake-sharing": "Sharing", "fake-also-sharing": "AlsoSharing",
+                "fake-driven": "Driven"},
     "metrics": {"fake": "Brightness"},
 }  # fmt: skip
 

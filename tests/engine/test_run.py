@@ -84,6 +84,28 @@ def test_methods_share_a_stage_that_they_name_alike(manifest, tmp_path):
     assert counter.read_text() == "x" * (4 + 2)  # other parameters of that stage: another result
 
 
+def test_a_method_starts_from_what_another_made(manifest, tmp_path):
+    counter = tmp_path / "count"
+    params = {"trigger": str(counter)}
+    both = [{"id": n, "params": params} for n in ("fake-driven", "fake-copy")]
+    result = go(manifest, tmp_path / "run", both, clips=["one"], languages=["fr"])
+    assert result.complete
+    assert counter.read_text() == "x"  # the row's and the driver's are one
+    assert kinds(result)["synthesize"] == 3
+    assert [c["method"] for c in result.cells] == ["fake-driven", "fake-copy"]
+    made = {name.split(" ")[1]: s.record for name, s in result.outcome.states.items() if name.startswith("synth")}
+    assert made["fake-driven"].preimage["inputs"]["synthesize"] == made["fake-copy"].key
+
+
+def test_what_a_failed_driver_stops_says_so(manifest, tmp_path):
+    params = {"trigger": str(tmp_path / "never"), "grey": 1}
+    row = [{"id": "fake-driven", "params": params}]
+    result = go(manifest, tmp_path / "run", row, Options(retries=0), clips=["one"], languages=["fr"])
+    cell = by(result, method="fake-driven")
+    assert cell["status"] != "ok"
+    assert "RuntimeError: bang" in cell["reason"]
+
+
 def test_unused_axes_share_everything(manifest, tmp_path):
     result = go(manifest, tmp_path / "run", ["fake-copy"], seeds=[0, 1, 2], languages=["fr"], clips=["one"])
     assert kinds(result)["synthesize"] == 1

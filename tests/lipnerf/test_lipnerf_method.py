@@ -85,12 +85,17 @@ def test_paste_change_leaves_everything_but_the_mouth_as_filmed(
 
 
 def test_a_lip_source_is_any_method(made: tuple[Job, module.LipNerf], tmp_path: Path) -> None:
-    _, info = synthesize(made, tmp_path, expression_from="lip_source", lip_source="still_mouth")
+    job, method = made
+    (tmp_path / "lips").mkdir()
+    lips = registry.load("methods", "still_mouth").synthesize(replace(job, out=tmp_path / "lips", params=None))
+    told = replace(job, driver=lips.files["video"]), method
+    _, info = synthesize(told, tmp_path, expression_from="lip_source", lip_source="still_mouth")
     assert info["expression_from"] == "still_mouth"
     assert info["lip_frames_found"] == N + 2
-    assert (tmp_path / "lip_source").is_dir()
+    assert method.driver(LipNerfParams(lip_source="still_mouth")) == ("still_mouth", {})
+    assert method.driver(job.params) is None
     with pytest.raises(UsageError, match="its own lip source"):
-        synthesize(made, tmp_path, expression_from="lip_source", lip_source="lipnerf")
+        method.weights(LipNerfParams(lip_source="lipnerf"))
 
 
 def test_truth_is_refused_where_there_is_none(made: tuple[Job, module.LipNerf], tmp_path: Path) -> None:
@@ -121,7 +126,7 @@ def test_it_says_which_weights_it_needs() -> None:
     assert method.weights(LipNerfParams(parser="colour", condition="audio")) == ()
     named = LipNerfParams(parser="colour", lip_source_params={"weights": "wav2lip-demo"}, faces="demo-face")
     assert method.weights(named) == ("wav2lip-demo", "demo-face")
-    assert method.identity(named, "c", "fr")["lip_source"] == "wav2lip"
+    assert set(method.identity(named, "c", "fr")) == {"faces"}
     assert method.identity(named, "c", "") == {}
     assert set(method.weights(LipNerfParams(parser="bisenet", inpainter="gated"))) >= {
         "bisenet_face",
