@@ -16,8 +16,10 @@ from lipbench.baselines.makeittalk.autovc import AutoVC
 from lipbench.baselines.makeittalk.image_net import ImageTranslator
 from lipbench.baselines.makeittalk.landmark_nets import ContentBranch, SpeakerBranch
 from lipbench.core.errors import WeightsError, WeightsMismatch, WeightsMissing
+from lipbench.core.weights import states
 
 _FIX = "get the file again from the links in the README of github.com/yzhou359/MakeItTalk"
+_TRAIN = "make one with `lipbench train makeittalk`"
 #: network -> key of its state dict in the published file
 KEYS: dict[type[nn.Module], str] = {
     ContentBranch: "model_g_face_id", SpeakerBranch: "G", AutoVC: "model", ImageTranslator: "G",
@@ -62,8 +64,7 @@ def _read(path: Path) -> Mapping[str, Any]:
     `ckpt_116_i2i_comb.pth` also holds a pickled optimiser and its options. Classes that torch does not allow are
     replaced by empty stand-ins; no code of the file is run.
     """
-    if not path.is_file():
-        raise WeightsMissing(f"there is no file {path}", "", "check the path, or `lipbench weights list`")
+    states.present(path)
     try:
         try:
             loaded = torch.load(path, "cpu", weights_only=True)
@@ -110,7 +111,7 @@ def load(path: str | Path, kind: type[Net]) -> Net:
     tensors = {k: v for k, v in plain.items() if isinstance(v, Tensor) and not k.startswith("comb_mlp")}
     with torch.device("meta"):
         net = kind()
-    return _filled(net, tensors, path)
+    return states.filled(net, tensors, path, _FIX)
 
 
 def load_demo(path: str | Path) -> Content:
@@ -119,35 +120,17 @@ def load_demo(path: str | Path) -> Content:
     Raises:
         WeightsMissing, WeightsMismatch: no such file, or not one of those.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise WeightsMissing(f"there is no file {path}", "", "make one with `lipbench train makeittalk`")
+    path = states.present(path, _TRAIN)
     try:
         with np.load(path, allow_pickle=False) as z:
             state = {k.removeprefix(NET): torch.from_numpy(z[k]) for k in z.files if k.startswith(NET)}
             mean, std = z["mean"].astype(np.float32), z["std"].astype(np.float32)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        fix = "make one with `lipbench train makeittalk`"
-        raise WeightsMismatch(f"{path} holds no content branch", str(error).splitlines()[0][:160], fix) from error
+        raise WeightsMismatch(f"{path} holds no content branch", str(error).splitlines()[0][:160], _TRAIN) from error
     first = state.get("fc_prior.0.weight")
     with torch.device("meta"):
         net = ContentBranch((256 if first is None else len(first)) / 256)
-    return Content(_filled(net, state, path), mean, std, LIMIT)
-
-
-def _filled(net: Net, state: Mapping[str, Tensor], path: Path) -> Net:
-    expected = net.state_dict()
-    wrong = sorted(expected.keys() ^ state.keys()) or [k for k in expected if expected[k].shape != state[k].shape]
-    if wrong:
-        shapes = [tuple(d[wrong[0]].shape) if wrong[0] in d else "absent" for d in (expected, state)]
-        raise WeightsMismatch(
-            f"{path} holds no {type(net).__name__}",
-            f"{len(wrong)} of {len(expected)} entries differ; {wrong[0]}: {shapes[0]} expected, {shapes[1]} found",
-            _FIX,
-        )
-    floats = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
-    net.load_state_dict(floats, assign=True)
-    return net.eval().requires_grad_(False)
+    return Content(states.filled(net, state, path, _TRAIN), mean, std, LIMIT)
 
 
 def numbers(checkout: str | Path, name: str, count: int) -> NDArray[np.float64]:

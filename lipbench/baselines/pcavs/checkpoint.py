@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from lipbench.baselines.pcavs.encoders import AudioEncoder, IdentityEncoder, PoseMouthEncoder
 from lipbench.baselines.pcavs.generator import Generator
 from lipbench.baselines.pcavs.layout import Layout, Networks
-from lipbench.core.errors import WeightsError, WeightsMismatch, WeightsMissing
+from lipbench.core.errors import WeightsError, WeightsMismatch
+from lipbench.core.weights import states
 
 _FIX = "get demo.zip again from the link in the README of github.com/Hangz-nju-cuhk/Talking-Face_PC-AVS"
 FORMAT = "lipbench.pcavs/1"
-_META = "__meta__"
 _OURS = "use a file that `lipbench train pc-avs` made"
 #: Heads that only upstream's training uses; a file of ours holds none of them.
 _IDLE = ("V.fc.", "V.model.fc.", "E.classifier.", "E.mouth_fc.", "E.headpose_fc.", "A.fc.", "G.style.")
@@ -41,9 +38,7 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
         WeightsMissing: no such file.
         WeightsError: no state dict of tensors.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise WeightsMissing(f"there is no file {path}", "", "check the path, or `lipbench weights list`")
+    path = states.present(path)
     try:
         loaded: Any = torch.load(path, "cpu", weights_only=True)
     except Exception as error:  # torch raises RuntimeError, UnpicklingError, EOFError, ...
@@ -75,18 +70,7 @@ def load(path: str | Path, kind: type[Net]) -> Net:
     sizes = (width, len(state[classes])) if classes else (width,)
     with torch.device("meta"):
         net = kind(*sizes)
-    expected = net.state_dict()
-    wrong = sorted(expected.keys() ^ state.keys()) or [k for k in expected if expected[k].shape != state[k].shape]
-    if wrong:
-        key = wrong[0]
-        shapes = [tuple(d[key].shape) if key in d else "absent" for d in (expected, state)]
-        raise WeightsMismatch(
-            f"{path} holds no {kind.__name__}",
-            f"{len(wrong)} of {len(expected)} entries differ, first {key}: {shapes[0]} expected, {shapes[1]} found",
-            _FIX,
-        )
-    net.load_state_dict(state, assign=True)
-    return net.eval().requires_grad_(False)
+    return states.filled(net, state, Path(path), _FIX)
 
 
 def together(generator: Generator, identity: IdentityEncoder, pose: PoseMouthEncoder, audio: AudioEncoder) -> Networks:
@@ -107,14 +91,7 @@ def together(generator: Generator, identity: IdentityEncoder, pose: PoseMouthEnc
 def save(net: Networks, layout: Layout, path: Path, facts: Mapping[str, Any]) -> Path:
     """Write four networks as one npz: float16 weights, float32 statistics; `facts` is JSON."""
     meta = {"format": FORMAT, "layout": asdict(layout), "info": dict(facts)}
-    arrays = {k: v.detach().cpu().numpy() for k, v in net.state_dict().items() if _kept(k)}
-    half = {k: v if ".running_" in k else v.astype(np.float16) for k, v in arrays.items()}
-    np.savez_compressed(path, allow_pickle=False, **{_META: np.array(json.dumps(meta))}, **half)
-    return path
-
-
-def _kept(key: str) -> bool:
-    return not key.startswith(_IDLE) and not key.endswith("batches_tracked")
+    return states.write(net, path, meta, _IDLE)
 
 
 def load_ours(path: str | Path) -> Networks:
@@ -125,26 +102,7 @@ def load_ours(path: str | Path) -> Networks:
         WeightsError: unreadable.
         WeightsMismatch: another network.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise WeightsMissing(f"there is no file {path}", "", "check the path, or `lipbench weights list`")
-    try:
-        with np.load(path, allow_pickle=False) as z:
-            meta = json.loads(str(z[_META]))
-            state = {k: torch.from_numpy(z[k].astype(np.float32)) for k in z.files if k != _META}
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise WeightsError(f"cannot read the weights {path}", str(error), _OURS) from error
-    if meta.get("format") != FORMAT:
-        raise WeightsMismatch(f"{path} holds no PC-AVS", f"its format is {meta.get('format')!r}", _OURS)
+    meta, state = states.read(Path(path), FORMAT, "PC-AVS", _OURS)
     sizes: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in meta["layout"].items()}
     net = Layout(**sizes).networks()
-    expected = {k: v for k, v in net.state_dict().items() if _kept(k)}
-    wrong = sorted(expected.keys() ^ state.keys()) or [k for k in expected if expected[k].shape != state[k].shape]
-    if wrong:
-        raise WeightsMismatch(
-            f"{path} holds no PC-AVS of its layout",
-            f"{len(wrong)} of {len(expected)} entries differ, first {wrong[0]}",
-            _OURS,
-        )  # fmt: skip
-    net.load_state_dict(state, strict=False)
-    return net.eval().requires_grad_(False)
+    return states.filled(net, state, Path(path), _OURS, _IDLE)

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from lipbench.baselines.wav2lip.networks import Generator, QualityDiscriminator, SyncExpert
-from lipbench.core.errors import WeightsError, WeightsMismatch, WeightsMissing
+from lipbench.core.errors import WeightsError, WeightsMismatch
+from lipbench.core.weights import states
 
 FORMATS = "a dict with 'state_dict' in it, a bare state dict, a TorchScript archive, or lipbench's npz"
 _FIX = "get the file again from the links in the README of github.com/Rudrabha/Wav2Lip"
@@ -40,9 +41,7 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
         WeightsMissing: no such file.
         WeightsError: none of these forms.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise WeightsMissing(f"there is no file {path}", "", "check the path, or `lipbench weights list`")
+    path = states.present(path)
     try:
         if path.suffix == ".npz":
             loaded: Any = _arrays(path)
@@ -75,19 +74,9 @@ def load(path: str | Path, kind: type[Net] = Generator) -> Net:  # type: ignore[
         raise WeightsMismatch(f"{path} holds no {kind.__name__}", f"it has no {_WIDEST[kind]}", _guess(state) or _FIX)
     width = widest.shape[0] / 512
     with torch.device("meta"):
-        net = Generator(width, _gated(state)) if kind is Generator else kind(width)
-    expected = net.state_dict()
-    wrong = sorted(expected.keys() ^ state.keys()) or [k for k in expected if expected[k].shape != state[k].shape]
-    if wrong:
-        key = wrong[0]
-        shapes = [tuple(d[key].shape) if key in d else "absent" for d in (expected, state)]
-        raise WeightsMismatch(
-            f"{path} holds no {kind.__name__}",
-            f"{len(wrong)} of {len(expected)} entries differ, first {key}: {shapes[0]} expected, {shapes[1]} found",
-            _guess(state) or _FIX,
-        )
-    net.load_state_dict(state, assign=True)
-    return net.eval()  # type: ignore[return-value]
+        net: Any = Generator(width, _gated(state)) if kind is Generator else kind(width)
+    loaded: Net = states.filled(net, state, Path(path), _guess(state) or _FIX)
+    return loaded
 
 
 def save_npz(net: nn.Module, path: str | Path, info: Mapping[str, Any] | None = None) -> Path:
