@@ -6,8 +6,9 @@ on a mean face. "box" is that of the small demo network: an upright square aroun
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -145,19 +146,30 @@ def spread(n_frames: int) -> list[int]:
     return [round((k + 0.5) * n_frames / STILLS - 0.5) for k in range(STILLS)]
 
 
-def pasted(frame: Frame, drawn: Frame, matrix: NDArray[np.float64]) -> Frame:
-    """The frame with a drawn (109, 109, 3) face in its place, fading at the square's border."""
+def pasted(frame: Frame, drawn: Sequence[Frame], matrix: NDArray[np.float64]) -> Frame:
+    """The frame with the first of the drawn (109, 109, 3) faces in its place, fading at the square's border."""
+    face, alpha = _in_frame(frame, drawn[0], matrix, cv2.INTER_LINEAR)
+    return np.rint(frame + alpha * (face.astype(np.float32) - frame)).astype(np.uint8)
+
+
+def changed(frame: Frame, drawn: Sequence[Frame], matrix: NDArray[np.float64]) -> Frame:
+    """The frame plus what the first of two drawn (109, 109, 3) faces differs by from the second."""
+    difference, alpha = _in_frame(frame, drawn[0].astype(np.float32) - drawn[1], matrix, cv2.INTER_CUBIC)
+    return np.clip(np.rint(frame + alpha * difference), 0, 255).astype(np.uint8)
+
+
+def _in_frame(frame: Frame, drawn: NDArray[Any], matrix: NDArray[np.float64], smooth: int) -> tuple[Any, Any]:
+    """A drawing laid where its still was cut out of the frame, and its weight there, (H, W, 1)."""
     height, width = frame.shape[:2]
     # Pixel p of the drawing is pixel p + 1 of the still.
     back = matrix.copy()
     back[:, 2] -= 1
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    face = cv2.warpAffine(drawn, back, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    size, inverse = (width, height), cv2.WARP_INVERSE_MAP
+    face = cv2.warpAffine(drawn, back, size, flags=smooth | inverse, borderMode=cv2.BORDER_REPLICATE)
     ramp = np.clip((np.minimum(np.arange(DRAWN), np.arange(DRAWN)[::-1]) + 0.5) / (FEATHER * DRAWN), 0, 1)
     soft = (ramp * ramp * (3 - 2 * ramp)).astype(np.float32)
-    alpha = cv2.warpAffine(np.outer(soft, soft), back, (width, height), flags=flags).astype(np.float32)[..., None]
-    mixed = frame + alpha * (face.astype(np.float32) - frame)
-    return np.rint(mixed).astype(np.uint8)
+    alpha = cv2.warpAffine(np.outer(soft, soft), back, size, flags=cv2.INTER_LINEAR | inverse)
+    return face, alpha.astype(np.float32)[..., None]
 
 
 def _filled(values: NDArray[np.float64]) -> NDArray[np.float64]:

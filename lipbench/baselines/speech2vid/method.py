@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ from pydantic import Field
 
 from lipbench.baselines.jobs import dub_of, reported, track_of
 from lipbench.core import keys, media, weights
+from lipbench.core.errors import NoAudio
 from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs, Params
 
 PUBLISHED, DEBLUR = "speech2vid", "speech2vid_deblur"
@@ -31,6 +33,11 @@ class Speech2VidParams(Params):
         "auto",
         description="Pictures shown: each frame's own and four around it, five around it, or the same five for all "
         "frames; auto: what the weights learnt with.",
+    )
+    paste: Literal["face", "change"] = Field(
+        "face",
+        description="face: the whole drawn face; change: to the frame is added by what the drawing to the dub differs "
+        "from one to the source's own sound, so that it keeps its own sharpness.",
     )
     offset_frames: float = Field(
         0.0,
@@ -102,30 +109,38 @@ class Speech2Vid(BaseMethod):
         count = len(stills)
         chosen = drawer.stills if params.stills == "auto" else params.stills
         shown = [_shown(chosen, t, count) for t in range(count)]
-        features = sound.features(media.read_audio(dub.audio), drawer.sound)
-        heard = sound.windows(features, sound.window_starts(count, clip.fps, params.offset_frames))
 
+        def hear(audio: Path, frames: int) -> NDArray[np.float32]:
+            features = sound.features(media.read_audio(audio), drawer.sound)
+            return sound.windows(features, sound.window_starts(frames, clip.fps, params.offset_frames))
+
+        heard = [hear(dub.audio, count)]
+        if params.paste == "change":
+            if clip.audio is None:
+                raise NoAudio(f"clip {clip.id} has no sound", "paste: change draws it as well", "use paste: face")
+            heard.append(hear(clip.audio, clip.n_frames)[np.asarray(dub.index[:count])])
         faces = draw(nets, heard, stills, shown, job.device, own=chosen == "own")
         frames = zip(media.read_frames(dub.video), faces, matrices, strict=False)
         video = job.out / "video.mp4"
-        pasted = (framing.pasted(frame, face, matrix) for frame, face, matrix in frames)
-        media.write_video(video, reported(pasted, count, job, "speech2vid"), clip.fps, dub.audio)
+        put = framing.pasted if params.paste == "face" else framing.changed
+        made = (put(frame, faces, matrix) for frame, faces, matrix in frames)
+        media.write_video(video, reported(made, count, job, "speech2vid"), clip.fps, dub.audio)
         info = {
-            "framing": drawer.framing, "stills": chosen, "sound": drawer.sound, "width": drawer.net.width,
-            "deblurred": _sharpens(params), "offset_frames": params.offset_frames,
-            "frames_without_face": len(track.lost_frames),
+            "framing": drawer.framing, "paste": params.paste, "stills": chosen, "sound": drawer.sound,
+            "width": drawer.net.width, "deblurred": _sharpens(params),
+            "offset_frames": params.offset_frames, "frames_without_face": len(track.lost_frames),
         }  # fmt: skip
         return Outputs({"video": video}, info)
 
 
 def draw(
-    nets: list[Any], heard: NDArray[np.float32], stills: NDArray[np.uint8], shown: list[list[int]], device: str,
-    own: bool = False,
-) -> Iterator[NDArray[np.uint8]]:  # fmt: skip
-    """The drawn faces, (109, 109, 3) each: the generator, then whatever else is in `nets`.
+    nets: list[Any], heard: Sequence[NDArray[np.float32]], stills: NDArray[np.uint8], shown: list[list[int]],
+    device: str, own: bool = False,
+) -> Iterator[list[NDArray[np.uint8]]]:  # fmt: skip
+    """Per frame the drawn faces, (109, 109, 3) each, one for every sound: the generator, then what else is in `nets`.
 
     Args:
-        heard: (T, 1, 12, 35).
+        heard: (T, 1, 12, 35) each.
         stills: (T, 112, 112, 3).
         shown: per frame, the five stills that the network sees.
         own: the first of them is the frame's own; its mouth is blanked.
@@ -143,10 +158,14 @@ def draw(
         pictures = np.stack([seen(t) for t in part])
         with torch.inference_mode():
             x = torch.from_numpy(pictures).to(device, torch.float32)  # (B, 15, 112, 112)
-            x = nets[0](torch.from_numpy(heard[part.start : part.stop]).to(device), x)  # (B, 3, 109, 109)
-            for net in nets[1:]:
-                x = net(x)
-            yield from (x.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+            looked, drawn = nets[0].look(x), []
+            for sound in heard:
+                x = nets[0].hear(torch.from_numpy(sound[part.start : part.stop]).to(device))
+                x = nets[0].say(x, looked)  # (B, 3, 109, 109)
+                for net in nets[1:]:
+                    x = net(x)
+                drawn.append((x.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy())
+        yield from (list(faces) for faces in zip(*drawn, strict=True))
 
 
 def _sharpens(params: Any) -> bool:

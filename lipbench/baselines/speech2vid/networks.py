@@ -95,8 +95,12 @@ class Speech2VidNet(nn.Module):
 
     def forward(self, sound: Tensor, stills: Tensor) -> Tensor:
         """(B, 1, 12, 35) MFCC and (B, 15, 112, 112) RGB 0..255 -> (B, 3, 109, 109) RGB in [0, 1]."""
-        face, x3, x4, x7 = self.look(stills)
-        x = F.relu(self.conv8(torch.cat((self.hear(sound), face), dim=1)))
+        return self.say(self.hear(sound), self.look(stills))
+
+    def say(self, heard: Tensor, looked: tuple[Tensor, Tensor, Tensor, Tensor]) -> Tensor:
+        """The face of `look` while it says what `hear` heard."""
+        face, x3, x4, x7 = looked
+        x = F.relu(self.conv8(torch.cat((heard, face), dim=1)))
         x = F.relu(self.conv1_1(doubled(x)))  # (B, 128, 2, 2)
         x = F.relu(self.conv1_2(doubled(x)))  # (B, 256, 4, 4)
         x = F.relu(self.conv1_3(doubled(x)))  # (B, 512, 6, 6)

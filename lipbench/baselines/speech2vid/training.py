@@ -1,8 +1,9 @@
 """`lipbench train speech2vid`: a small Speech2Vid on generated people.
 
 The published training is not released; its loss was L1 on pixels and on the features of a VGG-M face network. Here: L1
-on pixels alone, what speech changes counted more. Two things that a short training needs come on top: the ears learn
-first (`hearing`), and pictures and sound are of different languages (`pairs`), so that no picture tells the mouth.
+on pixels alone, what speech changes counted more. Three things that a short training needs come on top: the ears learn
+first (`hearing`), the decoder is normalised while it learns (`norms`), and pictures and sound are of different
+languages (`pairs`), so that no picture tells the mouth.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from lipbench.baselines.speech2vid.framing import BOX_SCALE, with_own, without_m
 from lipbench.baselines.speech2vid.framing import MOUTH as BOX
 from lipbench.baselines.speech2vid.hearing import Hearing, Speech
 from lipbench.baselines.speech2vid.networks import DRAWN, SIZE, STILLS, Speech2VidNet
+from lipbench.baselines.speech2vid.norms import folded, normed
 from lipbench.baselines.speech2vid.sound import window_starts, windows
-from lipbench.baselines.speech2vid.start import even
 from lipbench.baselines.wav2lip.training.clips import Talk, digest
 from lipbench.baselines.wav2lip.training.sources import Recipe
 from lipbench.core.errors import UsageError
@@ -55,11 +56,11 @@ class Config:
         change: by how much a pixel counts more for each unit between the truth and the first still.
     """
 
-    width: float = 0.2
-    batch: int = 8
-    rate: float = 7e-4
+    width: float = 0.25
+    batch: int = 16
+    rate: float = 1e-3
     warm_up: int = 200
-    hearing: int = 400
+    hearing: int = 1500
     listening: float = 0.02
     mouth: float = 3.0
     change: float = 10.0
@@ -145,15 +146,14 @@ class Speech2VidTraining:
         torch.manual_seed(seed)
         self.config, self.seed, self.device = config, seed, torch.device(device)
         self.talks, self.held_out = list(train), list(held_out)
-        self.net = Speech2VidNet(config.width)
+        self.net = normed(Speech2VidNet(config.width))
         for weight in self.net.parameters():
             if weight.dim() == 4:  # torch's own start lets neither picture nor sound through thirty layers
                 torch.nn.init.kaiming_normal_(weight, nonlinearity="relu")
         self.net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         heard, self.unheard = [*pairs.speeches(self.talks), *speech], pairs.speeches(self.held_out)
         self.hearing = Hearing(self.net, heard, seed) if config.hearing and heard and self.unheard else None
-        if self.hearing is None:
-            self._start()
+        self._start()
         ears = [p for name, p in self.net.named_parameters() if name.split(".")[0].endswith("_audio")]
         known = {id(p) for p in ears}
         rest = [p for p in self.net.parameters() if id(p) not in known]
@@ -174,12 +174,11 @@ class Speech2VidTraining:
         return all(len(talk.languages) > 1 for talk in self.talks)
 
     def _start(self) -> None:
-        batch = draw(self.talks, 16, np.random.default_rng([self.seed, 2**31]))
-        even(self.net, batch.sound.to(self.device), batch.stills.to(self.device))
-        # Drawing begins with the mean colour: from further away the first steps are so long that they kill layers.
+        """Drawing begins with the mean colour: from further away the first steps are needlessly long."""
+        truth = draw(self.talks, 16, np.random.default_rng([self.seed, 2**31])).truth
         torch.nn.init.normal_(self.net.conv5_3.weight, std=0.02)
         with torch.no_grad():
-            self.net.get_parameter("conv5_3.bias").copy_(torch.logit(batch.truth.mean((0, 2, 3))))
+            self.net.get_parameter("conv5_3.bias").copy_(torch.logit(truth.mean((0, 2, 3))))
 
     def step(self, number: int, progress: float) -> dict[str, float]:
         drawn = number
@@ -187,8 +186,6 @@ class Speech2VidTraining:
             if number < self.config.hearing:
                 return {"hearing": self.hearing.step(number)}
             drawn -= self.config.hearing
-            if drawn == 0:
-                self._start()
         warm = min(1.0, (drawn + 1) / self.config.warm_up)
         for group in self.optimizer.param_groups:
             rate = self.config.rate * warm * (0.5 * (1 + math.cos(math.pi * progress)) + 0.01)
@@ -261,7 +258,7 @@ class Speech2VidTraining:
     def export(self, folder: Path, facts: Mapping[str, Any]) -> Path:
         """speech2vid.npz, float16."""
         stills: checkpoint.Stills = "own" if self.paired else "around"
-        return checkpoint.save(self.net, folder / "speech2vid.npz", "psf", "box", facts, stills)
+        return checkpoint.save(folded(self.net), folder / "speech2vid.npz", "psf", "box", facts, stills)
 
 
 def trainer(request: Request) -> Speech2VidTraining:

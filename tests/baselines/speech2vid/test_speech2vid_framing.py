@@ -67,10 +67,10 @@ def test_what_is_cut_out_goes_back_where_it_was() -> None:
     turned = np.array([[0.9, -0.1, 3.0], [0.1, 0.9, -40.0]])
     for matrix in (framing.square(120.0, 90.0, 56.0), framing.square(118.3, 92.7, 80.0), turned):
         drawn = framing.still(frame, matrix)[1:110, 1:110]
-        back = framing.pasted(frame, drawn, matrix)
+        back = framing.pasted(frame, [drawn], matrix)
         assert back.dtype == np.uint8
         assert np.abs(back.astype(int) - frame).max() <= 4
-        other = framing.pasted(frame, 255 - drawn, matrix).astype(int)
+        other = framing.pasted(frame, [255 - drawn], matrix).astype(int)
         y, x = np.linalg.solve(matrix[:, :2], 55.5 - matrix[:, 2])[::-1].round().astype(int)
         np.testing.assert_allclose(other[y, x], 255 - frame[y, x].astype(int), atol=4)
         assert np.array_equal(other[:5, :5], frame[:5, :5])

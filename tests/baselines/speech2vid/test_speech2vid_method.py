@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from lipbench.baselines.speech2vid import DeblurNet, Speech2Vid, Speech2VidNet
 from lipbench.baselines.speech2vid.checkpoint import save
 from lipbench.core import media, weights
-from lipbench.core.errors import NoFace, Refused, WeightsError, WeightsMissing
+from lipbench.core.errors import NoAudio, NoFace, Refused, WeightsError, WeightsMissing
 from lipbench.core.method import Job, Method
 from lipbench.core.registry import load
 from lipbench.faces.track import FaceTrack
@@ -52,9 +53,31 @@ def test_the_face_is_redrawn_and_nothing_else(make_job: Make, checkpoint: str, c
     assert difference[:, :, :6].mean() < 2  # the square is 63 px about (45 .. 53, 44)
     assert difference[:, :, -8:].mean() < 2
     assert info == {
-        "framing": "box", "stills": "around", "sound": "psf", "width": 0.125, "deblurred": False,
+        "framing": "box", "paste": "face", "stills": "around", "sound": "psf", "width": 0.125, "deblurred": False,
         "offset_frames": 0.0, "frames_without_face": 0,
     }  # fmt: skip
+
+
+def test_paste_change_adds_what_the_other_sound_changes(make_job: Make, checkpoint: str, clip_files: Path) -> None:
+    shown = media.load_frames(clip_files / "dub.mp4").astype(int)
+    frames, info = run(make_job(params(checkpoint, paste="change")))
+    assert info["paste"] == "change"
+    difference = np.abs(frames - shown)
+    assert 0.1 < difference[:, 30:60, 35:60].mean() < 8  # random weights; the whole face would be another one
+    assert difference[:, :, :6].mean() < 2
+
+
+def test_the_sources_own_sound_changes_nothing(
+    make_job: Make, checkpoint: str, clip_files: Path, tmp_path: Path
+) -> None:
+    job = make_job(params(checkpoint, paste="change"))
+    assert job.dub is not None
+    assert job.clip.audio is not None
+    same = replace(job, dub=replace(job.dub, audio=job.clip.audio))
+    frames, _ = run(same)
+    assert np.abs(frames - media.load_frames(clip_files / "dub.mp4").astype(int)).mean() < 1.5  # the codec
+    with pytest.raises(NoAudio, match="paste: change"):
+        Speech2Vid().synthesize(replace(job, clip=replace(job.clip, audio=None), out=other(tmp_path, "mute")))
 
 
 def test_it_is_deterministic(make_job: Make, checkpoint: str, tmp_path: Path) -> None:
