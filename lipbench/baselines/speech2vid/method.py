@@ -68,6 +68,8 @@ class Speech2Vid(BaseMethod):
             "the face goes back into the frame with faded edges; upstream returns the 109 px face, the paper names "
             "Poisson blending",
             "frames without a face are framed between their neighbours",
+            "weights: speech2vid-demo is a quarter as wide, trained on generated faces in a way of its own",
+            "paste: change adds the difference of two drawings to the frame; the published method shows the drawing",
         ),
     )
 

@@ -1,43 +1,37 @@
 """`lipbench train speech2vid`: a small Speech2Vid on generated people.
 
 The published training is not released; its loss was L1 on pixels and on the features of a VGG-M face network. Here: L1
-on pixels alone, what speech changes counted more. Three things that a short training needs come on top: the ears learn
-first (`hearing`), the decoder is normalised while it learns (`norms`), and pictures and sound are of different
-languages (`pairs`), so that no picture tells the mouth.
+on pixels alone, what speech changes counted more. Four things that a short training needs come on top: the ears learn
+first (`hearing`); the decoder is normalised while it learns (`norms`); pictures and sound are of different languages
+(`pairs`), so that no picture tells the mouth; and every moment is drawn to the sounds of two languages, whose drawings
+have to differ as the truths do.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from lipbench.baselines.speech2vid import checkpoint, pairs
-from lipbench.baselines.speech2vid.framing import BOX_SCALE, with_own, without_mouth
+from lipbench.baselines.speech2vid.batches import Batch, draw
 from lipbench.baselines.speech2vid.framing import MOUTH as BOX
 from lipbench.baselines.speech2vid.hearing import Hearing, Speech
-from lipbench.baselines.speech2vid.networks import DRAWN, SIZE, STILLS, Speech2VidNet
+from lipbench.baselines.speech2vid.networks import DRAWN, Speech2VidNet
 from lipbench.baselines.speech2vid.norms import folded, normed
-from lipbench.baselines.speech2vid.sound import window_starts, windows
 from lipbench.baselines.wav2lip.training.clips import Talk, digest
 from lipbench.baselines.wav2lip.training.sources import Recipe
 from lipbench.core.errors import UsageError
 from lipbench.core.training import Request
-from lipbench.metrics.sync.constants import CROP_SCALE
-from lipbench.metrics.sync.training import cache
 
 HELD_OUT_BATCHES = 6
-#: Of clips in one language, stills lie this many frames before or after the drawn one, so that their lips do not tell
-#: its own.
-NEAREST, FARTHEST = 5, 20
 #: The mouth's box in the 109 px answer, which begins with the still's second row and column.
 MOUTH = (slice(BOX[0].start - 1, BOX[0].stop - 1), slice(BOX[1].start - 1, BOX[1].stop - 1))
 
@@ -48,12 +42,13 @@ class Config:
 
     Attributes:
         width: of the network.
-        batch: frames per step.
+        batch: drawings per step; of paired clips half as many moments, each drawn to two languages.
         rate: Adam's, cosine after warm_up steps of drawing. Of the ears a fifth of it.
         hearing: first steps, in which the ears learn alone; none on clips whose articulation is not known.
         listening: weight of the ears' own error while the network draws, so that they do not forget.
         mouth: weight of the mouth's pixels.
         change: by how much a pixel counts more for each unit between the truth and the first still.
+        difference: weight of the error of what two drawings of one moment differ by.
     """
 
     width: float = 0.25
@@ -64,74 +59,10 @@ class Config:
     listening: float = 0.02
     mouth: float = 3.0
     change: float = 10.0
+    difference: float = 2.0
 
 
 CONFIGS = {"demo": Config(), "official": Config(width=1.0, batch=32, rate=3e-4)}
-
-
-@dataclass(frozen=True)
-class Batch:
-    """sound (B, 1, 12, 35), stills (B, 15, 112, 112) 0..255; truth (B, 3, 109, 109) 0..1, and first, the first still
-    where the answer lies, with its mouth: of a pair, the moment that is redrawn."""
-
-    sound: Tensor
-    stills: Tensor
-    truth: Tensor
-    first: Tensor
-
-
-def framed(crop: NDArray[np.uint8], shift: NDArray[np.float64], scale: float, flip: bool) -> NDArray[np.uint8]:
-    """(112, 112, 3) RGB: the square around the face box, out of a cached BGR crop, moved by `shift` px."""
-    # The judge's crop, margin included, is 2 (1 + CROP_SCALE) MARGIN face half edges wide; its centre lies CROP_SCALE
-    # of one below the box's.
-    edge = crop.shape[0]
-    unit = edge / (2 * (1 + CROP_SCALE) * cache.MARGIN)
-    k = SIZE / (2 * BOX_SCALE * unit) * scale
-    x, y = edge / 2 - 0.5, edge / 2 - 0.5 - CROP_SCALE * unit
-    centre = SIZE / 2 - 0.5
-    matrix = np.array([[k, 0, centre - k * x + shift[0]], [0, k, centre - k * y + shift[1]]])
-    out = cv2.warpAffine(crop, matrix, (SIZE, SIZE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.ascontiguousarray(out[:, ::-1, ::-1] if flip else out[..., ::-1])
-
-
-def draw(talks: Sequence[Talk], batch: int, rng: np.random.Generator) -> Batch:
-    """Frames drawn at random, each with five stills and the sound that goes with it.
-
-    Of a talk in several languages the stills are of another one, the first of them of the same moment, its mouth
-    blanked. Of a talk in one language they are at least NEAREST frames away.
-    """
-    sound, stills, truth, first = [], [], [], []
-    for _ in range(batch):
-        talk = talks[int(rng.integers(len(talks)))]
-        tags = talk.languages
-        said, seen = (tags[int(i)] for i in (rng.permutation(len(tags))[:2] if len(tags) > 1 else (0, 0)))
-        n = len(talk.faces[said])
-        t = int(rng.integers(n))
-        shown = with_own(t, n) if said != seen else _away(t, n, rng)
-        shift, scale, flip = rng.normal(0, 1.5, 2), float(rng.uniform(0.95, 1.05)), bool(rng.integers(2))
-        gain = rng.uniform(0.9, 1.1, 3) * rng.uniform(0.8, 1.15)
-        faces = [talk.faces[said][t], *(talk.faces[seen][i] for i in shown)]
-        clipped = np.clip(np.stack([framed(f, shift, scale, flip) for f in faces]) * gain, 0, 255).astype(np.float32)
-        sound.append(_heard(talk, said, t, rng))
-        inside = clipped[:2].transpose(0, 3, 1, 2)[:, :, 1 : 1 + DRAWN, 1 : 1 + DRAWN] / 255
-        truth.append(inside[0])
-        first.append(inside[1])
-        if said != seen:
-            clipped[1] = without_mouth(clipped[1])
-        stills.append(clipped[1:].transpose(0, 3, 1, 2).reshape(3 * STILLS, SIZE, SIZE))
-    return Batch(*(torch.from_numpy(np.stack(x)) for x in (sound, stills, truth, first)))
-
-
-def _away(t: int, n: int, rng: np.random.Generator) -> list[int]:
-    away = np.arange(max(0, t - FARTHEST), min(n, t + FARTHEST + 1))
-    away = away[np.abs(away - t) >= NEAREST]
-    return [int(i) for i in rng.choice(away, STILLS, replace=len(away) < STILLS)]
-
-
-def _heard(talk: Talk, tag: str, t: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """(1, 12, 35): the sound around frame t in one of its voices."""
-    take = talk.sounds[tag][int(rng.integers(len(talk.sounds[tag])))]
-    return windows(take, window_starts(len(talk.faces[tag]), talk.fps)[t : t + 1])[0]
 
 
 class Speech2VidTraining:
@@ -191,7 +122,8 @@ class Speech2VidTraining:
             rate = self.config.rate * warm * (0.5 * (1 + math.cos(math.pi * progress)) + 0.01)
             group["lr"] = rate * group["share"]
         self.net.train()
-        loss = self._loss(draw(self.talks, self.config.batch, np.random.default_rng([self.seed, number])))
+        moments = max(2, self.config.batch // 2) if self.paired else self.config.batch
+        loss = self._loss(draw(self.talks, moments, np.random.default_rng([self.seed, number])))
         whole = loss
         if self.hearing is not None and self.config.listening:
             whole = loss + self.config.listening * self.hearing.error(number)
@@ -201,37 +133,43 @@ class Speech2VidTraining:
         self.optimizer.step()
         return {"loss": float(loss.detach())}
 
-    def _drawn(self, batch: Batch) -> Tensor:
-        stills = batch.stills.to(self.device, memory_format=torch.channels_last)
-        out: Tensor = self.net(batch.sound.to(self.device), stills)
-        return out
+    def _drawn(self, batch: Batch, sounds: Sequence[Tensor]) -> Tensor:
+        """(S B, 3, 109, 109): the moments drawn to each of the sounds."""
+        looked = self.net.look(batch.stills.to(self.device, memory_format=torch.channels_last))
+        repeated = tuple(torch.cat([x] * len(sounds)) for x in looked)
+        return self.net.say(self.net.hear(torch.cat(list(sounds)).to(self.device)), repeated)  # type: ignore[arg-type]
 
     def _loss(self, batch: Batch) -> Tensor:
-        truth = batch.truth.to(self.device)
-        change = (truth - batch.first.to(self.device)).abs().mean(dim=1, keepdim=True)
-        weight = self.weight * (1 + self.config.change * change)
-        return ((self._drawn(batch) - truth).abs() * weight).mean() / weight.mean()
+        truth, first = batch.truth.to(self.device), batch.first.to(self.device)
+        weight = self.weight * (1 + self.config.change * (truth - first).abs().mean(dim=1, keepdim=True))
+        if not self.paired:
+            return ((self._drawn(batch, [batch.sound]) - truth).abs() * weight).mean() / weight.mean()
+        said, seen = self._drawn(batch, [batch.sound, batch.its_sound]).chunk(2)
+        error = ((said - truth).abs() + (seen - first).abs()) / 2
+        error = error + self.config.difference * ((said - seen) - (truth - first)).abs()
+        return (error * weight).mean() / weight.mean()
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """On people never seen: the loss, and the mean error of the mouth, 0..255.
 
         mouth, mouth_wrong_sound: of what is drawn to the right sound, and to another frame's. mouth_still: of the first
-        still, left as it is.
+        still, left as it is. follows: of pairs, the correlation of what two languages' drawings of a mouth differ by
+        with what the truths do; 0: deaf.
         """
         self.net.eval()
         found: dict[str, list[float]] = {}
         for k in range(HELD_OUT_BATCHES):
             batch = draw(self.held_out, 8, np.random.default_rng([2**31, k]))
-            others = replace(batch, sound=batch.sound.roll(1, 0))
-            pictures = {
-                "mouth": self._drawn(batch).cpu(), "mouth_wrong_sound": self._drawn(others).cpu(),
-                "mouth_still": batch.first,
-            }  # fmt: skip
+            others = batch.sound.roll(1, 0)
+            right, wrong, seen = self._drawn(batch, [batch.sound, others, batch.its_sound]).cpu().chunk(3)
+            pictures = {"mouth": right, "mouth_wrong_sound": wrong, "mouth_still": batch.first}
             found.setdefault("held_out_loss", []).append(float(self._loss(batch)))
             for name, picture in pictures.items():
                 gap = (picture - batch.truth)[..., MOUTH[0], MOUTH[1]]
                 found.setdefault(name, []).append(255 * float(gap.abs().mean()))
+            if self.paired:
+                found.setdefault("follows", []).append(_alike(right - seen, batch.truth - batch.first))
         means = {name: float(np.mean(values)) for name, values in found.items()}
         return means if self.hearing is None else {**means, "hearing": self.hearing.validate(self.unheard)}
 
@@ -240,8 +178,8 @@ class Speech2VidTraining:
         """People never seen, a column each: the first still, the truth, what is drawn, what another's sound gives."""
         self.net.eval()
         batch = draw(self.held_out, 8, np.random.default_rng(7))
-        others = replace(batch, sound=batch.sound.roll(1, 0))
-        rows = torch.stack([batch.first, batch.truth, self._drawn(batch).cpu(), self._drawn(others).cpu()])
+        drawn = self._drawn(batch, [batch.sound, batch.sound.roll(1, 0)]).cpu().chunk(2)
+        rows = torch.stack([batch.first, batch.truth, *drawn])
         shown = rows.permute(0, 3, 1, 4, 2).reshape(len(rows) * DRAWN, -1, 3)
         return (shown * 255).round().clamp(0, 255).byte().numpy()
 
@@ -259,6 +197,12 @@ class Speech2VidTraining:
         """speech2vid.npz, float16."""
         stills: checkpoint.Stills = "own" if self.paired else "around"
         return checkpoint.save(folded(self.net), folder / "speech2vid.npz", "psf", "box", facts, stills)
+
+
+def _alike(drawn: Tensor, true: Tensor) -> float:
+    """Cosine of two changes of mouths, (B, 3, 109, 109) each."""
+    a, b = (x[..., MOUTH[0], MOUTH[1]].flatten() for x in (drawn, true))
+    return float(torch.nn.functional.cosine_similarity(a, b, dim=0))
 
 
 def trainer(request: Request) -> Speech2VidTraining:

@@ -10,9 +10,12 @@ import pytest
 import torch
 
 from lipbench.baselines.speech2vid import training as training_module
+from lipbench.baselines.speech2vid.batches import draw, framed
 from lipbench.baselines.speech2vid.checkpoint import load
 from lipbench.baselines.speech2vid.framing import square, still
-from lipbench.baselines.speech2vid.training import CONFIGS, Config, Speech2VidTraining, draw, framed, trainer
+from lipbench.baselines.speech2vid.networks import Speech2VidNet
+from lipbench.baselines.speech2vid.norms import folded, normed
+from lipbench.baselines.speech2vid.training import CONFIGS, Config, Speech2VidTraining, trainer
 from lipbench.baselines.wav2lip.training.clips import Talk
 from lipbench.core.errors import UsageError
 from lipbench.core.training import TRAINERS, Budget, Request, train
@@ -59,6 +62,10 @@ def test_a_batch_shows_the_moment_in_another_language() -> None:
     assert sum(bool(g.max() > 0.1) for g in gap) > 6
     again = draw(talks(2), 12, np.random.default_rng(0))
     assert torch.equal(batch.sound, again.sound)
+    # Every moment comes with what is said in the pictures too: the louder of the two mouths is the wider, darker one.
+    louder = (batch.sound - batch.its_sound)[:, 0, 0, 17]
+    darker = (batch.first - batch.truth).mean((1, 2, 3))
+    assert np.corrcoef(louder, darker)[0, 1] > 0.8
     assert torch.equal(batch.stills, again.stills)
 
 
@@ -99,6 +106,38 @@ def test_the_sound_gets_through_from_the_start() -> None:
         training.net.train()(batch.sound, batch.stills)
     assert len(seen) == 6
     assert all(0.3 < value < 3 for value in seen.values()), seen
+
+
+def test_what_is_exported_is_the_published_graph() -> None:
+    torch.manual_seed(0)
+    net, batch = normed(Speech2VidNet(0.06)), draw(talks(3), 8, np.random.default_rng(0))
+    with torch.no_grad():
+        for _ in range(3):
+            net.train()(batch.sound, batch.stills)
+        plain = folded(net)
+        assert plain.state_dict().keys() == Speech2VidNet(0.06).state_dict().keys()
+        torch.testing.assert_close(
+            plain(batch.sound, batch.stills), net.eval()(batch.sound, batch.stills), atol=1e-5, rtol=0
+        )
+
+
+def test_a_mouth_that_follows_the_sound_is_told_from_a_deaf_one() -> None:
+    training = Speech2VidTraining(SMALL, talks(3), talks(2, 90))
+    training.net.conv8 = torch.nn.Sequential(Half(training.net.conv8[0]), training.net.conv8[1])
+    assert training.validate()["follows"] == 0
+
+
+class Half(torch.nn.Module):
+    """A bottleneck that takes nothing from the ears, whose channels come first."""
+
+    def __init__(self, conv: torch.nn.Conv2d) -> None:
+        super().__init__()
+        self.conv = conv
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        kept = x.clone()
+        kept[:, : x.shape[1] // 2] = 0
+        return self.conv(kept)
 
 
 def test_it_learns_and_exports(tmp_path: Path) -> None:
