@@ -67,7 +67,7 @@ class PcAvs(BaseMethod):
             "the person is the first frame with a face; upstream draws one of the given pictures at random",
             "the generator's noise is the one stored in the file; upstream draws new noise at every call",
             "crops are not saved as JPEG on the way",
-            "weights: demo are smaller networks of another layout, trained on generated faces, without published losses",
+            "weights: demo are smaller networks of another layout, trained on generated faces; no published losses",
         ),
     )
 
