@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from lipbench.core.errors import StoreError, UnknownName, disk_full
+from lipbench.core.whole import whole_file
 
 SCHEMA = 1
 #: Seconds without a heartbeat after which another process may take a lease over.
@@ -86,17 +87,10 @@ def write_atomic(path: Path, text: str) -> None:
     Raises:
         DiskFull: no space left; the old file is untouched.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise disk_full(error, path) from error
+    with whole_file(path) as draft, open(draft, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 class Lease:

@@ -8,7 +8,6 @@ that was killed and resumed ends with the weights of one that was not.
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
 import time
@@ -25,6 +24,7 @@ from lipbench.core import keys
 from lipbench.core.errors import UsageError, disk_full
 from lipbench.core.provenance import provenance
 from lipbench.core.store import write_atomic
+from lipbench.core.whole import whole_file
 
 RUN, LOG, CHECKPOINT, BEST, SAMPLES = "run.json", "log.jsonl", "checkpoint.pt", "best.pt", "samples"
 
@@ -240,14 +240,8 @@ def _validate(folder: Path, training: Trainable, at: Progress, budget: Budget, s
 def _checkpoint(path: Path, training: Trainable, at: Progress) -> None:
     import torch
 
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with whole_file(path) as draft:
         torch.save({"training": training.state_dict(), "progress": asdict(at)}, draft)
-        os.replace(draft, path)
-    except OSError as error:
-        raise disk_full(error, path) from error
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _picture(folder: Path, training: Trainable, step: int) -> None:

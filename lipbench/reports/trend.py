@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +16,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lipbench.core.errors import StoreError, UsageError, disk_full
+from lipbench.core.errors import StoreError, UsageError
 from lipbench.core.keys import key_of
+from lipbench.core.whole import whole_file
 from lipbench.reports.frame import load_run
 from lipbench.reports.gate import policy
 from lipbench.reports.gate.baseline import Headline, Snapshot
@@ -138,14 +137,8 @@ def write(path: Path, data: pd.DataFrame) -> None:
     Raises:
         DiskFull: no space left.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        data.to_parquet(temporary, index=False)
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise disk_full(error, path) from error
+    with whole_file(path) as draft:
+        data.to_parquet(draft, index=False)
 
 
 def metrics_of(data: pd.DataFrame, wanted: Sequence[str] = ()) -> list[str]:

@@ -6,7 +6,6 @@ corpora never occur: training speaks the pool "train" with voices drawn for each
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from lipbench.baselines.adnerf.phones import CLASS_OF, CLASSES, PER_ROW, PhoneNet
+from lipbench.core.descent import cosine, descend
 from lipbench.core.errors import UsageError
 from lipbench.core.training import Request
 from lipbench.datasets.synthetic import script, sound
@@ -105,9 +105,6 @@ class PhoneTraining:
 
     def step(self, number: int, progress: float) -> dict[str, float]:
         c, rng = self.config, np.random.default_rng([self.seed, number])
-        warm = min(1.0, (number + 1) / c.warm_up)
-        for group in self.optimizer.param_groups:
-            group["lr"] = c.rate * warm * (0.5 * (1 + math.cos(math.pi * progress)) + 0.01)
         sounds, wanted = [], []
         for _ in range(c.batch):
             i, take = int(rng.integers(len(self.sound))), int(rng.integers(self.sound.shape[1]))
@@ -119,10 +116,8 @@ class PhoneTraining:
         self.net.train()
         heard = self.net(torch.from_numpy(np.stack(sounds).astype(np.float32)).to(self.device))
         loss = _loss(heard, torch.from_numpy(np.stack(wanted).astype(np.int64)).to(self.device))
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
-        self.optimizer.step()
+        rate = c.rate * cosine(number, c.warm_up, progress)
+        descend(self.optimizer, loss, self.net.parameters(), rate, longest=5.0)
         return {"loss": float(loss.detach())}
 
     @torch.no_grad()

@@ -22,6 +22,7 @@ from lipbench.baselines.makeittalk import sound
 from lipbench.baselines.makeittalk.checkpoint import LIMIT, NET
 from lipbench.baselines.makeittalk.landmark_nets import COORDINATES, STEPS, ContentBranch
 from lipbench.baselines.makeittalk.landmarks import JAW_WIDTH, LOWER_INNER, UPPER_INNER, mouth_gap
+from lipbench.core.descent import descend
 from lipbench.core.errors import Unsupported
 from lipbench.core.keys import key_of
 from lipbench.core.training import Request
@@ -183,18 +184,14 @@ class ContentTraining:
         return torch.from_numpy(np.asarray(values, np.float32)).to(self.device)
 
     def step(self, number: int, progress: float) -> dict[str, float]:
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.config.rate * (1 - 0.9 * progress)
         self.net.train()
         heard, faces, moved = self._batch(number)
         made = self.net(heard, faces)
         points = ((made - moved).abs() * self.weight).mean()
         opening = (_opening(made) - _opening(moved)).abs().mean()
         loss = points + self.config.opening * opening
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
-        self.optimiser.step()
+        rate = self.config.rate * (1 - 0.9 * progress)
+        descend(self.optimiser, loss, self.net.parameters(), rate, longest=1.0)
         return {"loss": float(loss.detach()), "points": float(points.detach()), "opening": float(opening.detach())}
 
     def predict(self, one: Speaking, take: int = 0) -> Float32:

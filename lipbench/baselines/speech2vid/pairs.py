@@ -7,7 +7,6 @@ of another, so that the mouth to draw is told by the sound alone.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -20,8 +19,8 @@ from lipbench.baselines.speech2vid.hearing import Speech
 from lipbench.baselines.speech2vid.networks import COEFFICIENTS
 from lipbench.baselines.wav2lip.training.clips import Talk, is_cached, load, save
 from lipbench.baselines.wav2lip.training.sources import Recipe
-from lipbench.core.errors import disk_full
 from lipbench.core.keys import key_of
+from lipbench.core.whole import whole_file
 from lipbench.datasets.synthetic import visemes
 from lipbench.datasets.synthetic.corpus import GENERATOR_VERSION
 from lipbench.datasets.synthetic.espeak import Espeak
@@ -91,26 +90,14 @@ def spoken(
     waiting = [spec for spec, file in files.items() if not file.exists()]
     if waiting:
         say(f"speaking {len(waiting)} clips ({len(files) - len(waiting)} are cached)")
-    folder.mkdir(parents=True, exist_ok=True)
     for spec, arrays in zip(waiting, over_clips(_speak, waiting, workers=workers), strict=True):
-        _write(files[spec], arrays)
+        with whole_file(files[spec]) as draft:
+            np.savez(draft, allow_pickle=False, **arrays)  # type: ignore[arg-type]
     out = []
     for spec, file in files.items():
         with np.load(file, allow_pickle=False) as z:
             out += [Speech(z[f"sounds_{tag}"], z[f"weights_{tag}"], spec.fps) for tag in spec.languages]
     return out
-
-
-def _write(path: Path, arrays: dict[str, NDArray[np.float32]]) -> None:
-    """An npz that appears whole or not at all."""
-    draft = path.with_name(f".{path.stem}.{os.getpid()}.npz")
-    try:
-        np.savez(draft, allow_pickle=False, **arrays)  # type: ignore[arg-type]
-        os.replace(draft, path)
-    except OSError as error:
-        raise disk_full(error, path) from error
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _speak(spec: ClipSpec, engine: Espeak | None) -> dict[str, NDArray[np.float32]]:

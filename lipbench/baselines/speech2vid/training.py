@@ -9,7 +9,6 @@ have to differ as the truths do.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from lipbench.baselines.speech2vid.networks import DRAWN, Speech2VidNet
 from lipbench.baselines.speech2vid.norms import folded, normed
 from lipbench.baselines.wav2lip.training.clips import Talk, digest
 from lipbench.baselines.wav2lip.training.sources import Recipe
+from lipbench.core.descent import cosine, descend
 from lipbench.core.errors import UsageError
 from lipbench.core.training import Request
 
@@ -117,20 +117,14 @@ class Speech2VidTraining:
             if number < self.config.hearing:
                 return {"hearing": self.hearing.step(number)}
             drawn -= self.config.hearing
-        warm = min(1.0, (drawn + 1) / self.config.warm_up)
-        for group in self.optimizer.param_groups:
-            rate = self.config.rate * warm * (0.5 * (1 + math.cos(math.pi * progress)) + 0.01)
-            group["lr"] = rate * group["share"]
         self.net.train()
         moments = max(2, self.config.batch // 2) if self.paired else self.config.batch
         loss = self._loss(draw(self.talks, moments, np.random.default_rng([self.seed, number])))
         whole = loss
         if self.hearing is not None and self.config.listening:
             whole = loss + self.config.listening * self.hearing.error(number)
-        self.optimizer.zero_grad()
-        whole.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
-        self.optimizer.step()
+        rate = self.config.rate * cosine(drawn, self.config.warm_up, progress)
+        descend(self.optimizer, whole, self.net.parameters(), rate, longest=1.0)
         return {"loss": float(loss.detach())}
 
     def _drawn(self, batch: Batch, sounds: Sequence[Tensor]) -> Tensor:

@@ -19,8 +19,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from lipbench.core.errors import UsageError, WeightsError, WeightsMismatch, WeightsMissing, disk_full
+from lipbench.core.errors import DiskFull, UsageError, WeightsError, WeightsMismatch, WeightsMissing, disk_full
 from lipbench.core.keys import sha256_file
+from lipbench.core.store import write_atomic
 from lipbench.core.weights.entries import REGISTRY, Entry, entry
 
 #: Where the weights that come with the package lie.
@@ -266,14 +267,14 @@ def _refuse_no_checkpoint(file: Path, what: Entry) -> None:
 
 def _digest(name: str, file: Path, afresh: bool) -> str:
     """SHA-256 of `file`, from the record when its size and time have not changed."""
-    seen = _record(name).get("seen", {}).get(str(file))
+    record = _record(name)
+    seen = record.get("seen", {}).get(str(file))
     stat = file.stat()
     if not afresh and seen and (seen["size"], seen["mtime_ns"]) == (stat.st_size, stat.st_mtime_ns):
         return str(seen["sha256"])
     digest = sha256_file(file)
-    record = _record(name)
     record["seen"] = {**record.get("seen", {}), str(file): _seen(file, digest)}
-    with contextlib.suppress(OSError):  # a folder shared read-only: the file is hashed again next time
+    with contextlib.suppress(OSError, DiskFull):  # read-only or full: hashed again next time
         _write_record(name, record)
     return digest
 
@@ -296,8 +297,4 @@ def _record(name: str) -> dict[str, Any]:
 
 
 def _write_record(name: str, record: dict[str, Any]) -> None:
-    target = _record_file(name)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{name}.{os.getpid()}")
-    draft.write_text(json.dumps(record, indent=1))
-    os.replace(draft, target)
+    write_atomic(_record_file(name), json.dumps(record, indent=1))

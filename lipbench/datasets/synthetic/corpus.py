@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +15,7 @@ from numpy.typing import NDArray
 from lipbench.core import keys, media
 from lipbench.core.errors import UsageError, disk_full
 from lipbench.core.store import write_atomic
+from lipbench.core.whole import whole_folder
 from lipbench.datasets.synthetic.espeak import RATE, Espeak
 from lipbench.datasets.synthetic.parallel import over_clips
 from lipbench.datasets.synthetic.render import Shot
@@ -118,10 +116,8 @@ class _Write:
 def write_clip(spec: ClipSpec, folder: Path, crf: int, audio: str, engine: Espeak | None = None) -> None:
     """Render one clip into folder/clips/<id>, which appears when it is complete."""
     final = folder / "clips" / spec.id
-    final.parent.mkdir(parents=True, exist_ok=True)
     scene = plan(spec, engine)
-    work = Path(tempfile.mkdtemp(prefix=f".{spec.id}-", dir=final.parent))
-    try:
+    with whole_folder(final) as work:
         facts: dict[str, Any] = {
             "key": clip_key(spec, crf, audio),
             "spec": spec.to_dict(),
@@ -154,14 +150,6 @@ def write_clip(spec: ClipSpec, folder: Path, crf: int, audio: str, engine: Espea
             p.name: keys.sha256_file(p) for p in sorted(work.iterdir()) if p.suffix in (".mp4", ".wav", ".flac")
         }
         write_atomic(work / "clip.json", json.dumps(facts, indent=1, ensure_ascii=False))
-        work.chmod(0o755)
-        if final.exists():
-            shutil.rmtree(final)
-        os.rename(work, final)
-    except OSError as error:
-        raise disk_full(error, final) from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def _write_audio(path: Path, samples: NDArray[np.int16]) -> None:

@@ -16,9 +16,11 @@ import torch
 from numpy.typing import NDArray
 
 from lipbench.core import keys
+from lipbench.core.descent import cosine, descend
 from lipbench.core.errors import UsageError
 from lipbench.core.threads import one_thread_each
 from lipbench.core.training import Request
+from lipbench.core.whole import whole_file
 from lipbench.datasets.synthetic.render import Shot
 from lipbench.datasets.synthetic.scene import plan
 from lipbench.datasets.synthetic.spec import DIFFICULTIES, ClipSpec, stream
@@ -77,11 +79,9 @@ def data(folder: Path, split: str, people: int, clips: int, config: FaceConfig, 
         with one_thread_each(), ProcessPoolExecutor(max(1, request.workers), mp_context=get_context("spawn")) as pool:
             jobs = [pool.submit(_frames, p, clips, config.frames, request.seed, split) for p in range(people)]
             parts = [job.result() for job in jobs]
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = file.with_suffix(".part.npz")
         frames, points, empty = (np.concatenate([part[k] for part in parts]) for k in range(3))
-        np.savez(temporary, frames=frames, points=points, empty=empty)
-        temporary.rename(file)
+        with whole_file(file) as draft:
+            np.savez(draft, frames=frames, points=points, empty=empty)
     with np.load(file) as z:
         return z["frames"], z["points"], z["empty"], key
 
@@ -106,18 +106,13 @@ class FaceTraining:
 
     def step(self, number: int, progress: float) -> dict[str, float]:
         c, rng = self.config, np.random.default_rng([self.seed, number])
-        warm = min(1.0, (number + 1) / c.warm_up)
-        for group in self.optimizer.param_groups:
-            group["lr"] = c.rate * warm * (0.5 * (1 + math.cos(math.pi * progress)) + 0.01)
         self.net.train()
         crops, points, has = _crops(self.train_set, c.batch, c.empty, rng)
         pictures, boxes, seen = _wholes(self.train_set, c.batch // 2, c.empty, rng)
         read = demo_face.read_loss(self.net, self._tensors(crops, points, has), self.weight)
         find = demo_face.find_loss(self.net, self._tensors(pictures, boxes, seen))
-        self.optimizer.zero_grad()
-        (read + find).backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
-        self.optimizer.step()
+        rate = c.rate * cosine(number, c.warm_up, progress)
+        descend(self.optimizer, read + find, self.net.parameters(), rate, longest=5.0)
         return {"read": float(read.detach()), "find": float(find.detach())}
 
     def _tensors(self, pictures: Any, *others: Any) -> tuple[torch.Tensor, ...]:

@@ -15,6 +15,7 @@ from lipbench.core import keys
 from lipbench.core.errors import UsageError
 from lipbench.core.threads import one_thread_each
 from lipbench.core.training import Request
+from lipbench.core.whole import whole_file
 from lipbench.datasets.synthetic import espeak
 from lipbench.datasets.synthetic.espeak import Espeak
 
@@ -63,11 +64,9 @@ def kept_speech(
             jobs = {pool.submit(speak, i, request.seed, split, config, share): i for i in range(n)}
             for job in as_completed(jobs):
                 found[jobs[job]] = job.result()
-        folder.mkdir(parents=True, exist_ok=True)
         sounds = np.stack([s for s, _ in found]).astype(np.float16)
-        part = file.with_suffix(".part.npz")
         arrays: dict[str, Any] = {"sound": sounds, target: np.stack([told for _, told in found])}
-        np.savez(part, **arrays)
-        part.rename(file)
+        with whole_file(file) as draft:
+            np.savez(draft, **arrays)
     with np.load(file) as z:
         return z["sound"], z[target], key

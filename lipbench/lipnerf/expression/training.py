@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lipbench.core.descent import cosine, descend
 from lipbench.core.errors import UsageError
 from lipbench.core.training import Request
 from lipbench.datasets.synthetic import articulation, script, sound
@@ -86,9 +86,6 @@ class ArticulationTraining:
 
     def step(self, number: int, progress: float) -> dict[str, float]:
         c, rng = self.config, np.random.default_rng([self.seed, number])
-        warm = min(1.0, (number + 1) / c.warm_up)
-        for group in self.optimizer.param_groups:
-            group["lr"] = c.rate * warm * (0.5 * (1 + math.cos(math.pi * progress)) + 0.01)
         sounds, wanted = [], []
         for _ in range(c.batch):
             i, take = int(rng.integers(len(self.sound))), int(rng.integers(self.sound.shape[1]))
@@ -98,10 +95,8 @@ class ArticulationTraining:
             wanted.append(self.channels[i, start : start + c.frames].T)
         self.net.train()
         loss = self._loss(np.stack(sounds).astype(np.float32), np.stack(wanted))
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
-        self.optimizer.step()
+        rate = c.rate * cosine(number, c.warm_up, progress)
+        descend(self.optimizer, loss, self.net.parameters(), rate, longest=5.0)
         return {"loss": float(loss.detach())}
 
     def _loss(self, sound: NDArray[np.float32], wanted: NDArray[np.float32]) -> torch.Tensor:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from lipbench.baselines.pcavs import alignment, sound
 from lipbench.core import media
-from lipbench.core.errors import disk_full
 from lipbench.core.keys import key_of
+from lipbench.core.whole import whole_file
 from lipbench.datasets.synthetic.corpus import GENERATOR_VERSION
 from lipbench.datasets.synthetic.espeak import Espeak
 from lipbench.datasets.synthetic.parallel import over_clips
@@ -204,12 +204,8 @@ def save(talk: Talk, file: Path) -> None:
         DiskFull.
     """
     arrays = {f"{kind}|{tag}": a for kind in ("faces", "sounds", "lips") for tag, a in getattr(talk, kind).items()}
-    part = file.with_suffix(".part.npz")
-    try:
-        np.savez(part, id=talk.id, speaker=talk.speaker, at=talk.at, key=talk.key, **arrays)
-        part.replace(file)
-    except OSError as error:
-        raise disk_full(error, file) from error
+    with whole_file(file) as draft:
+        np.savez(draft, id=talk.id, speaker=talk.speaker, at=talk.at, key=talk.key, **arrays)
 
 
 def load(file: Path) -> Talk:

@@ -7,7 +7,6 @@ encoder alone learns where the lips are.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from lipbench.baselines.pcavs.training import clips
 from lipbench.baselines.pcavs.training.data import Batch, assemble, draw, heard, opening
 from lipbench.baselines.pcavs.training.readout import Readout
 from lipbench.baselines.wav2lip.training.clips import digest, split
+from lipbench.core.descent import cosine, descend
 from lipbench.core.errors import UsageError
 from lipbench.core.training import Request
 
@@ -96,9 +96,6 @@ class PcAvsTraining:
         c, rng = self.config, np.random.default_rng([self.seed, number])
         self.alone = number < c.hearing
         since = number if self.alone else number - c.hearing
-        rate = c.rate * min(1.0, (since + 1) / c.warm_up) * (0.5 * (1 + math.cos(math.pi * progress)) + 0.02)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
         self.net.train()
         if self.alone:
             mel, lips = (x.to(self.device) for x in heard(self.talks, c.windows, rng))
@@ -110,10 +107,8 @@ class PcAvsTraining:
                 self._even(batch)
             losses = self._losses(batch)
             loss = losses["l1"] + c.pair * losses["pair"] + c.lips * losses["hearing"]
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
-        self.optimizer.step()
+        rate = c.rate * cosine(since, c.warm_up, progress, floor=0.02)
+        descend(self.optimizer, loss, self.net.parameters(), rate, longest=5.0)
         return {name: float(value.detach()) for name, value in losses.items()}
 
     @torch.no_grad()

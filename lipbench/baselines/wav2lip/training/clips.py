@@ -7,9 +7,6 @@ and gap_TAG.npy (T,) float32 where the opening of the lips is known. Faces are m
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,8 +18,9 @@ from numpy.typing import NDArray
 
 from lipbench.baselines.wav2lip.mel import COLUMNS_PER_SECOND, STEPS, melspectrogram
 from lipbench.baselines.wav2lip.networks import SIZE, SYNC_FRAMES
-from lipbench.core.errors import UsageError, disk_full
+from lipbench.core.errors import UsageError
 from lipbench.core.keys import key_of
+from lipbench.core.whole import whole_folder
 from lipbench.datasets.synthetic.spec import stream
 
 #: A clip must hold a window and, well apart from it, another one.
@@ -93,23 +91,13 @@ def save(talk: Talk, final: Path, key: str) -> Path:
     Raises:
         DiskFull.
     """
-    final.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=final.parent))
-    try:
+    with whole_folder(final) as work:
         for kind, arrays in (("faces", talk.faces), ("sounds", talk.sounds), ("gap", talk.gaps)):
             for tag, array in arrays.items():
                 np.save(work / f"{kind}_{tag}.npy", array)
         facts = {"id": talk.id, "speaker": talk.speaker, "fps": talk.fps, "languages": talk.languages, "key": key,
                  "gaps": list(talk.gaps)}  # fmt: skip
         (work / "talk.json").write_text(json.dumps(facts, indent=1))
-        work.chmod(0o755)
-        if final.exists():
-            shutil.rmtree(final)
-        os.rename(work, final)
-    except OSError as error:
-        raise disk_full(error, final) from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     return final
 
 

@@ -8,9 +8,6 @@ The crop is the judge's own square with a margin around it, so that training can
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,8 +15,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lipbench.core.errors import NoFace, disk_full
+from lipbench.core.errors import NoFace
 from lipbench.core.keys import key_of
+from lipbench.core.whole import whole_folder
 from lipbench.faces.track import FaceTrack
 from lipbench.metrics.sync.boxes import boxes_of_track
 from lipbench.metrics.sync.constants import CROP_SCALE, SAMPLES_PER_FRAME
@@ -137,23 +135,13 @@ def write_clip(
     Raises:
         DiskFull.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     final = folder / facts.id
-    work = Path(tempfile.mkdtemp(prefix=f".{facts.id}-", dir=folder))
-    try:
+    with whole_folder(final) as work:
         np.save(work / "frames.npy", frames)
         np.save(work / "sound.npy", sound)
         if damped is not None:
             np.save(work / "damped.npy", damped)
         (work / "clip.json").write_text(json.dumps(asdict(facts), indent=1))
-        work.chmod(0o755)
-        if final.exists():
-            shutil.rmtree(final)
-        os.rename(work, final)
-    except OSError as error:
-        raise disk_full(error, final) from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     return final
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lipbench.core.descent import cosine, descend
 from lipbench.core.errors import UsageError
 from lipbench.core.training import Request
 from lipbench.metrics.sync.network import SyncNet
@@ -72,15 +72,10 @@ class SyncTraining:
         }  # fmt: skip
 
     def step(self, number: int, progress: float) -> dict[str, float]:
-        warm = min(1.0, (number + 1) / self.config.warm_up)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.config.rate * warm * (0.5 * (1 + math.cos(math.pi * progress)) + 0.01)
         self.net.train()
         loss, right = self._loss(self._ahead(number), self._harm(number))
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
-        self.optimizer.step()
+        rate = self.config.rate * cosine(number, self.config.warm_up, progress)
+        descend(self.optimizer, loss, self.net.parameters(), rate, longest=5.0)
         return {"loss": float(loss.detach()), "right": float(right)}
 
     def _harm(self, number: int) -> float:
