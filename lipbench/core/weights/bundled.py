@@ -36,6 +36,10 @@ BUNDLED_FILES: dict[str, tuple[str, str, str, int]] = {
         "pcavs-demo.npz", "method pc-avs with `weights: demo`: small networks for the procedural head",
         "706b283306c6609d795ad66ee55c2367c40b9c991652f6c6c48b31626c041a8f", 2230017,
     ),
+    "speech2vid-demo": (
+        "speech2vid-demo.npz", "method speech2vid on the procedural head; say `weights: speech2vid-demo`",
+        "887cdab0382f151aa388b09233c12e111c23e38c16827c3395900eeefbd17efe", 3298503,
+    ),
 }  # fmt: skip
 
 LICENCE = "Apache-2.0 (lipbench; trained on generated data only)"
