@@ -6,7 +6,7 @@ from typing import Any
 
 #: Iterations of the two radiance fields: a minute of one core for each clip. With more of them the demo would take
 #: longer than eight minutes on four cores.
-STEPS = 800
+STEPS = 600
 
 
 def demo_run() -> dict[str, Any]:
