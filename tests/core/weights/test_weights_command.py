@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import subprocess
 import sys
@@ -20,19 +19,6 @@ GOOD = b"PK\x03\x04 the right file"
 SHA = hashlib.sha256(GOOD).hexdigest()
 
 
-def write(path: Path, data: bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-    return path
-
-
-def real_zip(payload: bytes) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as z:
-        z.writestr("archive/data.pkl", payload)
-    return buffer.getvalue()
-
-
 def invoke(*args: str):
     from lipbench.cli.weights import main
 
@@ -41,7 +27,8 @@ def invoke(*args: str):
 
 def test_list_json(register, folder: Path, tmp_path: Path) -> None:
     register("net", sha256=SHA)
-    weights.add("net", write(tmp_path / "x", GOOD))
+    (tmp_path / "x").write_bytes(GOOD)
+    weights.add("net", tmp_path / "x")
     rows = {row["name"]: row for row in json.loads(invoke("list", "--json").stdout)}
     assert rows["net"]["state"] == "ok"
     assert rows["net"]["sha256"] == SHA
@@ -52,7 +39,7 @@ def test_list_json(register, folder: Path, tmp_path: Path) -> None:
 
 def test_get_prints_the_licence_before_it_downloads(register, server) -> None:
     root, address = server
-    write(root / "net.pth", GOOD)
+    (root / "net.pth").write_bytes(GOOD)
     register("net", sha256=SHA, urls=(address + "net.pth",))
     result = invoke("get", "net")
     assert result.exit_code == 0
@@ -62,7 +49,7 @@ def test_get_prints_the_licence_before_it_downloads(register, server) -> None:
 
 def test_misspelt_second_name_stops_before_the_first_download(register, server) -> None:
     root, address = server
-    write(root / "net.pth", GOOD)
+    (root / "net.pth").write_bytes(GOOD)
     register("net", sha256=SHA, urls=(address + "net.pth",))
     assert isinstance(invoke("get", "net", "nett").exception, UnknownName)
     assert not weights.available("net")
@@ -70,12 +57,13 @@ def test_misspelt_second_name_stops_before_the_first_download(register, server) 
 
 def test_add_and_check(register, folder: Path, tmp_path: Path) -> None:
     register("net", where="a page")
-    checkpoint = write(tmp_path / "x", real_zip(b"z"))
-    result = invoke("add", "net", str(checkpoint))
+    with zipfile.ZipFile(tmp_path / "x", "w") as z:  # as torch.save writes
+        z.writestr("archive/data.pkl", b"z")
+    result = invoke("add", "net", str(tmp_path / "x"))
     assert "recorded now" in result.output
     assert invoke("check", "net").exit_code == 0
     assert isinstance(invoke("check", "net", "syncnet_v2").exception, WeightsMissing)
-    write(folder / "net.pth", b"PK changed")
+    (folder / "net.pth").write_bytes(b"PK changed")
     assert isinstance(invoke("check").exception, WeightsMismatch)
 
 
