@@ -40,15 +40,32 @@ def golden() -> Path:
     return Path(__file__).parent / "golden"
 
 
-@pytest.fixture(scope="session")
-def rule(golden: Path) -> ModuleType:
-    """The deterministic inputs and weights behind the golden vectors (`rule.fill`, `rule.frames`, ...)."""
-    spec = importlib.util.spec_from_file_location("golden_rule", golden / "rule.py")
+def beside(golden: Path, name: str) -> ModuleType:
+    """The module `name`.py among the golden vectors, which is no package."""
+    spec = importlib.util.spec_from_file_location(f"golden_{name}", golden / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def rule(golden: Path) -> ModuleType:
+    """The deterministic inputs and weights behind the golden vectors (`rule.fill`, `rule.frames`, ...)."""
+    return beside(golden, "rule")
+
+
+@pytest.fixture(scope="session")
+def matconvnet(golden: Path) -> ModuleType:
+    """MatConvNet's layers in plain numpy (`matconvnet.evaluate`, `matconvnet.write`, ...)."""
+    return beside(golden, "matconvnet")
+
+
+@pytest.fixture(scope="session")
+def published(golden: Path) -> ModuleType:
+    """Speech2Vid's published graphs (`published.v201`, `published.v114`, ...)."""
+    return beside(golden, "speech2vid")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,79 +1,41 @@
-"""MatConvNet files as the published ones are laid out, with random weights."""
+"""Small networks with random weights, and MatConvNet files of them as the published ones are laid out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import numpy as np
 import pytest
-import scipy.io
 import torch
 from torch import nn
 
 from lipbench.baselines.speech2vid.networks import DeblurNet, Speech2VidNet
 
 
-def cell(*names: str) -> np.ndarray:
-    out = np.empty(len(names), object)
-    out[:] = names
-    return out
-
-
-def struct(rows: list[dict[str, Any]]) -> np.ndarray:
-    out = np.empty((1, len(rows)), [(k, object) for k in rows[0]])
-    for i, row in enumerate(rows):
-        out[0, i] = tuple(row.values())
-    return out
-
-
-def write_mat(net: nn.Module, path: Path, *, face_first: bool = False) -> Path:
-    """A DagNN struct: filters HWIO, moments [mean, sigma], parameter names that tell nothing, layers out of order."""
-    layers: list[dict[str, Any]] = []
-    params: list[dict[str, Any]] = []
-
-    def add(name: str, kind: str, inputs: tuple[str, ...], values: list[np.ndarray], block: dict[str, Any]) -> None:
-        names = [f"p{len(params) + i}" for i in range(len(values))]
-        params.extend({"name": n, "value": v.astype(np.float32)} for n, v in zip(names, values, strict=True))
-        layers.append(
-            {"name": name, "type": f"dagnn.{kind}", "inputs": cell(*inputs), "outputs": cell(f"y_{name}"),
-             "params": cell(*names), "block": block}
-        )  # fmt: skip
-
-    last = {"audio": "audio_in", "face": "face_in", "": "fused"}
-    for name, part in net.named_children():
-        stream = name.rpartition("_")[2] if name.endswith(("audio", "face")) else ""
-        source = last[stream]
-        if name == "conv8":
-            both = ("face", "audio") if face_first else ("audio", "face")
-            add("concat8", "Concat", tuple(last[s] for s in both), [], {"dim": 3.0})
-            source = "y_concat8"
-        if isinstance(part, nn.Conv2d):
-            value = part.weight.detach().numpy().transpose(2, 3, 1, 0)
-            if name == "conv8" and face_first:
-                value = np.roll(value, value.shape[2] // 2, 2)
-            add(
-                name,
-                "Conv",
-                (source,),
-                [value, part.bias.detach().numpy()[:, None]],
-                {"size": np.array(value.shape, float)},
-            )
-        else:
-            assert isinstance(part, nn.BatchNorm2d)
-            sigma = np.sqrt(part.running_var.numpy() + 1e-5)
-            moments = np.stack([part.running_mean.numpy(), sigma], 1)
-            scale = [part.weight.detach().numpy()[:, None], part.bias.detach().numpy()[:, None]]
-            add(name, "BatchNorm", (source,), [*scale, moments], {"epsilon": 1e-5})
-        last[stream] = f"y_{name}"
-    scipy.io.savemat(path, {"net": {"layers": struct(layers[::-1]), "params": struct(params)}})
-    return path
+def arrays(net: nn.Module) -> dict[str, np.ndarray]:
+    return {key: value.numpy() for key, value in net.state_dict().items()}
 
 
 @pytest.fixture(scope="session")
-def mat_file() -> Callable[..., Path]:
-    return write_mat
+def mat_file(matconvnet: ModuleType, published: ModuleType) -> Callable[..., Path]:
+    """`mat_file(net, path, face_first=False)`: the published graph with the weights of `net`, as a MatConvNet file.
+
+    Parameter names tell nothing and layers lie out of order, so that only the graph says what belongs together.
+    """
+
+    def write(net: nn.Module, path: Path, *, face_first: bool = False) -> Path:
+        if isinstance(net, Speech2VidNet):
+            graph = published.v201(arrays(net), face_first=face_first)
+        else:
+            graph = published.v114(arrays(net))
+        secret = {name: f"p{i}" for i, name in enumerate(graph.values)}
+        layers = [{**layer, "params": [secret[p] for p in layer["params"]]} for layer in graph.layers]
+        file: Path = matconvnet.write(layers[::-1], {secret[k]: v for k, v in graph.values.items()}, path)
+        return file
+
+    return write
 
 
 @pytest.fixture(scope="session")
