@@ -70,7 +70,7 @@ class ImageFamily:
         return {"regions": regions_module.VERSION}
 
     def score(self, pair: Pair) -> Mapping[str, Score]:
-        from lipbench.metrics.structural import WINDOW, frame_ssim  # needs numba, which a cached run does not
+        from lipbench.metrics.structural import WINDOW, box_ssim  # needs numba, which a cached run does not
 
         try:
             regions = regions_module.from_file(pair.faces, pair.faces_reason)
@@ -78,16 +78,18 @@ class ImageFamily:
             return none_for(self.metrics, f"{error.reason}: {error.one_line()}")
         reader, series = PairReader(pair), Series()
         for step in reader:
-            for region in REGIONS:
-                mine = regions.cut(step.prediction, region, step.t)
-                for against, frame in step.others.items():
-                    theirs = regions.cut(frame, region, step.t)
-                    psnr = ssim = None
-                    if mine is not None and theirs is not None:
-                        psnr = frame_psnr(mine, theirs)
-                        ssim = frame_ssim(mine, theirs) if min(mine.shape[:2]) >= WINDOW else None
+            boxes = {region: regions.box(step.prediction, region, step.t) for region in REGIONS}
+            # All regions' SSIM come from one pass over the frame: their windows are windows of the frame.
+            large = {r: b for r, b in boxes.items() if b and min(b[2] - b[0], b[3] - b[1]) >= WINDOW}
+            for against, frame in step.others.items():
+                ssim = dict(zip(large, box_ssim(step.prediction, frame, list(large.values())), strict=True))
+                for region, box in boxes.items():
+                    psnr = None
+                    if box is not None:
+                        cut = np.s_[box[1] : box[3], box[0] : box[2]]
+                        psnr = frame_psnr(step.prediction[cut], frame[cut])
                     series.add(against, "psnr", region, psnr)
-                    series.add(against, "ssim", region, ssim)
+                    series.add(against, "ssim", region, ssim.get(region))
         scores: dict[str, Score] = {}
         for against in AGAINST:
             for region in REGIONS:

@@ -73,15 +73,22 @@ class Regions:
     n_frames: int = 0
     size: tuple[int, int] = (0, 0)
 
+    def box(self, frame: Frame, region: str, t: int) -> tuple[int, int, int, int] | None:
+        """x1, y1, x2, y2 of "full", "face" or "mouth" in frame t, or None where there is no such region."""
+        if region == "full":
+            return 0, 0, frame.shape[1], frame.shape[0]
+        boxes = self.boxes.get(region)
+        if boxes is None or t >= len(boxes.valid) or not boxes.valid[t] or frame.shape[1::-1] != self.size:
+            return None
+        x1, y1, x2, y2 = (int(n) for n in boxes.corners[t])
+        return x1, y1, x2, y2
+
     def cut(self, frame: Frame, region: str, t: int) -> Frame | None:
         """The pixels of "full", "face" or "mouth" in frame t (a view), or None where there is no such region."""
         if region == "full":
             return frame
-        boxes = self.boxes.get(region)
-        if boxes is None or t >= len(boxes.valid) or not boxes.valid[t] or frame.shape[1::-1] != self.size:
-            return None
-        x1, y1, x2, y2 = boxes.corners[t]
-        return frame[y1:y2, x1:x2]
+        box = self.box(frame, region, t)
+        return None if box is None else frame[box[1] : box[3], box[0] : box[2]]
 
     def refusal(self, region: str, n_frames: int, size: tuple[int, int]) -> str | None:
         """Why no frame of a clip of `n_frames` frames of `size` (width, height) has this region; None if some may."""

@@ -12,7 +12,7 @@ than 1e-5. It filters s = x + y and d = x - y instead of x and y, so that equal 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
 import numba
@@ -76,18 +76,23 @@ def _along(row, taps, out, n):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _mean_ssim(x, y, taps, c1, c2):  # type: ignore[no-untyped-def]
-    """Mean SSIM of two (H, W * 3) uint8 images, strip by strip, one row at a time."""
+def _mean_ssim(x, y, taps, c1, c2, boxes):  # type: ignore[no-untyped-def]
+    """Mean SSIM of two (H, W * 3) uint8 images in each of `boxes`, strip by strip, one row at a time.
+
+    boxes: (B, 4) left, top, right, bottom of the windows that count, in columns times channels and in rows.
+    """
     height, width = x.shape
     n_windows, margin = width - 30, 30
     ring_s, ring_d = np.empty((11, STRIP + margin)), np.empty((11, STRIP + margin))
     ring_ss, ring_dd = np.empty((11, STRIP + margin)), np.empty((11, STRIP + margin))
     row = np.empty(STRIP + margin)
     mean_s, mean_d, mean_ss, mean_dd = np.empty(STRIP), np.empty(STRIP), np.empty(STRIP), np.empty(STRIP)
-    sums = np.zeros(STRIP)
+    value, totals = np.empty(STRIP), np.zeros(len(boxes))
+    sums = np.zeros((len(boxes), STRIP))
     for left in range(0, n_windows, STRIP):
         n = min(STRIP, n_windows - left)
         wide = n + margin
+        sums[:] = 0
         for i in range(height):
             slot = i % 11
             p, q = x[i, left : left + wide], y[i, left : left + wide]
@@ -115,18 +120,42 @@ def _mean_ssim(x, y, taps, c1, c2):  # type: ignore[no-untyped-def]
                 s2, d2 = mean_s[j] * mean_s[j], mean_d[j] * mean_d[j]
                 var_s, var_d = mean_ss[j] - s2, mean_dd[j] - d2
                 top = (s2 - d2 + 2 * c1) * (var_s - var_d + 2 * c2)
-                sums[j] += top / ((s2 + d2 + 2 * c1) * (var_s + var_d + 2 * c2))
-    return sums.sum() / (n_windows * (height - 10))
+                value[j] = top / ((s2 + d2 + 2 * c1) * (var_s + var_d + 2 * c2))
+            for b in range(len(boxes)):
+                if boxes[b, 1] <= i - 10 < boxes[b, 3]:
+                    first, last = max(boxes[b, 0] - left, 0), min(boxes[b, 2] - left, n)
+                    own, here = sums[b, first:last], value[first:last]
+                    for j in range(last - first):
+                        own[j] += here[j]
+        for b in range(len(boxes)):
+            totals[b] += sums[b].sum()
+    return totals / ((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))
 
 
 def frame_ssim(prediction: Frame, reference: Frame, data_range: float = 255) -> float:
     """Mean SSIM of two (H, W, 3) uint8 frames with H and W at least 11; exactly 1 when they are equal."""
+    height, width = prediction.shape[:2]
+    return box_ssim(prediction, reference, [(0, 0, width, height)], data_range)[0]
+
+
+def box_ssim(
+    prediction: Frame, reference: Frame, boxes: Sequence[tuple[int, int, int, int]], data_range: float = 255
+) -> list[float]:
+    """What `frame_ssim` says of several parts of two frames, all from one pass: windows that lie inside a part count.
+
+    Args:
+        prediction, reference: uint8 RGB, (H, W, 3).
+        boxes: x1, y1, x2, y2 of each part, the pixels [y1:y2, x1:x2], inside the frame, at least 11 px either way.
+    """
     if np.array_equal(prediction, reference):
-        return 1.0
+        return [1.0] * len(boxes)
     height, width, channels = prediction.shape
     x = np.ascontiguousarray(prediction).reshape(height, width * channels)
     y = np.ascontiguousarray(reference).reshape(height, width * channels)
-    return float(_mean_ssim(x, y, _TAPS, (K1 * data_range) ** 2, (K2 * data_range) ** 2))
+    edge = WINDOW - 1  # a part of n px holds n - 10 windows
+    windows = np.array([(x1 * channels, y1, (x2 - edge) * channels, y2 - edge) for x1, y1, x2, y2 in boxes], np.int64)
+    means = _mean_ssim(x, y, _TAPS, (K1 * data_range) ** 2, (K2 * data_range) ** 2, windows)
+    return [float(mean) for mean in means]
 
 
 def ssim_per_frame(prediction: Frame, reference: Frame, data_range: float = 255) -> NDArray[np.float64]:

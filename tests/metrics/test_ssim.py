@@ -9,7 +9,7 @@ from skimage.metrics import structural_similarity
 
 from lipbench.core.errors import Unsupported, UsageError
 from lipbench.metrics import ssim, ssim_per_frame
-from lipbench.metrics.structural import STRIP
+from lipbench.metrics.structural import STRIP, box_ssim
 
 
 def wang(a: np.ndarray, b: np.ndarray, data_range: float = 255) -> float:
@@ -83,6 +83,19 @@ def test_crops_and_read_only_frames():
     for image in (a, b):
         image.setflags(write=False)
     assert ssim(b[7:40, 9:61], a[7:40, 9:61]) == pytest.approx(wang(b[7:40, 9:61], a[7:40, 9:61]), abs=1e-10)
+
+
+def test_several_boxes_at_once_are_their_crops():
+    a = picture(64, STRIP // 3 + 150)  # two strips and a rest
+    b = spoiled(a)
+    b[20:50, 100:130] = a[20:50, 100:130]
+    width = a.shape[1]
+    boxes = [(0, 0, width, 64), (5, 9, 40, 20), (110, 3, 170, 64), (width - 11, 30, width, 60), (100, 20, 130, 50)]
+    together = box_ssim(b, a, boxes)
+    for (x1, y1, x2, y2), value in zip(boxes, together, strict=True):
+        assert value == pytest.approx(wang(b[y1:y2, x1:x2], a[y1:y2, x1:x2]), abs=1e-10)
+    assert together[-1] == 1
+    assert max(together[:-1]) < 1
 
 
 def test_other_ranges():
