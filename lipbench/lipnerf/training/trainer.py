@@ -146,14 +146,18 @@ class FieldTraining:
 
     @torch.no_grad()
     def opacity(self) -> float:
-        """Mean opacity over head pixels of a few frames: near 0 when the field has collapsed."""
+        """Mean opacity over head pixels of a few frames: near 0 when the field has collapsed.
+
+        The lower one of both passes: behind a dead coarse network the fine one draws its samples blindly.
+        """
         rng = np.random.default_rng([self.seed, 5])
         rows = [t for t in range(len(self.shown)) if self.shown.head[t].any()]
         frames = torch.from_numpy(rng.choice(rows, PROBE_FRAMES)).to(self.device)
         pixels = [rng.choice(np.flatnonzero(self.shown.head[int(t)]), PROBE_RAYS) for t in frames]
         batch = self.drawer.batch(self.field, frames, torch.from_numpy(np.stack(pixels)).to(self.device))
         colors = self.field.render(batch.rays, batch.background, self.codes(frames))
-        return float((1.0 - colors.fine.transmittance).mean())
+        passes = [p for p in (colors.fine, colors.coarse) if p is not None]
+        return min(float((1.0 - p.transmittance).mean()) for p in passes)
 
     def _look(self, least: float, restart: bool) -> None:
         """Begin again with other weights when the field is transparent.

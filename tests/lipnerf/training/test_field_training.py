@@ -122,6 +122,14 @@ def test_collapse_is_noticed(tmp_path, ball_scene, monkeypatch):
     assert not all(torch.equal(a, b) for a, b in zip(before, training.field.parameters(), strict=True))
 
 
+def test_a_dead_coarse_network_is_noticed(ball_scene):
+    training = FieldTraining(ball_scene(), small("mlp", rays=32, density_bias=1.0))
+    alive = training.opacity()
+    with torch.no_grad():
+        training.field.coarse.alpha_linear.bias.fill_(-1e4)
+    assert training.opacity() < 0.01 < alive
+
+
 def test_when_the_guard_looks():
     assert guard.looks(1000, 50) == (100, 200, 500, 1000)
     assert guard.looks(600_000, 0)[:3] == (1000, 5000, 30_000)
