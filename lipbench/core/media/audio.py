@@ -19,6 +19,7 @@ from lipbench.core.media.clock import check_range
 from lipbench.core.media.complete import check_complete
 from lipbench.core.media.opening import (
     check_file,
+    fraction,
     need_decoder,
     open_input,
     reading,
@@ -173,7 +174,7 @@ class AudioSource:
 
     def _from(self, start: Fraction) -> Iterator[AudioFrame]:
         """Decoded frames from the first, or from a second before `start` where seeking keeps time to the sample."""
-        base = Fraction(self.stream.time_base or 1)
+        base = fraction(self.stream.time_base) or Fraction(1)
         if start > FAR and "mp4" in self._formats and base == Fraction(1, self.rate):
             with reading(self.path):
                 self.container.seek(int((self._zero + start - 1) / base), stream=self.stream, backward=True)
@@ -213,7 +214,7 @@ class AudioSource:
 
 def _time(frame: AudioFrame | None) -> Fraction | None:
     """Presentation time stamp, seconds."""
-    return None if frame is None or frame.pts is None else frame.pts * Fraction(frame.time_base or 1)
+    return None if frame is None or frame.pts is None else frame.pts * (fraction(frame.time_base) or Fraction(1))
 
 
 def _video_zero(path: Path, container: InputContainer) -> Fraction | None:
@@ -223,7 +224,7 @@ def _video_zero(path: Path, container: InputContainer) -> Fraction | None:
     try:
         with VideoSource(path) as source:
             first = source.first
-            return Fraction(0) if first.pts is None else first.pts * Fraction(first.time_base or 1)
+            return Fraction(0) if first.pts is None else first.pts * (fraction(first.time_base) or Fraction(1))
     except (NoVideo, MediaError):
         return None
 

@@ -9,7 +9,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from lipbench.core.media.opening import cut_off
+from lipbench.core.media.opening import cut_off, tags
 
 
 def check_complete(
@@ -44,7 +44,7 @@ def check_complete(
         if have < stream.frames - max(3, stream.frames // 50):
             raise cut_off(path, f"only {have} of {stream.frames} {things}")
     if "matroska" in kinds and end is not None:
-        declared = _clock(stream.metadata.get("DURATION", ""))
+        declared = _clock(tags(stream).get("DURATION", ""))
         if declared is not None and end < declared - Fraction(1, 10):
             raise cut_off(path, f"it ends at {float(end):.2f} s of {float(declared):.2f} s")
 

@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 
 from lipbench.core.media.atomic import atomic_path, writing
 from lipbench.core.media.audio import AudioSource
-from lipbench.core.media.opening import THREADS
+from lipbench.core.media.opening import THREADS, fraction, open_output
 from lipbench.core.media.picture import Form
 from lipbench.core.media.wav import check_samples
 
@@ -57,7 +57,7 @@ class Mp4:
         try:
             with writing(self.path):
                 options = {"movflags": "+faststart+use_metadata_tags", "fflags": "+bitexact"}
-                self._container = av.open(f"file:{temporary}", "w", format="mp4", options=options)
+                self._container = open_output(temporary, "mp4", options)
             if self._synthetic:
                 self._container.metadata["synthetic"] = "true"
                 self._container.metadata["comment"] = SYNTHETIC
@@ -159,7 +159,8 @@ class Mp4:
 
     def write_packet(self, packet: Packet[VideoStream]) -> None:
         """The next packet of a copied stream."""
-        now = None if packet.dts is None else packet.dts * Fraction(packet.time_base)
+        base = fraction(packet.time_base)
+        now = None if packet.dts is None or base is None else packet.dts * base
         packet.stream = self._video
         with writing(self.path):
             self._container.mux_one(packet)

@@ -1,15 +1,27 @@
-"""Opening a media file, with every failure turned into an error that says what to do."""
+"""The door to PyAV: opening media files, and whatever its versions do differently.
+
+Features are asked of the library, never its version number. What differs between the versions that pyproject admits:
+
+- 17 and 18 decode tags strictly unless told otherwise when the file is opened; 19 has no such argument and hands bytes
+  that are not UTF-8 through as lone surrogates, which no terminal or JSON file takes. `tags` gives plain text.
+- Rates and time bases that a file does not state are None in 17 and 18, a zero `AVRational` in 19, whose arithmetic
+  rounds to 32 bits. `fraction` gives an exact `Fraction`, or None.
+
+Every failure becomes an error that says what to do.
+"""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import av.error
 import av.stream
-from av.container import InputContainer
+from av.container import InputContainer, OutputContainer
 from av.stream import Stream
 from av.video.stream import VideoStream
 
@@ -64,7 +76,35 @@ def open_input(path: str | Path) -> InputContainer:
     with reading(path):
         # "file:" keeps colons in names from being taken for a protocol; a playlist must not fetch anything.
         options = {"protocol_whitelist": "file"}
-        return av.open(f"file:{path}", options=options, metadata_errors="replace")
+        return av.open(f"file:{path}", options=options, **_lenient())
+
+
+def open_output(path: str | Path, format: str, options: dict[str, str]) -> OutputContainer:
+    """A new container at `path`, with the muxer's options; close it.
+
+    Raises:
+        OSError, av.error.FFmpegError: `atomic.writing` turns them into `MediaError`s.
+    """
+    return av.open(f"file:{path}", "w", format=format, options=options, **_lenient())
+
+
+def _lenient() -> dict[str, Any]:
+    """Arguments that keep a tag in some old code page from being an error, where opening asks for that."""
+    return {"metadata_errors": "surrogateescape"} if hasattr(InputContainer, "metadata_errors") else {}
+
+
+def tags(of: InputContainer | Stream) -> dict[str, str]:
+    """Names and values of the tags of a container or stream; what is not UTF-8 in them is U+FFFD."""
+    return {_text(name): _text(value) for name, value in of.metadata.items()}
+
+
+def _text(value: str) -> str:
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def fraction(value: Any) -> Fraction | None:
+    """A rate, time base or aspect of PyAV as a Fraction; None for one that is not known, which is never zero."""
+    return Fraction(value.numerator, value.denominator) if value and value.denominator else None
 
 
 def video_stream(container: InputContainer) -> VideoStream | None:
@@ -77,10 +117,9 @@ def video_stream(container: InputContainer) -> VideoStream | None:
 
 def skip_others(container: InputContainer, stream: Stream) -> None:
     """Let the demuxer pass over all other streams without reading them."""
-    discard = getattr(av.stream, "Discard", None)
     for other in container.streams:
-        if discard is not None and other is not stream and hasattr(other, "discard"):
-            other.discard = discard.all
+        if other is not stream:
+            other.discard = av.stream.Discard.all
 
 
 def need_decoder(stream: Stream, path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from av.audio.stream import AudioStream
 
+from lipbench.core.media.opening import fraction
 from lipbench.core.media.picture import Colour, orientation
 from lipbench.core.media.source import VideoSource
 
@@ -78,8 +79,8 @@ def facts(source: VideoSource, until_s: Fraction | None = None) -> MediaInfo:
     first, stream, sounds = source.first, source.stream, source.container.streams.audio
     turn = orientation(first)
     width, height = turn.size(first.width, first.height)
-    codec, aspect = stream.codec_context.name, stream.sample_aspect_ratio or Fraction(1)
-    tick, stated = Fraction(stream.time_base or 1), source.rate
+    codec, aspect = stream.codec_context.name, fraction(stream.sample_aspect_ratio) or Fraction(1)
+    tick, stated = fraction(stream.time_base) or Fraction(1), source.rate
     audio = _sound(sounds[0], source.container.duration) if sounds else None
     # Reopens the container: nothing of the old one may be touched from here on.
     times, end = source.times(until_s)
@@ -91,8 +92,9 @@ def facts(source: VideoSource, until_s: Fraction | None = None) -> MediaInfo:
 
 
 def _sound(stream: AudioStream, container_duration: int | None) -> AudioInfo:
-    if stream.duration is not None and stream.time_base:
-        seconds = float(stream.duration * stream.time_base)
+    base = fraction(stream.time_base)
+    if stream.duration is not None and base:
+        seconds = float(stream.duration * base)
     else:
         seconds = (container_duration or 0) / 1e6
     return AudioInfo(

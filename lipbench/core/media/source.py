@@ -23,6 +23,7 @@ from lipbench.core.media.opening import (
     THREADS,
     check_file,
     cut_off,
+    fraction,
     need_decoder,
     open_input,
     reading,
@@ -105,7 +106,7 @@ class VideoSource:
     @cached_property
     def rate(self) -> Fraction:
         """The rate that the container states, for frames without a duration."""
-        return Fraction(self.stream.average_rate or self.stream.guessed_rate or 25)
+        return fraction(self.stream.average_rate) or fraction(self.stream.guessed_rate) or Fraction(25)
 
     def frames(self, from_s: Fraction = Fraction(0)) -> Iterator[Shown]:
         """Every frame from the one shown at `from_s` seconds on, in order, each with the time it is shown.
@@ -155,7 +156,7 @@ class VideoSource:
             for packet in self._demux():
                 if not packet.size or packet.is_discard:
                     continue
-                base = Fraction(packet.time_base)
+                base = fraction(packet.time_base) or Fraction(1)
                 stamp = packet.pts if packet.pts is not None else packet.dts
                 if stamp is None:
                     at = times[-1] + 1 / self.rate if times else self.zero
@@ -228,7 +229,7 @@ class VideoSource:
             )
 
     def _damaged(self, where: Packet[VideoStream] | VideoFrame) -> MediaError:
-        base = Fraction(where.time_base or 1)
+        base = fraction(where.time_base) or Fraction(1)
         at = "" if where.pts is None else f" at {float(where.pts * base - self.zero):.3f} s"
         return MediaError(
             f"cannot decode {self.path}",
@@ -253,12 +254,13 @@ class VideoSource:
             held = frame, start
         if held:
             frame = held[0]
-            duration = frame.duration * Fraction(frame.time_base) if frame.duration and frame.time_base else step
+            base = fraction(frame.time_base)
+            duration = frame.duration * base if frame.duration and base else step
             yield Shown(frame, held[1], held[1] + duration)
 
     def _from(self, from_s: Fraction) -> Iterator[VideoFrame]:
         """Frames from `from_s` or some time before: found by seeking, or from the beginning where that fails."""
-        base = Fraction(self.stream.time_base or 1)
+        base = fraction(self.stream.time_base) or Fraction(1)
         for back in BACK_OFF:
             target = from_s - back
             if target <= 0:
@@ -287,4 +289,5 @@ class VideoSource:
 
 def _time(frame: VideoFrame) -> Fraction | None:
     """Presentation time stamp, seconds."""
-    return None if frame.pts is None or frame.time_base is None else frame.pts * Fraction(frame.time_base)
+    base = fraction(frame.time_base)
+    return None if frame.pts is None or base is None else frame.pts * base

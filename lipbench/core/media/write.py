@@ -13,7 +13,7 @@ import numpy as np
 from lipbench.core.errors import MediaError, TooShort, UsageError
 from lipbench.core.media.clock import as_rate
 from lipbench.core.media.mux import Audio, Mp4
-from lipbench.core.media.opening import open_input
+from lipbench.core.media.opening import fraction, open_input, tags
 from lipbench.core.media.picture import Form, ToYuv
 from lipbench.core.media.source import VideoSource
 
@@ -130,7 +130,8 @@ def remux(video: str | Path, audio: Audio, dst: str | Path, *, rate: int = 16000
         out.copy_video(source.stream)
         out.sound(audio, rate)
         for packet in source.packets():
-            shift = round(source.zero / packet.time_base)
+            base = fraction(packet.time_base)
+            shift = round(source.zero / base) if base else 0
             packet.pts = None if packet.pts is None else packet.pts - shift
             packet.dts = None if packet.dts is None else packet.dts - shift
             out.write_packet(packet)
@@ -140,5 +141,5 @@ def remux(video: str | Path, audio: Audio, dst: str | Path, *, rate: int = 16000
 def is_synthetic(path: str | Path) -> bool:
     """Whether the file's tags say that lipbench made its lips."""
     with open_input(path) as container:
-        tags = {name.lower(): value for name, value in container.metadata.items()}
-    return tags.get("synthetic", "").lower() == "true" or tags.get("comment", "").startswith("synthetic:")
+        told = {name.lower(): value for name, value in tags(container).items()}
+    return told.get("synthetic", "").lower() == "true" or told.get("comment", "").startswith("synthetic:")
