@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lipbench.core import media
+from lipbench import media
 
 WIDTH, COLUMNS, LABEL = 150, 8, 110
 

@@ -11,7 +11,7 @@ import sys
 from itertools import repeat
 from pathlib import Path
 
-from lipbench.core import media
+from lipbench import media
 from lipbench.datasets.manifest import load_manifest
 
 

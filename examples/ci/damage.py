@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from lipbench.core import media
+from lipbench import media
 from lipbench.datasets.manifest import resolve
-from lipbench.datasets.synthetic.scene import plan
-from lipbench.datasets.synthetic.spec import ClipSpec
-from lipbench.metrics.sync.training.generated import damped_scene, video_of
+from lipbench.synthetic.corpus.scene import plan
+from lipbench.synthetic.corpus.spec import ClipSpec
+from lipbench.training.syncnet.generated import damped_scene, video_of
 
 
 def delayed(frames: np.ndarray, by: int) -> np.ndarray:

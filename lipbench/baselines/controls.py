@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from lipbench import media
 from lipbench.baselines.jobs import dub_of, lips_of
 from lipbench.baselines.still_mouth import StillMouth
-from lipbench.core import media
 from lipbench.core.errors import Unsupported
 from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs, Params
 

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
+from lipbench import media
 from lipbench.baselines.jobs import dub_of
-from lipbench.core import keys, media
+from lipbench.core import keys
 from lipbench.core.errors import Refused
 from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs, Params
 

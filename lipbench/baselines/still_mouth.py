@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lipbench import media
 from lipbench.baselines.jobs import dub_of, track_of
-from lipbench.core import media
 from lipbench.core.errors import Unsupported
 from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs
 from lipbench.faces.track import MESH_TO_68, MOUTH_68, FaceTrack

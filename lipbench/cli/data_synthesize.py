@@ -77,8 +77,8 @@ def main(
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    from lipbench.datasets.synthetic.corpus import MANIFEST, Progress, generate
-    from lipbench.datasets.synthetic.spec import ClipSpec, CorpusSpec
+    from lipbench.synthetic.corpus.corpus import MANIFEST, Progress, generate
+    from lipbench.synthetic.corpus.spec import ClipSpec, CorpusSpec
 
     width, height = resolution(size)
     spec = CorpusSpec(

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from lipbench.core import keys, media, weights
+from lipbench import media
+from lipbench.core import keys, weights
 from lipbench.core.errors import LipbenchError
 from lipbench.core.store import Record
 from lipbench.datasets.types import Clip, Dub, Manifest

@@ -12,8 +12,8 @@ import click
 from lipbench.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from lipbench.reports.gate.golden.check import GoldenResult
     from lipbench.reports.gate.verdict import GateResult
+    from lipbench.reports.golden.check import GoldenResult
 
 
 def _tolerances(context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, float]:
@@ -72,7 +72,7 @@ def main(
     now = None if run is None else gate.snapshot(run)
     code = None
     if golden:
-        from lipbench.reports.gate.golden.check import check
+        from lipbench.reports.golden.check import check
 
         code = check()
     result = gate.judge(base, now, code.changed if code else None) if base and now else None
@@ -112,7 +112,7 @@ def _accept(
     answer: dict[str, Any] = {}
     lines: list[str] = []
     if golden:
-        from lipbench.reports.gate.golden.check import accept_golden
+        from lipbench.reports.golden.check import accept_golden
 
         stored = accept_golden(reason)
         answer["golden"] = {"file": str(stored.path), "stored": list(stored.names)}

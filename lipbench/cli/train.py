@@ -11,7 +11,8 @@ import click
 
 from lipbench.core.errors import UsageError
 from lipbench.core.registry import unknown
-from lipbench.core.training import CHECKPOINT, TRAINERS, Budget, Request, train
+from lipbench.core.training import CHECKPOINT, Budget, Request, train
+from lipbench.training import TRAINERS
 
 
 @click.command()

@@ -28,19 +28,6 @@ from lipbench.core.whole import whole_file
 
 RUN, LOG, CHECKPOINT, BEST, SAMPLES = "run.json", "log.jsonl", "checkpoint.pt", "best.pt", "samples"
 
-#: `lipbench train NAME` -> the function that makes its Trainable from a `Request`.
-TRAINERS = {
-    "syncnet": "lipbench.metrics.sync.training.trainer:trainer",
-    "phones": "lipbench.baselines.adnerf.phones_training:trainer",
-    "articulation": "lipbench.lipnerf.expression.training:trainer",
-    "demo-face": "lipbench.datasets.synthetic.face_training:trainer",
-    "wav2lip": "lipbench.baselines.wav2lip.training.trainer:trainer",
-    "wav2lip-expert": "lipbench.baselines.wav2lip.training.trainer:expert_trainer",
-    "makeittalk": "lipbench.baselines.makeittalk.training:trainer",
-    "speech2vid": "lipbench.baselines.speech2vid.training:trainer",
-    "pc-avs": "lipbench.baselines.pcavs.training.trainer:trainer",
-}
-
 
 class Trainable(Protocol):
     """What `train` drives.

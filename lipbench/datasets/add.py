@@ -138,7 +138,7 @@ def _new_clip(
     manifest: Manifest, video: Path, digest: str, clip_id: str | None, speaker: str | None, language: str | None,
     licence: Licence | None, consent: str, source_url: str,
 ) -> Clip:  # fmt: skip
-    from lipbench.core import media
+    from lipbench import media
 
     if language is None:
         raise UsageError(f"which language is spoken in {video.name}?", "", "give --language, e.g. --language en")

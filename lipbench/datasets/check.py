@@ -119,7 +119,7 @@ def probe_media(manifest: Manifest, document: Document, report: Report) -> None:
 
 
 def _clip(i: int, clip: Clip, document: Document, report: Report) -> None:
-    from lipbench.core import media
+    from lipbench import media
 
     info = media.probe(clip.video)
     fps, end = float(info.fps), info.duration_s if clip.end_s is None else min(clip.end_s, info.duration_s)
@@ -149,7 +149,7 @@ def _clip(i: int, clip: Clip, document: Document, report: Report) -> None:
 def _truth(
     path: Path, clip: ClipFacts | None, location: tuple[str | int, ...], document: Document, report: Report
 ) -> None:
-    from lipbench.core import media
+    from lipbench import media
 
     info = media.probe(path)
     if clip is not None and (info.width, info.height) != (clip.width, clip.height):
@@ -164,7 +164,7 @@ def audio_seconds(path: Path) -> float:
     Raises:
         MediaError, NoAudio.
     """
-    from lipbench.core import media
+    from lipbench import media
 
     rate = 16000
     return len(media.read_audio(path, rate=rate)) / rate

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lipbench.core import media
+from lipbench import media
 from lipbench.core.errors import LipbenchError, MediaError
 from lipbench.core.keys import sha256_file
 from lipbench.engine import stages

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from lipbench.core import keys, media
+from lipbench import media
+from lipbench.core import keys
 from lipbench.core.errors import LipbenchError, ManifestError, MediaError, NoAudio
 from lipbench.core.method import ClipInput, DubInput, Job, Outputs
 from lipbench.core.metric import Pair, Score

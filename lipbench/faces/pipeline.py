@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lipbench.core import media, weights
+from lipbench import media
+from lipbench.core import weights
 from lipbench.core.errors import MediaError, UsageError
 from lipbench.faces.backend_table import backend as named
 from lipbench.faces.files import from_landmarks, read_track

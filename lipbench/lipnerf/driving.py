@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lipbench.core import media, registry, weights
+from lipbench import media
+from lipbench.core import registry, weights
 from lipbench.core.errors import Unsupported, UsageError
 from lipbench.core.method import Job, Method
-from lipbench.datasets.synthetic.annotations import Annotations
+from lipbench.datasets.annotations import Annotations
 from lipbench.faces.track import FaceTrack
 from lipbench.lipnerf.expression.articulation import Articulator, speak
 from lipbench.lipnerf.fitting import Fit, FitOptions, refit

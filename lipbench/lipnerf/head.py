@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lipbench.core import keys, media
+from lipbench import media
+from lipbench.core import keys
 from lipbench.core.errors import Refused, TooShort, UsageError
 from lipbench.core.method import Job, Outputs, StageCode
 from lipbench.faces.track import FaceTrack
@@ -20,6 +21,8 @@ CODE = StageCode(
         "lipbench.lipnerf.head",
         "lipbench.lipnerf.prepared",
         "lipbench.lipnerf.shots",
+        "lipbench.lipnerf.face_boxes",
+        "lipbench.nerf.scene",
         *FACES,
     ),
     shared="head",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lipbench.core import media
+from lipbench import media
 from lipbench.core.errors import NoAudio, Unsupported
 from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs, StageCode
 from lipbench.lipnerf import head
@@ -70,7 +70,7 @@ class LipNerf(BaseMethod):
 
     def stage_code(self, kind: str) -> StageCode:
         """Fit and parsing are shared with every method that starts from them."""
-        return head.CODE if kind == "prepare" else StageCode(("lipbench.lipnerf", *head.FACES))
+        return head.CODE if kind == "prepare" else StageCode(("lipbench.lipnerf", "lipbench.nerf", *head.FACES))
 
     def identity(self, params: Any, clip_id: str, language: str) -> Mapping[str, Any]:
         """How faces are found in the lip source's video, for the dub's stage alone.
@@ -102,11 +102,11 @@ class LipNerf(BaseMethod):
         from lipbench.lipnerf.expression.familiar import Familiar
         from lipbench.lipnerf.expression.smoothing import smooth
         from lipbench.lipnerf.prepared import Prepared, scene_of
-        from lipbench.lipnerf.scene import pool
         from lipbench.lipnerf.shots import load_shots
         from lipbench.lipnerf.sound import fit_features
-        from lipbench.lipnerf.training.presets import preset
-        from lipbench.lipnerf.training.trainer import train
+        from lipbench.nerf.scene import pool
+        from lipbench.nerf.training.presets import preset
+        from lipbench.nerf.training.trainer import train
 
         prepared, frames, track = Prepared.load(_prepared(job)), media.load_frames(job.clip.video), head.clip_track(job)
         p: LipNerfParams = job.params
@@ -154,7 +154,6 @@ class LipNerf(BaseMethod):
     def synthesize(self, job: Job) -> Outputs:
         import torch
 
-        from lipbench.datasets.synthetic.render import lip_index
         from lipbench.faces.parsing import clean_plate
         from lipbench.lipnerf.composite import CompositeOptions
         from lipbench.lipnerf.driving import expressions
@@ -164,7 +163,8 @@ class LipNerf(BaseMethod):
         from lipbench.lipnerf.output import changed, composited
         from lipbench.lipnerf.prepared import Prepared, scene_of
         from lipbench.lipnerf.sound import project, windows
-        from lipbench.lipnerf.training.model import TrainedField
+        from lipbench.nerf.training.trained import TrainedField
+        from lipbench.synthetic.corpus.render import lip_index
 
         if job.dub is None or job.fitted is None:
             raise TypeError("synthesize needs a dub and the fit stage")

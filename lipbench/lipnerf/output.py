@@ -11,8 +11,8 @@ from lipbench.faces.parsing import Plate
 from lipbench.lipnerf.composite import CompositeOptions, Compositor, Render
 from lipbench.lipnerf.composite.change import laid_over, lower_face
 from lipbench.lipnerf.prepared import Prepared
-from lipbench.lipnerf.scene import Scene
-from lipbench.lipnerf.training.model import TrainedField, render_frames
+from lipbench.nerf.scene import Scene
+from lipbench.nerf.training.trained import TrainedField, render_frames
 
 SAY_EVERY = 50
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from lipbench.core.errors import NoFace
 from lipbench.faces.parsing import Parsing, Plate
 from lipbench.faces.track import FaceTrack
+from lipbench.lipnerf.face_boxes import eye_boxes, eye_opening, mouth_boxes
 from lipbench.lipnerf.fitting import Fit
-from lipbench.lipnerf.scene import Scene, make_scene
-from lipbench.lipnerf.training.truth import eye_boxes, eye_opening, mouth_boxes
+from lipbench.nerf.scene import Scene, make_scene
 
 #: Air around the head in the crop, as a share of its size: dubs open the jaw further than the source did.
 AIR = 0.15

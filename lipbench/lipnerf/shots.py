@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lipbench.core import media
+from lipbench import media
 from lipbench.core.errors import Unsupported
 from lipbench.faces.parsing import HeadGuide, parser
 from lipbench.faces.track import FaceTrack

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lipbench.core import media
+from lipbench import media
 from lipbench.core.errors import MediaError
 from lipbench.core.metric import Pair
 from lipbench.metrics.arrays import Frame

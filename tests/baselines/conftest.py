@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from lipbench.core import media
+from lipbench import media
 from lipbench.core.method import ClipInput, DubInput, Job
 from lipbench.faces.track import FaceTrack
 

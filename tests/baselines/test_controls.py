@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lipbench import media
 from lipbench.baselines import controls
 from lipbench.baselines.controls import Dubbed, ShiftedAudio, StillMouth, Truth, delayed
 from lipbench.baselines.still_mouth import bridged, head_motion, rigid
-from lipbench.core import media
 from lipbench.core.errors import NoFace, Refused, Unsupported
 from lipbench.core.method import Job, Method
 from lipbench.core.registry import load

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from lipbench import media
 from lipbench.baselines.precomputed import Precomputed
-from lipbench.core import media
 from lipbench.core.errors import Refused
 from lipbench.core.keys import sha256_file
 from lipbench.core.method import Job, Method

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lipbench import media
 from lipbench.baselines.still_mouth import StillMouth
-from lipbench.core import media, weights
+from lipbench.core import weights
 from lipbench.core.method import Job
 from lipbench.faces import track_faces
 

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 import torch
 
+from lipbench import media
 from lipbench.baselines.wav2lip import Generator, SyncExpert, Wav2Lip
 from lipbench.baselines.wav2lip.checkpoint import load as load_checkpoint
 from lipbench.baselines.wav2lip.checkpoint import read_info
-from lipbench.core import media, weights
+from lipbench.core import weights
 from lipbench.core.errors import NoFace, Refused, WeightsMismatch, WeightsMissing
 from lipbench.core.method import Job, Method
 from lipbench.core.registry import load

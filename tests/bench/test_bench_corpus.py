@@ -18,13 +18,13 @@ from typing import Any
 import cv2
 import pytest
 
-from lipbench.core import media
-from lipbench.datasets.synthetic import scene
-from lipbench.datasets.synthetic.formant import synthesize
-from lipbench.datasets.synthetic.render import Shot
-from lipbench.datasets.synthetic.spec import ClipSpec
-from lipbench.datasets.synthetic.timelines import sentences
-from lipbench.datasets.synthetic.voices import VOICES
+from lipbench import media
+from lipbench.synthetic.corpus import scene
+from lipbench.synthetic.corpus.render import Shot
+from lipbench.synthetic.corpus.spec import ClipSpec
+from lipbench.synthetic.speech.formant import synthesize
+from lipbench.synthetic.speech.timelines import sentences
+from lipbench.synthetic.speech.voices import VOICES
 
 CLIP = ClipSpec("bench", 1, 1, "en", (), seconds=4.0)
 SIZES = {"256": (256, 256, 2), "450": (450, 450, 2), "720p": (1280, 720, 1), "720p-2x": (1280, 720, 2)}
@@ -66,10 +66,10 @@ def test_bench_formant_speech(benchmark: Any) -> None:
 SCRIPT = """
 import json, sys, time
 from dataclasses import replace
-from lipbench.datasets.synthetic import scene
-from lipbench.datasets.synthetic.parallel import over_clips
-from lipbench.datasets.synthetic.render import Shot
-from lipbench.datasets.synthetic.spec import CorpusSpec
+from lipbench.synthetic.corpus import scene
+from lipbench.synthetic.corpus.parallel import over_clips
+from lipbench.synthetic.corpus.render import Shot
+from lipbench.synthetic.corpus.spec import CorpusSpec
 
 def cpu_seconds(spec, engine):
     started = time.process_time()

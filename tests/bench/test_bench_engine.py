@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lipbench.core import keys, media
+from lipbench import media
+from lipbench.core import keys
 from lipbench.core.store import Store
 from lipbench.engine import api
 from lipbench.faces.track import FaceTrack

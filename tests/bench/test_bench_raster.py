@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from lipbench.faces.morphable import procedural
 from lipbench.faces.raster import Camera, Light, Renderer, euler_to_matrix, visibility
+from lipbench.synthetic import head as procedural
 
 
 @pytest.fixture(scope="module")

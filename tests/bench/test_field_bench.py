@@ -21,11 +21,11 @@ from typing import Any
 import pytest
 import torch
 
-from lipbench.lipnerf.field import model
-from lipbench.lipnerf.field.compositing import matters
-from lipbench.lipnerf.field.config import FieldConfig
-from lipbench.lipnerf.field.model import HeadField
-from lipbench.lipnerf.field.rays import Rays
+from lipbench.nerf import model
+from lipbench.nerf.compositing import matters
+from lipbench.nerf.config import FieldConfig
+from lipbench.nerf.model import HeadField
+from lipbench.nerf.rays import Rays
 
 NEAR, FAR = 0.58, 1.18
 MICRO = 64

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import lipbench.datasets.demo as demo
-from lipbench.core import media
-from lipbench.datasets.synthetic.annotations import Annotations
+from lipbench import media
+from lipbench.datasets.annotations import Annotations
 from lipbench.faces.track import FaceTrack
 from lipbench.lipnerf.fitting import FitOptions, fit_clip, refit
 

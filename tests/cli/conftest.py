@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lipbench.core import keys, media
+from lipbench import media
+from lipbench.core import keys
 from lipbench.faces.track import FaceTrack
 
 N = 20

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from lipbench import media
 from lipbench.cli import data as module
-from lipbench.core import media
 from lipbench.core.errors import ManifestError, UsageError
 from lipbench.core.keys import sha256_file
 from lipbench.datasets.model import json_schema

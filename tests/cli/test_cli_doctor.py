@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from lipbench import media
 from lipbench.cli.doctor import main
 from lipbench.cli.doctor_method import _correlation, answer, examine, tiny
-from lipbench.core import media
 from lipbench.core.errors import UnknownName
 from lipbench.faces.track import FaceTrack
 

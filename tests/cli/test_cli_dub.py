@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from lipbench import media
 from lipbench.cli.dub import main
-from lipbench.core import media
 from lipbench.core.errors import LipbenchError, MediaError, UnknownName, UsageError
 
 

@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from lipbench.core import media
+from lipbench import media
 from lipbench.core.errors import ManifestError, MediaError, NoAudio, UsageError
 from lipbench.datasets import load_manifest
 from lipbench.datasets.add import add_clip, default_id

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lipbench.core import keys, media, registry
+from lipbench import media
+from lipbench.core import keys, registry
 from lipbench.datasets.types import Clip, Dub, Licence, Manifest
 
 PLUGIN = '''

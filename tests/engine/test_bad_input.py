@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lipbench.core import keys, media
+from lipbench import media
+from lipbench.core import keys
 from lipbench.core.errors import ManifestError
 from lipbench.core.store import Store
 from lipbench.datasets.types import Clip, Dub, Licence, Manifest

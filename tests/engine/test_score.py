@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lipbench.core import media
+from lipbench import media
 from lipbench.core.errors import MediaError, UnknownName
 from lipbench.core.keys import sha256_file
 from lipbench.engine.score import score_video

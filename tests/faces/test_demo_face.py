@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from lipbench.core import media, weights
+from lipbench import media
+from lipbench.core import weights
 from lipbench.core.errors import WeightsError
-from lipbench.datasets.synthetic.annotations import Annotations
+from lipbench.datasets.annotations import Annotations
 from lipbench.faces import demo_face, track_faces
 
 DEMO = Path(demo_face.__file__).parents[1] / "datasets" / "demo"

@@ -300,7 +300,7 @@ def test_require_face() -> None:
 def test_real_clips_are_tracked_throughout(clip: str, real_clips: Path) -> None:
     if not weights.available("mediapipe-face"):
         pytest.skip("the weights mediapipe-face are not here")
-    from lipbench.core import media
+    from lipbench import media
 
     frames = [frame for t, frame in enumerate(media.read_frames(real_clips / clip)) if t < 60]
     track = faces.track_faces(frames, fps=25)

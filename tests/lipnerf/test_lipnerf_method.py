@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lipbench.core import media, registry, weights
+from lipbench import media
+from lipbench.core import registry, weights
 from lipbench.core.errors import TooShort, Unsupported, UsageError
 from lipbench.core.method import ClipInput, DubInput, Job
-from lipbench.datasets.synthetic.annotations import Annotations
+from lipbench.datasets.annotations import Annotations
 from lipbench.faces.track import FaceTrack
 from lipbench.lipnerf import method as module
 from lipbench.lipnerf.params import LipNerfParams

@@ -8,17 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lipbench.core import media, registry
+from lipbench import media
+from lipbench.core import registry
 from lipbench.core.errors import Unsupported, UsageError
 from lipbench.core.method import ClipInput, Job
-from lipbench.datasets.synthetic.annotations import Annotations
+from lipbench.datasets.annotations import Annotations
 from lipbench.faces.track import FaceTrack
 from lipbench.lipnerf import method as module
 from lipbench.lipnerf import shots
 from lipbench.lipnerf.fitting import FitOptions
 from lipbench.lipnerf.fitting.options import PRESETS
 from lipbench.lipnerf.params import LipNerfParams
-from lipbench.lipnerf.training.model import TrainedField
+from lipbench.nerf.training.trained import TrainedField
 
 DEMO = Path(module.__file__).parents[1] / "datasets" / "demo" / "clips" / "demo-en"
 QUICK = {"photometric": False, "focal": 700.0, "identity_frames": 10, "iterations": 6}

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from lipbench.core import media
+from lipbench import media
 from lipbench.core.metric import Pair
 from lipbench.faces.track import FaceTrack
 

@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from lipbench.core import media, registry
+from lipbench import media
+from lipbench.core import registry
 from lipbench.core.metric import MetricFamily
 from lipbench.metrics import psnr_per_frame, regions, ssim_per_frame
 from lipbench.metrics.image import ImageFamily

@@ -11,7 +11,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lipbench.core import media, registry, weights
+from lipbench import media
+from lipbench.core import registry, weights
 from lipbench.core.errors import Unsupported, UsageError, WeightsMismatch, WeightsMissing
 from lipbench.metrics import lpips, lpips_per_frame, lpips_weights, perceptual, regions
 from lipbench.metrics.lpips_family import LpipsFamily, as_seen

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from lipbench.core import media, weights
+from lipbench import media
+from lipbench.core import weights
 from lipbench.core.errors import UnknownName, UsageError, WeightsMissing
 from lipbench.core.metric import MetricFamily, Pair
 from lipbench.core.registry import load

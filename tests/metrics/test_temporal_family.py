@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lipbench.core import media, registry
+from lipbench import media
+from lipbench.core import registry
 from lipbench.metrics import regions
 from lipbench.metrics.temporal import TemporalFamily
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from lipbench.core import media
+from lipbench import media
 from lipbench.core.store import Record, Store
 
 

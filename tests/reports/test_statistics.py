@@ -13,8 +13,8 @@ from hypothesis import strategies as some
 
 from lipbench.reports import statistics as st
 from lipbench.reports.frame import load_run
-from lipbench.reports.statistics import coverage
 from lipbench.reports.statistics.power import power
+from tools import coverage_intervals as coverage
 
 
 def normal(n, mean=0.3, seed=0):

@@ -19,10 +19,10 @@ from lipbench.baselines.adnerf.audionet import AudioNet
 from lipbench.baselines.adnerf.torso_training import TORSO_DIM
 from lipbench.baselines.adnerf.training import DIM, AudioCodes
 from lipbench.core.errors import WeightsError, WeightsMismatch
-from lipbench.lipnerf.field.config import FieldConfig
-from lipbench.lipnerf.field.encoding import encoded_size
-from lipbench.lipnerf.field.mlp import MLPField, from_adnerf, to_adnerf
-from lipbench.lipnerf.field.model import HeadField
+from lipbench.nerf.config import FieldConfig
+from lipbench.nerf.encoding import encoded_size
+from lipbench.nerf.mlp import MLPField, from_adnerf, to_adnerf
+from lipbench.nerf.model import HeadField
 
 NETWORKS = ("network_fn_state_dict", "network_fine_state_dict")
 AUDIO, ATTENTION = "network_audnet_state_dict", "network_audattnet_state_dict"

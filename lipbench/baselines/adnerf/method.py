@@ -9,9 +9,9 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
+from lipbench import media
 from lipbench.baselines.adnerf import audio
 from lipbench.baselines.jobs import dub_of, reported
-from lipbench.core import media
 from lipbench.core.errors import NoAudio
 from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs, Params, StageCode
 from lipbench.lipnerf import head
@@ -99,7 +99,7 @@ class AdNerf(BaseMethod):
 
     def stage_code(self, kind: str) -> StageCode:
         """Fit and parsing are LipNeRF's; field, trainer and compositing are its code too."""
-        own = StageCode(("lipbench.baselines.adnerf", "lipbench.lipnerf", *head.FACES))
+        own = StageCode(("lipbench.baselines.adnerf", "lipbench.lipnerf", "lipbench.nerf", *head.FACES))
         return head.CODE if kind == "prepare" else own
 
     def identity(self, params: Any, clip_id: str, language: str) -> Mapping[str, Any]:
@@ -113,8 +113,8 @@ class AdNerf(BaseMethod):
         from lipbench.baselines.adnerf.training import ALONE, AUDIO, DIM, train
         from lipbench.faces.parsing import clean_plate
         from lipbench.lipnerf.prepared import Prepared, scene_of
-        from lipbench.lipnerf.training.presets import preset
-        from lipbench.lipnerf.training.trainer import MODEL
+        from lipbench.nerf.training.presets import preset
+        from lipbench.nerf.training.trainer import MODEL
 
         p = job.params
         if job.clip.audio is None:
@@ -151,8 +151,8 @@ class AdNerf(BaseMethod):
         from lipbench.baselines.adnerf.torso_scene import torso_scene
         from lipbench.baselines.adnerf.torso_training import Behind, torso_preset, train_torso
         from lipbench.baselines.adnerf.training import ALONE, load
-        from lipbench.lipnerf.training.presets import preset
-        from lipbench.lipnerf.training.trainer import MODEL
+        from lipbench.nerf.training.presets import preset
+        from lipbench.nerf.training.trainer import MODEL
 
         p = job.params
         trained, networks, smooth = load(job.out / "training", job.device)
@@ -180,8 +180,8 @@ class AdNerf(BaseMethod):
         from lipbench.lipnerf.composite import CompositeOptions
         from lipbench.lipnerf.output import composited
         from lipbench.lipnerf.prepared import Prepared, scene_of
-        from lipbench.lipnerf.training.model import TrainedField
-        from lipbench.lipnerf.training.trainer import MODEL
+        from lipbench.nerf.training.trained import TrainedField
+        from lipbench.nerf.training.trainer import MODEL
 
         dub, p = dub_of(job), job.params
         if job.prepared is None or job.fitted is None:

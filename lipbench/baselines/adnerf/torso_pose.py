@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from lipbench.lipnerf.field.encoding import encoded_size, positional_encoding
+from lipbench.nerf.encoding import encoded_size, positional_encoding
 
 FREQUENCIES = 3
 POSE_DIM = 2 * encoded_size(FREQUENCIES)  # 42

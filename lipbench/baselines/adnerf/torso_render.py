@@ -11,8 +11,8 @@ from lipbench.baselines.adnerf.torso_pose import pose_code
 from lipbench.baselines.adnerf.torso_scene import torso_view
 from lipbench.faces.parsing import Plate
 from lipbench.lipnerf.prepared import Prepared
-from lipbench.lipnerf.scene import Scene
-from lipbench.lipnerf.training.model import TrainedField, render_frames
+from lipbench.nerf.scene import Scene
+from lipbench.nerf.training.trained import TrainedField, render_frames
 
 
 def composed(

@@ -21,13 +21,13 @@ from lipbench.baselines.adnerf.torso_pose import POSE_DIM
 from lipbench.baselines.adnerf.training import DIM
 from lipbench.core.training import Budget
 from lipbench.core.training import train as run
-from lipbench.lipnerf.field.model import MISSED, HeadField
-from lipbench.lipnerf.scene import Scene
-from lipbench.lipnerf.training.draw import Batch, RayDrawer
-from lipbench.lipnerf.training.guard import ALIVE, FieldCollapsed
-from lipbench.lipnerf.training.model import TrainedField, render_one
-from lipbench.lipnerf.training.presets import Preset
-from lipbench.lipnerf.training.trainer import MODEL, FieldTraining
+from lipbench.nerf.model import MISSED, HeadField
+from lipbench.nerf.scene import Scene
+from lipbench.nerf.training.draw import Batch, RayDrawer
+from lipbench.nerf.training.guard import ALIVE, FieldCollapsed
+from lipbench.nerf.training.presets import Preset
+from lipbench.nerf.training.trained import TrainedField, render_one
+from lipbench.nerf.training.trainer import MODEL, FieldTraining
 
 TORSO_DIM = DIM + POSE_DIM  # 106
 #: Published iterations, rays and last learning rate: 400,000 (default of the code, which the README's command takes;
@@ -166,7 +166,7 @@ def train_torso(
     """Train the torso over the finished head; the same call goes on with an interrupted folder.
 
     Raises:
-        FieldCollapsed, UsageError, DiskFull: see `lipbench.lipnerf.training.trainer.train`.
+        FieldCollapsed, UsageError, DiskFull: see `lipbench.nerf.training.trainer.train`.
     """
     training = TorsoTraining(scene, behind, preset, seed, device)
     budget = Budget(

@@ -20,10 +20,10 @@ from lipbench.baselines.adnerf.audionet import AudioAttNet, AudioNet, codes, nei
 from lipbench.core.errors import WeightsError
 from lipbench.core.training import Budget
 from lipbench.core.training import train as run
-from lipbench.lipnerf.scene import Scene
-from lipbench.lipnerf.training.model import TrainedField
-from lipbench.lipnerf.training.presets import Preset
-from lipbench.lipnerf.training.trainer import MODEL, FieldTraining
+from lipbench.nerf.scene import Scene
+from lipbench.nerf.training.presets import Preset
+from lipbench.nerf.training.trained import TrainedField
+from lipbench.nerf.training.trainer import MODEL, FieldTraining
 
 DIM = 64
 AUDIO = "audio.pt"
@@ -125,7 +125,7 @@ def train(
         The folder, for `load`.
 
     Raises:
-        FieldCollapsed, UsageError, DiskFull: see `lipbench.lipnerf.training.trainer.train`.
+        FieldCollapsed, UsageError, DiskFull: see `lipbench.nerf.training.trainer.train`.
     """
     training = AudioFieldTraining(scene, windows, preset, seed, device, smooth_after)
     budget = Budget(

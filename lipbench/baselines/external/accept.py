@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lipbench import media
 from lipbench.baselines.external.post import bad_output
-from lipbench.core import media
 from lipbench.core.errors import LipbenchError, MediaError
 from lipbench.faces.track import MOUTH_68, FaceTrack
 

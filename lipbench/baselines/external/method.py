@@ -13,13 +13,13 @@ from typing import Any
 
 from pydantic import Field
 
+from lipbench import media
 from lipbench.baselines.external import checkout, environment, failures, placeholders, post, process
 from lipbench.baselines.external.accept import accept
 from lipbench.baselines.external.config import Definition
 from lipbench.baselines.external.reading import Located, read
 from lipbench.baselines.external.workspace import Workspace, workspace
 from lipbench.baselines.jobs import dub_of, track_of
-from lipbench.core import media
 from lipbench.core.errors import MediaError, Refused, UsageError
 from lipbench.core.keys import canonical, code_hash, key_of
 from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs, Params

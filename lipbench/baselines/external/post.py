@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lipbench import media
 from lipbench.baselines.external import placeholders
 from lipbench.baselines.external.config import Output, Post
 from lipbench.baselines.external.workspace import Workspace
-from lipbench.core import media
 from lipbench.core.errors import LipbenchError, MediaError
 
 Frame = NDArray[np.uint8]

@@ -14,12 +14,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from lipbench import media
 from lipbench.baselines.external import placeholders
 from lipbench.baselines.external.config import Inputs
 from lipbench.baselines.external.environment import interpreter
 from lipbench.baselines.external.reading import Located
 from lipbench.baselines.jobs import dub_of
-from lipbench.core import media
 from lipbench.core.errors import Refused
 from lipbench.core.method import Job
 

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from lipbench import media
 from lipbench.baselines.jobs import dub_of, track_of
-from lipbench.core import keys, media, weights
+from lipbench.core import keys, weights
 from lipbench.core.errors import UsageError
 from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs, Params
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lipbench import media
 from lipbench.baselines.makeittalk.landmarks import Points, eye_opening, mouth_gap, shut
-from lipbench.core import media
 from lipbench.core.errors import Unsupported
 from lipbench.faces.track import FaceTrack
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import Field
 
+from lipbench import media
 from lipbench.baselines.jobs import dub_of, track_of
-from lipbench.core import keys, media, weights
+from lipbench.core import keys, weights
 from lipbench.core.errors import WeightsMissing
 from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs, Params
 

@@ -89,8 +89,8 @@ def mean_face() -> NDArray[np.float64]:
     Upstream's mean landmarks are a MATLAB file that is not ours to ship. This is the procedural head's mean face, at
     a size and place of our choice: eyes and nose can lie some pixels from where upstream has them.
     """
-    from lipbench.faces.morphable.procedural.landmarks import landmarks
-    from lipbench.faces.morphable.procedural.template import template
+    from lipbench.synthetic.head.landmarks import landmarks
+    from lipbench.synthetic.head.template import template
 
     shape = template().points[landmarks().points][:, :2] * [1.0, -1.0]
     eyes = shape[36:42].mean(0), shape[42:48].mean(0)

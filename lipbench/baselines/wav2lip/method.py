@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from lipbench import media
 from lipbench.baselines.jobs import dub_of, reported, track_of
-from lipbench.core import keys, media, weights
+from lipbench.core import keys, weights
 from lipbench.core.errors import NoFace
 from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs, Params
 from lipbench.faces.track import FaceTrack

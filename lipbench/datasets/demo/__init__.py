@@ -1,6 +1,6 @@
 """The packaged data set "demo": generated talking heads with dubs and the correct video of every dub.
 
-Made by `python -m lipbench.datasets.demo.make`; `lipbench run` uses it when no data set is named.
+Made by `python -m tools.make_demo`; `lipbench run` uses it when no data set is named.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ def load_model(source: str | Path = "procedural") -> MorphableModel:
         UsageError: no such file, or a format that is not known.
     """
     if str(source) == "procedural":
-        from lipbench.faces.morphable.procedural.model import procedural_model
+        from lipbench.synthetic.head.model import procedural_model
 
         return procedural_model()
     path = Path(source)

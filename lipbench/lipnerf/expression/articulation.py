@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lipbench.core.weights import small
-from lipbench.datasets.synthetic import visemes
-from lipbench.datasets.synthetic.articulation import CHANNELS
-from lipbench.faces.morphable.procedural.expression_space import expression_space, expression_to_semantic
-from lipbench.faces.morphable.procedural.expressions import SEMANTIC
+from lipbench.synthetic.corpus import visemes
+from lipbench.synthetic.corpus.articulation import CHANNELS
+from lipbench.synthetic.head.expression_space import expression_space, expression_to_semantic
+from lipbench.synthetic.head.expressions import SEMANTIC
 
 RATE, BANDS, PER_FRAME = 16000, 40, 4
 FLOOR = 1.0  # of the band energies of int16 sound, before the logarithm

@@ -77,8 +77,8 @@ def table_for(model: MorphableModel) -> Table | None:
     """The dense correspondence of a model, None when there is none: only the procedural head has one."""
     if model.name != "procedural":
         return None
-    from lipbench.faces.morphable.procedural.mouth import VERMILION
-    from lipbench.faces.morphable.procedural.template import template
+    from lipbench.synthetic.head.mouth import VERMILION
+    from lipbench.synthetic.head.template import template
 
     groups = template().groups
     track: list[int] = []

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lipbench.core import media
+from lipbench import media
 from lipbench.faces.morphable import MorphableModel
 from lipbench.faces.raster import barycentrics, interpolate, vertex_normals, visibility
 from lipbench.faces.track import FaceTrack

@@ -41,7 +41,7 @@ def face_surface(model: MorphableModel, wanted: int) -> Surface:
     chosen = inside & front
     chosen[model.lips] = True
     if model.name == "procedural":
-        from lipbench.faces.morphable.procedural.template import template
+        from lipbench.synthetic.head.template import template
 
         t = template()
         chosen |= t.mask("lid_l", "lid_r")

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lipbench.core import media, weights
+from lipbench import media
+from lipbench.core import weights
 from lipbench.core.errors import WeightsMissing
 from lipbench.faces.track import Box, FaceTrack
 from lipbench.metrics.sync.constants import DETECTION_CONFIDENCE, DETECTION_SCALE, FPS

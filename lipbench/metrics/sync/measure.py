@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lipbench.core import media
+from lipbench import media
 from lipbench.core.errors import LipbenchError, TooShort
 from lipbench.faces.track import Box, FaceTrack
 from lipbench.metrics.sync import judges

@@ -44,5 +44,5 @@ def check_sound(audio: NDArray[Any], rate: int = RATE) -> None:
         raise UsageError(
             f"SyncNet needs (N,) int16 samples at {RATE} Hz, not {audio.dtype} {audio.shape} at {rate} Hz",
             "its features keep the int16 scale, so floats would shift them",
-            "read the sound with lipbench.core.media.read_audio",
+            "read the sound with lipbench.media.read_audio",
         )

@@ -110,7 +110,7 @@ def _preference(cell: Mapping[str, Any]) -> tuple[float, int]:
 
 def _length(details: Details, cells: Sequence[Mapping[str, Any]]) -> tuple[int, float]:
     """(frames, fps) of the shortest video."""
-    from lipbench.core import media
+    from lipbench import media
 
     videos = [v for cell in cells if (v := details.video(cell)) is not None]
     if not videos:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lipbench.core import media
+from lipbench import media
 from lipbench.core.errors import NothingComparable
 from lipbench.faces.track import MOUTH_68, FaceTrack
 

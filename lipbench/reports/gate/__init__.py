@@ -5,7 +5,7 @@
     judge(base, run)              a verdict per headline and one exit code
     accept(run_dir, path, why)    make a run the baseline
 
-`lipbench.reports.gate.golden.check` says whether the code of a metric has changed without a new version.
+`lipbench.reports.golden.check` says whether the code of a metric has changed without a new version.
 """
 
 from lipbench.reports.gate.accept import accept

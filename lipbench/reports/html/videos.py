@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lipbench.core import keys, media
+from lipbench import media
+from lipbench.core import keys
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@
     clip_series(run), seed_spread(run)  a run's numbers per clip, and how far its seeds lie apart
 
 Why so: resampling (clip, language) rows covers 62 to 70 % at a nominal 95 %; over clip means the t interval holds 95 %
-from 4 clips on, a bootstrap only from about 20 on. `python -m lipbench.reports.statistics.coverage` measures it again.
+from 4 clips on, a bootstrap only from about 20 on. `python -m tools.coverage_intervals` measures it again.
 """
 
 from lipbench.reports.statistics.hypotheses import EXACT_CLIPS, holm, sign_flip, smallest_p, t_test

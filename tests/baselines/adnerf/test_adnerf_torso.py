@@ -20,11 +20,11 @@ from lipbench.core.errors import Refused
 from lipbench.core.training import Budget
 from lipbench.core.training import train as run
 from lipbench.faces.parsing import Label, Parsing, Plate
-from lipbench.lipnerf.field.model import HeadField
 from lipbench.lipnerf.prepared import Prepared
-from lipbench.lipnerf.scene import Scene, make_scene
-from lipbench.lipnerf.training.model import FrameRender, TrainedField, render_one
-from lipbench.lipnerf.training.presets import Preset, preset
+from lipbench.nerf.model import HeadField
+from lipbench.nerf.scene import Scene, make_scene
+from lipbench.nerf.training.presets import Preset, preset
+from lipbench.nerf.training.trained import FrameRender, TrainedField, render_one
 
 T, SIZE = 12, 32
 CROP = (4, 0, 28, 20)

@@ -11,8 +11,8 @@ from lipbench.baselines.adnerf.audionet import AudioNet
 from lipbench.baselines.adnerf.checkpoint import load_head, load_torso, save_head, save_torso
 from lipbench.baselines.adnerf.training import AudioCodes
 from lipbench.core.errors import WeightsError, WeightsMismatch
-from lipbench.lipnerf.field.model import HeadField
-from lipbench.lipnerf.training.presets import preset
+from lipbench.nerf.model import HeadField
+from lipbench.nerf.training.presets import preset
 
 BOUNDS = torch.tensor([[-0.3, -0.3, -0.3], [0.3, 0.3, 0.3]])
 SHAPES = {

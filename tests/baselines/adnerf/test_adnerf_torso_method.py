@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 import torch
 
+from lipbench import media
 from lipbench.baselines.adnerf import method as module
 from lipbench.baselines.adnerf import torso_training
 from lipbench.baselines.adnerf.checkpoint import load_head, load_torso
-from lipbench.core import media
 from lipbench.core.method import ClipInput, DubInput, Job
-from lipbench.datasets.synthetic.annotations import Annotations
+from lipbench.datasets.annotations import Annotations
 from lipbench.faces.parsing import Label, Parsing, clean_plate
 from lipbench.lipnerf.fitting import Fit
 from lipbench.lipnerf.prepared import Prepared, head_crop
-from lipbench.lipnerf.training import presets
-from lipbench.lipnerf.training.model import TrainedField
+from lipbench.nerf.training import presets
+from lipbench.nerf.training.trained import TrainedField
 
 DEMO = Path(module.__file__).parents[2] / "datasets" / "demo" / "clips" / "demo-en"
 N = 25

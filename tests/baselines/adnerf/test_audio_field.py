@@ -13,10 +13,10 @@ from lipbench.baselines.adnerf.training import DIM, AudioCodes, AudioFieldTraini
 from lipbench.core.errors import WeightsError
 from lipbench.core.training import Budget
 from lipbench.core.training import train as run
-from lipbench.lipnerf.field.mlp import MLPField, to_adnerf
-from lipbench.lipnerf.scene import Scene, make_scene
-from lipbench.lipnerf.training.model import render_frames
-from lipbench.lipnerf.training.presets import preset
+from lipbench.nerf.mlp import MLPField, to_adnerf
+from lipbench.nerf.scene import Scene, make_scene
+from lipbench.nerf.training.presets import preset
+from lipbench.nerf.training.trained import render_frames
 
 T, SIZE = 16, 32
 

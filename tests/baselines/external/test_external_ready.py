@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lipbench import media
 from lipbench.baselines.external import load_external, ready
 from lipbench.baselines.external.checkout import doctor
 from lipbench.baselines.external.config import Definition
 from lipbench.baselines.external.reading import read
-from lipbench.core import media
 from lipbench.core.errors import Refused
 from lipbench.core.method import Job, Method
 from lipbench.core.registry import load, names

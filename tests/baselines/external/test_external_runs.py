@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from lipbench import media
 from lipbench.baselines.external import External, load_external
-from lipbench.core import media, registry
+from lipbench.core import registry
 from lipbench.core.method import Job, Method, Outputs
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "external_fake"

@@ -12,6 +12,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from lipbench import media
 from lipbench.baselines.makeittalk import (
     ContentBranch,
     ImageTranslator,
@@ -24,7 +25,7 @@ from lipbench.baselines.makeittalk import checkpoint as files
 from lipbench.baselines.makeittalk.autovc import AutoVC
 from lipbench.baselines.makeittalk.drawing import landmark_drawing, square_around
 from lipbench.baselines.makeittalk.predict import Amounts, normalised_landmarks
-from lipbench.core import media, weights
+from lipbench.core import weights
 from lipbench.core.errors import NoFace, Refused, Unsupported, UsageError, WeightsMissing
 from lipbench.core.method import Job, Method
 from lipbench.core.registry import load

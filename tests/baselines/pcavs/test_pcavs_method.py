@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 import torch
 
+from lipbench import media
 from lipbench.baselines.pcavs import AudioEncoder, Generator, IdentityEncoder, PcAvs, PoseMouthEncoder, alignment, sound
 from lipbench.baselines.pcavs.checkpoint import load, read_state_dict, together
 from lipbench.baselines.pcavs.inference import FaceDrawer
-from lipbench.core import media, weights
+from lipbench.core import weights
 from lipbench.core.errors import NoFace, Refused, TooShort, Unsupported, WeightsError, WeightsMismatch, WeightsMissing
 from lipbench.core.method import Job, Method
 from lipbench.core.registry import load as load_method

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lipbench import media
 from lipbench.baselines.speech2vid import DeblurNet, Speech2Vid, Speech2VidNet
 from lipbench.baselines.speech2vid.checkpoint import save
-from lipbench.core import media, weights
+from lipbench.core import weights
 from lipbench.core.errors import NoAudio, NoFace, Refused, WeightsError, WeightsMissing
 from lipbench.core.method import Job, Method
 from lipbench.core.registry import load

@@ -9,17 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lipbench.core import media, weights
+from lipbench import media
+from lipbench.core import weights
 from lipbench.core.errors import NoFace, UsageError
 from lipbench.datasets import demo
-from lipbench.datasets.synthetic.annotations import Annotations
-from lipbench.datasets.synthetic.render import Shot
-from lipbench.datasets.synthetic.scene import plan
-from lipbench.datasets.synthetic.spec import ClipSpec
+from lipbench.datasets.annotations import Annotations
 from lipbench.faces import track_faces
 from lipbench.faces.parsing import HeadGuide, Label, Parsing, parser, truth_parsing
 from lipbench.faces.parsing.geometry import HeadFrame, head_frames
 from lipbench.faces.parsing.refine import connected, guided
+from lipbench.synthetic.corpus.render import Shot
+from lipbench.synthetic.corpus.scene import plan
+from lipbench.synthetic.corpus.spec import ClipSpec
 
 PICKED = list(range(0, 200, 25))
 

@@ -9,13 +9,13 @@ import cv2
 import numpy as np
 import pytest
 
-from lipbench.core import media
+from lipbench import media
 from lipbench.datasets import demo
-from lipbench.datasets.synthetic.render import Shot
-from lipbench.datasets.synthetic.scene import plan
-from lipbench.datasets.synthetic.spec import ClipSpec
 from lipbench.faces.parsing import Parsing, clean_plate, truth_parsing
 from lipbench.lipnerf.composite import CompositeOptions, Compositor, Render
+from lipbench.synthetic.corpus.render import Shot
+from lipbench.synthetic.corpus.scene import plan
+from lipbench.synthetic.corpus.spec import ClipSpec
 
 Clip = tuple[np.ndarray, np.ndarray, Parsing, Parsing]
 

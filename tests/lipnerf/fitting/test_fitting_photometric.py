@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import lipbench.datasets.demo as demo
-from lipbench.core import media
-from lipbench.datasets.synthetic.annotations import Annotations
+from lipbench import media
+from lipbench.datasets.annotations import Annotations
 from lipbench.faces.files import from_landmarks
 from lipbench.faces.morphable import MorphableModel, load_model
 from lipbench.faces.raster import sh9

@@ -13,7 +13,7 @@ from lipbench.core.errors import NothingComparable, Regression, UsageError
 from lipbench.core.metric import MetricSpec, Score
 from lipbench.metrics.image import ImageFamily
 from lipbench.metrics.landmarks import LandmarkFamily
-from lipbench.reports.gate.golden import check, pairs
+from lipbench.reports.golden import check, pairs
 
 LIGHT = {"image": ImageFamily(), "landmarks": LandmarkFamily()}
 
@@ -139,7 +139,7 @@ def test_a_changed_formula_is_found_in_films(monkeypatch):
 def test_pairs_are_what_they_claim_in_films(tmp_path):
     import numpy as np
 
-    from lipbench.core import media
+    from lipbench import media
     from lipbench.faces.track import FaceTrack
 
     pair = pairs.make(tmp_path, "gaps")

@@ -1,0 +1,121 @@
+"""What a media file holds, without decoding it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+from av.audio.stream import AudioStream
+
+from lipbench.media.opening import fraction
+from lipbench.media.picture import Colour, orientation
+from lipbench.media.source import VideoSource
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """The first audio stream; duration as the container states it."""
+
+    rate: int
+    channels: int
+    duration_s: float
+    codec: str
+
+
+@dataclass(frozen=True)
+class MediaInfo:
+    """A video file.
+
+    Attributes:
+        width, height: after rotation.
+        fps: frames per second; of a variable-rate file the mean.
+        n_frames: frames as a player shows them (edit lists applied).
+        duration_s: from the first frame to the end of the last.
+        rotation: degrees clockwise that the stored picture is turned for display.
+        mirrored: whether it is mirrored as well.
+        vfr: frames do not lie on a constant-rate grid.
+        start_s: time stamp of the first frame in the container.
+        sample_aspect: width of a pixel over its height.
+        colour: H.273 tags of the stream.
+    """
+
+    path: Path
+    width: int
+    height: int
+    fps: Fraction
+    n_frames: int
+    duration_s: float
+    rotation: int
+    pix_fmt: str
+    codec: str
+    vfr: bool
+    audio: AudioInfo | None
+    mirrored: bool = False
+    start_s: float = 0.0
+    sample_aspect: Fraction = Fraction(1)
+    colour: Colour | None = None
+
+
+def probe(path: str | Path) -> MediaInfo:
+    """Facts about a video file, from its packets' time stamps and its first frame.
+
+    Raises:
+        MediaError, NoVideo, Truncated.
+    """
+    with VideoSource(path) as source:
+        info = facts(source)
+        source.check_complete(Fraction(info.duration_s))
+        return info
+
+
+def facts(source: VideoSource, until_s: Fraction | None = None) -> MediaInfo:
+    """`probe` of an open source; does not mind a file that is cut off.
+
+    Args:
+        until_s: look at the packets up to about this second only; counts and rates then hold for that part.
+    """
+    first, stream, sounds = source.first, source.stream, source.container.streams.audio
+    turn = orientation(first)
+    width, height = turn.size(first.width, first.height)
+    codec, aspect = stream.codec_context.name, fraction(stream.sample_aspect_ratio) or Fraction(1)
+    tick, stated = fraction(stream.time_base) or Fraction(1), source.rate
+    audio = _sound(sounds[0], source.container.duration) if sounds else None
+    # Reopens the container: nothing of the old one may be touched from here on.
+    times, end = source.times(until_s)
+    fps, vfr = _rate(times, end, stated, tick)
+    return MediaInfo(
+        source.path, width, height, fps, len(times), float(end - source.zero), turn.degrees, first.format.name,
+        codec, vfr, audio, turn.mirrored, float(source.zero), aspect, Colour.of(first),
+    )  # fmt: skip
+
+
+def _sound(stream: AudioStream, container_duration: int | None) -> AudioInfo:
+    base = fraction(stream.time_base)
+    if stream.duration is not None and base:
+        seconds = float(stream.duration * base)
+    else:
+        seconds = (container_duration or 0) / 1e6
+    return AudioInfo(
+        stream.codec_context.sample_rate, stream.codec_context.channels, seconds, stream.codec_context.name
+    )
+
+
+def _rate(times: list[Fraction], end: Fraction, stated: Fraction, tick: Fraction) -> tuple[Fraction, bool]:
+    """(frames per second, variable?) from the sorted times of the frames.
+
+    Variable: some interval is off the median by over a tenth of it and over one and a half ticks of the time base
+    (mkv rounds to milliseconds).
+    """
+    steps = [b - a for a, b in pairwise(times)]
+    if not steps:
+        return stated.limit_denominator(1001), False
+    median = sorted(steps)[len(steps) // 2]
+    vfr = any(abs(step - median) > median / 10 + tick * 3 / 2 for step in steps)
+    mean = len(steps) / (times[-1] - times[0])
+    if vfr:
+        return (len(times) / (end - times[0])).limit_denominator(1001), True
+    if abs(stated / mean - 1) < Fraction(1, 200):
+        return stated.limit_denominator(1001), False
+    return mean.limit_denominator(1001), False

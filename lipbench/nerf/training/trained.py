@@ -1,0 +1,198 @@
+"""A trained field with the codes of its frames: what rendering needs, as one file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from lipbench.core.errors import UsageError, WeightsError
+from lipbench.nerf.compositing import Composite
+from lipbench.nerf.config import FieldConfig
+from lipbench.nerf.model import MISSED, HeadField
+from lipbench.nerf.rays import Rays
+from lipbench.nerf.scene import Scene
+from lipbench.nerf.training.codes import without
+
+SCHEMA = 2
+VISIBLE = 1e-3  # rays on which the grid sees less than this opacity show the background alone
+
+
+class FrameRender(NamedTuple):
+    """rgb: (H, W, 3) float32, the head's colour times its opacity (premultiplied); alpha: (H, W) float32 opacity;
+    box: x0, y0, x1, y1 px outside of which both are 0. Over a picture: rgb + (1 - alpha) * picture."""
+
+    rgb: NDArray[np.float32]
+    alpha: NDArray[np.float32]
+    box: tuple[int, int, int, int]
+
+
+@dataclass
+class TrainedField:
+    """Attributes:
+    field: the networks.
+    latents: (T, L) codes of the training frames.
+    frames: (T,) numbers of the training frames in the scene that the field was trained on.
+    scale: resolution at which it is rendered, relative to the scene's full resolution.
+    facts: how it was trained.
+    untold: (C,) direction of the conditions that the field is not told (`codes.without`), None when it is told all.
+    """
+
+    field: HeadField
+    latents: Tensor
+    frames: NDArray[np.int64]
+    scale: float
+    facts: Mapping[str, Any]
+    untold: NDArray[np.float32] | None = None
+
+    def latent(self, index: ArrayLike) -> NDArray[np.float32]:
+        """(N,) scene frames -> (N, L) codes; a frame that was kept from training takes the nearest one's."""
+        wanted = np.asarray(index, np.int64)
+        nearest = np.abs(self.frames[None] - wanted[:, None]).argmin(1)
+        out: NDArray[np.float32] = self.latents.detach().cpu().numpy()[nearest]
+        return out
+
+    def save(self, path: str | Path) -> Path:
+        """Write networks and codes; returns the path."""
+        torch.save(
+            {
+                "schema": SCHEMA, "config": self.field.config.to_dict(), "field": self.field.state_dict(),
+                "latents": self.latents.detach().cpu(), "frames": self.frames.tolist(), "scale": self.scale,
+                "facts": dict(self.facts), "untold": None if self.untold is None else self.untold.tolist(),
+            },
+            path,
+        )  # fmt: skip
+        return Path(path)
+
+    @classmethod
+    def load(cls, path: str | Path, device: str = "cpu") -> TrainedField:
+        """Read what `save` wrote.
+
+        Raises:
+            WeightsError: not such a file.
+        """
+        try:
+            held = torch.load(path, map_location=device, weights_only=True)
+            if held["schema"] != SCHEMA:
+                raise ValueError(f"its schema is {held['schema']}, this lipbench reads {SCHEMA}")
+            field = HeadField(FieldConfig.from_dict(held["config"]), held["field"]["bounds"])
+            field.load_state_dict(held["field"])
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError, UnpicklingError) as error:
+            raise WeightsError(f"cannot read the field {path}", str(error).splitlines()[0], "train it again") from error
+        frames = np.asarray(held["frames"], np.int64)
+        untold = None if held["untold"] is None else np.asarray(held["untold"], np.float32)
+        return cls(field.to(device).eval(), held["latents"], frames, held["scale"], held["facts"], untold)
+
+
+def render_frames(
+    model: TrainedField, scene: Scene, conditions: ArrayLike, latents: ArrayLike | None, index: ArrayLike, *,
+    scale: float | None = None,
+) -> Iterator[FrameRender]:  # fmt: skip
+    """The head under new expressions, one frame at a time, at the scene's full resolution.
+
+    Args:
+        scene: gives the cameras.
+        conditions: (N, C) expressions. latents: (N, L), or None for the codes of the frames `index`.
+        index: (N,) whose pose each output frame takes.
+        scale: resolution of the rays relative to the scene's; the model's own when None. The result is brought to full
+            size by cubic interpolation.
+
+    Raises:
+        UsageError: lengths that do not agree.
+    """
+    rows = np.asarray(index, np.int64)
+    codes = model.latent(rows) if latents is None else np.asarray(latents, np.float32)
+    expression = np.asarray(conditions, np.float32)
+    c = model.field.config
+    if expression.shape != (len(rows), c.condition) or codes.shape != (len(rows), c.latent):
+        raise UsageError(
+            f"cannot render {len(rows)} frames from conditions {expression.shape} and latents {codes.shape}",
+            f"this field takes ({len(rows)}, {c.condition}) and ({len(rows)}, {c.latent})",
+            "one row per output frame",
+        )
+    if len(rows) and (rows.min() < 0 or rows.max() >= len(scene)):
+        raise UsageError(
+            f"cannot render frame {rows.max()}", f"the scene has {len(scene)}", "map the dub to the clip's frames"
+        )
+    expression = without(expression, model.untold)
+    device = model.latents.device
+    code = torch.from_numpy(np.concatenate([expression, codes], 1)).to(device)
+    for k, t in enumerate(rows):
+        yield render_one(model.field, scene, int(t), code[k : k + 1], model.scale if scale is None else scale)
+
+
+@torch.no_grad()
+def render_one(field: HeadField, scene: Scene, t: int, condition: Tensor, scale: float = 1.0) -> FrameRender:
+    """Frame t's camera, one condition (1, C + L)."""
+    device = condition.device
+    full_h, full_w = scene.size
+    h, w = max(8, round(full_h * scale)), max(8, round(full_w * scale))
+    s = w / full_w
+    focal = scene.focal * s
+    center = (scene.center[0] * s - 0.5 * (1 - s), scene.center[1] * s - 0.5 * (1 - s))
+    c2w = torch.from_numpy(scene.c2w[t : t + 1]).to(device)
+    x0, y0, x1, y1 = _screen_box(scene, t, focal, center, h, w)
+    rows, columns = torch.meshgrid(
+        torch.arange(y0, y1, device=device), torch.arange(x0, x1, device=device), indexing="ij"
+    )
+    near_far = torch.from_numpy(scene.near_far[t : t + 1]).to(device)
+    rays = field.rays(c2w, rows.reshape(1, -1).float(), columns.reshape(1, -1).float(), focal, center, near_far)
+    hit = torch.nonzero(rays.far[0] > rays.near[0] + 2 * MISSED)[:, 0]
+    out = torch.zeros(len(rays.near[0]), 4, device=device)
+    for part in torch.split(hit, 2048 if device.type == "cpu" else 1 << 16):
+        kept, fine = _shown(field, _chosen(rays, part), condition)
+        assert fine.foreground is not None
+        out[part[kept]] = torch.cat([fine.foreground[0], 1.0 - fine.transmittance[0][:, None]], 1)
+    picture = np.zeros((h, w, 4), np.float32)
+    picture[y0:y1, x0:x1] = out.view(y1 - y0, x1 - x0, 4).cpu().numpy()
+    box = (x0, y0, x1, y1)
+    if (h, w) != (full_h, full_w):
+        picture, box = _enlarged(picture, box, full_h, full_w)
+    return FrameRender(picture[..., :3], picture[..., 3], box)
+
+
+def _shown(field: HeadField, rays: Rays, condition: Tensor) -> tuple[Tensor, Composite]:
+    """Rays that may show the head (all, or those on which the grid sees something), and what they show."""
+    if field.config.proposal != "grid":
+        fine = field.render(rays, torch.zeros_like(rays.direction), condition).fine
+        return torch.arange(rays.near.shape[1], device=rays.near.device), fine
+    edges, weights = field.propose(rays)
+    kept = torch.nonzero(weights[0].sum(-1) > VISIBLE)[:, 0]
+    some = _chosen(rays, kept)
+    proposal = (edges[:, kept], weights[:, kept])
+    return kept, field.shade(some, proposal, torch.zeros_like(some.direction), condition).fine
+
+
+def _chosen(rays: Rays, rows: Tensor) -> Rays:
+    return rays._replace(direction=rays.direction[:, rows], near=rays.near[:, rows], far=rays.far[:, rows])
+
+
+def _screen_box(scene: Scene, t: int, focal: float, center: tuple[float, float], h: int, w: int) -> tuple[int, ...]:
+    """x0, y0, x1, y1 of the projected bounds; at least one pixel."""
+    corners = np.stack(np.meshgrid(*scene.bounds.T.astype(np.float64), indexing="ij"), -1).reshape(-1, 3)
+    local = (corners - scene.c2w[t, :, 3]) @ scene.c2w[t, :, :3]
+    depth = np.maximum(-local[:, 2], 1e-2)
+    x = focal * local[:, 0] / depth + center[0]
+    y = -focal * local[:, 1] / depth + center[1]
+    x0, y0 = int(np.clip(np.floor(x.min()), 0, w - 1)), int(np.clip(np.floor(y.min()), 0, h - 1))
+    return x0, y0, int(np.clip(np.ceil(x.max()) + 1, x0 + 1, w)), int(np.clip(np.ceil(y.max()) + 1, y0 + 1, h))
+
+
+def _enlarged(
+    picture: NDArray[np.float32], box: tuple[int, ...], h: int, w: int
+) -> tuple[NDArray[np.float32], tuple[int, int, int, int]]:
+    import cv2
+
+    big = np.clip(cv2.resize(picture, (w, h), interpolation=cv2.INTER_CUBIC), 0.0, 1.0).astype(np.float32)
+    big[..., :3] = np.minimum(big[..., :3], big[..., 3:])  # cubic overshoot: no colour brighter than its opacity allows
+    sx, sy = w / picture.shape[1], h / picture.shape[0]
+    x0, y0 = max(0, int((box[0] - 2) * sx)), max(0, int((box[1] - 2) * sy))
+    x1, y1 = min(w, int((box[2] + 2) * sx) + 1), min(h, int((box[3] + 2) * sy) + 1)
+    return big, (x0, y0, x1, y1)

@@ -1,0 +1,275 @@
+"""Training a field on a scene, in a folder, with the package's harness (`lipbench.core.training`)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lipbench.core.errors import UsageError
+from lipbench.core.training import Budget, Progress
+from lipbench.core.training import train as run
+from lipbench.nerf.grid import carve
+from lipbench.nerf.model import HeadField, RayColors
+from lipbench.nerf.scene import Scene
+from lipbench.nerf.training import guard
+from lipbench.nerf.training.codes import eye_codes, lid_direction, without
+from lipbench.nerf.training.draw import Batch, RayDrawer
+from lipbench.nerf.training.presets import Preset
+from lipbench.nerf.training.trained import TrainedField, render_one
+
+MODEL = "field.pt"
+LATENT_START = 0.01  # standard deviation of the codes at the start
+REFRESH = 16  # steps between looks at the density grid
+PROBE_FRAMES, PROBE_RAYS = 4, 256
+
+
+class FieldTraining:
+    """A `Trainable`: the networks, the codes, and the rays they learn from.
+
+    Args:
+        scene: what to learn; it is shrunk to `preset.size` first.
+        preset: how. Its field's `condition` is set to the scene's.
+        seed: of the weights; the harness seeds what is drawn in each step.
+    """
+
+    monitor = "photo"
+
+    def __init__(self, scene: Scene, preset: Preset, seed: int = 0, device: str = "cpu") -> None:
+        if preset.field.condition != scene.condition.shape[1]:
+            raise UsageError(
+                f"the scene's codes have {scene.condition.shape[1]} numbers",
+                f"the preset's field takes {preset.field.condition}",
+                "set `condition` of the preset to the scene's",
+            )
+        if preset.rays % preset.frames:
+            raise UsageError(
+                f"cannot share {preset.rays} rays among {preset.frames} frames", "every frame gets the same number",
+                "choose rays as a multiple of frames",
+            )  # fmt: skip
+        self.preset, self.seed, self.device = preset, seed, device
+        self.untold = lid_direction(scene.condition, scene.lids) if preset.lids == "code" else None
+        self.scale = min(1.0, preset.size / max(scene.size)) if preset.size else 1.0
+        kept = round(len(scene) * (1.0 - preset.held_out))
+        self.frames = np.arange(len(scene))[:kept]
+        self.scene = scene.resized(self.scale).with_condition(without(scene.condition, self.untold))
+        shown = self.scene.take(self.frames) if kept < len(scene) else self.scene
+        self.rest = self.scene.take(np.arange(kept, len(scene))) if len(scene) - kept >= 5 else None
+        self.drawer = RayDrawer(shown, preset, device)
+        self.shown = shown
+        self.facts: Mapping[str, Any] = {"preset": preset.to_dict(), "scene": scene_hash(scene), "seed": seed}
+        self.attempt = 0
+        self.looks = guard.looks(preset.steps, preset.warmup)
+        self._build()
+
+    def _build(self) -> None:
+        """Networks, codes and optimiser of this attempt."""
+        torch.manual_seed(int(np.random.SeedSequence([self.seed, 77, self.attempt]).generate_state(1)[0]))
+        p = self.preset
+        self.field = HeadField(p.field, torch.from_numpy(self.shown.bounds)).to(self.device)
+        if self.field.grid is not None:
+            carve(self.field.grid, self.shown)
+        codes = LATENT_START * torch.randn(len(self.drawer), p.field.latent)
+        if p.code_start == "eyes":
+            codes += torch.from_numpy(eye_codes(self.shown, p.field.latent))
+        self.latents = torch.nn.Parameter(codes.to(self.device))
+        planes = [v for k, v in self.field.named_parameters() if ".planes." in k or ".shapes_" in k]
+        known = {id(v) for v in planes}
+        others = [v for v in self.field.parameters() if id(v) not in known]
+        groups = [
+            {"params": others, "factor": 1.0},
+            {"params": planes, "factor": p.planes_lr},
+            {"params": [self.latents] if p.field.latent else [], "factor": p.latent_lr},
+        ]
+        self.optimizer = torch.optim.Adam([g for g in groups if g["params"]], lr=p.lr)
+
+    def codes(self, frames: Tensor) -> Tensor:
+        """(F,) training frames -> (F, C + L)."""
+        return torch.cat([self.drawer.condition[frames], self.latents[frames]], 1)
+
+    def _strangers(self, codes: Tensor) -> Tensor:
+        """(F, C + L) with the latent codes of frames drawn at random, as they stand."""
+        size = self.latents.shape[1]
+        drawn = torch.randint(len(self.latents), (len(codes),), device=self.device)
+        return torch.cat([codes[:, : codes.shape[1] - size], self.latents[drawn].detach()], 1)
+
+    def step(self, number: int, progress: float) -> dict[str, float]:
+        """One iteration: rays of a few frames, gradients summed over micro-batches, one Adam step."""
+        p = self.preset
+        rise = min(1.0, (number + 1) / p.warmup) if p.warmup else 1.0
+        for group in self.optimizer.param_groups:
+            group["lr"] = p.lr * group["factor"] * (p.lr_end / p.lr) ** progress * rise
+        if p.field.proposal == "grid" and number % REFRESH == 0:
+            frame = torch.randint(len(self.drawer), (1,), device=self.device)
+            self.field.refresh(self.codes(frame).detach(), 1.0 if number < 8 * REFRESH else 0.25)
+        batch = self.drawer.draw(self.field)
+        self.optimizer.zero_grad(set_to_none=True)
+        total = self._backward(batch)
+        self.optimizer.step()
+        if number + 1 in self.looks:
+            self._look(guard.least(number + 1, p.steps), restart=progress < guard.LAST_RESTART)
+        # Read once per report: on a GPU every reading waits for the device.
+        return {"photo": total, "psnr": -10.0 * torch.log10(total)}  # type: ignore[dict-item]
+
+    def _backward(self, batch: Batch) -> Tensor:
+        """Gradients of sum_rays |C - C_true|^2 (coarse and fine) + lambda |v|, once per pass; returns the fine pass's
+        mean squared error (LipNeRF eq. 3, 4)."""
+        p = self.preset
+        each = batch.color.shape[1]
+        size = p.micro or each
+        total = torch.zeros((), device=self.device)
+        for start in range(0, each, size):
+            part = batch.part(slice(start, start + size))
+            colors = self._render(part)
+            loss, error = _photo(colors, part.color)
+            loss.backward()
+            total += error
+        passes = 1 if self.field.coarse is None else 2
+        if p.field.latent and p.latent_penalty:
+            v = self.latents[batch.frames[batch.mouth :]]
+            # The norm has no gradient at 0; the guard keeps it finite.
+            (passes * p.latent_penalty * (v.square().sum(1) + 1e-12).sqrt().sum()).backward()
+        return total / (batch.color.numel())
+
+    def _render(self, batch: Batch) -> RayColors:
+        codes = self.codes(batch.frames)
+        if batch.mouth:
+            codes = torch.cat([self._strangers(codes[: batch.mouth]), codes[batch.mouth :]])
+        with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.preset.bf16):
+            return self.field.render(batch.rays, batch.background, codes, train=True)
+
+    @torch.no_grad()
+    def opacity(self) -> float:
+        """Mean opacity over head pixels of a few frames: near 0 when the field has collapsed.
+
+        The lower one of both passes: behind a dead coarse network the fine one draws its samples blindly.
+        """
+        rng = np.random.default_rng([self.seed, 5])
+        rows = [t for t in range(len(self.shown)) if self.shown.head[t].any()]
+        frames = torch.from_numpy(rng.choice(rows, PROBE_FRAMES)).to(self.device)
+        pixels = [rng.choice(np.flatnonzero(self.shown.head[int(t)]), PROBE_RAYS) for t in frames]
+        batch = self.drawer.batch(self.field, frames, torch.from_numpy(np.stack(pixels)).to(self.device))
+        colors = self.field.render(batch.rays, batch.background, self.codes(frames))
+        passes = [p for p in (colors.fine, colors.coarse) if p is not None]
+        return min(float((1.0 - p.transmittance).mean()) for p in passes)
+
+    def _look(self, least: float, restart: bool) -> None:
+        """Begin again with other weights when the field is transparent.
+
+        Raises:
+            FieldCollapsed: after the last restart, or when too little time is left for one.
+        """
+        opacity = self.opacity()
+        if opacity >= least:
+            return
+        if not restart or self.attempt >= guard.RESTARTS:
+            raise guard.collapsed(opacity, self.attempt + 1)
+        self.attempt += 1
+        self._build()
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """Error on fixed rays: of held-out frames with the nearest code if there are any, else of training frames."""
+        rng = np.random.default_rng([self.seed, 6])
+        held_out = self.rest is not None
+        scene = self.rest if self.rest is not None else self.shown
+        drawer = RayDrawer(scene, self.preset, self.device) if held_out else self.drawer
+        frames = torch.from_numpy(np.linspace(0, len(scene) - 1, 8).round().astype(np.int64)).to(self.device)
+        rows = [np.flatnonzero(scene.head[int(t)]) for t in frames]
+        pixels = np.stack([rng.choice(r if len(r) else np.arange(drawer.h * drawer.w), PROBE_RAYS) for r in rows])
+        batch = drawer.batch(self.field, frames, torch.from_numpy(pixels).to(self.device))
+        code = torch.full_like(frames, len(self.drawer) - 1) if held_out else frames
+        codes = torch.cat([drawer.condition[frames], self.latents[code]], 1)
+        colors = self.field.render(batch.rays, batch.background, codes).fine
+        error = float((colors.rgb - batch.color).square().mean())  # type: ignore[operator]
+        name = "held_out_psnr" if held_out else "head_psnr"
+        return {
+            "photo": error, name: -10 * float(np.log10(max(error, 1e-10))),
+            "opacity": float((1.0 - colors.transmittance).mean()), "attempt": float(self.attempt),
+            "latent_norm": float(self.latents.norm(dim=1).mean()) if self.preset.field.latent else 0.0,
+        }  # fmt: skip
+
+    def picture(self) -> NDArray[np.uint8]:
+        """Four training frames above what the field makes of them."""
+        chosen = np.linspace(0, len(self.shown) - 1, 4).round().astype(int)
+        rows = []
+        for t in chosen:
+            frame = torch.tensor([int(t)], device=self.device)
+            shown = render_one(self.field, self.shown, int(t), self.codes(frame).detach())
+            plate = self.shown.plates[self.shown.shot[t]].astype(np.float32) / 255
+            over = shown.rgb + (1 - shown.alpha[..., None]) * plate
+            rows.append(np.concatenate([self.shown.frames[t], np.uint8(np.clip(over, 0, 1) * 255 + 0.5)]))
+        return np.concatenate(rows, 1)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Networks, codes, Adam's moments, and which attempt this is."""
+        return {"field": self.field.state_dict(), "latents": self.latents.detach(), "attempt": self.attempt,
+                "optimizer": self.optimizer.state_dict()}  # fmt: skip
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """What `state_dict` gave."""
+        self.attempt = state["attempt"]
+        self._build()
+        self.field.load_state_dict(state["field"])
+        with torch.no_grad():
+            self.latents.copy_(state["latents"])
+        self.optimizer.load_state_dict(state["optimizer"])
+
+    def trained(self, facts: Mapping[str, Any]) -> TrainedField:
+        """The field as it stands."""
+        return TrainedField(self.field.eval(), self.latents.detach(), self.frames, self.scale, facts, self.untold)
+
+    def export(self, folder: Path, facts: Mapping[str, Any]) -> Path:
+        """Write field.pt."""
+        return self.trained(facts).save(folder / MODEL)
+
+
+def _photo(colors: RayColors, truth: Tensor) -> tuple[Tensor, Tensor]:
+    """Sum of squared errors over rays and passes; the fine pass's share."""
+    assert colors.fine.rgb is not None
+    error = (colors.fine.rgb - truth).square().sum()
+    loss = error
+    if colors.coarse is not None and colors.coarse.rgb is not None:
+        loss = loss + (colors.coarse.rgb - truth).square().sum()
+    return loss, error.detach()
+
+
+def scene_hash(scene: Scene) -> str:
+    """Digest of what a training sees."""
+    digest = hashlib.sha256(repr((scene.focal, scene.center)).encode())
+    for name in ("frames", "head", "plates", "shot", "c2w", "near_far", "condition", "mouth", "eyes", "lids", "bounds"):
+        digest.update(np.ascontiguousarray(getattr(scene, name)).data)
+    return digest.hexdigest()[:16]
+
+
+def train(
+    scene: Scene, preset: Preset, folder: str | Path, *, seed: int = 0, device: str = "cpu", fresh: bool = False,
+    seconds: float | None = None, previews: int = 4, say: Callable[[str], None] = lambda _: None,
+) -> TrainedField:  # fmt: skip
+    """Train a field on a scene; the same call on an interrupted folder goes on exactly where it stopped.
+
+    Args:
+        folder: takes checkpoints, log.jsonl, samples/ and the finished field.pt.
+        seconds: stop after this wall time if the preset's steps are not done by then (not exactly resumable).
+        previews: sample pictures over the training; 0 for none.
+
+    Raises:
+        FieldCollapsed: the head stayed transparent after three restarts. UsageError. DiskFull.
+    """
+    folder = Path(folder)
+    training = FieldTraining(scene, preset, seed, device)
+    steps = preset.steps
+    budget = Budget(
+        steps=steps, seconds=seconds, validate_every=max(1, steps // 6), report_every=max(1, steps // 30),
+        picture_every=max(1, steps // previews) if previews else 0,
+    )  # fmt: skip
+    at: Progress = run(training, folder, budget, seed=seed, fresh=fresh, say=say)
+    if at.stopped == "signal":
+        raise KeyboardInterrupt
+    return TrainedField.load(folder / MODEL, device)

@@ -1,0 +1,132 @@
+"""What Speech2Vid learns from: people who say different things with the same head, moment by moment.
+
+A dub is drawn from pictures of somebody who says something else. Generated clips can be had like that: one person, one
+movement of the head, a mouth for each of several languages. The pictures are of one language, the drawing and the sound
+of another, so that the mouth to draw is told by the sound alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipbench.baselines.speech2vid.networks import COEFFICIENTS
+from lipbench.core.keys import key_of
+from lipbench.core.whole import whole_file
+from lipbench.synthetic.corpus import visemes
+from lipbench.synthetic.corpus.corpus import GENERATOR_VERSION
+from lipbench.synthetic.corpus.parallel import over_clips
+from lipbench.synthetic.corpus.render import render_clip
+from lipbench.synthetic.corpus.scene import plan
+from lipbench.synthetic.corpus.spec import ClipSpec, stream
+from lipbench.synthetic.head.expressions import SEMANTIC
+from lipbench.synthetic.speech.espeak import Espeak
+from lipbench.training.speech2vid.hearing import Speech
+from lipbench.training.syncnet import cache
+from lipbench.training.syncnet.generated import through_codec
+from lipbench.training.wav2lip.clips import Talk, is_cached, load, save
+from lipbench.training.wav2lip.sources import Recipe
+
+JUDGE_SIZE = 112  # px of the judge's crop that `training.framed` cuts its square out of
+RENDERED = 192  # px
+SPOKEN = 2  # languages of a training clip
+CACHE_VERSION = 1
+_LIPS = {name for row in visemes.TABLE.values() for name in row} | {"press", "lipsTogether", "part"}
+#: Expression weights of the procedural head that speech moves.
+ARTICULATION = [i for i, name in enumerate(SEMANTIC) if name in _LIPS]
+
+
+def generated(
+    recipe: Recipe, folder: Path, *, workers: int = 1, say: Callable[[str], None] = lambda _: None
+) -> list[Talk]:
+    """The recipe's clips, rendered where they are not in the folder already.
+
+    Of each talk, `faces` are (T, 128, 128, 3) BGR crops as `metrics.sync.training.cache` has them, `sounds`
+    (takes, 12, 4 T - 1) MFCC, `gaps` (T, len(ARTICULATION)) expression weights.
+    """
+    specs = recipe.specs()
+    keys = {spec.id: _key(spec, recipe) for spec in specs}
+    waiting = [spec for spec in specs if not is_cached(folder / spec.id, keys[spec.id])]
+    if waiting:
+        say(f"rendering {len(waiting)} clips ({recipe.split}; {len(specs) - len(waiting)} are cached)")
+    for done, talk in enumerate(over_clips(partial(_render, coded=recipe.coded), waiting, workers=workers), 1):
+        save(talk, folder / talk.id, keys[talk.id])
+        if done % 10 == 0 or done == len(waiting):
+            say(f"  {done} of {len(waiting)} clips")
+    return [load(folder / spec.id) for spec in specs]
+
+
+def from_cached(clips: Sequence[cache.CachedClip]) -> list[Talk]:
+    """Clips in one language, from any footage: pictures, drawing and sound are of the same video."""
+    return [
+        Talk(
+            c.facts.id, c.facts.speaker, 25.0, {c.facts.language: c.frames},
+            {c.facts.language: mfcc_rows(c.sound)}, {}, c.facts.key,
+        )
+        for c in clips
+    ]  # fmt: skip
+
+
+def mfcc_rows(sound: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(takes, 13, C) -> (takes, 12, C): without the energy, as `sound.features` has them."""
+    return np.ascontiguousarray(sound[:, 1 : COEFFICIENTS + 1])
+
+
+def speeches(talks: Sequence[Talk]) -> list[Speech]:
+    """Sound and articulation of the talks whose articulation is known."""
+    return [Speech(talk.sounds[tag], talk.gaps[tag], talk.fps) for talk in talks for tag in talk.gaps]
+
+
+def spoken(
+    recipe: Recipe, folder: Path, *, workers: int = 1, say: Callable[[str], None] = lambda _: None
+) -> list[Speech]:
+    """The recipe's clips without pictures, a sixth of the work: the ears need more of them than the drawing does."""
+    files = {spec: folder / f"{spec.id}-{_key(spec, recipe)[:12]}.npz" for spec in recipe.specs()}
+    waiting = [spec for spec, file in files.items() if not file.exists()]
+    if waiting:
+        say(f"speaking {len(waiting)} clips ({len(files) - len(waiting)} are cached)")
+    for spec, arrays in zip(waiting, over_clips(_speak, waiting, workers=workers), strict=True):
+        with whole_file(files[spec]) as draft:
+            np.savez(draft, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+    out = []
+    for spec, file in files.items():
+        with np.load(file, allow_pickle=False) as z:
+            out += [Speech(z[f"sounds_{tag}"], z[f"weights_{tag}"], spec.fps) for tag in spec.languages]
+    return out
+
+
+def _speak(spec: ClipSpec, engine: Espeak | None) -> dict[str, NDArray[np.float32]]:
+    scene = plan(spec, engine)
+    out: dict[str, NDArray[np.float32]] = {}
+    for tag, weights in scene.semantic.items():
+        takes = [take.audio for take in scene.takes[tag]]
+        out[f"sounds_{tag}"] = mfcc_rows(cache.sound_features(takes, 0, spec.n_frames))
+        out[f"weights_{tag}"] = weights[:, ARTICULATION].astype(np.float32)
+    return out
+
+
+def _key(spec: ClipSpec, recipe: Recipe) -> str:
+    return key_of({"kind": "speech2vid clip", "cache": CACHE_VERSION, "generator": GENERATOR_VERSION,
+                   "size": JUDGE_SIZE, "spec": asdict(spec), "coded": recipe.coded})  # fmt: skip
+
+
+def _render(spec: ClipSpec, engine: Espeak | None, coded: float) -> Talk:
+    """A clip in memory; every language is cut out by the original's face, as in dubbing."""
+    clip = render_clip(spec, engine=engine)
+    track = clip.annotations[spec.source].face_track()
+    rng = stream(spec.seed, "speech2vid clip")
+    crf = int(rng.integers(14, 31)) if rng.uniform() < coded else None
+    faces, sounds, weights = {}, {}, {}
+    for tag, frames in clip.frames.items():
+        seen = frames if crf is None else through_codec(frames, crf, spec.fps)
+        faces[tag], first = cache.crops_of_track(seen, track, JUDGE_SIZE)
+        last = first + len(faces[tag])
+        takes = [take.audio for take in clip.takes[tag]]
+        sounds[tag] = mfcc_rows(cache.sound_features(takes, first, last - first))
+        weights[tag] = clip.annotations[tag].semantic[first:last, ARTICULATION]
+    return Talk(spec.id, str(spec.identity), spec.fps, faces, sounds, weights)

@@ -1,0 +1,227 @@
+"""Training data straight from the generator: no video files, as many people and voices as wanted."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipbench import media
+from lipbench.core.errors import UsageError
+from lipbench.core.keys import key_of
+from lipbench.core.threads import one_thread_each
+from lipbench.synthetic.corpus import visemes
+from lipbench.synthetic.corpus.corpus import GENERATOR_VERSION
+from lipbench.synthetic.corpus.render import Shot
+from lipbench.synthetic.corpus.scene import Scene, plan
+from lipbench.synthetic.corpus.spec import DIFFICULTIES, ClipSpec, stream
+from lipbench.synthetic.head.expressions import SEMANTIC
+from lipbench.synthetic.speech import espeak
+from lipbench.synthetic.speech.espeak import Espeak
+from lipbench.training.syncnet import cache as clips
+
+#: Languages that training hears; Italian is kept for evaluation.
+TRAINED = ("en", "fr", "es", "de")
+#: First number of the people of each split, far apart and far from the packaged corpus.
+PEOPLE = {"train": 100_000, "held-out": 200_000, "evaluation": 300_000}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A generated set of clips.
+
+    Attributes:
+        split: "train", "held-out" (early stopping) or "evaluation": which people.
+        seed: of everything.
+        identities, clips_per_identity, seconds: how much.
+        languages: taken in turn.
+        size, supersample: of the rendered picture, px.
+        view: range of the camera's field across, dm.
+        takes: recordings of every clip, by other voices and in other rooms.
+        espeak: share of clips led by an espeak-ng voice; needs the extra `speech`.
+        damped: share of clips also rendered with less lip movement.
+        coded: share of clips that go through H.264.
+        pool: sentences, see `timelines.pool`; shuffled: share of clips that speak random words of it.
+    """
+
+    split: str
+    seed: int
+    identities: int
+    clips_per_identity: int
+    seconds: float = 4.0
+    languages: tuple[str, ...] = TRAINED
+    size: int = 192
+    supersample: int = 1
+    view: tuple[float, float] = (2.3, 2.9)
+    takes: int = 5
+    espeak: float = 0.0
+    damped: float = 0.3
+    coded: float = 0.5
+    pool: str = "train"
+    shuffled: float = 0.6
+
+    def specs(self) -> list[ClipSpec]:
+        """The clips, one person after the other."""
+        out = []
+        levels = list(DIFFICULTIES)
+        for person in range(self.identities):
+            for number in range(self.clips_per_identity):
+                rng = stream(self.seed, "judge", self.split, person, number)
+                k = person * self.clips_per_identity + number
+                out.append(
+                    ClipSpec(
+                        id=f"{self.split}-{self.seed}-{person:03d}-{number:02d}",
+                        seed=int(rng.integers(1 << 62)),
+                        identity=PEOPLE[self.split] + 1000 * self.seed + person,
+                        source=self.languages[k % len(self.languages)],
+                        seconds=self.seconds,
+                        width=self.size,
+                        height=self.size,
+                        difficulty=levels[int(rng.integers(len(levels)))],
+                        pool=self.pool,
+                        shuffle_words=bool(rng.uniform() < self.shuffled),
+                        voices="espeak" if rng.uniform() < self.espeak else "formant",
+                        takes=self.takes,
+                        studio=bool(rng.uniform() < 0.5),
+                        supersample=self.supersample,
+                        view=float(rng.uniform(*self.view)),
+                    )
+                )
+        return out
+
+
+def damp(semantic: NDArray[np.float64], amplitude: float) -> NDArray[np.float64]:
+    """(T, 36) expression weights whose mouth moves `amplitude` as far around its mean: 1 unchanged, 0 a still mouth.
+
+    Gaps are linear in the weights, so lips that never crossed do not cross now. Eyes, brows and mood stay.
+    """
+    names = {name for row in visemes.TABLE.values() for name in row} | {"press", "lipsTogether", "part"}
+    columns = [i for i, name in enumerate(SEMANTIC) if name in names]
+    out = semantic.copy()
+    mean = semantic[:, columns].mean(axis=0)
+    out[:, columns] = mean + amplitude * (semantic[:, columns] - mean)
+    return out
+
+
+def damped_scene(scene: Scene, amplitude: float) -> Scene:
+    """The scene with less lip movement in every language."""
+    return replace(scene, semantic={tag: damp(weights, amplitude) for tag, weights in scene.semantic.items()})
+
+
+def video_of(scene: Scene, language: str) -> tuple[NDArray[np.uint8], Shot]:
+    """(T, H, W, 3) uint8 RGB frames of a language, and the shot with its annotations."""
+    spec = scene.spec
+    shot = Shot(scene, language)
+    frames = np.empty((spec.n_frames, spec.height, spec.width, 3), np.uint8)
+    for t, frame in enumerate(shot):
+        frames[t] = frame
+    return frames, shot
+
+
+def through_codec(frames: NDArray[np.uint8], crf: int, fps: float = 25.0) -> NDArray[np.uint8]:
+    """The frames after H.264 at that quality."""
+    with tempfile.TemporaryDirectory() as work:
+        file = Path(work) / "clip.mp4"
+        media.write_video(file, frames, fps, crf=crf)
+        return media.load_frames(file)
+
+
+def build(
+    recipe: Recipe,
+    folder: Path,
+    judge_size: int = 112,
+    *,
+    workers: int = 1,
+    say: Callable[[str], None] = lambda _: None,
+) -> list[clips.CachedClip]:
+    """Render what is not cached yet; an interrupted build goes on where it stopped.
+
+    Args:
+        folder: of the cache; clips of several recipes may share it.
+        judge_size: input edge of the judge.
+        workers: processes; the files do not depend on it.
+
+    Raises:
+        UsageError: espeak voices without the extra.
+    """
+    if recipe.espeak > 0 and not espeak.available():
+        raise UsageError(
+            "espeak-ng voices are asked for", "the extra `speech` is not installed",
+            "pip install 'lipbench[speech]', or train on formant voices alone",
+        )  # fmt: skip
+    jobs = [(spec, _key(spec, recipe, judge_size)) for spec in recipe.specs()]
+    waiting = [job for job in jobs if not clips.is_cached(folder, job[0].id, job[1])]
+    done = len(jobs) - len(waiting)
+    if waiting:
+        say(f"rendering {len(waiting)} clips of {recipe.seconds:g} s ({recipe.split}; {done} are cached)")
+    for _ in _work_off(waiting, recipe, folder, judge_size, workers):
+        done += 1
+        if done % 20 == 0 or done == len(jobs):
+            say(f"  {done} of {len(jobs)} clips")
+    return clips.read_clips(folder, [spec.id for spec, _ in jobs])
+
+
+def _key(spec: ClipSpec, recipe: Recipe, judge_size: int) -> str:
+    facts = {k: v for k, v in asdict(recipe).items() if k in ("damped", "coded")}
+    return key_of({"kind": "judge clip", "cache": clips.CACHE_VERSION, "generator": GENERATOR_VERSION,
+                   "spec": spec.to_dict(), "recipe": facts, "size": judge_size})  # fmt: skip
+
+
+def _work_off(waiting: Sequence[tuple[ClipSpec, str]], recipe: Recipe, folder: Path, size: int, workers: int) -> Any:
+    if workers <= 1 or len(waiting) < 2:
+        for spec, key in waiting:
+            yield _render(spec, key, recipe, folder, size)
+        return
+    with (
+        one_thread_each(),
+        ProcessPoolExecutor(min(workers, len(waiting)), mp_context=get_context("spawn")) as pool,
+    ):
+        pending = [pool.submit(_render, spec, key, recipe, folder, size) for spec, key in waiting]
+        try:
+            for future in as_completed(pending):
+                yield future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+@cache
+def _engine() -> Espeak:
+    return Espeak()
+
+
+def _render(spec: ClipSpec, key: str, recipe: Recipe, folder: Path, size: int) -> str:
+    import cv2
+
+    cv2.setNumThreads(1)
+    rng = stream(spec.seed, "judge clip")
+    scene = plan(spec, _engine() if spec.voices == "espeak" else None)
+    crf = int(rng.integers(14, 37)) if rng.uniform() < recipe.coded else None
+    amplitude = float(rng.uniform(0.15, 0.7)) if rng.uniform() < recipe.damped else None
+
+    def cut(of: Scene) -> tuple[NDArray[np.uint8], int]:
+        frames, shot = video_of(of, spec.source)
+        track = shot.annotations().face_track()
+        return clips.crops_of_track(frames if crf is None else through_codec(frames, crf), track, size)
+
+    frames, first = cut(scene)
+    less = None
+    if amplitude is not None:
+        less, start = cut(damped_scene(scene, amplitude))
+        if start != first or len(less) != len(frames):
+            less = amplitude = None
+    takes = scene.takes[spec.source]
+    sound = clips.sound_features([take.audio for take in takes], first, len(frames))
+    facts = clips.ClipFacts(
+        spec.id, key, f"person-{spec.identity}", spec.source, len(frames), tuple(t.voice for t in takes), amplitude
+    )
+    clips.write_clip(folder, facts, frames, sound, less)
+    return spec.id

@@ -1,0 +1,150 @@
+"""Training the sync expert."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lipbench.baselines.wav2lip.checkpoint import save_npz
+from lipbench.baselines.wav2lip.networks import SyncExpert
+from lipbench.training.wav2lip.clips import Talk, digest
+from lipbench.training.wav2lip.config import ExpertConfig
+from lipbench.training.wav2lip.data import row_batch, sync_batch
+from lipbench.training.wav2lip.hearing import Hearing
+from lipbench.training.wav2lip.losses import agreement, contrast
+
+SCALE = 15.0  # of the cosine, before it is learned
+EXPORT = "expert.npz"
+
+
+class ExpertTraining:
+    """Sync expert and optimiser: see `lipbench.core.training.Trainable`.
+
+    Args:
+        talks, held_out: clips of different speakers.
+    """
+
+    monitor = "expert_loss"
+
+    def __init__(
+        self, talks: Sequence[Talk], held_out: Sequence[Talk], config: ExpertConfig, seed: int = 0, device: str = "cpu"
+    ) -> None:
+        self.talks, self.held_out, self.config, self.seed = talks, held_out, config, seed
+        self.device = torch.device(device)
+        torch.manual_seed(seed)
+        self.net = SyncExpert(config.width).to(self.device)
+        self.log_scale = torch.nn.Parameter(torch.tensor(math.log(SCALE), device=self.device))
+        self.optimizer = torch.optim.Adam([*self.net.parameters(), self.log_scale], config.lr)
+        self.hearing = (
+            Hearing(self.net.audio_encoder, talks, faces=self.net.face_encoder, seed=seed) if config.hearing else None
+        )
+        self.facts: Mapping[str, Any] = {
+            "name": "wav2lip-expert", "config": asdict(config), "clips": len(talks),
+            "speakers": len({t.speaker for t in talks}), "data": digest(talks), "held_out": digest(held_out),
+        }  # fmt: skip
+
+    @property
+    def scale(self) -> float:
+        """Factor on the cosine in the softmax."""
+        return float(self.log_scale.detach().exp())
+
+    def step(self, number: int, progress: float) -> dict[str, float]:
+        """One step of Adam on batch `number`; returns its losses. The rate falls over the last half if there is a
+        softmax; as published it is constant."""
+        if self.hearing is not None:
+            if number < self.config.hearing:
+                return self.hearing.step(number)
+            self.hearing = None
+        c = self.config
+        fall = min(1.0, 2.05 - 2 * progress) if c.windows else 1.0
+        for group in self.optimizer.param_groups:
+            group["lr"] = c.lr * min(1.0, (number - c.hearing + 1) / c.warm_up) * fall
+        self.net.train()
+        if c.windows:
+            loss, right, _ = self._rows(self.talks, self.seed, number)
+        else:
+            loss, right = self._pairs(self.talks, self.seed, number)
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        if c.windows:
+            torch.nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
+        self.optimizer.step()
+        return {"loss": float(loss.detach()), "right": right}
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """Held-out loss; share of windows that are nearest to their own of 16 sounds, and nearer to it than to each
+        sound at least five frames away."""
+        self.net.eval()
+        heard = {} if self.hearing is None else self.hearing.validate(self.held_out)
+        rows = [self._rows(self.held_out, self.seed + 1, k) for k in range(self.config.held_out_batches)]
+        losses = [float(loss) for loss, _, _ in rows]
+        if not self.config.windows:
+            losses = [float(self._pairs(self.held_out, self.seed + 1, k)[0]) for k in range(len(rows))]
+        return {
+            "expert_loss": float(np.mean(losses)),
+            "expert_right": float(np.mean([right for _, right, _ in rows])),
+            "expert_far": float(np.mean([far for _, _, far in rows])),
+            **heard,
+        }
+
+    def _pairs(self, talks: Sequence[Talk], seed: int, number: int) -> tuple[Tensor, float]:
+        batch = sync_batch(talks, self.config.batch, seed, number)
+        together = batch.together.to(self.device)
+        audio, video = self.net(batch.mel.to(self.device), batch.face.to(self.device))
+        right = ((audio * video).sum(1, keepdim=True) > 0.5) == (together > 0.5)
+        return agreement(audio, video, together), right.float().mean().item()
+
+    def _rows(self, talks: Sequence[Talk], seed: int, number: int) -> tuple[Tensor, float, float]:
+        c = self.config
+        n, size = (c.windows, c.batch) if c.windows else (16, max(1, c.batch // 16))
+        batch = row_batch(talks, size, seed, number, n=n, wrong=c.wrong)
+        faces = torch.cat([batch.face, batch.wrong]).to(self.device)
+        audio = self.net.audio_encoder(batch.mel.to(self.device)).flatten(1)
+        video = self.net.face_encoder(faces).flatten(1)
+        audio, video = (torch.nn.functional.normalize(x, dim=1) for x in (audio, video))
+        wrong = video[size * n :].view(size, c.wrong, -1) if c.wrong else None
+        audio, video = audio.view(size, n, -1), video[: size * n].view(size, n, -1)
+        stride = batch.stride.to(self.device)
+        loss = contrast(audio, video, stride, self.log_scale.exp(), wrong)
+        cosine = (video @ audio.transpose(1, 2)).detach()
+        at = torch.arange(n, device=cosine.device)
+        own = cosine.diagonal(dim1=1, dim2=2)
+        far = (at[:, None] - at).abs() * stride[:, None, None] >= 5
+        beats = (own[..., None] > cosine)[far].float().mean().item()
+        return loss, (cosine.argmax(2) == at).float().mean().item(), beats
+
+    def picture(self) -> NDArray[np.uint8]:
+        """Middle frames of a batch as the network sees them, one row per clip, wrong ones at the end of the row."""
+        batch = row_batch(self.held_out, 4, self.seed + 1, 0, n=8, wrong=2)
+        rows = torch.cat([batch.face.view(4, 8, 15, 48, 96), batch.wrong.view(4, 2, 15, 48, 96)], 1)[:, :, 6:9]
+        bgr = (rows.permute(0, 3, 1, 4, 2).reshape(4 * 48, 10 * 96, 3) * 255).to(torch.uint8).numpy()
+        return np.ascontiguousarray(bgr[..., ::-1])
+
+    def state_dict(self) -> dict[str, Any]:
+        state = {
+            "net": self.net.state_dict(), "scale": self.log_scale.detach(), "optimizer": self.optimizer.state_dict()
+        }  # fmt: skip
+        return state if self.hearing is None else {**state, "hearing": self.hearing.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.net.load_state_dict(state["net"])
+        if "hearing" not in state:
+            self.hearing = None
+        elif self.hearing is not None:
+            self.hearing.load_state_dict(state["hearing"])
+        with torch.no_grad():
+            self.log_scale.copy_(state["scale"])
+        self.optimizer.load_state_dict(state["optimizer"])
+
+    def export(self, folder: Path, facts: Mapping[str, Any]) -> Path:
+        """expert.npz, float16."""
+        return save_npz(self.net, folder / EXPORT, {**facts, "scale": self.scale, "held_out": self.validate()})

@@ -1,0 +1,147 @@
+"""`lipbench train wav2lip`: the expert, then the generator; `lipbench train wav2lip-expert`: the expert alone.
+
+A run trains its own expert in the first part of its budget. Where its folder holds a folder `expert`, another run
+trains that one (`lipbench train wav2lip-expert --out RUN/expert`), before or at the same time: then the generator
+begins at once and takes the finished expert in at the first validation that finds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipbench.baselines.wav2lip.checkpoint import load, read_info, save_npz
+from lipbench.baselines.wav2lip.networks import SyncExpert
+from lipbench.core.errors import UsageError
+from lipbench.core.training import Request
+from lipbench.training.wav2lip.clips import Talk, digest, split, usable
+from lipbench.training.wav2lip.config import CONFIGS, Config
+from lipbench.training.wav2lip.expert import EXPORT, ExpertTraining
+from lipbench.training.wav2lip.generator import GeneratorTraining
+from lipbench.training.wav2lip.sources import Recipe, from_manifest, generated
+
+WEIGHTS = "wav2lip.npz"
+#: Added to the expert's held-out loss: every generator is further than every expert.
+FIRST_PHASE = 10.0
+
+
+class Wav2LipTraining:
+    """Both networks, one after the other: see `lipbench.core.training.Trainable`.
+
+    Args:
+        beside: folder of a run that trains the expert; None: it is trained here, first.
+    """
+
+    monitor = "held_out"
+
+    def __init__(
+        self, config: Config, talks: list[Talk], held_out: list[Talk], seed: int = 0, device: str = "cpu",
+        beside: Path | None = None,
+    ) -> None:  # fmt: skip
+        self.config, self.beside = config, beside
+        self.generator = GeneratorTraining(talks, held_out, config.generator, seed, device)
+        self.expert = ExpertTraining(talks, held_out, config.expert, seed, device) if beside is None else None
+        self.began = 0 if beside is not None else -1  # step at which the generator began; -1: not yet
+        self.expert_far = 0.0
+        told = asdict(config)
+        if beside is not None:  # that run tells about the expert
+            del told["expert"], told["expert_share"]
+        self.facts: Mapping[str, Any] = {
+            "name": "wav2lip", "config": told, "clips": len(talks), "speakers": len({t.speaker for t in talks}),
+            "data": digest(talks), "held_out": digest(held_out),
+        }  # fmt: skip
+
+    def step(self, number: int, progress: float) -> dict[str, float]:
+        share = 0.0 if self.expert is None else self.config.expert_share
+        if self.began < 0 and self.expert is not None:
+            if progress < share:
+                return self.expert.step(number, progress / share)
+            self.began = number
+            self._take(self.expert.net, self.expert.scale, self.expert.validate())
+        return self.generator.step(number - self.began, (progress - share) / (1 - share))
+
+    def validate(self) -> dict[str, float]:
+        if self.began < 0 and self.expert is not None:
+            found = self.expert.validate()
+            return {**found, "held_out": FIRST_PHASE + found["expert_loss"]}
+        if self.beside is not None and self.generator.expert is None and (self.beside / EXPORT).is_file():
+            info = read_info(self.beside / EXPORT)
+            self._take(load(self.beside / EXPORT, SyncExpert), float(info["scale"]), info["held_out"])
+        found = self.generator.validate()
+        return {**found, "expert_far": self.expert_far, "held_out": found["mouth_l1"]}
+
+    def _take(self, net: SyncExpert, scale: float, found: Mapping[str, float]) -> None:
+        """Let the expert judge, if it has learnt something."""
+        self.expert_far = float(found["expert_far"])
+        if self.expert_far >= self.config.good_enough:
+            self.generator.hear(net, scale)
+
+    def picture(self) -> NDArray[np.uint8]:
+        if self.began < 0 and self.expert is not None:
+            return self.expert.picture()
+        return self.generator.picture()
+
+    def state_dict(self) -> dict[str, Any]:
+        state: dict[str, Any] = {"began": self.began, "expert_far": self.expert_far}
+        if self.began < 0 and self.expert is not None:
+            return {**state, "expert": self.expert.state_dict()}
+        return {**state, "generator": self.generator.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.began, self.expert_far = int(state["began"]), float(state["expert_far"])
+        if "generator" in state:
+            self.generator.load_state_dict(state["generator"])
+        elif self.expert is not None:
+            self.expert.load_state_dict(state["expert"])
+
+    def export(self, folder: Path, facts: Mapping[str, Any]) -> Path:
+        """wav2lip.npz, float16: what the method takes as `weights_file`."""
+        return save_npz(self.generator.net, folder / WEIGHTS, facts)
+
+
+def trainer(request: Request) -> Wav2LipTraining:
+    """Both networks; builds or completes the cache of crops in the run's folder first.
+
+    Raises:
+        UsageError: an unknown configuration, or a manifest with fewer than two speakers.
+    """
+    config = _config(request)
+    beside = request.out / "expert"
+    talks, held_out = _talks(request, request.out / "cache")
+    return Wav2LipTraining(config, talks, held_out, request.seed, request.device, beside if beside.is_dir() else None)
+
+
+def expert_trainer(request: Request) -> ExpertTraining:
+    """The expert alone; in a folder `expert` of another run it uses that run's cache of crops.
+
+    Raises:
+        UsageError: as `trainer`.
+    """
+    config = _config(request)
+    home = request.out.parent if request.out.name == "expert" else request.out
+    talks, held_out = _talks(request, home / "cache")
+    return ExpertTraining(talks, held_out, config.expert, request.seed, request.device)
+
+
+def _config(request: Request) -> Config:
+    if request.config not in CONFIGS:
+        raise UsageError(f"there is no configuration {request.config!r}", "", f"choose from {', '.join(CONFIGS)}")
+    return CONFIGS[request.config]
+
+
+def _talks(request: Request, cache: Path) -> tuple[list[Talk], list[Talk]]:
+    if request.data is not None:
+        from lipbench.datasets.manifest import resolve
+
+        return split(usable(from_manifest(resolve(request.data))), 0.2, request.seed)
+    o = request.options
+    train = Recipe("train", o.get("identities", 50), o.get("clips", 2), request.seed)
+    few = max(2, train.identities // 5)
+    held_out = Recipe("held-out", few, seed=request.seed, seconds=4.0, pool="test", shuffled=0.0)
+    made = [generated(recipe, cache, workers=request.workers, say=request.say) for recipe in (held_out, train)]
+    return usable(made[1]), usable(made[0])
