@@ -122,10 +122,18 @@ def test_torch_is_asked_when_only_a_device_file_is_there(monkeypatch: pytest.Mon
     assert devices.accelerators() == [T4]
 
 
-def test_torch_in_its_own_process_answers_in_json(tmp_path: Path) -> None:
-    import torch
-
-    assert len(devices._from_torch()) == torch.cuda.device_count()
+def test_torch_answers_from_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "dxg").touch()
+    (tmp_path / "torch.py").write_text(
+        "class cuda:\n"
+        "    device_count = staticmethod(lambda: 2)\n"
+        "    get_device_name = staticmethod(lambda i: f'card {i}')\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert devices.accelerators() == ["card 0", "card 1"]
+    devices._from_torch.cache_clear()
+    (tmp_path / "torch.py").write_text("raise OSError('libcuda.so: no such file')")
+    assert devices.accelerators() == []
 
 
 @pytest.mark.parametrize(
