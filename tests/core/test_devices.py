@@ -138,7 +138,7 @@ def test_torch_answers_from_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize(
     ("told", "words"),
-    [(None, ["0", "1"]), ("", []), ("-1", []), ("1", ["1"]), ("1, 0", ["1", "0"]), ("1,-1,0", ["1"]), ("0,7,1", ["0"]),
+    [(None, ["0", "1"]), ("", []), ("-1", []), ("1", ["1"]), ("1, 0", ["1", "0"]), ("1,-1,0", ["1"]), ("0,2,1", ["0"]),
      ("GPU-8f2,MIG-1", ["GPU-8f2", "MIG-1"]), ("0,0", ["0"]), ("none", [])],
 )  # fmt: skip
 def test_cuda_visible_devices_is_read_as_cuda_reads_it(
@@ -149,8 +149,9 @@ def test_cuda_visible_devices_is_read_as_cuda_reads_it(
     assert devices.visible() == words
 
 
-def test_a_number_on_a_machine_without_cards_shows_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+@pytest.mark.parametrize("told", ["0", "GPU-8f2"])
+def test_a_variable_on_a_machine_without_cards_shows_none(told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", told)
     assert devices.visible() == []
 
 
@@ -221,6 +222,8 @@ def test_a_card_that_torch_cannot_use_is_told_in_the_log(monkeypatch: pytest.Mon
     said: list[str] = []
     assert devices.choose_device("cuda:0", "auto", said.append) == "cpu"
     assert "torch cannot use it" in said[0]
+    assert devices.choose_device("cpu", "auto", said.append) == "cpu"
+    assert len(said) == 1
 
 
 def test_provenance_names_what_computed(two_cards: None, monkeypatch: pytest.MonkeyPatch) -> None:

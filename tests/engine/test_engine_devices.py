@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from lipbench.core import registry
 from lipbench.core.errors import UsageError
 from lipbench.core.method import BaseMethod, Outputs
 from lipbench.core.threads import THREAD_VARIABLES
@@ -120,3 +121,19 @@ def test_an_external_method_keeps_a_card_that_our_torch_cannot_use(
             "annotations": None, "seed": 0, "train_seconds": None}  # fmt: skip
     stages.run_method("prepare", task, tmp_path, "cuda:0", 1)
     assert seen == [device]
+
+
+def test_a_metric_is_told_the_device_that_torch_can_use(tmp_path: Path, monkeypatch) -> None:
+    import torch
+
+    seen = []
+    family = SimpleNamespace(metrics=(), score=lambda pair: seen.append(pair.device) or {})
+    monkeypatch.setattr(registry, "load", lambda *_: family)
+    empty = ("reference", "truth", "audio", "faces", "annotations", "mesh", "truth_faces", "prediction_faces",
+             "faces_reason", "truth_faces_reason", "prediction_faces_reason")  # fmt: skip
+    task = {**dict.fromkeys(empty), "family": "fake", "prediction": "a.mp4", "fps": 25, "options": {}}
+    for there in (True, False):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda there=there: int(there))
+        stages.run_score(task, tmp_path, "cuda:0", 1)
+    assert seen == ["cuda:0", "cpu"]
