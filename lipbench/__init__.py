@@ -11,7 +11,11 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from lipbench.core.system import refuse_windows
+
 __version__ = "0.1.0.dev0"
+
+refuse_windows()
 
 if TYPE_CHECKING:
     from lipbench.engine.api import run as run

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 import click
 
 from lipbench.core.errors import UsageError
+from lipbench.core.system import usable_cores
 
 LINES = {"360p": 360, "480p": 480, "540p": 540, "720p": 720}
 
@@ -104,7 +104,7 @@ def main(
                 click.echo(f"{step.done}/{step.total} {step.clip}{kept}", err=True)
 
         command = "lipbench " + shlex.join(sys.argv[1:])
-        manifest = generate(spec, out, workers=workers or len(os.sched_getaffinity(0)), command=command, progress=tell)
+        manifest = generate(spec, out, workers=workers or usable_cores(), command=command, progress=tell)
     seconds_taken = time.monotonic() - started
     click.echo(
         f"{len(manifest.clips)} clips, {len(manifest.dubs)} dubs, {frames} new frames in {seconds_taken:.0f} s: "

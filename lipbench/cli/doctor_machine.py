@@ -14,7 +14,9 @@ from typing import Any
 
 from lipbench import __version__
 from lipbench.core import registry, weights
+from lipbench.core.devices import accelerators
 from lipbench.core.errors import LipbenchError
+from lipbench.core.system import usable_cores
 
 #: package -> what needs it; none is installed with lipbench.
 EXTRAS = {
@@ -48,11 +50,10 @@ def machine() -> list[Line]:
 
 
 def _system() -> list[Line]:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     lines = [
         Line("machine", "lipbench", "ok", f"{__version__}, Python {platform.python_version()} ({sys.executable})"),
         Line("machine", "system", "ok", f"{platform.system()} {platform.release()}, {platform.machine()}"),
-        Line("machine", "processor", "ok", f"{cores} of {os.cpu_count()} cores may be used"),
+        Line("machine", "processor", "ok", f"{usable_cores()} of {os.cpu_count()} cores may be used"),
     ]
     if (memory := _memory_gb()) is not None:
         lines.append(Line("machine", "memory", "ok" if memory > 3 else "wrong", f"{memory:.1f} GB"))
@@ -97,7 +98,12 @@ def _packages() -> list[Line]:
 def _devices() -> list[Line]:
     import torch
 
+    if torch.backends.mps.is_available():
+        return [Line("devices", "mps", "ok", "used only when LIPBENCH_DEVICE=mps asks for it; else the CPU is")]
     if not torch.cuda.is_available():
+        if cards := accelerators():
+            return [Line("devices", "GPU", "missing", f"{', '.join(cards)}: torch {torch.__version__} cannot use it",
+                         "install a CUDA build of torch, or set LIPBENCH_DEVICE=cpu to use all cores")]  # fmt: skip
         return [Line("devices", "GPU", "missing", "no CUDA device that torch sees",
                      "everything runs on the CPU; methods that need a GPU are refused")]  # fmt: skip
     lines = []

@@ -12,6 +12,7 @@ import numpy as np
 
 from lipbench import media
 from lipbench.core import keys, weights
+from lipbench.core.devices import asked_device
 from lipbench.core.errors import LipbenchError
 from lipbench.core.store import Record
 from lipbench.datasets.types import Clip, Dub, Manifest
@@ -149,8 +150,15 @@ def needs(method: Any, params: Any) -> list[Check]:
     if "gpu" in method.needs(params):
         import torch
 
-        if not torch.cuda.is_available():
-            found.append(Check("GPU", "missing", "torch sees none", "run it on a machine with a GPU"))
+        if not torch.cuda.is_available() or asked_device() in ("cpu", "mps"):
+            found.append(
+                Check(
+                    "GPU",
+                    "missing",
+                    "torch sees none, or LIPBENCH_DEVICE names another",
+                    "run it on a machine with a GPU",
+                )
+            )
     return found
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from lipbench.core.devices import VARIABLE, choose_device
 from lipbench.core.errors import UsageError
 from lipbench.core.registry import unknown
 from lipbench.core.training import CHECKPOINT, Budget, Request, train
@@ -24,7 +25,7 @@ from lipbench.training import TRAINERS
 @click.option("--seconds", type=float, help="Wall-clock budget in all.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--data-seed", type=int, help="Of generated data. [default: the seed]")
-@click.option("--device", default="cpu", show_default=True)
+@click.option("--device", default="cpu", envvar=VARIABLE, show_default=True, help="cpu, cuda, cuda:N, mps or auto.")
 @click.option("--workers", default=1, show_default=True, help="Processes that prepare data.")
 @click.option("--threads", default=1, show_default=True, help="CPU threads of the network.")
 @click.option("--identities", type=int, help="Generated people.")
@@ -57,6 +58,7 @@ def main(
     def say(line: str) -> None:
         click.echo(line, err=True)
 
+    device = choose_device("cuda", device, say)
     given = {"identities": identities, "clips": clips, "espeak": espeak, "data_seed": data_seed}
     options = {key: value for key, value in given.items() if value is not None}
     module, _, attribute = TRAINERS[name].partition(":")

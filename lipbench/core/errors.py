@@ -3,7 +3,8 @@
     LipbenchError                 exit 5   reason "error"
     ├── UsageError                exit 2   "usage"            the request itself is wrong
     │   ├── ManifestError         exit 2   "manifest"         a line of a manifest, run file or method file
-    │   └── UnknownName           exit 2   "unknown_name"     no such method, metric, clip, ... (did you mean?)
+    │   ├── UnknownName           exit 2   "unknown_name"     no such method, metric, clip, ... (did you mean?)
+    │   └── UnsupportedSystem     exit 2   "system"           this operating system; also a SystemExit
     ├── MediaError                exit 2   "bad_media"        a video or audio file that cannot be used
     │   ├── NoVideo               exit 2   "no_video"
     │   ├── NoAudio               exit 2   "no_audio"
@@ -29,6 +30,7 @@ records and tables, so that a cell without a number says why.
 from __future__ import annotations
 
 import errno
+import sys
 
 
 class LipbenchError(Exception):
@@ -76,6 +78,21 @@ class ManifestError(UsageError):
 
 class UnknownName(UsageError):
     reason = "unknown_name"
+
+
+class UnsupportedSystem(UsageError, SystemExit):
+    """Raised while lipbench is imported, before any command line could catch it.
+
+    It is a SystemExit too, so that a program which does not catch it ends with exit code 2 and without a traceback;
+    the interpreter prints nothing for a number, so the three lines are printed here.
+    """
+
+    reason = "system"
+
+    def __init__(self, what: str, why: str = "", fix: str = "", *, reason: str | None = None) -> None:
+        super().__init__(what, why, fix, reason=reason)
+        self.code = self.exit_code
+        print(f"error: {what}\n       {why}\n       {fix}", file=sys.stderr)
 
 
 class MediaError(LipbenchError):

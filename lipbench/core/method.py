@@ -119,7 +119,7 @@ class Job:
         seed, train_seconds: axes of the run; train_seconds None means the whole clip.
         prepared, fitted: the `out` of the earlier stages, when the spec has them.
         driver: the video that the method named by `BaseMethod.driver` made of this dub.
-        device: "cpu" or "cuda:N".
+        device: "cpu", "cuda:N", or "mps" where the user asked for it.
         threads: torch and OpenMP threads to use.
         log: takes one line of progress.
     """

@@ -11,6 +11,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from lipbench.core.devices import accelerators, asked_device
+from lipbench.core.system import processor_name
+
 #: Packages whose version can move a number.
 PACKAGES = ("numpy", "scipy", "torch", "opencv-python-headless", "av", "soxr", "librosa", "scikit-image", "lpips")
 
@@ -19,7 +22,7 @@ PACKAGES = ("numpy", "scipy", "torch", "opencv-python-headless", "av", "soxr", "
 def provenance() -> dict[str, Any]:
     """Facts about this process: lipbench version and commit, package versions, CPU, GPU, host.
 
-    Does not import torch: the GPU is read from the driver's files.
+    Does not import torch; "gpus" are all the machine's cards, or the Mac's own when it was asked for.
     """
     from lipbench import __version__
 
@@ -29,9 +32,9 @@ def provenance() -> dict[str, Any]:
         "python": platform.python_version(),
         "packages": {name: found for name in PACKAGES if (found := _version(name))},
         "platform": f"{platform.system()}-{platform.machine()}",
-        "cpu": _cpu(),
+        "cpu": processor_name(),
         "cores": os.cpu_count(),
-        "gpus": _gpus(),
+        "gpus": ["Apple GPU (MPS)"] if asked_device() == "mps" else accelerators(),
         "host": socket.gethostname(),
     }
 
@@ -54,22 +57,3 @@ def _commit() -> dict[str, Any]:
     except (OSError, subprocess.SubprocessError):
         return {"commit": None, "dirty": None}
     return {"commit": run[0].stdout.strip(), "dirty": bool(run[1].stdout.strip())}
-
-
-def _cpu() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
-
-
-def _gpus() -> list[str]:
-    names = []
-    for info in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
-        for line in info.read_text().splitlines():
-            if line.startswith("Model:"):
-                names.append(line.split(":", 1)[1].strip())
-    return names

@@ -16,6 +16,7 @@ import numpy as np
 
 from lipbench import media
 from lipbench.core import keys
+from lipbench.core.devices import choose_device
 from lipbench.core.errors import LipbenchError, ManifestError, MediaError, NoAudio
 from lipbench.core.method import ClipInput, DubInput, Job, Outputs
 from lipbench.core.metric import Pair, Score
@@ -117,6 +118,8 @@ def run_method(kind: str, task: Mapping[str, Any], out: Path, device: str, threa
     from lipbench.engine.rows import load_method
 
     method = load_method(task["method"])
+    # An external method has a torch of its own, which may use a card that ours cannot.
+    device = device if getattr(method, "located", None) is not None else choose_device(device)
     params = method.spec.params.model_validate(task["method"]["params"])
     clip_dir = Path(task["clip"])
     facts = json.loads((clip_dir / "clip.json").read_text())
@@ -185,6 +188,7 @@ def run_score(task: Mapping[str, Any], out: Path, device: str, threads: int) -> 
     from lipbench.faces.track import FaceTrack
 
     family = registry.load("metrics", task["family"])
+    device = choose_device(device)
     faces, reason = task["faces"], task["faces_reason"]
     if faces is not None:
         track = FaceTrack.load(faces).take(json.loads(Path(task["index"]).read_text()))

@@ -8,7 +8,6 @@ Everything a stage prints (native code included) goes to the stage's log.txt. Th
 
 from __future__ import annotations
 
-import ctypes
 import faulthandler
 import json
 import os
@@ -19,6 +18,8 @@ import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from lipbench.core.system import die_with_parent, peak_rss_mb, reset_peak
 
 RESULT_FD = 3
 
@@ -31,7 +32,7 @@ def perform(request: Mapping[str, Any]) -> dict[str, Any]:
     from lipbench.engine.stages import execute, jsonable
 
     out = Path(request["workspace"]) / "out"
-    _reset_peak()
+    reset_peak()
     started, wall, cpu = time.time(), time.perf_counter(), _cpu()
     answer: dict[str, Any] = {"status": "ok", "outputs": {}, "info": {}, "scores": {}, "error": None}
     try:
@@ -62,7 +63,7 @@ def perform(request: Mapping[str, Any]) -> dict[str, Any]:
             "traceback": "" if expected else "".join(traceback.format_exception(error))[-4000:],
         }
     answer["timing"] = {"started": started, "wall_s": time.perf_counter() - wall, "cpu_s": _cpu() - cpu,
-                        "peak_rss_mb": _peak_mb()}  # fmt: skip
+                        "peak_rss_mb": peak_rss_mb()}  # fmt: skip
     answer["provenance"] = provenance()
     return answer
 
@@ -72,36 +73,9 @@ def _cpu() -> float:
     return times.user + times.system + times.children_user + times.children_system
 
 
-def _reset_peak() -> None:
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        pass
-
-
-def _peak_mb() -> float:
-    try:
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) / 1024
-    except OSError:
-        pass
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def _die_with_parent() -> None:
-    """On Linux the kernel sends SIGKILL when the parent goes, however it goes."""
-    try:
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-    except (OSError, AttributeError):
-        pass
-
-
 def main() -> None:
     """Serve tasks until stdin closes."""
-    _die_with_parent()
+    die_with_parent()
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
     requests = os.fdopen(os.dup(0), "r", encoding="utf-8")

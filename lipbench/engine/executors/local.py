@@ -18,16 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lipbench.core.devices import cards
+from lipbench.core.system import end_group, usable_cores
 from lipbench.core.threads import THREAD_VARIABLES
 from lipbench.engine.executors import Done, Request, failure
-
-
-def gpus() -> list[str]:
-    """CUDA device numbers that may be used: CUDA_VISIBLE_DEVICES, else all the driver shows."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return [v for v in visible.split(",") if v.strip() and v.strip() != "-1"]
-    return [str(i) for i, _ in enumerate(sorted(Path("/proc/driver/nvidia/gpus").glob("*")))]
 
 
 def oom_kills() -> int:
@@ -44,6 +38,7 @@ class Worker:
     """One worker process and what it is doing."""
 
     gpu: str | None
+    hide: bool = True  # the other cards; False where none was found: torch may know better
     threads: int = 1
     process: subprocess.Popen[str] | None = None
     results: int = -1
@@ -55,7 +50,8 @@ class Worker:
     def start(self) -> None:
         read, write = os.pipe()
         env = dict(os.environ, **{name: str(self.threads) for name in THREAD_VARIABLES})
-        env["CUDA_VISIBLE_DEVICES"] = self.gpu or ""
+        if self.hide:
+            env["CUDA_VISIBLE_DEVICES"] = self.gpu or ""
         env["PYTHONUNBUFFERED"] = "1"
         # The results pipe must be fd 3 in the worker: a two-line bootstrap moves it there.
         code = f"import os; os.dup2({write}, 3); from lipbench.engine.worker import main; main()"
@@ -69,10 +65,7 @@ class Worker:
     def kill(self) -> None:
         if self.process is None:
             return
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+        end_group(self.process.pid)
         self.process.wait()
         if self.process.stdin:
             try:
@@ -95,15 +88,18 @@ class Worker:
 
 
 class LocalExecutor:
-    """`workers` processes (default: one per core, at most 8; with GPUs at least one per GPU)."""
+    """`workers` processes (default: one per core, at most 8; with GPUs at least one per GPU).
+
+    Raises:
+        UsageError: LIPBENCH_DEVICE names a device that is none, or a card that is not there.
+    """
 
     def __init__(self, workers: int | None = None) -> None:
-        cards = gpus()
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        count = workers or max(min(cores, 8), len(cards))
-        self.workers = [Worker(cards[i] if i < len(cards) else None) for i in range(count)]
+        mine = cards()
+        count = workers or max(min(usable_cores(), 8), len(mine))
+        self.workers = [Worker(mine[i] if i < len(mine) else None, hide=bool(mine)) for i in range(count)]
         self._waiting: deque[Request] = deque()
-        self._has_gpu = bool(cards)
+        self._has_gpu = bool(mine)
 
     @property
     def free(self) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lipbench.core.devices import asked_device
 from lipbench.core.errors import UsageError
 from lipbench.engine.executors import Done, Request, failure
 
@@ -51,7 +52,7 @@ class RayExecutor:
                     "no Ray cluster found", str(error), "start one with `ray start --head`, or set RAY_ADDRESS"
                 ) from error
         resources = ray.cluster_resources()
-        self._gpu = resources.get("GPU", 0) > 0
+        self._gpu = resources.get("GPU", 0) > 0 and asked_device() not in ("cpu", "mps")
         self._limit = workers or int(resources.get("CPU", 1))
         self._flying: dict[Any, tuple[Request, float]] = {}  # reference -> request, deadline
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import multiprocessing.context
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -89,8 +90,8 @@ def _start(espeak: bool) -> None:
 
 def _context() -> multiprocessing.context.BaseContext:
     """Workers forked from a clean process that has everything built and compiled; plain new ones where that is not to
-    be had. This process itself is never forked: it may have threads (torch)."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
+    be had. This process itself is never forked: it may have threads (torch). macOS's libraries do not stand a fork."""
+    if sys.platform == "darwin" or "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([WARM])
