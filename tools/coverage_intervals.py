@@ -37,9 +37,12 @@ def simulate(
     rows = cells.reshape(repetitions, -1) @ _weights(rng, resamples, clips * LANGUAGES).T
     bca = np.array([np.quantile(b, bca_levels(b, x, level)) for b, x in zip(boot, means, strict=True)]).T
     return {
-        "t": _t_share(means, level), "percentile": _share(*np.quantile(boot, tails, axis=1)), "BCa": _share(*bca),
-        "rows": _share(*np.quantile(rows, tails, axis=1)), "t skewed": _t_share(skewed, level),
-    }  # fmt: skip
+        "t": _t_share(means, level),
+        "percentile": _share(*np.quantile(boot, tails, axis=1)),
+        "BCa": _share(*bca),
+        "rows": _share(*np.quantile(rows, tails, axis=1)),
+        "t skewed": _t_share(skewed, level),
+    }
 
 
 def _weights(rng: np.random.Generator, resamples: int, n: int) -> NDArray[np.float64]:

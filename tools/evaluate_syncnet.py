@@ -45,9 +45,19 @@ DAMAGE: dict[str, Callable[[Frames], Frames]] = {
 def specs(seed: int, per_language: int, seconds: float, size: int, supersample: int) -> list[ClipSpec]:
     """New people, one per clip; every clip also has the sound of all other languages."""
     recipe = Recipe(
-        "evaluation", seed, per_language * len(LANGUAGES), 1, seconds, LANGUAGES, size, supersample,
-        view=(2.75, 2.75), takes=1, pool="test", shuffled=0.0,
-    )  # fmt: skip
+        "evaluation",
+        seed,
+        per_language * len(LANGUAGES),
+        1,
+        seconds,
+        LANGUAGES,
+        size,
+        supersample,
+        view=(2.75, 2.75),
+        takes=1,
+        pool="test",
+        shuffled=0.0,
+    )
     out = []
     for spec in recipe.specs():
         values = spec.to_dict() | {"dubs": tuple(x for x in LANGUAGES if x != spec.source), "difficulty": "normal"}
@@ -79,9 +89,15 @@ def delayed(video: Tensor, audio: Tensor, frames: int) -> SyncScore:
 
 
 def evaluate(
-    net: FoldedSyncNet, seed: int, *, per_language: int = 3, seconds: float = 6.0, size: int = 256,
-    supersample: int = 1, say: Callable[[str], None] = lambda _: None,
-) -> dict[str, Any]:  # fmt: skip
+    net: FoldedSyncNet,
+    seed: int,
+    *,
+    per_language: int = 3,
+    seconds: float = 6.0,
+    size: int = 256,
+    supersample: int = 1,
+    say: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
     """All figures of the model card.
 
     Args:
@@ -102,7 +118,11 @@ def evaluate(
         video, audio = net.embed_video(crops), {x: net.embed_audio(a) for x, a in sound.items()}
         truth = score_embeddings(video, audio[tag])
         row: dict[str, Any] = {
-            "clip": spec.id, "language": tag, "lse_d": truth.lse_d, "lse_c": truth.lse_c, "offset": truth.av_offset,
+            "clip": spec.id,
+            "language": tag,
+            "lse_d": truth.lse_d,
+            "lse_c": truth.lse_c,
+            "offset": truth.av_offset,
             "distances": truth.distances.tolist(),
             "dubbed": {x: score_embeddings(video, audio[x]).lse_d for x in audio if x != tag},
             "dubbed_c": {x: score_embeddings(video, audio[x]).lse_c for x in audio if x != tag},
@@ -111,7 +131,7 @@ def evaluate(
             "delay": [delayed(video, audio[tag], k).lse_d_at_zero for k in range(7)],
             "damage": {k: score_embeddings(net.embed_video(f(crops)), audio[tag]).lse_d for k, f in DAMAGE.items()},
             "damped": {},
-        }  # fmt: skip
+        }
         for amplitude in AMPLITUDES:
             less = net.embed_video(_crops(damped_scene(scene, amplitude), tag, net.size)[0])
             row["damped"][f"{amplitude:g}"] = score_embeddings(less, audio[tag]).lse_d
@@ -132,11 +152,12 @@ def summary(rows: list[dict[str, Any]], seed: int) -> dict[str, Any]:
             "right_5_to_15": mean(x for r in which for x in r["far"]),
             "right_2_to_4": mean(x for r in which for x in r["near"]),
             "offset_within_1": mean(abs(r["offset"]) <= 1 for r in which),
-            "lse_d": mean(r["lse_d"] for r in which), "lse_c": mean(r["lse_c"] for r in which),
+            "lse_d": mean(r["lse_d"] for r in which),
+            "lse_c": mean(r["lse_c"] for r in which),
             "lse_d_dubbed": mean(x for r in which for x in r["dubbed"].values()),
             "lse_c_dubbed": mean(x for r in which for x in r["dubbed_c"].values()),
             "truth_below_dubbed": mean(r["lse_d"] < x for r in which for x in r["dubbed"].values()),
-        }  # fmt: skip
+        }
 
     tags = list(dict.fromkeys(r["language"] for r in rows))
     delays = [mean(r["delay"][k] for r in rows) for k in range(7)]
@@ -150,7 +171,7 @@ def summary(rows: list[dict[str, Any]], seed: int) -> dict[str, Any]:
         | {a: mean(r["damped"][a] for r in rows) for a in rows[0]["damped"]},
         "lse_d_by_damage": {k: mean(r["damage"][k] for r in rows) for k in rows[0]["damage"]},
         "rows": rows,
-    }  # fmt: skip
+    }
 
 
 @click.command()

@@ -57,9 +57,17 @@ class Dubbing:
 def specs(seed: int, per_language: int, seconds: float) -> list[ClipSpec]:
     """New people, one per clip; every clip is dubbed into two other languages."""
     return Recipe(
-        "evaluation", per_language * len(LANGUAGES), seed=seed, seconds=seconds, takes=1, languages=LANGUAGES,
-        view=(2.75, 2.9), pool="test", shuffled=0.0, levels=("normal",),
-    ).specs()  # fmt: skip
+        "evaluation",
+        per_language * len(LANGUAGES),
+        seed=seed,
+        seconds=seconds,
+        takes=1,
+        languages=LANGUAGES,
+        view=(2.75, 2.9),
+        pool="test",
+        shuffled=0.0,
+        levels=("normal",),
+    ).specs()
 
 
 def dubbings(net: Generator, spec: ClipSpec) -> list[Dubbing]:
@@ -137,8 +145,11 @@ def _mouths(frames: Frames, regions: Regions) -> NDArray[np.float64]:
     """(T, PROBE^2) grey mouths."""
     cut = [regions.cut(frame, "mouth", t) for t, frame in enumerate(frames)]
     size = (PROBE, PROBE)
-    grey = [cv2.resize(cv2.cvtColor(np.ascontiguousarray(m), cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
-            for m in cut if m is not None]  # fmt: skip
+    grey = [
+        cv2.resize(cv2.cvtColor(np.ascontiguousarray(m), cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
+        for m in cut
+        if m is not None
+    ]
     return np.stack(grey).reshape(len(grey), -1).astype(np.float64) / 255
 
 

@@ -77,12 +77,7 @@ class ShiftedAudio(BaseMethod):
         dub, video = dub_of(job), job.out / "video.mp4"
         frames = delayed(media.read_frames(dub.truth or dub.video), job.params.frames)
         media.write_video(
-            video,
-            islice(frames, dub.n_frames),
-            job.clip.fps,
-            dub.audio,
-            lossless=True,
-            synthetic=dub.truth is not None,
+            video, islice(frames, dub.n_frames), job.clip.fps, dub.audio, lossless=True, synthetic=dub.truth is not None
         )
         late = [max(t - job.params.frames, 0) for t in range(dub.n_frames)]
         mesh = (

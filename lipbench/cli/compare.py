@@ -11,17 +11,28 @@ import click
 @click.command(name="compare")
 @click.argument("a", type=click.Path(path_type=Path))
 @click.argument("b", type=click.Path(path_type=Path))
-@click.option("--method", "methods", multiple=True, metavar="LABEL[=LABEL]",
-              help="Only this method; x=y compares x of A with y of B; repeatable.")  # fmt: skip
+@click.option(
+    "--method",
+    "methods",
+    multiple=True,
+    metavar="LABEL[=LABEL]",
+    help="Only this method; x=y compares x of A with y of B; repeatable.",
+)
 @click.option("--metric", "metrics", multiple=True, help="Only these metrics, id or pattern; repeatable.")
 @click.option("--all", "everything", is_flag=True, help="All metrics, not only the headline ones.")
 @click.option("--worst", type=click.IntRange(min=0), default=8, show_default=True, help="Clips to list.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to a file.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def main(
-    a: Path, b: Path, methods: tuple[str, ...], metrics: tuple[str, ...], everything: bool, worst: int,
-    output: Path | None, as_json: bool,
-) -> None:  # fmt: skip
+    a: Path,
+    b: Path,
+    methods: tuple[str, ...],
+    metrics: tuple[str, ...],
+    everything: bool,
+    worst: int,
+    output: Path | None,
+    as_json: bool,
+) -> None:
     """Compare the run directories A and B, paired over clips.
 
     Ends with 0 whatever changed, and with 4 when nothing can be compared: `lipbench gate` judges.

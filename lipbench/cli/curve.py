@@ -12,12 +12,21 @@ TEXTS = ("csv", "json", "txt")
 
 @click.command(name="curve")
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--kind", type=click.Choice(["length", "cost", "shift"]), default="length", show_default=True,
-              help="Over training length, over seconds of work, or sync distance over AV offset.")  # fmt: skip
+@click.option(
+    "--kind",
+    type=click.Choice(["length", "cost", "shift"]),
+    default="length",
+    show_default=True,
+    help="Over training length, over seconds of work, or sync distance over AV offset.",
+)
 @click.option("--metric", default="lse_d", show_default=True, help="Metric id; --kind shift has its own.")
 @click.option("--by-lang", is_flag=True, help="One small plot per language (--kind length).")
-@click.option("-o", "--output", type=click.Path(path_type=Path),
-              help="File: svg, pdf or png is drawn; csv, json or txt has the points.")  # fmt: skip
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="File: svg, pdf or png is drawn; csv, json or txt has the points.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the points as JSON.")
 def main(run: Path, kind: str, metric: str, by_lang: bool, output: Path | None, as_json: bool) -> None:
     """Draw or print a curve of the run directory RUN, one line per method.
@@ -39,8 +48,11 @@ def main(run: Path, kind: str, metric: str, by_lang: bool, output: Path | None, 
         raise UsageError("--by-lang goes with --kind length only", "", "leave it out")
     form = "" if output is None else output.suffix.lstrip(".").lower()
     if output is not None and form not in (*DRAWINGS, *TEXTS):
-        raise UsageError(f"cannot write {output.name}", f"the suffix is {output.suffix or 'missing'}",
-                         "one of " + ", ".join((*DRAWINGS, *TEXTS)))  # fmt: skip
+        raise UsageError(
+            f"cannot write {output.name}",
+            f"the suffix is {output.suffix or 'missing'}",
+            "one of " + ", ".join((*DRAWINGS, *TEXTS)),
+        )
     curve = curves.build(Details(run), kind, metric, by_lang)
     if as_json:
         click.echo(curves.json_text(curve), nl=False)

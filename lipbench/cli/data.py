@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 #: Commands that live in modules of their own: name -> ("module:attribute", one line of help); imported when called.
 SUBCOMMANDS: dict[str, tuple[str, str]] = {
-    "synthesize": ("lipbench.cli.data_synthesize:main", "Write a data set of generated talking heads."),
+    "synthesize": ("lipbench.cli.data_synthesize:main", "Write a data set of generated talking heads.")
 }
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -120,8 +120,19 @@ def show(file: str, as_json: bool) -> None:
     from rich.table import Table
 
     title = f"{manifest.name} {manifest.version}: {len(manifest.clips)} clips, {len(manifest.dubs)} dubs"
-    clips = Table("clip", "size", "fps", "length", "speaker", "language", "dubs", "licence", "consent",
-                  title=title, box=box.SIMPLE)  # fmt: skip
+    clips = Table(
+        "clip",
+        "size",
+        "fps",
+        "length",
+        "speaker",
+        "language",
+        "dubs",
+        "licence",
+        "consent",
+        title=title,
+        box=box.SIMPLE,
+    )
     for clip in manifest.clips:
         facts = report.clips.get(clip.id)
         seen = ("–", "–", "–")
@@ -154,26 +165,48 @@ def _manifest_json(manifest: Manifest, report: Report) -> dict[str, Any]:
     clips, dubs = [], []
     for clip in manifest.clips:
         facts = report.clips.get(clip.id)
-        clips.append({
-            "id": clip.id, "video": str(clip.video), "sha256": clip.sha256, "speaker": clip.speaker,
-            "language": clip.language, "licence": asdict(clip.licence), "consent": clip.consent,
-            "source_url": clip.source_url, "start_s": clip.start_s, "end_s": clip.end_s,
-            "truth": {tag: str(path) for tag, path in clip.truth.items()},
-            "media": None if facts is None else asdict(facts),
-        })  # fmt: skip
+        clips.append(
+            {
+                "id": clip.id,
+                "video": str(clip.video),
+                "sha256": clip.sha256,
+                "speaker": clip.speaker,
+                "language": clip.language,
+                "licence": asdict(clip.licence),
+                "consent": clip.consent,
+                "source_url": clip.source_url,
+                "start_s": clip.start_s,
+                "end_s": clip.end_s,
+                "truth": {tag: str(path) for tag, path in clip.truth.items()},
+                "media": None if facts is None else asdict(facts),
+            }
+        )
     for dub in manifest.dubs:
         length = report.dubs.get(dub.id)
-        dubs.append({
-            "id": dub.id, "clip": dub.clip_id, "language": dub.language, "kind": dub.kind,
-            "audio": None if dub.audio is None else str(dub.audio), "sha256": dub.sha256, "offset_s": dub.offset_s,
-            "duration_s": None if length is None else length.duration_s,
-            "longer_s": None if length is None else length.longer_s,
-        })  # fmt: skip
+        dubs.append(
+            {
+                "id": dub.id,
+                "clip": dub.clip_id,
+                "language": dub.language,
+                "kind": dub.kind,
+                "audio": None if dub.audio is None else str(dub.audio),
+                "sha256": dub.sha256,
+                "offset_s": dub.offset_s,
+                "duration_s": None if length is None else length.duration_s,
+                "longer_s": None if length is None else length.longer_s,
+            }
+        )
     return {
-        "name": manifest.name, "version": manifest.version, "digest": manifest.digest, "root": str(manifest.root),
-        "licence": asdict(manifest.licence), "superseded_by": manifest.superseded_by,
-        "clips": clips, "dubs": dubs, "splits": {name: list(ids) for name, ids in manifest.splits.items()},
-    }  # fmt: skip
+        "name": manifest.name,
+        "version": manifest.version,
+        "digest": manifest.digest,
+        "root": str(manifest.root),
+        "licence": asdict(manifest.licence),
+        "superseded_by": manifest.superseded_by,
+        "clips": clips,
+        "dubs": dubs,
+        "splits": {name: list(ids) for name, ids in manifest.splits.items()},
+    }
 
 
 # ---- add ------------------------------------------------------------------------------------------------------
@@ -190,14 +223,30 @@ def _manifest_json(manifest: Manifest, report: Report) -> dict[str, Any]:
 @click.option("--licence-url", default="", help='Where the licence is; needed for "other".')
 @click.option("--consent", default="", help="On what grounds this face may be altered.")
 @click.option("--source-url", default="", help="Where the clip comes from.")
-@click.option("--kind", type=click.Choice(["recorded", "tts", "synthetic"]), default="recorded", show_default=True,
-              help="What the dubs are.")  # fmt: skip
+@click.option(
+    "--kind",
+    type=click.Choice(["recorded", "tts", "synthetic"]),
+    default="recorded",
+    show_default=True,
+    help="What the dubs are.",
+)
 @click.option("--copy", is_flag=True, help="Copy files that lie outside the manifest's root into it.")
 @as_json
 def add(
-    manifest: Path, video: Path, dubs: tuple[str, ...], clip_id: str | None, speaker: str | None, language: str | None,
-    licence: str | None, licence_url: str, consent: str, source_url: str, kind: Any, copy: bool, as_json: bool,
-) -> None:  # fmt: skip
+    manifest: Path,
+    video: Path,
+    dubs: tuple[str, ...],
+    clip_id: str | None,
+    speaker: str | None,
+    language: str | None,
+    licence: str | None,
+    licence_url: str,
+    consent: str,
+    source_url: str,
+    kind: Any,
+    copy: bool,
+    as_json: bool,
+) -> None:
     """Add a video and its dubs to a manifest, which is made when it is not there.
 
     Probes and hashes the files. What is written already (comments, layout) stays. A clip that is in the manifest
@@ -217,10 +266,18 @@ def add(
         if not consent and not (present and read(manifest, "manifest").data.get("consent")):
             consent = click.prompt("On what grounds may this face be altered? (e.g. written, on file)")
     done = add_clip(
-        manifest, video, _pairs(dubs), clip_id=clip_id, speaker=speaker, language=language,
-        licence=None if licence is None else _licence(licence, licence_url), consent=consent, source_url=source_url,
-        kind=kind, copy=copy,
-    )  # fmt: skip
+        manifest,
+        video,
+        _pairs(dubs),
+        clip_id=clip_id,
+        speaker=speaker,
+        language=language,
+        licence=None if licence is None else _licence(licence, licence_url),
+        consent=consent,
+        source_url=source_url,
+        kind=kind,
+        copy=copy,
+    )
     if as_json:
         data = {"manifest": str(manifest), "clip": done.clip_id, "new_clip": done.new_clip, "dubs": list(done.dub_ids)}
         click.echo(json.dumps({**data, "digest": done.manifest.digest}, indent=2))

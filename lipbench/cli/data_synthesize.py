@@ -44,13 +44,25 @@ def _list(text: str) -> tuple[str, ...]:
 @click.option("--fps", default=25.0, show_default=True, type=click.FloatRange(10, 60), help="Frames per second.")
 @click.option("--seed", default=0, show_default=True, type=int, help="The same seed gives the same corpus.")
 @click.option(
-    "--difficulty", default="normal", show_default=True,
+    "--difficulty",
+    default="normal",
+    show_default=True,
     help="easy, normal, pose, motion, light, expression, hard; several take turns.",
-)  # fmt: skip
-@click.option("--voices", default="formant", show_default=True, type=click.Choice(["formant", "espeak"]),
-              help="Built-in synthesiser, or espeak-ng (extra `speech`).")  # fmt: skip
-@click.option("--pool", default="train", show_default=True, type=click.Choice(["train", "test", "all"]),
-              help="Sentences: benchmarks keep the test ones to themselves.")  # fmt: skip
+)
+@click.option(
+    "--voices",
+    default="formant",
+    show_default=True,
+    type=click.Choice(["formant", "espeak"]),
+    help="Built-in synthesiser, or espeak-ng (extra `speech`).",
+)
+@click.option(
+    "--pool",
+    default="train",
+    show_default=True,
+    type=click.Choice(["train", "test", "all"]),
+    help="Sentences: benchmarks keep the test ones to themselves.",
+)
 @click.option("--words", is_flag=True, help="Random words instead of sentences: more variety, for training.")
 @click.option("--noisy", is_flag=True, help="Any room and noise instead of a studio.")
 @click.option("--view", default=2.9, show_default=True, type=click.FloatRange(1.2, 6), help="Dm across the image.")
@@ -64,10 +76,25 @@ def _list(text: str) -> tuple[str, ...]:
 @click.option("--workers", default=0, type=click.IntRange(0), help="Processes; all cores when left out.")
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder to write.")
 def main(
-    identities: int, clips_per_identity: int, languages: str, seconds: float, size: str, fps: float, seed: int,
-    difficulty: str, voices: str, pool: str, words: bool, noisy: bool, view: float, first_identity: int, crf: int,
-    name: str, workers: int, out: Path,
-) -> None:  # fmt: skip
+    identities: int,
+    clips_per_identity: int,
+    languages: str,
+    seconds: float,
+    size: str,
+    fps: float,
+    seed: int,
+    difficulty: str,
+    voices: str,
+    pool: str,
+    words: bool,
+    noisy: bool,
+    view: float,
+    first_identity: int,
+    crf: int,
+    name: str,
+    workers: int,
+    out: Path,
+) -> None:
     """Write a data set of generated talking heads whose lips are known in every language.
 
     \b
@@ -82,13 +109,29 @@ def main(
 
     width, height = resolution(size)
     spec = CorpusSpec(
-        name=name, seed=seed, identities=identities, clips_per_identity=clips_per_identity,
-        languages=_list(languages), difficulties=_list(difficulty), first_identity=first_identity, crf=crf,
+        name=name,
+        seed=seed,
+        identities=identities,
+        clips_per_identity=clips_per_identity,
+        languages=_list(languages),
+        difficulties=_list(difficulty),
+        first_identity=first_identity,
+        crf=crf,
         clip=ClipSpec(
-            "", 0, 0, seconds=seconds, fps=fps, width=width, height=height, voices=voices, pool=pool,
-            shuffle_words=words, studio=not noisy, view=view,
+            "",
+            0,
+            0,
+            seconds=seconds,
+            fps=fps,
+            width=width,
+            height=height,
+            voices=voices,
+            pool=pool,
+            shuffle_words=words,
+            studio=not noisy,
+            view=view,
         ),
-    )  # fmt: skip
+    )
     console = Console(stderr=True)
     started, frames = time.monotonic(), 0
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

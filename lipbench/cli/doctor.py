@@ -27,9 +27,16 @@ MARKS = {"ok": "ok", "missing": "--", "wrong": "!!", "fail": "!!", "skip": "  "}
 @click.option("--keep", type=click.Path(path_type=Path), help="Folder to leave the clip and the video in.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def main(
-    methods: tuple[str, ...], every: bool, demo: bool, params: dict[str, Any], frames: int,
-    train_seconds: float | None, seed: int, keep: Path | None, as_json: bool,
-) -> None:  # fmt: skip
+    methods: tuple[str, ...],
+    every: bool,
+    demo: bool,
+    params: dict[str, Any],
+    frames: int,
+    train_seconds: float | None,
+    seed: int,
+    keep: Path | None,
+    as_json: bool,
+) -> None:
     """Show what this machine has; with METHODS, run each on a clip of about a second and check its answer.
 
     METHODS are ids of `lipbench list methods` or external method files. Checked: frame rate, frames, size, sound, the

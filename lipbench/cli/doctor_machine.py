@@ -102,10 +102,24 @@ def _devices() -> list[Line]:
         return [Line("devices", "mps", "ok", "used only when LIPBENCH_DEVICE=mps asks for it; else the CPU is")]
     if not torch.cuda.is_available():
         if cards := accelerators():
-            return [Line("devices", "GPU", "missing", f"{', '.join(cards)}: torch {torch.__version__} cannot use it",
-                         "install a CUDA build of torch, or set LIPBENCH_DEVICE=cpu to use all cores")]  # fmt: skip
-        return [Line("devices", "GPU", "missing", "no CUDA device that torch sees",
-                     "everything runs on the CPU; methods that need a GPU are refused")]  # fmt: skip
+            return [
+                Line(
+                    "devices",
+                    "GPU",
+                    "missing",
+                    f"{', '.join(cards)}: torch {torch.__version__} cannot use it",
+                    "install a CUDA build of torch, or set LIPBENCH_DEVICE=cpu to use all cores",
+                )
+            ]
+        return [
+            Line(
+                "devices",
+                "GPU",
+                "missing",
+                "no CUDA device that torch sees",
+                "everything runs on the CPU; methods that need a GPU are refused",
+            )
+        ]
     lines = []
     for k in range(torch.cuda.device_count()):
         found = torch.cuda.get_device_properties(k)

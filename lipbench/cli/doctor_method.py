@@ -54,16 +54,30 @@ def tiny(folder: Path, frames: int = FRAMES) -> Manifest:
     landmarks = None
     if clip.landmarks is not None:
         landmarks = FaceTrack.load(clip.landmarks).take(range(frames)).save(folder / "faces.npz")  # type: ignore[arg-type]
-    truth = {tag: Path(shutil.copyfile(f, folder / f"truth_{tag}.mp4"))
-             for tag, f in clip.truth.items() if tag == dub.language}  # fmt: skip
-    notes = {tag: Path(shutil.copyfile(f, folder / f"truth_{tag}.npz"))
-             for tag, f in clip.truth_annotations.items() if tag == dub.language}  # fmt: skip
+    truth = {
+        tag: Path(shutil.copyfile(f, folder / f"truth_{tag}.mp4"))
+        for tag, f in clip.truth.items()
+        if tag == dub.language
+    }
+    notes = {
+        tag: Path(shutil.copyfile(f, folder / f"truth_{tag}.npz"))
+        for tag, f in clip.truth_annotations.items()
+        if tag == dub.language
+    }
     own = None if clip.annotations is None else Path(shutil.copyfile(clip.annotations, folder / "annotations.npz"))
     small: Clip = replace(
-        clip, id="tiny", video=video, sha256=keys.sha256_file(video), start_s=0.0, end_s=frames / fps,
-        landmarks=landmarks, annotations=own, truth=truth, truth_annotations=notes,
+        clip,
+        id="tiny",
+        video=video,
+        sha256=keys.sha256_file(video),
+        start_s=0.0,
+        end_s=frames / fps,
+        landmarks=landmarks,
+        annotations=own,
+        truth=truth,
+        truth_annotations=notes,
         truth_sha256={tag: keys.sha256_file(f) for tag, f in truth.items()},
-    )  # fmt: skip
+    )
     laid: Dub = replace(
         dub, id=f"tiny/{dub.language}", clip_id="tiny", audio=wav, sha256=keys.sha256_file(wav), phonemes=None
     )
@@ -71,9 +85,15 @@ def tiny(folder: Path, frames: int = FRAMES) -> Manifest:
 
 
 def examine(
-    method: str, params: Mapping[str, Any], folder: Path, *, frames: int = FRAMES, seed: int = 0,
-    train_seconds: float | None = None, faces: str = "mediapipe-face",
-) -> list[Check]:  # fmt: skip
+    method: str,
+    params: Mapping[str, Any],
+    folder: Path,
+    *,
+    frames: int = FRAMES,
+    seed: int = 0,
+    train_seconds: float | None = None,
+    faces: str = "mediapipe-face",
+) -> list[Check]:
     """Run a method three times on the tiny clip and look at what came out.
 
     Args:
@@ -85,9 +105,14 @@ def examine(
     """
     entry = {"file": str(Path(method).resolve())} if method.endswith((".yaml", ".yml")) else {"id": method}
     config = {
-        "name": "doctor", "manifest": "tiny", "methods": [{**entry, "params": dict(params)}], "metrics": [],
-        "seeds": [seed], "train_seconds": [train_seconds], "faces": faces,
-    }  # fmt: skip
+        "name": "doctor",
+        "manifest": "tiny",
+        "methods": [{**entry, "params": dict(params)}],
+        "metrics": [],
+        "seeds": [seed],
+        "train_seconds": [train_seconds],
+        "faces": faces,
+    }
     manifest = tiny(folder / "clip", frames)
 
     def run() -> tuple[api.Prepared, Any, str]:
@@ -122,12 +147,24 @@ def examine(
     found.append(_same(first, prepared.store.output(again, "video"), row.method))
     redone = sorted(n.split(" ")[0] for n, s in result.outcome.states.items() if s.how == "run")
     resumed = redone == ["synthesize"]
-    found.append(Check("resumes", "ok" if resumed else "fail", f"ran again: {', '.join(redone) or 'nothing'}",
-                       "" if resumed else "a stage's key must depend on its inputs alone"))  # fmt: skip
+    found.append(
+        Check(
+            "resumes",
+            "ok" if resumed else "fail",
+            f"ran again: {', '.join(redone) or 'nothing'}",
+            "" if resumed else "a stage's key must depend on its inputs alone",
+        )
+    )
     _, result, _ = run()
     cached = all(s.how == "cached" for s in result.outcome.states.values())
-    found.append(Check("is not run twice", "ok" if cached else "fail", "everything came from the store" if cached else
-                       "a finished stage was run again", "" if cached else "its key changes between runs"))  # fmt: skip
+    found.append(
+        Check(
+            "is not run twice",
+            "ok" if cached else "fail",
+            "everything came from the store" if cached else "a finished stage was run again",
+            "" if cached else "its key changes between runs",
+        )
+    )
     return found
 
 
@@ -186,9 +223,13 @@ def answer(video: Path, reference: Path, sound: Path, is_method: bool, landmarks
     found = [
         check("frame rate", abs(rate - wanted) < 1e-3 and not made.vfr, f"{rate:g} fps", f"write {wanted:g} fps"),
         check("frames", abs(made.n_frames - n) <= 1, f"{made.n_frames}, the dub has {n}", "one frame per dub frame"),
-        check("size", (made.width, made.height) == (source.width, source.height), f"{made.width} x {made.height}",
-              f"answer at the clip's size, {source.width} x {source.height}"),
-    ]  # fmt: skip
+        check(
+            "size",
+            (made.width, made.height) == (source.width, source.height),
+            f"{made.width} x {made.height}",
+            f"answer at the clip's size, {source.width} x {source.height}",
+        ),
+    ]
     decoded = sum(1 for _ in media.read_frames(video))
     found.append(check("decodes", decoded == made.n_frames, f"{decoded} frames read", "the file is cut off"))
     if made.audio is None:
@@ -214,8 +255,14 @@ def answer(video: Path, reference: Path, sound: Path, is_method: bool, landmarks
 
     track = FaceTrack.load(landmarks) if landmarks is not None else None
     mean, _ = change(video, reference, track)
-    found.append(check("mouth", mean >= SAME_MOUTH, f"differs from the input's by {mean:.1f} of 255 on average",
-                       "it returns its input"))  # fmt: skip
+    found.append(
+        check(
+            "mouth",
+            mean >= SAME_MOUTH,
+            f"differs from the input's by {mean:.1f} of 255 on average",
+            "it returns its input",
+        )
+    )
     return found
 
 
@@ -266,9 +313,16 @@ def _same(first: Path, second: Path, method: Any) -> Check:
     if keys.sha256_file(first) == keys.sha256_file(second):
         return Check("same pixels again", "ok", "the files are equal, byte for byte")
     worst = max(
-        (int(np.abs(a.astype(np.int16) - b).max()) for a, b in
-         zip(media.read_frames(first), media.read_frames(second), strict=False)), default=255,
-    )  # fmt: skip
+        (
+            int(np.abs(a.astype(np.int16) - b).max())
+            for a, b in zip(media.read_frames(first), media.read_frames(second), strict=False)
+        ),
+        default=255,
+    )
     fine = worst == 0
-    return Check("same pixels again", "ok" if fine else "fail", f"largest difference {worst} of 255",
-                 "" if fine else "seed everything from job.seed")  # fmt: skip
+    return Check(
+        "same pixels again",
+        "ok" if fine else "fail",
+        f"largest difference {worst} of 255",
+        "" if fine else "seed everything from job.seed",
+    )

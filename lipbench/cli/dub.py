@@ -41,10 +41,21 @@ def _params(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> d
 @click.option("--work", type=click.Path(path_type=Path), help="Where fitted models are kept for the next dub.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def main(
-    method: str, video: Path, audio: Path, out: Path, params: dict[str, Any], fps: float, start: float,
-    end: float | None, language: str, train_seconds: float | None, seed: int, faces: str, work: Path | None,
+    method: str,
+    video: Path,
+    audio: Path,
+    out: Path,
+    params: dict[str, Any],
+    fps: float,
+    start: float,
+    end: float | None,
+    language: str,
+    train_seconds: float | None,
+    seed: int,
+    faces: str,
+    work: Path | None,
     as_json: bool,
-) -> None:  # fmt: skip
+) -> None:
     """Re-lip VIDEO to AUDIO with METHOD (an id of `lipbench list methods`, or an external method file).
 
     What was prepared and fitted for this video is kept and used again for its next dub.
@@ -60,9 +71,15 @@ def main(
         {"file": str(Path(method).resolve())} if method.endswith((".yaml", ".yml")) else {"id": method}
     )
     config = {
-        "name": "dub", "manifest": "single", "methods": [{**entry, "params": params}], "fps": fps, "faces": faces,
-        "train_seconds": [train_seconds], "seeds": [seed], "metrics": [],
-    }  # fmt: skip
+        "name": "dub",
+        "manifest": "single",
+        "methods": [{**entry, "params": params}],
+        "fps": fps,
+        "faces": faces,
+        "train_seconds": [train_seconds],
+        "seeds": [seed],
+        "metrics": [],
+    }
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "lipbench" / "dub"
     prepared = api.prepare(config, out=work or cache / keys.sha256_file(video)[:16], manifest=manifest)
     # Nothing is measured here: drop the score stages and the face tracks that only they want.

@@ -24,8 +24,15 @@ def main(key: str, other: str | None, run_dir: Path | None, as_json: bool) -> No
     """
     first = _find(key, run_dir)
     if other is None:
-        answer = {"key": first.key, "kind": first.kind, "status": first.status, "reason": first.reason,
-                  "preimage": first.preimage, "timing": first.timing, "provenance": first.provenance}  # fmt: skip
+        answer = {
+            "key": first.key,
+            "kind": first.kind,
+            "status": first.status,
+            "reason": first.reason,
+            "preimage": first.preimage,
+            "timing": first.timing,
+            "provenance": first.provenance,
+        }
         click.echo(json.dumps(answer, indent=1))
         return
     second = _find(other, run_dir)

@@ -22,8 +22,13 @@ def _seconds(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
 @click.command(name="figure")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="File: png, pdf or svg.")
-@click.option("--kind", type=click.Choice(["sheet", "mouth", "both", "blink"]), default="sheet", show_default=True,
-              help="Whole frames, mouths, both, or eyes around a blink of the source.")  # fmt: skip
+@click.option(
+    "--kind",
+    type=click.Choice(["sheet", "mouth", "both", "blink"]),
+    default="sheet",
+    show_default=True,
+    help="Whole frames, mouths, both, or eyes around a blink of the source.",
+)
 @click.option("--clip", default="", help="Clip id. [default: the first]")
 @click.option("--lang", default="", help="Dub language. [default: the first]")
 @click.option("--method", "methods", multiple=True, callback=_csv, help="Rows, by label and in this order; repeatable.")
@@ -31,9 +36,16 @@ def _seconds(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
 @click.option("--time", "times", multiple=True, callback=_seconds, help="Moments in seconds, e.g. 0.4,1.2.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def main(
-    run: Path, output: Path, kind: str, clip: str, lang: str, methods: tuple[str, ...], columns: int | None,
-    times: tuple[float, ...], as_json: bool,
-) -> None:  # fmt: skip
+    run: Path,
+    output: Path,
+    kind: str,
+    clip: str,
+    lang: str,
+    methods: tuple[str, ...],
+    columns: int | None,
+    times: tuple[float, ...],
+    as_json: bool,
+) -> None:
     """Draw frames of the run directory RUN: methods as rows, moments as columns.
 
     Where the dub has timed phonemes, moments are chosen where lips show most (closed, rounded, wide open), and the
@@ -60,10 +72,18 @@ def main(
         sheet = figures.sheet(details, crop="full" if kind == "sheet" else kind, **chosen)
     plots.save(figures.draw(sheet), output)
     if as_json:
-        click.echo(json.dumps({
-            "figure": str(output), "title": sheet.title, "rows": [row.title for row in sheet.rows],
-            "columns": [{"frame": c.frame, "label": c.label} for c in sheet.columns], "notes": sheet.notes,
-        }, ensure_ascii=False))  # fmt: skip
+        click.echo(
+            json.dumps(
+                {
+                    "figure": str(output),
+                    "title": sheet.title,
+                    "rows": [row.title for row in sheet.rows],
+                    "columns": [{"frame": c.frame, "label": c.label} for c in sheet.columns],
+                    "notes": sheet.notes,
+                },
+                ensure_ascii=False,
+            )
+        )
         return
     click.echo(f"{output}: {len(sheet.rows)} rows, {len(sheet.columns)} columns")
     for note in sheet.notes:

@@ -38,18 +38,39 @@ def _tolerances(context: click.Context, option: click.Parameter, values: tuple[s
 @click.option("--reason", default="", help="Why, kept in the file; --accept asks for it.")
 @click.option("--method", "methods", multiple=True, help="With --accept: methods, label or pattern; repeatable.")
 @click.option("--metric", "metrics", multiple=True, help="With --accept: headlines, id or pattern; repeatable.")
-@click.option("--tolerance", "tolerances", multiple=True, callback=_tolerances, metavar="METRIC=NUMBER",
-              help="With --accept: worsening of the mean that passes; repeatable.")  # fmt: skip
+@click.option(
+    "--tolerance",
+    "tolerances",
+    multiple=True,
+    callback=_tolerances,
+    metavar="METRIC=NUMBER",
+    help="With --accept: worsening of the mean that passes; repeatable.",
+)
 @click.option("--junit", type=click.Path(path_type=Path, dir_okay=False), help="Write JUnit XML.")
-@click.option("--summary", type=click.Path(path_type=Path, dir_okay=False), envvar="GITHUB_STEP_SUMMARY",
-              show_envvar=True, help="Append the summary as Markdown.")  # fmt: skip
+@click.option(
+    "--summary",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="GITHUB_STEP_SUMMARY",
+    show_envvar=True,
+    help="Append the summary as Markdown.",
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the answer as JSON.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def main(
-    run: Path | None, baseline: Path | None, baseline_ref: str | None, golden: bool, accept: bool, reason: str,
-    methods: tuple[str, ...], metrics: tuple[str, ...], tolerances: dict[str, float], junit: Path | None,
-    summary: Path | None, output: Path | None, as_json: bool,
-) -> None:  # fmt: skip
+    run: Path | None,
+    baseline: Path | None,
+    baseline_ref: str | None,
+    golden: bool,
+    accept: bool,
+    reason: str,
+    methods: tuple[str, ...],
+    metrics: tuple[str, ...],
+    tolerances: dict[str, float],
+    junit: Path | None,
+    summary: Path | None,
+    output: Path | None,
+    as_json: bool,
+) -> None:
     """Compare the run directory RUN with a stored baseline.
 
     Exit codes: 0 fine, 1 regression, 2 usage, 3 the run is not complete, 4 nothing comparable.
@@ -104,9 +125,15 @@ def _check(
 
 
 def _accept(
-    run: Path | None, baseline: Path | None, golden: bool, reason: str, methods: tuple[str, ...],
-    metrics: tuple[str, ...], tolerances: dict[str, float], as_json: bool,
-) -> None:  # fmt: skip
+    run: Path | None,
+    baseline: Path | None,
+    golden: bool,
+    reason: str,
+    methods: tuple[str, ...],
+    metrics: tuple[str, ...],
+    tolerances: dict[str, float],
+    as_json: bool,
+) -> None:
     from lipbench.reports import gate
 
     answer: dict[str, Any] = {}
@@ -119,8 +146,10 @@ def _accept(
         lines.append(f"{stored.path}: {len(stored.names)} golden values stored")
     if run is not None and baseline is not None:
         made, remarks = gate.accept(run, baseline, reason, methods=methods, metrics=metrics, tolerances=tolerances)
-        shown = [{"method": h.method, "metric": h.metric, "n": len(h.known), "tolerance": h.tolerance}
-                 for h in made.headlines.values()]  # fmt: skip
+        shown = [
+            {"method": h.method, "metric": h.metric, "n": len(h.known), "tolerance": h.tolerance}
+            for h in made.headlines.values()
+        ]
         answer |= {"baseline": str(baseline), "run": made.run, "headlines": shown, "remarks": remarks}
         lines.append(f"{baseline}: {len(shown)} headlines of {made.run}")
         lines += [f"  {h['method']} {h['metric']}: {h['n']} clips, {h['tolerance']:g} tolerated" for h in shown]
@@ -129,9 +158,13 @@ def _accept(
 
 
 def _tell(
-    result: GateResult | None, code: GoldenResult | None, junit: Path | None, summary: Path | None,
-    output: Path | None, as_json: bool,
-) -> None:  # fmt: skip
+    result: GateResult | None,
+    code: GoldenResult | None,
+    junit: Path | None,
+    summary: Path | None,
+    output: Path | None,
+    as_json: bool,
+) -> None:
     """Everything is written before the command ends with its exit code."""
     from lipbench.core.store import write_atomic
     from lipbench.reports.gate import github, writers

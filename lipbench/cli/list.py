@@ -104,17 +104,33 @@ def _methods() -> list[dict[str, Any]]:
             continue
         answer, how = what_it_lacks(method)
         spec = method.spec
-        rows.append({"id": name, "title": spec.title, "kind": spec.kind, "licence": spec.licence,
-                     "runs here": answer, "how": how})  # fmt: skip
+        rows.append(
+            {
+                "id": name,
+                "title": spec.title,
+                "kind": spec.kind,
+                "licence": spec.licence,
+                "runs here": answer,
+                "how": how,
+            }
+        )
     return rows
 
 
 def _metrics() -> list[dict[str, Any]]:
     return [
-        {"id": m.id, "title": m.title, "unit": m.unit, "better": m.better, "family": name,
-         "needs": ", ".join(sorted(m.needs)), "runs here": _missing(m.weights)}
-        for name in registry.names("metrics") for m in registry.load("metrics", name).metrics
-    ]  # fmt: skip
+        {
+            "id": m.id,
+            "title": m.title,
+            "unit": m.unit,
+            "better": m.better,
+            "family": name,
+            "needs": ", ".join(sorted(m.needs)),
+            "runs here": _missing(m.weights),
+        }
+        for name in registry.names("metrics")
+        for m in registry.load("metrics", name).metrics
+    ]
 
 
 def _datasets() -> list[dict[str, Any]]:

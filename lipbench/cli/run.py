@@ -72,10 +72,19 @@ def _failures(_: click.Context, __: click.Parameter, value: str | None) -> int |
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def main(
-    file: Path | None, out: Path | None, methods: tuple[str, ...], executor: str, workers: int | None,
-    shard: tuple[int, int] | None, timeout: float | None, retries: int, max_failures: int | None, dry_run: bool,
-    as_json: bool, **axes: Any,
-) -> None:  # fmt: skip
+    file: Path | None,
+    out: Path | None,
+    methods: tuple[str, ...],
+    executor: str,
+    workers: int | None,
+    shard: tuple[int, int] | None,
+    timeout: float | None,
+    retries: int,
+    max_failures: int | None,
+    dry_run: bool,
+    as_json: bool,
+    **axes: Any,
+) -> None:
     """Benchmark methods on dubbed clips.
 
     FILE is a run file (YAML); without one the packaged demo corpus is benchmarked. The same command resumes a run
@@ -104,8 +113,17 @@ def main(
     result = api.execute(prepared, executor=executor, workers=workers, options=options, quiet=as_json)
     ended = {how: result.outcome.count(how) for how in ("cached", "run", "refused", "failed", "blocked", "skipped")}
     if as_json:
-        click.echo(json.dumps({"run": str(result.root), "complete": result.complete, "stages": ended,
-                               "wall_s": round(result.outcome.wall_s, 3), "cells": result.cells}))  # fmt: skip
+        click.echo(
+            json.dumps(
+                {
+                    "run": str(result.root),
+                    "complete": result.complete,
+                    "stages": ended,
+                    "wall_s": round(result.outcome.wall_s, 3),
+                    "cells": result.cells,
+                }
+            )
+        )
     else:
         click.echo(result.table(), nl=False)
         counted = ", ".join(f"{n} {how}" for how, n in ended.items() if n)
@@ -149,5 +167,12 @@ def _plan_json(prepared: Any) -> dict[str, Any]:
     text += "".join(f"\n  cannot run {line}" for line in refused[:8])
     if len(refused) > 8:
         text += f"\n  ... and {len(refused) - 8} more"
-    return {"run": str(prepared.root), "cells": len(cells), "cached": done, "stages": total, "refused": refused,
-            "kinds": {k: {"all": n, "cached": d} for k, (n, d) in counts.items()}, "text": text}  # fmt: skip
+    return {
+        "run": str(prepared.root),
+        "cells": len(cells),
+        "cached": done,
+        "stages": total,
+        "refused": refused,
+        "kinds": {k: {"all": n, "cached": d} for k, (n, d) in counts.items()},
+        "text": text,
+    }

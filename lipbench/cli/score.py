@@ -20,9 +20,17 @@ import click
 @click.option("--fps", type=float, default=25.0, show_default=True, help="Rate at which everything is compared.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def main(
-    video: Path, reference: Path | None, truth: Path | None, audio: Path | None, metrics: tuple[str, ...], judge: str,
-    protocol: str, faces: str, fps: float, as_json: bool,
-) -> None:  # fmt: skip
+    video: Path,
+    reference: Path | None,
+    truth: Path | None,
+    audio: Path | None,
+    metrics: tuple[str, ...],
+    judge: str,
+    protocol: str,
+    faces: str,
+    fps: float,
+    as_json: bool,
+) -> None:
     """Measure VIDEO with every metric that the given files allow.
 
     \b
@@ -32,9 +40,16 @@ def main(
     from lipbench.engine.score import score_video
 
     answer = score_video(
-        video, reference=reference, truth=truth, audio=audio, metrics=metrics, judge=judge, protocol=protocol,
-        faces=faces, fps=fps,
-    )  # fmt: skip
+        video,
+        reference=reference,
+        truth=truth,
+        audio=audio,
+        metrics=metrics,
+        judge=judge,
+        protocol=protocol,
+        faces=faces,
+        fps=fps,
+    )
     if as_json:
         click.echo(json.dumps(answer, indent=1))
         return

@@ -13,19 +13,36 @@ FORMATS = ("md", "tex", "csv", "json")
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=click.Path(path_type=Path))
 @click.option("--format", "form", type=click.Choice(FORMATS), help="Default: by the suffix of -o, else md.")
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
-@click.option("--by", multiple=True, type=click.Choice(["clip", "lang", "seconds", "sound"]),
-              help="Keep clips, languages, train lengths or own sound and dubs apart; repeatable.")  # fmt: skip
+@click.option(
+    "--by",
+    multiple=True,
+    type=click.Choice(["clip", "lang", "seconds", "sound"]),
+    help="Keep clips, languages, train lengths or own sound and dubs apart; repeatable.",
+)
 @click.option("--metric", "metrics", multiple=True, help="A column, by id or pattern; repeatable.")
 @click.option("--all", "everything", is_flag=True, help="All metrics of the run, not only the headline ones.")
-@click.option("--mark", type=click.Choice(["ranks", "significant"]), default="ranks", show_default=True,
-              help="The best three, or the best and all that the clips do not tell from it.")  # fmt: skip
+@click.option(
+    "--mark",
+    type=click.Choice(["ranks", "significant"]),
+    default="ranks",
+    show_default=True,
+    help="The best three, or the best and all that the clips do not tell from it.",
+)
 @click.option("--paper", is_flag=True, help="Add the methods' published numbers, unranked.")
 @click.option("--definitions", is_flag=True, help="Say below the table exactly what each column measures.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write to a file.")
 def main(
-    runs: tuple[Path, ...], form: str | None, as_json: bool, by: tuple[str, ...], metrics: tuple[str, ...],
-    everything: bool, mark: str, paper: bool, definitions: bool, output: Path | None,
-) -> None:  # fmt: skip
+    runs: tuple[Path, ...],
+    form: str | None,
+    as_json: bool,
+    by: tuple[str, ...],
+    metrics: tuple[str, ...],
+    everything: bool,
+    mark: str,
+    paper: bool,
+    definitions: bool,
+    output: Path | None,
+) -> None:
     """Print the comparison table of run directories.
 
     Several runs make one table when they share judge, protocol and clips.
@@ -38,8 +55,16 @@ def main(
         raise UsageError("--json and --format disagree", "", "give one of them")
     suffix = "" if output is None else output.suffix.lstrip(".")
     form = form or ("json" if as_json else suffix if suffix in FORMATS else "md")
-    text = table_text(*runs, format=form, by=tuple(dict.fromkeys(by)), metrics=metrics, everything=everything,
-                      paper=paper, definitions=definitions, mark=mark)  # fmt: skip
+    text = table_text(
+        *runs,
+        format=form,
+        by=tuple(dict.fromkeys(by)),
+        metrics=metrics,
+        everything=everything,
+        paper=paper,
+        definitions=definitions,
+        mark=mark,
+    )
     if output is None:
         click.echo(text, nl=False)
     else:

@@ -37,10 +37,26 @@ from lipbench.training import TRAINERS
 @click.option("--fresh", is_flag=True, help="Begin again although the folder holds a run.")
 @click.option("--json", "as_json", is_flag=True, help="Print the end state as JSON.")
 def main(
-    name: str, out: Path, data: str | None, config: str, steps: int | None, seconds: float | None, seed: int,
-    device: str, workers: int, threads: int, data_seed: int | None, identities: int | None, clips: int | None,
-    espeak: float | None, validate_every: int, patience: int, resume: bool, fresh: bool, as_json: bool,
-) -> None:  # fmt: skip
+    name: str,
+    out: Path,
+    data: str | None,
+    config: str,
+    steps: int | None,
+    seconds: float | None,
+    seed: int,
+    device: str,
+    workers: int,
+    threads: int,
+    data_seed: int | None,
+    identities: int | None,
+    clips: int | None,
+    espeak: float | None,
+    validate_every: int,
+    patience: int,
+    resume: bool,
+    fresh: bool,
+    as_json: bool,
+) -> None:
     """Train NAME; a killed run goes on with the same command.
 
     NAME: syncnet, wav2lip, wav2lip-expert, makeittalk, speech2vid, pc-avs, phones, articulation, demo-face.

@@ -11,8 +11,15 @@ import click
 
 @click.command(name="trend")
 @click.argument("runs", nargs=-1, metavar="RUN...", type=click.Path(path_type=Path))
-@click.option("-o", "--output", "folder", type=click.Path(path_type=Path, file_okay=False), default=Path("trend"),
-              show_default=True, help="Folder of trend.parquet and the charts.")  # fmt: skip
+@click.option(
+    "-o",
+    "--output",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("trend"),
+    show_default=True,
+    help="Folder of trend.parquet and the charts.",
+)
 @click.option("--metric", "metrics", multiple=True, help="Charts of these metrics. [default: headline metrics]")
 @click.option("--steps", "with_steps", is_flag=True, help="Find lasting changes.")
 @click.option("--format", "form", type=click.Choice(["svg", "png"]), default="svg", show_default=True)
@@ -45,10 +52,18 @@ def main(
     lines = trend.summary(data, chosen)
     n_runs = len(data[["run", "when"]].drop_duplicates())
     if as_json:
-        click.echo(json.dumps({
-            "history": str(path), "runs": n_runs, "charts": [str(c) for c in charts], "last": lines,
-            "steps": [{**asdict(step), "when": step.when.isoformat()} for step in found],
-        }, indent=1))  # fmt: skip
+        click.echo(
+            json.dumps(
+                {
+                    "history": str(path),
+                    "runs": n_runs,
+                    "charts": [str(c) for c in charts],
+                    "last": lines,
+                    "steps": [{**asdict(step), "when": step.when.isoformat()} for step in found],
+                },
+                indent=1,
+            )
+        )
         return
     click.echo(f"{path}: {n_runs} runs, {len(charts)} charts")
     for line in lines:

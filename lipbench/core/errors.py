@@ -167,10 +167,19 @@ class NothingComparable(LipbenchError):
 FINAL_REASONS = frozenset(
     cls.reason
     for cls in (
-        MediaError, NoVideo, NoAudio, Truncated, Refused, NoFace, TooShort, Unsupported,
-        WeightsMissing, WeightsMismatch, ManifestError,
+        MediaError,
+        NoVideo,
+        NoAudio,
+        Truncated,
+        Refused,
+        NoFace,
+        TooShort,
+        Unsupported,
+        WeightsMissing,
+        WeightsMismatch,
+        ManifestError,
     )
-)  # fmt: skip
+)
 
 
 def disk_full(error: OSError, path: object) -> DiskFull:

@@ -13,9 +13,13 @@ from lipbench.core.errors import LipbenchError, MediaError
 
 
 def load(
-    path: str | Path, schema: int, what: str, fix: str, needs: Iterable[str] = (),
+    path: str | Path,
+    schema: int,
+    what: str,
+    fix: str,
+    needs: Iterable[str] = (),
     error: type[LipbenchError] = MediaError,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """All arrays of a file but its `schema`.
 
     Args:

@@ -52,8 +52,10 @@ def _commit() -> dict[str, Any]:
     if not (root / ".git").exists():
         return {"commit": None, "dirty": None}
     try:
-        run = [subprocess.run(["git", "-C", str(root), *args], capture_output=True, text=True, timeout=10, check=True)
-               for args in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])]  # fmt: skip
+        run = [
+            subprocess.run(["git", "-C", str(root), *args], capture_output=True, text=True, timeout=10, check=True)
+            for args in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
+        ]
     except (OSError, subprocess.SubprocessError):
         return {"commit": None, "dirty": None}
     return {"commit": run[0].stdout.strip(), "dirty": bool(run[1].stdout.strip())}

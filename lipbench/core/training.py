@@ -107,9 +107,14 @@ class Progress:
 
 
 def train(
-    training: Trainable, folder: str | Path, budget: Budget, *, seed: int = 0,
-    fresh: bool = False, say: Callable[[str], None] = lambda _: None,
-) -> Progress:  # fmt: skip
+    training: Trainable,
+    folder: str | Path,
+    budget: Budget,
+    *,
+    seed: int = 0,
+    fresh: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> Progress:
     """Train until the budget is used, the held-out value stops falling, or a signal asks to stop.
 
     The same call on a folder that holds an unfinished run of the same training goes on with it.
@@ -196,8 +201,13 @@ def _open(folder: Path, training: Trainable, seed: int, fresh: bool) -> Progress
 
 
 def _describe(folder: Path, training: Trainable, budget: Budget, seed: int) -> None:
-    facts = {"seed": seed, "training": dict(training.facts), "budget": asdict(budget), "command": sys.argv,
-             "provenance": provenance()}  # fmt: skip
+    facts = {
+        "seed": seed,
+        "training": dict(training.facts),
+        "budget": asdict(budget),
+        "command": sys.argv,
+        "provenance": provenance(),
+    }
     write_atomic(folder / RUN, json.dumps(facts, indent=1))
 
 

@@ -135,9 +135,16 @@ def _tag(text: str) -> str:
 
 
 def _new_clip(
-    manifest: Manifest, video: Path, digest: str, clip_id: str | None, speaker: str | None, language: str | None,
-    licence: Licence | None, consent: str, source_url: str,
-) -> Clip:  # fmt: skip
+    manifest: Manifest,
+    video: Path,
+    digest: str,
+    clip_id: str | None,
+    speaker: str | None,
+    language: str | None,
+    licence: Licence | None,
+    consent: str,
+    source_url: str,
+) -> Clip:
     from lipbench import media
 
     if language is None:
@@ -149,9 +156,16 @@ def _new_clip(
     info = media.probe(video)
     name = clip_id or default_id(video)
     return Clip(
-        name, video, digest, speaker or name, _tag(language), licence or manifest.licence, consent,
-        fps=round(float(info.fps), 3), source_url=source_url,
-    )  # fmt: skip
+        name,
+        video,
+        digest,
+        speaker or name,
+        _tag(language),
+        licence or manifest.licence,
+        consent,
+        fps=round(float(info.fps), 3),
+        source_url=source_url,
+    )
 
 
 def _needs_sound(audio: Path) -> None:

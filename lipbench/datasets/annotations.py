@@ -18,8 +18,18 @@ SCHEMA = 1
 Float32 = NDArray[np.float32]
 
 #: Bits after the point that are kept in the file, far finer than any fit resolves (1/64 px, 0.02 mm): halves its size.
-_BITS = {"expression": 11, "semantic": 14, "gaze": 13, "rotation": 20, "translation": 16, "landmarks68": 6,
-         "landmark_depth": 3, "lip_gap": 9, "mouth_width": 9, "lip_vertices": 12}  # fmt: skip
+_BITS = {
+    "expression": 11,
+    "semantic": 14,
+    "gaze": 13,
+    "rotation": 20,
+    "translation": 16,
+    "landmarks68": 6,
+    "landmark_depth": 3,
+    "lip_gap": 9,
+    "mouth_width": 9,
+    "lip_vertices": 12,
+}
 
 
 @dataclass(frozen=True)

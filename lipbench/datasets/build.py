@@ -31,8 +31,12 @@ class Builder:
         def variable(match: re.Match[str]) -> str:
             name = match[1]
             if not os.environ.get(name):
-                self.problem(("root",), f"the environment variable {name} is not set", text,
-                             f"export {name}=/folder/of/the/media")  # fmt: skip
+                self.problem(
+                    ("root",),
+                    f"the environment variable {name} is not set",
+                    text,
+                    f"export {name}=/folder/of/the/media",
+                )
             return os.environ.get(name, "")
 
         expanded = re.sub(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", variable, text)
@@ -70,40 +74,70 @@ class Builder:
                 if clip_id in ids[:j]:
                     self.problem(("splits", name, j), "is in this split already", clip_id, "delete one of them")
         return Manifest(
-            model.name, model.version, licence(model.licence), clips, dubs, self.root,
-            dict(model.splits), model.superseded_by,
-        )  # fmt: skip
+            model.name,
+            model.version,
+            licence(model.licence),
+            clips,
+            dubs,
+            self.root,
+            dict(model.splits),
+            model.superseded_by,
+        )
 
     def _clip(self, i: int, entry: ClipEntry) -> Clip:
         at: Location = ("clips", i)
         if not (consent := entry.consent or self.model.consent):
-            self.problem((*at, "consent"), "is missing, and the manifest names none", None,
-                         "say on what grounds this face may be altered, e.g. `consent: written, on file`")  # fmt: skip
+            self.problem(
+                (*at, "consent"),
+                "is missing, and the manifest names none",
+                None,
+                "say on what grounds this face may be altered, e.g. `consent: written, on file`",
+            )
         video = self.path(entry.video, *at, "video")
         assert video is not None
         truth = {tag: self.path(t.video, *at, "truth", tag) for tag, t in entry.truth.items()}
         notes = {tag: self.path(t.annotations, *at, "truth", tag, "annotations") for tag, t in entry.truth.items()}
         return Clip(
-            entry.id, video, entry.sha256, entry.speaker, entry.language, licence(entry.licence or self.model.licence),
-            consent, entry.fps, entry.start_s, entry.end_s, entry.source_url,
-            self.path(entry.landmarks, *at, "landmarks"), self.path(entry.annotations, *at, "annotations"),
+            entry.id,
+            video,
+            entry.sha256,
+            entry.speaker,
+            entry.language,
+            licence(entry.licence or self.model.licence),
+            consent,
+            entry.fps,
+            entry.start_s,
+            entry.end_s,
+            entry.source_url,
+            self.path(entry.landmarks, *at, "landmarks"),
+            self.path(entry.annotations, *at, "annotations"),
             {tag: path for tag, path in truth.items() if path is not None},
             {tag: t.sha256 for tag, t in entry.truth.items() if t.sha256 is not None},
             {tag: path for tag, path in notes.items() if path is not None},
-        )  # fmt: skip
+        )
 
     def _dub(self, i: int, entry: DubEntry, clips: dict[str, Clip]) -> Dub:
         at: Location = ("dubs", i)
         self._reference(entry.clip, clips, *at, "clip")
         clip = clips.get(entry.clip)
         if entry.kind == "original" and clip is not None and entry.language != clip.language:
-            self.problem((*at, "language"), f"the original of a clip in {clip.language} cannot be in another language",
-                         entry.language, f"write {clip.language}, or another kind")  # fmt: skip
+            self.problem(
+                (*at, "language"),
+                f"the original of a clip in {clip.language} cannot be in another language",
+                entry.language,
+                f"write {clip.language}, or another kind",
+            )
         return Dub(
-            entry.id or f"{entry.clip}@{entry.language}", entry.clip, entry.language, entry.kind,
-            self.path(entry.audio, *at, "audio"), entry.sha256 or (clip.sha256 if clip else ""), entry.offset_s,
-            entry.transcript, self.path(entry.phonemes, *at, "phonemes"),
-        )  # fmt: skip
+            entry.id or f"{entry.clip}@{entry.language}",
+            entry.clip,
+            entry.language,
+            entry.kind,
+            self.path(entry.audio, *at, "audio"),
+            entry.sha256 or (clip.sha256 if clip else ""),
+            entry.offset_s,
+            entry.transcript,
+            self.path(entry.phonemes, *at, "phonemes"),
+        )
 
     def _unique(self, what: str, ids: list[str]) -> None:
         seen: dict[str, int] = {}
@@ -127,8 +161,12 @@ class Builder:
                 if tag != clip.language and tag not in languages:
                     self.problem(at, f"the clip has no dub in {tag}", None, "add the dub or delete the truth")
                 elif languages.count(tag) > 1:
-                    self.problem(at, f"{languages.count(tag)} dubs of this clip are in {tag}", None,
-                                 "a truth belongs to one dub: keep one of them, or drop the truth")  # fmt: skip
+                    self.problem(
+                        at,
+                        f"{languages.count(tag)} dubs of this clip are in {tag}",
+                        None,
+                        "a truth belongs to one dub: keep one of them, or drop the truth",
+                    )
 
 
 def licence(entry: LicenceEntry) -> Licence:

@@ -125,17 +125,27 @@ def _clip(i: int, clip: Clip, document: Document, report: Report) -> None:
     fps, end = float(info.fps), info.duration_s if clip.end_s is None else min(clip.end_s, info.duration_s)
     sound = info.audio
     report.clips[clip.id] = ClipFacts(
-        clip.id, info.width, info.height, fps, info.vfr, info.rotation, info.duration_s,
-        max(0.0, end - clip.start_s), None if sound is None else sound.rate, None if sound is None else sound.channels,
-    )  # fmt: skip
+        clip.id,
+        info.width,
+        info.height,
+        fps,
+        info.vfr,
+        info.rotation,
+        info.duration_s,
+        max(0.0, end - clip.start_s),
+        None if sound is None else sound.rate,
+        None if sound is None else sound.channels,
+    )
 
     def warn(name: str, message: str) -> None:
         report.warnings.append(document.problem(("clips", i, name), message))
 
     if clip.start_s >= info.duration_s:
-        report.errors.append(document.problem(
-            ("clips", i, "start_s"), f"starts after the end of the video ({info.duration_s:.2f} s)", clip.start_s,
-        ))  # fmt: skip
+        report.errors.append(
+            document.problem(
+                ("clips", i, "start_s"), f"starts after the end of the video ({info.duration_s:.2f} s)", clip.start_s
+            )
+        )
     if clip.end_s is not None and clip.end_s > info.duration_s + 1 / fps:
         warn("end_s", f"lies {clip.end_s - info.duration_s:.2f} s after the end of the video")
     if clip.fps is not None and abs(clip.fps / fps - 1) > 0.005:
@@ -153,9 +163,9 @@ def _truth(
 
     info = media.probe(path)
     if clip is not None and (info.width, info.height) != (clip.width, clip.height):
-        report.errors.append(document.problem(
-            location, f"is {info.width}x{info.height}, the clip is {clip.width}x{clip.height}",
-        ))  # fmt: skip
+        report.errors.append(
+            document.problem(location, f"is {info.width}x{info.height}, the clip is {clip.width}x{clip.height}")
+        )
 
 
 def audio_seconds(path: Path) -> float:

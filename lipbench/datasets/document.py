@@ -110,8 +110,13 @@ def parse(text: str, name: str) -> Document:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         what = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
-        problem = Problem(name, mark.line + 1 if mark else 1, "", f"not valid YAML: {what}",
-                          mend="check the indentation and the quotes around this line")  # fmt: skip
+        problem = Problem(
+            name,
+            mark.line + 1 if mark else 1,
+            "",
+            f"not valid YAML: {what}",
+            mend="check the indentation and the quotes around this line",
+        )
         raise invalid([problem]) from error
     if not isinstance(root, yaml.MappingNode):
         what = "the file is empty" if root is None else "the file must be a mapping of fields"

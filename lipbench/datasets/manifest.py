@@ -129,8 +129,12 @@ def verify_files(manifest: Manifest, document: Document, hashes: bool = True) ->
             continue
         if digests[path] != expected:
             hashed = (*location, "sha256") if "truth" in location else (*location[:-1], "sha256")
-            problems.append(document.problem(
-                hashed, f"the file's is {digests[path]}", expected,
-                "restore the file, or write the new hash and a new version",
-            ))  # fmt: skip
+            problems.append(
+                document.problem(
+                    hashed,
+                    f"the file's is {digests[path]}",
+                    expected,
+                    "restore the file, or write the new hash and a new version",
+                )
+            )
     return problems

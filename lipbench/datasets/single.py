@@ -22,13 +22,24 @@ def single_manifest(
             raise MediaError(f"{path}: no such file", "", "check the path")
     unknown = Licence("other")
     clip = Clip(
-        id=video.stem, video=video.resolve(), start_s=start_s, end_s=end_s, speaker="unknown", language="und",
-        licence=unknown, consent="unknown", sha256=keys.sha256_file(video),
-    )  # fmt: skip
+        id=video.stem,
+        video=video.resolve(),
+        start_s=start_s,
+        end_s=end_s,
+        speaker="unknown",
+        language="und",
+        licence=unknown,
+        consent="unknown",
+        sha256=keys.sha256_file(video),
+    )
     dub = Dub(
-        id=f"{video.stem}/{audio.stem}", clip_id=clip.id, language=language, audio=audio.resolve(), kind="recorded",
+        id=f"{video.stem}/{audio.stem}",
+        clip_id=clip.id,
+        language=language,
+        audio=audio.resolve(),
+        kind="recorded",
         sha256=keys.sha256_file(audio),
-    )  # fmt: skip
+    )
     return Manifest(
         name="single", version="0", licence=unknown, clips=(clip,), dubs=(dub,), root=video.resolve().parent
     )

@@ -146,30 +146,46 @@ class Manifest:
         """
         return keys.key_of(
             {
-                "kind": "manifest", "schema": self.schema, "name": self.name, "version": self.version,
-                "licence": self.licence, "superseded_by": self.superseded_by,
+                "kind": "manifest",
+                "schema": self.schema,
+                "name": self.name,
+                "version": self.version,
+                "licence": self.licence,
+                "superseded_by": self.superseded_by,
                 "clips": {clip.id: self._clip_identity(clip) for clip in self.clips},
                 "dubs": {dub.id: self._dub_identity(dub) for dub in self.dubs},
                 "splits": {name: sorted(ids) for name, ids in self.splits.items()},
             }
-        )  # fmt: skip
+        )
 
     def _clip_identity(self, clip: Clip) -> dict[str, Any]:
         return {
-            "video": clip.sha256, "speaker": clip.speaker, "language": clip.language, "licence": clip.licence,
-            "consent": clip.consent, "fps": clip.fps, "start_s": clip.start_s, "end_s": clip.end_s,
-            "source_url": clip.source_url, "landmarks": self._name(clip.landmarks),
+            "video": clip.sha256,
+            "speaker": clip.speaker,
+            "language": clip.language,
+            "licence": clip.licence,
+            "consent": clip.consent,
+            "fps": clip.fps,
+            "start_s": clip.start_s,
+            "end_s": clip.end_s,
+            "source_url": clip.source_url,
+            "landmarks": self._name(clip.landmarks),
             "annotations": self._name(clip.annotations),
             "truth": {tag: clip.truth_sha256.get(tag) or self._name(path) for tag, path in clip.truth.items()},
             "truth_annotations": {tag: self._name(path) for tag, path in clip.truth_annotations.items()},
-        }  # fmt: skip
+        }
 
     def _dub_identity(self, dub: Dub) -> dict[str, Any]:
         return {
-            "clip": dub.clip_id, "language": dub.language, "kind": dub.kind, "audio": dub.sha256,
-            "own_sound": dub.audio is None, "offset_s": dub.offset_s, "transcript": dub.transcript,
+            "clip": dub.clip_id,
+            "language": dub.language,
+            "kind": dub.kind,
+            "audio": dub.sha256,
+            "own_sound": dub.audio is None,
+            "offset_s": dub.offset_s,
+            "transcript": dub.transcript,
             "phonemes": self._name(dub.phonemes),
-        }  # fmt: skip
+        }
 
     def _name(self, path: Path | None) -> str | None:
         return None if path is None else path.relative_to(self.root).as_posix()

@@ -31,12 +31,16 @@ def manifest_text(manifest: Manifest, root: str = ".") -> str:
     """A manifest as YAML text; `load_manifest` of it gives an equal manifest."""
     try:
         data: dict[str, Any] = {
-            "schema": manifest.schema, "name": manifest.name, "version": manifest.version,
-            "licence": licence_data(manifest.licence), "root": root, "superseded_by": manifest.superseded_by,
+            "schema": manifest.schema,
+            "name": manifest.name,
+            "version": manifest.version,
+            "licence": licence_data(manifest.licence),
+            "root": root,
+            "superseded_by": manifest.superseded_by,
             "clips": [clip_data(clip, manifest) for clip in manifest.clips],
             "dubs": [dub_data(dub, manifest) for dub in manifest.dubs],
             "splits": {name: list(ids) for name, ids in manifest.splits.items()},
-        }  # fmt: skip
+        }
     except ValueError as error:
         raise UsageError("cannot write the manifest", str(error), "move the file below the manifest's root") from error
     empty: tuple[Any, ...] = (None, [], {})
@@ -77,22 +81,35 @@ def clip_data(clip: Clip, manifest: Manifest) -> dict[str, Any]:
         more = {k: v for k, v in more.items() if v is not None}
         truth[tag] = {"video": name(path), **more} if more else name(path)
     data = {
-        "id": clip.id, "video": name(clip.video), "sha256": clip.sha256, "fps": clip.fps,
-        "start_s": clip.start_s or None, "end_s": clip.end_s, "speaker": clip.speaker, "language": clip.language,
-        "licence": None if clip.licence == manifest.licence else licence_data(clip.licence), "consent": clip.consent,
-        "source_url": clip.source_url or None, "landmarks": name(clip.landmarks),
-        "annotations": name(clip.annotations), "truth": truth or None,
-    }  # fmt: skip
+        "id": clip.id,
+        "video": name(clip.video),
+        "sha256": clip.sha256,
+        "fps": clip.fps,
+        "start_s": clip.start_s or None,
+        "end_s": clip.end_s,
+        "speaker": clip.speaker,
+        "language": clip.language,
+        "licence": None if clip.licence == manifest.licence else licence_data(clip.licence),
+        "consent": clip.consent,
+        "source_url": clip.source_url or None,
+        "landmarks": name(clip.landmarks),
+        "annotations": name(clip.annotations),
+        "truth": truth or None,
+    }
     return {k: v for k, v in data.items() if v is not None}
 
 
 def dub_data(dub: Dub, manifest: Manifest) -> dict[str, Any]:
     """A dub's entry."""
     data = {
-        "id": dub.id, "clip": dub.clip_id, "language": dub.language, "kind": dub.kind,
+        "id": dub.id,
+        "clip": dub.clip_id,
+        "language": dub.language,
+        "kind": dub.kind,
         "audio": None if dub.audio is None else dub.audio.relative_to(manifest.root).as_posix(),
-        "sha256": None if dub.audio is None else dub.sha256, "offset_s": dub.offset_s or None,
+        "sha256": None if dub.audio is None else dub.sha256,
+        "offset_s": dub.offset_s or None,
         "transcript": dub.transcript,
         "phonemes": None if dub.phonemes is None else dub.phonemes.relative_to(manifest.root).as_posix(),
-    }  # fmt: skip
+    }
     return {k: v for k, v in data.items() if v is not None}

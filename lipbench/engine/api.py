@@ -126,15 +126,21 @@ def prepare(
 
 
 def execute(
-    prepared: Prepared, *, executor: str = "local", workers: int | None = None, options: Options | None = None,
-    quiet: bool = False, listener: Any = None,
-) -> RunResult:  # fmt: skip
+    prepared: Prepared,
+    *,
+    executor: str = "local",
+    workers: int | None = None,
+    options: Options | None = None,
+    quiet: bool = False,
+    listener: Any = None,
+) -> RunResult:
     """Run a plan and write run.json and cells.jsonl."""
     root, plan, store = prepared.root, prepared.plan, prepared.store
     store.create()
     store.sweep()
-    index.write_run(root, prepared.config, prepared.manifest.digest, prepared.rows, prepared.measured, plan.cells,
-                    prepared.manifest)  # fmt: skip
+    index.write_run(
+        root, prepared.config, prepared.manifest.digest, prepared.rows, prepared.measured, plan.cells, prepared.manifest
+    )
     with listener or progress.create(plan.nodes.values(), quiet) as hears:
         runner = Runner(plan, store, lambda: create_executor(executor, workers), options or Options(), hears)
         try:

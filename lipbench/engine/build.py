@@ -39,11 +39,15 @@ class Builder:
 
     def clip(self, clip: Clip) -> str:
         span = {"fps": self.config.fps, "start_s": clip.start_s, "end_s": clip.end_s}
-        return self.add(Node(
-            f"clip {clip.id}", "clip", (),
-            lambda p: {"kind": "clip", "version": STAGE_VERSIONS["clip"], "video": clip.sha256, **span},
-            lambda p: {"video": str(clip.video), "sha256": clip.sha256, **span},
-        ))  # fmt: skip
+        return self.add(
+            Node(
+                f"clip {clip.id}",
+                "clip",
+                (),
+                lambda p: {"kind": "clip", "version": STAGE_VERSIONS["clip"], "video": clip.sha256, **span},
+                lambda p: {"video": str(clip.video), "sha256": clip.sha256, **span},
+            )
+        )
 
     def faces(self, clip: Clip) -> str:
         node, landmarks = self.clip(clip), clip.landmarks
@@ -57,28 +61,57 @@ class Builder:
             from lipbench.faces import backend_identity
 
             return {
-                "kind": "faces", "version": STAGE_VERSIONS["faces"], "video": p.digest(video_node, output),
-                "backend": backend, "identity": dict(backend_identity(backend)), "landmarks": file_digest(landmarks),
-            }  # fmt: skip
+                "kind": "faces",
+                "version": STAGE_VERSIONS["faces"],
+                "video": p.digest(video_node, output),
+                "backend": backend,
+                "identity": dict(backend_identity(backend)),
+                "landmarks": file_digest(landmarks),
+            }
 
-        return self.add(Node(
-            node_id, "faces", (video_node,), preimage,
-            lambda p: {"video": p.file(video_node, output), "backend": backend,
-                       "landmarks": None if landmarks is None else str(landmarks), "fps": self.config.fps},
-        ))  # fmt: skip
+        return self.add(
+            Node(
+                node_id,
+                "faces",
+                (video_node,),
+                preimage,
+                lambda p: {
+                    "video": p.file(video_node, output),
+                    "backend": backend,
+                    "landmarks": None if landmarks is None else str(landmarks),
+                    "fps": self.config.fps,
+                },
+            )
+        )
 
     def dub(self, clip: Clip, dub: Dub) -> str:
         node, truth = self.clip(clip), clip.truth.get(dub.language)
         truth_hash = clip.truth_sha256.get(dub.language) or file_digest(truth)
-        return self.add(Node(
-            f"dub {dub.id}", "dub", (node,),
-            lambda p: {"kind": "dub", "version": STAGE_VERSIONS["dub"], "clip": p.key(node), "offset_s": dub.offset_s,
-                       "original": dub.audio is None, "audio": dub.sha256, "truth": truth_hash},
-            lambda p: {"clip_video": p.file(node, "video"), "clip_audio": p.file(node, "audio"),
-                       "audio": None if dub.audio is None else str(dub.audio), "sha256": dub.sha256,
-                       "offset_s": dub.offset_s, "truth": None if truth is None else str(truth),
-                       "fps": self.config.fps},
-        ))  # fmt: skip
+        return self.add(
+            Node(
+                f"dub {dub.id}",
+                "dub",
+                (node,),
+                lambda p: {
+                    "kind": "dub",
+                    "version": STAGE_VERSIONS["dub"],
+                    "clip": p.key(node),
+                    "offset_s": dub.offset_s,
+                    "original": dub.audio is None,
+                    "audio": dub.sha256,
+                    "truth": truth_hash,
+                },
+                lambda p: {
+                    "clip_video": p.file(node, "video"),
+                    "clip_audio": p.file(node, "audio"),
+                    "audio": None if dub.audio is None else str(dub.audio),
+                    "sha256": dub.sha256,
+                    "offset_s": dub.offset_s,
+                    "truth": None if truth is None else str(truth),
+                    "fps": self.config.fps,
+                },
+            )
+        )
 
     # ---- methods ----------------------------------------------------------------------------------------------
 
@@ -115,27 +148,36 @@ class Builder:
                 # a method file's own identity covers its code: the package's would name the adapter alone
                 code = code_of(row.method, kind) if row.entry.file is None else ""
                 return {
-                    "kind": kind, "method": {**owner, "code": code}, "annotations": file_digest(clip.annotations),
+                    "kind": kind,
+                    "method": {**owner, "code": code},
+                    "annotations": file_digest(clip.annotations),
                     "identity": {} if shared else extra.get(language, {}),
-                    "params": dict(params), "weights": {n: weights.sha256(n) for n in used},
+                    "params": dict(params),
+                    "weights": {n: weights.sha256(n) for n in used},
                     "inputs": {n.split(" ")[0]: p.key(n) for n in needs},
                     **(axes if kind != "prepare" else {}),
                     **({"truth_annotations": file_digest(truth_mesh)} if kind == "synthesize" else {}),
-                }  # fmt: skip
+                }
 
             def task(p: Progress) -> dict[str, Any]:
                 return {
-                    "method": row.source, "clip_id": clip.id, "clip_language": clip.language, **axes,
-                    "clip": p.folder(clip_node), "faces": p.file(inputs[1], "faces") if len(inputs) > 1 else None,
+                    "method": row.source,
+                    "clip_id": clip.id,
+                    "clip_language": clip.language,
+                    **axes,
+                    "clip": p.folder(clip_node),
+                    "faces": p.file(inputs[1], "faces") if len(inputs) > 1 else None,
                     "annotations": None if clip.annotations is None else str(clip.annotations),
                     "driver": p.file(driver, "video") if driver and dub_node else None,
-                    "dub": p.folder(dub_node), "dub_id": dub.id, "dub_language": dub.language,
-                    "transcript": dub.transcript, "truth_annotations": str(truth_mesh) if truth_mesh else None,
+                    "dub": p.folder(dub_node),
+                    "dub_id": dub.id,
+                    "dub_language": dub.language,
+                    "transcript": dub.transcript,
+                    "truth_annotations": str(truth_mesh) if truth_mesh else None,
                     **{f"{k}_dir": p.folder(n) for k, n in earlier.items()},
-                }  # fmt: skip
+                }
 
-            return self.add(Node(f"{kind} {row.label} {where}", kind, needs, preimage, task,
-                                 refusal=refusal, gpu=True))  # fmt: skip
+            return self.add(Node(f"{kind} {row.label} {where}", kind, needs, preimage, task, refusal=refusal, gpu=True))
 
         earlier: dict[str, str] = {}
         if "prepare" in spec.stages:
@@ -175,15 +217,23 @@ class Builder:
 
         def preimage(p: Progress) -> dict[str, Any]:
             return {
-                "kind": "score", "family": family.id, "metrics": {m.id: m.version for m in family.metrics},
-                "options": dict(options), "identity": dict(family.identity(options)),
-                "prediction": p.digest(made, "video"), "reference": p.digest(dub_node, "video"),
-                "truth": p.digest(dub_node, "truth"), "audio": p.digest(dub_node, "audio"),
-                "index": p.digest(dub_node, "index"), "fps": self.config.fps,
-                "faces": track(p, faces), "prediction_faces": track(p, own),
+                "kind": "score",
+                "family": family.id,
+                "metrics": {m.id: m.version for m in family.metrics},
+                "options": dict(options),
+                "identity": dict(family.identity(options)),
+                "prediction": p.digest(made, "video"),
+                "reference": p.digest(dub_node, "video"),
+                "truth": p.digest(dub_node, "truth"),
+                "audio": p.digest(dub_node, "audio"),
+                "index": p.digest(dub_node, "index"),
+                "fps": self.config.fps,
+                "faces": track(p, faces),
+                "prediction_faces": track(p, own),
                 "truth_faces": track(p, right),
-                "annotations": file_digest(truth_annotations), "mesh": p.digest(made, "annotations") if mesh else None,
-            }  # fmt: skip
+                "annotations": file_digest(truth_annotations),
+                "mesh": p.digest(made, "annotations") if mesh else None,
+            }
 
         def task(p: Progress) -> dict[str, Any]:
             def why(node: str | None) -> str:
@@ -191,19 +241,35 @@ class Builder:
                 return "" if record is None else record.reason or ""
 
             return {
-                "family": family.id, "options": dict(options), "prediction": p.file(made, "video"),
-                "reference": p.file(dub_node, "video"), "truth": p.file(dub_node, "truth"),
-                "audio": p.file(dub_node, "audio"), "index": p.file(dub_node, "index"),
-                "faces": None if faces is None else p.file(faces, "faces"), "faces_reason": why(faces),
+                "family": family.id,
+                "options": dict(options),
+                "prediction": p.file(made, "video"),
+                "reference": p.file(dub_node, "video"),
+                "truth": p.file(dub_node, "truth"),
+                "audio": p.file(dub_node, "audio"),
+                "index": p.file(dub_node, "index"),
+                "faces": None if faces is None else p.file(faces, "faces"),
+                "faces_reason": why(faces),
                 "prediction_faces": None if own is None else p.file(own, "faces"),
-                "prediction_faces_reason": why(own), "truth_faces_reason": why(right),
-                "truth_faces": None if right is None else p.file(right, "faces"), "fps": self.config.fps,
+                "prediction_faces_reason": why(own),
+                "truth_faces_reason": why(right),
+                "truth_faces": None if right is None else p.file(right, "faces"),
+                "fps": self.config.fps,
                 "annotations": None if truth_annotations is None else str(truth_annotations),
                 "mesh": p.file(made, "annotations") if mesh else None,
-            }  # fmt: skip
+            }
 
-        return self.add(Node(f"score {family.id} of {made.removeprefix('synthesize ')}", "score", (made, dub_node),
-                             preimage, task, wants=tuple(wants), gpu=True))  # fmt: skip
+        return self.add(
+            Node(
+                f"score {family.id} of {made.removeprefix('synthesize ')}",
+                "score",
+                (made, dub_node),
+                preimage,
+                task,
+                wants=tuple(wants),
+                gpu=True,
+            )
+        )
 
 
 def build(

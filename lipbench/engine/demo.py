@@ -22,12 +22,26 @@ def demo_run() -> dict[str, Any]:
             {"id": "pc-avs", "label": "pcavs-demo", "params": {"weights": "demo"}},
             {"id": "makeittalk", "label": "makeittalk-demo", "params": {"weights": "demo"}},
             {"id": "wav2lip", "label": "wav2lip-demo", "params": wav2lip},
-            {"id": "ad-nerf", "label": "ad-nerf-demo triplane",
-             "params": {"field": "triplane", "steps": STEPS, "fit": "landmarks"}},
-            {"id": "lipnerf", "label": "lipnerf-demo triplane", "params": {
-                "field": "triplane", "steps": STEPS, "fit": "landmarks", "faces": "demo-face",
-                "lip_source": "wav2lip", "lip_source_params": wav2lip,
-            }},
-            "dubbed", "still_mouth", "shifted_audio", "truth",
+            {
+                "id": "ad-nerf",
+                "label": "ad-nerf-demo triplane",
+                "params": {"field": "triplane", "steps": STEPS, "fit": "landmarks"},
+            },
+            {
+                "id": "lipnerf",
+                "label": "lipnerf-demo triplane",
+                "params": {
+                    "field": "triplane",
+                    "steps": STEPS,
+                    "fit": "landmarks",
+                    "faces": "demo-face",
+                    "lip_source": "wav2lip",
+                    "lip_source_params": wav2lip,
+                },
+            },
+            "dubbed",
+            "still_mouth",
+            "shifted_audio",
+            "truth",
         ],
-    }  # fmt: skip
+    }

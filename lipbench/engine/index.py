@@ -37,17 +37,48 @@ def corpus_json(manifest: Manifest, cells: Sequence[Cell]) -> dict[str, Any]:
     """
     clips, dubs = {cell.clip for cell in cells}, {cell.dub for cell in cells}
     declared = {d.id for d in manifest.dubs}
-    own = {c.dub: {"clip": c.clip, "language": c.language, "kind": "original", "offset_s": 0.0, "transcript": None,
-                   "phonemes": None} for c in cells if c.dub not in declared}  # fmt: skip
+    own = {
+        c.dub: {
+            "clip": c.clip,
+            "language": c.language,
+            "kind": "original",
+            "offset_s": 0.0,
+            "transcript": None,
+            "phonemes": None,
+        }
+        for c in cells
+        if c.dub not in declared
+    }
     return {
-        "name": manifest.name, "version": manifest.version, "licence": _licence(manifest.licence),
-        "clips": {c.id: {"licence": _licence(c.licence), "consent": c.consent, "speaker": c.speaker,
-                         "language": c.language, "source_url": c.source_url, "truth": sorted(c.truth)}
-                  for c in manifest.clips if c.id in clips},
-        "dubs": own | {d.id: {"clip": d.clip_id, "language": d.language, "kind": d.kind, "offset_s": d.offset_s,
-                              "transcript": d.transcript, "phonemes": _phonemes(d.phonemes)}
-                       for d in manifest.dubs if d.id in dubs},
-    }  # fmt: skip
+        "name": manifest.name,
+        "version": manifest.version,
+        "licence": _licence(manifest.licence),
+        "clips": {
+            c.id: {
+                "licence": _licence(c.licence),
+                "consent": c.consent,
+                "speaker": c.speaker,
+                "language": c.language,
+                "source_url": c.source_url,
+                "truth": sorted(c.truth),
+            }
+            for c in manifest.clips
+            if c.id in clips
+        },
+        "dubs": own
+        | {
+            d.id: {
+                "clip": d.clip_id,
+                "language": d.language,
+                "kind": d.kind,
+                "offset_s": d.offset_s,
+                "transcript": d.transcript,
+                "phonemes": _phonemes(d.phonemes),
+            }
+            for d in manifest.dubs
+            if d.id in dubs
+        },
+    }
 
 
 def _licence(licence: Licence) -> dict[str, str]:
@@ -79,21 +110,43 @@ def write_run(
     for family, options in measured:
         if family.id == "sync":
             judge["identity"] = dict(family.identity(options))
-    write_json(root / "run.json", {
-        "schema": SCHEMA, "name": config.name, "judge": config.judge, "judge_details": judge,
-        "protocol": config.protocol, "manifest": config.manifest, "manifest_digest": manifest_digest,
-        "key_version": keys.KEY_VERSION, "request": config.model_dump(mode="json", by_alias=True),
-        "metrics": [metric_json(m) for family, _ in measured for m in family.metrics
-                    if not config.metrics or m.id in config.metrics or family.id in config.metrics],
-        "methods": [
-            {"label": r.label, "id": r.method.spec.id, "version": r.method.spec.version, "title": r.method.spec.title,
-             "kind": r.method.spec.kind, "licence": r.method.spec.licence, "paper": r.method.spec.paper,
-             "paper_results": dict(r.method.spec.paper_results), "deviations": list(r.method.spec.deviations)}
-            for r in rows
-        ],
-        "clips": sorted({c.clip for c in cells}), "provenance": provenance(),
-        "corpus": None if manifest is None else corpus_json(manifest, cells),
-    })  # fmt: skip
+    write_json(
+        root / "run.json",
+        {
+            "schema": SCHEMA,
+            "name": config.name,
+            "judge": config.judge,
+            "judge_details": judge,
+            "protocol": config.protocol,
+            "manifest": config.manifest,
+            "manifest_digest": manifest_digest,
+            "key_version": keys.KEY_VERSION,
+            "request": config.model_dump(mode="json", by_alias=True),
+            "metrics": [
+                metric_json(m)
+                for family, _ in measured
+                for m in family.metrics
+                if not config.metrics or m.id in config.metrics or family.id in config.metrics
+            ],
+            "methods": [
+                {
+                    "label": r.label,
+                    "id": r.method.spec.id,
+                    "version": r.method.spec.version,
+                    "title": r.method.spec.title,
+                    "kind": r.method.spec.kind,
+                    "licence": r.method.spec.licence,
+                    "paper": r.method.spec.paper,
+                    "paper_results": dict(r.method.spec.paper_results),
+                    "deviations": list(r.method.spec.deviations),
+                }
+                for r in rows
+            ],
+            "clips": sorted({c.clip for c in cells}),
+            "provenance": provenance(),
+            "corpus": None if manifest is None else corpus_json(manifest, cells),
+        },
+    )
 
 
 def cell_json(cell: Cell, plan: Plan, progress: Progress, store: Store, outcome: Outcome | None) -> dict[str, Any]:
@@ -117,12 +170,19 @@ def cell_json(cell: Cell, plan: Plan, progress: Progress, store: Store, outcome:
             why = _status(score_state, score)[1] if status == "ok" else reason
             metrics[f"family:{family}"] = {"value": None, "reason": why or "not measured yet"}
     return {
-        "method": cell.method, "clip": cell.clip, "language": cell.language, "dub": cell.dub,
-        "train_seconds": cell.train_seconds, "seed": cell.seed, "status": status, "reason": reason, "video": video,
+        "method": cell.method,
+        "clip": cell.clip,
+        "language": cell.language,
+        "dub": cell.dub,
+        "train_seconds": cell.train_seconds,
+        "seed": cell.seed,
+        "status": status,
+        "reason": reason,
+        "video": video,
         "metrics": metrics,
         "keys": {"dub": _key(progress, f"dub {cell.dub}"), "synthesize": _key(progress, made), "score": score_keys},
         "timing": {} if record is None else dict(record.timing),
-    }  # fmt: skip
+    }
 
 
 def _key(progress: Progress, node: str) -> str | None:
@@ -141,9 +201,13 @@ def _status(state: State | None, record: Any) -> tuple[str, str | None]:
 
 
 def cells_json(
-    plan: Plan, progress: Progress, store: Store, outcome: Outcome | None,
-    rows: Sequence[Row], measured: Sequence[tuple[MetricFamily, Mapping[str, Any]]],
-) -> list[dict[str, Any]]:  # fmt: skip
+    plan: Plan,
+    progress: Progress,
+    store: Store,
+    outcome: Outcome | None,
+    rows: Sequence[Row],
+    measured: Sequence[tuple[MetricFamily, Mapping[str, Any]]],
+) -> list[dict[str, Any]]:
     """All lines of cells.jsonl, each with every requested metric's value or reason."""
     by_family = {family.id: [m.id for m in family.metrics] for family, _ in measured}
     specs = {row.label: row.method.spec for row in rows}

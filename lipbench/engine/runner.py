@@ -207,10 +207,18 @@ class Runner:
             lease.release()
             return  # still open: the next round starts it again
         record = Record(
-            key=key, kind=done.request.kind, status=str(answer["status"]), preimage=self.progress.preimage(nodes[0].id),
-            outputs=answer["outputs"], info=answer["info"], scores=answer["scores"], timing=answer["timing"],
-            provenance=answer["provenance"], error=answer["error"], attempts=attempt,
-        )  # fmt: skip
+            key=key,
+            kind=done.request.kind,
+            status=str(answer["status"]),
+            preimage=self.progress.preimage(nodes[0].id),
+            outputs=answer["outputs"],
+            info=answer["info"],
+            scores=answer["scores"],
+            timing=answer["timing"],
+            provenance=answer["provenance"],
+            error=answer["error"],
+            attempts=attempt,
+        )
         try:
             record = self.store.put(record, workspace)
         except DiskFull as error:

@@ -83,19 +83,34 @@ def score_video(
             out = work / f"score-{family.id}"
             out.mkdir()
             task = {
-                "family": family.id, "options": options, "prediction": str(prediction), "fps": fps,
-                "reference": _text(others["reference"]), "truth": _text(others["truth"]),
-                "audio": str(wav) if samples is not None else None, "index": str(work / "index.json"),
-                "faces": _text(tracks.get("faces")), "faces_reason": reasons.get("faces", ""),
+                "family": family.id,
+                "options": options,
+                "prediction": str(prediction),
+                "fps": fps,
+                "reference": _text(others["reference"]),
+                "truth": _text(others["truth"]),
+                "audio": str(wav) if samples is not None else None,
+                "index": str(work / "index.json"),
+                "faces": _text(tracks.get("faces")),
+                "faces_reason": reasons.get("faces", ""),
                 "prediction_faces_reason": reasons.get("prediction_faces", ""),
-                "truth_faces": _text(tracks.get("truth_faces")), "truth_faces_reason": reasons.get("truth_faces", ""),
-                "prediction_faces": _text(tracks.get("prediction_faces")), "annotations": None, "mesh": None,
-            }  # fmt: skip
+                "truth_faces": _text(tracks.get("truth_faces")),
+                "truth_faces_reason": reasons.get("truth_faces", ""),
+                "prediction_faces": _text(tracks.get("prediction_faces")),
+                "annotations": None,
+                "mesh": None,
+            }
             scores |= stages.run_score(task, out, "cpu", 1)[2]
     asked = {m.id for family, _ in measured for m in family.metrics if {m.id, family.id} & set(metrics)}
     shown = {k: v for k, v in scores.items() if not metrics or k in asked}
-    return {"video": str(video), "sha256": sha256_file(video), "judge": judge, "protocol": protocol, "metrics": shown,
-            "remarks": remarks}  # fmt: skip
+    return {
+        "video": str(video),
+        "sha256": sha256_file(video),
+        "judge": judge,
+        "protocol": protocol,
+        "metrics": shown,
+        "remarks": remarks,
+    }
 
 
 def _text(path: Path | None) -> str | None:

@@ -36,9 +36,15 @@ def run_clip(task: Mapping[str, Any], out: Path) -> Result:
         samples = media.read_audio(source, start_s=task["start_s"], end_s=task["end_s"])
         outputs["audio"] = media.write_wav(out / "audio.wav", samples)
     info = {
-        "n_frames": made.n_frames, "width": made.width, "height": made.height, "fps": task["fps"],
-        "source_fps": float(made.source_fps), "vfr": made.vfr, "rotation": made.rotation, "padded": made.padded,
-    }  # fmt: skip
+        "n_frames": made.n_frames,
+        "width": made.width,
+        "height": made.height,
+        "fps": task["fps"],
+        "source_fps": float(made.source_fps),
+        "vfr": made.vfr,
+        "rotation": made.rotation,
+        "padded": made.padded,
+    }
     (out / "clip.json").write_text(json.dumps(info))
     return outputs, info, {}
 
@@ -108,8 +114,13 @@ def run_faces(task: Mapping[str, Any], out: Path) -> Result:
     track = track_faces(Path(source), backend=task["backend"], fps=task["fps"], **from_file)
     path = track.save(out / "faces.npz")
     found = int(track.found.sum())
-    facts = {"backend": track.backend, "n_frames": len(track), "found": found, "lost_frames": track.lost_frames[:200],
-             "frames_with_several_faces": int((track.n_faces > 1).sum())}  # fmt: skip
+    facts = {
+        "backend": track.backend,
+        "n_frames": len(track),
+        "found": found,
+        "lost_frames": track.lost_frames[:200],
+        "frames_with_several_faces": int((track.n_faces > 1).sum()),
+    }
     return {"faces": path}, facts, {}
 
 
@@ -125,25 +136,47 @@ def run_method(kind: str, task: Mapping[str, Any], out: Path, device: str, threa
     facts = json.loads((clip_dir / "clip.json").read_text())
     audio = clip_dir / "audio.wav"
     clip = ClipInput(
-        id=task["clip_id"], video=clip_dir / "video.mp4", audio=audio if audio.exists() else None, fps=facts["fps"],
-        n_frames=facts["n_frames"], width=facts["width"], height=facts["height"], language=task["clip_language"],
-        faces=_path(task["faces"]), annotations=_path(task["annotations"]),
-    )  # fmt: skip
+        id=task["clip_id"],
+        video=clip_dir / "video.mp4",
+        audio=audio if audio.exists() else None,
+        fps=facts["fps"],
+        n_frames=facts["n_frames"],
+        width=facts["width"],
+        height=facts["height"],
+        language=task["clip_language"],
+        faces=_path(task["faces"]),
+        annotations=_path(task["annotations"]),
+    )
     dub = None
     if kind == "synthesize":
         folder = Path(task["dub"])
         index = tuple(json.loads((folder / "index.json").read_text()))
         truth = folder / "truth.mp4"
         dub = DubInput(
-            id=task["dub_id"], language=task["dub_language"], video=folder / "video.mp4", audio=folder / "audio.wav",
-            index=index, n_frames=len(index), truth=truth if truth.exists() else None, transcript=task["transcript"],
+            id=task["dub_id"],
+            language=task["dub_language"],
+            video=folder / "video.mp4",
+            audio=folder / "audio.wav",
+            index=index,
+            n_frames=len(index),
+            truth=truth if truth.exists() else None,
+            transcript=task["transcript"],
             truth_annotations=_path(task["truth_annotations"]),
-        )  # fmt: skip
+        )
     job = Job(
-        out=out, clip=clip, dub=dub, params=params, seed=task["seed"], train_seconds=task["train_seconds"],
-        prepared=_path(task.get("prepare_dir")), fitted=_path(task.get("fit_dir")),
-        driver=_path(task.get("driver")), device=device, threads=threads, log=lambda line: print(line, flush=True),
-    )  # fmt: skip
+        out=out,
+        clip=clip,
+        dub=dub,
+        params=params,
+        seed=task["seed"],
+        train_seconds=task["train_seconds"],
+        prepared=_path(task.get("prepare_dir")),
+        fitted=_path(task.get("fit_dir")),
+        driver=_path(task.get("driver")),
+        device=device,
+        threads=threads,
+        log=lambda line: print(line, flush=True),
+    )
     made: Outputs = getattr(method, kind)(job)
     info = dict(made.info)
     if kind == "synthesize":
@@ -197,13 +230,24 @@ def run_score(task: Mapping[str, Any], out: Path, device: str, threads: int) -> 
         else:
             faces = track.save(out / "faces.npz")
     pair = Pair(
-        prediction=Path(task["prediction"]), reference=_path(task["reference"]), truth=_path(task["truth"]),
-        audio=_path(task["audio"]), faces=_path(faces), faces_reason=reason,
-        prediction_faces=_path(task["prediction_faces"]), truth_annotations=_path(task["annotations"]),
-        fps=task["fps"], work=out, options=task["options"], device=device, threads=threads,
-        prediction_faces_reason=task["prediction_faces_reason"], prediction_annotations=_path(task["mesh"]),
-        truth_faces=_path(task["truth_faces"]), truth_faces_reason=task["truth_faces_reason"],
-    )  # fmt: skip
+        prediction=Path(task["prediction"]),
+        reference=_path(task["reference"]),
+        truth=_path(task["truth"]),
+        audio=_path(task["audio"]),
+        faces=_path(faces),
+        faces_reason=reason,
+        prediction_faces=_path(task["prediction_faces"]),
+        truth_annotations=_path(task["annotations"]),
+        fps=task["fps"],
+        work=out,
+        options=task["options"],
+        device=device,
+        threads=threads,
+        prediction_faces_reason=task["prediction_faces_reason"],
+        prediction_annotations=_path(task["mesh"]),
+        truth_faces=_path(task["truth_faces"]),
+        truth_faces_reason=task["truth_faces_reason"],
+    )
     scores: Mapping[str, Score] = family.score(pair)
     per_frame = {name: s.per_frame for name, s in scores.items() if s.per_frame is not None}
     for path in out.iterdir():  # what the family left behind is scratch
@@ -222,8 +266,14 @@ def score_json(score: Score, version: str) -> dict[str, Any]:
     if value is not None:
         value = float(value)
         value = "inf" if value == np.inf else "-inf" if value == -np.inf else value
-    return {"value": value, "reason": score.reason, "n_valid": score.n_valid, "n_total": score.n_total,
-            "version": version, "extra": jsonable(score.extra)}  # fmt: skip
+    return {
+        "value": value,
+        "reason": score.reason,
+        "n_valid": score.n_valid,
+        "n_total": score.n_total,
+        "version": version,
+        "extra": jsonable(score.extra),
+    }
 
 
 def jsonable(value: Any) -> Any:

@@ -40,8 +40,10 @@ def perform(request: Mapping[str, Any]) -> dict[str, Any]:
         for name, path in files.items():
             inside = path.resolve().relative_to(out.resolve())
             answer["outputs"][name] = {
-                "path": f"out/{inside.as_posix()}", "sha256": sha256_file(path), "bytes": path.stat().st_size,
-            }  # fmt: skip
+                "path": f"out/{inside.as_posix()}",
+                "sha256": sha256_file(path),
+                "bytes": path.stat().st_size,
+            }
         answer["info"], answer["scores"] = jsonable(info), scores
     except Exception as error:
         traceback.print_exc()
@@ -62,8 +64,12 @@ def perform(request: Mapping[str, Any]) -> dict[str, Any]:
             "fix": error.fix if isinstance(error, LipbenchError) else "",
             "traceback": "" if expected else "".join(traceback.format_exception(error))[-4000:],
         }
-    answer["timing"] = {"started": started, "wall_s": time.perf_counter() - wall, "cpu_s": _cpu() - cpu,
-                        "peak_rss_mb": peak_rss_mb()}  # fmt: skip
+    answer["timing"] = {
+        "started": started,
+        "wall_s": time.perf_counter() - wall,
+        "cpu_s": _cpu() - cpu,
+        "peak_rss_mb": peak_rss_mb(),
+    }
     answer["provenance"] = provenance()
     return answer
 

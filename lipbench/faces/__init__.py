@@ -24,11 +24,23 @@ if TYPE_CHECKING:
     from lipbench.faces.track import FaceTrack as FaceTrack
 
 _HOMES = {
-    "Backend": "backend_table", "backend_identity": "backend_table", "backends": "backend_table",
+    "Backend": "backend_table",
+    "backend_identity": "backend_table",
+    "backends": "backend_table",
     "require_face": "backend_table",
-    "from_landmarks": "files", "track_faces": "pipeline", "Box": "track", "FaceTrack": "track",
-}  # fmt: skip
+    "from_landmarks": "files",
+    "track_faces": "pipeline",
+    "Box": "track",
+    "FaceTrack": "track",
+}
 __all__ = [
-    "Backend", "Box", "FaceTrack", "backend_identity", "backends", "from_landmarks", "require_face", "track_faces",
-]  # fmt: skip
+    "Backend",
+    "Box",
+    "FaceTrack",
+    "backend_identity",
+    "backends",
+    "from_landmarks",
+    "require_face",
+    "track_faces",
+]
 __getattr__ = lazy(__name__, _HOMES)

@@ -40,20 +40,34 @@ BACKENDS = {
     backend.name: backend
     for backend in (
         Backend(
-            "mediapipe-face", "BlazeFace and the 478-point attention mesh, in torch", "mediapipe-face", 478,
-            (*_BOXES, "mesh_tracker.py", "landmarks.py", "detect/blazeface.py", "graph_net.py", "graph_custom_ops.py",
-             "tflite/model.py", "tflite/flat.py"),
+            "mediapipe-face",
+            "BlazeFace and the 478-point attention mesh, in torch",
+            "mediapipe-face",
+            478,
+            (
+                *_BOXES,
+                "mesh_tracker.py",
+                "landmarks.py",
+                "detect/blazeface.py",
+                "graph_net.py",
+                "graph_custom_ops.py",
+                "tflite/model.py",
+                "tflite/flat.py",
+            ),
         ),
         Backend("s3fd-syncnet", "S3FD as the SyncNet pipeline runs it: boxes only", "sfd_face", 0, _S3FD),
         Backend("s3fd-wav2lip", "S3FD as Wav2Lip runs it: boxes only", "s3fd", 0, _S3FD),
         Backend(
-            "demo-face", "68 points by the demo's own networks: generated faces only", "demo-face", 68,
+            "demo-face",
+            "68 points by the demo's own networks: generated faces only",
+            "demo-face",
+            68,
             (*_COMMON, "files.py", "demo_face.py"),
         ),
         Backend("file", "landmarks from a file (.npz, .npy, folder of .lms)", "", None, (*_COMMON, "files.py")),
         Backend("corpus", "true landmarks of a generated clip (.npz)", "", None, (*_COMMON, "files.py")),
     )
-}  # fmt: skip
+}
 
 
 def backends() -> tuple[Backend, ...]:

@@ -35,11 +35,28 @@ class DemoFace(nn.Module):
     def __init__(self, width: int = 24) -> None:
         super().__init__()
         self.width = w = width
-        self.finder = nn.Sequential(*_down(3, w), *_down(w, 2 * w), *_down(2 * w, 2 * w), *_down(2 * w, 2 * w),
-                                    nn.Flatten(), nn.Linear(2 * w * 16, 64), nn.ReLU(), nn.Linear(64, 4))  # fmt: skip
-        self.reader = nn.Sequential(*_down(3, w), *_down(w, 2 * w), *_same(2 * w), *_down(2 * w, 4 * w),
-                                    *_same(4 * w), *_down(4 * w, 4 * w), nn.Flatten(), nn.Linear(4 * w * 36, 192),
-                                    nn.ReLU(), nn.Linear(192, 1 + 136))  # fmt: skip
+        self.finder = nn.Sequential(
+            *_down(3, w),
+            *_down(w, 2 * w),
+            *_down(2 * w, 2 * w),
+            *_down(2 * w, 2 * w),
+            nn.Flatten(),
+            nn.Linear(2 * w * 16, 64),
+            nn.ReLU(),
+            nn.Linear(64, 4),
+        )
+        self.reader = nn.Sequential(
+            *_down(3, w),
+            *_down(w, 2 * w),
+            *_same(2 * w),
+            *_down(2 * w, 4 * w),
+            *_same(4 * w),
+            *_down(4 * w, 4 * w),
+            nn.Flatten(),
+            nn.Linear(4 * w * 36, 192),
+            nn.ReLU(),
+            nn.Linear(192, 1 + 136),
+        )
 
     def find(self, pictures: Tensor) -> Tensor:
         out: Tensor = self.finder(pictures)
@@ -85,9 +102,11 @@ def whole(frame: Image) -> tuple[Image, NDArray[np.float64]]:
     k = max(1, round(0.7 / scale))  # shrink smoothly before sampling
     small = cv2.warpAffine(
         cv2.blur(frame, (k, k)),
-        np.array([[scale, 0, scale * (x + 0.5) - 0.5], [0, scale, scale * (y + 0.5) - 0.5]]), (WHOLE, WHOLE),
-        flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT,
-    )  # fmt: skip
+        np.array([[scale, 0, scale * (x + 0.5) - 0.5], [0, scale, scale * (y + 0.5) - 0.5]]),
+        (WHOLE, WHOLE),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+    )
     return np.asarray(small, np.uint8), np.array([[edge, 0, -x], [0, edge, -y]])
 
 

@@ -13,15 +13,27 @@ from lipbench.faces.track import FaceTrack
 Color = tuple[int, int, int]
 #: iBUG-68 groups: name -> (first, last + 1, closed)
 GROUPS = {
-    "jaw": (0, 17, False), "right brow": (17, 22, False), "left brow": (22, 27, False), "nose": (27, 31, False),
-    "nostrils": (31, 36, False), "right eye": (36, 42, True), "left eye": (42, 48, True), "outer lips": (48, 60, True),
+    "jaw": (0, 17, False),
+    "right brow": (17, 22, False),
+    "left brow": (22, 27, False),
+    "nose": (27, 31, False),
+    "nostrils": (31, 36, False),
+    "right eye": (36, 42, True),
+    "left eye": (42, 48, True),
+    "outer lips": (48, 60, True),
     "inner lips": (60, 68, True),
-}  # fmt: skip
+}
 COLORS: dict[str, Color] = {
-    "jaw": (255, 220, 60), "right brow": (90, 255, 90), "left brow": (90, 255, 90), "nose": (255, 140, 40),
-    "nostrils": (255, 140, 40), "right eye": (80, 200, 255), "left eye": (80, 200, 255), "outer lips": (255, 70, 70),
+    "jaw": (255, 220, 60),
+    "right brow": (90, 255, 90),
+    "left brow": (90, 255, 90),
+    "nose": (255, 140, 40),
+    "nostrils": (255, 140, 40),
+    "right eye": (80, 200, 255),
+    "left eye": (80, 200, 255),
+    "outer lips": (255, 70, 70),
     "inner lips": (255, 120, 220),
-}  # fmt: skip
+}
 _SHIFT = 4  # cv2 draws at 1/16 px
 
 
@@ -31,9 +43,13 @@ def _at(points: NDArray[np.floating]) -> NDArray[np.int32]:
 
 
 def draw_points(
-    frame: NDArray[np.uint8], points: NDArray[np.floating], *, color: Color = (80, 255, 80), radius: float = 1.0,
+    frame: NDArray[np.uint8],
+    points: NDArray[np.floating],
+    *,
+    color: Color = (80, 255, 80),
+    radius: float = 1.0,
     numbers: bool = False,
-) -> NDArray[np.uint8]:  # fmt: skip
+) -> NDArray[np.uint8]:
     """A copy of the RGB frame with dots at (K, >=2) px points, numbered on request; NaN points are left out."""
     out = frame.copy()
     for k, (x, y) in enumerate(_at(np.nan_to_num(points, nan=-1e6))):

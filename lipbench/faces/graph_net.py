@@ -234,9 +234,21 @@ def _unary(function: Callable[[Tensor], Tensor]) -> Callable[..., tuple[Run, dic
 
 
 _BUILDERS: dict[str, Callable[..., tuple[Run, dict[int, Tensor]]]] = {
-    "ADD": _binary, "MUL": _binary, "CONV_2D": _conv, "DEPTHWISE_CONV_2D": _conv, "PRELU": _prelu,
-    "MAX_POOL_2D": _pool, "AVERAGE_POOL_2D": _pool, "PAD": _pad, "RESIZE_BILINEAR": _resize, "RESHAPE": _reshape,
-    "CONCATENATION": _concatenate, "DEPTH_TO_SPACE": _depth_to_space, "STRIDED_SLICE": _strided_slice,
-    "RELU": _unary(F.relu), "RELU6": _unary(F.relu6), "LOGISTIC": _unary(torch.sigmoid),
+    "ADD": _binary,
+    "MUL": _binary,
+    "CONV_2D": _conv,
+    "DEPTHWISE_CONV_2D": _conv,
+    "PRELU": _prelu,
+    "MAX_POOL_2D": _pool,
+    "AVERAGE_POOL_2D": _pool,
+    "PAD": _pad,
+    "RESIZE_BILINEAR": _resize,
+    "RESHAPE": _reshape,
+    "CONCATENATION": _concatenate,
+    "DEPTH_TO_SPACE": _depth_to_space,
+    "STRIDED_SLICE": _strided_slice,
+    "RELU": _unary(F.relu),
+    "RELU6": _unary(F.relu6),
+    "LOGISTIC": _unary(torch.sigmoid),
     "HARD_SWISH": _unary(F.hardswish),
-}  # fmt: skip
+}

@@ -24,8 +24,15 @@ MARGIN = 1.5  # the square's side, in sides of what it encloses
 POINTS = 478
 # Where the outputs go, by their names in the file. Which points the lip and eye outputs hold is written in the graph
 # itself (the options of Landmarks2TransformMatrix) and equals tensors_to_face_landmarks_with_attention.pbtxt.
-_OUTPUTS = ("output_mesh_identity", "output_lips", "output_left_eye", "output_right_eye", "output_left_iris",
-            "output_right_iris", "conv_faceflag")  # fmt: skip
+_OUTPUTS = (
+    "output_mesh_identity",
+    "output_lips",
+    "output_left_eye",
+    "output_right_eye",
+    "output_left_iris",
+    "output_right_iris",
+    "conv_faceflag",
+)
 LEFT_IRIS, RIGHT_IRIS = slice(468, 473), slice(473, 478)  # centre, right, top, left, bottom; "left" = left in the image
 # An iris lies at the mean depth of its eye's contour: the first 16 points of the eye outputs.
 _CONTOUR = 16

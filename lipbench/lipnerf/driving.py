@@ -35,9 +35,10 @@ def lip_source(params: LipNerfParams) -> tuple[Method, Any]:
         return method, method.spec.params(**params.lip_source_params)
     except ValueError as error:
         raise UsageError(
-            f"the lip source {params.lip_source} cannot take these parameters", str(error).splitlines()[0],
+            f"the lip source {params.lip_source} cannot take these parameters",
+            str(error).splitlines()[0],
             "correct lip_source_params",
-        ) from error  # fmt: skip
+        ) from error
 
 
 def expressions(job: Job, fit: Fit) -> tuple[Array, Mapping[str, Any]]:
@@ -59,9 +60,10 @@ def expressions(job: Job, fit: Fit) -> tuple[Array, Mapping[str, Any]]:
     if params.expression_from == "truth":
         if dub.truth is None:
             raise Unsupported(
-                f"dub {dub.id} has no true video", "expression_from: truth needs a generated clip",
+                f"dub {dub.id} has no true video",
+                "expression_from: truth needs a generated clip",
                 "use expression_from: lip_source",
-            )  # fmt: skip
+            )
         track = None
         if dub.truth_annotations is not None:
             track = Annotations.load(dub.truth_annotations).face_track()
@@ -91,9 +93,10 @@ def _refitted(job: Job, own: Fit, video: Any, track: FaceTrack | None, info: dic
 def _from_audio(job: Job, own: Fit) -> tuple[Array, Mapping[str, Any]]:
     if own.model_name != "procedural":
         raise Unsupported(
-            f"sound cannot drive the model {own.model_name}", "the articulation network knows the procedural head only",
+            f"sound cannot drive the model {own.model_name}",
+            "the articulation network knows the procedural head only",
             "use expression_from: lip_source",
-        )  # fmt: skip
+        )
     if job.dub is None:
         raise TypeError("driving expressions need a job with a dub")
     net = Articulator.from_file(weights.path(ARTICULATION))

@@ -26,7 +26,7 @@ CODE = StageCode(
         *FACES,
     ),
     shared="head",
-)  # fmt: skip
+)
 
 
 def inputs(
@@ -78,9 +78,10 @@ def clip_track(job: Job) -> FaceTrack:
     """
     if job.clip.faces is None:
         raise Refused(
-            f"clip {job.clip.id} comes without a face track", "the fit starts from landmarks",
+            f"clip {job.clip.id} comes without a face track",
+            "the fit starts from landmarks",
             "choose a face backend for the run (`faces:` in the run file)",
-        )  # fmt: skip
+        )
     return FaceTrack.load(job.clip.faces)
 
 
@@ -112,7 +113,8 @@ def train_frames(job: Job, n_frames: int) -> int:
     n = n_frames if job.train_seconds is None else min(n_frames, round(job.train_seconds * job.clip.fps))
     if n < MIN_FRAMES:
         raise TooShort(
-            f"{n} frames are too little to train on", f"{MIN_FRAMES} are needed",
+            f"{n} frames are too little to train on",
+            f"{MIN_FRAMES} are needed",
             "train on a second at least; the paper's shortest clip has three",
-        )  # fmt: skip
+        )
     return n

@@ -116,9 +116,10 @@ class LipNerf(BaseMethod):
                 raise NoAudio(f"clip {job.clip.id} has no sound", "condition: audio is trained on it", "use expression")
             if p.shots:
                 raise Unsupported(
-                    "condition: audio cannot be trained on further shots", "the sound's features belong to the clip",
+                    "condition: audio cannot be trained on further shots",
+                    "the sound's features belong to the clip",
                     "leave out `shots`, or use condition: expression",
-                )  # fmt: skip
+                )
             files["sound"] = job.out / "sound.npz"
             heard = fit_features(media.read_audio(job.clip.audio), head.train_frames(job, len(frames)), files["sound"])
             condition = np.concatenate([heard, np.repeat(heard[-1:], len(frames) - len(heard), axis=0)])
@@ -128,9 +129,10 @@ class LipNerf(BaseMethod):
         n = head.train_frames(job, len(scene))
         if p.shots and n < len(scene):
             raise Unsupported(
-                "further shots go with the whole clip", "the length of the training counts the clip's frames alone",
+                "further shots go with the whole clip",
+                "the length of the training counts the clip's frames alone",
                 "leave out `shots` or `train_seconds`",
-            )  # fmt: skip
+            )
         pooled = [scene.take(np.arange(n))]
         for other, shot in load_shots(_prepared(job)):
             told = smooth(other.fit.expression) if p.smooth_training else other.fit.expression
@@ -139,9 +141,13 @@ class LipNerf(BaseMethod):
         changes: dict[str, Any] = {**p.settings, "condition": scene.condition.shape[1], "latent": p.latent}
         changes |= {name: value for name, value in (("steps", p.steps), ("size", p.size)) if value is not None}
         model = train(
-            scene, preset(p.preset, p.field, changes), job.out / "training", seed=job.seed, device=job.device,
+            scene,
+            preset(p.preset, p.field, changes),
+            job.out / "training",
+            seed=job.seed,
+            device=job.device,
             say=job.log,
-        )  # fmt: skip
+        )
         files["field"] = job.out / "field.pt"
         model.save(files["field"])
         if p.condition == "expression":
@@ -202,7 +208,7 @@ class LipNerf(BaseMethod):
             own = own_condition(job, prepared.fit.expression)
             pictures = changed(
                 prepared, frames, plate, trained, scene, driven, own, expression, index, options, job.log
-            )  # fmt: skip
+            )
         else:
             pictures = composited(prepared, frames, plate, trained, scene, driven, index, options, job.log)
         media.write_video(files["video"], pictures, job.clip.fps, job.dub.audio)

@@ -18,10 +18,16 @@ SAY_EVERY = 50
 
 
 def composited(
-    prepared: Prepared, frames: NDArray[np.uint8], plate: Plate, trained: TrainedField, scene: Scene,
-    driven: NDArray[np.floating], index: NDArray[np.int64], options: CompositeOptions,
+    prepared: Prepared,
+    frames: NDArray[np.uint8],
+    plate: Plate,
+    trained: TrainedField,
+    scene: Scene,
+    driven: NDArray[np.floating],
+    index: NDArray[np.int64],
+    options: CompositeOptions,
     say: Callable[[str], None] = lambda _: None,
-) -> Iterator[NDArray[np.uint8]]:  # fmt: skip
+) -> Iterator[NDArray[np.uint8]]:
     """The dub's frames (H, W, 3): rendered heads over the source's torso and background.
 
     Args:
@@ -34,10 +40,18 @@ def composited(
 
 
 def changed(
-    prepared: Prepared, frames: NDArray[np.uint8], plate: Plate, trained: TrainedField, scene: Scene,
-    driven: NDArray[np.floating], own: NDArray[np.floating], expression: NDArray[np.floating],
-    index: NDArray[np.int64], options: CompositeOptions, say: Callable[[str], None] = lambda _: None,
-) -> Iterator[NDArray[np.uint8]]:  # fmt: skip
+    prepared: Prepared,
+    frames: NDArray[np.uint8],
+    plate: Plate,
+    trained: TrainedField,
+    scene: Scene,
+    driven: NDArray[np.floating],
+    own: NDArray[np.floating],
+    expression: NDArray[np.floating],
+    index: NDArray[np.int64],
+    options: CompositeOptions,
+    say: Callable[[str], None] = lambda _: None,
+) -> Iterator[NDArray[np.uint8]]:
     """The source's frames (H, W, 3) with what another condition changes around the mouth, see `composite.change`.
 
     Args:
@@ -53,9 +67,13 @@ def changed(
 
 
 def _renders(
-    prepared: Prepared, trained: TrainedField, scene: Scene, conditions: NDArray[np.floating],
-    index: NDArray[np.int64], say: Callable[[str], None] = lambda _: None,
-) -> Iterator[Render]:  # fmt: skip
+    prepared: Prepared,
+    trained: TrainedField,
+    scene: Scene,
+    conditions: NDArray[np.floating],
+    index: NDArray[np.int64],
+    say: Callable[[str], None] = lambda _: None,
+) -> Iterator[Render]:
     x, y = prepared.crop[:2]
     for n, frame in enumerate(render_frames(trained, scene, conditions, None, index)):
         if n % SAY_EVERY == 0:

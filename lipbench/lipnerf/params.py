@@ -33,8 +33,7 @@ class LipNerfParams(Params):
         json_schema_extra={"path": True},
     )
     settings: dict[str, Any] = Field(
-        default_factory=dict,
-        description="Settings of the preset or the field, e.g. {rays: 4096, held_out: 0.1}.",
+        default_factory=dict, description="Settings of the preset or the field, e.g. {rays: 4096, held_out: 0.1}."
     )
     latent: int = Field(default=32, description="Length of the per-frame latent codes; 0 leaves them out.", ge=0)
     condition: Literal["expression", "audio"] = Field(

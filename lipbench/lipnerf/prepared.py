@@ -34,19 +34,22 @@ class Prepared:
         """Write; returns the files by name."""
         (folder / "crop.json").write_text(json.dumps(self.crop))
         return {
-            "fit": self.fit.save(folder / "fit.npz"), "parsing": self.parsing.save(folder / "parsing.npz"),
+            "fit": self.fit.save(folder / "fit.npz"),
+            "parsing": self.parsing.save(folder / "parsing.npz"),
             "crop": folder / "crop.json",
-        }  # fmt: skip
+        }
 
     @property
     def facts(self) -> dict[str, Any]:
         """What the stage's record keeps."""
         return {
             "landmark_error_px": round(float(np.nanmean(self.fit.landmark_error_px)), 3),
-            "focal_px": round(self.fit.focal, 1), "frames_without_face": int((~self.fit.found).sum()),
-            "parser": self.parsing.parser, "crop": list(self.crop),
+            "focal_px": round(self.fit.focal, 1),
+            "frames_without_face": int((~self.fit.found).sum()),
+            "parser": self.parsing.parser,
+            "crop": list(self.crop),
             "notes": [*self.fit.notes, *self.parsing.notes],
-        }  # fmt: skip
+        }
 
     @classmethod
     def load(cls, folder: Path) -> Prepared:
@@ -93,6 +96,15 @@ def scene_of(
     behind = plate.frame(0)[window] if plate.static else np.stack([plate.frame(t)[window] for t in range(len(frames))])
     cx, cy = fit.camera.center
     return make_scene(
-        frames[:, y0:y1, x0:x1], prepared.parsing.head[:, y0:y1, x0:x1], behind, fit.rotation, fit.translation,
-        fit.focal, (cx - x0, cy - y0), condition, mouth, eyes, eye_opening(points),
-    )  # fmt: skip
+        frames[:, y0:y1, x0:x1],
+        prepared.parsing.head[:, y0:y1, x0:x1],
+        behind,
+        fit.rotation,
+        fit.translation,
+        fit.focal,
+        (cx - x0, cy - y0),
+        condition,
+        mouth,
+        eyes,
+        eye_opening(points),
+    )

@@ -48,8 +48,9 @@ def read_shot(video: str | Path, like: Shot, backend: str, folder: Path) -> Shot
         (h, w), (wanted_h, wanted_w) = frames.shape[1:3], like.frames.shape[1:3]
         raise Unsupported(
             f"the shot {Path(video).name} is {w}x{h}, the clip {wanted_w}x{wanted_h}",
-            "pooled shots are fitted with one camera", "cut all shots from one video, or train without this one",
-        )  # fmt: skip
+            "pooled shots are fitted with one camera",
+            "cut all shots from one video, or train without this one",
+        )
     track = track_faces(frames, backend=backend, fps=like.track.fps)
     track.save(folder / "faces.npz")
     return Shot(frames, track)
@@ -99,8 +100,9 @@ def join(tracks: Sequence[FaceTrack]) -> FaceTrack:
         ) != shape:
             raise Unsupported(
                 f"cannot fit faces of {track.backend} and {first.backend} together",
-                "their landmarks or picture sizes differ", "use one face backend for the clip and its further shots",
-            )  # fmt: skip
+                "their landmarks or picture sizes differ",
+                "use one face backend for the clip and its further shots",
+            )
     n_all = sum(len(track) for track in tracks)
     lost = np.zeros(n_all + len(tracks) - 1, bool)
     lost[np.cumsum([len(track) + 1 for track in tracks[:-1]], dtype=np.int64) - 1] = True
@@ -129,6 +131,8 @@ def _own(fit: Fit, rows: NDArray[np.int64]) -> Fit:
         return part
     return replace(
         part,
-        expression=gaps.fill(part.expression[found], found), rotation=gaps.fill_rotations(part.rotation[found], found),
-        translation=gaps.fill(part.translation[found], found), light=gaps.fill(part.light[found], found),
-    )  # fmt: skip
+        expression=gaps.fill(part.expression[found], found),
+        rotation=gaps.fill_rotations(part.rotation[found], found),
+        translation=gaps.fill(part.translation[found], found),
+        light=gaps.fill(part.light[found], found),
+    )

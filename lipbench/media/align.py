@@ -72,9 +72,19 @@ def normalise_clip(
             out.write(uniform(shown.frame))
         n = out.n_frames
     return NormalisedClip(
-        n, uniform.form.width, uniform.form.height, float(rate), float(info.fps), info.vfr, info.rotation,
-        uniform.pad != (0, 0), sound, uniform.pad, uniform.exact, out.sound_lead if sound else None,
-    )  # fmt: skip
+        n,
+        uniform.form.width,
+        uniform.form.height,
+        float(rate),
+        float(info.fps),
+        info.vfr,
+        info.rotation,
+        uniform.pad != (0, 0),
+        sound,
+        uniform.pad,
+        uniform.exact,
+        out.sound_lead if sound else None,
+    )
 
 
 @dataclass(frozen=True)

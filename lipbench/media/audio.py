@@ -17,15 +17,7 @@ from av.container import InputContainer
 from lipbench.core.errors import MediaError, NoAudio, NoVideo, TooShort, UsageError
 from lipbench.media.clock import check_range
 from lipbench.media.complete import check_complete
-from lipbench.media.opening import (
-    check_file,
-    fraction,
-    need_decoder,
-    open_input,
-    reading,
-    skip_others,
-    video_stream,
-)
+from lipbench.media.opening import check_file, fraction, need_decoder, open_input, reading, skip_others, video_stream
 from lipbench.media.source import VideoSource
 from lipbench.media.wav import check_wav, to_int16
 
@@ -77,8 +69,9 @@ def load_audio(path: str | Path, rate: int = 16000, *, start_s: float = 0.0, end
         if len(samples) == 0:
             raise TooShort(
                 f"{path} has no sound in {start_s} s to {'its end' if end_s is None else f'{end_s} s'}",
-                "", "choose another range",
-            )  # fmt: skip
+                "",
+                "choose another range",
+            )
         return AudioTrack(samples, rate, float(source.lead), source.rate, source.channels, source.codec)
 
 

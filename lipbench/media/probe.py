@@ -86,9 +86,22 @@ def facts(source: VideoSource, until_s: Fraction | None = None) -> MediaInfo:
     times, end = source.times(until_s)
     fps, vfr = _rate(times, end, stated, tick)
     return MediaInfo(
-        source.path, width, height, fps, len(times), float(end - source.zero), turn.degrees, first.format.name,
-        codec, vfr, audio, turn.mirrored, float(source.zero), aspect, Colour.of(first),
-    )  # fmt: skip
+        source.path,
+        width,
+        height,
+        fps,
+        len(times),
+        float(end - source.zero),
+        turn.degrees,
+        first.format.name,
+        codec,
+        vfr,
+        audio,
+        turn.mirrored,
+        float(source.zero),
+        aspect,
+        Colour.of(first),
+    )
 
 
 def _sound(stream: AudioStream, container_duration: int | None) -> AudioInfo:

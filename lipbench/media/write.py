@@ -116,9 +116,16 @@ def write_video(
         raise TooShort(f"cannot write {path}", "no frame was given", "write at least one frame")
     height, width = first.shape[:2]
     with VideoWriter(
-        path, fps=fps, width=width, height=height, audio=audio, rate=rate, crf=crf, lossless=lossless,
+        path,
+        fps=fps,
+        width=width,
+        height=height,
+        audio=audio,
+        rate=rate,
+        crf=crf,
+        lossless=lossless,
         synthetic=synthetic,
-    ) as video:  # fmt: skip
+    ) as video:
         for frame in chain([first], stream):
             video.write(frame)
     return Path(path)

@@ -23,9 +23,9 @@ REGIONS = ("full", "face", "mouth")
 WHAT = {"reference": "the undubbed source", "truth": "the correct video"}
 
 #: The numbers of the default tables: the paper's full frames, and the mouth, where methods differ.
-HEADLINES = frozenset({
-    "psnr_full", "psnr_mouth", "ssim_full", "ssim_mouth", "lpips_full", "psnr_mouth_truth", "ssim_mouth_truth",
-})  # fmt: skip
+HEADLINES = frozenset(
+    {"psnr_full", "psnr_mouth", "ssim_full", "ssim_mouth", "lpips_full", "psnr_mouth_truth", "ssim_mouth_truth"}
+)
 
 
 def specs(name: str, title: str, convention: Callable[[str], str], **fields: Any) -> list[MetricSpec]:
@@ -38,12 +38,18 @@ def specs(name: str, title: str, convention: Callable[[str], str], **fields: Any
         for region in REGIONS:
             metric_id = f"{name}_{region}{SUFFIX[against]}"
             label = title if region == "full" else f"{title} {region}"
-            made.append(MetricSpec(
-                id=metric_id, version="1", title=label + (" (truth)" if against == "truth" else ""),
-                needs=frozenset({against} if region == "full" else {against, "faces"}), region=region,
-                convention=f"{name}[{convention(region)},{region},vs {WHAT[against]}]",
-                headline=metric_id in HEADLINES, **fields,
-            ))  # fmt: skip
+            made.append(
+                MetricSpec(
+                    id=metric_id,
+                    version="1",
+                    title=label + (" (truth)" if against == "truth" else ""),
+                    needs=frozenset({against} if region == "full" else {against, "faces"}),
+                    region=region,
+                    convention=f"{name}[{convention(region)},{region},vs {WHAT[against]}]",
+                    headline=metric_id in HEADLINES,
+                    **fields,
+                )
+            )
     return made
 
 
@@ -57,14 +63,26 @@ class ImageFamily:
     id = "image"
     metrics: tuple[MetricSpec, ...] = (
         *specs(
-            "psnr", "PSNR", lambda _: "rgb,peak 255,mean of per-frame", unit="dB", better="higher", tolerance=0.01,
-            decimals=2, source="mean over frames of 10 log10(255^2 / MSE)",
+            "psnr",
+            "PSNR",
+            lambda _: "rgb,peak 255,mean of per-frame",
+            unit="dB",
+            better="higher",
+            tolerance=0.01,
+            decimals=2,
+            source="mean over frames of 10 log10(255^2 / MSE)",
         ),
         *specs(
-            "ssim", "SSIM", lambda _: "rgb,gauss11s1.5,pop,valid", unit="", better="higher", tolerance=1e-4, decimals=4,
+            "ssim",
+            "SSIM",
+            lambda _: "rgb,gauss11s1.5,pop,valid",
+            unit="",
+            better="higher",
+            tolerance=1e-4,
+            decimals=4,
             source="Wang et al., IEEE TIP 13(4), 2004",
         ),
-    )  # fmt: skip
+    )
 
     def identity(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"regions": regions_module.VERSION}

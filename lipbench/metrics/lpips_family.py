@@ -43,12 +43,19 @@ class LpipsFamily:
     """lpips_full, lpips_face, lpips_mouth, and the same with `_truth`; all AlexNet, v0.1."""
 
     id = "lpips"
-    metrics: tuple[MetricSpec, ...] = tuple(specs(
-        "lpips", "LPIPS",
-        lambda region: f"alex,v0.1,rgb,{f'longer side {SIDE[region]}' if region in SIDE else 'native size'}",
-        unit="", better="lower", tolerance=1e-3, decimals=4, weights=(TRUNK,),
-        source="Zhang et al., CVPR 2018; AlexNet, v0.1",
-    ))  # fmt: skip
+    metrics: tuple[MetricSpec, ...] = tuple(
+        specs(
+            "lpips",
+            "LPIPS",
+            lambda region: f"alex,v0.1,rgb,{f'longer side {SIDE[region]}' if region in SIDE else 'native size'}",
+            unit="",
+            better="lower",
+            tolerance=1e-3,
+            decimals=4,
+            weights=(TRUNK,),
+            source="Zhang et al., CVPR 2018; AlexNet, v0.1",
+        )
+    )
 
     def identity(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
         return {

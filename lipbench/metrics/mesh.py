@@ -38,11 +38,19 @@ class MeshFamily:
     id = "mesh"
     metrics: tuple[MetricSpec, ...] = (
         MetricSpec(
-            "lve_truth", "1", "LVE (truth)", "mm^2", "lower", frozenset({"truth", "mesh"}), "mouth", tolerance=1e-3,
-            decimals=2, source="Richard et al., MeshTalk, ICCV 2021: mean over frames of the largest squared L2",
+            "lve_truth",
+            "1",
+            "LVE (truth)",
+            "mm^2",
+            "lower",
+            frozenset({"truth", "mesh"}),
+            "mouth",
+            tolerance=1e-3,
+            decimals=2,
+            source="Richard et al., MeshTalk, ICCV 2021: mean over frames of the largest squared L2",
             convention="lve[max over lip vertices of squared L2,mm^2,model space,vs the generator's mesh]",
         ),
-    )  # fmt: skip
+    )
 
     def identity(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
         return {}

@@ -38,18 +38,18 @@ class Lpips(nn.Module):
         # torchvision's `alexnet().features`: the indices are the keys of its state dict.
         self.features = nn.Sequential(
             nn.Conv2d(3, 64, 11, stride=4, padding=2),  # 0   (H, W) -> about (H, W) / 4
-            nn.ReLU(inplace=True),                      # 1   tapped
-            nn.MaxPool2d(3, stride=2),                  # 2
-            nn.Conv2d(64, 192, 5, padding=2),           # 3
-            nn.ReLU(inplace=True),                      # 4   tapped
-            nn.MaxPool2d(3, stride=2),                  # 5
-            nn.Conv2d(192, 384, 3, padding=1),          # 6
-            nn.ReLU(inplace=True),                      # 7   tapped
-            nn.Conv2d(384, 256, 3, padding=1),          # 8
-            nn.ReLU(inplace=True),                      # 9   tapped
-            nn.Conv2d(256, 256, 3, padding=1),          # 10
-            nn.ReLU(inplace=True),                      # 11  tapped
-        )  # fmt: skip
+            nn.ReLU(inplace=True),  # 1   tapped
+            nn.MaxPool2d(3, stride=2),  # 2
+            nn.Conv2d(64, 192, 5, padding=2),  # 3
+            nn.ReLU(inplace=True),  # 4   tapped
+            nn.MaxPool2d(3, stride=2),  # 5
+            nn.Conv2d(192, 384, 3, padding=1),  # 6
+            nn.ReLU(inplace=True),  # 7   tapped
+            nn.Conv2d(384, 256, 3, padding=1),  # 8
+            nn.ReLU(inplace=True),  # 9   tapped
+            nn.Conv2d(256, 256, 3, padding=1),  # 10
+            nn.ReLU(inplace=True),  # 11  tapped
+        )
         self.tapped = (1, 4, 7, 9, 11)
         # One weight per channel and tap: the 1x1 convolutions `lin0` .. `lin4` of the published model.
         self.linear = nn.ParameterList(nn.Parameter(torch.zeros(c)) for c in CHANNELS)
@@ -89,9 +89,10 @@ class Lpips(nn.Module):
                 w.data.copy_(linear[f"lin{k}.model.1.weight"].reshape(w.shape))
         except (KeyError, RuntimeError) as error:
             raise WeightsMismatch(
-                "these are not the weights of LPIPS with AlexNet", str(error).splitlines()[0],
+                "these are not the weights of LPIPS with AlexNet",
+                str(error).splitlines()[0],
                 f"run `lipbench weights get {TRUNK}` and reinstall the `lpips` package",
-            ) from error  # fmt: skip
+            ) from error
         for layer in self.features:
             if isinstance(layer, nn.Conv2d):  # the memory order of the images, which is faster on CPU
                 layer.weight.data = layer.weight.data.contiguous(memory_format=torch.channels_last)

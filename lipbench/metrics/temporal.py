@@ -37,14 +37,21 @@ class TemporalFamily:
     id = "temporal"
     metrics: tuple[MetricSpec, ...] = tuple(
         MetricSpec(
-            id="tde_mouth" + SUFFIX[against], version="1",
-            title="TDE mouth" + (" (truth)" if against == "truth" else ""), unit="grey levels", better="lower",
-            needs=frozenset({against, "faces"}), region="mouth", tolerance=0.01, decimals=3,
+            id="tde_mouth" + SUFFIX[against],
+            version="1",
+            title="TDE mouth" + (" (truth)" if against == "truth" else ""),
+            unit="grey levels",
+            better="lower",
+            needs=frozenset({against, "faces"}),
+            region="mouth",
+            tolerance=0.01,
+            decimals=3,
             source="mean |(p[t+1] - p[t]) - (g[t+1] - g[t])|, this toolkit's own definition",
-            convention=f"tde[rgb,mean absolute,mouth box of t,vs {against}]", headline=False,
+            convention=f"tde[rgb,mean absolute,mouth box of t,vs {against}]",
+            headline=False,
         )
         for against in AGAINST
-    )  # fmt: skip
+    )
 
     def identity(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"regions": regions_module.VERSION}

@@ -49,9 +49,7 @@ class Layers(NamedTuple):
     def flat(self) -> list[Tensor]:
         """The tensors in a fixed order, for autograd."""
         pairs = [t for weight, bias in self.trunk for t in (weight, bias) if t is not None]
-        return [
-            *self[:5], *self.alpha, *self.rgb, self.view_h, *pairs, *(t for pair in self.views for t in pair),
-        ]  # fmt: skip
+        return [*self[:5], *self.alpha, *self.rgb, self.view_h, *pairs, *(t for pair in self.views for t in pair)]
 
     def to(self, dtype: torch.dtype) -> Layers:
         """The same in another precision."""

@@ -34,10 +34,17 @@ class MLPField(nn.Module):
     """
 
     def __init__(
-        self, condition: int, *, width: int = 128, depth: int = 8, position_frequencies: int = 10,
-        direction_frequencies: int = 4, position_scale: float = 1.0, init: str = "torch",
+        self,
+        condition: int,
+        *,
+        width: int = 128,
+        depth: int = 8,
+        position_frequencies: int = 10,
+        direction_frequencies: int = 4,
+        position_scale: float = 1.0,
+        init: str = "torch",
         density_bias: float | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         self.condition, self.width, self.depth = condition, width, depth
         self.position_frequencies, self.direction_frequencies = position_frequencies, direction_frequencies

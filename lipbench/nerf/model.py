@@ -54,14 +54,26 @@ class HeadField(nn.Module):
         code = c.condition + c.latent
         if c.field == "triplane":
             return TriPlaneField(
-                code, self.bounds, resolutions=c.resolutions, channels=c.channels, blended=c.blended, blend=c.blend,
-                width=c.width, depth=c.depth, direction_frequencies=c.direction_frequencies,
-            )  # fmt: skip
+                code,
+                self.bounds,
+                resolutions=c.resolutions,
+                channels=c.channels,
+                blended=c.blended,
+                blend=c.blend,
+                width=c.width,
+                depth=c.depth,
+                direction_frequencies=c.direction_frequencies,
+            )
         return MLPField(
-            code, width=c.width, depth=c.depth, position_frequencies=c.position_frequencies,
-            direction_frequencies=c.direction_frequencies, position_scale=c.position_scale,
-            init=c.init, density_bias=c.density_bias,
-        )  # fmt: skip
+            code,
+            width=c.width,
+            depth=c.depth,
+            position_frequencies=c.position_frequencies,
+            direction_frequencies=c.direction_frequencies,
+            position_scale=c.position_scale,
+            init=c.init,
+            density_bias=c.density_bias,
+        )
 
     def rays(
         self, c2w: Tensor, row: Tensor, column: Tensor, focal: float, center: tuple[float, float], near_far: Tensor
@@ -118,9 +130,16 @@ class HeadField(nn.Module):
         return RayColors(fine, first, z)
 
     def _pass(
-        self, net: nn.Module | None, rays: Rays, z: Tensor, unit: Tensor, length: Tensor, background: Tensor,
-        condition: Tensor, color: bool,
-    ) -> Composite:  # fmt: skip
+        self,
+        net: nn.Module | None,
+        rays: Rays,
+        z: Tensor,
+        unit: Tensor,
+        length: Tensor,
+        background: Tensor,
+        condition: Tensor,
+        color: bool,
+    ) -> Composite:
         assert net is not None
         points = rays.at(z[..., :-1])
 

@@ -72,17 +72,26 @@ class Scene:
             if not getattr(self, name).size:
                 object.__setattr__(self, name, unknown)
         expected = {
-            "frames": (t, h, w, 3), "head": (t, h, w), "plates": (len(self.plates), h, w, 3), "shot": (t,),
-            "c2w": (t, 3, 4), "near_far": (t, 2), "condition": (t, *self.condition.shape[1:2]), "mouth": (t, 4),
-            "bounds": (2, 3), "eyes": (t, self.eyes.shape[1], 4), "lids": (t,),
-        }  # fmt: skip
+            "frames": (t, h, w, 3),
+            "head": (t, h, w),
+            "plates": (len(self.plates), h, w, 3),
+            "shot": (t,),
+            "c2w": (t, 3, 4),
+            "near_far": (t, 2),
+            "condition": (t, *self.condition.shape[1:2]),
+            "mouth": (t, 4),
+            "bounds": (2, 3),
+            "eyes": (t, self.eyes.shape[1], 4),
+            "lids": (t,),
+        }
         for name, shape in expected.items():
             found = getattr(self, name).shape
             if found != shape:
                 raise UsageError(
-                    f"a scene's {name} has the shape {found}", f"with these frames it has to be {shape}",
+                    f"a scene's {name} has the shape {found}",
+                    f"with these frames it has to be {shape}",
                     "one row per frame, all images of one size",
-                )  # fmt: skip
+                )
 
     @property
     def size(self) -> tuple[int, int]:
@@ -98,9 +107,10 @@ class Scene:
         rows = np.arange(len(self))[np.asarray(index)]
         if len(rows) < MIN_FRAMES:
             raise TooShort(
-                f"a scene of {len(rows)} frames is too short", f"a field needs at least {MIN_FRAMES} views of the head",
+                f"a scene of {len(rows)} frames is too short",
+                f"a field needs at least {MIN_FRAMES} views of the head",
                 "use a longer clip, about 3 s or more",
-            )  # fmt: skip
+            )
         per_frame = ("frames", "head", "shot", "c2w", "near_far", "condition", "mouth", "eyes", "lids")
         return replace(self, **{name: getattr(self, name)[rows] for name in per_frame})
 
@@ -133,9 +143,15 @@ class Scene:
         offset = 0.5 * (1 - np.array([sx, sy]))
         center = (float(self.center[0] * sx - offset[0]), float(self.center[1] * sy - offset[1]))
         return replace(
-            self, frames=shrink(self.frames), head=head, plates=shrink(self.plates), focal=self.focal * sx,
-            center=center, mouth=scaled(self.mouth), eyes=scaled(self.eyes),
-        )  # fmt: skip
+            self,
+            frames=shrink(self.frames),
+            head=head,
+            plates=shrink(self.plates),
+            focal=self.focal * sx,
+            center=center,
+            mouth=scaled(self.mouth),
+            eyes=scaled(self.eyes),
+        )
 
     def save(self, path: str | Path) -> Path:
         """Write as npz; returns the path."""
@@ -190,9 +206,10 @@ def make_scene(
     frames, head = np.asarray(frames), np.asarray(head, bool)
     if len(frames) < MIN_FRAMES:
         raise TooShort(
-            f"a scene of {len(frames)} frames is too short", f"a field needs at least {MIN_FRAMES} views of the head",
+            f"a scene of {len(frames)} frames is too short",
+            f"a field needs at least {MIN_FRAMES} views of the head",
             "use a longer clip, about 3 s or more",
-        )  # fmt: skip
+        )
     if not head.any():
         raise UsageError("no head in the scene", "the head masks are empty in every frame", "check the parsing")
     moving = plate.ndim == 4
@@ -275,18 +292,27 @@ def pool(scenes: Sequence[Scene]) -> Scene:
         theirs = (other.size, round(other.focal, 3), other.center, other.condition.shape[1])
         if ours != theirs:
             raise UsageError(
-                f"cannot pool shot {k} with shot 0", f"size, focal length, centre, code length: {theirs}, not {ours}",
+                f"cannot pool shot {k} with shot 0",
+                f"size, focal length, centre, code length: {theirs}, not {ours}",
                 "fit all shots of a video together, with one camera",
-            )  # fmt: skip
+            )
     offsets = np.cumsum([0, *(len(s.plates) for s in scenes[:-1])])
 
     def joined(name: str) -> NDArray[Any]:
         return np.concatenate([getattr(s, name) for s in scenes])
 
     return Scene(
-        frames=joined("frames"), head=joined("head"), plates=joined("plates"),
+        frames=joined("frames"),
+        head=joined("head"),
+        plates=joined("plates"),
         shot=np.concatenate([s.shot + o for s, o in zip(scenes, offsets, strict=True)]),
-        c2w=joined("c2w"), focal=first.focal, center=first.center, near_far=joined("near_far"),
-        condition=joined("condition"), mouth=joined("mouth"), eyes=joined("eyes"), lids=joined("lids"),
+        c2w=joined("c2w"),
+        focal=first.focal,
+        center=first.center,
+        near_far=joined("near_far"),
+        condition=joined("condition"),
+        mouth=joined("mouth"),
+        eyes=joined("eyes"),
+        lids=joined("lids"),
         bounds=np.stack([np.min([s.bounds[0] for s in scenes], 0), np.max([s.bounds[1] for s in scenes], 0)]),
-    )  # type: ignore[arg-type]  # fmt: skip
+    )  # type: ignore[arg-type]

@@ -35,9 +35,18 @@ class TriPlaneField(nn.Module):
     bounds: Tensor
 
     def __init__(
-        self, condition: int, bounds: Tensor, *, resolutions: Sequence[int] = (24, 64, 128), channels: int = 8,
-        blended: int = 128, blend: int = 0, width: int = 64, depth: int = 3, direction_frequencies: int = 4,
-    ) -> None:  # fmt: skip
+        self,
+        condition: int,
+        bounds: Tensor,
+        *,
+        resolutions: Sequence[int] = (24, 64, 128),
+        channels: int = 8,
+        blended: int = 128,
+        blend: int = 0,
+        width: int = 64,
+        depth: int = 3,
+        direction_frequencies: int = 4,
+    ) -> None:
         super().__init__()
         self.condition, self.direction_frequencies = condition, direction_frequencies
         self.register_buffer("bounds", torch.as_tensor(bounds, dtype=torch.float32).clone())

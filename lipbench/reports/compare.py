@@ -79,12 +79,7 @@ class Comparison:
 
 
 def compare(
-    a: str | Path,
-    b: str | Path,
-    *,
-    methods: Sequence[str] = (),
-    metrics: Sequence[str] = (),
-    everything: bool = False,
+    a: str | Path, b: str | Path, *, methods: Sequence[str] = (), metrics: Sequence[str] = (), everything: bool = False
 ) -> Comparison:
     """Compare two run directories; the same directory twice compares methods of one run.
 
@@ -106,17 +101,19 @@ def compare(
     deltas: list[Delta] = []
     for pair in _pairs(runs, methods, names):
         own = [
-            _delta(pair, sides, names, metric, spreads) for metric in chosen
+            _delta(pair, sides, names, metric, spreads)
+            for metric in chosen
             if any((label, metric) in side.headlines for label, side in zip(pair, sides, strict=True))
-        ]  # fmt: skip
+        ]
         if not metrics and not everything:
             own = [d for d in own if d.reason != NEITHER]
         deltas += _corrected(own)
     if not deltas:
         raise NothingComparable(
-            f"{names[0]} and {names[1]} have nothing to compare", "no metric has a value on either side",
+            f"{names[0]} and {names[1]} have nothing to compare",
+            "no metric has a value on either side",
             "`lipbench table RUN` says why",
-        )  # fmt: skip
+        )
     return Comparison(names, (runs[0].judge, runs[1].judge), tuple(deltas), tuple(_remarks(sides, deltas, names)))
 
 
@@ -170,9 +167,12 @@ def _metrics(runs: tuple[Run, Run], wanted: Sequence[str], everything: bool) -> 
 
 
 def _delta(
-    pair: tuple[str, str], sides: tuple[Snapshot, Snapshot], names: tuple[str, str], metric: str,
+    pair: tuple[str, str],
+    sides: tuple[Snapshot, Snapshot],
+    names: tuple[str, str],
+    metric: str,
     spreads: tuple[Mapping[tuple[str, str], Spread], Mapping[tuple[str, str], Spread]],
-) -> Delta:  # fmt: skip
+) -> Delta:
     lines = [side.headlines.get((label, metric)) for label, side in zip(pair, sides, strict=True)]
     first, second = lines
     line = first or second
@@ -196,9 +196,17 @@ def _delta(
     means = [float(np.mean([side[c] for c in clips])) for side in (a, b)]
     found = spreads[0].get((pair[0], metric)), spreads[1].get((pair[1], metric))
     return Delta(
-        pair, line, "", note if alone else "", means[0], means[1], paired(d), None,
-        tuple(sorted(each, key=lambda c: -c.worse)), found,
-    )  # fmt: skip
+        pair,
+        line,
+        "",
+        note if alone else "",
+        means[0],
+        means[1],
+        paired(d),
+        None,
+        tuple(sorted(each, key=lambda c: -c.worse)),
+        found,
+    )
 
 
 def _corrected(deltas: list[Delta]) -> list[Delta]:

@@ -28,8 +28,19 @@ def text(found: Comparison, worst: int = 8) -> str:
     lines = [f"**{a} → {b}**: judge {found.judges[0]}" + (f" → {found.judges[1]}" if len({*found.judges}) > 1 else "")]
     bca = any(d.paired is not None and d.paired.bca is not None for d in found.deltas)
     for pair in dict.fromkeys(d.methods for d in found.deltas):
-        heads = ["", "metric", "clips", a, b, "difference", "95 % interval", *(["BCa"] if bca else []), "p", "p Holm",
-                 "detectable"]  # fmt: skip
+        heads = [
+            "",
+            "metric",
+            "clips",
+            a,
+            b,
+            "difference",
+            "95 % interval",
+            *(["BCa"] if bca else []),
+            "p",
+            "p Holm",
+            "detectable",
+        ]
         own = [d for d in found.deltas if d.methods == pair and d.paired is not None]
         if own:
             title = pair[0] if pair[0] == pair[1] else f"{pair[0]} → {pair[1]}"
@@ -76,9 +87,18 @@ def _row(d: Delta, bca: bool) -> list[str]:
     p = d.paired
     assert p is not None
     return [
-        d.mark, d.line.metric, str(p.n), _value(d, d.a), _value(d, d.b), _signed(d, p.mean), _interval(d, p.interval),
-        *([_interval(d, p.bca)] if bca else []), _p(p.p), _p(d.p_holm), _value(d, p.detectable),
-    ]  # fmt: skip
+        d.mark,
+        d.line.metric,
+        str(p.n),
+        _value(d, d.a),
+        _value(d, d.b),
+        _signed(d, p.mean),
+        _interval(d, p.interval),
+        *([_interval(d, p.bca)] if bca else []),
+        _p(p.p),
+        _p(d.p_holm),
+        _value(d, p.detectable),
+    ]
 
 
 def _p(value: float | None) -> str:
@@ -115,18 +135,28 @@ def _table(rows: list[list[str]], left: int) -> list[str]:
 def as_json(found: Comparison) -> dict[str, Any]:
     """Everything, for programs. Infinite values are the string "inf"."""
     return {
-        "a": found.names[0], "b": found.names[1], "judges": list(found.judges),
-        "deltas": [_delta(d) for d in found.deltas], "remarks": list(found.remarks),
-    }  # fmt: skip
+        "a": found.names[0],
+        "b": found.names[1],
+        "judges": list(found.judges),
+        "deltas": [_delta(d) for d in found.deltas],
+        "remarks": list(found.remarks),
+    }
 
 
 def _delta(d: Delta) -> dict[str, Any]:
     return {
-        "methods": list(d.methods), "metric": d.line.metric, "better": d.line.better, "mark": d.mark,
-        "reason": d.reason, "a": _plain(d.a), "b": _plain(d.b), "p_holm": d.p_holm, **_paired(d.paired),
+        "methods": list(d.methods),
+        "metric": d.line.metric,
+        "better": d.line.better,
+        "mark": d.mark,
+        "reason": d.reason,
+        "a": _plain(d.a),
+        "b": _plain(d.b),
+        "p_holm": d.p_holm,
+        **_paired(d.paired),
         "seeds": [_spread(s) for s in d.seeds],
         "clips": [{"clip": c.clip, "a": _plain(c.a), "b": _plain(c.b), "delta": c.delta} for c in d.clips],
-    }  # fmt: skip
+    }
 
 
 def _paired(p: Paired | None) -> dict[str, Any]:

@@ -93,9 +93,10 @@ def lengths(run: Run, metric: str, by_language: bool = False) -> Curve:
     data = data[data["metric"] == metric]
     if data["train_seconds"].nunique(dropna=False) < 2:
         raise NothingComparable(
-            f"{run.name} has one training length", "a curve needs two",
+            f"{run.name} has one training length",
+            "a curve needs two",
             "run it with more, e.g. `lipbench run --train-seconds 3,5,8,full`",
-        )  # fmt: skip
+        )
     lines: list[Line] = []
     notes: list[str] = []
     for language in sorted(data["language"].unique()) if by_language else [""]:
@@ -114,8 +115,20 @@ def lengths(run: Run, metric: str, by_language: bool = False) -> Curve:
             if points:
                 title = title_of(run.methods, label)
                 lines.append(Line(label, title, str(about["kind"]), tuple(sorted(points, key=_place)), language))
-    return _curve(run, Curve("length", f"{spec['title']} over training length", "training length (s)", _axis(spec),
-                             str(spec["better"]), tuple(lines), (), tuple(dict.fromkeys(notes))), metric)  # fmt: skip
+    return _curve(
+        run,
+        Curve(
+            "length",
+            f"{spec['title']} over training length",
+            "training length (s)",
+            _axis(spec),
+            str(spec["better"]),
+            tuple(lines),
+            (),
+            tuple(dict.fromkeys(notes)),
+        ),
+        metric,
+    )
 
 
 def _by_length(values: pd.DataFrame, method: str) -> Iterator[tuple[float | None, pd.DataFrame]]:
@@ -161,8 +174,19 @@ def costs(details: Details, metric: str) -> Curve:
         if points:
             lines.append(Line(label, title_of(run.methods, label), str(about["kind"]), tuple(points)))
     pareto = _pareto(lines, str(spec["better"]))
-    return _curve(run, Curve("cost", f"{spec['title']} over cost", "seconds of work per video (log)", _axis(spec),
-                             str(spec["better"]), tuple(lines), pareto), metric)  # fmt: skip
+    return _curve(
+        run,
+        Curve(
+            "cost",
+            f"{spec['title']} over cost",
+            "seconds of work per video (log)",
+            _axis(spec),
+            str(spec["better"]),
+            tuple(lines),
+            pareto,
+        ),
+        metric,
+    )
 
 
 def _pareto(lines: Sequence[Line], better: str) -> tuple[tuple[float, float], ...]:
@@ -199,8 +223,14 @@ def shifts(details: Details) -> Curve:
             points = [p for x, y in zip(OFFSETS, table.T, strict=True) if (p := _point(float(x), y)) is not None]
             title = title_of(details.run.methods, label)
             lines.append(Line(label, title, str(about["kind"]), tuple(reversed(points))))
-    curve = Curve("shift", "Sync distance over AV offset", "AV offset (frames; positive: sound leads)",
-                  "mean distance ↓", "lower", tuple(lines))  # fmt: skip
+    curve = Curve(
+        "shift",
+        "Sync distance over AV offset",
+        "AV offset (frames; positive: sound leads)",
+        "mean distance ↓",
+        "lower",
+        tuple(lines),
+    )
     return _curve(details.run, curve, "lse_d")
 
 
@@ -228,8 +258,11 @@ def _curve(run: Run, curve: Curve, metric: str) -> Curve:
     if not any(line.points for line in curve.lines):
         own = run.frame[(run.frame["metric"] == metric) & run.frame["reason"].notna()]
         reason = "" if own.empty else str(own["reason"].iloc[0])
-        raise NothingComparable(f"there is no {curve.kind} curve of {metric} in {run.name}", reason or "no numbers",
-                                "choose another --metric")  # fmt: skip
+        raise NothingComparable(
+            f"there is no {curve.kind} curve of {metric} in {run.name}",
+            reason or "no numbers",
+            "choose another --metric",
+        )
     return curve
 
 
@@ -258,8 +291,16 @@ def csv_text(curve: Curve) -> str:
 
 def json_text(curve: Curve) -> str:
     """{"kind", "title", "x", "y", "better", "points": [...], "pareto", "notes"}; infinity is the string "inf"."""
-    data = {"kind": curve.kind, "title": curve.title, "x": curve.x_title, "y": curve.y_title, "better": curve.better,
-            "points": _rows(curve), "pareto": curve.pareto, "notes": curve.notes}  # fmt: skip
+    data = {
+        "kind": curve.kind,
+        "title": curve.title,
+        "x": curve.x_title,
+        "y": curve.y_title,
+        "better": curve.better,
+        "points": _rows(curve),
+        "pareto": curve.pareto,
+        "notes": curve.notes,
+    }
     return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 

@@ -19,9 +19,23 @@ SCHEMA = 1
 
 #: value: float, +inf allowed, NaN = none, and then `reason` says why. train_seconds: NaN = the whole clip.
 COLUMNS = (
-    "run", "method", "method_id", "kind", "clip", "language", "dub", "train_seconds", "seed", "status",
-    "metric", "value", "reason", "n_valid", "n_total", "version",
-)  # fmt: skip
+    "run",
+    "method",
+    "method_id",
+    "kind",
+    "clip",
+    "language",
+    "dub",
+    "train_seconds",
+    "seed",
+    "status",
+    "metric",
+    "value",
+    "reason",
+    "n_valid",
+    "n_total",
+    "version",
+)
 
 
 @dataclass(frozen=True)
@@ -79,8 +93,16 @@ def load_run(run_dir: str | Path) -> Run:
     types = {"value": float, "train_seconds": float, "seed": int, "n_valid": int, "n_total": int}
     # object: pandas' own text type would turn None into NaN
     data = pd.DataFrame({name: pd.Series(values, dtype=types.get(name, object)) for name, values in columns.items()})
-    return Run(str(about["name"]), str(about["judge"]), str(about.get("protocol") or ""), metrics, methods, data,
-               about.get("corpus") or {}, (root,))  # fmt: skip
+    return Run(
+        str(about["name"]),
+        str(about["judge"]),
+        str(about.get("protocol") or ""),
+        metrics,
+        methods,
+        data,
+        about.get("corpus") or {},
+        (root,),
+    )
 
 
 def _about(root: Path) -> dict[str, Any]:
@@ -126,18 +148,24 @@ def _damaged(path: Path, why: str) -> StoreError:
 def _rows(cell: Mapping[str, Any], run: str, metrics: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
     """One row per metric of the run; what the cell does not have gets the cell's reason."""
     head = (
-        run, cell["method"], cell["method_id"], cell["kind"], cell["clip"], cell["language"], cell["dub"],
-        cell["train_seconds"], cell["seed"], cell["status"],
-    )  # fmt: skip
+        run,
+        cell["method"],
+        cell["method_id"],
+        cell["kind"],
+        cell["clip"],
+        cell["language"],
+        cell["dub"],
+        cell["train_seconds"],
+        cell["seed"],
+        cell["status"],
+    )
     missing = cell.get("reason") or ("not measured" if cell["status"] == "ok" else str(cell["status"]))
     for name in metrics:
         score = cell["metrics"].get(name) or {"value": None, "reason": missing}
         value = score["value"]
         number = float("nan") if value is None else float(value)  # float("inf") reads the string form too
         reason = (score.get("reason") or missing) if value is None else score.get("reason")
-        yield (
-            *head, name, number, reason, score.get("n_valid", 0), score.get("n_total", 0), score.get("version"),
-        )  # fmt: skip
+        yield (*head, name, number, reason, score.get("n_valid", 0), score.get("n_total", 0), score.get("version"))
 
 
 def combine(runs: Sequence[Run]) -> Run:
@@ -180,8 +208,16 @@ def combine(runs: Sequence[Run]) -> Run:
     metrics = {name: spec for run in runs for name, spec in run.metrics.items()}
     parts = ("clips", "dubs")
     corpus = {part: {k: v for run in runs for k, v in (run.corpus.get(part) or {}).items()} for part in parts}
-    return Run(" + ".join(run.name for run in runs), first.judge, first.protocol, metrics, methods, pd.concat(frames),
-               corpus, tuple(root for run in runs for root in run.roots))  # fmt: skip
+    return Run(
+        " + ".join(run.name for run in runs),
+        first.judge,
+        first.protocol,
+        metrics,
+        methods,
+        pd.concat(frames),
+        corpus,
+        tuple(root for run in runs for root in run.roots),
+    )
 
 
 def _label(label: str, run: str, i: int, shared: bool, taken: Mapping[str, Any]) -> str:

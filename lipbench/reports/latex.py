@@ -11,13 +11,38 @@ ARROWS = {"higher": r" $\uparrow$", "lower": r" $\downarrow$", "zero": r" $\righ
 _MARKS = {1: r"\lbfirst{%s}", 2: r"\lbsecond{%s}", 3: r"\lbthird{%s}", None: "%s"}
 # Only what the default encoding (OT1) has: no textquotedbl, no textasciigrave.
 _ESCAPES = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", '"': "''", "`": "'", "–": "--", "—": "---", "…": r"\dots{}",
-    "†": r"\textdagger{}", "×": r"$\times$", "±": r"$\pm$", "→": r"$\rightarrow$", "↑": r"$\uparrow$",
-    "↓": r"$\downarrow$", "≥": r"$\geq$", "≤": r"$\leq$", "µ": r"$\mu$", "²": r"\textsuperscript{2}",
-    "’": "'", "“": "``", "”": "''",
-}  # fmt: skip
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': "''",
+    "`": "'",
+    "–": "--",
+    "—": "---",
+    "…": r"\dots{}",
+    "†": r"\textdagger{}",
+    "×": r"$\times$",
+    "±": r"$\pm$",
+    "→": r"$\rightarrow$",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+    "≥": r"$\geq$",
+    "≤": r"$\leq$",
+    "µ": r"$\mu$",
+    "²": r"\textsuperscript{2}",
+    "’": "'",
+    "“": "``",
+    "”": "''",
+}
 
 
 def escape(text: str) -> str:

@@ -48,6 +48,8 @@ def marked(table: Table, values: pd.DataFrame) -> Table:
 def _marked(row: Row, best: Mapping[tuple[Any, str], frozenset[str]]) -> Row:
     if row.kind != "method":
         return row
-    entries = {name: replace(entry, rank=1 if row.method in best.get((row.keys, name), ()) else None)
-               for name, entry in row.entries.items()}  # fmt: skip
+    entries = {
+        name: replace(entry, rank=1 if row.method in best.get((row.keys, name), ()) else None)
+        for name, entry in row.entries.items()
+    }
     return replace(row, entries=entries)

@@ -98,8 +98,9 @@ def _line(axes: Axes, curve: Curve, line: Line, place: int, whole: float) -> Non
     y = [p.y for p in points]
     style = "--" if line.kind == "control" else "-"
     if curve.kind == "cost":
-        axes.errorbar(x, y, _bars(points), fmt=marker, color=colour, markersize=6, capsize=2, linewidth=1,
-                      label=line.title)  # fmt: skip
+        axes.errorbar(
+            x, y, _bars(points), fmt=marker, color=colour, markersize=6, capsize=2, linewidth=1, label=line.title
+        )
         for p in points:
             axes.annotate(p.label, (p.x or 0, p.y), (4, 4), textcoords="offset points", fontsize=7, color=_INK)
         return

@@ -130,9 +130,15 @@ def _states(data: pd.DataFrame) -> list[str]:
 
 
 def _table(
-    run: Run, by: tuple[str, ...], against: str, ids: list[str], numbers: Mapping[tuple[Any, ...], Mean],
-    groups: list[tuple[tuple[Any, ...], int]], paper: bool, remarks: tuple[str, ...],
-) -> Table:  # fmt: skip
+    run: Run,
+    by: tuple[str, ...],
+    against: str,
+    ids: list[str],
+    numbers: Mapping[tuple[Any, ...], Mean],
+    groups: list[tuple[tuple[Any, ...], int]],
+    paper: bool,
+    remarks: tuple[str, ...],
+) -> Table:
     columns = _titled([_column(run.metrics[name]) for name in ids])
     order = sorted(run.methods, key=lambda label: _place(run.methods[label]))
     rows: list[Row] = []
@@ -151,15 +157,29 @@ def _table(
         rows += published
         lines.append("† as published, on other data; not ranked" if published else "no published numbers are known")
     judge_note = _judge_note(run)
-    return Table(run.name, run.judge, judge_note, run.protocol, by, against, tuple(columns), tuple(rows),
-                 tuple(notes), tuple(lines))  # fmt: skip
+    return Table(
+        run.name,
+        run.judge,
+        judge_note,
+        run.protocol,
+        by,
+        against,
+        tuple(columns),
+        tuple(rows),
+        tuple(notes),
+        tuple(lines),
+    )
 
 
 def _column(spec: Mapping[str, Any]) -> Column:
     return Column(
-        str(spec["id"]), str(spec["title"]), str(spec.get("unit") or ""), str(spec["better"]), int(spec["decimals"]),
+        str(spec["id"]),
+        str(spec["title"]),
+        str(spec.get("unit") or ""),
+        str(spec["better"]),
+        int(spec["decimals"]),
         str(spec.get("convention") or ""),
-    )  # fmt: skip
+    )
 
 
 def _titled(columns: list[Column]) -> list[Column]:

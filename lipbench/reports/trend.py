@@ -29,9 +29,26 @@ from lipbench.reports.steps import steps
 #: run: name of its folder (nightly runs share the name in their run file). when: UTC, of the last synthesis.
 #: same: digest of what has to be equal for two means to be compared.
 COLUMNS = (
-    "run", "when", "lipbench", "commit", "judge", "method", "metric", "title", "unit", "better", "decimals", "version",
-    "headline", "n", "total", "mean", "low", "high", "same",
-)  # fmt: skip
+    "run",
+    "when",
+    "lipbench",
+    "commit",
+    "judge",
+    "method",
+    "metric",
+    "title",
+    "unit",
+    "better",
+    "decimals",
+    "version",
+    "headline",
+    "n",
+    "total",
+    "mean",
+    "low",
+    "high",
+    "same",
+)
 FILE = "trend.parquet"
 
 
@@ -66,14 +83,29 @@ def rows(run_dir: str | Path) -> pd.DataFrame:
         whole = bool(values) and len(values) == len(line.clips)
         interval = mean_interval(values) if whole else None
         spec = run.metrics.get(line.metric, {})
-        out.append((
-            root.resolve().name, _when(root), made.get("lipbench"), made.get("commit"), run.judge,
-            line.method, line.metric,
-            line.title, line.unit, line.better, line.decimals, line.version,
-            bool(spec.get("headline", True)) and not line.relative, len(values), len(line.clips),
-            float(np.mean(values)) if whole else math.nan, interval.low if interval else math.nan,
-            interval.high if interval else math.nan, _same(line, facts),
-        ))  # fmt: skip
+        out.append(
+            (
+                root.resolve().name,
+                _when(root),
+                made.get("lipbench"),
+                made.get("commit"),
+                run.judge,
+                line.method,
+                line.metric,
+                line.title,
+                line.unit,
+                line.better,
+                line.decimals,
+                line.version,
+                bool(spec.get("headline", True)) and not line.relative,
+                len(values),
+                len(line.clips),
+                float(np.mean(values)) if whole else math.nan,
+                interval.low if interval else math.nan,
+                interval.high if interval else math.nan,
+                _same(line, facts),
+            )
+        )
     data = pd.DataFrame(out, columns=list(COLUMNS))
     return data.astype(
         {"when": "datetime64[us, UTC]", "mean": float, "low": float, "high": float, "n": int, "total": int}
@@ -95,10 +127,16 @@ def _same(line: Headline, facts: Snapshot) -> str:
         clip: {dub: digest or facts.manifest_digest for dub, digest in v.dubs.items()} for clip, v in line.clips.items()
     }
     machine = facts.hardware if line.relative else {"gpus": facts.hardware.get("gpus")}
-    return key_of({
-        "version": line.version, "region": line.region, "train_seconds": line.train_seconds, "inputs": inputs,
-        "judge": facts.judge if policy.judged(line.metric) else None, "machine": machine,
-    })[:16]  # fmt: skip
+    return key_of(
+        {
+            "version": line.version,
+            "region": line.region,
+            "train_seconds": line.train_seconds,
+            "inputs": inputs,
+            "judge": facts.judge if policy.judged(line.metric) else None,
+            "machine": machine,
+        }
+    )[:16]
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -183,10 +221,17 @@ def summary(data: pd.DataFrame, metrics: Sequence[str]) -> list[dict[str, Any]]:
             before = part.iloc[-2] if len(part) > 1 else None
             comparable = before is not None and before["same"] == last["same"]
             change = float(last["mean"] - before["mean"]) if comparable and before is not None else None
-            out.append({
-                "method": str(method), "metric": metric, "runs": len(part), "run": str(last["run"]),
-                "mean": float(last["mean"]), "n": int(last["n"]), "decimals": int(last["decimals"]),
-                "change": change if change is None or math.isfinite(change) else 0.0,
-                "comparable": bool(comparable) if before is not None else None,
-            })  # fmt: skip
+            out.append(
+                {
+                    "method": str(method),
+                    "metric": metric,
+                    "runs": len(part),
+                    "run": str(last["run"]),
+                    "mean": float(last["mean"]),
+                    "n": int(last["n"]),
+                    "decimals": int(last["decimals"]),
+                    "change": change if change is None or math.isfinite(change) else 0.0,
+                    "comparable": bool(comparable) if before is not None else None,
+                }
+            )
     return out

@@ -133,9 +133,4 @@ def _json_mean(entry: Entry) -> dict[str, Any]:
     return {"mean": value, "n": mean.n, "total": mean.total, "reason": mean.reason}
 
 
-WRITERS: dict[str, Callable[[list[Table]], str]] = {
-    "md": markdown,
-    "tex": latex,
-    "csv": csv_text,
-    "json": json_text,
-}
+WRITERS: dict[str, Callable[[list[Table]], str]] = {"md": markdown, "tex": latex, "csv": csv_text, "json": json_text}

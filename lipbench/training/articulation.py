@@ -48,11 +48,17 @@ def _speech(number: int, seed: int, split: str, config: ArticulationConfig, shar
     language = LANGUAGES[number % len(LANGUAGES)]
     spoken = bool(rng.uniform() < share)
     spec = ClipSpec(
-        f"{split}-{number}", int(rng.integers(1 << 62)), 400_000 + 10_000 * (split != "train") + number, language,
-        seconds=config.seconds, pool="train" if split == "train" else "test",
-        shuffle_words=split == "train" and bool(rng.uniform() < 0.6), takes=config.takes,
-        voices="espeak" if spoken else "formant", studio=bool(rng.uniform() < 0.5),
-    )  # fmt: skip
+        f"{split}-{number}",
+        int(rng.integers(1 << 62)),
+        400_000 + 10_000 * (split != "train") + number,
+        language,
+        seconds=config.seconds,
+        pool="train" if split == "train" else "test",
+        shuffle_words=split == "train" and bool(rng.uniform() < 0.6),
+        takes=config.takes,
+        voices="espeak" if spoken else "formant",
+        studio=bool(rng.uniform() < 0.5),
+    )
     part = script.compose(
         spec.duration_s, language, (), stream(spec.seed, "script"), pool=spec.pool, shuffle_words=spec.shuffle_words
     )[language]
@@ -71,8 +77,14 @@ class ArticulationTraining:
 
     monitor = "held_out_loss"
 
-    def __init__(self, config: ArticulationConfig, train: tuple[Any, Any, str], held_out: tuple[Any, Any, str],
-                 seed: int = 0, device: str = "cpu") -> None:  # fmt: skip
+    def __init__(
+        self,
+        config: ArticulationConfig,
+        train: tuple[Any, Any, str],
+        held_out: tuple[Any, Any, str],
+        seed: int = 0,
+        device: str = "cpu",
+    ) -> None:
         torch.manual_seed(seed)
         self.config, self.seed, self.device = config, seed, torch.device(device)
         self.sound, self.channels, digest = train
@@ -81,9 +93,12 @@ class ArticulationTraining:
         self.optimizer = torch.optim.AdamW(self.net.parameters(), config.rate, weight_decay=1e-3)
         self.weight = torch.from_numpy(WEIGHT).to(self.device)[:, None]
         self.facts: Mapping[str, Any] = {
-            "name": "articulation", "config": asdict(config), "clips": len(self.sound), "data": digest,
+            "name": "articulation",
+            "config": asdict(config),
+            "clips": len(self.sound),
+            "data": digest,
             "held_out": test_digest,
-        }  # fmt: skip
+        }
 
     def step(self, number: int, progress: float) -> dict[str, float]:
         c, rng = self.config, np.random.default_rng([self.seed, number])
@@ -114,8 +129,9 @@ class ArticulationTraining:
         names = dict(zip(articulation.CHANNELS, range(10), strict=True))
         scores = {
             f"r_{name}": float(np.corrcoef(found[:, k].ravel(), wanted[:, k].ravel())[0, 1])
-            for name, k in names.items() if name in ("jaw", "round", "close")
-        }  # fmt: skip
+            for name, k in names.items()
+            if name in ("jaw", "round", "close")
+        }
         return {"held_out_loss": float(self._loss(take, wanted)), **scores}
 
     def picture(self) -> None:
@@ -143,9 +159,10 @@ def trainer(request: Request) -> ArticulationTraining:
         raise UsageError(f"there is no configuration {request.config!r}", "", f"choose from {', '.join(CONFIGS)}")
     if request.data is not None:
         raise UsageError(
-            "articulation cannot be trained on a manifest", "recorded clips do not tell what jaw and lips do",
+            "articulation cannot be trained on a manifest",
+            "recorded clips do not tell what jaw and lips do",
             "leave out --data",
-        )  # fmt: skip
+        )
     config, cached = CONFIGS[request.config], request.out / "cache"
     n = int(request.options.get("identities", 44)) * int(request.options.get("clips", 9))
     train, held_out = data(cached, "train", n, config, request), data(cached, "held-out", 24, config, request)

@@ -56,10 +56,18 @@ def _frames(person: int, clips: int, per_clip: int, seed: int, split: str) -> tu
     for number in range(clips):
         rng = stream(seed, "demo-face", split, person, number)
         spec = ClipSpec(
-            f"{split}-{person}-{number}", int(rng.integers(1 << 62)), 500_000 + 10_000 * (split != "train") + person,
-            ("en", "fr", "es", "de")[number % 4], seconds=4.0, width=SIZE, height=SIZE, supersample=1,
-            difficulty=levels[int(rng.integers(len(levels)))], view=float(rng.uniform(2.0, 3.1)), shuffle_words=True,
-        )  # fmt: skip
+            f"{split}-{person}-{number}",
+            int(rng.integers(1 << 62)),
+            500_000 + 10_000 * (split != "train") + person,
+            ("en", "fr", "es", "de")[number % 4],
+            seconds=4.0,
+            width=SIZE,
+            height=SIZE,
+            supersample=1,
+            difficulty=levels[int(rng.integers(len(levels)))],
+            view=float(rng.uniform(2.0, 3.1)),
+            shuffle_words=True,
+        )
         scene = plan(spec)
         shot = Shot(scene, spec.source)
         for t in np.sort(rng.choice(spec.n_frames, per_clip, replace=False)):
@@ -71,8 +79,18 @@ def _frames(person: int, clips: int, per_clip: int, seed: int, split: str) -> tu
 
 def data(folder: Path, split: str, people: int, clips: int, config: FaceConfig, request: Request) -> tuple[Any, ...]:
     """frames, points, backdrops and a digest; kept in the folder."""
-    key = keys.key_of({"kind": "demo-face data", "version": DATA_VERSION, "split": split, "people": people,
-                       "clips": clips, "frames": config.frames, "seed": request.seed, "size": SIZE})  # fmt: skip
+    key = keys.key_of(
+        {
+            "kind": "demo-face data",
+            "version": DATA_VERSION,
+            "split": split,
+            "people": people,
+            "clips": clips,
+            "frames": config.frames,
+            "seed": request.seed,
+            "size": SIZE,
+        }
+    )
     file = folder / f"{split}-{key[:12]}.npz"
     if not file.exists():
         request.say(f"rendering {people * clips * config.frames} frames of {people} people ({split})")
@@ -91,8 +109,9 @@ class FaceTraining:
 
     monitor = "held_out_px"
 
-    def __init__(self, config: FaceConfig, train: tuple[Any, ...], held_out: tuple[Any, ...], seed: int = 0,
-                 device: str = "cpu") -> None:  # fmt: skip
+    def __init__(
+        self, config: FaceConfig, train: tuple[Any, ...], held_out: tuple[Any, ...], seed: int = 0, device: str = "cpu"
+    ) -> None:
         torch.manual_seed(seed)
         self.config, self.seed, self.device = config, seed, torch.device(device)
         self.train_set, self.test_set = train, held_out
@@ -100,9 +119,12 @@ class FaceTraining:
         self.optimizer = torch.optim.AdamW(self.net.parameters(), config.rate, weight_decay=1e-4)
         self.weight = torch.from_numpy(WEIGHT).to(self.device)
         self.facts: Mapping[str, Any] = {
-            "name": "demo-face", "config": asdict(config), "frames": len(train[0]), "data": train[3],
+            "name": "demo-face",
+            "config": asdict(config),
+            "frames": len(train[0]),
+            "data": train[3],
             "held_out": held_out[3],
-        }  # fmt: skip
+        }
 
     def step(self, number: int, progress: float) -> dict[str, float]:
         c, rng = self.config, np.random.default_rng([self.seed, number])
@@ -128,9 +150,11 @@ class FaceTraining:
         none = np.concatenate([demo_face.landmarks(self.net, [frame]) for frame in self.test_set[2]])
         seen = np.isfinite(away).all(1)
         return {
-            "held_out_px": float(away[seen].mean()) if seen.any() else 99.0, "mouth_px": float(away[seen, 48:].mean()),
-            "seen": float(seen.mean()), "empty_seen": float(np.isfinite(none).all((1, 2)).mean()),
-        }  # fmt: skip
+            "held_out_px": float(away[seen].mean()) if seen.any() else 99.0,
+            "mouth_px": float(away[seen, 48:].mean()),
+            "seen": float(seen.mean()),
+            "empty_seen": float(np.isfinite(none).all((1, 2)).mean()),
+        }
 
     def picture(self) -> NDArray[np.uint8]:
         """A batch of crops with the points that are wanted (green) and found (red)."""
@@ -234,6 +258,9 @@ def trainer(request: Request) -> FaceTraining:
     config, cached = CONFIGS[request.config], request.out / "cache"
     people, clips = int(request.options.get("identities", 60)), int(request.options.get("clips", 8))
     return FaceTraining(
-        config, data(cached, "train", people, clips, config, request), data(cached, "held-out", 10, 4, config, request),
-        request.seed, request.device,
-    )  # fmt: skip
+        config,
+        data(cached, "train", people, clips, config, request),
+        data(cached, "held-out", 10, 4, config, request),
+        request.seed,
+        request.device,
+    )

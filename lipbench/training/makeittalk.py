@@ -83,12 +83,18 @@ def specs(split: str, identities: int, seconds: float = 6.0, seed: int = 0, take
         spoken = [LANGUAGES[int(i)] for i in rng.permutation(len(LANGUAGES))[:2]]
         out.append(
             ClipSpec(
-                id=f"{split}-{person:03d}", seed=int(rng.integers(1 << 62)), identity=PEOPLE[split] + person,
-                source=spoken[0], dubs=tuple(spoken[1:]), seconds=seconds,
-                difficulty=list(DIFFICULTIES)[int(rng.integers(len(DIFFICULTIES)))], pool="train",
-                shuffle_words=split == "train" and bool(rng.uniform() < 0.67), takes=takes,
+                id=f"{split}-{person:03d}",
+                seed=int(rng.integers(1 << 62)),
+                identity=PEOPLE[split] + person,
+                source=spoken[0],
+                dubs=tuple(spoken[1:]),
+                seconds=seconds,
+                difficulty=list(DIFFICULTIES)[int(rng.integers(len(DIFFICULTIES)))],
+                pool="train",
+                shuffle_words=split == "train" and bool(rng.uniform() < 0.67),
+                takes=takes,
             )
-        )  # fmt: skip
+        )
     return out
 
 
@@ -145,9 +151,13 @@ class ContentTraining:
     monitor = "held_out_lips"
 
     def __init__(
-        self, config: ContentConfig, train: Sequence[Speaking], held_out: Sequence[Speaking], seed: int = 0,
+        self,
+        config: ContentConfig,
+        train: Sequence[Speaking],
+        held_out: Sequence[Speaking],
+        seed: int = 0,
         device: str = "cpu",
-    ) -> None:  # fmt: skip
+    ) -> None:
         torch.manual_seed(seed)
         self.config, self.seed, self.device = config, seed, torch.device(device)
         self.train, self.held_out = list(train), list(held_out)

@@ -63,11 +63,17 @@ def _speech(number: int, seed: int, split: str, config: PhoneConfig, share: floa
     language = spoken_in[number % len(spoken_in)]
     engine = bool(rng.uniform() < share)
     spec = ClipSpec(
-        f"{split}-{number}", int(rng.integers(1 << 62)), 600_000 + 10_000 * (not heard) + number, language,
-        seconds=config.seconds, pool="train" if heard else "test",
-        shuffle_words=heard and bool(rng.uniform() < 0.6), takes=config.takes if heard else 1,
-        voices="espeak" if engine else "formant", studio=bool(rng.uniform() < 0.5),
-    )  # fmt: skip
+        f"{split}-{number}",
+        int(rng.integers(1 << 62)),
+        600_000 + 10_000 * (not heard) + number,
+        language,
+        seconds=config.seconds,
+        pool="train" if heard else "test",
+        shuffle_words=heard and bool(rng.uniform() < 0.6),
+        takes=config.takes if heard else 1,
+        voices="espeak" if engine else "formant",
+        studio=bool(rng.uniform() < 0.5),
+    )
     part = script.compose(
         spec.duration_s, language, (), stream(spec.seed, "script"), pool=spec.pool, shuffle_words=spec.shuffle_words
     )[language]
@@ -90,8 +96,14 @@ class PhoneTraining:
 
     monitor = "held_out_loss"
 
-    def __init__(self, config: PhoneConfig, train: tuple[Any, Any, str], held_out: tuple[Any, Any, str],
-                 seed: int = 0, device: str = "cpu") -> None:  # fmt: skip
+    def __init__(
+        self,
+        config: PhoneConfig,
+        train: tuple[Any, Any, str],
+        held_out: tuple[Any, Any, str],
+        seed: int = 0,
+        device: str = "cpu",
+    ) -> None:
         torch.manual_seed(seed)
         self.config, self.seed, self.device = config, seed, torch.device(device)
         self.sound, self.classes, digest = train
@@ -99,9 +111,13 @@ class PhoneTraining:
         self.net = PhoneNet(config.width).to(self.device)
         self.optimizer = torch.optim.AdamW(self.net.parameters(), config.rate, weight_decay=1e-3)
         self.facts: Mapping[str, Any] = {
-            "name": "phones", "config": asdict(config), "clips": len(self.sound), "data": digest,
-            "held_out": test_digest, "classes": list(CLASSES),
-        }  # fmt: skip
+            "name": "phones",
+            "config": asdict(config),
+            "clips": len(self.sound),
+            "data": digest,
+            "held_out": test_digest,
+            "classes": list(CLASSES),
+        }
 
     def step(self, number: int, progress: float) -> dict[str, float]:
         c, rng = self.config, np.random.default_rng([self.seed, number])
@@ -130,8 +146,9 @@ class PhoneTraining:
         spoken_in = (*LANGUAGES, UNHEARD)
         scores = {
             f"{tag}_accuracy": float(right[k :: len(spoken_in)][speech[k :: len(spoken_in)]].mean())
-            for k, tag in enumerate(spoken_in) if len(right) > k
-        }  # fmt: skip
+            for k, tag in enumerate(spoken_in)
+            if len(right) > k
+        }
         return {"held_out_loss": float(_loss(heard, wanted)), "accuracy": float(right.mean()), **scores}
 
     def picture(self) -> None:

@@ -92,14 +92,27 @@ def make_job(clip_files: Path, tmp_path: Path) -> Callable[..., Job]:
         out.mkdir(exist_ok=True)
         track = clip_files / "faces.npz" if faces is True else faces or None
         made = {
-            "id": "c1", "video": clip_files / "clip.mp4", "audio": clip_files / "dub.wav", "fps": float(FPS),
-            "n_frames": N, "width": W, "height": H, "language": "en", "faces": track, **(clip or {}),
-        }  # fmt: skip
+            "id": "c1",
+            "video": clip_files / "clip.mp4",
+            "audio": clip_files / "dub.wav",
+            "fps": float(FPS),
+            "n_frames": N,
+            "width": W,
+            "height": H,
+            "language": "en",
+            "faces": track,
+            **(clip or {}),
+        }
         laid = {
-            "id": "c1.fr", "language": "fr", "video": clip_files / "dub.mp4", "audio": clip_files / "dub.wav",
-            "index": tuple(range(N)), "n_frames": N, "truth": clip_files / "truth.mp4" if truth else None,
+            "id": "c1.fr",
+            "language": "fr",
+            "video": clip_files / "dub.mp4",
+            "audio": clip_files / "dub.wav",
+            "index": tuple(range(N)),
+            "n_frames": N,
+            "truth": clip_files / "truth.mp4" if truth else None,
             **(dub or {}),
-        }  # fmt: skip
+        }
         lines: list[str] = []
         return Job(
             **{"out": out, "clip": ClipInput(**made), "dub": DubInput(**laid), "params": params, "log": lines.append}

@@ -42,10 +42,7 @@ def test_a_fitting_video_is_taken_bit_by_bit(make_job: Make, folder: Path, clip_
 def test_missing_videos_are_named(make_job: Make, folder: Path) -> None:
     (folder / "c1.fr.mp4").unlink()
     params = Precomputed.spec.params(folder=str(folder))
-    for ask in (
-        lambda: Precomputed().synthesize(make_job(params)),
-        lambda: Precomputed().identity(params, "c1", "fr"),
-    ):
+    for ask in (lambda: Precomputed().synthesize(make_job(params)), lambda: Precomputed().identity(params, "c1", "fr")):
         with pytest.raises(Refused) as caught:
             ask()
         assert caught.value.reason == "missing_video"

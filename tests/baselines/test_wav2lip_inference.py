@@ -156,9 +156,15 @@ def test_landmarks_are_framed_like_a_detection() -> None:
     points[0, 17:27] = [520, 357, 0]
     points[0, 27:] = [510, 420, 0]
     face = FaceTrack(
-        "file", 25, 1024, 768, np.array([[453, 357, 572, 478]], np.float32), np.ones(1, np.float32),
-        np.ones(1, np.int16), points,
-    )  # fmt: skip
+        "file",
+        25,
+        1024,
+        768,
+        np.array([[453, 357, 572, 478]], np.float32),
+        np.ones(1, np.float32),
+        np.ones(1, np.int16),
+        points,
+    )
     assert np.abs(w2l_boxes.detector_boxes(face)[0] - [449, 330, 571, 479]).max() < 6
 
 

@@ -72,12 +72,15 @@ def test_quality_is_golden(rule: ModuleType, golden: Path) -> None:
     [
         (Generator, 352, 36_298_035, "face_encoder_blocks.0.0.conv_block.0.weight", "output_block.1.bias"),
         (
-            SyncExpert, 217, 16_435_072, "face_encoder.0.conv_block.0.weight",
+            SyncExpert,
+            217,
+            16_435_072,
+            "face_encoder.0.conv_block.0.weight",
             "audio_encoder.13.conv_block.1.num_batches_tracked",
         ),
         (QualityDiscriminator, 28, 14_113_793, "face_encoder_blocks.0.0.conv_block.0.weight", "binary_pred.0.bias"),
     ],
-)  # fmt: skip
+)
 def test_sizes_and_names(net: type[torch.nn.Module], entries: int, parameters: int, first: str, last: str) -> None:
     with torch.device("meta"):
         built = net()

@@ -105,6 +105,10 @@ def test_bench_processes(benchmark: Any, tmp_path: Path) -> None:
     benchmark.pedantic(lambda: None, rounds=1, iterations=1)
     (wall_1, cpu_1), (wall_4, cpu_4) = took[1], took[4]
     benchmark.extra_info.update(
-        wall_1=wall_1, wall_4=wall_4, efficiency_4=wall_1 / wall_4 / 4, cpu_ratio_4=cpu_1 / cpu_4,
-        frames_per_s_4=1200 / wall_4, load_after=os.getloadavg()[0],
-    )  # fmt: skip
+        wall_1=wall_1,
+        wall_4=wall_4,
+        efficiency_4=wall_1 / wall_4 / 4,
+        cpu_ratio_4=cpu_1 / cpu_4,
+        frames_per_s_4=1200 / wall_4,
+        load_after=os.getloadavg()[0],
+    )

@@ -59,17 +59,26 @@ def compare(benchmark: Any, ours: Callable[[], float], theirs: Callable[[], floa
 def test_bench_psnr_720p(benchmark, frames):
     prediction, reference = frames
     compare(
-        benchmark, lambda: psnr(prediction, reference),
-        lambda: peak_signal_noise_ratio(reference, prediction, data_range=255), repeat=20,
-    )  # fmt: skip
+        benchmark,
+        lambda: psnr(prediction, reference),
+        lambda: peak_signal_noise_ratio(reference, prediction, data_range=255),
+        repeat=20,
+    )
 
 
 def test_bench_ssim_720p(benchmark, frames):
     prediction, reference = frames
     compare(
-        benchmark, lambda: ssim(prediction, reference),
+        benchmark,
+        lambda: ssim(prediction, reference),
         lambda: structural_similarity(
-            prediction, reference, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255,
+            prediction,
+            reference,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+            data_range=255,
             channel_axis=-1,
-        ), repeat=1,
-    )  # fmt: skip
+        ),
+        repeat=1,
+    )

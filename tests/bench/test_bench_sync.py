@@ -65,9 +65,11 @@ def compare(benchmark: Any, fast: Callable[[], torch.Tensor], slow: Callable[[],
     error = float((got - want).abs().max() / want.abs().max())
     benchmark.pedantic(fast, rounds=1, iterations=1)
     benchmark.extra_info.update(
-        windows_per_s=round(len(got) / min(ours), 1), published_windows_per_s=round(len(got) / min(theirs), 1),
-        ratio=round(min(theirs) / min(ours), 2), max_relative_error=error,
-    )  # fmt: skip
+        windows_per_s=round(len(got) / min(ours), 1),
+        published_windows_per_s=round(len(got) / min(theirs), 1),
+        ratio=round(min(theirs) / min(ours), 2),
+        max_relative_error=error,
+    )
     assert error < 1e-4
 
 

@@ -135,9 +135,10 @@ def ratio(one: Callable[[], object], other: Callable[[], object], rounds: int = 
             run()
             times[-1].append(time.process_time() - start)
     return {
-        "plain_cpu_s": min(a for a, _ in times), "ours_cpu_s": min(b for _, b in times),
+        "plain_cpu_s": min(a for a, _ in times),
+        "ours_cpu_s": min(b for _, b in times),
         "plain_over_ours": statistics.median(a / b for a, b in times),
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize(("condition", "latent", "width"), [(79, 32, 128), (64, 0, 256)])
@@ -228,10 +229,13 @@ def test_rendering(benchmark: Any, plain: ModuleType, monkeypatch: pytest.Monkey
 
     @torch.no_grad()
     def ours() -> torch.Tensor:
-        return torch.cat([
-            field.render(data[0].part(rows), data[1][:, rows], data[2]).fine.rgb
-            for rows in (slice(k, k + MICRO) for k in range(0, rays, MICRO))
-        ], 1)  # fmt: skip
+        return torch.cat(
+            [
+                field.render(data[0].part(rows), data[1][:, rows], data[2]).fine.rgb
+                for rows in (slice(k, k + MICRO) for k in range(0, rays, MICRO))
+            ],
+            1,
+        )
 
     @torch.no_grad()
     def theirs() -> torch.Tensor:

@@ -142,8 +142,22 @@ def test_show_without_the_media(manifest):
 
 def test_add_then_check(media_folder, tmp_path):
     path = tmp_path / "new.yaml"
-    result = call("add", path, media_folder / "clip.mp4", "--dub", f"fr={media_folder / 'fr.wav'}", "--language", "en",
-                  "--licence", "other", "--licence-url", "https://x.org", "--consent", "written", "--copy")  # fmt: skip
+    result = call(
+        "add",
+        path,
+        media_folder / "clip.mp4",
+        "--dub",
+        f"fr={media_folder / 'fr.wav'}",
+        "--language",
+        "en",
+        "--licence",
+        "other",
+        "--licence-url",
+        "https://x.org",
+        "--consent",
+        "written",
+        "--copy",
+    )
     assert result.exit_code == 0, result.output
     assert result.output == f"{path}: added clip clip, dub clip@fr\n"
     assert call("check", path).exit_code == 0

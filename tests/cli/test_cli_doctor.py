@@ -17,8 +17,18 @@ from lipbench.cli.doctor_method import _correlation, answer, examine, tiny
 from lipbench.core.errors import UnknownName
 from lipbench.faces.track import FaceTrack
 
-ASKED = ("makes a video", "frame rate", "frames", "size", "decodes", "sound length", "sound", "same pixels again",
-         "resumes", "is not run twice")  # fmt: skip
+ASKED = (
+    "makes a video",
+    "frame rate",
+    "frames",
+    "size",
+    "decodes",
+    "sound length",
+    "sound",
+    "same pixels again",
+    "resumes",
+    "is not run twice",
+)
 
 
 def states(checks: Any) -> dict[str, str]:
@@ -42,9 +52,12 @@ def test_the_machine() -> None:
     lines = {(line["group"], line["what"]): line for line in json.loads(result.stdout)}
     assert lines["methods", "dubbed"]["state"] == "ok"
     assert lines["weights", "syncnet_v2"] == {
-        "group": "weights", "what": "syncnet_v2", "state": "missing", "fix": "run `lipbench weights get syncnet_v2`",
+        "group": "weights",
+        "what": "syncnet_v2",
+        "state": "missing",
+        "fix": "run `lipbench weights get syncnet_v2`",
         "detail": "the judge behind published LSE-D and LSE-C",
-    }  # fmt: skip
+    }
     assert lines["methods", "wav2lip"]["state"] == "missing"
     assert "lipbench weights add wav2lip FILE" in lines["methods", "wav2lip"]["fix"]
     assert lines["methods", "musetalk"]["detail"] == "external, not installed"

@@ -43,8 +43,10 @@ def test_one_key(run):
 def test_two_keys(run):
     root, (first, second, third) = run
     assert json.loads(call(first, second, "--run", root, "--json").stdout) == {
-        "field": "params.crf", "first": 18, "second": 23
-    }  # fmt: skip
+        "field": "params.crf",
+        "first": 18,
+        "second": 23,
+    }
     text = call(first, second, "--run", root).stdout
     assert text.splitlines() == ["params.crf", f"  {first[:12]}: 18", f"  {second[:12]}: 23"]
     assert json.loads(call(first, third, "--run", root, "--json").stdout)["field"] == "kind"

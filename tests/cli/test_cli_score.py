@@ -26,8 +26,13 @@ def test_json(tiny):
     assert set(answer["metrics"]) == {"psnr_full", "ssim_full", "lse_d"}
     assert answer["metrics"]["psnr_full"]["value"] == "inf"
     assert answer["metrics"]["ssim_full"] == {
-        "value": 1.0, "reason": None, "n_valid": 20, "n_total": 20, "version": "1", "extra": {}
-    }  # fmt: skip
+        "value": 1.0,
+        "reason": None,
+        "n_valid": 20,
+        "n_total": 20,
+        "version": "1",
+        "extra": {},
+    }
     assert answer["metrics"]["lse_d"]["reason"].startswith("weights_missing: ")
     assert answer["remarks"] == []
 

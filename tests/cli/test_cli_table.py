@@ -19,17 +19,30 @@ def write(folder, name="demo", judge="demo", label="a", value=1.0):
     metrics = [
         {"id": "ssim", "title": "SSIM", "unit": "", "better": "higher", "decimals": 3, "headline": True},
         {"id": "lmd", "title": "LMD", "unit": "px", "better": "lower", "decimals": 2, "headline": False},
-    ]  # fmt: skip
+    ]
     method = {"label": label, "id": label, "title": "A", "kind": "method", "paper_results": {"ssim": 0.9}}
     about = {"schema": 1, "name": name, "judge": judge, "protocol": "cropped", "metrics": metrics, "methods": [method]}
     (root / "run.json").write_text(json.dumps(about))
     lines = []
     for clip in ("k", "o"):
         score = {"value": value, "reason": None, "n_valid": 5, "n_total": 5, "version": "1", "extra": {}}
-        lines.append(json.dumps({
-            "method": label, "method_id": label, "kind": "method", "clip": clip, "language": "fr", "dub": clip,
-            "train_seconds": None, "seed": 0, "status": "ok", "reason": None, "metrics": {"ssim": score, "lmd": score},
-        }))  # fmt: skip
+        lines.append(
+            json.dumps(
+                {
+                    "method": label,
+                    "method_id": label,
+                    "kind": "method",
+                    "clip": clip,
+                    "language": "fr",
+                    "dub": clip,
+                    "train_seconds": None,
+                    "seed": 0,
+                    "status": "ok",
+                    "reason": None,
+                    "metrics": {"ssim": score, "lmd": score},
+                }
+            )
+        )
     (root / "cells.jsonl").write_text("\n".join(lines) + "\n")
     return root
 

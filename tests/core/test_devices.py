@@ -138,9 +138,19 @@ def test_torch_answers_from_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize(
     ("told", "words"),
-    [(None, ["0", "1"]), ("", []), ("-1", []), ("1", ["1"]), ("1, 0", ["1", "0"]), ("1,-1,0", ["1"]), ("0,2,1", ["0"]),
-     ("GPU-8f2,MIG-1", ["GPU-8f2", "MIG-1"]), ("0,0", ["0"]), ("none", [])],
-)  # fmt: skip
+    [
+        (None, ["0", "1"]),
+        ("", []),
+        ("-1", []),
+        ("1", ["1"]),
+        ("1, 0", ["1", "0"]),
+        ("1,-1,0", ["1"]),
+        ("0,2,1", ["0"]),
+        ("GPU-8f2,MIG-1", ["GPU-8f2", "MIG-1"]),
+        ("0,0", ["0"]),
+        ("none", []),
+    ],
+)
 def test_cuda_visible_devices_is_read_as_cuda_reads_it(
     told: str | None, words: list[str], two_cards: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,10 +190,20 @@ def test_a_device_of_another_name_is_refused(word: str, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize(
     ("given", "asked", "device"),
-    [("cpu", "", "cpu"), ("cpu", "auto", "cpu"), ("cuda:0", "", "cuda:0"), ("cuda:0", "cpu", "cpu"),
-     ("cpu", "cuda", "cuda"), ("cuda:0", "cuda", "cuda:0"), ("cuda:0", "cuda:1", "cuda:0"),
-     ("cuda", "cuda:1", "cuda:1"), ("cuda", "auto", "cuda"), ("cpu", "mps", "mps"), ("cuda:0", "mps", "mps")],
-)  # fmt: skip
+    [
+        ("cpu", "", "cpu"),
+        ("cpu", "auto", "cpu"),
+        ("cuda:0", "", "cuda:0"),
+        ("cuda:0", "cpu", "cpu"),
+        ("cpu", "cuda", "cuda"),
+        ("cuda:0", "cuda", "cuda:0"),
+        ("cuda:0", "cuda:1", "cuda:0"),
+        ("cuda", "cuda:1", "cuda:1"),
+        ("cuda", "auto", "cuda"),
+        ("cpu", "mps", "mps"),
+        ("cuda:0", "mps", "mps"),
+    ],
+)
 def test_the_device_is_what_was_handed_out_unless_the_user_asks(
     given: str, asked: str, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

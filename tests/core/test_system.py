@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from lipbench.core import errors, system
-from lipbench.datasets.synthetic import parallel
+from lipbench.synthetic.corpus import parallel
 
 
 def on_a_mac(monkeypatch: pytest.MonkeyPatch, nowhere: Path) -> None:

@@ -92,34 +92,51 @@ def test_what_is_read(write, tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        (f"    sha256: {A}\n    fps", f"    sha256: {A[1:]}\n    fps",
-         "manifest.yaml:10: clips[0].sha256: 63 characters, 64 needed"),
-        (f"    sha256: {A}\n    fps", f"    sha256: {'g' * 64}\n    fps",
-         "manifest.yaml:10: clips[0].sha256: not a hash: only the digits 0-9 and a-f"),
+        (
+            f"    sha256: {A}\n    fps",
+            f"    sha256: {A[1:]}\n    fps",
+            "manifest.yaml:10: clips[0].sha256: 63 characters, 64 needed",
+        ),
+        (
+            f"    sha256: {A}\n    fps",
+            f"    sha256: {'g' * 64}\n    fps",
+            "manifest.yaml:10: clips[0].sha256: not a hash: only the digits 0-9 and a-f",
+        ),
         ("    speaker: no\n", "    speker: no\n", "manifest.yaml:8: clips[0]: speaker is missing (and 1 more)"),
         ("fps: 25", "fps: quick", "manifest.yaml:11: clips[0].fps: must be a number"),
         ("fps: 25", "fps: .nan", "manifest.yaml:11: clips[0].fps: must be a number"),
         ("fps: 25", "fps: inf", "manifest.yaml:11: clips[0].fps: must be a finite number"),
         ("fps: 25", "fps: 0", "manifest.yaml:11: clips[0].fps: must be greater than 0"),
-        ("end_s: 2.5", "end_s: 2.5\n    start_s: 3",
-         "manifest.yaml:15: clips[1]: ends (2.5 s) before it starts (3 s)"),
+        ("end_s: 2.5", "end_s: 2.5\n    start_s: 3", "manifest.yaml:15: clips[1]: ends (2.5 s) before it starts (3 s)"),
         ("pt-br", "portuguese-brazil-x", "manifest.yaml:20: clips[1].language: not a language tag"),
         ("licence: CC-BY-4.0", "licence: CC-BY4", "manifest.yaml:5: licence.id: not a licence on the list"),
         (", url: https://example.org/licence", "", 'manifest.yaml:21: clips[1].licence: licence "other" needs a url'),
         ("id: two\n", "id: one\n", "manifest.yaml:15: clips[1].id: 'one' is taken, first in line 8 (and 2 more)"),
         ("id: two\n", "id: two words\n", "manifest.yaml:15: clips[1].id: not an id"),
-        ("id: two\n", "id: a/../b\n",
-         "manifest.yaml:15: clips[1].id: not an id: an empty or dotted part between slashes"),
+        (
+            "id: two\n",
+            "id: a/../b\n",
+            "manifest.yaml:15: clips[1].id: not an id: an empty or dotted part between slashes",
+        ),
         ("clip: one,", "clip: onee,", "manifest.yaml:24: dubs[0].clip: there is no such clip"),
         ("ci: [one]", "ci: [one, six]", "manifest.yaml:28: splits.ci[1]: there is no such clip"),
         ("ci: [one]", "ci: [one, one]", "manifest.yaml:28: splits.ci[1]: is in this split already"),
-        (f", audio: fr.wav, sha256: {B}", "",
-         "manifest.yaml:24: dubs[0]: audio is missing: kind recorded needs a file"),
+        (
+            f", audio: fr.wav, sha256: {B}",
+            "",
+            "manifest.yaml:24: dubs[0]: audio is missing: kind recorded needs a file",
+        ),
         (f"audio: fr.wav, sha256: {B}", "audio: fr.wav", "manifest.yaml:24: dubs[0]: sha256 is missing"),
-        ("kind: tts", "kind: robot",
-         "manifest.yaml:25: dubs[1].kind: must be 'original', 'recorded', 'tts' or 'synthetic'"),
-        ("language: pt-BR, kind", "language: es, kind",
-         "manifest.yaml:26: dubs[2].language: the original of a clip in pt-BR cannot be in another language"),
+        (
+            "kind: tts",
+            "kind: robot",
+            "manifest.yaml:25: dubs[1].kind: must be 'original', 'recorded', 'tts' or 'synthetic'",
+        ),
+        (
+            "language: pt-BR, kind",
+            "language: es, kind",
+            "manifest.yaml:26: dubs[2].language: the original of a clip in pt-BR cannot be in another language",
+        ),
         ("truth: {fr", "truth: {it", "manifest.yaml:14: clips[0].truth.it: the clip has no dub in it"),
         ("schema: 1", "schema: 2", "manifest.yaml:2: schema: schema 2 is newer than this lipbench, which reads 1"),
         ("schema: 1\n", "", "manifest.yaml:1: schema is missing"),
@@ -129,20 +146,29 @@ def test_what_is_read(write, tmp_path):
         ("video: one.mp4", "video: ../one.mp4", "manifest.yaml:9: clips[0].video: leads out of root"),
         ("video: one.mp4", "video: sub/../../one.mp4", "manifest.yaml:9: clips[0].video: leads out of root"),
         ("video: one.mp4", "video: /one.mp4", "manifest.yaml:9: clips[0].video: must be a path relative to root"),
-        ("video: one.mp4", "video: https://x.org/a.mp4",
-         "manifest.yaml:9: clips[0].video: must be a path relative to root"),
+        (
+            "video: one.mp4",
+            "video: https://x.org/a.mp4",
+            "manifest.yaml:9: clips[0].video: must be a path relative to root",
+        ),
         ("t/fr.npz", "../fr.npz", "manifest.yaml:14: clips[0].truth.fr.annotations: leads out of root"),
         ("audio: de.wav", "audio: ../de.wav", "manifest.yaml:25: dubs[1].audio: leads out of root"),
-        ("consent: written, on file\n", "",
-         "manifest.yaml:7: clips[0].consent: is missing, and the manifest names none"),
-        ("# a comment", "root: ${LIPBENCH_TEST_UNSET}/x",
-         "manifest.yaml:1: root: the environment variable LIPBENCH_TEST_UNSET is not set"),
+        (
+            "consent: written, on file\n",
+            "",
+            "manifest.yaml:7: clips[0].consent: is missing, and the manifest names none",
+        ),
+        (
+            "# a comment",
+            "root: ${LIPBENCH_TEST_UNSET}/x",
+            "manifest.yaml:1: root: the environment variable LIPBENCH_TEST_UNSET is not set",
+        ),
         ("# a comment", "root: $HOME", "manifest.yaml:1: root: a $ that is no variable"),
         ("  ci: [one]", "  ci: [one", "manifest.yaml:29: not valid YAML: expected ',' or ']', but got '<stream end>'"),
         ("name: demo-set", "name: !!python/name:os.system demo", "manifest.yaml:3: name: tag tag:yaml.org,2002:python"),
         ("# a comment", "clips2: &x [*x]", "manifest.yaml:1: clips2[0]: the aliases expand without end"),
     ],
-)  # fmt: skip
+)
 def test_mistakes(write, old, new, message):
     assert TEXT.count(old) == 1 or old.startswith(("    sha256", "id: "))
     assert first(write(TEXT.replace(old, new, 1))).startswith(message)
@@ -278,13 +304,25 @@ def test_resolve(write, tmp_path, monkeypatch):
 
 def test_digest_of_what_matters(write):
     m = load_manifest(write(TEXT))
-    same = [("# a comment", "# another"), ("one.mp4", "uno.mp4"), ("audio: fr.wav", "audio: x/y.wav"),
-            ("t/fr.mp4", "tt.mp4"), ("    fps: 25\n    speaker: no\n", "    speaker: no\n    fps: 25.0\n"),
-            ("licence: CC-BY-4.0", "licence: {id: CC-BY-4.0}"), ("pt-br", "pt-BR")]  # fmt: skip
-    other = [("version: 1.10", "version: 1.1"), ("speaker: no", "speaker: nobody"),
-             ("offset_s: -0.5", "offset_s: -0.4"),
-             (B, "c" * 64), ("t/fr.npz", "t/new.npz"), ("end_s: 2.5", "end_s: 2.6"), ("ci: [one]", "ci: [two]"),
-             ("written, on file", "spoken")]  # fmt: skip
+    same = [
+        ("# a comment", "# another"),
+        ("one.mp4", "uno.mp4"),
+        ("audio: fr.wav", "audio: x/y.wav"),
+        ("t/fr.mp4", "tt.mp4"),
+        ("    fps: 25\n    speaker: no\n", "    speaker: no\n    fps: 25.0\n"),
+        ("licence: CC-BY-4.0", "licence: {id: CC-BY-4.0}"),
+        ("pt-br", "pt-BR"),
+    ]
+    other = [
+        ("version: 1.10", "version: 1.1"),
+        ("speaker: no", "speaker: nobody"),
+        ("offset_s: -0.5", "offset_s: -0.4"),
+        (B, "c" * 64),
+        ("t/fr.npz", "t/new.npz"),
+        ("end_s: 2.5", "end_s: 2.6"),
+        ("ci: [one]", "ci: [two]"),
+        ("written, on file", "spoken"),
+    ]
     for old, new in same:
         assert load_manifest(write(TEXT.replace(old, new))).digest == m.digest, new
     digests = {load_manifest(write(TEXT.replace(old, new, 1))).digest for old, new in other}
@@ -309,9 +347,18 @@ def test_save_refuses_files_outside_root(write, tmp_path):
 
 @pytest.mark.parametrize(
     ("given", "canonical"),
-    [("EN", "en"), ("pt-br", "pt-BR"), ("ZH-hANT-tw", "zh-Hant-TW"), ("es-419", "es-419"), ("de-ch-1996", "de-CH-1996"),
-     ("sl-ROZAJ", "sl-rozaj"), ("en-x-ab", "en-x-ab"), ("und", "und"), ("yue", "yue")],
-)  # fmt: skip
+    [
+        ("EN", "en"),
+        ("pt-br", "pt-BR"),
+        ("ZH-hANT-tw", "zh-Hant-TW"),
+        ("es-419", "es-419"),
+        ("de-ch-1996", "de-CH-1996"),
+        ("sl-ROZAJ", "sl-rozaj"),
+        ("en-x-ab", "en-x-ab"),
+        ("und", "und"),
+        ("yue", "yue"),
+    ],
+)
 def test_language_tags(given, canonical):
     assert language_tag(given) == canonical
     assert language_tag(canonical) == canonical

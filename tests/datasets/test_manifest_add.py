@@ -47,8 +47,16 @@ def digest(path):
 
 def test_new_manifest(folder):
     path = folder / "mine.yaml"
-    done = add_clip(path, folder / "clip.mp4", {"fr": folder / "fr.wav", "PT-br": folder / "de.wav"},
-                    language="EN", licence=CC, consent="written", speaker="jo", source_url="https://x.org")  # fmt: skip
+    done = add_clip(
+        path,
+        folder / "clip.mp4",
+        {"fr": folder / "fr.wav", "PT-br": folder / "de.wav"},
+        language="EN",
+        licence=CC,
+        consent="written",
+        speaker="jo",
+        source_url="https://x.org",
+    )
     m = load_manifest(path, verify=True)
     assert m == done.manifest
     assert (done.clip_id, done.new_clip, done.dub_ids) == ("clip", True, ("clip@fr", "clip@pt-BR"))

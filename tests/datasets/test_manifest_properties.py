@@ -44,23 +44,46 @@ def manifests(draw: st.DrawFn) -> Manifest:
         start, length = draw(st.floats(0, 10)), draw(st.none() | st.floats(0.01, 9))
         truths = draw(st.lists(tags, max_size=2, unique=True))
         truth = {tag: draw(paths) for tag in truths}
-        clips.append(Clip(
-            clip_id, draw(paths), draw(hashes), draw(words), draw(tags), draw(licences), draw(words),
-            draw(st.none() | st.floats(0.5, 240)), start, None if length is None else start + length,
-            draw(texts), draw(st.none() | paths), draw(st.none() | paths), truth,
-            {tag: draw(hashes) for tag in truths if draw(st.booleans())},
-            {tag: draw(paths) for tag in truths if draw(st.booleans())},
-        ))  # fmt: skip
+        clips.append(
+            Clip(
+                clip_id,
+                draw(paths),
+                draw(hashes),
+                draw(words),
+                draw(tags),
+                draw(licences),
+                draw(words),
+                draw(st.none() | st.floats(0.5, 240)),
+                start,
+                None if length is None else start + length,
+                draw(texts),
+                draw(st.none() | paths),
+                draw(st.none() | paths),
+                truth,
+                {tag: draw(hashes) for tag in truths if draw(st.booleans())},
+                {tag: draw(paths) for tag in truths if draw(st.booleans())},
+            )
+        )
         for tag in dict.fromkeys([*truths, *draw(st.lists(tags, max_size=2))]):
             kind = draw(st.sampled_from(["recorded", "tts", "synthetic"]))
-            dubs.append(Dub(
-                f"{clip_id}@{tag}", clip_id, tag, kind, draw(paths), draw(hashes), draw(seconds),
-                draw(st.none() | texts), draw(st.none() | paths),
-            ))  # fmt: skip
+            dubs.append(
+                Dub(
+                    f"{clip_id}@{tag}",
+                    clip_id,
+                    tag,
+                    kind,
+                    draw(paths),
+                    draw(hashes),
+                    draw(seconds),
+                    draw(st.none() | texts),
+                    draw(st.none() | paths),
+                )
+            )
     ids = [clip.id for clip in clips]
     splits = draw(st.dictionaries(names, st.lists(st.sampled_from(ids), unique=True).map(tuple), max_size=2))
-    return Manifest(draw(names), draw(words), draw(licences), tuple(clips), tuple(dubs), ROOT, splits,
-                    draw(st.none() | texts))  # fmt: skip
+    return Manifest(
+        draw(names), draw(words), draw(licences), tuple(clips), tuple(dubs), ROOT, splits, draw(st.none() | texts)
+    )
 
 
 def read(text: str) -> Manifest:

@@ -161,12 +161,22 @@ class Brightness:
 '''
 
 NAMES = {
-    "methods": {"fake-copy": "Copy", "fake-staged": "Staged", "fake-faceless": "Faceless", "fake-raises": "Raises",
-                "fake-crashes": "Crashes", "fake-hangs": "Hangs", "fake-slow": "Slow", "fake-short": "Short",
-                "fake-memory": "Memory", "fake-sharing": "Sharing", "fake-also-sharing": "AlsoSharing",
-                "fake-driven": "Driven"},
+    "methods": {
+        "fake-copy": "Copy",
+        "fake-staged": "Staged",
+        "fake-faceless": "Faceless",
+        "fake-raises": "Raises",
+        "fake-crashes": "Crashes",
+        "fake-hangs": "Hangs",
+        "fake-slow": "Slow",
+        "fake-short": "Short",
+        "fake-memory": "Memory",
+        "fake-sharing": "Sharing",
+        "fake-also-sharing": "AlsoSharing",
+        "fake-driven": "Driven",
+    },
     "metrics": {"fake": "Brightness"},
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -215,10 +225,17 @@ def manifest(media_files: Path) -> Manifest:
         for n in ("one", "two")
     )
     dubs = tuple(
-        Dub(f"{c.id}/{lang}", c.id, lang, "synthetic", media_files / f"{lang}.wav",
-            keys.sha256_file(media_files / f"{lang}.wav"))
-        for c in clips for lang in ("fr", "de", "es")
-    )  # fmt: skip
+        Dub(
+            f"{c.id}/{lang}",
+            c.id,
+            lang,
+            "synthetic",
+            media_files / f"{lang}.wav",
+            keys.sha256_file(media_files / f"{lang}.wav"),
+        )
+        for c in clips
+        for lang in ("fr", "de", "es")
+    )
     return Manifest("tiny", "1", licence, clips, dubs, media_files, {"half": ("one",)})
 
 

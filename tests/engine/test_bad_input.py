@@ -116,9 +116,13 @@ def manifest(folder) -> Manifest:
 
 def request(**fields):
     return {
-        "manifest": "bad", "methods": METHODS, "metrics": METRICS, "judge": "tiny",
-        "sync": {"min_track": 10, "min_face_size": 10}, **fields,
-    }  # fmt: skip
+        "manifest": "bad",
+        "methods": METHODS,
+        "metrics": METRICS,
+        "judge": "tiny",
+        "sync": {"min_track": 10, "min_face_size": 10},
+        **fields,
+    }
 
 
 class Answer:

@@ -117,8 +117,16 @@ def test_an_external_method_keeps_a_card_that_our_torch_cannot_use(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(rows, "load_method", lambda _: Method())
     (tmp_path / "clip.json").write_text(json.dumps({"fps": 25, "n_frames": 1, "width": 2, "height": 2}))
-    task = {"method": {"params": {}}, "clip": str(tmp_path), "clip_id": "a", "clip_language": "en", "faces": None,
-            "annotations": None, "seed": 0, "train_seconds": None}  # fmt: skip
+    task = {
+        "method": {"params": {}},
+        "clip": str(tmp_path),
+        "clip_id": "a",
+        "clip_language": "en",
+        "faces": None,
+        "annotations": None,
+        "seed": 0,
+        "train_seconds": None,
+    }
     stages.run_method("prepare", task, tmp_path, "cuda:0", 1)
     assert seen == [device]
 
@@ -129,8 +137,19 @@ def test_a_metric_is_told_the_device_that_torch_can_use(tmp_path: Path, monkeypa
     seen = []
     family = SimpleNamespace(metrics=(), score=lambda pair: seen.append(pair.device) or {})
     monkeypatch.setattr(registry, "load", lambda *_: family)
-    empty = ("reference", "truth", "audio", "faces", "annotations", "mesh", "truth_faces", "prediction_faces",
-             "faces_reason", "truth_faces_reason", "prediction_faces_reason")  # fmt: skip
+    empty = (
+        "reference",
+        "truth",
+        "audio",
+        "faces",
+        "annotations",
+        "mesh",
+        "truth_faces",
+        "prediction_faces",
+        "faces_reason",
+        "truth_faces_reason",
+        "prediction_faces_reason",
+    )
     task = {**dict.fromkeys(empty), "family": "fake", "prediction": "a.mp4", "fps": 25, "options": {}}
     for there in (True, False):
         monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)

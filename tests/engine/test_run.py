@@ -48,8 +48,13 @@ def test_run_scores_and_a_second_run_is_cached(manifest, tmp_path):
     assert cell["metrics"]["grey_diff"]["value"] == 0
     assert cell["metrics"]["endless"]["value"] == "inf"
     assert cell["metrics"]["never"] == {
-        "value": None, "reason": "cannot be known", "n_valid": 0, "n_total": 0, "version": "1", "extra": {}
-    }  # fmt: skip
+        "value": None,
+        "reason": "cannot be known",
+        "n_valid": 0,
+        "n_total": 0,
+        "version": "1",
+        "extra": {},
+    }
     assert (tmp_path / "run" / cell["video"]).exists()
     # Longer and shorter dubs: the clip is played back and forth, or cut.
     assert by(first, clip="one", language="de")["metrics"]["grey"]["n_total"] == 15
@@ -64,9 +69,13 @@ def test_run_scores_and_a_second_run_is_cached(manifest, tmp_path):
 def test_languages_share_prepare_and_fit(manifest, tmp_path):
     counter = tmp_path / "count"
     result = go(
-        manifest, tmp_path / "run", [{"id": "fake-staged", "params": {"trigger": str(counter)}}],
-        train_seconds=[0.2, 0.4, None], clips=["one"], seeds=[0, 1],
-    )  # fmt: skip
+        manifest,
+        tmp_path / "run",
+        [{"id": "fake-staged", "params": {"trigger": str(counter)}}],
+        train_seconds=[0.2, 0.4, None],
+        clips=["one"],
+        seeds=[0, 1],
+    )
     assert kinds(result) == {"clip": 1, "dub": 3, "prepare": 1, "fit": 6, "synthesize": 18, "score": 18}
     assert counter.read_text() == "x" * (1 + 6 + 18)
     record = Store(tmp_path / "run").get(by(result, train_seconds=0.4, seed=1, language="fr")["keys"]["synthesize"])
@@ -118,9 +127,14 @@ def test_failures_are_told_apart_and_the_run_goes_on(manifest, tmp_path):
     result = go(manifest, tmp_path / "run", methods, options, clips=["one"], languages=["fr"])
     status = {c["method"]: c["status"] for c in result.cells}
     assert status == {
-        "fake-copy": "ok", "fake-faceless": "refused", "fake-raises": "error", "fake-crashes": "crashed",
-        "fake-hangs": "timeout", "fake-short": "error", "fake-memory": "oom",
-    }  # fmt: skip
+        "fake-copy": "ok",
+        "fake-faceless": "refused",
+        "fake-raises": "error",
+        "fake-crashes": "crashed",
+        "fake-hangs": "timeout",
+        "fake-short": "error",
+        "fake-memory": "oom",
+    }
     reasons = {c["method"]: c["reason"] for c in result.cells}
     assert reasons["fake-faceless"].startswith("no_face: no face; it is a grey square")
     assert "RuntimeError: bang" in reasons["fake-raises"]
@@ -203,8 +217,9 @@ def test_editing_a_parameter_or_the_code_changes_the_key(manifest, tmp_path, plu
     def key(**params):
         prepared = api.prepare(
             {"manifest": "t", "metrics": ["fake"], "methods": [{"id": "fake-copy", "params": params}]},
-            out=tmp_path / "run", manifest=manifest,
-        )  # fmt: skip
+            out=tmp_path / "run",
+            manifest=manifest,
+        )
         from lipbench.engine.plan import Progress
 
         return Progress(prepared.plan, prepared.store).key("synthesize fake-copy one/fr")
@@ -331,8 +346,9 @@ def test_a_method_waits_only_for_what_its_parameters_need(manifest, tmp_path):
     def needs(**params):
         entry = {"id": "wav2lip", "params": {"weights_file": str(tmp_path / "w.pt"), **params}}
         (tmp_path / "w.pt").write_bytes(b"")
-        prepared = api.prepare({"manifest": "t", "metrics": ["fake"], "methods": [entry]}, out=tmp_path / "run",
-                               manifest=manifest)  # fmt: skip
+        prepared = api.prepare(
+            {"manifest": "t", "metrics": ["fake"], "methods": [entry]}, out=tmp_path / "run", manifest=manifest
+        )
         return prepared.plan.nodes["synthesize wav2lip one/fr"].needs
 
     assert "faces one" in needs()

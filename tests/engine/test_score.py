@@ -89,8 +89,9 @@ def test_lengths_and_rates_that_differ(folder):
 
 
 def test_another_size_is_a_reason(folder):
-    found = score_video(folder / "large.mp4", reference=folder / "source.mp4", truth=folder / "large.mp4",
-                        metrics=["image"])  # fmt: skip
+    found = score_video(
+        folder / "large.mp4", reference=folder / "source.mp4", truth=folder / "large.mp4", metrics=["image"]
+    )
     assert found["metrics"]["psnr_full"]["reason"].startswith("size_mismatch: ")
     assert found["metrics"]["psnr_full_truth"]["value"] == "inf"
 
@@ -108,8 +109,11 @@ def test_missing_weights_are_a_reason(folder):
 def test_what_cannot_be_read_is_refused(folder, tmp_path):
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"not a video" * 100)
-    for given in ({"video": broken}, {"video": folder / "source.mp4", "reference": broken},
-                  {"video": folder / "source.mp4", "truth": tmp_path / "gone.mp4"}):  # fmt: skip
+    for given in (
+        {"video": broken},
+        {"video": folder / "source.mp4", "reference": broken},
+        {"video": folder / "source.mp4", "truth": tmp_path / "gone.mp4"},
+    ):
         with pytest.raises(MediaError) as caught:
             score_video(metrics=FULL, **given)
         assert caught.value.what

@@ -67,8 +67,15 @@ class FakeNet:
     """The mesh says point k lies at (k % 100, k % 90, -k); lips and eyes answer 10, 20, 30; irises 40, 50."""
 
     def __init__(self, flag: float) -> None:
-        sizes = (("conv_faceflag", 1), ("output_mesh_identity", 1404), ("output_lips", 4), ("output_left_eye", 40),
-                 ("output_right_eye", 40), ("output_left_iris", 10), ("output_right_iris", 10))  # fmt: skip
+        sizes = (
+            ("conv_faceflag", 1),
+            ("output_mesh_identity", 1404),
+            ("output_lips", 4),
+            ("output_left_eye", 40),
+            ("output_right_eye", 40),
+            ("output_left_iris", 10),
+            ("output_right_iris", 10),
+        )
         regions = ([61, 291], list(range(20)), list(range(100, 120)))
         ops = tuple(
             Op("CUSTOM:Landmarks2TransformMatrix@2", (0,), (90 + i,), {"subset_idxs": region})
@@ -155,9 +162,22 @@ def test_landmarks_sit_where_a_person_sees_them(mesh: FaceMesh, katie: np.ndarra
     (points,), (score,) = mesh([katie], [Roi(257, 300, 450, -0.1)])
     assert score > 0.99
     # read off the enlarged picture by eye, before anything was drawn on it; the face is 260 px wide
-    seen = {468: (200, 246), 473: (310, 235), 33: (169, 251), 133: (230, 252), 362: (280, 243), 263: (336, 233),
-            61: (220, 376), 291: (316, 368), 0: (268, 362), 13: (268, 370), 14: (270, 383), 17: (267, 406),
-            2: (265, 336), 152: (268, 468)}  # fmt: skip
+    seen = {
+        468: (200, 246),
+        473: (310, 235),
+        33: (169, 251),
+        133: (230, 252),
+        362: (280, 243),
+        263: (336, 233),
+        61: (220, 376),
+        291: (316, 368),
+        0: (268, 362),
+        13: (268, 370),
+        14: (270, 383),
+        17: (267, 406),
+        2: (265, 336),
+        152: (268, 468),
+    }
     errors = {number: float(np.hypot(*(points[number, :2] - place))) for number, place in seen.items()}
     assert max(errors.values()) < 9, errors
     assert np.mean(list(errors.values())) < 4, errors

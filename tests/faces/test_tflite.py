@@ -140,9 +140,17 @@ FLEX_TYPED = bytes.fromhex(
 
 def test_flexbuffers() -> None:
     assert flexbuffer(FLEX) == {
-        "answer": 42, "big": 70000, "flag": True, "half": 0.5, "list": [1, -2, 300], "mixed": ["x", 2, 0.25],
-        "name": "patch", "negative": -300, "none": None, "third": 1 / 3,
-    }  # fmt: skip
+        "answer": 42,
+        "big": 70000,
+        "flag": True,
+        "half": 0.5,
+        "list": [1, -2, 300],
+        "mixed": ["x", 2, 0.25],
+        "name": "patch",
+        "negative": -300,
+        "none": None,
+        "third": 1 / 3,
+    }
     assert flexbuffer(FLEX_TYPED) == {"far": -9, "floats": [0.5, 1.5], "ints": [5, 6, 7]}
     assert flexbuffer(bytes([7, 4, 1])) == 7  # a bare integer: value, packed type, width
 
@@ -158,9 +166,11 @@ def sparse_level(segments: list[int], indices: list[int], dtype: str = "u1") -> 
     number = {"<i4": 1, "<u2": 2, "u1": 3}[dtype]
     return {
         0: ("b", 1),
-        2: ("B", number), 3: {0: np.asarray(segments, dtype)},
-        4: ("B", number), 5: {0: np.asarray(indices, dtype)},
-    }  # fmt: skip
+        2: ("B", number),
+        3: {0: np.asarray(segments, dtype)},
+        4: ("B", number),
+        5: {0: np.asarray(indices, dtype)},
+    }
 
 
 def unpack(values: list[float], shape: tuple[int, ...], sparsity: dict[int, Any]) -> np.ndarray:
@@ -226,11 +236,18 @@ def test_sparse_weights_run() -> None:
     levels = [dense_level(2), dense_level(1), dense_level(1), sparse_level([0, 1, 3], [2, 0, 3])]
     sparsity = {1: {0: np.asarray([0, 1, 2, 3], "<i4"), 2: levels}}
     data = model(
-        [("x", (1, 1, 1, 4), None), ("w", (2, 1, 1, 4), np.asarray([5, 7, 11], np.float16)), ("d", (2, 1, 1, 4), None),
-         ("f", (2, 1, 1, 4), None), ("y", (1, 1, 1, 2), None)],
+        [
+            ("x", (1, 1, 1, 4), None),
+            ("w", (2, 1, 1, 4), np.asarray([5, 7, 11], np.float16)),
+            ("d", (2, 1, 1, 4), None),
+            ("f", (2, 1, 1, 4), None),
+            ("y", (1, 1, 1, 2), None),
+        ],
         [(124, [1], [2], None), (6, [2], [3], None), (3, [0, 3], [4], {1: ("i", 1), 2: ("i", 1)})],
-        [0], [4], sparsity=sparsity,
-    )  # fmt: skip
+        [0],
+        [4],
+        sparsity=sparsity,
+    )
     net = GraphNet(parse(data))
     assert net(torch.tensor([1.0, 10.0, 100.0, 1000.0]).reshape(1, 1, 1, 4))[0].flatten().tolist() == [500.0, 11007.0]
 

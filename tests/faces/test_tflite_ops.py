@@ -177,10 +177,16 @@ def test_reshape_reads_in_file_order() -> None:
 def test_concatenation(axis: int) -> None:
     a = image()
     graph = Graph(
-        (Op("ADD", (0, 1), (2,), {"activation": 0}),
-         Op("CONCATENATION", (0, 2), (3,), {"axis": axis, "activation": 0})),
-        (0,), (3,), {0: (1, 5, 6, 3), 1: (3,), 2: (1, 5, 6, 3), 3: (1, 0, 0, 0)}, {}, {1: np.ones(3, np.float32)},
-    )  # fmt: skip
+        (
+            Op("ADD", (0, 1), (2,), {"activation": 0}),
+            Op("CONCATENATION", (0, 2), (3,), {"axis": axis, "activation": 0}),
+        ),
+        (0,),
+        (3,),
+        {0: (1, 5, 6, 3), 1: (3,), 2: (1, 5, 6, 3), 3: (1, 0, 0, 0)},
+        {},
+        {1: np.ones(3, np.float32)},
+    )
     found = GraphNet(graph)(torch.from_numpy(a))[0].numpy()
     np.testing.assert_allclose(found, np.concatenate([a, a + 1], axis), atol=1e-6)
 
@@ -245,8 +251,16 @@ def naive_matrix(points: np.ndarray, o: dict[str, Any]) -> np.ndarray:
     return matrix
 
 
-PATCH = {"left_rotation_idx": 3, "right_rotation_idx": 8, "subset_idxs": [1, 3, 4, 8, 9], "output_width": 8,
-         "output_height": 6, "scale_x": 1.5, "scale_y": 1.25, "target_rotation_radians": 0.1}  # fmt: skip
+PATCH = {
+    "left_rotation_idx": 3,
+    "right_rotation_idx": 8,
+    "subset_idxs": [1, 3, 4, 8, 9],
+    "output_width": 8,
+    "output_height": 6,
+    "scale_x": 1.5,
+    "scale_y": 1.25,
+    "target_rotation_radians": 0.1,
+}
 
 
 def test_landmarks_to_matrix() -> None:
@@ -293,8 +307,12 @@ def test_transform_bilinear() -> None:
     matrix[:2, 3] = [1.2, 2.7]
     graph = Graph(
         (Op("CUSTOM:TransformTensorBilinear@2", (0, 1), (2,), {"output_width": 8, "output_height": 6}),),
-        (0,), (2,), {0: (1, 7, 9, 3), 1: (1, 4, 4), 2: (1, 6, 8, 3)}, {}, {},
-    )  # fmt: skip
+        (0,),
+        (2,),
+        {0: (1, 7, 9, 3), 1: (1, 4, 4), 2: (1, 6, 8, 3)},
+        {},
+        {},
+    )
     with torch.inference_mode():
         nchw = torch.from_numpy(x).permute(0, 3, 1, 2)
         found = GraphNet(graph).ops[0][0]([nchw, torch.from_numpy(matrix[None])]).permute(0, 2, 3, 1).numpy()

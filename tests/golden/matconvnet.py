@@ -122,9 +122,15 @@ def read(path: Path) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
         settings = {k: block[k][0, 0] for k in block.dtype.names or ()}
         settings = {k: str(v[0]) if v.dtype.kind == "U" else v for k, v in settings.items()}
         layers.append(
-            {"name": str(row["name"][0]), "type": str(row["type"][0]), "inputs": names(row["inputs"]),
-             "outputs": names(row["outputs"]), "params": names(row["params"]), "block": settings}
-        )  # fmt: skip
+            {
+                "name": str(row["name"][0]),
+                "type": str(row["type"][0]),
+                "inputs": names(row["inputs"]),
+                "outputs": names(row["outputs"]),
+                "params": names(row["params"]),
+                "block": settings,
+            }
+        )
     return layers, {str(row["name"][0]): row["value"] for row in net["params"][0]}
 
 

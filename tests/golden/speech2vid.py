@@ -15,25 +15,45 @@ import numpy as np
 EPS = 1e-5
 #: name: kernel, stride, padding (top, bottom, left, right). Each is followed by batch norm and ReLU.
 SOUND = {
-    "conv1_audio": (3, 1, 1), "conv2_audio": (3, 1, 1), "conv3_audio": (3, 1, 1), "conv4_audio": (3, 1, 1),
-    "conv5_audio": (3, 1, 1), "fc6_audio": ((5, 8), 1, 0), "fc7_audio": (1, 1, 0),
-}  # fmt: skip
+    "conv1_audio": (3, 1, 1),
+    "conv2_audio": (3, 1, 1),
+    "conv3_audio": (3, 1, 1),
+    "conv4_audio": (3, 1, 1),
+    "conv5_audio": (3, 1, 1),
+    "fc6_audio": ((5, 8), 1, 0),
+    "fc7_audio": (1, 1, 0),
+}
 FACE = {
-    "conv1_face": (7, 2, 0), "conv2_face": (5, 2, 1), "conv3_face": (3, 1, 1), "conv4_face": (3, 1, 1),
-    "conv5_face": (3, 1, 1), "conv6_face": (6, 1, 0), "conv7_face": (1, 1, 0),
-}  # fmt: skip
+    "conv1_face": (7, 2, 0),
+    "conv2_face": (5, 2, 1),
+    "conv3_face": (3, 1, 1),
+    "conv4_face": (3, 1, 1),
+    "conv5_face": (3, 1, 1),
+    "conv6_face": (6, 1, 0),
+    "conv7_face": (1, 1, 0),
+}
 #: Max pooling behind a layer: size, stride, padding.
 POOLS = {
-    "conv1_audio": (1, 1, 0), "conv2_audio": (3, (1, 2), (1, 0, 0, 0)), "conv5_audio": (3, 2, 0),
-    "conv1_face": (3, 2, 0), "conv2_face": (3, 2, (0, 1, 0, 1)),
-}  # fmt: skip
+    "conv1_audio": (1, 1, 0),
+    "conv2_audio": (3, (1, 2), (1, 0, 0, 0)),
+    "conv5_audio": (3, 2, 0),
+    "conv1_face": (3, 2, 0),
+    "conv2_face": (3, 2, (0, 1, 0, 1)),
+}
 UNEVEN = (2, 1, 2, 1)
 #: name: kernel, padding, joined from the face's stream before it, edge of the map that is doubled before it (0: none).
 DRAWING = {
-    "conv1_1": (3, 1, None, 1), "conv1_2": (3, 1, None, 2), "conv1_3": (3, 0, None, 4), "conv2": (3, 1, None, 6),
-    "conv3_1": (3, 1, "relu_conv2_face", 12), "conv3_2": (5, 3, None, 0), "conv4": (3, UNEVEN, "pool_conv1_face", 26),
-    "conv5_1": (3, UNEVEN, "relu_conv1_face", 53), "conv5_2": (3, UNEVEN, None, 0), "conv5_3": (3, UNEVEN, None, 0),
-}  # fmt: skip
+    "conv1_1": (3, 1, None, 1),
+    "conv1_2": (3, 1, None, 2),
+    "conv1_3": (3, 0, None, 4),
+    "conv2": (3, 1, None, 6),
+    "conv3_1": (3, 1, "relu_conv2_face", 12),
+    "conv3_2": (5, 3, None, 0),
+    "conv4": (3, UNEVEN, "pool_conv1_face", 26),
+    "conv5_1": (3, UNEVEN, "relu_conv1_face", 53),
+    "conv5_2": (3, UNEVEN, None, 0),
+    "conv5_3": (3, UNEVEN, None, 0),
+}
 
 
 class Graph:
@@ -47,15 +67,25 @@ class Graph:
     def add(self, kind: str, name: str, *inputs: str, block: dict[str, Any] | None = None, **params: np.ndarray) -> str:
         self.values |= {f"{name}_{k}": v for k, v in params.items()}
         self.layers.append(
-            {"name": name, "type": f"dagnn.{kind}", "inputs": list(inputs), "outputs": [f"y_{name}"],
-             "params": [f"{name}_{k}" for k in params], "block": block or {"none": 0.0}}
-        )  # fmt: skip
+            {
+                "name": name,
+                "type": f"dagnn.{kind}",
+                "inputs": list(inputs),
+                "outputs": [f"y_{name}"],
+                "params": [f"{name}_{k}" for k in params],
+                "block": block or {"none": 0.0},
+            }
+        )
         return f"y_{name}"
 
     def conv(self, name: str, source: str, stride: Any, pad: Any) -> str:
         filters = np.asarray(self.state[f"{name}.weight"]).transpose(2, 3, 1, 0)
-        block = {"size": np.array(filters.shape, float), "hasBias": True, "stride": _vector(stride, 2),
-                 "pad": _vector(pad, 4)}  # fmt: skip
+        block = {
+            "size": np.array(filters.shape, float),
+            "hasBias": True,
+            "stride": _vector(stride, 2),
+            "pad": _vector(pad, 4),
+        }
         return self.add("Conv", name, source, block=block, f=filters, b=np.asarray(self.state[f"{name}.bias"])[:, None])
 
     def batch_norm(self, name: str, source: str) -> str:
@@ -83,8 +113,12 @@ def v201(state: Mapping[str, np.ndarray], *, face_first: bool = False) -> Graph:
             x = graph.add("ReLU", f"relu_{name}", x)
             if name in POOLS:
                 size, step, edge = POOLS[name]
-                block = {"method": "max", "poolSize": _vector(size, 2), "stride": _vector(step, 2),
-                         "pad": _vector(edge, 4)}  # fmt: skip
+                block = {
+                    "method": "max",
+                    "poolSize": _vector(size, 2),
+                    "stride": _vector(step, 2),
+                    "pad": _vector(edge, 4),
+                }
                 x = graph.add("Pooling", f"pool_{name}", x, block=block)
         ends[stream] = x
     order = ("face", "sound") if face_first else ("sound", "face")
@@ -124,8 +158,11 @@ def _vector(n: Any, length: int) -> np.ndarray:
 
 def inputs(rule: Any) -> dict[str, np.ndarray]:
     """Sound, stills in [0, 1] and a drawing, in torch's layout (1, C, H, W)."""
-    return {"sound": rule.array("s/sound", 1, 1, 12, 35), "face": rule.uniform("s/face", 1, 15, 112, 112),
-            "drawn": rule.uniform("s/drawn", 1, 3, 109, 109)}  # fmt: skip
+    return {
+        "sound": rule.array("s/sound", 1, 1, 12, 35),
+        "face": rule.uniform("s/face", 1, 15, 112, 112),
+        "drawn": rule.uniform("s/drawn", 1, 3, 109, 109),
+    }
 
 
 def answers(drawer: Graph, deblur: Graph, evaluate: Any, twice: Any, given: Mapping[str, np.ndarray]) -> dict[str, Any]:

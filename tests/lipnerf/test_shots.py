@@ -73,9 +73,15 @@ def test_the_method_trains_on_them(two: list[shots.Shot], tmp_path: Path, monkey
     two[0].track.save(tmp_path / "faces.npz")
     h, w = two[0].frames.shape[1:3]
     params = LipNerfParams(
-        shots=(str(shot),), faces="demo-face", fit="landmarks", parser="colour", field="triplane", steps=3, size=32,
+        shots=(str(shot),),
+        faces="demo-face",
+        fit="landmarks",
+        parser="colour",
+        field="triplane",
+        steps=3,
+        size=32,
         settings={"rays": 64, "frames": 2},
-    )  # fmt: skip
+    )
     given = ClipInput("c", clip, None, 25, 26, w, h, "en", tmp_path / "faces.npz")
     job = Job(tmp_path / "prepare", given, None, params, log=lambda _: None)
     job.out.mkdir()

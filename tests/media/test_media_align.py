@@ -132,9 +132,15 @@ def test_turned_and_odd(films, rotation: int, size: tuple[int, int]) -> None:
     y, x = np.mgrid[0 : size[1], 0 : size[0]]
     picture = np.stack([128 + 90 * np.sin(x / 17), 128 + 90 * np.cos(y / 19), 2.0 * (x + y)], -1).astype(np.uint8)
     source = films.make(
-        "a.mkv" if rotation == 0 else "a.mp4", 3, 25, size=size, frames=picture[None].repeat(3, 0), rotation=rotation,
-        codec="ffv1" if rotation == 0 else "mpeg4", options={} if rotation == 0 else {"qscale": "1", "b": "9000000"},
-    )  # fmt: skip
+        "a.mkv" if rotation == 0 else "a.mp4",
+        3,
+        25,
+        size=size,
+        frames=picture[None].repeat(3, 0),
+        rotation=rotation,
+        codec="ffv1" if rotation == 0 else "mpeg4",
+        options={} if rotation == 0 else {"qscale": "1", "b": "9000000"},
+    )
     frames = media.load_frames(source)
     clip = media.normalise_clip(source, films.folder / "clip.mp4")
     got = media.load_frames(films.folder / "clip.mp4")

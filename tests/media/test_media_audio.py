@@ -97,9 +97,13 @@ def test_resampling_is_soxr_hq_and_keeps_time(tmp_path: Path, rate: int) -> None
 
 @pytest.mark.parametrize(
     ("name", "codec", "rate", "tolerance"),
-    [("a.mp3", "mp3", 44100, 1), ("a.ogg", "libopus", 48000, 0),
-     ("a.m4a", "aac", 44100, 0), ("a.flac", "flac", 44100, 0)],
-)  # fmt: skip
+    [
+        ("a.mp3", "mp3", 44100, 1),
+        ("a.ogg", "libopus", 48000, 0),
+        ("a.m4a", "aac", 44100, 0),
+        ("a.flac", "flac", 44100, 0),
+    ],
+)
 def test_compressed_sound_begins_at_its_first_sample(
     tmp_path: Path, name: str, codec: str, rate: int, tolerance: int
 ) -> None:

@@ -14,16 +14,7 @@ import pytest
 import soundfile
 
 from lipbench import media
-from lipbench.core.errors import (
-    DiskFull,
-    LipbenchError,
-    MediaError,
-    NoAudio,
-    NoVideo,
-    TooShort,
-    Truncated,
-    UsageError,
-)
+from lipbench.core.errors import DiskFull, LipbenchError, MediaError, NoAudio, NoVideo, TooShort, Truncated, UsageError
 from lipbench.media import atomic
 
 TONE = (8000 * np.sin(np.arange(16000) / 5)).astype(np.int16)
@@ -64,11 +55,15 @@ def bad(folder: Path, kind: str) -> Path:
 def test_files_that_are_no_media(tmp_path: Path, kind: str) -> None:
     path = bad(tmp_path, kind)
     for use in (
-        media.probe, media.load_frames, media.read_audio, media.is_synthetic, media.read_wav,
+        media.probe,
+        media.load_frames,
+        media.read_audio,
+        media.is_synthetic,
+        media.read_wav,
         lambda p: media.normalise_clip(p, tmp_path / "out.mp4"),
         lambda p: media.remux(p, TONE, tmp_path / "out.mp4"),
         lambda p: media.lay_over(p, TONE, tmp_path / "out.mp4", tmp_path / "out.wav"),
-    ):  # fmt: skip
+    ):
         with pytest.raises(MediaError) as caught:
             use(path)
         check(caught.value, "bad.mp4")
@@ -101,12 +96,13 @@ def test_cut_in_the_middle_of_the_frames(films) -> None:
     reference = media.load_frames(whole)
     path = cut(whole, 0.6)
     for use in (
-        media.probe, media.load_frames,
+        media.probe,
+        media.load_frames,
         lambda p: media.load_frames(p, fps=25),
         lambda p: media.load_frames(p, start_s=0.5),
         lambda p: media.normalise_clip(p, films.folder / "out.mp4"),
         lambda p: media.remux(p, TONE, films.folder / "out.mp4"),
-    ):  # fmt: skip
+    ):
         with pytest.raises(Truncated, match=r"only 3[45] of 60 frames") as caught:
             use(path)
         check(caught.value, "a.mp4")
@@ -148,8 +144,10 @@ def test_a_damaged_frame_is_named(films) -> None:
 
 def test_a_change_of_size_is_told(films) -> None:
     """Two transport streams in one file, as recorders make them."""
-    a, b = films.make("a.ts", 10, 25), films.make("b.ts", 10, 25, size=(80, 60), pts=[k + 10 for k in range(10)],
-                                                  time_base=Fraction(1, 25))  # fmt: skip
+    a, b = (
+        films.make("a.ts", 10, 25),
+        films.make("b.ts", 10, 25, size=(80, 60), pts=[k + 10 for k in range(10)], time_base=Fraction(1, 25)),
+    )
     both = films.folder / "both.ts"
     both.write_bytes(a.read_bytes() + b.read_bytes())
     for use in (media.load_frames, lambda p: media.normalise_clip(p, films.folder / "out.mp4")):
@@ -252,10 +250,7 @@ def test_really_full_disk(films) -> None:
 
 
 def test_other_failures_to_write(tmp_path: Path) -> None:
-    for write in (
-        lambda path: media.write_video(path, NOISE[:2], 25),
-        lambda path: media.write_wav(path, TONE),
-    ):
+    for write in (lambda path: media.write_video(path, NOISE[:2], 25), lambda path: media.write_wav(path, TONE)):
         with pytest.raises(MediaError, match="no folder"):
             write(tmp_path / "none" / "a.x")
         (tmp_path / "taken").mkdir(exist_ok=True)

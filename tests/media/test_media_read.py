@@ -20,9 +20,18 @@ B_FRAMES = {"options": {"qp": "0", "bf": "3", "g": "12"}}
 
 @pytest.mark.parametrize(
     ("name", "how"),
-    [("a.mp4", B_FRAMES), ("a.mkv", B_FRAMES), ("a.mov", {}), ("a.ts", B_FRAMES), ("a.avi", MPEG4), ("a.webm", VP9),
-     ("a.h264", {}), ("frag.mp4", {"container": {"movflags": "frag_keyframe+empty_moov"}}), ("a:b %d ü.mp4", {})],
-)  # fmt: skip
+    [
+        ("a.mp4", B_FRAMES),
+        ("a.mkv", B_FRAMES),
+        ("a.mov", {}),
+        ("a.ts", B_FRAMES),
+        ("a.avi", MPEG4),
+        ("a.webm", VP9),
+        ("a.h264", {}),
+        ("frag.mp4", {"container": {"movflags": "frag_keyframe+empty_moov"}}),
+        ("a:b %d ü.mp4", {}),
+    ],
+)
 def test_every_container_gives_the_same_frames(films, name: str, how: dict) -> None:
     path = films.make(name, 30, 30, **how)
     info = media.probe(path)
@@ -115,10 +124,14 @@ def corners(frame: np.ndarray) -> list[list[int]]:
 
 @pytest.mark.parametrize(
     ("counterclockwise", "hflip", "expected", "clockwise"),
-    [(0, False, [[200, 100], [50, 0]], 0), (90, False, [[100, 0], [200, 50]], 270),
-     (180, False, [[0, 50], [100, 200]], 180), (-90, False, [[50, 200], [0, 100]], 90),
-     (0, True, [[100, 200], [0, 50]], 0)],
-)  # fmt: skip
+    [
+        (0, False, [[200, 100], [50, 0]], 0),
+        (90, False, [[100, 0], [200, 50]], 270),
+        (180, False, [[0, 50], [100, 200]], 180),
+        (-90, False, [[50, 200], [0, 100]], 90),
+        (0, True, [[100, 200], [0, 50]], 0),
+    ],
+)
 def test_rotation_is_applied(films, counterclockwise: int, hflip: bool, expected: list, clockwise: int) -> None:
     path = films.make("turned.mp4", 1, 25, frames=CORNERS, rotation=counterclockwise, hflip=hflip)
     frame = media.load_frames(path)[0]
@@ -135,8 +148,9 @@ def test_the_eight_orientations_are_distinct() -> None:
     picture = np.arange(6).reshape(2, 3)
     all_eight = [Orientation(t, x, y) for t in (False, True) for x in (False, True) for y in (False, True)]
     assert len({turn.apply(picture).tobytes() + bytes([turn.transpose]) for turn in all_eight}) == 8
-    for quarter, turn in enumerate([Orientation(), Orientation(True, True), Orientation(False, True, True),
-                                    Orientation(True, False, True)]):  # fmt: skip
+    for quarter, turn in enumerate(
+        [Orientation(), Orientation(True, True), Orientation(False, True, True), Orientation(True, False, True)]
+    ):
         assert np.array_equal(turn.apply(picture), np.rot90(picture, -quarter))
         assert (turn.degrees, turn.mirrored) == (90 * quarter, False)
     assert sum(turn.mirrored for turn in all_eight) == 4
@@ -145,11 +159,7 @@ def test_the_eight_orientations_are_distinct() -> None:
 def smooth(n: int = 2, height: int = 96, width: int = 128) -> np.ndarray:
     """(n, H, W, 3) colours that change slowly, so that 4:2:0 loses next to nothing."""
     y, x = np.mgrid[0:height, 0:width]
-    planes = [
-        128 + 90 * np.sin(x / 37 + 0.5),
-        128 + 90 * np.cos(y / 29),
-        128 + 90 * np.sin((x + y) / 41 + 2),
-    ]
+    planes = [128 + 90 * np.sin(x / 37 + 0.5), 128 + 90 * np.cos(y / 29), 128 + 90 * np.sin((x + y) / 41 + 2)]
     return np.repeat(np.stack(planes, -1).round().astype(np.uint8)[None], n, 0)
 
 

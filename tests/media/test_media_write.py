@@ -20,11 +20,21 @@ TONE = (8000 * np.sin(np.arange(16000) / 5)).astype(np.int16)
 def smooth(n: int = 12, height: int = 96, width: int = 128) -> np.ndarray:
     """(n, H, W, 3) coloured waves that move."""
     y, x = np.mgrid[0:height, 0:width]
-    return np.stack([
-        np.stack([128 + 90 * np.sin((x + 3 * k) / 37), 128 + 90 * np.cos((y - 2 * k) / 29),
-                  128 + 90 * np.sin((x + y + k) / 41 + 2)], -1).round().astype(np.uint8)
-        for k in range(n)
-    ])  # fmt: skip
+    return np.stack(
+        [
+            np.stack(
+                [
+                    128 + 90 * np.sin((x + 3 * k) / 37),
+                    128 + 90 * np.cos((y - 2 * k) / 29),
+                    128 + 90 * np.sin((x + y + k) / 41 + 2),
+                ],
+                -1,
+            )
+            .round()
+            .astype(np.uint8)
+            for k in range(n)
+        ]
+    )
 
 
 @pytest.mark.parametrize("how", [{"crf": 12}, {"lossless": True}, {"crf": None}])
@@ -140,9 +150,13 @@ def test_odd_sizes_are_refused(tmp_path: Path, size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize(
     "frame",
-    [np.zeros((96, 128), np.uint8), np.zeros((96, 128, 4), np.uint8), np.zeros((96, 128, 3)),
-     np.zeros((128, 96, 3), np.uint8)],
-)  # fmt: skip
+    [
+        np.zeros((96, 128), np.uint8),
+        np.zeros((96, 128, 4), np.uint8),
+        np.zeros((96, 128, 3)),
+        np.zeros((128, 96, 3), np.uint8),
+    ],
+)
 def test_bad_frames_are_named(tmp_path: Path, frame: np.ndarray) -> None:
     writer = media.VideoWriter(tmp_path / "a.mp4", fps=25, width=128, height=96)
     with pytest.raises(MediaError, match=r"frame 1 of .*a\.mp4"), writer as video:  # noqa: PT012

@@ -65,9 +65,12 @@ def test_against_the_truth(scene, clip, face_track):
     notes = scene.folder / "truth.npz"
     np.savez(notes, lip_gap=gaps / 7 + 3)
     pair = scene.pair(
-        prediction="p", truth="t", truth_annotations=notes, prediction_faces=scene.faces(face_track(points), "p"),
+        prediction="p",
+        truth="t",
+        truth_annotations=notes,
+        prediction_faces=scene.faces(face_track(points), "p"),
         truth_faces=scene.faces(face_track(points + 5), "t"),
-    )  # fmt: skip
+    )
     scores = FAMILY.score(pair)
     assert scores["mld_truth"].value == pytest.approx(0, abs=1e-3)
     assert scores["mouth_opening_corr_truth"].value == pytest.approx(1, abs=1e-6)
@@ -99,9 +102,10 @@ def test_lost_frames(scene, clip, face_track, lose):
     assert np.flatnonzero(np.isnan(score.per_frame)).tolist() == [0, 1, 5]
     assert (score.n_valid, score.n_total) == (7, 10)
     pair = scene.pair(
-        prediction="p", faces=scene.faces(lose(faces, list(range(5)))),
+        prediction="p",
+        faces=scene.faces(lose(faces, list(range(5)))),
         prediction_faces=scene.faces(lose(mine, list(range(5, 10))), "p"),
-    )  # fmt: skip
+    )
     assert FAMILY.score(pair)["mld"].reason == "no_face: no frame has a face in both videos"
 
 
@@ -146,8 +150,11 @@ def test_unusable_annotations(scene, clip, face_track, arrays, reason):
 def test_specs():
     specs = {m.id: m for m in registry.load("metrics", "landmarks").metrics}
     assert {i: m.better for i, m in specs.items()} == {
-        "mld": "none", "mld_px": "none", "mld_truth": "lower", "mouth_opening_corr_truth": "higher",
-    }  # fmt: skip
+        "mld": "none",
+        "mld_px": "none",
+        "mld_truth": "lower",
+        "mouth_opening_corr_truth": "higher",
+    }
     assert not specs["mld_px"].headline
     assert specs["mld_truth"].headline
     assert specs["mld"].needs == {"faces", "prediction_faces"}

@@ -22,16 +22,26 @@ def saved(path, vertices):
 def pair(tmp_path):
     vertices = RNG.normal(size=(7, 5, 3)).astype(np.float32)
     return Pair(
-        prediction=tmp_path / "p.mp4", reference=None, truth=None, audio=None, faces=None, faces_reason="",
-        prediction_faces=None, truth_annotations=saved(tmp_path / "t.npz", vertices), fps=25, work=tmp_path,
+        prediction=tmp_path / "p.mp4",
+        reference=None,
+        truth=None,
+        audio=None,
+        faces=None,
+        faces_reason="",
+        prediction_faces=None,
+        truth_annotations=saved(tmp_path / "t.npz", vertices),
+        fps=25,
+        work=tmp_path,
         prediction_annotations=saved(tmp_path / "p.npz", vertices + np.float32(0.01)),
-    )  # fmt: skip
+    )
 
 
 def test_against_a_loop():
     a, b = RNG.normal(size=(4, 6, 3)), RNG.normal(size=(4, 6, 3))
-    expected = [max(sum((x - y) ** 2 for x, y in zip(p, q, strict=True)) for p, q in zip(f, g, strict=True))
-                for f, g in zip(a, b, strict=True)]  # fmt: skip
+    expected = [
+        max(sum((x - y) ** 2 for x, y in zip(p, q, strict=True)) for p, q in zip(f, g, strict=True))
+        for f, g in zip(a, b, strict=True)
+    ]
     assert np.allclose(lip_vertex_error(a, b), expected)
 
 

@@ -258,9 +258,18 @@ def pair(video: Path, tmp_path: Path, **options: Any) -> Pair:
     media.write_wav(tmp_path / "dub.wav", sound(70))
     faces = face_track(70).save(tmp_path / "faces.npz")
     return Pair(
-        video, None, None, tmp_path / "dub.wav", faces, "", None, None, 25.0, tmp_path,
+        video,
+        None,
+        None,
+        tmp_path / "dub.wav",
+        faces,
+        "",
+        None,
+        None,
+        25.0,
+        tmp_path,
         {"judge": "small", **RULES, **options},
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.usefixtures("judged")
@@ -338,9 +347,11 @@ def test_what_counts_as_the_published_protocol() -> None:
     assert SyncOptions(boxes_from="prediction").published_protocol
     assert SyncOptions(protocol="cropped").published_protocol
     for other in (
-        SyncOptions(), SyncOptions(boxes_from="prediction", detector="mediapipe-face"),
-        SyncOptions(boxes_from="prediction", min_track=50), SyncOptions(protocol="cropped", precision="bfloat16"),
-    ):  # fmt: skip
+        SyncOptions(),
+        SyncOptions(boxes_from="prediction", detector="mediapipe-face"),
+        SyncOptions(boxes_from="prediction", min_track=50),
+        SyncOptions(protocol="cropped", precision="bfloat16"),
+    ):
         assert not other.published_protocol
         assert len(other.deviations) == 2
 
@@ -348,8 +359,12 @@ def test_what_counts_as_the_published_protocol() -> None:
 def test_directions_and_conventions() -> None:
     better = {spec.id: spec.better for spec in SyncFamily.metrics}
     assert better == {
-        "lse_d": "lower", "lse_c": "higher", "av_offset": "zero", "lse_d_at_zero": "lower", "lse_c_valid": "higher",
-    }  # fmt: skip
+        "lse_d": "lower",
+        "lse_c": "higher",
+        "av_offset": "zero",
+        "lse_d_at_zero": "lower",
+        "lse_c_valid": "higher",
+    }
     offset = next(spec for spec in SyncFamily.metrics if spec.id == "av_offset")
     assert "positive: the audio leads" in offset.convention
     assert offset.unit == "frames"
@@ -381,9 +396,14 @@ def test_real_footage_is_read_at_25_fps(net: SyncNet, real_clips: Path, name: st
     info = media.probe(real_clips / name)
     n = info.n_frames
     track = FaceTrack(
-        "file", float(info.fps), info.width, info.height, np.tile(np.array(box, np.float32), (n, 1)),
-        np.ones(n, np.float32), np.ones(n, np.int16),
-    )  # fmt: skip
+        "file",
+        float(info.fps),
+        info.width,
+        info.height,
+        np.tile(np.array(box, np.float32), (n, 1)),
+        np.ones(n, np.float32),
+        np.ones(n, np.int16),
+    )
     got = evaluate(real_clips / name, judge=net, faces=track)
     assert got.reason is None
     assert got.n_frames == round(info.duration_s * 25)

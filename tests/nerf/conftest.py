@@ -35,9 +35,16 @@ def ball_scene(height: int = H, width: int = W, plate_value: int = 40, moving: b
     plate = np.full((height, width, 3), plate_value, np.uint8)
     mouth = np.tile([width // 2 - 5, height // 2 + 4, width // 2 + 5, height // 2 + 10], (T, 1))
     return make_scene(
-        frames, head, np.stack([plate] * T) if moving else plate, rotation, translation, camera.focal, camera.center,
-        rng.normal(size=(T, 6)), mouth,
-    )  # fmt: skip
+        frames,
+        head,
+        np.stack([plate] * T) if moving else plate,
+        rotation,
+        translation,
+        camera.focal,
+        camera.center,
+        rng.normal(size=(T, 6)),
+        mouth,
+    )
 
 
 @pytest.fixture(scope="session", name="ball_scene")

@@ -16,9 +16,21 @@ from lipbench.nerf.training.trained import TrainedField, render_frames
 from lipbench.nerf.training.trainer import FieldTraining, train
 
 SMALL = {
-    "condition": 6, "latent": 4, "rays": 192, "frames": 4, "size": 0, "warmup": 5, "steps": 50, "mouth_share": 0.25,
-    "resolutions": (8, 16), "channels": 4, "blended": 16, "blend": 4, "width": 32, "fine": 6,
-}  # fmt: skip
+    "condition": 6,
+    "latent": 4,
+    "rays": 192,
+    "frames": 4,
+    "size": 0,
+    "warmup": 5,
+    "steps": 50,
+    "mouth_share": 0.25,
+    "resolutions": (8, 16),
+    "channels": 4,
+    "blended": 16,
+    "blend": 4,
+    "width": 32,
+    "fine": 6,
+}
 SHUT = np.array([0, 1, 0, 0, 1, 0, 1, 0], bool)
 
 

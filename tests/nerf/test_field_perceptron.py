@@ -56,8 +56,10 @@ def test_every_gradient(frames, depth, block, monkeypatch):
         for a, b in zip(net(points, directions, condition), wanted, strict=True):
             torch.testing.assert_close(a, b)
     density = net(points, directions, condition, color=False)[1]
-    torch.testing.assert_close(torch.autograd.grad(density.sum(), condition), torch.autograd.grad(
-        by_autograd(net, points, directions, condition)[1].sum(), condition))  # fmt: skip
+    torch.testing.assert_close(
+        torch.autograd.grad(density.sum(), condition),
+        torch.autograd.grad(by_autograd(net, points, directions, condition)[1].sum(), condition),
+    )
 
 
 @pytest.mark.parametrize("activation", ["relu", "softplus"])

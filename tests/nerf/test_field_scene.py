@@ -21,9 +21,16 @@ def test_rays_meet_what_the_camera_sees():
     camera = Camera(F, W, H)
     head = np.ones((5, H, W), bool)
     scene = make_scene(
-        np.zeros((5, H, W, 3), np.uint8), head, np.zeros((H, W, 3), np.uint8), rotation, translation, camera.focal,
-        camera.center, np.zeros((5, 2)), np.tile([0, 0, 4, 4], (5, 1)),
-    )  # fmt: skip
+        np.zeros((5, H, W, 3), np.uint8),
+        head,
+        np.zeros((H, W, 3), np.uint8),
+        rotation,
+        translation,
+        camera.focal,
+        camera.center,
+        np.zeros((5, 2)),
+        np.tile([0, 0, 4, 4], (5, 1)),
+    )
     point = np.array([0.3, 0.4, 0.5])  # dm
     u, v = camera.project(rotation[0] @ point + translation[0])
     c2w = torch.from_numpy(scene.c2w[:1])

@@ -17,9 +17,16 @@ from lipbench.core.store import Record, Store
 
 def metric(name: str, title: str, better: str = "higher", **more: Any) -> dict[str, Any]:
     base = {
-        "id": name, "version": "1", "title": title, "unit": "", "better": better, "decimals": 3, "convention": "",
-        "headline": True, "region": "full",
-    }  # fmt: skip
+        "id": name,
+        "version": "1",
+        "title": title,
+        "unit": "",
+        "better": better,
+        "decimals": 3,
+        "convention": "",
+        "headline": True,
+        "region": "full",
+    }
     return {**base, **more}
 
 
@@ -34,8 +41,15 @@ METRICS = [
 
 
 def method(label: str, title: str = "", kind: str = "method", **more: Any) -> dict[str, Any]:
-    return {"label": label, "id": label, "title": title or label, "kind": kind, "paper_results": {}, "licence": "",
-            **more}  # fmt: skip
+    return {
+        "label": label,
+        "id": label,
+        "title": title or label,
+        "kind": kind,
+        "paper_results": {},
+        "licence": "",
+        **more,
+    }
 
 
 def score(value: Any, reason: str | None = None, n_valid: int = 50, n_total: int = 50) -> dict[str, Any]:
@@ -45,15 +59,34 @@ def score(value: Any, reason: str | None = None, n_valid: int = 50, n_total: int
 
 
 def cell(
-    label: str, clip: str, language: str, scores: Mapping[str, Any], *, kind: str = "method", seed: int = 0,
-    seconds: float | None = None, dub: str | None = None, status: str = "ok", reason: str | None = None,
-) -> dict[str, Any]:  # fmt: skip
+    label: str,
+    clip: str,
+    language: str,
+    scores: Mapping[str, Any],
+    *,
+    kind: str = "method",
+    seed: int = 0,
+    seconds: float | None = None,
+    dub: str | None = None,
+    status: str = "ok",
+    reason: str | None = None,
+) -> dict[str, Any]:
     return {
-        "method": label, "method_id": label, "kind": kind, "clip": clip, "language": language,
-        "dub": dub or f"{clip}@{language}", "train_seconds": seconds, "seed": seed, "status": status,
-        "reason": reason, "video": None, "scores": {}, "keys": {},
+        "method": label,
+        "method_id": label,
+        "kind": kind,
+        "clip": clip,
+        "language": language,
+        "dub": dub or f"{clip}@{language}",
+        "train_seconds": seconds,
+        "seed": seed,
+        "status": status,
+        "reason": reason,
+        "video": None,
+        "scores": {},
+        "keys": {},
         "metrics": {k: v if isinstance(v, dict) else score(v) for k, v in scores.items()},
-    }  # fmt: skip
+    }
 
 
 class RunWriter:
@@ -66,14 +99,27 @@ class RunWriter:
         self.folder = folder
 
     def write(
-        self, cells: Iterable[Mapping[str, Any]], methods: list[dict[str, Any]], *, name: str = "real",
-        judge: str = "syncnet_v2", metrics: list[dict[str, Any]] = METRICS, **more: Any,
-    ) -> Path:  # fmt: skip
+        self,
+        cells: Iterable[Mapping[str, Any]],
+        methods: list[dict[str, Any]],
+        *,
+        name: str = "real",
+        judge: str = "syncnet_v2",
+        metrics: list[dict[str, Any]] = METRICS,
+        **more: Any,
+    ) -> Path:
         """Write run.json and cells.jsonl; returns the run directory."""
         root = self.folder / name
         root.mkdir()
-        about = {"schema": 1, "name": name, "judge": judge, "protocol": "realvideo", "metrics": metrics,
-                 "methods": methods, **more}  # fmt: skip
+        about = {
+            "schema": 1,
+            "name": name,
+            "judge": judge,
+            "protocol": "realvideo",
+            "metrics": metrics,
+            "methods": methods,
+            **more,
+        }
         (root / "run.json").write_text(json.dumps(about))
         (root / "cells.jsonl").write_text("".join(json.dumps(c, allow_nan=False) + "\n" for c in cells))
         return root
@@ -83,37 +129,53 @@ class RunWriter:
         no_judge = "weights_missing: syncnet_v2 is not here; lipbench weights get syncnet_v2"
         # full, lpips, offset, mouth
         values = {
-            ("wav2lip", "katie", "fr"): (34.004, 0.02, 1, 25.0), ("wav2lip", "katie", "de"): (36.004, 0.04, 1, 27.0),
-            ("wav2lip", "office", "fr"): (30.0, 0.06, 0, 22.0), ("wav2lip", "office", "de"): (32.0, 0.08, 0, 24.0),
-            ("lipnerf", "katie", "fr"): (33.0, 0.0202, -1, 21.0), ("lipnerf", "katie", "de"): (33.0, 0.0402, -1, 21.0),
-            ("lipnerf", "office", "fr"): (33.0, 0.06, 0, 22.0), ("lipnerf", "office", "de"): (33.008, 0.08, 0, 22.0),
+            ("wav2lip", "katie", "fr"): (34.004, 0.02, 1, 25.0),
+            ("wav2lip", "katie", "de"): (36.004, 0.04, 1, 27.0),
+            ("wav2lip", "office", "fr"): (30.0, 0.06, 0, 22.0),
+            ("wav2lip", "office", "de"): (32.0, 0.08, 0, 24.0),
+            ("lipnerf", "katie", "fr"): (33.0, 0.0202, -1, 21.0),
+            ("lipnerf", "katie", "de"): (33.0, 0.0402, -1, 21.0),
+            ("lipnerf", "office", "fr"): (33.0, 0.06, 0, 22.0),
+            ("lipnerf", "office", "de"): (33.008, 0.08, 0, 22.0),
             ("still_mouth", "katie", "fr"): (35.0, 0.01, 0, 20.0),
             ("still_mouth", "katie", "de"): (35.0, 0.01, 0, 20.0),
             ("still_mouth", "office", "fr"): (35.0, 0.01, 0, 20.0),
             ("still_mouth", "office", "de"): (35.0, 0.01, 0, 20.0),
-            ("speech2vid", "katie", "fr"): (40.0, 0.3, 5, 15.0), ("speech2vid", "katie", "de"): (40.0, 0.3, 5, 15.0),
+            ("speech2vid", "katie", "fr"): (40.0, 0.3, 5, 15.0),
+            ("speech2vid", "katie", "de"): (40.0, 0.3, 5, 15.0),
             ("speech2vid", "office", "fr"): (40.0, 0.3, 5, 15.0),
-        }  # fmt: skip
+        }
         cells = []
         kinds = {"still_mouth": "control"}
         for (label, clip, language), (full, lpips, offset, mouth) in values.items():
             scores = {
-                "psnr_full": full, "lpips_full": lpips, "lse_d": score(None, no_judge), "av_offset": offset,
-                "psnr_mouth": mouth, "psnr_mouth_truth": mouth - 1 if clip == "katie" else score(None, "no truth"),
-            }  # fmt: skip
+                "psnr_full": full,
+                "lpips_full": lpips,
+                "lse_d": score(None, no_judge),
+                "av_offset": offset,
+                "psnr_mouth": mouth,
+                "psnr_mouth_truth": mouth - 1 if clip == "katie" else score(None, "no truth"),
+            }
             cells.append(cell(label, clip, language, scores, kind=kinds.get(label, "method")))
         cells.append(cell("speech2vid", "office", "de", {}, status="oom", reason="oom: killed at 3.1 GB"))
         for clip in ("katie", "office"):
             for language in ("fr", "de"):
-                scores = {"psnr_full": "inf", "lpips_full": 0.0, "lse_d": score(None, no_judge), "av_offset": 9,
-                          "psnr_mouth": "inf", "psnr_mouth_truth": score(None, "no truth")}  # fmt: skip
+                scores = {
+                    "psnr_full": "inf",
+                    "lpips_full": 0.0,
+                    "lse_d": score(None, no_judge),
+                    "av_offset": 9,
+                    "psnr_mouth": "inf",
+                    "psnr_mouth_truth": score(None, "no truth"),
+                }
                 cells.append(cell("dubbed", clip, language, scores, kind="control"))
         methods = [
-            method("dubbed", "Dubbed", "control"), method("wav2lip", "Wav2Lip", paper_results={"lpips_full": 0.02}),
+            method("dubbed", "Dubbed", "control"),
+            method("wav2lip", "Wav2Lip", paper_results={"lpips_full": 0.02}),
             method("still_mouth", "Still mouth", "control"),
             method("lipnerf", "LipNeRF", paper_results={"psnr_full": 31.5, "lse_d": 7.0}),
             method("speech2vid", "Speech2Vid"),
-        ]  # fmt: skip
+        ]
         return self.write(cells, methods, **more)
 
 
@@ -135,26 +197,54 @@ class StoredRun:
 
     def __init__(self, root: Path, lengths: tuple[float | None, ...] = (None,), files: bool = True) -> None:
         self.root, self.store, self.files = root, Store(root), files
-        methods = [method("good", "Good one", stages=["fit", "synthesize"]), method("bad", "Bad <one>"),
-                   method("still", "Still", "control")]  # fmt: skip
-        cells = [self._cell(m["id"], m["kind"], clip, language, seconds) for m in methods for clip in ("ann", "bob")
-                 for language in ("fr", "de") for seconds in lengths]  # fmt: skip
+        methods = [
+            method("good", "Good one", stages=["fit", "synthesize"]),
+            method("bad", "Bad <one>"),
+            method("still", "Still", "control"),
+        ]
+        cells = [
+            self._cell(m["id"], m["kind"], clip, language, seconds)
+            for m in methods
+            for clip in ("ann", "bob")
+            for language in ("fr", "de")
+            for seconds in lengths
+        ]
         dubs = {}
         for clip in ("ann", "bob"):
             for language, kind in (("fr", "synthetic"), ("de", "original")):
                 dubs[f"{clip}@{language}"] = {
-                    "clip": clip, "language": language, "kind": kind, "offset_s": 0.0,
-                    "transcript": f"parole {language}", "phonemes": [[0.0, 0.2, "p"], [0.2, 0.5, "ɛ"], [0.5, 0.8, ""]],
-                }  # fmt: skip
-        clip_about = {"licence": {"id": "CC-BY-4.0", "url": "https://example.org/by"}, "consent": "given",
-                      "speaker": "s", "language": "en", "source_url": ""}  # fmt: skip
+                    "clip": clip,
+                    "language": language,
+                    "kind": kind,
+                    "offset_s": 0.0,
+                    "transcript": f"parole {language}",
+                    "phonemes": [[0.0, 0.2, "p"], [0.2, 0.5, "ɛ"], [0.5, 0.8, ""]],
+                }
+        clip_about = {
+            "licence": {"id": "CC-BY-4.0", "url": "https://example.org/by"},
+            "consent": "given",
+            "speaker": "s",
+            "language": "en",
+            "source_url": "",
+        }
         about = {
-            "schema": 1, "name": "stored", "judge": "syncnet_v2", "protocol": "realvideo", "metrics": METRICS,
-            "methods": methods, "manifest": "demo", "request": {"name": "stored"},
+            "schema": 1,
+            "name": "stored",
+            "judge": "syncnet_v2",
+            "protocol": "realvideo",
+            "metrics": METRICS,
+            "methods": methods,
+            "manifest": "demo",
+            "request": {"name": "stored"},
             "provenance": {"lipbench": "0", "python": "3", "cpu": "x", "cores": 1, "packages": {"numpy": "2"}},
-            "corpus": {"name": "c", "version": "1", "licence": {"id": "CC0-1.0", "url": ""}, "dubs": dubs,
-                       "clips": {"ann": clip_about, "bob": clip_about}},
-        }  # fmt: skip
+            "corpus": {
+                "name": "c",
+                "version": "1",
+                "licence": {"id": "CC0-1.0", "url": ""},
+                "dubs": dubs,
+                "clips": {"ann": clip_about, "bob": clip_about},
+            },
+        }
         (root / "run.json").write_text(json.dumps(about))
         (root / "cells.jsonl").write_text("".join(json.dumps(c) + "\n" for c in cells))
 
@@ -190,7 +280,8 @@ class StoredRun:
             error = {"reason": "oom", "what": "killed", "why": "3.1 GB", "fix": "less", "traceback": "Traceback <here>"}
             made = self._record("synthesize", name, status="oom", error=error)
             return cell(label, clip, language, {}, seconds=seconds, status="oom", reason="oom: killed at 3.1 GB") | {
-                "keys": {"dub": dub, "synthesize": made, "score": {}}}  # fmt: skip
+                "keys": {"dub": dub, "synthesize": made, "score": {}}
+            }
         inputs = {"fit": self._record("fit", name, timing={"wall_s": 10.0 * (seconds or 8)})} if label == "good" else {}
         made = self._record("synthesize", name, outputs=("video",), timing=timing, preimage={"inputs": inputs})
         scored = self._record("score", name, outputs=("per_frame",))
@@ -210,7 +301,7 @@ class StoredRun:
         return cell(label, clip, language, scores, kind=kind, seconds=seconds) | {
             "video": str((self.store.directory(made) / "out/video.mp4").relative_to(self.root)),
             "keys": {"dub": dub, "synthesize": made, "score": {"image": scored}},
-        }  # fmt: skip
+        }
 
 
 @pytest.fixture(scope="session")

@@ -26,10 +26,15 @@ def test_dubs_then_languages_then_seeds_then_clips(runs):
         return runs.cell("a", clip, language, {"psnr_full": value}, dub=dub, seed=seed)
 
     cells = [
-        cell("k", "fr", "k1", 0, 10.0), cell("k", "fr", "k2", 0, 20.0), cell("k", "de", "k3", 0, 30.0),
-        cell("k", "fr", "k1", 1, 12.0), cell("k", "fr", "k2", 1, 22.0), cell("k", "de", "k3", 1, 32.0),
-        cell("o", "fr", "o1", 0, 1.0), cell("o", "fr", "o1", 1, 3.0),
-    ]  # fmt: skip
+        cell("k", "fr", "k1", 0, 10.0),
+        cell("k", "fr", "k2", 0, 20.0),
+        cell("k", "de", "k3", 0, 30.0),
+        cell("k", "fr", "k1", 1, 12.0),
+        cell("k", "fr", "k2", 1, 22.0),
+        cell("k", "de", "k3", 1, 32.0),
+        cell("o", "fr", "o1", 0, 1.0),
+        cell("o", "fr", "o1", 1, 3.0),
+    ]
     found = one(runs, cells)
     # k: seed 0 is ((10+20)/2 + 30)/2 = 22.5, seed 1 is 24.5; o: 2.0. Rows would give 16.25.
     assert found.mean == pytest.approx((23.5 + 2.0) / 2)
@@ -38,24 +43,33 @@ def test_dubs_then_languages_then_seeds_then_clips(runs):
 
 
 def test_one_missing_language_makes_the_clip_incomplete(runs):
-    cells = [runs.cell("a", "k", "fr", {"psnr_full": 10.0}), runs.cell("a", "k", "de", {"psnr_full": None}),
-             runs.cell("a", "o", "fr", {"psnr_full": 20.0}),
-             runs.cell("a", "o", "de", {"psnr_full": 20.0})]  # fmt: skip
+    cells = [
+        runs.cell("a", "k", "fr", {"psnr_full": 10.0}),
+        runs.cell("a", "k", "de", {"psnr_full": None}),
+        runs.cell("a", "o", "fr", {"psnr_full": 20.0}),
+        runs.cell("a", "o", "de", {"psnr_full": 20.0}),
+    ]
     found = one(runs, cells)
     assert (found.mean, found.n, found.total, found.reason) == (None, 1, 2, "no reason")
 
 
 def test_a_method_that_lacks_cells_is_incomplete(runs):
-    cells = [runs.cell("a", "k", "fr", {"psnr_full": 10.0}), runs.cell("b", "k", "fr", {"psnr_full": 10.0}),
-             runs.cell("b", "k", "de", {"psnr_full": 10.0}),
-             runs.cell("b", "o", "de", {"psnr_full": 10.0})]  # fmt: skip
+    cells = [
+        runs.cell("a", "k", "fr", {"psnr_full": 10.0}),
+        runs.cell("b", "k", "fr", {"psnr_full": 10.0}),
+        runs.cell("b", "k", "de", {"psnr_full": 10.0}),
+        runs.cell("b", "o", "de", {"psnr_full": 10.0}),
+    ]
     found = one(runs, cells)
     assert (found.mean, found.n, found.total, found.reason) == (None, 0, 2, "some cells are not in the run")
 
 
 def test_by_language_counts_the_clips_of_the_language(runs):
-    cells = [runs.cell("a", "k", "fr", {"psnr_full": 10.0}), runs.cell("a", "k", "de", {"psnr_full": 99.0}),
-             runs.cell("a", "o", "fr", {"psnr_full": 20.0})]  # fmt: skip
+    cells = [
+        runs.cell("a", "k", "fr", {"psnr_full": 10.0}),
+        runs.cell("a", "k", "de", {"psnr_full": 99.0}),
+        runs.cell("a", "o", "fr", {"psnr_full": 20.0}),
+    ]
     data = load_run(runs.write(cells, [runs.method("a")])).frame
     found = means(clip_values(data, ["language"]), ["language"])
     assert (found[("a", "fr", "psnr_full")].mean, found[("a", "fr", "psnr_full")].total) == (15.0, 2)

@@ -87,8 +87,9 @@ def test_combine_tells_shared_labels_apart(runs):
     a = load_run(runs.example())
     b = runs.write(
         [runs.cell("wav2lip", "katie", "fr", {"psnr_full": 1.0}), runs.cell("new", "katie", "fr", {})],
-        [runs.method("wav2lip"), runs.method("new")], name="second",
-    )  # fmt: skip
+        [runs.method("wav2lip"), runs.method("new")],
+        name="second",
+    )
     both = combine([a, load_run(b)])
     assert both.name == "real + second"
     assert list(both.methods)[-2:] == ["wav2lip (second)", "new"]

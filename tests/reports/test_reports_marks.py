@@ -15,8 +15,11 @@ from lipbench.reports.tables import build, table_text
 def marks(runs, values, **options):
     """method -> rank of "m" (lower is better); values: method -> one number per clip."""
     metrics = [runs.metric("m", "M", "lower", decimals=2)]
-    cells = [runs.cell(k, f"c{i}", "fr", {"m": v}, kind="control" if k == "truth" else "method")
-             for k, own in values.items() for i, v in enumerate(own)]  # fmt: skip
+    cells = [
+        runs.cell(k, f"c{i}", "fr", {"m": v}, kind="control" if k == "truth" else "method")
+        for k, own in values.items()
+        for i, v in enumerate(own)
+    ]
     methods = [runs.method(k, kind="control" if k == "truth" else "method") for k in values]
     (table,) = build(load_run(runs.write(cells, methods, metrics=metrics)), mark="significant", **options)
     return {row.method: row.entries["m"].rank for row in table.rows}, table

@@ -75,9 +75,14 @@ def test_controls_take_no_rank(runs):
 
 
 def test_incomplete_methods_take_no_rank(runs):
-    cells = [runs.cell("a", "k", "fr", {"psnr_full": 10.0}), runs.cell("a", "o", "fr", {"psnr_full": None}),
-             runs.cell("b", "k", "fr", {"psnr_full": 2.0}), runs.cell("b", "o", "fr", {"psnr_full": 2.0}),
-             runs.cell("c", "k", "fr", {"psnr_full": 1.0}), runs.cell("c", "o", "fr", {"psnr_full": 1.0})]  # fmt: skip
+    cells = [
+        runs.cell("a", "k", "fr", {"psnr_full": 10.0}),
+        runs.cell("a", "o", "fr", {"psnr_full": None}),
+        runs.cell("b", "k", "fr", {"psnr_full": 2.0}),
+        runs.cell("b", "o", "fr", {"psnr_full": 2.0}),
+        runs.cell("c", "k", "fr", {"psnr_full": 1.0}),
+        runs.cell("c", "o", "fr", {"psnr_full": 1.0}),
+    ]
     root = runs.write(cells, [runs.method(x) for x in "abc"])
     (table, *_) = build(load_run(root))
     entries = {row.method: row.entries["psnr_full"] for row in table.rows}
@@ -87,8 +92,10 @@ def test_incomplete_methods_take_no_rank(runs):
 
 
 def test_ranks_inside_each_group(runs):
-    cells = [runs.cell(m, c, "fr", {"psnr_full": v})
-             for m, c, v in [("a", "k", 1.0), ("b", "k", 2.0), ("a", "o", 2.0), ("b", "o", 1.0)]]  # fmt: skip
+    cells = [
+        runs.cell(m, c, "fr", {"psnr_full": v})
+        for m, c, v in [("a", "k", 1.0), ("b", "k", 2.0), ("a", "o", 2.0), ("b", "o", 1.0)]
+    ]
     (table, *_) = build(load_run(runs.write(cells, [runs.method("a"), runs.method("b")])), by=["clip"])
     found = [(row.keys, row.method, row.entries["psnr_full"].rank) for row in table.rows]
     assert found == [(("k",), "a", 2), (("k",), "b", 1), (("o",), "a", 1), (("o",), "b", 2)]
@@ -128,8 +135,10 @@ def test_the_longest_train_length_is_shown_and_named(runs):
     assert table.remarks[0].startswith("trained on the whole clip")
     (table, *_) = build(load_run(whole), by=["seconds"])
     assert [(row.keys, row.entries["psnr_full"].mean.mean) for row in table.rows] == [
-        ((3.0,), 1.0), ((10.0,), 2.0), ((None,), 7.0),
-    ]  # fmt: skip
+        ((3.0,), 1.0),
+        ((10.0,), 2.0),
+        ((None,), 7.0),
+    ]
     assert "| whole clip" in table_text(whole, by=["seconds"])
 
 
@@ -236,8 +245,13 @@ def test_latex_is_well_formed(runs):
     stripped = re.sub(r"\\[\\{}%&#$_]", "", body)
     assert stripped.count("{") == stripped.count("}")
     assert stripped.count("$") % 2 == 0
-    assert not re.search(r"(?<!\\)[%#~]", body.replace(r"\providecommand", "").replace("[1]{\\textbf{#1}}", "")
-                         .replace("[1]{\\underline{#1}}", "").replace("[1]{\\textit{#1}}", ""))  # fmt: skip
+    assert not re.search(
+        r"(?<!\\)[%#~]",
+        body.replace(r"\providecommand", "")
+        .replace("[1]{\\textbf{#1}}", "")
+        .replace("[1]{\\underline{#1}}", "")
+        .replace("[1]{\\textit{#1}}", ""),
+    )
     for name in ("table", "tabular"):
         assert body.count(rf"\begin{{{name}}}") == body.count(rf"\end{{{name}}}")
     columns = len(re.search(r"\\begin\{tabular\}\{([lr]+)\}", body)[1])
@@ -257,17 +271,30 @@ def test_latex_compiles(runs, tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("a_b", r"a\_b"), ("50%", r"50\%"), ("a\\b", r"a\textbackslash{}b"), ("{x}", r"\{x\}"), ("é – ü", "é -- ü"),
-     ("two\nlines", "two lines"), ("~^", r"\textasciitilde{}\textasciicircum{}")],
-)  # fmt: skip
+    [
+        ("a_b", r"a\_b"),
+        ("50%", r"50\%"),
+        ("a\\b", r"a\textbackslash{}b"),
+        ("{x}", r"\{x\}"),
+        ("é – ü", "é -- ü"),
+        ("two\nlines", "two lines"),
+        ("~^", r"\textasciitilde{}\textasciicircum{}"),
+    ],
+)
 def test_latex_escape(text, expected):
     assert escape(text) == expected
 
 
 @pytest.mark.parametrize(
     ("value", "decimals", "expected"),
-    [(1.005, 1, "1.0"), (-0.0001, 3, "0.000"), (float("inf"), 2, "inf"), (float("-inf"), 2, "-inf"), (-1.26, 1, "-1.3"),
-     (7.0, 0, "7")],
-)  # fmt: skip
+    [
+        (1.005, 1, "1.0"),
+        (-0.0001, 3, "0.000"),
+        (float("inf"), 2, "inf"),
+        (float("-inf"), 2, "-inf"),
+        (-1.26, 1, "-1.3"),
+        (7.0, 0, "7"),
+    ],
+)
 def test_shown(value, decimals, expected):
     assert shown(value, decimals) == expected

@@ -232,8 +232,11 @@ def test_marks():
     assert st.not_worse_than_best(values, "lower") == {"best", "close"}
     assert st.not_worse_than_best(values, "higher") == {"worse"}
     assert st.not_worse_than_best({m: {c: own[c] for c in clips[:5]} for m, own in values.items()}, "lower") == {
-        "partial", "best", "close", "worse",
-    }  # fmt: skip
+        "partial",
+        "best",
+        "close",
+        "worse",
+    }
     assert st.not_worse_than_best(values, "none") == frozenset()
     assert st.not_worse_than_best({}, "lower") == frozenset()
 
@@ -244,9 +247,11 @@ def test_marks():
 def test_clip_series_averages_inside_clips(runs):
     metrics = [runs.metric("m", "M", "lower"), runs.metric("off", "Offset", "zero")]
     cells = [
-        runs.cell("a", "k", "fr", {"m": 1.0, "off": 3}), runs.cell("a", "k", "de", {"m": 2.0, "off": -3}),
-        runs.cell("a", "o", "fr", {"m": 5.0, "off": 0}), runs.cell("a", "o", "de", {"m": None, "off": 0}),
-    ]  # fmt: skip
+        runs.cell("a", "k", "fr", {"m": 1.0, "off": 3}),
+        runs.cell("a", "k", "de", {"m": 2.0, "off": -3}),
+        runs.cell("a", "o", "fr", {"m": 5.0, "off": 0}),
+        runs.cell("a", "o", "de", {"m": None, "off": 0}),
+    ]
     found = st.clip_series(load_run(runs.write(cells, [runs.method("a")], metrics=metrics)))
     assert found["a", "m"].values == {"k": 1.5, "o": None}
     assert found["a", "m"].known == {"k": 1.5}

@@ -31,9 +31,13 @@ def talks(count: int, first: int = 0) -> list[Speaking]:
         face = rng.normal(0, 0.02, (68, 3))
         face[48, 0], face[54, 0] = -0.3, 0.3
         out.append(
-            Speaking(str(k), face.reshape(204).astype(np.float32), moved.reshape(200, 204).astype(np.float32),
-                     mel.astype(np.float32))
-        )  # fmt: skip
+            Speaking(
+                str(k),
+                face.reshape(204).astype(np.float32),
+                moved.reshape(200, 204).astype(np.float32),
+                mel.astype(np.float32),
+            )
+        )
     return out
 
 

@@ -14,9 +14,18 @@ from lipbench.training.pcavs.clips import EDGE, Talk, load, save
 from lipbench.training.pcavs.trainer import WEIGHTS, Config, PcAvsTraining
 
 SMALL = Layout(
-    size=112, channels=(8, 8, 8, 4, 4), depths=(1, 1, 1), identity=1 / 16, pose=1 / 16, audio=1 / 16, halvings=2,
-    features=16, mouth=8, finer=True, pose_rows=0.53,
-)  # fmt: skip
+    size=112,
+    channels=(8, 8, 8, 4, 4),
+    depths=(1, 1, 1),
+    identity=1 / 16,
+    pose=1 / 16,
+    audio=1 / 16,
+    halvings=2,
+    features=16,
+    mouth=8,
+    finer=True,
+    pose_rows=0.53,
+)
 
 
 def talk(number: int) -> Talk:

@@ -22,14 +22,7 @@ from lipbench.training.wav2lip.config import CONFIGS, Config, ExpertConfig, Gene
 from lipbench.training.wav2lip.expert import ExpertTraining
 from lipbench.training.wav2lip.generator import GeneratorTraining
 from lipbench.training.wav2lip.hearing import Hearing
-from lipbench.training.wav2lip.losses import (
-    SyncSchedule,
-    agreement,
-    contrast,
-    contrast_loss,
-    reconstruction,
-    windows,
-)
+from lipbench.training.wav2lip.losses import SyncSchedule, agreement, contrast, contrast_loss, reconstruction, windows
 from lipbench.training.wav2lip.sources import Recipe, from_manifest, generated
 
 TINY = 1 / 64
@@ -155,8 +148,9 @@ def test_rows_of_windows_and_their_wrong_lips(plain):
     wrong = (batch.wrong[:, 0, 0, 0] * 255).round().view(6, 3)
     for own, other in zip(level, wrong, strict=True):
         # The other language is 100 levels away at the same moments.
-        assert set((other - own[0]).abs().tolist()) <= {100 + s * (1 if other[0] > own[0] else -1) for s in
-                                                        (own - own[0]).tolist()}  # fmt: skip
+        assert set((other - own[0]).abs().tolist()) <= {
+            100 + s * (1 if other[0] > own[0] else -1) for s in (own - own[0]).tolist()
+        }
     for mel, number, k in zip(batch.mel, level.flatten().tolist(), range(30), strict=True):
         tag = "fr" if number >= 100 else "en"
         assert any(np.array_equal(mel[0].numpy(), t.mel(tag, 0, int(number) % 100)) for t in TALKS), k
@@ -252,10 +246,24 @@ def test_official_size_has_the_papers_constants():
         width=1.0, batch=64, windows=0, wrong=0, lr=1e-4, warm_up=1, hearing=0, held_out_batches=8
     )
     published = GeneratorConfig(
-        width=1.0, gated=False, batch=16, frames=5, singles=0, lr=1e-4, warm_up=1, decay=0.0, hearing=0,
-        sync_weight=0.01, sync_threshold=0.75, contrast=0, quality_weight=0.0, mouth_weight=1.0, paired=0.0,
-        mel_shift=0, held_out_batches=4,
-    )  # fmt: skip
+        width=1.0,
+        gated=False,
+        batch=16,
+        frames=5,
+        singles=0,
+        lr=1e-4,
+        warm_up=1,
+        decay=0.0,
+        hearing=0,
+        sync_weight=0.01,
+        sync_threshold=0.75,
+        contrast=0,
+        quality_weight=0.0,
+        mouth_weight=1.0,
+        paired=0.0,
+        mel_shift=0,
+        held_out_batches=4,
+    )
     assert CONFIGS["official"].generator == published
 
 

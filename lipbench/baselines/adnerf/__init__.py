@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from lipbench.baselines.adnerf.audionet import codes as codes
 
 _HOMES = {
-    "AudioFeatures": "audio", "extract": "audio", "AudioAttNet": "audionet", "AudioNet": "audionet",
+    "AudioFeatures": "audio",
+    "extract": "audio",
+    "AudioAttNet": "audionet",
+    "AudioNet": "audionet",
     "codes": "audionet",
-}  # fmt: skip
+}
 __all__ = ["AudioAttNet", "AudioFeatures", "AudioNet", "codes", "extract"]
 __getattr__ = lazy(__name__, _HOMES)

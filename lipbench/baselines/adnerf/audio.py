@@ -54,9 +54,14 @@ class AudioFeatures:
 
 
 def extract(
-    audio: NDArray[np.int16], n_frames: int, *, fps: float = 25.0, source: Source = "mel29",
-    file: str | Path | None = None, device: str = "cpu",
-) -> AudioFeatures:  # fmt: skip
+    audio: NDArray[np.int16],
+    n_frames: int,
+    *,
+    fps: float = 25.0,
+    source: Source = "mel29",
+    file: str | Path | None = None,
+    device: str = "cpu",
+) -> AudioFeatures:
     """The features of a recording, one window per video frame.
 
     Args:

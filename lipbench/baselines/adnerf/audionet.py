@@ -27,11 +27,15 @@ class AudioNet(nn.Module):
     def __init__(self, dim: int = 64, letters: int = LETTERS) -> None:
         super().__init__()
         self.encoder_conv = nn.Sequential(
-            nn.Conv1d(letters, 32, 3, 2, 1), _act(),  # (B, 32, 8)
-            nn.Conv1d(32, 32, 3, 2, 1), _act(),  # (B, 32, 4)
-            nn.Conv1d(32, 64, 3, 2, 1), _act(),  # (B, 64, 2)
-            nn.Conv1d(64, 64, 3, 2, 1), _act(),  # (B, 64, 1)
-        )  # fmt: skip
+            nn.Conv1d(letters, 32, 3, 2, 1),
+            _act(),  # (B, 32, 8)
+            nn.Conv1d(32, 32, 3, 2, 1),
+            _act(),  # (B, 32, 4)
+            nn.Conv1d(32, 64, 3, 2, 1),
+            _act(),  # (B, 64, 2)
+            nn.Conv1d(64, 64, 3, 2, 1),
+            _act(),  # (B, 64, 1)
+        )
         self.encoder_fc1 = nn.Sequential(nn.Linear(64, 64), _act(), nn.Linear(64, dim))
 
     def forward(self, windows: Tensor) -> Tensor:

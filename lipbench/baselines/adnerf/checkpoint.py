@@ -101,18 +101,22 @@ def _layout(field: HeadField, condition: int, audnet: AudioNet, step: int) -> di
             "this field has no published layout",
             f"it is {field.config.field} of width {field.config.width} with encodings or densities of its own",
             "train it with `preset: adnerf`, `field: mlp`",
-        )  # fmt: skip
+        )
     if coarse.condition != condition:
         raise WeightsMismatch(
-            f"this field takes {coarse.condition} numbers per frame", f"the published one takes {condition}",
+            f"this field takes {coarse.condition} numbers per frame",
+            f"the published one takes {condition}",
             "give the head to save_head and the torso to save_torso",
-        )  # fmt: skip
+        )
     states = [to_adnerf(net) for net in (coarse, fine)]
     return {
-        "global_step": step, NETWORKS[0]: states[0], NETWORKS[1]: states[1], AUDIO: audnet.state_dict(),
+        "global_step": step,
+        NETWORKS[0]: states[0],
+        NETWORKS[1]: states[1],
+        AUDIO: audnet.state_dict(),
         "optimizer_state_dict": _adam([*states[0].values(), *states[1].values()]),
         "optimizer_aud_state_dict": _adam(list(audnet.state_dict().values())),
-    }  # fmt: skip
+    }
 
 
 def _adam(values: list[torch.Tensor]) -> dict[str, Any]:
@@ -135,7 +139,7 @@ def _networks(state: dict[str, Any], condition: int, path: str | Path) -> tuple[
             f"{path} holds another network",
             f"it takes {found} numbers per frame; AD-NeRF's head takes {DIM}, its torso {TORSO_DIM}",
             "give the head's file (*_head.tar) to load_head and the torso's (*_body.tar) to load_torso",
-        )  # fmt: skip
+        )
     nets = [from_adnerf(MLPField(condition, width=WIDTH), state[name], Path(path).name).eval() for name in NETWORKS]
     return nets[0], nets[1]
 
@@ -146,6 +150,7 @@ def _reading(path: str | Path, part: str) -> Iterator[None]:
         yield
     except (OSError, KeyError, RuntimeError, ValueError, TypeError, EOFError, pickle.UnpicklingError) as error:
         raise WeightsError(
-            f"cannot read {path} as AD-NeRF's {part}", str(error).splitlines()[0],
+            f"cannot read {path} as AD-NeRF's {part}",
+            str(error).splitlines()[0],
             f"give a file like 400000_{'head' if part == 'head' else 'body'}.tar",
-        ) from error  # fmt: skip
+        ) from error

@@ -18,9 +18,7 @@ from lipbench.lipnerf import head
 from lipbench.lipnerf.composite.options import GATED_WEIGHTS
 
 TORSO = "torso"  # folder of the fit stage
-_FIT = (
-    "preset", "field", "steps", "size", "features", "features_file", "smooth_after", "torso", "torso_steps",
-)  # fmt: skip
+_FIT = ("preset", "field", "steps", "size", "features", "features_file", "smooth_after", "torso", "torso_steps")
 
 
 class AdNerfParams(Params):
@@ -38,9 +36,10 @@ class AdNerfParams(Params):
     )
     smooth_after: float = Field(default=0.5, description="Share of the training without mixed codes.", ge=0, le=1)
     torso: Literal["source", "field"] | None = Field(
-        default=None, description="source: the source's frame under the head; field: the published second field, told "
-        "sound and head pose. Not set: field with `preset: adnerf`, else source."
-    )  # fmt: skip
+        default=None,
+        description="source: the source's frame under the head; field: the published second field, told "
+        "sound and head pose. Not set: field with `preset: adnerf`, else source.",
+    )
     torso_steps: int | None = Field(default=None, description="The torso's iterations, instead of the preset's.", gt=0)
     fit: Literal["landmarks", "demo", "paper"] = Field(default="demo", description="How finely the pose is fitted.")
     parser: Literal["projection", "colour", "bisenet", "celebamask"] = Field(
@@ -123,9 +122,13 @@ class AdNerf(BaseMethod):
             raise TypeError("fit needs the prepare stage")
         prepared, frames = Prepared.load(job.prepared), media.load_frames(job.clip.video)
         heard = audio.extract(
-            media.read_audio(job.clip.audio), len(frames), fps=job.clip.fps, source=p.features, file=p.features_file,
+            media.read_audio(job.clip.audio),
+            len(frames),
+            fps=job.clip.fps,
+            source=p.features,
+            file=p.features_file,
             device=job.device,
-        )  # fmt: skip
+        )
         blank = np.zeros((len(frames), DIM))
         plate = clean_plate(frames, prepared.parsing)
         scene = scene_of(prepared, frames, plate, blank, head.clip_track(job))
@@ -133,9 +136,15 @@ class AdNerf(BaseMethod):
         changes = ALONE | {name: value for name, value in (("steps", p.steps), ("size", p.size)) if value is not None}
         chosen = preset(p.preset, p.field, changes)
         folder = train(
-            scene.take(np.arange(n)), heard.windows[:n], chosen, job.out / "training", seed=job.seed,
-            device=job.device, smooth_after=p.smooth_after, say=job.log,
-        )  # fmt: skip
+            scene.take(np.arange(n)),
+            heard.windows[:n],
+            chosen,
+            job.out / "training",
+            seed=job.seed,
+            device=job.device,
+            smooth_after=p.smooth_after,
+            say=job.log,
+        )
         files = {"field": folder / MODEL, "audio": folder / AUDIO}
         info = {"frames": n, "preset": p.preset, "field": p.field, "torso": "source", **heard.record}
         if p.has_torso:
@@ -160,9 +169,14 @@ class AdNerf(BaseMethod):
         scene = torso_scene(prepared, frames, plate, seen, codes)
         chosen = torso_preset(preset(p.preset, p.field, ALONE), trained.scale, scene.size, p.torso_steps)
         torso = train_torso(
-            scene, Behind.of(trained, seen, codes, prepared.crop), chosen, job.out / TORSO, seed=job.seed,
-            device=job.device, say=job.log,
-        )  # fmt: skip
+            scene,
+            Behind.of(trained, seen, codes, prepared.crop),
+            chosen,
+            job.out / TORSO,
+            seed=job.seed,
+            device=job.device,
+            say=job.log,
+        )
         files = {"torso": job.out / TORSO / MODEL}
         if is_published(torso.field.config):
             steps = p.steps or preset(p.preset, p.field).steps
@@ -190,9 +204,13 @@ class AdNerf(BaseMethod):
         prepared, frames = Prepared.load(job.prepared), media.load_frames(job.clip.video)
         trained, audio_codes, smooth = load(job.fitted / "training", job.device)
         heard = audio.extract(
-            media.read_audio(dub.audio), dub.n_frames, fps=job.clip.fps, source=p.features, file=p.features_file,
+            media.read_audio(dub.audio),
+            dub.n_frames,
+            fps=job.clip.fps,
+            source=p.features,
+            file=p.features_file,
             device=job.device,
-        )  # fmt: skip
+        )
         driven = audio_codes.every(heard.windows, smooth)
         plate = clean_plate(frames, prepared.parsing)
         scene = scene_of(prepared, frames, plate, np.zeros((len(frames), driven.shape[1])), head.clip_track(job))
@@ -203,9 +221,16 @@ class AdNerf(BaseMethod):
             pictures = reported(pictures, dub.n_frames, job, "ad-nerf")
         else:
             pictures = composited(
-                prepared, frames, plate, trained, scene, driven, np.asarray(dub.index),
-                CompositeOptions(inpainter=p.inpainter), job.log,
-            )  # fmt: skip
+                prepared,
+                frames,
+                plate,
+                trained,
+                scene,
+                driven,
+                np.asarray(dub.index),
+                CompositeOptions(inpainter=p.inpainter),
+                job.log,
+            )
         video = job.out / "video.mp4"
         media.write_video(video, pictures, job.clip.fps, dub.audio)
         return Outputs(

@@ -29,10 +29,36 @@ CEILING = 4.0  # as mel29's
 
 #: class -> the IPA symbols in it; class 0 is silence, as DeepSpeech's is the space.
 CLASSES: tuple[str, ...] = (
-    "", "p b", "m", "f v ɱ ʋ", "β ɸ", "w ʍ", "θ ð", "t d", "n", "l ɬ", "ɾ r", "s z", "ʃ ʒ ɕ ʑ ʂ ʐ", "ɹ ɻ ɚ ɝ",
-    "j ʎ ɲ ʝ ç c ɟ", "k ɡ ŋ q ɢ ʔ", "x ɣ χ ʁ ʀ h ɦ",
-    "i ɨ ɯ", "ɪ ᵻ", "y ʏ ɥ", "e", "ɛ æ", "a ɐ", "ɑ ɒ ʌ", "ɔ", "o ɤ", "u ʊ ʉ", "ø œ ɵ", "ə ɜ",
-)  # fmt: skip
+    "",
+    "p b",
+    "m",
+    "f v ɱ ʋ",
+    "β ɸ",
+    "w ʍ",
+    "θ ð",
+    "t d",
+    "n",
+    "l ɬ",
+    "ɾ r",
+    "s z",
+    "ʃ ʒ ɕ ʑ ʂ ʐ",
+    "ɹ ɻ ɚ ɝ",
+    "j ʎ ɲ ʝ ç c ɟ",
+    "k ɡ ŋ q ɢ ʔ",
+    "x ɣ χ ʁ ʀ h ɦ",
+    "i ɨ ɯ",
+    "ɪ ᵻ",
+    "y ʏ ɥ",
+    "e",
+    "ɛ æ",
+    "a ɐ",
+    "ɑ ɒ ʌ",
+    "ɔ",
+    "o ɤ",
+    "u ʊ ʉ",
+    "ø œ ɵ",
+    "ə ɜ",
+)
 CLASS_OF: dict[str, int] = {s: k for k, group in enumerate(CLASSES) for s in (group.split() or [""])}
 
 
@@ -50,9 +76,8 @@ class PhoneNet(nn.Module):
         super().__init__()
         self.width = width
         self.stem = nn.Sequential(
-            nn.Conv1d(BANDS, width, 5, padding=2), nn.ReLU(),
-            nn.Conv1d(width, width, 4, stride=2, padding=1), nn.ReLU(),
-        )  # fmt: skip
+            nn.Conv1d(BANDS, width, 5, padding=2), nn.ReLU(), nn.Conv1d(width, width, 4, stride=2, padding=1), nn.ReLU()
+        )
         self.blocks = nn.Sequential(*(Block(width, d) for d in (1, 2, 4, 8, 1, 2, 4)))
         self.head = nn.Conv1d(width, len(CLASSES), 1)
         self.register_buffer("mean", torch.zeros(len(CLASSES)))

@@ -16,9 +16,15 @@ from lipbench.nerf.training.trained import TrainedField, render_frames
 
 
 def composed(
-    prepared: Prepared, plate: Plate, head: TrainedField, torso: TrainedField, scene: Scene, n: int,
-    driven: NDArray[np.float32], index: NDArray[np.int64],
-) -> Iterator[NDArray[np.uint8]]:  # fmt: skip
+    prepared: Prepared,
+    plate: Plate,
+    head: TrainedField,
+    torso: TrainedField,
+    scene: Scene,
+    n: int,
+    driven: NDArray[np.float32],
+    index: NDArray[np.int64],
+) -> Iterator[NDArray[np.uint8]]:
     """The dub's frames (H, W, 3).
 
     Args:

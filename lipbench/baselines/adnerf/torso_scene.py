@@ -39,18 +39,23 @@ def torso_scene(
     where: NDArray[np.bool_] = np.asarray(prepared.parsing.mask(Label.NECK, Label.TORSO)[:n].any(0))
     if not where.any():
         raise Refused(
-            "there is no torso to learn", "the parser found neither neck nor torso in the training frames",
+            "there is no torso to learn",
+            "the parser found neither neck nor torso in the training frames",
             "use `torso: source`, or a clip that shows the shoulders",
-        )  # fmt: skip
+        )
     behind = plate.frame(0)[None] if plate.static else np.stack([plate.frame(t) for t in range(n)])
     person = (labels != Label.BACKGROUND)[..., None]
     condition = np.concatenate([codes, pose_code(head.c2w)], 1)
     return Scene(
-        frames=np.where(person, frames[:n], behind), head=np.repeat(where[None], n, 0), plates=behind,
-        shot=np.zeros(n, np.int64) if plate.static else np.arange(n), condition=condition,
-        mouth=np.tile(np.array([0, 0, size[1], size[0]]), (n, 1)), **_camera(prepared, head, n),
+        frames=np.where(person, frames[:n], behind),
+        head=np.repeat(where[None], n, 0),
+        plates=behind,
+        shot=np.zeros(n, np.int64) if plate.static else np.arange(n),
+        condition=condition,
+        mouth=np.tile(np.array([0, 0, size[1], size[0]]), (n, 1)),
+        **_camera(prepared, head, n),
         bounds=head_bounds(where[None], head.c2w[:1], head.focal, _center(prepared, head)),
-    )  # fmt: skip
+    )
 
 
 def torso_view(prepared: Prepared, head: Scene, size: tuple[int, int], condition: int) -> Scene:
@@ -63,11 +68,15 @@ def torso_view(prepared: Prepared, head: Scene, size: tuple[int, int], condition
     blank = np.zeros((1, *size), np.uint8)
     whole = np.ones((1, *size), np.bool_)
     return Scene(
-        frames=np.repeat(blank[..., None], 3, -1), head=whole, plates=np.repeat(blank[..., None], 3, -1),
-        shot=np.zeros(1, np.int64), condition=np.zeros((1, condition), np.float32),
-        mouth=np.array([[0, 0, size[1], size[0]]]), **_camera(prepared, head, 1),
+        frames=np.repeat(blank[..., None], 3, -1),
+        head=whole,
+        plates=np.repeat(blank[..., None], 3, -1),
+        shot=np.zeros(1, np.int64),
+        condition=np.zeros((1, condition), np.float32),
+        mouth=np.array([[0, 0, size[1], size[0]]]),
+        **_camera(prepared, head, 1),
         bounds=head_bounds(whole, head.c2w[:1], head.focal, _center(prepared, head)),
-    )  # fmt: skip
+    )
 
 
 def _center(prepared: Prepared, head: Scene) -> tuple[float, float]:
@@ -78,6 +87,8 @@ def _center(prepared: Prepared, head: Scene) -> tuple[float, float]:
 def _camera(prepared: Prepared, head: Scene, n: int) -> dict[str, Any]:
     """The head's camera of frame 0, n times; near and far are one pair for the clip, from the mean depth."""
     return {
-        "c2w": np.repeat(head.c2w[:1], n, 0), "focal": head.focal, "center": _center(prepared, head),
+        "c2w": np.repeat(head.c2w[:1], n, 0),
+        "focal": head.focal,
+        "center": _center(prepared, head),
         "near_far": np.repeat(head.near_far.mean(0, keepdims=True), n, 0),
-    }  # fmt: skip
+    }

@@ -160,9 +160,15 @@ class TorsoTraining(FieldTraining):
 
 
 def train_torso(
-    scene: Scene, behind: Behind, preset: Preset, folder: Path, *, seed: int = 0, device: str = "cpu",
+    scene: Scene,
+    behind: Behind,
+    preset: Preset,
+    folder: Path,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
     say: Callable[[str], None] = lambda _: None,
-) -> TrainedField:  # fmt: skip
+) -> TrainedField:
     """Train the torso over the finished head; the same call goes on with an interrupted folder.
 
     Raises:
@@ -170,9 +176,11 @@ def train_torso(
     """
     training = TorsoTraining(scene, behind, preset, seed, device)
     budget = Budget(
-        steps=preset.steps, validate_every=max(1, preset.steps // 6), report_every=max(1, preset.steps // 30),
+        steps=preset.steps,
+        validate_every=max(1, preset.steps // 6),
+        report_every=max(1, preset.steps // 30),
         picture_every=max(1, preset.steps // 4),
-    )  # fmt: skip
+    )
     if run(training, folder, budget, seed=seed, say=say).stopped == "signal":
         raise KeyboardInterrupt
     return TrainedField.load(folder / MODEL, device)

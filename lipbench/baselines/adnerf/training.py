@@ -29,8 +29,13 @@ DIM = 64
 AUDIO = "audio.pt"
 #: Settings of every preset: the sound is all that a frame is told. What presets do for codes of frames is left out.
 ALONE: dict[str, Any] = {
-    "condition": DIM, "latent": 0, "eye_share": 0.0, "mouth_codes": "own", "code_start": "random", "lids": "expression",
-}  # fmt: skip
+    "condition": DIM,
+    "latent": 0,
+    "eye_share": 0.0,
+    "mouth_codes": "own",
+    "code_start": "random",
+    "lids": "expression",
+}
 #: Learning rates relative to the field's (AD-NeRF run_nerf.py: the attention network's is five times as high).
 AUDIO_RATE, ATTENTION_RATE = 1.0, 5.0
 #: The short presets' field learns up to ten times as fast as the published one. The audio networks do not: at 5e-3 they
@@ -64,9 +69,14 @@ class AudioFieldTraining(FieldTraining):
     """
 
     def __init__(
-        self, scene: Scene, windows: NDArray[np.float32], preset: Preset, seed: int = 0, device: str = "cpu",
+        self,
+        scene: Scene,
+        windows: NDArray[np.float32],
+        preset: Preset,
+        seed: int = 0,
+        device: str = "cpu",
         smooth_after: float = 0.5,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.windows = torch.from_numpy(np.asarray(windows, np.float32)).to(device)
         self.smooth_after, self._smooth = smooth_after, smooth_after <= 0
         blank = scene.with_condition(np.zeros((len(scene), DIM), np.float32))
@@ -116,9 +126,16 @@ class AudioFieldTraining(FieldTraining):
 
 
 def train(
-    scene: Scene, windows: NDArray[np.float32], preset: Preset, folder: Path, *, seed: int = 0, device: str = "cpu",
-    smooth_after: float = 0.5, say: Callable[[str], None] = lambda _: None,
-) -> Path:  # fmt: skip
+    scene: Scene,
+    windows: NDArray[np.float32],
+    preset: Preset,
+    folder: Path,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    smooth_after: float = 0.5,
+    say: Callable[[str], None] = lambda _: None,
+) -> Path:
     """Train head field and audio networks; the same call goes on with an interrupted folder.
 
     Returns:
@@ -129,9 +146,11 @@ def train(
     """
     training = AudioFieldTraining(scene, windows, preset, seed, device, smooth_after)
     budget = Budget(
-        steps=preset.steps, validate_every=max(1, preset.steps // 6), report_every=max(1, preset.steps // 30),
+        steps=preset.steps,
+        validate_every=max(1, preset.steps // 6),
+        report_every=max(1, preset.steps // 30),
         picture_every=max(1, preset.steps // 4),
-    )  # fmt: skip
+    )
     if run(training, folder, budget, seed=seed, say=say).stopped == "signal":
         raise KeyboardInterrupt
     return folder

@@ -11,6 +11,13 @@ from lipbench.baselines.external.method import External, ExternalMethod, load_ex
 from lipbench.baselines.external.reading import Located, json_schema, read
 
 __all__ = [
-    "Definition", "External", "ExternalMethod", "Finding", "Located",
-    "doctor", "json_schema", "load_external", "read",
-]  # fmt: skip
+    "Definition",
+    "External",
+    "ExternalMethod",
+    "Finding",
+    "Located",
+    "doctor",
+    "json_schema",
+    "load_external",
+    "read",
+]

@@ -194,9 +194,14 @@ class External(BaseMethod):
     """Any method file, named by a parameter. `file: method.yaml` in a run file gives a row under its own name."""
 
     spec = MethodSpec(
-        "external", "1", "External", licence="that of the method", needs=frozenset({"faces"}), uses_seed=True,
+        "external",
+        "1",
+        "External",
+        licence="that of the method",
+        needs=frozenset({"faces"}),
+        uses_seed=True,
         params=FileParams,
-    )  # fmt: skip
+    )
 
     def identity(self, params: FileParams, clip_id: str, language: str) -> Mapping[str, Any]:
         return load_external(params.file).identity(params, clip_id, language)

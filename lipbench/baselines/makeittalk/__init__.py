@@ -24,8 +24,13 @@ if TYPE_CHECKING:
     from lipbench.baselines.makeittalk.method import MakeItTalk as MakeItTalk
 
 _HOMES = {
-    "AutoVC": "autovc", "NetworkPainter": "drawing", "Warp": "drawing", "ImageTranslator": "image_net",
-    "ContentBranch": "landmark_nets", "SpeakerBranch": "landmark_nets", "MakeItTalk": "method",
-}  # fmt: skip
+    "AutoVC": "autovc",
+    "NetworkPainter": "drawing",
+    "Warp": "drawing",
+    "ImageTranslator": "image_net",
+    "ContentBranch": "landmark_nets",
+    "SpeakerBranch": "landmark_nets",
+    "MakeItTalk": "method",
+}
 __all__ = ["AutoVC", "ContentBranch", "ImageTranslator", "MakeItTalk", "NetworkPainter", "SpeakerBranch", "Warp"]
 __getattr__ = lazy(__name__, _HOMES)

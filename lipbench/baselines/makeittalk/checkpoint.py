@@ -22,8 +22,11 @@ _FIX = "get the file again from the links in the README of github.com/yzhou359/M
 _TRAIN = "make one with `lipbench train makeittalk`"
 #: network -> key of its state dict in the published file
 KEYS: dict[type[nn.Module], str] = {
-    ContentBranch: "model_g_face_id", SpeakerBranch: "G", AutoVC: "model", ImageTranslator: "G",
-}  # fmt: skip
+    ContentBranch: "model_g_face_id",
+    SpeakerBranch: "G",
+    AutoVC: "model",
+    ImageTranslator: "G",
+}
 #: Files of upstream's repository that its networks were trained with; they are read where the user cloned it.
 MEAN_STD = "src/dataset/utils/MEAN_STD_AUTOVC_RETRAIN_MEL_AU.txt"
 FACE = "src/dataset/utils/STD_FACE_LANDMARKS.txt"
@@ -85,8 +88,12 @@ def _stand_ins() -> Any:
 
     class Unpickler(pickle.Unpickler):
         def find_class(self, module: str, name: str) -> Any:
-            known = {("collections", "OrderedDict"), ("torch._utils", "_rebuild_tensor_v2"),
-                     ("torch._utils", "_rebuild_parameter"), ("torch", "Size")}  # fmt: skip
+            known = {
+                ("collections", "OrderedDict"),
+                ("torch._utils", "_rebuild_tensor_v2"),
+                ("torch._utils", "_rebuild_parameter"),
+                ("torch", "Size"),
+            }
             if (module, name) in known or (module == "torch" and name.endswith("Storage")):
                 return super().find_class(module, name)
             return _Anything

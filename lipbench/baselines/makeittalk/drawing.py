@@ -14,10 +14,15 @@ Frame = NDArray[np.uint8]
 SIZE = 256
 #: first point, last point, closed, BGR: util/utils.py (vis_landmark_on_img)
 _CURVES = (
-    (0, 16, False, (255, 144, 25)), (17, 21, False, (50, 205, 50)), (22, 26, False, (50, 205, 50)),
-    (27, 35, False, (208, 224, 63)), (36, 41, True, (71, 99, 255)), (42, 47, True, (71, 99, 255)),
-    (48, 59, True, (238, 130, 238)), (60, 67, True, (238, 130, 238)),
-)  # fmt: skip
+    (0, 16, False, (255, 144, 25)),
+    (17, 21, False, (50, 205, 50)),
+    (22, 26, False, (50, 205, 50)),
+    (27, 35, False, (208, 224, 63)),
+    (36, 41, True, (71, 99, 255)),
+    (42, 47, True, (71, 99, 255)),
+    (48, 59, True, (238, 130, 238)),
+    (60, 67, True, (238, 130, 238)),
+)
 CAVITY = (52, 20, 20)  # RGB of an open mouth that the photo does not show
 _FINER = 2  # rows and columns of samples in a pixel of a warped picture
 _FRACTION = 4  # bits after the point when triangles are drawn

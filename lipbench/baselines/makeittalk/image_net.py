@@ -20,9 +20,12 @@ class _Residual(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.block = nn.Sequential(
-            _conv(channels, channels), nn.BatchNorm2d(channels), nn.ReLU(),
-            _conv(channels, channels), nn.BatchNorm2d(channels),
-        )  # fmt: skip
+            _conv(channels, channels),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(),
+            _conv(channels, channels),
+            nn.BatchNorm2d(channels),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.block(x)

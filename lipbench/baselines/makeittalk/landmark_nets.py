@@ -69,9 +69,12 @@ class SpeakerBranch(nn.Module):
         self.encoder = Transformer(256 + 128 + NOISE, dim, depth)
         self.decoder = Transformer(COORDINATES, dim, depth, crossed=True)
         self.out = nn.Sequential(
-            nn.Linear(dim + NOISE, 512), nn.LeakyReLU(0.02), nn.Linear(512, 256), nn.LeakyReLU(0.02),
+            nn.Linear(dim + NOISE, 512),
+            nn.LeakyReLU(0.02),
+            nn.Linear(512, 256),
+            nn.LeakyReLU(0.02),
             nn.Linear(256, COORDINATES),
-        )  # fmt: skip
+        )
 
     def forward(self, sound: Tensor, voice: Tensor, noise: Tensor | None = None) -> Tensor:
         """`noise`: (T, 128), zeros when left out, as at upstream's inference."""
@@ -149,8 +152,9 @@ class _Attention(nn.Module):
         self.k_linear, self.out = nn.Linear(dim, dim), nn.Linear(dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        q, k, v = (f(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for f in (self.q_linear, self.k_linear,
-                                                                                  self.v_linear))  # fmt: skip
+        q, k, v = (
+            f(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for f in (self.q_linear, self.k_linear, self.v_linear)
+        )
         y = F.scaled_dot_product_attention(q, k, v)  # (1, heads, T, dim / heads)
         out: Tensor = self.out(y.transpose(1, 2).flatten(2))
         return out

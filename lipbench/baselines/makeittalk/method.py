@@ -31,9 +31,10 @@ class MakeItTalkParams(Params):
         "published", description="published: the four checkpoints; demo: the packaged content branch, nothing else."
     )
     weights_file: str | None = Field(
-        None, description="A content.npz of `lipbench train makeittalk` instead of the packaged one (weights: demo).",
+        None,
+        description="A content.npz of `lipbench train makeittalk` instead of the packaged one (weights: demo).",
         json_schema_extra={"path": True},
-    )  # fmt: skip
+    )
     renderer: Literal["auto", "network", "warp"] = Field(
         "auto", description="network: image translation; warp: piecewise-affine bending of the picture, no network."
     )
@@ -48,13 +49,15 @@ class MakeItTalkParams(Params):
         description="Which frame is animated: the first with a face (network), or one with an open mouth (warp).",
     )
     checkout: str | None = Field(
-        None, description="Clone of github.com/yzhou359/MakeItTalk, for the small files its networks need.",
+        None,
+        description="Clone of github.com/yzhou359/MakeItTalk, for the small files its networks need.",
         json_schema_extra={"path": True},
-    )  # fmt: skip
+    )
     speaker_embedding: str | None = Field(
-        None, description="256 numbers (.npy or text) of the dub's voice, made with Resemblyzer.",
+        None,
+        description="256 numbers (.npy or text) of the dub's voice, made with Resemblyzer.",
         json_schema_extra={"path": True},
-    )  # fmt: skip
+    )
     amp_lip_x: float = Field(2.0, description="Lips sideways; demo weights need no amplification and are left alone.")
     amp_lip_y: float = Field(2.0, description="Lips up and down.")
     amp_pos: float = Field(0.5, description="Head movement.")
@@ -151,9 +154,8 @@ class MakeItTalk(BaseMethod):
             mel = _converted(params, signal, mel, voice, job.device)
         count = max(2, round(dub.n_frames / clip.fps * sound.ROWS_PER_SECOND))
         normal = normalised_landmarks(
-            standardised(mel, content, count), face, content, amounts,
-            speaker=speaker, voice=voice, device=job.device,
-        )  # fmt: skip
+            standardised(mel, content, count), face, content, amounts, speaker=speaker, voice=voice, device=job.device
+        )
         there = placed(normal, frame, blink=params.blink, seed=job.seed)
         there = resampled(there, sound.ROWS_PER_SECOND, dub.n_frames, clip.fps)
         if params.chosen("renderer") == "network":

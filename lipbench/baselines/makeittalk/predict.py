@@ -45,17 +45,25 @@ def converted(net: AutoVC, mel: Float32, pitch: Float32, voice: Float32, wanted:
     for start in range(0, len(mel), CONVERTED_AT_ONCE):
         rows = mel[start : start + CONVERTED_AT_ONCE]
         fill = -len(rows) % MULTIPLE
-        x, f0 = (torch.from_numpy(np.pad(v, ((0, fill), (0, 0)))).float()[None].to(device)
-                 for v in (rows, pitch[start : start + CONVERTED_AT_ONCE]))  # fmt: skip
+        x, f0 = (
+            torch.from_numpy(np.pad(v, ((0, fill), (0, 0)))).float()[None].to(device)
+            for v in (rows, pitch[start : start + CONVERTED_AT_ONCE])
+        )
         out.append(net(x, owner, f0, target)[1][0, : len(rows)].cpu().numpy())
     return np.concatenate(out)
 
 
 @torch.inference_mode()
 def normalised_landmarks(
-    windows: Float32, face: Float32, content: Content, amounts: Amounts, *,
-    speaker: SpeakerBranch | None = None, voice: Float32 | None = None, device: str = "cpu",
-) -> rules.Points:  # fmt: skip
+    windows: Float32,
+    face: Float32,
+    content: Content,
+    amounts: Amounts,
+    *,
+    speaker: SpeakerBranch | None = None,
+    voice: Float32 | None = None,
+    device: str = "cpu",
+) -> rules.Points:
     """(T, 18, 80) standardised sound and (204,) face at rest -> (T, 68, 3) normalised landmarks, 62.5 per second.
 
     In segments of 512, as upstream; a last one of under ten frames holds the last landmarks (upstream drops it).

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from lipbench.baselines.pcavs.method import PcAvs as PcAvs
 
 _HOMES = {
-    "AudioEncoder": "encoders", "IdentityEncoder": "encoders", "PoseMouthEncoder": "encoders", "Generator": "generator",
+    "AudioEncoder": "encoders",
+    "IdentityEncoder": "encoders",
+    "PoseMouthEncoder": "encoders",
+    "Generator": "generator",
     "PcAvs": "method",
-}  # fmt: skip
+}
 __all__ = ["AudioEncoder", "Generator", "IdentityEncoder", "PcAvs", "PoseMouthEncoder"]
 __getattr__ = lazy(__name__, _HOMES)

@@ -82,9 +82,10 @@ def together(generator: Generator, identity: IdentityEncoder, pose: PoseMouthEnc
     widths = {net.width for net in (generator, identity, pose, audio)}
     if len(widths) > 1:
         raise WeightsMismatch(
-            "PC-AVS's networks do not fit together", f"they are {sorted(widths)} times as wide as published",
+            "PC-AVS's networks do not fit together",
+            f"they are {sorted(widths)} times as wide as published",
             "use four files of one training",
-        )  # fmt: skip
+        )
     return Networks(generator, identity, pose, audio)
 
 

@@ -171,9 +171,15 @@ class PoseMouthEncoder(nn.Module):
     """
 
     def __init__(
-        self, width: float = 1.0, classes: int = CLASSES, *, features: int = 0, mouth: int = 0, size: int = SIZE,
+        self,
+        width: float = 1.0,
+        classes: int = CLASSES,
+        *,
+        features: int = 0,
+        mouth: int = 0,
+        size: int = SIZE,
         depth: int = 4,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         sizes = Sizes(width)
         n, mouth = features or sizes.of(512), mouth or sizes.of(500)

@@ -50,11 +50,7 @@ def _sized(pictures: NDArray[np.uint8], size: int, way: int) -> NDArray[np.uint8
 
 
 def redraw(
-    drawer: FaceDrawer,
-    frames: Iterable[Frame],
-    matrices: NDArray[np.float64],
-    mel: NDArray[np.float32],
-    paste: Paste,
+    drawer: FaceDrawer, frames: Iterable[Frame], matrices: NDArray[np.float64], mel: NDArray[np.float32], paste: Paste
 ) -> Iterator[Frame]:
     """The frames with redrawn faces, in order; at most one batch of them is held.
 

@@ -63,9 +63,18 @@ class Layout:
 
 #: For a CPU: half the picture, a seventh to a quarter of the channels, one stage and one layer fewer.
 DEMO = Layout(
-    size=112, channels=(64, 64, 48, 32, 16), depths=(2, 2, 2), identity=0.25, pose=0.125, audio=0.1875, halvings=2,
-    features=96, mouth=64, finer=True, pose_rows=0.53,
-)  # fmt: skip
+    size=112,
+    channels=(64, 64, 48, 32, 16),
+    depths=(2, 2, 2),
+    identity=0.25,
+    pose=0.125,
+    audio=0.1875,
+    halvings=2,
+    features=96,
+    mouth=64,
+    finer=True,
+    pose_rows=0.53,
+)
 
 
 class Networks(nn.Module):
@@ -76,9 +85,14 @@ class Networks(nn.Module):
     """
 
     def __init__(
-        self, generator: Generator, identity: IdentityEncoder, pose: PoseMouthEncoder, audio: AudioEncoder,
-        size: int = SIZE, pose_rows: float = 1.0,
-    ) -> None:  # fmt: skip
+        self,
+        generator: Generator,
+        identity: IdentityEncoder,
+        pose: PoseMouthEncoder,
+        audio: AudioEncoder,
+        size: int = SIZE,
+        pose_rows: float = 1.0,
+    ) -> None:
         super().__init__()
         self.G, self.V, self.E, self.A = generator, identity, pose, audio
         self.size, self.pose_rows = size, pose_rows

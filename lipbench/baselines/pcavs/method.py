@@ -33,9 +33,10 @@ class PcAvsParams(Params):
     """Where the networks are and how the crop goes back."""
 
     checkpoints: str | None = Field(
-        default=None, description="Folder with latest_net_G, _V, _E and _A_sync.pth of your own instead.",
+        default=None,
+        description="Folder with latest_net_G, _V, _E and _A_sync.pth of your own instead.",
         json_schema_extra={"path": True},
-    )  # fmt: skip
+    )
     weights: Literal["published", "demo", "pcavs-demo"] = Field(
         default="published", description="published: the four files; demo (also pcavs-demo): the packaged small ones."
     )
@@ -107,10 +108,14 @@ class PcAvs(BaseMethod):
         frames = redraw(drawer, media.read_frames(dub.video), matrices, mel, params.paste)
         media.write_video(video, frames, clip.fps, dub.audio)
         info = {
-            "faces": track.backend, "frames_without_face": len(track.lost_frames), "identity_frame": first,
-            "paste": params.paste, "width": drawer.networks.G.width, "size": drawer.networks.size,
+            "faces": track.backend,
+            "frames_without_face": len(track.lost_frames),
+            "identity_frame": first,
+            "paste": params.paste,
+            "width": drawer.networks.G.width,
+            "size": drawer.networks.size,
             "weights": params.weights_file or params.weights,
-        }  # fmt: skip
+        }
         return Outputs({"video": video}, info)
 
 

@@ -24,8 +24,12 @@ if TYPE_CHECKING:
     from lipbench.baselines.speech2vid.networks import Speech2VidNet as Speech2VidNet
 
 _HOMES = {
-    "load": "checkpoint", "load_deblur": "checkpoint", "read_mat": "convert", "Speech2Vid": "method",
-    "DeblurNet": "networks", "Speech2VidNet": "networks",
-}  # fmt: skip
+    "load": "checkpoint",
+    "load_deblur": "checkpoint",
+    "read_mat": "convert",
+    "Speech2Vid": "method",
+    "DeblurNet": "networks",
+    "Speech2VidNet": "networks",
+}
 __all__ = ["DeblurNet", "Speech2Vid", "Speech2VidNet", "load", "load_deblur", "read_mat"]
 __getattr__ = lazy(__name__, _HOMES)

@@ -41,8 +41,14 @@ def save(
     net: Speech2VidNet, path: Path, sound: Kind, framing: Framing, facts: Mapping[str, Any], stills: Stills = "around"
 ) -> Path:
     """Write an npz with float16 weights and float32 statistics; `facts` is JSON."""
-    meta = {"format": FORMAT, "width": net.width, "sound": sound, "framing": framing, "stills": stills,
-            "info": dict(facts)}  # fmt: skip
+    meta = {
+        "format": FORMAT,
+        "width": net.width,
+        "sound": sound,
+        "framing": framing,
+        "stills": stills,
+        "info": dict(facts),
+    }
     return states.write(net, path, meta)
 
 

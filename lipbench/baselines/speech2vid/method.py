@@ -129,17 +129,26 @@ class Speech2Vid(BaseMethod):
         made = (put(frame, faces, matrix) for frame, faces, matrix in frames)
         media.write_video(video, reported(made, count, job, "speech2vid"), clip.fps, dub.audio)
         info = {
-            "framing": drawer.framing, "paste": params.paste, "stills": chosen, "sound": drawer.sound,
-            "width": drawer.net.width, "deblurred": _sharpens(params),
-            "offset_frames": params.offset_frames, "frames_without_face": len(track.lost_frames),
-        }  # fmt: skip
+            "framing": drawer.framing,
+            "paste": params.paste,
+            "stills": chosen,
+            "sound": drawer.sound,
+            "width": drawer.net.width,
+            "deblurred": _sharpens(params),
+            "offset_frames": params.offset_frames,
+            "frames_without_face": len(track.lost_frames),
+        }
         return Outputs({"video": video}, info)
 
 
 def draw(
-    nets: list[Any], heard: Sequence[NDArray[np.float32]], stills: NDArray[np.uint8], shown: list[list[int]],
-    device: str, own: bool = False,
-) -> Iterator[list[NDArray[np.uint8]]]:  # fmt: skip
+    nets: list[Any],
+    heard: Sequence[NDArray[np.float32]],
+    stills: NDArray[np.uint8],
+    shown: list[list[int]],
+    device: str,
+    own: bool = False,
+) -> Iterator[list[NDArray[np.uint8]]]:
     """Per frame the drawn faces, (109, 109, 3) each, one for every sound: the generator, then what else is in `nets`.
 
     Args:

@@ -30,12 +30,29 @@ if TYPE_CHECKING:
     from lipbench.baselines.wav2lip.networks import SyncExpert as SyncExpert
 
 _HOMES = {
-    "Boxes": "boxes", "load": "checkpoint", "read_state_dict": "checkpoint", "LipDrawer": "inference",
-    "relip": "inference", "melspectrogram": "mel", "window_starts": "mel", "Wav2Lip": "method",
-    "Generator": "networks", "QualityDiscriminator": "networks", "SyncExpert": "networks",
-}  # fmt: skip
+    "Boxes": "boxes",
+    "load": "checkpoint",
+    "read_state_dict": "checkpoint",
+    "LipDrawer": "inference",
+    "relip": "inference",
+    "melspectrogram": "mel",
+    "window_starts": "mel",
+    "Wav2Lip": "method",
+    "Generator": "networks",
+    "QualityDiscriminator": "networks",
+    "SyncExpert": "networks",
+}
 __all__ = [
-    "Boxes", "Generator", "LipDrawer", "QualityDiscriminator", "SyncExpert", "Wav2Lip",
-    "load", "melspectrogram", "read_state_dict", "relip", "window_starts",
-]  # fmt: skip
+    "Boxes",
+    "Generator",
+    "LipDrawer",
+    "QualityDiscriminator",
+    "SyncExpert",
+    "Wav2Lip",
+    "load",
+    "melspectrogram",
+    "read_state_dict",
+    "relip",
+    "window_starts",
+]
 __getattr__ = lazy(__name__, _HOMES)

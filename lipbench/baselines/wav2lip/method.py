@@ -133,9 +133,12 @@ class Wav2Lip(BaseMethod):
         media.write_video(video, reported(frames, dub.n_frames, job, "wav2lip"), clip.fps, dub.audio)
         net = drawer.net
         info = {
-            **boxes.info, "paste": params.paste, "width": net.width, "gated": net.gated,
+            **boxes.info,
+            "paste": params.paste,
+            "width": net.width,
+            "gated": net.gated,
             "published_size": net.width == 1 and not net.gated,
-        }  # fmt: skip
+        }
         return Outputs({"video": video}, info)
 
     def _track(self, job: Job) -> FaceTrack:

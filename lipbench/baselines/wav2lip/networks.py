@@ -89,15 +89,17 @@ class Generator(nn.Module):
         self.width, self.gated = width, gated
 
         # (B, 6, 96, 96): the masked face on top of a reference face
-        self.face_encoder_blocks = nn.ModuleList([
-            nn.Sequential(Conv(6, w(16), 7, 1, 3)),  # (B, 16, 96, 96)
-            nn.Sequential(w.conv(16, 32, 3, 2, 1), w.same(32), w.same(32)),  # (B, 32, 48, 48)
-            nn.Sequential(w.conv(32, 64, 3, 2, 1), w.same(64), w.same(64), w.same(64)),  # (B, 64, 24, 24)
-            nn.Sequential(w.conv(64, 128, 3, 2, 1), w.same(128), w.same(128)),  # (B, 128, 12, 12)
-            nn.Sequential(w.conv(128, 256, 3, 2, 1), w.same(256), w.same(256)),  # (B, 256, 6, 6)
-            nn.Sequential(w.conv(256, 512, 3, 2, 1), w.same(512)),  # (B, 512, 3, 3)
-            nn.Sequential(w.conv(512, 512, 3, 1, 0), w.conv(512, 512, 1, 1, 0)),  # (B, 512, 1, 1)
-        ])  # fmt: skip
+        self.face_encoder_blocks = nn.ModuleList(
+            [
+                nn.Sequential(Conv(6, w(16), 7, 1, 3)),  # (B, 16, 96, 96)
+                nn.Sequential(w.conv(16, 32, 3, 2, 1), w.same(32), w.same(32)),  # (B, 32, 48, 48)
+                nn.Sequential(w.conv(32, 64, 3, 2, 1), w.same(64), w.same(64), w.same(64)),  # (B, 64, 24, 24)
+                nn.Sequential(w.conv(64, 128, 3, 2, 1), w.same(128), w.same(128)),  # (B, 128, 12, 12)
+                nn.Sequential(w.conv(128, 256, 3, 2, 1), w.same(256), w.same(256)),  # (B, 256, 6, 6)
+                nn.Sequential(w.conv(256, 512, 3, 2, 1), w.same(512)),  # (B, 512, 3, 3)
+                nn.Sequential(w.conv(512, 512, 3, 1, 0), w.conv(512, 512, 1, 1, 0)),  # (B, 512, 1, 1)
+            ]
+        )
 
         self.audio_encoder = audio_encoder(w, deep=False)  # (B, 1, 80, 16) -> (B, 512, 1, 1)
 
@@ -105,15 +107,17 @@ class Generator(nn.Module):
             return nn.Sequential(ConvTranspose(w(cin) + w(skip), w(cout), 3, 2, 1, 1), w.same(cout), w.same(cout))
 
         # After each block the encoder's map of the same size is put on top.
-        self.face_decoder_blocks = nn.ModuleList([
-            nn.Sequential(w.conv(512, 512, 1, 1, 0)),  # (B, 512, 1, 1)
-            nn.Sequential(ConvTranspose(2 * w(512), w(512), 3, 1, 0, 0), w.same(512)),  # (B, 512, 3, 3)
-            up(512, 512, 512),  # (B, 512, 6, 6)
-            up(512, 256, 384),  # (B, 384, 12, 12)
-            up(384, 128, 256),  # (B, 256, 24, 24)
-            up(256, 64, 128),  # (B, 128, 48, 48)
-            up(128, 32, 64),  # (B, 64, 96, 96)
-        ])  # fmt: skip
+        self.face_decoder_blocks = nn.ModuleList(
+            [
+                nn.Sequential(w.conv(512, 512, 1, 1, 0)),  # (B, 512, 1, 1)
+                nn.Sequential(ConvTranspose(2 * w(512), w(512), 3, 1, 0, 0), w.same(512)),  # (B, 512, 3, 3)
+                up(512, 512, 512),  # (B, 512, 6, 6)
+                up(512, 256, 384),  # (B, 384, 12, 12)
+                up(384, 128, 256),  # (B, 256, 24, 24)
+                up(256, 64, 128),  # (B, 128, 48, 48)
+                up(128, 32, 64),  # (B, 64, 96, 96)
+            ]
+        )
         self.output_block = nn.Sequential(
             Conv(w(64) + w(16), w(32), 3, 1, 1), nn.Conv2d(w(32), 4 if gated else 3, 1), nn.Sigmoid()
         )  # (B, 3, 96, 96)
@@ -150,12 +154,21 @@ class Generator(nn.Module):
 def audio_encoder(w: Widths, deep: bool) -> nn.Sequential:
     """(B, 1, 80, 16) -> (B, 512, 1, 1); the expert's is one block deeper than the generator's."""
     return nn.Sequential(
-        Conv(1, w(32), 3, 1, 1), w.same(32), w.same(32),  # (B, 32, 80, 16)
-        w.conv(32, 64, 3, (3, 1), 1), w.same(64), w.same(64),  # (B, 64, 27, 16)
-        w.conv(64, 128, 3, 3, 1), w.same(128), w.same(128),  # (B, 128, 9, 6)
-        w.conv(128, 256, 3, (3, 2), 1), w.same(256), *([w.same(256)] if deep else []),  # (B, 256, 3, 3)
-        w.conv(256, 512, 3, 1, 0), w.conv(512, 512, 1, 1, 0),  # (B, 512, 1, 1)
-    )  # fmt: skip
+        Conv(1, w(32), 3, 1, 1),
+        w.same(32),
+        w.same(32),  # (B, 32, 80, 16)
+        w.conv(32, 64, 3, (3, 1), 1),
+        w.same(64),
+        w.same(64),  # (B, 64, 27, 16)
+        w.conv(64, 128, 3, 3, 1),
+        w.same(128),
+        w.same(128),  # (B, 128, 9, 6)
+        w.conv(128, 256, 3, (3, 2), 1),
+        w.same(256),
+        *([w.same(256)] if deep else []),  # (B, 256, 3, 3)
+        w.conv(256, 512, 3, 1, 0),
+        w.conv(512, 512, 1, 1, 0),  # (B, 512, 1, 1)
+    )
 
 
 class SyncExpert(nn.Module):
@@ -167,12 +180,23 @@ class SyncExpert(nn.Module):
         self.width = width
         self.face_encoder = nn.Sequential(
             Conv(3 * SYNC_FRAMES, w(32), 7, 1, 3),  # (B, 32, 48, 96)
-            w.conv(32, 64, 5, (1, 2), 1), w.same(64), w.same(64),  # (B, 64, 46, 47)
-            w.conv(64, 128, 3, 2, 1), w.same(128), w.same(128), w.same(128),  # (B, 128, 23, 24)
-            w.conv(128, 256, 3, 2, 1), w.same(256), w.same(256),  # (B, 256, 12, 12)
-            w.conv(256, 512, 3, 2, 1), w.same(512), w.same(512),  # (B, 512, 6, 6)
-            w.conv(512, 512, 3, 2, 1), w.conv(512, 512, 3, 1, 0), w.conv(512, 512, 1, 1, 0),  # (B, 512, 1, 1)
-        )  # fmt: skip
+            w.conv(32, 64, 5, (1, 2), 1),
+            w.same(64),
+            w.same(64),  # (B, 64, 46, 47)
+            w.conv(64, 128, 3, 2, 1),
+            w.same(128),
+            w.same(128),
+            w.same(128),  # (B, 128, 23, 24)
+            w.conv(128, 256, 3, 2, 1),
+            w.same(256),
+            w.same(256),  # (B, 256, 12, 12)
+            w.conv(256, 512, 3, 2, 1),
+            w.same(512),
+            w.same(512),  # (B, 512, 6, 6)
+            w.conv(512, 512, 3, 2, 1),
+            w.conv(512, 512, 3, 1, 0),
+            w.conv(512, 512, 1, 1, 0),  # (B, 512, 1, 1)
+        )
         self.audio_encoder = audio_encoder(w, deep=True)
 
     def forward(self, mel: Tensor, face: Tensor) -> tuple[Tensor, Tensor]:
@@ -197,15 +221,17 @@ class QualityDiscriminator(nn.Module):
         def conv(cin: int, cout: int, k: int, s: Size, p: int) -> Conv:
             return Conv(w(cin), w(cout), k, s, p, norm=False)
 
-        self.face_encoder_blocks = nn.ModuleList([
-            nn.Sequential(Conv(3, w(32), 7, 1, 3, norm=False)),  # (B, 32, 48, 96)
-            nn.Sequential(conv(32, 64, 5, (1, 2), 2), conv(64, 64, 5, 1, 2)),  # (B, 64, 48, 48)
-            nn.Sequential(conv(64, 128, 5, 2, 2), conv(128, 128, 5, 1, 2)),  # (B, 128, 24, 24)
-            nn.Sequential(conv(128, 256, 5, 2, 2), conv(256, 256, 5, 1, 2)),  # (B, 256, 12, 12)
-            nn.Sequential(conv(256, 512, 3, 2, 1), conv(512, 512, 3, 1, 1)),  # (B, 512, 6, 6)
-            nn.Sequential(conv(512, 512, 3, 2, 1), conv(512, 512, 3, 1, 1)),  # (B, 512, 3, 3)
-            nn.Sequential(conv(512, 512, 3, 1, 0), conv(512, 512, 1, 1, 0)),  # (B, 512, 1, 1)
-        ])  # fmt: skip
+        self.face_encoder_blocks = nn.ModuleList(
+            [
+                nn.Sequential(Conv(3, w(32), 7, 1, 3, norm=False)),  # (B, 32, 48, 96)
+                nn.Sequential(conv(32, 64, 5, (1, 2), 2), conv(64, 64, 5, 1, 2)),  # (B, 64, 48, 48)
+                nn.Sequential(conv(64, 128, 5, 2, 2), conv(128, 128, 5, 1, 2)),  # (B, 128, 24, 24)
+                nn.Sequential(conv(128, 256, 5, 2, 2), conv(256, 256, 5, 1, 2)),  # (B, 256, 12, 12)
+                nn.Sequential(conv(256, 512, 3, 2, 1), conv(512, 512, 3, 1, 1)),  # (B, 512, 6, 6)
+                nn.Sequential(conv(512, 512, 3, 2, 1), conv(512, 512, 3, 1, 1)),  # (B, 512, 3, 3)
+                nn.Sequential(conv(512, 512, 3, 1, 0), conv(512, 512, 1, 1, 0)),  # (B, 512, 1, 1)
+            ]
+        )
         self.binary_pred = nn.Sequential(nn.Conv2d(w(512), 1, 1), nn.Sigmoid())
 
     def forward(self, face: Tensor) -> Tensor:

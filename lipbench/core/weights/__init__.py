@@ -14,6 +14,19 @@ from lipbench.core.weights.files import Status, add, available, check, folder, p
 from lipbench.core.weights.named import existing
 
 __all__ = [
-    "REGISTRY", "Entry", "Member", "Status", "Wheel",
-    "add", "available", "check", "entry", "existing", "folder", "get", "path", "sha256", "status",
-]  # fmt: skip
+    "REGISTRY",
+    "Entry",
+    "Member",
+    "Status",
+    "Wheel",
+    "add",
+    "available",
+    "check",
+    "entry",
+    "existing",
+    "folder",
+    "get",
+    "path",
+    "sha256",
+    "status",
+]

@@ -64,9 +64,10 @@ def write(net: nn.Module, path: Path, meta: Mapping[str, Any], idle: tuple[str, 
         meta: JSON; its `format` is what `read` asks for. idle: beginnings of entries that are left out.
     """
     arrays = {
-        k: v.detach().cpu().numpy() for k, v in net.state_dict().items()
+        k: v.detach().cpu().numpy()
+        for k, v in net.state_dict().items()
         if not k.endswith("batches_tracked") and not _any(k, idle)
-    }  # fmt: skip
+    }
     half = {k: v if ".running_" in k else v.astype(np.float16) for k, v in arrays.items()}
     np.savez_compressed(path, allow_pickle=False, **{_META: np.array(json.dumps(dict(meta)))}, **half)
     return path

@@ -61,5 +61,12 @@ def create(name: str, workers: int | None) -> Executor:
 
 def failure(status: str, what: str, why: str = "", fix: str = "") -> dict[str, Any]:
     """The answer of a worker that could not answer itself."""
-    return {"status": status, "outputs": {}, "info": {}, "scores": {}, "timing": {}, "provenance": {},
-            "error": {"reason": status, "what": what, "why": why, "fix": fix, "traceback": ""}}  # fmt: skip
+    return {
+        "status": status,
+        "outputs": {},
+        "info": {},
+        "scores": {},
+        "timing": {},
+        "provenance": {},
+        "error": {"reason": status, "what": what, "why": why, "fix": fix, "traceback": ""},
+    }

@@ -56,9 +56,15 @@ class Worker:
         # The results pipe must be fd 3 in the worker: a two-line bootstrap moves it there.
         code = f"import os; os.dup2({write}, 3); from lipbench.engine.worker import main; main()"
         self.process = subprocess.Popen(
-            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            text=True, env=env, pass_fds=(write,), start_new_session=True,
-        )  # fmt: skip
+            [sys.executable, "-c", code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=env,
+            pass_fds=(write,),
+            start_new_session=True,
+        )
         os.close(write)
         self.results, self.buffer, self.ooms = read, b"", oom_kills()
 
@@ -131,9 +137,13 @@ class LocalExecutor:
         assert worker.process is not None
         assert worker.process.stdin is not None
         message = {
-            "kind": request.kind, "key": request.key, "task": request.task, "workspace": request.workspace,
-            "device": "cuda:0" if worker.gpu is not None and request.gpu else "cpu", "threads": worker.threads,
-        }  # fmt: skip
+            "kind": request.kind,
+            "key": request.key,
+            "task": request.task,
+            "workspace": request.workspace,
+            "device": "cuda:0" if worker.gpu is not None and request.gpu else "cpu",
+            "threads": worker.threads,
+        }
         worker.request, worker.deadline = request, time.monotonic() + request.timeout_s
         try:
             worker.process.stdin.write(json.dumps(message) + "\n")
@@ -162,8 +172,12 @@ class LocalExecutor:
             if worker.request is not None and time.monotonic() >= worker.deadline:
                 limit = worker.request.timeout_s
                 worker.kill()
-                answer = failure("timeout", f"stopped after {limit:g} s", "it ran past its time limit",
-                                 "raise --timeout, or read the stage's log")  # fmt: skip
+                answer = failure(
+                    "timeout",
+                    f"stopped after {limit:g} s",
+                    "it ran past its time limit",
+                    "raise --timeout, or read the stage's log",
+                )
                 done.append(Done(worker.request, answer))
                 worker.request = None
         self._assign()

@@ -66,8 +66,13 @@ class RayExecutor:
         if gpu:
             options["num_gpus"] = GPU_SHARE
         task = self.ray.remote(_remote).options(**options)
-        message = {"kind": request.kind, "key": request.key, "task": dict(request.task),
-                   "workspace": request.workspace, "gpu": gpu}  # fmt: skip
+        message = {
+            "kind": request.kind,
+            "key": request.key,
+            "task": dict(request.task),
+            "workspace": request.workspace,
+            "gpu": gpu,
+        }
         self._flying[task.remote(message)] = request, time.monotonic() + request.timeout_s
 
     def poll(self, timeout_s: float) -> list[Done]:

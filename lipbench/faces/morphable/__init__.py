@@ -46,6 +46,7 @@ def load_model(source: str | Path = "procedural") -> MorphableModel:
 
         return load_flame(path)
     raise UsageError(
-        f"cannot tell what kind of morphable model {path} is", f"its ending is {path.suffix!r}",
+        f"cannot tell what kind of morphable model {path} is",
+        f"its ending is {path.suffix!r}",
         "use a folder with AD-NeRF's files, .h5 (BFM), .pkl (FLAME) or .npz",
-    )  # fmt: skip
+    )

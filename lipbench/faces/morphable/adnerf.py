@@ -20,12 +20,10 @@ SCALE = 1e5
 LICENCE = "Basel Face Model: research use only, not to be passed on; FaceWarehouse expressions: non-commercial research"
 FILES = ("3DMM_info.npy", "keys_info.npy", "topology_info.npy")
 _NEEDED = {
-    "3DMM_info.npy": (
-        "mu_shape", "b_shape", "sig_shape", "mu_exp", "b_exp", "sig_exp", "mu_tex", "b_tex", "sig_tex",
-    ),
+    "3DMM_info.npy": ("mu_shape", "b_shape", "sig_shape", "mu_exp", "b_exp", "sig_exp", "mu_tex", "b_tex", "sig_tex"),
     "keys_info.npy": ("keyinds", "left_contour", "right_contour", "rigid_ids"),
     "topology_info.npy": ("tris",),
-}  # fmt: skip
+}
 
 
 def _read(path: Path) -> dict[str, Array]:
@@ -54,17 +52,19 @@ def load_adnerf(folder: str | Path, *, identity: int = 100, expression: int = 79
     for name in FILES:
         if not (folder / name).is_file():
             raise UsageError(
-                f"there is no {name} in {folder}", "a BFM 2009 model in AD-NeRF's layout has three files",
+                f"there is no {name} in {folder}",
+                "a BFM 2009 model in AD-NeRF's layout has three files",
                 f"put {', '.join(FILES)} into one folder",
-            )  # fmt: skip
+            )
     info, keys, topology = (_read(folder / name) for name in FILES)
     n = info["mu_shape"].size // 3
     for key in ("b_shape", "b_exp", "b_tex"):
         if info[key].shape[1] != 3 * n:
             raise UsageError(
-                f"cannot read {folder / FILES[0]}", f"{key} is {info[key].shape}, expected (K, {3 * n})",
+                f"cannot read {folder / FILES[0]}",
+                f"{key} is {info[key].shape}, expected (K, {3 * n})",
                 "use the file that AD-NeRF's convert_BFM.py writes",
-            )  # fmt: skip
+            )
 
     def basis(key: str, scale: float) -> Array:
         return (info[key].reshape(-1, n, 3) / scale).astype(np.float32)
@@ -88,11 +88,12 @@ def load_adnerf(folder: str | Path, *, identity: int = 100, expression: int = 79
         albedo_basis=colors,
         albedo_sigma=sigma("sig_tex", len(colors)),
         landmarks=LandmarkIndices(
-            keys["keyinds"].astype(np.int64), keys["left_contour"].astype(np.int64),
+            keys["keyinds"].astype(np.int64),
+            keys["left_contour"].astype(np.int64),
             keys["right_contour"].astype(np.int64),
         ),
         rigid=keys["rigid_ids"].astype(np.int64),
-    )  # fmt: skip
+    )
     try:
         model.save(cached)
     except OSError:

@@ -184,10 +184,19 @@ class MorphableModel:
         arrays = {
             name: getattr(self, name)
             for name in (
-                "mean", "identity_basis", "identity_sigma", "expression_basis", "expression_sigma", "triangles",
-                "albedo_mean", "albedo_basis", "albedo_sigma", "rigid", "lips",
+                "mean",
+                "identity_basis",
+                "identity_sigma",
+                "expression_basis",
+                "expression_sigma",
+                "triangles",
+                "albedo_mean",
+                "albedo_basis",
+                "albedo_sigma",
+                "rigid",
+                "lips",
             )
-        }  # fmt: skip
+        }
         if self.landmarks is not None:
             arrays["landmarks"] = self.landmarks.points
             if self.landmarks.left is not None and self.landmarks.right is not None:

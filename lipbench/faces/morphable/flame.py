@@ -72,7 +72,7 @@ def load_flame(
             f"cannot read the FLAME model {path}",
             f"it has {dirs.shape[2]} modes, the expressions start after {N_SHAPE}",
             "use the original FLAME .pkl file",
-        )  # fmt: skip
+        )
     joint = regressor @ template
     jaw = np.zeros((3, n, 3))
     for axis, angle in enumerate(JAW_SIGMA):

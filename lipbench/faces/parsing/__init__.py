@@ -30,13 +30,29 @@ if TYPE_CHECKING:
     from lipbench.faces.parsing.types import Parsing as Parsing
 
 _HOMES = {
-    "Parser": "choose", "parser": "choose", "parser_weights": "choose",
-    "parsers": "choose", "Plate": "plate", "clean_plate": "plate",
-    "head_over_plate": "plate", "truth_parsing": "truth", "HeadGuide": "types", "Label": "types", "Parsing": "types",
-}  # fmt: skip
+    "Parser": "choose",
+    "parser": "choose",
+    "parser_weights": "choose",
+    "parsers": "choose",
+    "Plate": "plate",
+    "clean_plate": "plate",
+    "head_over_plate": "plate",
+    "truth_parsing": "truth",
+    "HeadGuide": "types",
+    "Label": "types",
+    "Parsing": "types",
+}
 __all__ = [
-    "HeadGuide", "Label", "Parser", "Parsing", "Plate", "clean_plate", "head_over_plate", "parser",
-    "parser_weights", "parsers",
+    "HeadGuide",
+    "Label",
+    "Parser",
+    "Parsing",
+    "Plate",
+    "clean_plate",
+    "head_over_plate",
+    "parser",
+    "parser_weights",
+    "parsers",
     "truth_parsing",
-]  # fmt: skip
+]
 __getattr__ = lazy(__name__, _HOMES)

@@ -48,14 +48,18 @@ class Layout:
 LAYOUTS = {
     # face-parsing.PyTorch test.py, AD-NeRF data_util/face_parsing/test.py
     "bisenet": Layout(
-        WEIGHTS["bisenet"], BiSeNet, celebamask.BISENET_CLASSES,
-        (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), cv2.INTER_LINEAR,
+        WEIGHTS["bisenet"],
+        BiSeNet,
+        celebamask.BISENET_CLASSES,
+        (0.485, 0.456, 0.406),
+        (0.229, 0.224, 0.225),
+        cv2.INTER_LINEAR,
     ),
     # CelebAMask-HQ face_parsing/tester.py
     "celebamask": Layout(
         WEIGHTS["celebamask"], CelebAMaskUNet, celebamask.UNET_CLASSES, (0.5,) * 3, (0.5,) * 3, cv2.INTER_NEAREST
     ),
-}  # fmt: skip
+}
 
 
 class NetworkParser:

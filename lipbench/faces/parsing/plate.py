@@ -37,9 +37,13 @@ class Plate:
     """
 
     def __init__(
-        self, frames: NDArray[np.uint8], parsing: Parsing, image: NDArray[np.uint8] | None, seen: float,
+        self,
+        frames: NDArray[np.uint8],
+        parsing: Parsing,
+        image: NDArray[np.uint8] | None,
+        seen: float,
         notes: tuple[str, ...],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.image, self.seen, self.notes = image, seen, notes
         self._frames, self._parsing = frames, parsing
         self._motion = None if image is not None else Motion(frames, parsing.background)
@@ -182,9 +186,11 @@ def _box(mask: NDArray[np.bool_], margin: int = 8) -> tuple[int, int, int, int] 
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     height, width = mask.shape
     return (
-        int(max(columns[0] - margin, 0)), int(max(rows[0] - margin, 0)),
-        int(min(columns[-1] + 1 + margin, width)), int(min(rows[-1] + 1 + margin, height)),
-    )  # fmt: skip
+        int(max(columns[0] - margin, 0)),
+        int(max(rows[0] - margin, 0)),
+        int(min(columns[-1] + 1 + margin, width)),
+        int(min(rows[-1] + 1 + margin, height)),
+    )
 
 
 def head_over_plate(frames: NDArray[np.uint8], parsing: Parsing, plate: Plate) -> NDArray[np.uint8]:

@@ -31,10 +31,7 @@ class Camera:
     @property
     def center(self) -> tuple[float, float]:
         """(cx, cy) in px."""
-        return (
-            self.width / 2 if self.cx is None else self.cx,
-            self.height / 2 if self.cy is None else self.cy,
-        )
+        return (self.width / 2 if self.cx is None else self.cx, self.height / 2 if self.cy is None else self.cy)
 
     def scaled(self, factor: float) -> Camera:
         """The same view at `factor` times the resolution."""

@@ -32,9 +32,5 @@ def fill_normals(points, triangles, out):  # type: ignore[no-untyped-def]
 def vertex_normals(points: NDArray[np.floating], triangles: NDArray[np.integer]) -> NDArray[np.float64]:
     """(N, 3) unit normals (zero for vertices without a triangle), outwards for counter-clockwise triangles."""
     out = np.empty((len(points), 3), np.float64)
-    fill_normals(
-        np.ascontiguousarray(points, np.float64),
-        np.ascontiguousarray(triangles, np.int32),
-        out,
-    )  # fmt: skip
+    fill_normals(np.ascontiguousarray(points, np.float64), np.ascontiguousarray(triangles, np.int32), out)
     return out

@@ -114,8 +114,10 @@ class Renderer:
             (surface.uv, surface.texture, surface.labels, occlusion, tangents, LINEAR),
             (ambient, direction, np.asarray(light.color, np.float64)),
             self._shadow(points, direction) if light.shadows else NO_SHADOW,
-            self._mouth_light(points), rgb, sample_labels,
-        )  # fmt: skip
+            self._mouth_light(points),
+            rgb,
+            sample_labels,
+        )
         labels = np.empty((height, width), np.uint8)
         resolve(samples, counts, rgb, sample_labels, TONE_CURVE, UNDEVELOPED, image, labels)
         return RenderOutput(image, labels, depth)

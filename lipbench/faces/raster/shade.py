@@ -143,11 +143,12 @@ def shade_samples(  # type: ignore[no-untyped-def]
             py = b0 * points[ia, 1] + b1 * points[ib, 1] + b2 * points[ic, 1]
             pz = b0 * points[ia, 2] + b1 * points[ib, 2] + b2 * points[ic, 2]
             visible = lit(
-                shadow_map, scale,
+                shadow_map,
+                scale,
                 to_light[0, 0] * px + to_light[0, 1] * py + to_light[0, 2] * pz,
                 to_light[1, 0] * px + to_light[1, 1] * py + to_light[1, 2] * pz,
                 to_light[2, 0] * px + to_light[2, 1] * py + to_light[2, 2] * pz,
-            )  # fmt: skip
+            )
         if m in (SKIN, LIP):
             # Light that scatters under the skin reaches beyond the terminator, red farthest.
             dr, dg, db = max((nl + 0.34) / 1.34, 0.0), max((nl + 0.20) / 1.20, 0.0), max((nl + 0.14) / 1.14, 0.0)

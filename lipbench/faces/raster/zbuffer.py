@@ -171,8 +171,13 @@ def visibility(
     fill_zbuffer(
         np.ascontiguousarray(points, np.float64),
         np.ascontiguousarray(triangles, np.int32),
-        flags, float(camera.focal), float(cx), float(cy), tri, inverse_depth,
-    )  # fmt: skip
+        flags,
+        float(camera.focal),
+        float(cx),
+        float(cy),
+        tri,
+        inverse_depth,
+    )
     return Visibility(tri, inverse_depth)
 
 
@@ -185,8 +190,12 @@ def barycentrics(
     fill_barycentrics(
         np.ascontiguousarray(points, np.float64),
         np.ascontiguousarray(triangles, np.int32),
-        tri, float(camera.focal), float(cx), float(cy), out,
-    )  # fmt: skip
+        tri,
+        float(camera.focal),
+        float(cx),
+        float(cy),
+        out,
+    )
     return out
 
 

@@ -19,28 +19,67 @@ from lipbench.faces.tflite.flat import Table, flexbuffer
 _DTYPES = {0: "<f4", 1: "<f2", 2: "<i4", 3: "u1", 4: "<i8", 6: "?", 9: "i1"}
 _CUSTOM = 32
 _NAMES = {
-    0: "ADD", 1: "AVERAGE_POOL_2D", 2: "CONCATENATION", 3: "CONV_2D", 4: "DEPTHWISE_CONV_2D", 5: "DEPTH_TO_SPACE",
-    6: "DEQUANTIZE", 14: "LOGISTIC", 17: "MAX_POOL_2D", 18: "MUL", 19: "RELU", 21: "RELU6", 22: "RESHAPE",
-    23: "RESIZE_BILINEAR", 34: "PAD", 45: "STRIDED_SLICE", 54: "PRELU", 117: "HARD_SWISH", 124: "DENSIFY",
-}  # fmt: skip
+    0: "ADD",
+    1: "AVERAGE_POOL_2D",
+    2: "CONCATENATION",
+    3: "CONV_2D",
+    4: "DEPTHWISE_CONV_2D",
+    5: "DEPTH_TO_SPACE",
+    6: "DEQUANTIZE",
+    14: "LOGISTIC",
+    17: "MAX_POOL_2D",
+    18: "MUL",
+    19: "RELU",
+    21: "RELU6",
+    22: "RESHAPE",
+    23: "RESIZE_BILINEAR",
+    34: "PAD",
+    45: "STRIDED_SLICE",
+    54: "PRELU",
+    117: "HARD_SWISH",
+    124: "DENSIFY",
+}
 # operator -> (field number, struct code, default) of the options that change its result
-_POOL = {"padding": (0, "b", 0), "stride_w": (1, "i", 0), "stride_h": (2, "i", 0), "width": (3, "i", 0),
-         "height": (4, "i", 0), "activation": (5, "b", 0)}  # fmt: skip
+_POOL = {
+    "padding": (0, "b", 0),
+    "stride_w": (1, "i", 0),
+    "stride_h": (2, "i", 0),
+    "width": (3, "i", 0),
+    "height": (4, "i", 0),
+    "activation": (5, "b", 0),
+}
 _OPTIONS: dict[str, dict[str, tuple[int, str, int]]] = {
     "ADD": {"activation": (0, "b", 0)},
     "MUL": {"activation": (0, "b", 0)},
     "AVERAGE_POOL_2D": _POOL,
     "MAX_POOL_2D": _POOL,
     "CONCATENATION": {"axis": (0, "i", 0), "activation": (1, "b", 0)},
-    "CONV_2D": {"padding": (0, "b", 0), "stride_w": (1, "i", 0), "stride_h": (2, "i", 0), "activation": (3, "b", 0),
-                "dilation_w": (4, "i", 1), "dilation_h": (5, "i", 1)},
-    "DEPTHWISE_CONV_2D": {"padding": (0, "b", 0), "stride_w": (1, "i", 0), "stride_h": (2, "i", 0),
-                          "activation": (4, "b", 0), "dilation_w": (5, "i", 1), "dilation_h": (6, "i", 1)},
+    "CONV_2D": {
+        "padding": (0, "b", 0),
+        "stride_w": (1, "i", 0),
+        "stride_h": (2, "i", 0),
+        "activation": (3, "b", 0),
+        "dilation_w": (4, "i", 1),
+        "dilation_h": (5, "i", 1),
+    },
+    "DEPTHWISE_CONV_2D": {
+        "padding": (0, "b", 0),
+        "stride_w": (1, "i", 0),
+        "stride_h": (2, "i", 0),
+        "activation": (4, "b", 0),
+        "dilation_w": (5, "i", 1),
+        "dilation_h": (6, "i", 1),
+    },
     "DEPTH_TO_SPACE": {"block": (0, "i", 0)},
     "RESIZE_BILINEAR": {"align_corners": (2, "B", 0), "half_pixel_centers": (3, "B", 0)},
-    "STRIDED_SLICE": {"begin_mask": (0, "i", 0), "end_mask": (1, "i", 0), "ellipsis_mask": (2, "i", 0),
-                      "new_axis_mask": (3, "i", 0), "shrink_axis_mask": (4, "i", 0)},
-}  # fmt: skip
+    "STRIDED_SLICE": {
+        "begin_mask": (0, "i", 0),
+        "end_mask": (1, "i", 0),
+        "ellipsis_mask": (2, "i", 0),
+        "new_axis_mask": (3, "i", 0),
+        "shrink_axis_mask": (4, "i", 0),
+    },
+}
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from lipbench.lipnerf.composite.options import Render as Render
 
 _HOMES = {
-    "Compositor": "compositor", "Layers": "compositor", "Inpainter": "inpaint", "CompositeOptions": "options",
+    "Compositor": "compositor",
+    "Layers": "compositor",
+    "Inpainter": "inpaint",
+    "CompositeOptions": "options",
     "Render": "options",
-}  # fmt: skip
+}
 __all__ = ["CompositeOptions", "Compositor", "Inpainter", "Layers", "Render"]
 __getattr__ = lazy(__name__, _HOMES)

@@ -160,9 +160,11 @@ class Compositor:
         rows, columns = np.flatnonzero(head.any(1)), np.flatnonzero(head.any(0))
         margin = int(np.ceil(self.reach + 4 * self.options.feather_px)) + 8
         return (
-            max(int(columns[0]) - margin, 0), max(int(rows[0]) - margin, 0),
-            min(int(columns[-1]) + 1 + margin, width), min(int(rows[-1]) + 1 + margin, height),
-        )  # fmt: skip
+            max(int(columns[0]) - margin, 0),
+            max(int(rows[0]) - margin, 0),
+            min(int(columns[-1]) + 1 + margin, width),
+            min(int(rows[-1]) + 1 + margin, height),
+        )
 
     def _finish(self, placed: _Placed, neighbours: list[NDArray[np.bool_]]) -> _Made:
         x0, y0, x1, y1 = placed.window

@@ -28,9 +28,10 @@ FLOOR = 1.0  # of the band energies of int16 sound, before the logarithm
 
 #: The semantic expressions that speech decides; everything else stays as the source has it.
 OF_SPEECH = tuple(
-    i for i, name in enumerate(SEMANTIC)
+    i
+    for i, name in enumerate(SEMANTIC)
     if name in {n for row in visemes.TABLE.values() for n in row} | {"press", "lipsTogether", "part"}
-)  # fmt: skip
+)
 
 
 def features(audio: NDArray[np.int16], n_frames: int) -> NDArray[np.float32]:
@@ -70,10 +71,13 @@ class Articulator(nn.Module):
         super().__init__()
         self.width = width
         self.stem = nn.Sequential(
-            nn.Conv1d(BANDS, width, 5, padding=2), nn.ReLU(),
-            nn.Conv1d(width, width, 4, stride=2, padding=1), nn.ReLU(),
-            nn.Conv1d(width, width, 4, stride=2, padding=1), nn.ReLU(),
-        )  # fmt: skip
+            nn.Conv1d(BANDS, width, 5, padding=2),
+            nn.ReLU(),
+            nn.Conv1d(width, width, 4, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv1d(width, width, 4, stride=2, padding=1),
+            nn.ReLU(),
+        )
         self.blocks = nn.Sequential(*(Block(width, d) for d in (1, 2, 4, 1, 2)))
         self.head = nn.Conv1d(width, len(CHANNELS), 1)
 

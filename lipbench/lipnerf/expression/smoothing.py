@@ -31,9 +31,10 @@ def smooth(
     """
     if window % 2 == 0 or not 0 <= order < window:
         raise UsageError(
-            f"cannot smooth with window {window} and order {order}", "the window must be odd and larger than the order",
+            f"cannot smooth with window {window} and order {order}",
+            "the window must be odd and larger than the order",
             f"the paper's values are {WINDOW} and {ORDER}",
-        )  # fmt: skip
+        )
     from scipy.signal import savgol_filter
 
     out = np.array(expression, np.float64)

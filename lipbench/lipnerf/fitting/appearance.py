@@ -79,9 +79,12 @@ def learn_look(
     basis = (model.albedo_basis[:, index] * model.albedo_sigma[:, None, None]).reshape(model.n_albedo, -1)
     for _ in range(TURNS):
         light = np.mean(
-            [solve_light(g.normals[index], texture[index], c[index], weight * g.seen[index], None)
-             for g, c in zip(geometries, colors, strict=True)], 0,
-        )  # fmt: skip
+            [
+                solve_light(g.normals[index], texture[index], c[index], weight * g.seen[index], None)
+                for g, c in zip(geometries, colors, strict=True)
+            ],
+            0,
+        )
         measured, share = _texture(geometries, colors, light)
         difference = (measured - np.asarray(model.albedo(), np.float64))[index]
         w = np.repeat(weight * share[index], 3)

@@ -62,9 +62,10 @@ def check_frames(frames: NDArray[np.uint8], track: FaceTrack) -> None:
     """
     if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != np.uint8:
         raise UsageError(
-            f"cannot fit frames of shape {frames.shape}, {frames.dtype}", "they must be (T, H, W, 3) uint8 RGB",
+            f"cannot fit frames of shape {frames.shape}, {frames.dtype}",
+            "they must be (T, H, W, 3) uint8 RGB",
             "read them with lipbench.media.load_frames",
-        )  # fmt: skip
+        )
     have = (len(frames), frames.shape[2], frames.shape[1])
     want = (len(track), track.width, track.height)
     if have != want:

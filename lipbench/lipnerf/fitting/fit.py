@@ -122,8 +122,15 @@ class Fit:
     def take(self, index: ArrayLike) -> Fit:
         """The fit of a video that shows frame `index[t]` of this one at its frame t."""
         i = np.asarray(index, np.int64)
-        per_frame = ("expression", "rotation", "translation", "light", "found", "landmark_error_px",
-                     "photometric_error")  # fmt: skip
+        per_frame = (
+            "expression",
+            "rotation",
+            "translation",
+            "light",
+            "found",
+            "landmark_error_px",
+            "photometric_error",
+        )
         return replace(self, **{name: getattr(self, name)[i] for name in per_frame})
 
     def save(self, path: str | Path) -> Path:
@@ -149,5 +156,11 @@ class Fit:
 
 
 _PLAIN: dict[str, Any] = {
-    "model": str, "model_name": str, "basis_hash": str, "width": int, "height": int, "fps": float, "focal": float,
-}  # fmt: skip
+    "model": str,
+    "model_name": str,
+    "basis_hash": str,
+    "width": int,
+    "height": int,
+    "fps": float,
+    "focal": float,
+}

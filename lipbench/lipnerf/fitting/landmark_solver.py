@@ -176,8 +176,12 @@ class LandmarkProblem:
             local = -solved[..., 0] - solved[..., 1:] @ shared
         else:
             shared = h
-            local = self.bend.solve(a, g, self.bend.residual(free.pose, free.expression, state),
-                                    self.bend.weight(free.pose, free.expression, state))  # fmt: skip
+            local = self.bend.solve(
+                a,
+                g,
+                self.bend.residual(free.pose, free.expression, state),
+                self.bend.weight(free.pose, free.expression, state),
+            )
         out = state
         if free.pose:
             out = replace(
@@ -194,10 +198,7 @@ class LandmarkProblem:
     def _normal(self, state: State, part: slice, free: Free) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Normal equations of some frames: A (t, P, P), B (t, P, S), C (S, S), and the right sides (t, P), (S,)."""
         some = replace(
-            state,
-            expression=state.expression[part],
-            rotation=state.rotation[part],
-            translation=state.translation[part],
+            state, expression=state.expression[part], rotation=state.rotation[part], translation=state.translation[part]
         )
         uv, x, index = self.project(some)
         r = (uv - self.seen[part]) / self.scale[part][:, None, None]

@@ -77,6 +77,14 @@ class FitOptions:
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "landmarks": {"photometric": False},
     "demo": {},
-    "paper": {"focal_frames": 60, "identity_frames": 240, "iterations": 40, "keyframes": 120,
-              "face_px": 110.0, "vertices": 5000, "photo_steps": 8, "photo_rounds": 3},
-}  # fmt: skip
+    "paper": {
+        "focal_frames": 60,
+        "identity_frames": 240,
+        "iterations": 40,
+        "keyframes": 120,
+        "face_px": 110.0,
+        "vertices": 5000,
+        "photo_steps": 8,
+        "photo_rounds": 3,
+    },
+}

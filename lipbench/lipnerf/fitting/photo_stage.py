@@ -95,9 +95,12 @@ def refine(
     n = len(small.images)
     surface = face_surface(model, options.vertices)
     camera = Camera(
-        float(state.focal) * small.zoom[1], small.images.shape[2], small.images.shape[1],
-        p.center[0] * small.zoom[0], p.center[1] * small.zoom[1],
-    )  # fmt: skip
+        float(state.focal) * small.zoom[1],
+        small.images.shape[2],
+        small.images.shape[1],
+        p.center[0] * small.zoom[0],
+        p.center[1] * small.zoom[1],
+    )
     keys = set(spread(n, options.keyframes).tolist())
     learn = look is None
     for k in range(rounds):
@@ -163,8 +166,13 @@ def _term(
 
     images, corner = cut(small, seen, MARGIN * options.face_px)
     return PhotoTerm(
-        tensor(images.transpose(0, 3, 1, 2)), small.zoom, tensor(p.center - corner / small.zoom),
+        tensor(images.transpose(0, 3, 1, 2)),
+        small.zoom,
+        tensor(p.center - corner / small.zoom),
         tensor(model.mean[at].astype(np.float32)),
-        scaled(model.identity_basis, model.identity_sigma), scaled(model.expression_basis, model.expression_sigma),
-        tensor(target), tensor(weight), options.photo_sigma,
-    )  # fmt: skip
+        scaled(model.identity_basis, model.identity_sigma),
+        scaled(model.expression_basis, model.expression_sigma),
+        tensor(target),
+        tensor(weight),
+        options.photo_sigma,
+    )

@@ -18,9 +18,13 @@ Index = NDArray[np.int64]
 #: Parts of the 68 points and their weight. Lips and lids carry what a dub and a blink change; the jaw line slides over
 #: the face as it turns, and trackers space its points unevenly.
 PARTS_68: tuple[tuple[slice, float], ...] = (
-    (slice(0, 17), 0.15), (slice(17, 27), 0.6), (slice(27, 36), 1.0), (slice(36, 48), 2.5), (slice(48, 60), 1.5),
+    (slice(0, 17), 0.15),
+    (slice(17, 27), 0.6),
+    (slice(27, 36), 1.0),
+    (slice(36, 48), 2.5),
+    (slice(48, 60), 1.5),
     (slice(60, 68), 2.5),
-)  # fmt: skip
+)
 _JAW_ROWS = np.r_[np.arange(8), np.arange(8, 16)]
 _JAW_POINTS = np.r_[np.arange(8), np.arange(9, 17)]
 

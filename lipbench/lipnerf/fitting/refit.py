@@ -21,11 +21,7 @@ from lipbench.lipnerf.fitting.threads import one_torch_thread
 
 
 def refit(
-    fit: Fit,
-    frames: NDArray[np.uint8],
-    track: FaceTrack,
-    options: FitOptions | None = None,
-    say: Say = silent,
+    fit: Fit, frames: NDArray[np.uint8], track: FaceTrack, options: FitOptions | None = None, say: Say = silent
 ) -> Fit:
     """Fit the expressions (and the light) of a video in which the person, the camera and the head's pose are those of
     `fit`, frame by frame.
@@ -64,13 +60,22 @@ def refit(
             return torch.from_numpy(np.asarray(x, np.float64)).to(device)
 
         p = landmark_stage.problem(
-            model, points, seen, found, face_size(track), (track.width, track.height), options,
+            model,
+            points,
+            seen,
+            found,
+            face_size(track),
+            (track.width, track.height),
+            options,
             tensor(fit.expression[fit.found].mean(0) if fit.found.any() else fit.expression.mean(0)),
-        )  # fmt: skip
+        )
         state = State(
-            tensor(fit.identity), tensor(fit.expression[found]), tensor(fit.rotation[found]),
-            tensor(fit.translation[found]), tensor(np.float64(fit.focal)),
-        )  # fmt: skip
+            tensor(fit.identity),
+            tensor(fit.expression[found]),
+            tensor(fit.rotation[found]),
+            tensor(fit.translation[found]),
+            tensor(np.float64(fit.focal)),
+        )
         state = p.solve(state, Free(pose=False), options.iterations)
         light, colour_error = fit.light, np.full(len(found), np.nan)
         if options.photometric and len(fit.texture):
@@ -85,6 +90,11 @@ def refit(
         expression = gaps.fill(state.expression.cpu().numpy(), found)
     say(f"landmarks: {found.sum()} of {len(found)} frames, error {np.nanmean(error):.2f} px")
     return replace(
-        fit, expression=expression, found=found, landmark_error_px=error,
-        light=light, photometric_error=colour_error, fps=track.fps,
-    )  # fmt: skip
+        fit,
+        expression=expression,
+        found=found,
+        landmark_error_px=error,
+        light=light,
+        photometric_error=colour_error,
+        fps=track.fps,
+    )

@@ -24,10 +24,14 @@ if TYPE_CHECKING:
     from lipbench.metrics.sync.result import SyncResult as SyncResult
 
 _HOMES = {
-    "FoldedSyncNet": "folded", "Judge": "judges", "SyncFamily": "family", "SyncNet": "network",
-    "SyncOptions": "options", "SyncResult": "result", "SyncScore": "arithmetic", "evaluate": "measure",
-}  # fmt: skip
-__all__ = [
-    "FoldedSyncNet", "Judge", "SyncFamily", "SyncNet", "SyncOptions", "SyncResult", "SyncScore", "evaluate",
-]  # fmt: skip
+    "FoldedSyncNet": "folded",
+    "Judge": "judges",
+    "SyncFamily": "family",
+    "SyncNet": "network",
+    "SyncOptions": "options",
+    "SyncResult": "result",
+    "SyncScore": "arithmetic",
+    "evaluate": "measure",
+}
+__all__ = ["FoldedSyncNet", "Judge", "SyncFamily", "SyncNet", "SyncOptions", "SyncResult", "SyncScore", "evaluate"]
 __getattr__ = lazy(__name__, _HOMES)

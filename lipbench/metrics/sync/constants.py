@@ -39,9 +39,19 @@ MEDIAN_FRAMES = 13
 def as_json() -> dict[str, Any]:
     """The constants as a result records them."""
     return {
-        "version": CONSTANTS_VERSION, "fps": FPS, "rate": RATE, "vshift": VSHIFT, "window_frames": WINDOW_FRAMES,
-        "tail": TAIL, "detection_scale": DETECTION_SCALE, "detection_confidence": DETECTION_CONFIDENCE,
-        "shot_threshold": SHOT_THRESHOLD, "min_shot_frames": MIN_SHOT_FRAMES, "track_iou": TRACK_IOU,
-        "num_failed_det": NUM_FAILED_DET, "crop_scale": CROP_SCALE, "crop_padding": CROP_PADDING,
+        "version": CONSTANTS_VERSION,
+        "fps": FPS,
+        "rate": RATE,
+        "vshift": VSHIFT,
+        "window_frames": WINDOW_FRAMES,
+        "tail": TAIL,
+        "detection_scale": DETECTION_SCALE,
+        "detection_confidence": DETECTION_CONFIDENCE,
+        "shot_threshold": SHOT_THRESHOLD,
+        "min_shot_frames": MIN_SHOT_FRAMES,
+        "track_iou": TRACK_IOU,
+        "num_failed_det": NUM_FAILED_DET,
+        "crop_scale": CROP_SCALE,
+        "crop_padding": CROP_PADDING,
         "median_frames": MEDIAN_FRAMES,
-    }  # fmt: skip
+    }

@@ -22,27 +22,42 @@ _CONVENTION = (
 
 def _spec(name: str, title: str, better: Any, convention: str, source: str = _SOURCE, **more: Any) -> MetricSpec:
     return MetricSpec(
-        name, "1", title, more.pop("unit", ""), better, frozenset({"audio", "faces"}),
-        region="face", aggregate="whole_clip", source=source, convention=f"{convention}; {_CONVENTION}",
+        name,
+        "1",
+        title,
+        more.pop("unit", ""),
+        better,
+        frozenset({"audio", "faces"}),
+        region="face",
+        aggregate="whole_clip",
+        source=source,
+        convention=f"{convention}; {_CONVENTION}",
         **{"tolerance": 1e-3, **more},
-    )  # fmt: skip
+    )
 
 
 METRICS = (
     _spec("lse_d", "LSE-D", "lower", "smallest of the 31 mean distances"),
     _spec("lse_c", "LSE-C", "higher", "median of the 31 mean distances minus the smallest"),
     _spec(
-        "av_offset", "AV offset", "zero",
+        "av_offset",
+        "AV offset",
+        "zero",
         "15 minus the index of the smallest mean distance; positive: the audio leads the video, negative: it lags",
-        unit="frames", tolerance=0.0, decimals=1,
+        unit="frames",
+        tolerance=0.0,
+        decimals=1,
     ),
     _spec("lse_d_at_zero", "LSE-D at 0", "lower", "mean distance without any shift; not a published metric", _OURS),
     _spec(
-        "lse_c_valid", "LSE-C valid", "higher",
-        "LSE-C over pairs of existing windows only, without the zero padding; not a published metric", _OURS,
+        "lse_c_valid",
+        "LSE-C valid",
+        "higher",
+        "LSE-C over pairs of existing windows only, without the zero padding; not a published metric",
+        _OURS,
         headline=False,
     ),
-)  # fmt: skip
+)
 
 
 class SyncFamily:
@@ -64,9 +79,11 @@ class SyncFamily:
         parsed = SyncOptions.parse(options)
         judge = judges.judge(parsed.judge)
         found: dict[str, Any] = {
-            "judge": judge.name, "judge_sha256": weights.sha256(judge.weights), "constants": CONSTANTS_VERSION,
+            "judge": judge.name,
+            "judge_sha256": weights.sha256(judge.weights),
+            "constants": CONSTANTS_VERSION,
             "options": parsed.model_dump(mode="json"),
-        }  # fmt: skip
+        }
         if parsed.protocol == "realvideo" and parsed.boxes_from == "prediction":
             found["boxes"] = detectors.identity(parsed.detector)
         return found
@@ -98,10 +115,13 @@ class SyncFamily:
         result = run(pair.prediction, pair.audio, net, options, track, pair.faces_reason, pair.device)
         published = judges.judge(options.judge).published
         base = {
-            "judge": result.judge, "judge_published": published, "protocol": result.protocol,
+            "judge": result.judge,
+            "judge_published": published,
+            "protocol": result.protocol,
             "published_protocol": options.published_protocol,
-            "aggregate": result.aggregate, "per_frame_fps": FPS,
-        }  # fmt: skip
+            "aggregate": result.aggregate,
+            "per_frame_fps": FPS,
+        }
         scores = {}
         for spec in METRICS:
             value = result.value(spec.id)

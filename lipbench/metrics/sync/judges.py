@@ -43,14 +43,22 @@ class Judge:
 
 BUILTIN = (
     Judge(
-        "syncnet_v2", "syncnet_v2", 1.0, 224, True,
+        "syncnet_v2",
+        "syncnet_v2",
+        1.0,
+        224,
+        True,
         "the network behind published LSE-D and LSE-C (Chung and Zisserman 2016; weights of 2019)",
     ),
     Judge(
-        "demo", "syncnet-demo", 0.25, 112, False,
+        "demo",
+        "syncnet-demo",
+        0.25,
+        112,
+        False,
         "a small network of our own, trained on generated faces; never beside published numbers",
     ),
-)  # fmt: skip
+)
 
 
 @cache

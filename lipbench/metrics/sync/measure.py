@@ -62,9 +62,12 @@ def evaluate(
     """
     name = judge if isinstance(judge, str) else "custom"
     chosen = {
-        "detector": "auto", **options, "judge": name, "protocol": protocol,
+        "detector": "auto",
+        **options,
+        "judge": name,
+        "protocol": protocol,
         "boxes_from": "prediction" if faces is None else "reference",
-    }  # fmt: skip
+    }
     parsed = SyncOptions.parse(chosen)
     if isinstance(judge, str):
         net = judges.load(judge, device, bfloat16=parsed.precision == "bfloat16")
@@ -92,11 +95,18 @@ def run(
         track_reason: why it is None.
     """
     info = media.probe(video)
-    result = _Draft(options, {
-        "constants": as_json(), "options": options.model_dump(mode="json"), "deviations": list(options.deviations),
-        "source_fps": round(float(info.fps), 4), "resampled": info.vfr or info.fps != FPS, "video_s": info.duration_s,
-        "size": [info.width, info.height],
-    })  # fmt: skip
+    result = _Draft(
+        options,
+        {
+            "constants": as_json(),
+            "options": options.model_dump(mode="json"),
+            "deviations": list(options.deviations),
+            "source_fps": round(float(info.fps), 4),
+            "resampled": info.vfr or info.fps != FPS,
+            "video_s": info.duration_s,
+            "size": [info.width, info.height],
+        },
+    )
     try:
         sound = audio if isinstance(audio, np.ndarray) else media.read_audio(video if audio is None else audio, RATE)
         result.facts["audio_s"] = len(sound) / RATE
@@ -179,20 +189,29 @@ def _realvideo(
         boxes = boxes_of_track(track_prediction(video, detector), shots.n_frames, size, "prediction")
     tracking = track_faces(boxes.faces, shots.shots(), min_track=options.min_track, min_face_size=options.min_face_size)
     result.facts |= {
-        "detector": boxes.backend, "boxes_from": boxes.source, "box_rule": RULES[boxes.rule],
-        "frames_with_face": boxes.n_found, "shots": [list(shot) for shot in shots.shots()],
-        "tracks_too_short": len(tracking.short), "tracks_too_small": len(tracking.small),
-    }  # fmt: skip
+        "detector": boxes.backend,
+        "boxes_from": boxes.source,
+        "box_rule": RULES[boxes.rule],
+        "frames_with_face": boxes.n_found,
+        "shots": [list(shot) for shot in shots.shots()],
+        "tracks_too_short": len(tracking.short),
+        "tracks_too_small": len(tracking.small),
+    }
     if not tracking.kept:
         return result.refuse(why_no_track(tracking, boxes, options))
     streams = _cut(video, net, tracking.kept)
     rows = [
         _judged(
-            net, stream, sound[t.first * SAMPLES_PER_FRAME : t.end * SAMPLES_PER_FRAME],
-            first=t.first, n_frames=len(t.boxes), n_detections=t.n_detections, face_size=t.face_size,
+            net,
+            stream,
+            sound[t.first * SAMPLES_PER_FRAME : t.end * SAMPLES_PER_FRAME],
+            first=t.first,
+            n_frames=len(t.boxes),
+            n_detections=t.n_detections,
+            face_size=t.face_size,
         )
         for t, stream in zip(tracking.kept, streams, strict=True)
-    ]  # fmt: skip
+    ]
     return result.done(tuple(rows))
 
 

@@ -38,9 +38,11 @@ class TrackResult:
     def as_json(self, *, distances: bool = False) -> dict[str, Any]:
         """A row for records; `distances` adds the 31 mean distances."""
         row: dict[str, Any] = {
-            "first": self.first, "n_frames": self.n_frames, "n_detections": self.n_detections,
+            "first": self.first,
+            "n_frames": self.n_frames,
+            "n_detections": self.n_detections,
             "face_size": None if self.face_size is None else [round(v, 1) for v in self.face_size],
-        }  # fmt: skip
+        }
         if self.score is None:
             return {**row, "reason": self.reason}
         row |= {name: getattr(self.score, name) for name in METRIC_IDS}

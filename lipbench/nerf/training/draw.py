@@ -33,9 +33,13 @@ class Batch(NamedTuple):
     def part(self, rows: slice) -> Batch:
         """Some rays of every frame."""
         return Batch(
-            self.frames, self.rays.part(rows), self.color[:, rows], self.background[:, rows], self.head[:, rows],
+            self.frames,
+            self.rays.part(rows),
+            self.color[:, rows],
+            self.background[:, rows],
+            self.head[:, rows],
             self.mouth,
-        )  # fmt: skip
+        )
 
 
 class RayDrawer:

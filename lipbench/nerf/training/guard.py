@@ -29,9 +29,12 @@ class FieldCollapsed(LipbenchError):
 
 def looks(steps: int, warmup: int) -> tuple[int, ...]:
     """Steps after which the opacity is measured; in long trainings also early, before days are spent."""
-    return tuple(sorted({max(1, min(steps, max(round(share * steps), 2 * warmup))) for share in LOOKS} | {
-        step for step in EARLY if step < 0.05 * steps
-    }))  # fmt: skip
+    return tuple(
+        sorted(
+            {max(1, min(steps, max(round(share * steps), 2 * warmup))) for share in LOOKS}
+            | {step for step in EARLY if step < 0.05 * steps}
+        )
+    )
 
 
 def least(step: int, steps: int) -> float:

@@ -69,18 +69,37 @@ class Preset:
 
 
 _TRIPLANE = FieldConfig(
-    field="triplane", width=64, depth=3, activation="softplus", density_scale=100.0, proposal="grid", interval="hull",
-    coarse=24, fine=6, blend=12,
-)  # fmt: skip
+    field="triplane",
+    width=64,
+    depth=3,
+    activation="softplus",
+    density_scale=100.0,
+    proposal="grid",
+    interval="hull",
+    coarse=24,
+    fine=6,
+    blend=12,
+)
 _SMALL_MLP = FieldConfig(
-    width=64, init="he", position_frequencies=8, position_scale=10.0, activation="softplus", density_scale=100.0,
-    interval="hull", coarse=17, fine=16,
-)  # fmt: skip
+    width=64,
+    init="he",
+    position_frequencies=8,
+    position_scale=10.0,
+    activation="softplus",
+    density_scale=100.0,
+    interval="hull",
+    coarse=17,
+    fine=16,
+)
 
 #: Lids to the codes, mouth to the condition; not the paper's.
 _LIDS: dict[str, Any] = {
-    "eye_share": 0.15, "rare_share": 0.35, "code_start": "eyes", "mouth_codes": "other", "lids": "code",
-}  # fmt: skip
+    "eye_share": 0.15,
+    "rare_share": 0.35,
+    "code_start": "eyes",
+    "mouth_codes": "other",
+    "lids": "code",
+}
 
 #: Density per metre that the paper's ReLU field starts with: nearly opaque over the 0.6 m of a ray. Over the plate, a
 #: thinner start turned transparent within five steps.
@@ -90,25 +109,72 @@ FOG = 5.0
 PRESETS: dict[tuple[str, str], Preset] = {
     ("paper", "mlp"): Preset("paper", FieldConfig(init="he", density_bias=FOG)),
     ("adnerf", "mlp"): Preset(
-        "adnerf", FieldConfig(condition=64, latent=0, width=256, density_bias=0.5), steps=400_000, lr_end=1.26e-5,
+        "adnerf", FieldConfig(condition=64, latent=0, width=256, density_bias=0.5), steps=400_000, lr_end=1.26e-5
     ),
     ("quick", "mlp"): Preset(
-        "quick", FieldConfig(init="he"), steps=100_000, frames=8, micro=0, mouth_share=0.125, warmup=500,
-        random_background=True, **_LIDS,
+        "quick",
+        FieldConfig(init="he"),
+        steps=100_000,
+        frames=8,
+        micro=0,
+        mouth_share=0.125,
+        warmup=500,
+        random_background=True,
+        **_LIDS,
     ),
     ("quick", "triplane"): Preset(
-        "quick", _TRIPLANE, steps=30_000, rays=4096, frames=16, micro=0, lr=5e-3, lr_end=5e-4, warmup=50,
-        planes_lr=80.0, mouth_share=0.25, latent_lr=3.0, near_mask=True, random_background=True, **_LIDS,
+        "quick",
+        _TRIPLANE,
+        steps=30_000,
+        rays=4096,
+        frames=16,
+        micro=0,
+        lr=5e-3,
+        lr_end=5e-4,
+        warmup=50,
+        planes_lr=80.0,
+        mouth_share=0.25,
+        latent_lr=3.0,
+        near_mask=True,
+        random_background=True,
+        **_LIDS,
     ),
     ("demo", "triplane"): Preset(
-        "demo", _TRIPLANE, steps=1800, rays=1024, frames=16, micro=0, lr=5e-3, lr_end=5e-4, warmup=50,
-        planes_lr=80.0, mouth_share=0.3125, latent_lr=3.0, near_mask=True, random_background=True, size=128, **_LIDS,
+        "demo",
+        _TRIPLANE,
+        steps=1800,
+        rays=1024,
+        frames=16,
+        micro=0,
+        lr=5e-3,
+        lr_end=5e-4,
+        warmup=50,
+        planes_lr=80.0,
+        mouth_share=0.3125,
+        latent_lr=3.0,
+        near_mask=True,
+        random_background=True,
+        size=128,
+        **_LIDS,
     ),
     ("demo", "mlp"): Preset(
-        "demo", _SMALL_MLP, steps=900, rays=512, frames=4, micro=32, lr=3e-3, lr_end=3e-4, warmup=100,
-        mouth_share=0.25, latent_lr=3.0, near_mask=True, random_background=True, size=128, **_LIDS,
+        "demo",
+        _SMALL_MLP,
+        steps=900,
+        rays=512,
+        frames=4,
+        micro=32,
+        lr=3e-3,
+        lr_end=3e-4,
+        warmup=100,
+        mouth_share=0.25,
+        latent_lr=3.0,
+        near_mask=True,
+        random_background=True,
+        size=128,
+        **_LIDS,
     ),
-}  # fmt: skip
+}
 
 
 def preset(name: str, kind: str = "mlp", changes: Mapping[str, Any] | None = None) -> Preset:
@@ -135,7 +201,8 @@ def preset(name: str, kind: str = "mlp", changes: Mapping[str, Any] | None = Non
             theirs[key] = value
         else:
             raise UsageError(
-                f"no setting {key!r} of the preset {name}", "neither the training nor the field has it",
+                f"no setting {key!r} of the preset {name}",
+                "neither the training nor the field has it",
                 "see lipbench.nerf.training.presets.Preset and lipbench.nerf.config.FieldConfig",
-            )  # fmt: skip
+            )
     return replace(found, **ours, field=replace(found.field, **theirs))

@@ -63,12 +63,17 @@ class TrainedField:
         """Write networks and codes; returns the path."""
         torch.save(
             {
-                "schema": SCHEMA, "config": self.field.config.to_dict(), "field": self.field.state_dict(),
-                "latents": self.latents.detach().cpu(), "frames": self.frames.tolist(), "scale": self.scale,
-                "facts": dict(self.facts), "untold": None if self.untold is None else self.untold.tolist(),
+                "schema": SCHEMA,
+                "config": self.field.config.to_dict(),
+                "field": self.field.state_dict(),
+                "latents": self.latents.detach().cpu(),
+                "frames": self.frames.tolist(),
+                "scale": self.scale,
+                "facts": dict(self.facts),
+                "untold": None if self.untold is None else self.untold.tolist(),
             },
             path,
-        )  # fmt: skip
+        )
         return Path(path)
 
     @classmethod
@@ -92,9 +97,14 @@ class TrainedField:
 
 
 def render_frames(
-    model: TrainedField, scene: Scene, conditions: ArrayLike, latents: ArrayLike | None, index: ArrayLike, *,
+    model: TrainedField,
+    scene: Scene,
+    conditions: ArrayLike,
+    latents: ArrayLike | None,
+    index: ArrayLike,
+    *,
     scale: float | None = None,
-) -> Iterator[FrameRender]:  # fmt: skip
+) -> Iterator[FrameRender]:
     """The head under new expressions, one frame at a time, at the scene's full resolution.
 
     Args:

@@ -50,9 +50,10 @@ class FieldTraining:
             )
         if preset.rays % preset.frames:
             raise UsageError(
-                f"cannot share {preset.rays} rays among {preset.frames} frames", "every frame gets the same number",
+                f"cannot share {preset.rays} rays among {preset.frames} frames",
+                "every frame gets the same number",
                 "choose rays as a multiple of frames",
-            )  # fmt: skip
+            )
         self.preset, self.seed, self.device = preset, seed, device
         self.untold = lid_direction(scene.condition, scene.lids) if preset.lids == "code" else None
         self.scale = min(1.0, preset.size / max(scene.size)) if preset.size else 1.0
@@ -190,10 +191,12 @@ class FieldTraining:
         error = float((colors.rgb - batch.color).square().mean())  # type: ignore[operator]
         name = "held_out_psnr" if held_out else "head_psnr"
         return {
-            "photo": error, name: -10 * float(np.log10(max(error, 1e-10))),
-            "opacity": float((1.0 - colors.transmittance).mean()), "attempt": float(self.attempt),
+            "photo": error,
+            name: -10 * float(np.log10(max(error, 1e-10))),
+            "opacity": float((1.0 - colors.transmittance).mean()),
+            "attempt": float(self.attempt),
             "latent_norm": float(self.latents.norm(dim=1).mean()) if self.preset.field.latent else 0.0,
-        }  # fmt: skip
+        }
 
     def picture(self) -> NDArray[np.uint8]:
         """Four training frames above what the field makes of them."""
@@ -209,8 +212,12 @@ class FieldTraining:
 
     def state_dict(self) -> dict[str, Any]:
         """Networks, codes, Adam's moments, and which attempt this is."""
-        return {"field": self.field.state_dict(), "latents": self.latents.detach(), "attempt": self.attempt,
-                "optimizer": self.optimizer.state_dict()}  # fmt: skip
+        return {
+            "field": self.field.state_dict(),
+            "latents": self.latents.detach(),
+            "attempt": self.attempt,
+            "optimizer": self.optimizer.state_dict(),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """What `state_dict` gave."""
@@ -249,9 +256,17 @@ def scene_hash(scene: Scene) -> str:
 
 
 def train(
-    scene: Scene, preset: Preset, folder: str | Path, *, seed: int = 0, device: str = "cpu", fresh: bool = False,
-    seconds: float | None = None, previews: int = 4, say: Callable[[str], None] = lambda _: None,
-) -> TrainedField:  # fmt: skip
+    scene: Scene,
+    preset: Preset,
+    folder: str | Path,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    fresh: bool = False,
+    seconds: float | None = None,
+    previews: int = 4,
+    say: Callable[[str], None] = lambda _: None,
+) -> TrainedField:
     """Train a field on a scene; the same call on an interrupted folder goes on exactly where it stopped.
 
     Args:
@@ -266,9 +281,12 @@ def train(
     training = FieldTraining(scene, preset, seed, device)
     steps = preset.steps
     budget = Budget(
-        steps=steps, seconds=seconds, validate_every=max(1, steps // 6), report_every=max(1, steps // 30),
+        steps=steps,
+        seconds=seconds,
+        validate_every=max(1, steps // 6),
+        report_every=max(1, steps // 30),
         picture_every=max(1, steps // previews) if previews else 0,
-    )  # fmt: skip
+    )
     at: Progress = run(training, folder, budget, seed=seed, fresh=fresh, say=say)
     if at.stopped == "signal":
         raise KeyboardInterrupt

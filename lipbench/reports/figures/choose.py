@@ -17,9 +17,15 @@ from lipbench.reports.figures.types import Sheet, SheetRow
 
 
 def sheet(
-    details: Details, *, clip: str = "", language: str = "", methods: Sequence[str] = (), n: int = 8,
-    times: Sequence[float] = (), crop: str = "full",
-) -> Sheet:  # fmt: skip
+    details: Details,
+    *,
+    clip: str = "",
+    language: str = "",
+    methods: Sequence[str] = (),
+    n: int = 8,
+    times: Sequence[float] = (),
+    crop: str = "full",
+) -> Sheet:
     """Methods as rows, moments as columns.
 
     Args:
@@ -55,9 +61,14 @@ def sheet(
 
 
 def blink(
-    details: Details, *, clip: str = "", language: str = "", methods: Sequence[str] = (), n: int = 7,
+    details: Details,
+    *,
+    clip: str = "",
+    language: str = "",
+    methods: Sequence[str] = (),
+    n: int = 7,
     times: Sequence[float] = (),
-) -> Sheet:  # fmt: skip
+) -> Sheet:
     """Eyes around the source's deepest blink, variants as rows: do they close when they should?
 
     Raises:
@@ -68,8 +79,9 @@ def blink(
     cells = _cells(details, clip, language, methods)
     track = details.faces(cells[0])
     if track is None:
-        raise NothingComparable("there is no face track of the source", "no metric of the run asked for one",
-                                "run with the image metrics")  # fmt: skip
+        raise NothingComparable(
+            "there is no face track of the source", "no metric of the run asked for one", "run with the image metrics"
+        )
     _, fps = _length(details, cells)
     columns = moments.around_blink(moments.eye_opening(track), n, fps)
     title = f"{cells[0]['clip']} in {cells[0]['language']}, blink at {columns[len(columns) // 2].frame / fps:.2f} s"
@@ -144,9 +156,13 @@ def _sheet(
             continue
         pictures = crops.pick(video, frames)
         for part in parts:
-            own = pictures if part == "full" else [
-                None if p is None else crops.cut(p, boxes[part][min(f, len(boxes[part]) - 1)])
-                for p, f in zip(pictures, frames, strict=True)
-            ]  # fmt: skip
+            own = (
+                pictures
+                if part == "full"
+                else [
+                    None if p is None else crops.cut(p, boxes[part][min(f, len(boxes[part]) - 1)])
+                    for p, f in zip(pictures, frames, strict=True)
+                ]
+            )
             rows.append(SheetRow(name if part == parts[0] else "", tuple(own)))
     return Sheet(title, tuple(columns), tuple(rows), tuple(notes))

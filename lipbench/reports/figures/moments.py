@@ -53,8 +53,9 @@ def spread(phonemes: Sequence[Sequence[Any]], n: int, fps: float, n_frames: int,
     for low, high in pairwise(np.linspace(0, n_frames, n + 1)):
         inside = [
             (_SEEN.get(shape(sound), 0.1) / 2 ** shown[shape(sound)], length, time, sound)
-            for time, length, sound in middles if low <= time * fps < high
-        ]  # fmt: skip
+            for time, length, sound in middles
+            if low <= time * fps < high
+        ]
         if inside:
             _, _, time, sound = max(inside)
             shown[shape(sound)] += 1
@@ -101,8 +102,11 @@ def eye_opening(track: FaceTrack) -> NDArray[np.float64]:
     """
     points = track.points68()
     if points is None:
-        raise NothingComparable("a blink cannot be found", f"the face tracker {track.backend} has no landmarks",
-                                "run with landmarks, or choose moments with --time")  # fmt: skip
+        raise NothingComparable(
+            "a blink cannot be found",
+            f"the face tracker {track.backend} has no landmarks",
+            "run with landmarks, or choose moments with --time",
+        )
     p = points.astype(np.float64)
     ratio = np.zeros(len(p))
     for first in (36, 42):
@@ -127,8 +131,11 @@ def around_blink(opening: NDArray[np.float64], n: int, fps: float) -> list[Momen
             "there is no blink to show",
             f"the eyes never close below {1 - LEAST_DROP:.0%} of their usual opening; {least}",
             "choose another clip, or moments with --time",
-        )  # fmt: skip
+        )
     step = max(1, math.floor(0.4 * fps / max(n - 1, 1)))
     frames = [deepest + (i - n // 2) * step for i in range(n)]
-    return [Moment(f, f"{1000 * (f - deepest) / fps:+.0f} ms" if f != deepest else "closed")
-            for f in frames if 0 <= f < len(opening)]  # fmt: skip
+    return [
+        Moment(f, f"{1000 * (f - deepest) / fps:+.0f} ms" if f != deepest else "closed")
+        for f in frames
+        if 0 <= f < len(opening)
+    ]

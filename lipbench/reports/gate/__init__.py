@@ -13,5 +13,4 @@ from lipbench.reports.gate.baseline import Headline, Snapshot, read
 from lipbench.reports.gate.facts import snapshot
 from lipbench.reports.gate.verdict import GateResult, Verdict, judge
 
-__all__ = ["GateResult", "Headline", "Snapshot", "Verdict", "accept", "judge", "read",
-           "snapshot"]  # fmt: skip
+__all__ = ["GateResult", "Headline", "Snapshot", "Verdict", "accept", "judge", "read", "snapshot"]

@@ -67,9 +67,10 @@ def accept(
     remarks = [f"left out: {', '.join(names)}: {why}" for why, names in lost.items()]
     if not any(line.known for line in kept.values()):
         raise NothingComparable(
-            f"{now.run} makes no baseline", remarks[0] if remarks else "no headline has a value",
+            f"{now.run} makes no baseline",
+            remarks[0] if remarks else "no headline has a value",
             "get what the metrics need (`lipbench list metrics`) or choose others with --metric",
-        )  # fmt: skip
+        )
     for name in tolerances or {}:
         if not any(line.metric == name for line in kept.values()):
             raise unknown("metrics", name, sorted({line.metric for line in kept.values()}))
@@ -115,5 +116,7 @@ def _refuse_unfinished(run: Run, methods: set[str]) -> None:
         first = open_cells.iloc[0]
         raise RunIncomplete(
             f"no baseline is made of an unfinished run: {first['method']} {first['clip']} {first['language']} is "
-            f"{first['status']}", str(first["reason"] or ""), "finish the run with the same `lipbench run` command",
-        )  # fmt: skip
+            f"{first['status']}",
+            str(first["reason"] or ""),
+            "finish the run with the same `lipbench run` command",
+        )

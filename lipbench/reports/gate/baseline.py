@@ -105,18 +105,39 @@ def to_json(snapshot: Snapshot, lipbench: str) -> str:
             clip: {"value": _number(v.value), **({"reason": v.reason} if v.reason else {}), "dubs": dict(v.dubs)}
             for clip, v in line.clips.items()
         }
-        headlines.append({
-            "method": line.method, "metric": line.metric, "title": line.title, "version": line.version,
-            "better": line.better, "unit": line.unit, "decimals": line.decimals, "region": line.region,
-            "tolerance": line.tolerance, "relative": line.relative, "train_seconds": line.train_seconds,
-            "seeds": list(line.seeds), "n": len(line.known), "clips": clips,
-        })  # fmt: skip
+        headlines.append(
+            {
+                "method": line.method,
+                "metric": line.metric,
+                "title": line.title,
+                "version": line.version,
+                "better": line.better,
+                "unit": line.unit,
+                "decimals": line.decimals,
+                "region": line.region,
+                "tolerance": line.tolerance,
+                "relative": line.relative,
+                "train_seconds": line.train_seconds,
+                "seeds": list(line.seeds),
+                "n": len(line.known),
+                "clips": clips,
+            }
+        )
     data = {
-        "schema": SCHEMA, "created": snapshot.created, "reason": snapshot.reason, "commit": snapshot.commit,
-        "lipbench": lipbench, "run": snapshot.run, "judge": dict(snapshot.judge), "split": snapshot.split,
-        "manifest_digest": snapshot.manifest_digest, "key_version": snapshot.key_version,
-        "hardware": dict(snapshot.hardware), "headlines": headlines, "history": [dict(h) for h in snapshot.history],
-    }  # fmt: skip
+        "schema": SCHEMA,
+        "created": snapshot.created,
+        "reason": snapshot.reason,
+        "commit": snapshot.commit,
+        "lipbench": lipbench,
+        "run": snapshot.run,
+        "judge": dict(snapshot.judge),
+        "split": snapshot.split,
+        "manifest_digest": snapshot.manifest_digest,
+        "key_version": snapshot.key_version,
+        "hardware": dict(snapshot.hardware),
+        "headlines": headlines,
+        "history": [dict(h) for h in snapshot.history],
+    }
     return json.dumps(data, indent=1, allow_nan=False) + "\n"
 
 
@@ -140,10 +161,18 @@ def from_json(text: str, where: str) -> Snapshot:
             )
         lines = [_headline(line) for line in data["headlines"]]
         return Snapshot(
-            str(data["run"]), data["judge"], str(data["manifest_digest"]), data["split"], int(data["key_version"]),
-            data["hardware"], {line.key: line for line in lines}, str(data["created"]), data["commit"],
-            str(data["reason"]), tuple(data["history"]),
-        )  # fmt: skip
+            str(data["run"]),
+            data["judge"],
+            str(data["manifest_digest"]),
+            data["split"],
+            int(data["key_version"]),
+            data["hardware"],
+            {line.key: line for line in lines},
+            str(data["created"]),
+            data["commit"],
+            str(data["reason"]),
+            tuple(data["history"]),
+        )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{where} is not a baseline", f"{type(error).__name__}: {error}", fix) from error
 

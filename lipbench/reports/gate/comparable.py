@@ -49,9 +49,14 @@ def whole_clips(line: Headline, now: Headline) -> dict[str, float]:
 
 
 def headline_difference(
-    line: Headline, now: Headline, base: Snapshot, run: Snapshot, *, sides: tuple[str, str] = SIDES,
+    line: Headline,
+    now: Headline,
+    base: Snapshot,
+    run: Snapshot,
+    *,
+    sides: tuple[str, str] = SIDES,
     machine: bool = True,
-) -> str:  # fmt: skip
+) -> str:
     """Why a headline of the baseline and one of the run are not the same quantity; "" when they are.
 
     Args:

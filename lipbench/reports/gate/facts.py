@@ -33,19 +33,26 @@ def snapshot(run_dir: str | Path, run: Run | None = None) -> Snapshot:
             if (line := _cost(method, name, cells)) is not None:
                 lines_by_key[method, name] = line
     return Snapshot(
-        run.name, _judge(about), str(about.get("manifest_digest") or ""), (about.get("request") or {}).get("split"),
-        int(about.get("key_version") or 0), _hardware(about), lines_by_key,
-    )  # fmt: skip
+        run.name,
+        _judge(about),
+        str(about.get("manifest_digest") or ""),
+        (about.get("request") or {}).get("split"),
+        int(about.get("key_version") or 0),
+        _hardware(about),
+        lines_by_key,
+    )
 
 
 def _judge(about: Mapping[str, Any]) -> dict[str, Any]:
     """What makes two judges one: name, weights, protocol and every option."""
     identity = (about.get("judge_details") or {}).get("identity") or {}
     return {
-        "name": str(about["judge"]), "protocol": str(about.get("protocol") or ""),
-        "sha256": identity.get("judge_sha256"), "constants": identity.get("constants"),
+        "name": str(about["judge"]),
+        "protocol": str(about.get("protocol") or ""),
+        "sha256": identity.get("judge_sha256"),
+        "constants": identity.get("constants"),
         "options": dict(identity.get("options") or {}),
-    }  # fmt: skip
+    }
 
 
 def _hardware(about: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,10 +70,20 @@ def _headline(run: Run, series: ClipSeries, cells: Iterable[Mapping[str, Any]]) 
     }
     own = float(spec.get("tolerance") or 0.0)
     return Headline(
-        series.method, series.metric, str(spec["title"]), str(spec.get("version") or ""), series.better,
-        str(spec.get("unit") or ""), int(spec["decimals"]), str(spec.get("region") or ""),
-        policy.tolerance(series.metric, own), False, series.train_seconds, _seeds(mine), clips,
-    )  # fmt: skip
+        series.method,
+        series.metric,
+        str(spec["title"]),
+        str(spec.get("version") or ""),
+        series.better,
+        str(spec.get("unit") or ""),
+        int(spec["decimals"]),
+        str(spec.get("region") or ""),
+        policy.tolerance(series.metric, own),
+        False,
+        series.train_seconds,
+        _seeds(mine),
+        clips,
+    )
 
 
 def _dubs(cells: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, str | None]]:
@@ -100,4 +117,4 @@ def _cost(method: str, name: str, cells: list[dict[str, Any]]) -> Headline | Non
         clips[clip] = ClipValue(value, dubs[clip], "" if whole else "some cells have no timing")
     return Headline(
         method, name, title, "1", "lower", unit, 2, "", policy.COST_TOLERANCE, True, None, _seeds(mine), clips
-    )  # fmt: skip
+    )

@@ -9,8 +9,16 @@ from xml.etree import ElementTree as xml
 
 from lipbench.reports.gate.verdict import FAILS, GateResult, Verdict, shown
 
-MARKS = {"broken": "!", "worse": "-", "incomplete": "?", "incomparable": "x", "suspect": "~", "fixed": "*",
-         "better": "+", "same": " "}  # fmt: skip
+MARKS = {
+    "broken": "!",
+    "worse": "-",
+    "incomplete": "?",
+    "incomparable": "x",
+    "suspect": "~",
+    "fixed": "*",
+    "better": "+",
+    "same": " ",
+}
 
 
 def _mean(verdict: Verdict, value: float | None) -> str:
@@ -27,17 +35,27 @@ def text(result: GateResult) -> str:
     rows = [heads]
     for v in result.verdicts:
         line = v.line
-        rows.append([
-            MARKS[v.verdict], v.verdict, line.method, line.metric, str(v.n or "–"),
-            _mean(v, v.baseline), _mean(v, v.run),
-            "–" if v.worsening is None else shown(line, v.worsening), shown(line, line.tolerance),
-            "–" if v.p_holm is None else f"{v.p_holm:.3f}",
-        ])  # fmt: skip
+        rows.append(
+            [
+                MARKS[v.verdict],
+                v.verdict,
+                line.method,
+                line.metric,
+                str(v.n or "–"),
+                _mean(v, v.baseline),
+                _mean(v, v.run),
+                "–" if v.worsening is None else shown(line, v.worsening),
+                shown(line, line.tolerance),
+                "–" if v.p_holm is None else f"{v.p_holm:.3f}",
+            ]
+        )
     widths = [max(3, *(len(row[i]) for row in rows)) for i in range(len(heads))]
     lines = [f"**{head}** ({base.reason})" if base.reason else f"**{head}**", ""]
     for number, row in enumerate(rows):
-        cells = [c.replace("|", "\\|").rjust(w) if i > 3 else c.replace("|", "\\|").ljust(w)
-                 for i, (c, w) in enumerate(zip(row, widths, strict=True))]  # fmt: skip
+        cells = [
+            c.replace("|", "\\|").rjust(w) if i > 3 else c.replace("|", "\\|").ljust(w)
+            for i, (c, w) in enumerate(zip(row, widths, strict=True))
+        ]
         lines.append("| " + " | ".join(cells) + " |")
         if number == 0:
             lines.append("|" + "|".join("-" * (w + 1) + (":" if i > 3 else "-") for i, w in enumerate(widths)) + "|")
@@ -53,10 +71,15 @@ def as_json(result: GateResult) -> dict[str, Any]:
     """Everything, for programs. Infinite means are the string "inf"."""
     base = result.baseline
     return {
-        "schema": 1, "verdict": result.word, "exit_code": result.exit_code, "run": result.run, "stop": result.stop,
+        "schema": 1,
+        "verdict": result.word,
+        "exit_code": result.exit_code,
+        "run": result.run,
+        "stop": result.stop,
         "baseline": {"run": base.run, "created": base.created, "reason": base.reason, "commit": base.commit},
-        "headlines": [_headline(v) for v in result.verdicts], "remarks": list(result.remarks),
-    }  # fmt: skip
+        "headlines": [_headline(v) for v in result.verdicts],
+        "remarks": list(result.remarks),
+    }
 
 
 def _headline(v: Verdict) -> dict[str, Any]:
@@ -64,11 +87,22 @@ def _headline(v: Verdict) -> dict[str, Any]:
         return value if value is None or math.isfinite(value) else str(value)
 
     return {
-        "method": v.line.method, "metric": v.line.metric, "verdict": v.verdict, "reason": v.reason, "n": v.n,
-        "baseline": plain(v.baseline), "run": plain(v.run), "worsening": v.worsening, "tolerance": v.line.tolerance,
-        "relative": v.line.relative, "low": v.low, "p": v.p, "p_holm": v.p_holm, "clips_needed": v.clips_needed,
+        "method": v.line.method,
+        "metric": v.line.metric,
+        "verdict": v.verdict,
+        "reason": v.reason,
+        "n": v.n,
+        "baseline": plain(v.baseline),
+        "run": plain(v.run),
+        "worsening": v.worsening,
+        "tolerance": v.line.tolerance,
+        "relative": v.line.relative,
+        "low": v.low,
+        "p": v.p,
+        "p_holm": v.p_holm,
+        "clips_needed": v.clips_needed,
         "clips": dict(v.clips or {}),
-    }  # fmt: skip
+    }
 
 
 def junit(result: GateResult | None, others: Sequence[xml.Element] = ()) -> str:
@@ -86,9 +120,14 @@ def junit(result: GateResult | None, others: Sequence[xml.Element] = ()) -> str:
     counts = {tag: str(sum(case.find(tag) is not None for case in cases)) for tag in ("failure", "error", "skipped")}
     name = f"lipbench gate {result.run}" if result else "lipbench gate"
     suite = xml.Element(
-        "testsuite", name=name, tests=str(len(cases)), failures=counts["failure"], errors=counts["error"],
-        skipped=counts["skipped"], time="0",
-    )  # fmt: skip
+        "testsuite",
+        name=name,
+        tests=str(len(cases)),
+        failures=counts["failure"],
+        errors=counts["error"],
+        skipped=counts["skipped"],
+        time="0",
+    )
     suite.extend(cases)
     root = xml.Element("testsuites")
     root.append(suite)

@@ -73,14 +73,16 @@ class GoldenResult:
         count = f" ({self.count(verdict)} in all)" if self.count(verdict) > 1 else ""
         if verdict == "changed":
             return Regression(
-                f"the code of a metric has changed: {first.name}{count}", first.reason,
+                f"the code of a metric has changed: {first.name}{count}",
+                first.reason,
                 "undo it, or give the metric a new version and store new values: "
                 "lipbench gate --golden --accept --reason TEXT",
-            )  # fmt: skip
+            )
         return NothingComparable(
-            f"golden values are out of date: {first.name}{count}", first.reason,
+            f"golden values are out of date: {first.name}{count}",
+            first.reason,
             "store new ones: lipbench gate --golden --accept --reason TEXT",
-        )  # fmt: skip
+        )
 
     def text(self) -> str:
         """A line, and one for each entry that is not the same; what is absent is told once per reason."""
@@ -126,9 +128,7 @@ class Stored:
     names: tuple[str, ...]
 
 
-def measure(
-    families: Mapping[str, MetricFamily] | None = None,
-) -> dict[str, tuple[MetricSpec, dict[str, Any], Score]]:
+def measure(families: Mapping[str, MetricFamily] | None = None) -> dict[str, tuple[MetricSpec, dict[str, Any], Score]]:
     """Score every golden pair with every family: "pair/metric" -> spec, identity of the family, score.
 
     Args:
@@ -216,15 +216,17 @@ def accept_golden(reason: str, families: Mapping[str, MetricFamily] | None = Non
         found = _judged(name, spec, identity, score, values.get(name))
         if found.verdict == "changed":
             raise Regression(
-                f"{name} has changed but is still version {spec.version}", found.reason,
+                f"{name} has changed but is still version {spec.version}",
+                found.reason,
                 f"give {spec.id} a new version in its MetricSpec first: old runs then say that they are not comparable",
-            )  # fmt: skip
+            )
         if found.verdict in ("new", "unknown"):
             value = score.value if score.value is None or math.isfinite(score.value) else str(score.value)
             values[name] = {
-                "value": value, "reason": reason.strip(),
+                "value": value,
+                "reason": reason.strip(),
                 "declared": {"version": spec.version, "pairs": pairs.VERSION, "identity": identity},
-            }  # fmt: skip
+            }
             names.append(name)
     data = {"schema": SCHEMA, "values": dict(sorted(values.items()))}
     write_atomic(path, json.dumps(data, indent=1, allow_nan=False) + "\n")

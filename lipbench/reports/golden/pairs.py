@@ -41,8 +41,10 @@ def make(folder: Path, name: str) -> Pair:
     wrong = Talk(1 + (7 * t + t // 3 + 4) % 10, centre)
     lost = (11, 12, 25) if name == "gaps" else ()
     sides: Mapping[str, Talk] = {
-        "reference": source, "truth": truth, "prediction": source if name == "equal" else wrong,
-    }  # fmt: skip
+        "reference": source,
+        "truth": truth,
+        "prediction": source if name == "equal" else wrong,
+    }
     videos, tracks, meshes = {}, {}, {}
     for number, (side, talk) in enumerate(sides.items()):
         grain = 1 if name == "equal" else number + 1
@@ -52,9 +54,19 @@ def make(folder: Path, name: str) -> Pair:
         np.savez(meshes[side], lip_vertices=mesh(talk), lip_gap=talk.gap.astype(np.float64))
     wav = media.write_wav(folder / "dub.wav", sound(10 if name == "gaps" else FRAMES))
     return Pair(
-        videos["prediction"], videos["reference"], videos["truth"], wav, tracks["reference"], "", tracks["prediction"],
-        meshes["truth"], float(FPS), folder, prediction_annotations=meshes["prediction"], truth_faces=tracks["truth"],
-    )  # fmt: skip
+        videos["prediction"],
+        videos["reference"],
+        videos["truth"],
+        wav,
+        tracks["reference"],
+        "",
+        tracks["prediction"],
+        meshes["truth"],
+        float(FPS),
+        folder,
+        prediction_annotations=meshes["prediction"],
+        truth_faces=tracks["truth"],
+    )
 
 
 def for_family(pair: Pair, options: Mapping[str, object]) -> Pair:

@@ -9,8 +9,13 @@ from lipbench.reports.table import HEADS, Entry, Table, caption, key_text, shown
 from lipbench.reports.writers import ARROWS
 
 #: What a word of `--by` is called in a heading.
-TITLES = {(): "All clips", ("lang",): "Per language", ("clip",): "Per clip", ("seconds",): "Per training length",
-          ("sound",): "Own sound and dubs"}  # fmt: skip
+TITLES = {
+    (): "All clips",
+    ("lang",): "Per language",
+    ("clip",): "Per clip",
+    ("seconds",): "Per training length",
+    ("sound",): "Own sound and dubs",
+}
 _DIRECTIONS = {"higher": "higher is better", "lower": "lower is better", "zero": "closer to zero is better"}
 
 
@@ -32,9 +37,13 @@ def table_view(table: Table) -> dict[str, Any]:
         rows.append({"kind": row.kind, "cells": cells})
     title = TITLES.get(table.by, "By " + ", ".join(HEADS[word] for word in table.by))
     return {
-        "title": title + (f", against the {table.against}" if table.against else ""), "caption": caption(table),
-        "heads": heads, "rows": rows, "notes": list(table.notes), "remarks": list(table.remarks),
-    }  # fmt: skip
+        "title": title + (f", against the {table.against}" if table.against else ""),
+        "caption": caption(table),
+        "heads": heads,
+        "rows": rows,
+        "notes": list(table.notes),
+        "remarks": list(table.remarks),
+    }
 
 
 def _head(text: str, unit: str = "", hint: str = "") -> dict[str, str]:
@@ -95,16 +104,22 @@ def provenance(details: Details) -> list[tuple[str, str]]:
     identity = (about.get("judge_details") or {}).get("identity") or {}
     commit = facts.get("commit")
     rows = [
-        ("run", about["name"]), ("judge", about["judge"]), ("protocol", str(about.get("protocol") or "")),
+        ("run", about["name"]),
+        ("judge", about["judge"]),
+        ("protocol", str(about.get("protocol") or "")),
         ("judge weights, SHA-256", str(identity.get("judge_sha256") or "")),
-        ("manifest", f"{about.get('manifest', '')}"), ("manifest, SHA-256", str(about.get("manifest_digest") or "")),
+        ("manifest", f"{about.get('manifest', '')}"),
+        ("manifest, SHA-256", str(about.get("manifest_digest") or "")),
         ("key version", str(about.get("key_version") or "")),
-        ("lipbench", str(facts.get("lipbench") or "")
-         + (f", commit {commit[:12]}{' with local changes' if facts.get('dirty') else ''}" if commit else "")),
+        (
+            "lipbench",
+            str(facts.get("lipbench") or "")
+            + (f", commit {commit[:12]}{' with local changes' if facts.get('dirty') else ''}" if commit else ""),
+        ),
         ("packages", ", ".join(f"{k} {v}" for k, v in (facts.get("packages") or {}).items())),
         ("planned on", machine(facts) if facts else ""),
         *(("made on", line) for line in details.machines),
-    ]  # fmt: skip
+    ]
     return [(name, value) for name, value in rows if value]
 
 
@@ -117,6 +132,11 @@ def deviations(details: Details) -> list[tuple[str, list[str]]]:
 def definitions(details: Details) -> list[tuple[str, str, str, str]]:
     """(title, id and version, convention, source) of every metric."""
     return [
-        (str(s["title"]), f"{name}, version {s.get('version', '?')}", str(s.get("convention") or ""),
-         str(s.get("source") or "")) for name, s in details.run.metrics.items()
-    ]  # fmt: skip
+        (
+            str(s["title"]),
+            f"{name}, version {s.get('version', '?')}",
+            str(s.get("convention") or ""),
+            str(s.get("source") or ""),
+        )
+        for name, s in details.run.metrics.items()
+    ]

@@ -45,9 +45,14 @@ class Written:
 
 
 def write(
-    run_dir: str | Path, out: str | Path | None = None, *, single_file: bool = False, budget: int = BUDGET,
-    gate: str | Path | None = None, say: Callable[[str], None] = lambda line: None,
-) -> Written:  # fmt: skip
+    run_dir: str | Path,
+    out: str | Path | None = None,
+    *,
+    single_file: bool = False,
+    budget: int = BUDGET,
+    gate: str | Path | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Written:
     """Write the report of a run.
 
     Args:
@@ -95,16 +100,23 @@ def _context(details: Details, ids: list[str], rows: list[GridRow], wanted: list
     run = details.run
     spec = run.metrics
     return {
-        "run": run, "about": details.about, "version": __version__,
+        "run": run,
+        "about": details.about,
+        "version": __version__,
         "made": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "tables": [facts.table_view(table) for by in _groupings(details) for table in build(run, by=by, paper=not by)],
-        "charts": _charts(details, ids), "strips": _strips(details, ids),
+        "charts": _charts(details, ids),
+        "strips": _strips(details, ids),
         "metrics": [{"id": name, "title": spec[name]["title"]} for name in led(ids)],
         "series": [{"id": name, "title": spec[name]["title"], "unit": unit(spec[name])} for name in led(wanted)],
-        "failures": details.failures, "licences": facts.licences(details), "provenance": facts.provenance(details),
-        "deviations": facts.deviations(details), "definitions": facts.definitions(details),
-        "missing": _missing(details), "request": json.dumps(details.about.get("request"), indent=1, ensure_ascii=False),
-    }  # fmt: skip
+        "failures": details.failures,
+        "licences": facts.licences(details),
+        "provenance": facts.provenance(details),
+        "deviations": facts.deviations(details),
+        "definitions": facts.definitions(details),
+        "missing": _missing(details),
+        "request": json.dumps(details.about.get("request"), indent=1, ensure_ascii=False),
+    }
 
 
 def _groupings(details: Details) -> list[tuple[str, ...]]:
@@ -163,9 +175,13 @@ def _missing(details: Details) -> list[tuple[str, int, str]]:
     data = details.run.frame
     bad = data[data["value"].isna() & (data["status"] == "ok")]
     found = [
-        (str(reason), len(part[["method", "clip", "dub", "train_seconds", "seed"]].drop_duplicates()),
-         ", ".join(dict.fromkeys(part["metric"]))) for reason, part in bad.groupby("reason")
-    ]  # fmt: skip
+        (
+            str(reason),
+            len(part[["method", "clip", "dub", "train_seconds", "seed"]].drop_duplicates()),
+            ", ".join(dict.fromkeys(part["metric"])),
+        )
+        for reason, part in bad.groupby("reason")
+    ]
     return sorted(found, key=lambda row: -row[1])
 
 
@@ -189,13 +205,20 @@ def _render(
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     env = Environment(
-        loader=PackageLoader("lipbench.reports.html"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        loader=PackageLoader("lipbench.reports.html"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     blobs: dict[str, str] = {}
     views = [_row_view(row, album, single, blobs) for row in rows]
-    series = {f"{row.key}-{i}": {name: compact(v) for name, v in tile.series.items()}
-              for row in rows for i, tile in enumerate(row.tiles) if tile.series}  # fmt: skip
+    series = {
+        f"{row.key}-{i}": {name: compact(v) for name, v in tile.series.items()}
+        for row in rows
+        for i, tile in enumerate(row.tiles)
+        if tile.series
+    }
     # JSON has no infinity; ordering only needs something very large.
     worst = {row.key: {name: min(max(v, -1e30), 1e30) for name, v in row.worst.items()} for row in rows}
     return env.get_template("page.html.j2").render(
@@ -213,12 +236,25 @@ def _row_view(row: GridRow, album: videos.Album, single: bool, blobs: dict[str, 
     for i, tile in enumerate(row.tiles):
         preview = None if tile.video is None else album.previews.get(tile.video)
         view: dict[str, Any] = {
-            "id": f"{row.key}-{i}", "title": tile.title, "kind": tile.kind, "why": tile.why, "values": tile.values,
-            "series": bool(tile.series), "src": None, "blob": None, "poster": None, "alt": f"{tile.title}, {row.title}",
-        }  # fmt: skip
+            "id": f"{row.key}-{i}",
+            "title": tile.title,
+            "kind": tile.kind,
+            "why": tile.why,
+            "values": tile.values,
+            "series": bool(tile.series),
+            "src": None,
+            "blob": None,
+            "poster": None,
+            "alt": f"{tile.title}, {row.title}",
+        }
         if preview is not None:
-            view |= {"width": preview.width, "height": preview.height, "fps": preview.fps, "frames": preview.n_frames,
-                     "poster": videos.data_uri(preview.poster, "image/jpeg")}  # fmt: skip
+            view |= {
+                "width": preview.width,
+                "height": preview.height,
+                "fps": preview.fps,
+                "frames": preview.n_frames,
+                "poster": videos.data_uri(preview.poster, "image/jpeg"),
+            }
             if preview.video is None:
                 view["why"] = "left out to keep the file small"
             elif single:

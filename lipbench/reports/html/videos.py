@@ -143,8 +143,15 @@ def _preview(source: Path, out: Path, quality: Quality | None, sound: bool = Tru
 def _encode(source: Path, video: Path, info: media.MediaInfo, quality: Quality, sound: bool) -> None:
     width, height = fitted(info.width, info.height, quality.side)
     audio = source if sound and info.audio is not None else None
-    with media.VideoWriter(video, fps=info.fps, width=width, height=height, audio=audio, crf=quality.crf,
-                           synthetic=media.is_synthetic(source)) as writer:  # fmt: skip
+    with media.VideoWriter(
+        video,
+        fps=info.fps,
+        width=width,
+        height=height,
+        audio=audio,
+        crf=quality.crf,
+        synthetic=media.is_synthetic(source),
+    ) as writer:
         for frame in media.read_frames(source):
             writer.write(_resized(frame, width, height))
 

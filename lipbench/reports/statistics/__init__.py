@@ -18,7 +18,23 @@ from lipbench.reports.statistics.power import clips_needed, minimum_detectable
 from lipbench.reports.statistics.units import ClipSeries, Spread, clip_series, seed_spread
 
 __all__ = [
-    "EXACT_CLIPS", "ClipSeries", "Interval", "Paired", "Spread", "bca_interval", "clip_series", "clips_needed",
-    "differences", "holm", "mean_interval", "minimum_detectable", "not_worse_than_best", "paired", "seed_spread",
-    "sign_flip", "smallest_p", "t_test", "worsening",
-]  # fmt: skip
+    "EXACT_CLIPS",
+    "ClipSeries",
+    "Interval",
+    "Paired",
+    "Spread",
+    "bca_interval",
+    "clip_series",
+    "clips_needed",
+    "differences",
+    "holm",
+    "mean_interval",
+    "minimum_detectable",
+    "not_worse_than_best",
+    "paired",
+    "seed_spread",
+    "sign_flip",
+    "smallest_p",
+    "t_test",
+    "worsening",
+]

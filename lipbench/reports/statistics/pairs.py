@@ -50,8 +50,11 @@ def differences(
 
     An infinite value counts as INFINITE; two infinite ones differ by 0.
     """
-    both = [(clip, u, v) for clip in sorted(a.keys() & b.keys())
-            if (u := a[clip]) is not None and (v := b[clip]) is not None]  # fmt: skip
+    both = [
+        (clip, u, v)
+        for clip in sorted(a.keys() & b.keys())
+        if (u := a[clip]) is not None and (v := b[clip]) is not None
+    ]
     return tuple(clip for clip, _, _ in both), np.array([_capped(v) - _capped(u) for _, u, v in both], np.float64)
 
 
@@ -88,6 +91,13 @@ def paired(differences: ArrayLike, *, level: float = 0.95, seed: int = 0) -> Pai
     x = finite(d)
     sd = None if x is None else float(x.std(ddof=1))
     return Paired(
-        n, float(d.mean()), sd, mean_interval(d, level), bca_interval(d, level, seed=seed) if n >= BCA_CLIPS else None,
-        sign_flip(d, seed=seed), floor, None if sd is None else minimum_detectable(sd, n), tuple(remarks),
-    )  # fmt: skip
+        n,
+        float(d.mean()),
+        sd,
+        mean_interval(d, level),
+        bca_interval(d, level, seed=seed) if n >= BCA_CLIPS else None,
+        sign_flip(d, seed=seed),
+        floor,
+        None if sd is None else minimum_detectable(sd, n),
+        tuple(remarks),
+    )

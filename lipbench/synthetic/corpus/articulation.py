@@ -45,9 +45,17 @@ _CONSONANT_TARGETS: dict[str, dict[str, float]] = {
 }
 _FREE = {"jaw": 0.30, "round": 0.10, "protrude": 0.10, "spread": 0.10, "upper": 0.30, "lower": 0.30}
 _VOWEL_DOMINANCE = {
-    "jaw": 1.0, "round": 0.9, "protrude": 0.8, "spread": 0.9, "upper": 0.8, "lower": 0.8,
-    "close": 1.2, "tuck": 1.2, "tongue_up": 0.4, "tongue_out": 0.5,
-}  # fmt: skip
+    "jaw": 1.0,
+    "round": 0.9,
+    "protrude": 0.8,
+    "spread": 0.9,
+    "upper": 0.8,
+    "lower": 0.8,
+    "close": 1.2,
+    "tuck": 1.2,
+    "tongue_up": 0.4,
+    "tongue_out": 0.5,
+}
 
 
 def _vector(values: Mapping[str, float], default: float = 0.0) -> NDArray[np.float64]:

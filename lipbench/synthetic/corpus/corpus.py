@@ -227,23 +227,35 @@ def _manifest(spec: CorpusSpec, specs: list[ClipSpec], folder: Path) -> Manifest
         truth = {tag: at / (f"{one.id}.mp4" if tag == one.source else f"truth_{tag}.mp4") for tag in one.languages}
         clips.append(
             Clip(
-                id=one.id, video=at / f"{one.id}.mp4", sha256=facts["files"][f"{one.id}.mp4"],
-                speaker=f"person-{one.identity}", language=one.source, licence=LICENCE, consent=CONSENT, fps=one.fps,
-                landmarks=at / "faces.npz", annotations=at / f"annotations_{one.source}.npz", truth=truth,
+                id=one.id,
+                video=at / f"{one.id}.mp4",
+                sha256=facts["files"][f"{one.id}.mp4"],
+                speaker=f"person-{one.identity}",
+                language=one.source,
+                licence=LICENCE,
+                consent=CONSENT,
+                fps=one.fps,
+                landmarks=at / "faces.npz",
+                annotations=at / f"annotations_{one.source}.npz",
+                truth=truth,
                 truth_sha256={tag: facts["files"][path.name] for tag, path in truth.items()},
                 truth_annotations={tag: at / f"annotations_{tag}.npz" for tag in one.languages},
             )
-        )  # fmt: skip
+        )
         for tag in one.languages:
             original = tag == one.source
             dubs.append(
                 Dub(
-                    id=f"{one.id}@{tag}", clip_id=one.id, language=tag, kind="original" if original else "synthetic",
+                    id=f"{one.id}@{tag}",
+                    clip_id=one.id,
+                    language=tag,
+                    kind="original" if original else "synthetic",
                     audio=None if original else at / f"{tag}.{spec.audio}",
                     sha256=facts["files"][f"{one.id}.mp4" if original else f"{tag}.{spec.audio}"],
-                    transcript=facts["languages"][tag]["transcript"], phonemes=at / f"phonemes_{tag}.json",
+                    transcript=facts["languages"][tag]["transcript"],
+                    phonemes=at / f"phonemes_{tag}.json",
                 )
-            )  # fmt: skip
+            )
     version = keys.key_of({"corpus": [dict(sorted(_facts(folder, c.id)["files"].items())) for c in specs]})[:12]
     return Manifest(spec.name, version, LICENCE, tuple(clips), tuple(dubs), root)
 
@@ -265,6 +277,12 @@ def _sheet(specs: list[ClipSpec], folder: Path, most: int = 60) -> None:
 def _provenance(spec: CorpusSpec, folder: Path, command: str) -> None:
     from lipbench.core.provenance import provenance
 
-    facts = {"command": command, "seed": spec.seed, "generator": GENERATOR_VERSION, "code": _code(),
-             "synthetic": "all faces, voices and rooms in this data set are generated", **provenance()}  # fmt: skip
+    facts = {
+        "command": command,
+        "seed": spec.seed,
+        "generator": GENERATOR_VERSION,
+        "code": _code(),
+        "synthetic": "all faces, voices and rooms in this data set are generated",
+        **provenance(),
+    }
     write_atomic(folder / "provenance.json", json.dumps(facts, indent=1))

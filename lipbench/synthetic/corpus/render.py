@@ -110,9 +110,13 @@ class Shot:
         """(N, 3) camera-space vertices of frame t."""
         scene = self.scene
         return scene.head.pose_frame(
-            scene.semantic[self.language][t], scene.rotation[t], scene.translation[t],
-            gaze=scene.gaze[t], body_rotation=scene.body_rotation, body_translation=scene.body_translation,
-        )  # fmt: skip
+            scene.semantic[self.language][t],
+            scene.rotation[t],
+            scene.translation[t],
+            gaze=scene.gaze[t],
+            body_rotation=scene.body_rotation,
+            body_translation=scene.body_translation,
+        )
 
     def label(self, t: int) -> NDArray[np.uint8]:
         """(H, W) exact class of every pixel of frame t, see `raster.Label`."""
@@ -138,12 +142,21 @@ class Shot:
         semantic = scene.semantic[self.language]
         focal, (cx, cy) = scene.camera.focal, scene.camera.center
         return Annotations(
-            language=self.language, fps=spec.fps, width=spec.width, height=spec.height,
-            expression=semantic_to_expression(semantic).astype(np.float32), semantic=semantic.astype(np.float32),
-            gaze=scene.gaze.astype(np.float32), rotation=scene.rotation.astype(np.float32),
-            translation=scene.translation.astype(np.float32), camera=np.array([focal, cx, cy], np.float32),
-            landmarks68=self._landmarks, landmark_depth=self._depth,
-            lip_gap=self._measures[:, 0], mouth_width=self._measures[:, 1], lip_vertices=self._lips,
+            language=self.language,
+            fps=spec.fps,
+            width=spec.width,
+            height=spec.height,
+            expression=semantic_to_expression(semantic).astype(np.float32),
+            semantic=semantic.astype(np.float32),
+            gaze=scene.gaze.astype(np.float32),
+            rotation=scene.rotation.astype(np.float32),
+            translation=scene.translation.astype(np.float32),
+            camera=np.array([focal, cx, cy], np.float32),
+            landmarks68=self._landmarks,
+            landmark_depth=self._depth,
+            lip_gap=self._measures[:, 0],
+            mouth_width=self._measures[:, 1],
+            lip_vertices=self._lips,
             identity=scene.head.identity.coefficients().astype(np.float32),
             **phoneme_arrays(scene.parts[self.language].phonemes),  # type: ignore[arg-type]
-        )  # fmt: skip
+        )

@@ -16,14 +16,7 @@ from lipbench.synthetic.corpus import articulation, motion, visemes
 from lipbench.synthetic.corpus.background import background
 from lipbench.synthetic.corpus.motion import Manner, Motion
 from lipbench.synthetic.corpus.spec import ClipSpec, Difficulty, check_size, difficulty, stream
-from lipbench.synthetic.head import (
-    REST_TRANSLATION,
-    Head,
-    Identity,
-    build,
-    joint_translation,
-    sample_identity,
-)
+from lipbench.synthetic.head import REST_TRANSLATION, Head, Identity, build, joint_translation, sample_identity
 from lipbench.synthetic.speech import prosody, script, sound
 from lipbench.synthetic.speech.espeak import Espeak
 from lipbench.synthetic.speech.script import Part
@@ -110,9 +103,14 @@ def plan(spec: ClipSpec, engine: Espeak | None = None) -> Scene:
     level = difficulty(spec.difficulty)
     head = head_of(spec.identity)
     parts = script.compose(
-        spec.duration_s, spec.source, spec.dubs, stream(spec.seed, "script"),
-        pool=spec.pool, shuffle_words=spec.shuffle_words, sentences=spec.sentences or None,
-    )  # fmt: skip
+        spec.duration_s,
+        spec.source,
+        spec.dubs,
+        stream(spec.seed, "script"),
+        pool=spec.pool,
+        shuffle_words=spec.shuffle_words,
+        sentences=spec.sentences or None,
+    )
     if spec.voices == "espeak" and engine is None:
         with Espeak() as own:
             return _finish(spec, level, head, parts, own)
@@ -129,9 +127,13 @@ def _finish(spec: ClipSpec, level: Difficulty, head: Head, parts: dict[str, Part
     rng = stream(spec.seed, "manner")
     manner, mood = _manner(level, rng)
     moved = motion.move(
-        spec.n_frames, spec.fps, manner, prosody.accents(source),
-        [p.end_s for p in prosody.phrases(source)], stream(spec.seed, "motion"),
-    )  # fmt: skip
+        spec.n_frames,
+        spec.fps,
+        manner,
+        prosody.accents(source),
+        [p.end_s for p in prosody.phrases(source)],
+        stream(spec.seed, "motion"),
+    )
     effort = float(level.effort * stream(spec.seed, "effort").uniform(0.88, 1.08))
     semantic = {}
     for language, part in parts.items():

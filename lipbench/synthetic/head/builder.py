@@ -69,9 +69,7 @@ class Builder:
             tri, uv = tri[:, ::-1], uv[:, ::-1]
         self.triangles(tri, uv, material, two_sided)
 
-    def arrays(
-        self,
-    ) -> tuple[Array, Index, NDArray[np.float32], NDArray[np.uint8], NDArray[np.bool_]]:
+    def arrays(self) -> tuple[Array, Index, NDArray[np.float32], NDArray[np.uint8], NDArray[np.bool_]]:
         """points (N, 3), triangles (M, 3), uv (M, 3, 2), material (M,), two_sided (M,)."""
         return (
             self.points(),

@@ -110,9 +110,10 @@ def semantic_vector(weights: Mapping[str, float] | ArrayLike) -> NDArray[np.floa
         unknown = [name for name in weights if name not in SEMANTIC]
         if unknown:
             raise UsageError(
-                f"there is no semantic expression called {unknown[0]!r}", f"known: {', '.join(SEMANTIC)}",
+                f"there is no semantic expression called {unknown[0]!r}",
+                f"known: {', '.join(SEMANTIC)}",
                 "use these names",
-            )  # fmt: skip
+            )
         out = np.zeros(len(SEMANTIC))
         for name, value in weights.items():
             out[SEMANTIC.index(name)] = value
@@ -120,9 +121,10 @@ def semantic_vector(weights: Mapping[str, float] | ArrayLike) -> NDArray[np.floa
     out = np.asarray(weights, np.float64)
     if out.shape[-1:] != (len(SEMANTIC),):
         raise UsageError(
-            f"cannot read semantic weights of shape {out.shape}", f"their last axis must have {len(SEMANTIC)} entries",
+            f"cannot read semantic weights of shape {out.shape}",
+            f"their last axis must have {len(SEMANTIC)} entries",
             "pass a dict of names or an array (..., 36)",
-        )  # fmt: skip
+        )
     return out
 
 

@@ -29,11 +29,43 @@ from lipbench.synthetic.head.shape import Array, step
 from lipbench.synthetic.head.template import SIDES, Template, template
 
 SEMANTIC = (
-    "jawOpen", "jawFwd", "jawL", "jawR", "pucker", "funnel", "stretchL", "stretchR", "smileL", "smileR", "frownL",
-    "frownR", "press", "rollIn", "tuck", "upRaiseL", "upRaiseR", "loDepressL", "loDepressR", "part", "puff",
-    "noseWrinkle", "tongueUp", "tongueOut", "blinkL", "blinkR", "squintL", "squintR", "wideL", "wideR", "browInner",
-    "browOuterL", "browOuterR", "browDownL", "browDownR", "lipsTogether",
-)  # fmt: skip
+    "jawOpen",
+    "jawFwd",
+    "jawL",
+    "jawR",
+    "pucker",
+    "funnel",
+    "stretchL",
+    "stretchR",
+    "smileL",
+    "smileR",
+    "frownL",
+    "frownR",
+    "press",
+    "rollIn",
+    "tuck",
+    "upRaiseL",
+    "upRaiseR",
+    "loDepressL",
+    "loDepressR",
+    "part",
+    "puff",
+    "noseWrinkle",
+    "tongueUp",
+    "tongueOut",
+    "blinkL",
+    "blinkR",
+    "squintL",
+    "squintR",
+    "wideL",
+    "wideR",
+    "browInner",
+    "browOuterL",
+    "browOuterR",
+    "browDownL",
+    "browDownR",
+    "lipsTogether",
+)
 
 JAW_ANGLE = np.deg2rad(15.0)
 JAW_JOINT = (-0.02, -0.10)  # y, z of the axis through the jaw's joints
@@ -63,12 +95,16 @@ def _lips(t: Template, f: Fields) -> dict[str, Array]:
     edge = np.exp(-((np.maximum(f.ring, 0) / 0.75) ** 2)) * (f.ring < 8)
     shapes = {
         "pucker": _stack(
-            -0.44 * f.x * f.near, (lower * 0.020 - upper * 0.014) * f.near * f.middle,
-            0.105 * f.near * (0.55 + 0.45 * f.middle), n,
+            -0.44 * f.x * f.near,
+            (lower * 0.020 - upper * 0.014) * f.near * f.middle,
+            0.105 * f.near * (0.55 + 0.45 * f.middle),
+            n,
         ),
         "funnel": _stack(
-            -0.28 * f.x * f.near, (upper * 0.036 - lower * 0.048) * f.near * (0.2 + 0.8 * f.middle),
-            0.085 * f.near * (0.5 + 0.5 * f.middle), n,
+            -0.28 * f.x * f.near,
+            (upper * 0.036 - lower * 0.048) * f.near * (0.2 + 0.8 * f.middle),
+            0.085 * f.near * (0.5 + 0.5 * f.middle),
+            n,
         ),
         "press": _stack(
             0.03 * f.x * f.near, (lower * 0.018 - upper * 0.014) * f.near * f.middle, -0.030 * edge * f.middle, n
@@ -77,11 +113,13 @@ def _lips(t: Template, f: Fields) -> dict[str, Array]:
             0, (lower * 0.042 - upper * 0.036) * red * f.middle * step(0.05, 0.4, f.ring), -0.055 * red * f.middle, n
         ),
         "tuck": _stack(
-            0, lower * f.near * f.middle * 0.052 + 0.014 * upper * f.near * f.middle,
-            -0.055 * lower * np.sqrt(f.middle) * red, n,
+            0,
+            lower * f.near * f.middle * 0.052 + 0.014 * upper * f.near * f.middle,
+            -0.055 * lower * np.sqrt(f.middle) * red,
+            n,
         ),
         "part": _stack(0, (upper * 0.016 - lower * 0.026) * f.near * f.middle, 0, n),
-    }  # fmt: skip
+    }
     shapes["tuck"][t.mask("teeth_l", "gum_l", "tongue"), 2] -= 0.05
     jaw = _jaw(f)["jawOpen"]
     center = t.groups["lips"][0, 3 * mouth.COLUMNS // 4]
@@ -110,14 +148,14 @@ def _corners(f: Fields, side: int) -> dict[str, Array]:
         "stretch" + name: _stack(side * 0.080 * corner, -0.008 * corner + 0.12 * thin, -0.042 * corner, n),
         "smile" + name: _stack(
             side * 0.070 * corner,
-            0.074 * corner + 0.026 * cheek + 0.016 * lid + 0.14 * thin
-            + 0.022 * (up_half + low_half) * f.middle,
-            -0.046 * corner + 0.034 * cheek - 0.014 * f.near * f.middle * half, n,
+            0.074 * corner + 0.026 * cheek + 0.016 * lid + 0.14 * thin + 0.022 * (up_half + low_half) * f.middle,
+            -0.046 * corner + 0.034 * cheek - 0.014 * f.near * f.middle * half,
+            n,
         ),
         "frown" + name: _stack(side * 0.015 * corner, -0.070 * corner, -0.018 * corner, n),
         "upRaise" + name: _stack(0, 0.056 * up_half * (0.25 + 0.75 * f.middle), 0.010 * up_half, n),
         "loDepress" + name: _stack(0, -0.066 * low_half * (0.2 + 0.8 * f.middle), 0.008 * low_half * f.middle, n),
-    }  # fmt: skip
+    }
 
 
 def _lids(t: Template, f: Fields, name: str, side: int) -> dict[str, Array]:

@@ -17,8 +17,16 @@ COLUMNS = 40
 HALF_WIDTH = 0.148
 #: loops of the lids: (growth from the margin, height above the ball, share of the face surface)
 #: loop 0 lies under the lid, on the ball, and closes the corners; loop 1 is the inner edge, loop 2 the outer edge
-LOOPS = ((-0.10, -0.040, 0.00), (0.00, 0.003, 0.00), (0.035, 0.013, 0.00), (0.16, 0.016, 0.05), (0.33, 0.013, 0.22),
-         (0.50, 0.014, 0.52), (0.72, 0.008, 0.82), (1.00, 0.000, 1.00))  # fmt: skip
+LOOPS = (
+    (-0.10, -0.040, 0.00),
+    (0.00, 0.003, 0.00),
+    (0.035, 0.013, 0.00),
+    (0.16, 0.016, 0.05),
+    (0.33, 0.013, 0.22),
+    (0.50, 0.014, 0.52),
+    (0.72, 0.008, 0.82),
+    (1.00, 0.000, 1.00),
+)
 INNER_EDGE, OUTER_EDGE = 1, 2
 
 

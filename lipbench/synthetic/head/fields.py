@@ -75,9 +75,15 @@ def fields() -> Fields:
     radius = np.hypot(x / 0.30, (y - MOUTH_Y) / 0.130)
     front = step(0.20, 0.50, z) * soft
     return Fields(
-        x=x, y=y, z=z, soft=soft, lower=lower, jaw=_jaw(t, lower, soft), ring=ring,
+        x=x,
+        y=y,
+        z=z,
+        soft=soft,
+        lower=lower,
+        jaw=_jaw(t, lower, soft),
+        ring=ring,
         near=np.exp(-((np.maximum(radius - 0.9, 0) / 1.05) ** 2)) * front,
         far=np.exp(-((np.maximum(radius - 0.9, 0) / 1.60) ** 2)) * front,
         middle=np.clip(1 - (x / MOUTH_HALF) ** 2, 0, 1),
         right=step(-0.12, 0.12, x),
-    )  # fmt: skip
+    )

@@ -26,9 +26,10 @@ def gaze_angles(gaze: ArrayLike) -> Array:
     angles = np.asarray(gaze, np.float64)
     if angles.shape not in ((2,), (2, 2)):
         raise UsageError(
-            f"cannot read a gaze of shape {angles.shape}", "it must be (yaw, pitch), for both eyes or one row per eye",
+            f"cannot read a gaze of shape {angles.shape}",
+            "it must be (yaw, pitch), for both eyes or one row per eye",
             "pass radians, yaw to the image's right, pitch upwards",
-        )  # fmt: skip
+        )
     return np.broadcast_to(angles, (2, 2))
 
 

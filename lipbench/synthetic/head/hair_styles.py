@@ -70,17 +70,28 @@ STYLES: dict[str, Style | None] = {
         line=FEMININE, fall=0.10, tip=(-0.80, -0.85), thickness=(0.085, 0.085, 0.110, 0.110), opening=1.10, fringe=0.38
     ),
     "lob": Style(
-        line=FEMININE, fall=0.12, tip=(-1.00, -1.05), thickness=(0.085, 0.085, 0.105, 0.105), opening=0.98, part=0.28,
+        line=FEMININE,
+        fall=0.12,
+        tip=(-1.00, -1.05),
+        thickness=(0.085, 0.085, 0.105, 0.105),
+        opening=0.98,
+        part=0.28,
         tuck=0.10,
     ),
     "long": Style(
         line=FEMININE, fall=0.12, tip=(-1.50, -1.60), thickness=(0.080, 0.080, 0.105, 0.110), opening=1.00, tuck=0.08
     ),
     "wavy": Style(
-        line=FEMININE, fall=0.15, tip=(-1.35, -1.45), thickness=(0.095, 0.095, 0.115, 0.115), opening=0.99, part=-0.25,
-        wave=0.030, tuck=0.02,
+        line=FEMININE,
+        fall=0.15,
+        tip=(-1.35, -1.45),
+        thickness=(0.095, 0.095, 0.115, 0.115),
+        opening=0.99,
+        part=-0.25,
+        wave=0.030,
+        tuck=0.02,
     ),
-}  # fmt: skip
+}
 
 
 def style(name: str) -> Style | None:

@@ -123,9 +123,18 @@ class Head:
         self.triangles = t.triangles
         base = outfit.surface
         self.surface = Surface(
-            base.triangles, base.material, base.two_sided, base.uv, texture, labels, base.occlusion, base.strand_next,
-            base.mouth, base.eyes, base.casts,
-        )  # fmt: skip
+            base.triangles,
+            base.material,
+            base.two_sided,
+            base.uv,
+            texture,
+            labels,
+            base.occlusion,
+            base.strand_next,
+            base.mouth,
+            base.eyes,
+            base.casts,
+        )
         coefficients = identity.coefficients()
         self._offset = np.tensordot(coefficients, identity_modes(), 1)
         self._hair = outfit.hair_points + extend(outfit.hair_points, coefficients)

@@ -120,9 +120,15 @@ def sample_identity(seed: int) -> Identity:
     index = {name: i for i, name in enumerate(WARPS)}
     lean = 0.8 if feminine else -0.5
     leaning = {
-        "jaw": -0.8, "brow": -0.8, "chin": -0.5, "eye_size": 0.5, "lips": 0.5, "nose_projection": -0.4, "length": -0.4,
+        "jaw": -0.8,
+        "brow": -0.8,
+        "chin": -0.5,
+        "eye_size": 0.5,
+        "lips": 0.5,
+        "nose_projection": -0.4,
+        "length": -0.4,
         "nose_width": -0.3,
-    }  # fmt: skip
+    }
     for name, by in leaning.items():
         shape[index[name]] += by * lean
     if tone > 3.5:

@@ -90,11 +90,15 @@ def landmarks() -> Landmarks:
     lips = t.groups["lips"]
     points = np.r_[
         jaw,
-        _nearest(_brow(-1)), _nearest(_brow(1)),
-        _nearest(nose_ridge), _nearest(face_point(base_x, base_y)),
-        _eye("l"), _eye("r"),
-        lips[len(mouth.VERMILION) - 1, outer_columns], lips[0, inner_columns],
-    ]  # fmt: skip
+        _nearest(_brow(-1)),
+        _nearest(_brow(1)),
+        _nearest(nose_ridge),
+        _nearest(face_point(base_x, base_y)),
+        _eye("l"),
+        _eye("r"),
+        lips[len(mouth.VERMILION) - 1, outer_columns],
+        lips[0, inner_columns],
+    ]
     return Landmarks(points, left, right[::-1])
 
 

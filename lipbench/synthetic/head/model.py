@@ -28,9 +28,14 @@ def _mean_albedo(t: Template) -> Array:
     """(N, 3) display RGB of a medium complexion; lips, teeth, eyes and clothes in their own colours."""
     skin, lips = SKINS[2]
     colors = {
-        Material.SKIN: skin, Material.LIP: lips, Material.INNER: (0.25, 0.07, 0.06), Material.TEETH: (0.75, 0.7, 0.6),
-        Material.EYE: (0.7, 0.68, 0.66), Material.LASH: (0.02, 0.02, 0.02), Material.CLOTH: (0.15, 0.18, 0.25),
-    }  # fmt: skip
+        Material.SKIN: skin,
+        Material.LIP: lips,
+        Material.INNER: (0.25, 0.07, 0.06),
+        Material.TEETH: (0.75, 0.7, 0.6),
+        Material.EYE: (0.7, 0.68, 0.66),
+        Material.LASH: (0.02, 0.02, 0.02),
+        Material.CLOTH: (0.15, 0.18, 0.25),
+    }
     out = np.tile(np.array(skin), (t.n_vertices, 1))
     for material, color in colors.items():
         out[np.unique(t.triangles[t.material == material])] = color

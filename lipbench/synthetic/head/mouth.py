@@ -19,8 +19,15 @@ SKIN = np.array([0.14, 0.32, 0.56, 0.88, 1.25])
 #: ring coordinate: 0 inner line .. 1 border of the red .. 2.25 where the loops end
 RINGS = np.r_[VERMILION, 1 + SKIN]
 #: (depth behind the inner line, half height, width factor) of the loops of the mouth's inside
-BAG = ((0.012, 0.006, 0.995), (0.040, 0.016, 0.985), (0.085, 0.050, 1.00), (0.16, 0.12, 1.08), (0.30, 0.18, 1.14),
-       (0.46, 0.15, 0.90), (0.53, 0.05, 0.30))  # fmt: skip
+BAG = (
+    (0.012, 0.006, 0.995),
+    (0.040, 0.016, 0.985),
+    (0.085, 0.050, 1.00),
+    (0.16, 0.12, 1.08),
+    (0.30, 0.18, 1.14),
+    (0.46, 0.15, 0.90),
+    (0.53, 0.05, 0.30),
+)
 
 
 def columns() -> tuple[Array, Array, Array]:

@@ -13,10 +13,27 @@ from lipbench.synthetic.head.shape import Array, step
 from lipbench.synthetic.head.template import template
 
 WARPS = (
-    "width", "length", "depth", "jaw", "chin", "chin_length", "nose_projection", "bridge", "nose_width",
-    "nose_length", "cheek", "brow", "slope", "eye_spacing", "eye_height", "eye_tilt", "eye_size", "mouth_width",
-    "lips", "mouth_height",
-)  # fmt: skip
+    "width",
+    "length",
+    "depth",
+    "jaw",
+    "chin",
+    "chin_length",
+    "nose_projection",
+    "bridge",
+    "nose_width",
+    "nose_length",
+    "cheek",
+    "brow",
+    "slope",
+    "eye_spacing",
+    "eye_height",
+    "eye_tilt",
+    "eye_size",
+    "mouth_width",
+    "lips",
+    "mouth_height",
+)
 DETAIL_MODES = 20
 ASYMMETRY = 0.4  # faces are a little lopsided; more looks hurt
 

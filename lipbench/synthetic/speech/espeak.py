@@ -27,9 +27,29 @@ RATE = 16000
 VOICES = {"en": "en-us", "fr": "fr", "es": "es", "de": "de", "it": "it"}
 #: Variants that sound like different speakers (median pitch 82-305 Hz); "whisper" has no pitch and is left out.
 VARIANTS = (
-    "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "f1", "f2", "f3", "f4", "f5",
-    "Annie", "Alicia", "Andy", "Gene", "Jacky", "Denis", "Mario", "Lee", "Michael",
-)  # fmt: skip
+    "m1",
+    "m2",
+    "m3",
+    "m4",
+    "m5",
+    "m6",
+    "m7",
+    "m8",
+    "f1",
+    "f2",
+    "f3",
+    "f4",
+    "f5",
+    "Annie",
+    "Alicia",
+    "Andy",
+    "Gene",
+    "Jacky",
+    "Denis",
+    "Mario",
+    "Lee",
+    "Michael",
+)
 FEMALE_VARIANTS = frozenset(("f1", "f2", "f3", "f4", "f5", "Annie", "Alicia"))
 
 

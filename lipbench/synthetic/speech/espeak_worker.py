@@ -59,15 +59,18 @@ class Library:
         self.lib = ctypes.CDLL(espeakng_loader.get_library_path())
         self.lib.espeak_Initialize.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_char_p, ctypes.c_int]
         self.lib.espeak_Synth.argtypes = [
-            ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_int, ctypes.c_uint, ctypes.c_uint,
-            ctypes.c_void_p, ctypes.c_void_p,
-        ]  # fmt: skip
+            ctypes.c_void_p,
+            ctypes.c_size_t,
+            ctypes.c_uint,
+            ctypes.c_int,
+            ctypes.c_uint,
+            ctypes.c_uint,
+            ctypes.c_void_p,
+            ctypes.c_void_p,
+        ]
         # The path is given explicitly: the library's built-in one is that of the machine it was built on.
         self.rate = self.lib.espeak_Initialize(
-            _SYNCHRONOUS,
-            0,
-            espeakng_loader.get_data_path().encode(),
-            _PHONEME_EVENTS | _PHONEME_IPA | _DONT_EXIT,
+            _SYNCHRONOUS, 0, espeakng_loader.get_data_path().encode(), _PHONEME_EVENTS | _PHONEME_IPA | _DONT_EXIT
         )
         if self.rate <= 0:
             raise RuntimeError(f"espeak_Initialize answered {self.rate}")

@@ -105,8 +105,11 @@ def _target(units: Sequence[Unit], i: int) -> NDArray[np.float64]:
         return np.array(tables.VOWEL_FORMANTS[unit.symbol])
     spectrum = tables.CONSONANTS[unit.symbol]
     own = np.array(spectrum.formants)
-    near = [tables.VOWEL_FORMANTS[units[j].symbol] for j in (i + 1, i - 1, i + 2, i - 2)
-            if 0 <= j < len(units) and units[j].is_vowel][:2]  # fmt: skip
+    near = [
+        tables.VOWEL_FORMANTS[units[j].symbol]
+        for j in (i + 1, i - 1, i + 2, i - 2)
+        if 0 <= j < len(units) and units[j].is_vowel
+    ][:2]
     if not near:
         return own
     vowel = np.mean(near, axis=0)

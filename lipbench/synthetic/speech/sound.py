@@ -105,8 +105,7 @@ def _line(line: Line, language: str, variant: str, engine: Espeak) -> Line:
     # What the rate parameter cannot reach is scaled, so that the line ends inside its slot.
     scale = min(1.0, (line.slot_end_s - line.start_s) / trimmed[-1].end_s)
     return with_phonemes(
-        line,
-        tuple(Phoneme(p.ipa, line.start_s + p.start_s * scale, line.start_s + p.end_s * scale) for p in trimmed),
+        line, tuple(Phoneme(p.ipa, line.start_s + p.start_s * scale, line.start_s + p.end_s * scale) for p in trimmed)
     )
 
 

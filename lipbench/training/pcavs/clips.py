@@ -83,13 +83,22 @@ def specs(split: str, people: int, seed: int = 0, seconds: float = 3.0, takes: i
         spoken = [LANGUAGES[int(i)] for i in rng.permutation(len(LANGUAGES))[:2]]
         out.append(
             ClipSpec(
-                id=f"{split}-{seed}-{person:03d}", seed=int(rng.integers(1 << 62)),
-                identity=PEOPLE[split] + 1000 * seed + person, source=spoken[0], dubs=(spoken[1],), seconds=seconds,
-                width=160, height=160, difficulty=levels[int(rng.integers(len(levels)))],
-                pool="train" if split == "train" else "test", takes=takes, studio=bool(rng.uniform() < 0.5),
-                shuffle_words=split == "train" and bool(rng.uniform() < 0.5), view=float(rng.uniform(2.3, 2.9)),
+                id=f"{split}-{seed}-{person:03d}",
+                seed=int(rng.integers(1 << 62)),
+                identity=PEOPLE[split] + 1000 * seed + person,
+                source=spoken[0],
+                dubs=(spoken[1],),
+                seconds=seconds,
+                width=160,
+                height=160,
+                difficulty=levels[int(rng.integers(len(levels)))],
+                pool="train" if split == "train" else "test",
+                takes=takes,
+                studio=bool(rng.uniform() < 0.5),
+                shuffle_words=split == "train" and bool(rng.uniform() < 0.5),
+                view=float(rng.uniform(2.3, 2.9)),
             )
-        )  # fmt: skip
+        )
     return out
 
 

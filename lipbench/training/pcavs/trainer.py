@@ -65,9 +65,13 @@ class PcAvsTraining:
     monitor = "held_out"
 
     def __init__(
-        self, config: Config, train: Sequence[clips.Talk], held_out: Sequence[clips.Talk], seed: int = 0,
+        self,
+        config: Config,
+        train: Sequence[clips.Talk],
+        held_out: Sequence[clips.Talk],
+        seed: int = 0,
         device: str = "cpu",
-    ) -> None:  # fmt: skip
+    ) -> None:
         torch.manual_seed(seed)
         self.config, self.seed, self.device = config, seed, torch.device(device)
         self.talks, self.held_out = list(train), list(held_out)
@@ -87,10 +91,13 @@ class PcAvsTraining:
         self.alone = config.hearing > 0  # the sound encoder is learning alone
         self.readout = Readout(self.talks, size, MOUTH)
         self.facts: Mapping[str, Any] = {
-            "name": "pc-avs", "config": asdict(config), "clips": len(self.talks),
-            "speakers": len({t.speaker for t in self.talks}), "data": digest(self.talks, "pcavs"),
+            "name": "pc-avs",
+            "config": asdict(config),
+            "clips": len(self.talks),
+            "speakers": len({t.speaker for t in self.talks}),
+            "data": digest(self.talks, "pcavs"),
             "held_out_data": digest(self.held_out, "pcavs"),
-        }  # fmt: skip
+        }
 
     def step(self, number: int, progress: float) -> dict[str, float]:
         c, rng = self.config, np.random.default_rng([self.seed, number])
@@ -207,9 +214,11 @@ class PcAvsTraining:
 
     def state_dict(self) -> dict[str, Any]:
         return {
-            "net": self.net.state_dict(), "head": self.head.state_dict(), "optimizer": self.optimizer.state_dict(),
+            "net": self.net.state_dict(),
+            "head": self.head.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
             "alone": self.alone,
-        }  # fmt: skip
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.net.load_state_dict(state["net"])

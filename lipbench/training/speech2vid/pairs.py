@@ -65,11 +65,16 @@ def from_cached(clips: Sequence[cache.CachedClip]) -> list[Talk]:
     """Clips in one language, from any footage: pictures, drawing and sound are of the same video."""
     return [
         Talk(
-            c.facts.id, c.facts.speaker, 25.0, {c.facts.language: c.frames},
-            {c.facts.language: mfcc_rows(c.sound)}, {}, c.facts.key,
+            c.facts.id,
+            c.facts.speaker,
+            25.0,
+            {c.facts.language: c.frames},
+            {c.facts.language: mfcc_rows(c.sound)},
+            {},
+            c.facts.key,
         )
         for c in clips
-    ]  # fmt: skip
+    ]
 
 
 def mfcc_rows(sound: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -111,8 +116,16 @@ def _speak(spec: ClipSpec, engine: Espeak | None) -> dict[str, NDArray[np.float3
 
 
 def _key(spec: ClipSpec, recipe: Recipe) -> str:
-    return key_of({"kind": "speech2vid clip", "cache": CACHE_VERSION, "generator": GENERATOR_VERSION,
-                   "size": JUDGE_SIZE, "spec": asdict(spec), "coded": recipe.coded})  # fmt: skip
+    return key_of(
+        {
+            "kind": "speech2vid clip",
+            "cache": CACHE_VERSION,
+            "generator": GENERATOR_VERSION,
+            "size": JUDGE_SIZE,
+            "spec": asdict(spec),
+            "coded": recipe.coded,
+        }
+    )
 
 
 def _render(spec: ClipSpec, engine: Espeak | None, coded: float) -> Talk:

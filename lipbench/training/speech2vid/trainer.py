@@ -72,9 +72,14 @@ class Speech2VidTraining:
     monitor = "held_out_loss"
 
     def __init__(
-        self, config: Config, train: Sequence[Talk], held_out: Sequence[Talk], seed: int = 0, device: str = "cpu",
+        self,
+        config: Config,
+        train: Sequence[Talk],
+        held_out: Sequence[Talk],
+        seed: int = 0,
+        device: str = "cpu",
         speech: Sequence[Speech] = (),
-    ) -> None:  # fmt: skip
+    ) -> None:
         torch.manual_seed(seed)
         self.config, self.seed, self.device = config, seed, torch.device(device)
         self.talks, self.held_out = list(train), list(held_out)
@@ -94,11 +99,15 @@ class Speech2VidTraining:
         self.weight = torch.ones(1, 1, DRAWN, DRAWN, device=self.device)
         self.weight[0, 0][MOUTH] = config.mouth
         self.facts: Mapping[str, Any] = {
-            "name": "speech2vid", "config": asdict(config), "clips": len(self.talks), "paired": self.paired,
-            "speakers": len({talk.speaker for talk in self.talks}), "data": digest(self.talks),
+            "name": "speech2vid",
+            "config": asdict(config),
+            "clips": len(self.talks),
+            "paired": self.paired,
+            "speakers": len({talk.speaker for talk in self.talks}),
+            "data": digest(self.talks),
             "held_out_data": digest(self.held_out),
             "speeches": len(heard),
-        }  # fmt: skip
+        }
 
     @property
     def paired(self) -> bool:

@@ -61,9 +61,9 @@ def blur(frames: Frames, sigma: float) -> Frames:
 def low_resolution(frames: Frames, edge: int) -> Frames:
     """Shrunk to `edge` px and enlarged again."""
     size = frames.shape[1]
-    return np.stack([
-        cv2.resize(cv2.resize(f, (edge, edge), interpolation=cv2.INTER_AREA), (size, size)) for f in frames
-    ])  # fmt: skip
+    return np.stack(
+        [cv2.resize(cv2.resize(f, (edge, edge), interpolation=cv2.INTER_AREA), (size, size)) for f in frames]
+    )
 
 
 def noise(frames: Frames, sigma: float, rng: np.random.Generator) -> Frames:

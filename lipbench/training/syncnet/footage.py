@@ -19,9 +19,14 @@ from lipbench.training.syncnet import cache
 
 
 def from_manifest(
-    name: str, folder: Path, judge_size: int, seed: int = 0, *, held_out: float = 0.15,
+    name: str,
+    folder: Path,
+    judge_size: int,
+    seed: int = 0,
+    *,
+    held_out: float = 0.15,
     say: Callable[[str], None] = lambda _: None,
-) -> tuple[list[cache.CachedClip], list[cache.CachedClip]]:  # fmt: skip
+) -> tuple[list[cache.CachedClip], list[cache.CachedClip]]:
     """Crops and sound features of a manifest, split by speaker.
 
     Args:
@@ -35,8 +40,16 @@ def from_manifest(
     manifest = resolve(name)
     done: list[str] = []
     for clip, language, video, truth in _in_sync(manifest):
-        key = key_of({"kind": "judge footage", "cache": cache.CACHE_VERSION, "manifest": manifest.digest,
-                      "clip": clip.id, "language": language, "size": judge_size})  # fmt: skip
+        key = key_of(
+            {
+                "kind": "judge footage",
+                "cache": cache.CACHE_VERSION,
+                "manifest": manifest.digest,
+                "clip": clip.id,
+                "language": language,
+                "size": judge_size,
+            }
+        )
         own = f"{clip.id}-{language}"
         try:
             if not cache.is_cached(folder, own, key):
@@ -49,8 +62,9 @@ def from_manifest(
     if len(speakers) < 2:
         raise UsageError(
             f"{name} has {len(speakers)} speaker with a usable face",
-            "training and validation need different people", "add clips of another speaker",
-        )  # fmt: skip
+            "training and validation need different people",
+            "add clips of another speaker",
+        )
     away = set(np.random.default_rng(seed).permutation(speakers)[: max(1, round(held_out * len(speakers)))])
     return [c for c in clips if c.facts.speaker not in away], [c for c in clips if c.facts.speaker in away]
 
@@ -63,9 +77,7 @@ def _in_sync(manifest: Manifest) -> Iterator[tuple[Clip, str, Path, bool]]:
                 yield clip, language, video, True
 
 
-def _store(
-    clip: Clip, language: str, video: Path, truth: bool, folder: Path, own: str, key: str, size: int
-) -> None:  # fmt: skip
+def _store(clip: Clip, language: str, video: Path, truth: bool, folder: Path, own: str, key: str, size: int) -> None:
     annotated = clip.truth_annotations.get(language) if truth else clip.annotations
     if annotated is not None:
         track = Annotations.load(annotated).face_track()

@@ -154,9 +154,10 @@ def build(
     """
     if recipe.espeak > 0 and not espeak.available():
         raise UsageError(
-            "espeak-ng voices are asked for", "the extra `speech` is not installed",
+            "espeak-ng voices are asked for",
+            "the extra `speech` is not installed",
             "pip install 'lipbench[speech]', or train on formant voices alone",
-        )  # fmt: skip
+        )
     jobs = [(spec, _key(spec, recipe, judge_size)) for spec in recipe.specs()]
     waiting = [job for job in jobs if not clips.is_cached(folder, job[0].id, job[1])]
     done = len(jobs) - len(waiting)
@@ -171,8 +172,16 @@ def build(
 
 def _key(spec: ClipSpec, recipe: Recipe, judge_size: int) -> str:
     facts = {k: v for k, v in asdict(recipe).items() if k in ("damped", "coded")}
-    return key_of({"kind": "judge clip", "cache": clips.CACHE_VERSION, "generator": GENERATOR_VERSION,
-                   "spec": spec.to_dict(), "recipe": facts, "size": judge_size})  # fmt: skip
+    return key_of(
+        {
+            "kind": "judge clip",
+            "cache": clips.CACHE_VERSION,
+            "generator": GENERATOR_VERSION,
+            "spec": spec.to_dict(),
+            "recipe": facts,
+            "size": judge_size,
+        }
+    )
 
 
 def _work_off(waiting: Sequence[tuple[ClipSpec, str]], recipe: Recipe, folder: Path, size: int, workers: int) -> Any:
@@ -180,10 +189,7 @@ def _work_off(waiting: Sequence[tuple[ClipSpec, str]], recipe: Recipe, folder: P
         for spec, key in waiting:
             yield _render(spec, key, recipe, folder, size)
         return
-    with (
-        one_thread_each(),
-        ProcessPoolExecutor(min(workers, len(waiting)), mp_context=get_context("spawn")) as pool,
-    ):
+    with one_thread_each(), ProcessPoolExecutor(min(workers, len(waiting)), mp_context=get_context("spawn")) as pool:
         pending = [pool.submit(_render, spec, key, recipe, folder, size) for spec, key in waiting]
         try:
             for future in as_completed(pending):

@@ -26,9 +26,15 @@ def flat_lip(net: SyncNet, frames: Tensor) -> Tensor:
             x = F.conv2d(x, layer.weight.transpose(1, 2).flatten(1, 2), layer.bias, layer.stride[1:], layer.padding[1:])
         elif isinstance(layer, torch.nn.BatchNorm3d):
             x = F.batch_norm(
-                x, layer.running_mean, layer.running_var, layer.weight, layer.bias, layer.training,
-                layer.momentum or 0.1, layer.eps,
-            )  # fmt: skip
+                x,
+                layer.running_mean,
+                layer.running_var,
+                layer.weight,
+                layer.bias,
+                layer.training,
+                layer.momentum or 0.1,
+                layer.eps,
+            )
         elif isinstance(layer, torch.nn.MaxPool3d):
             kernel, stride, padding = (tuple(v)[1:] for v in (layer.kernel_size, layer.stride, layer.padding))  # type: ignore[arg-type]
             x = F.max_pool2d(x, kernel, stride, padding)

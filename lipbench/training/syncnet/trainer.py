@@ -51,9 +51,13 @@ class SyncTraining:
     monitor = "held_out_loss"
 
     def __init__(
-        self, config: SyncConfig, train: Sequence[cache.CachedClip], held_out: Sequence[cache.CachedClip],
-        seed: int = 0, device: str = "cpu",
-    ) -> None:  # fmt: skip
+        self,
+        config: SyncConfig,
+        train: Sequence[cache.CachedClip],
+        held_out: Sequence[cache.CachedClip],
+        seed: int = 0,
+        device: str = "cpu",
+    ) -> None:
         torch.manual_seed(seed)
         self.config, self.seed, self.device = config, seed, torch.device(device)
         self.clips, self.held_out = list(train), list(held_out)
@@ -66,10 +70,13 @@ class SyncTraining:
         self._next: Future[data.Batch] | None = None
         self._next_number = -1
         self.facts: Mapping[str, Any] = {
-            "name": "syncnet", "config": asdict(config), "clips": len(self.clips),
-            "speakers": len({c.facts.speaker for c in self.clips}), "data": cache.digest(self.clips),
+            "name": "syncnet",
+            "config": asdict(config),
+            "clips": len(self.clips),
+            "speakers": len({c.facts.speaker for c in self.clips}),
+            "data": cache.digest(self.clips),
             "held_out": cache.digest(self.held_out),
-        }  # fmt: skip
+        }
 
     def step(self, number: int, progress: float) -> dict[str, float]:
         self.net.train()
@@ -100,9 +107,12 @@ class SyncTraining:
             sound = self.net.forward_aud(batch.sound.to(self.device))
         lips, sound = lips.float(), sound.float()
         return sync_loss(
-            lips[:-b].view(b, c.windows, -1), sound.view(b, c.windows, -1), self.log_scale, lips[-b:].view(b, 1, -1),
+            lips[:-b].view(b, c.windows, -1),
+            sound.view(b, c.windows, -1),
+            self.log_scale,
+            lips[-b:].view(b, 1, -1),
             harm,
-        )  # fmt: skip
+        )
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
@@ -124,8 +134,10 @@ class SyncTraining:
 
     def state_dict(self) -> dict[str, Any]:
         return {
-            "net": self.net.state_dict(), "scale": self.log_scale.detach(), "optimizer": self.optimizer.state_dict()
-        }  # fmt: skip
+            "net": self.net.state_dict(),
+            "scale": self.log_scale.detach(),
+            "optimizer": self.optimizer.state_dict(),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.net.load_state_dict(state["net"])
@@ -164,6 +176,8 @@ def trainer(request: Request) -> SyncTraining:
         train = build(recipe, folder, config.size, **more)
         held_out = build(
             Recipe("held-out", drawn, max(2, recipe.identities // 6), 2, pool="test", damped=0.0),
-            folder, config.size, **more,
-        )  # fmt: skip
+            folder,
+            config.size,
+            **more,
+        )
     return SyncTraining(config, train, held_out, request.seed, request.device)

@@ -95,8 +95,14 @@ def save(talk: Talk, final: Path, key: str) -> Path:
         for kind, arrays in (("faces", talk.faces), ("sounds", talk.sounds), ("gap", talk.gaps)):
             for tag, array in arrays.items():
                 np.save(work / f"{kind}_{tag}.npy", array)
-        facts = {"id": talk.id, "speaker": talk.speaker, "fps": talk.fps, "languages": talk.languages, "key": key,
-                 "gaps": list(talk.gaps)}  # fmt: skip
+        facts = {
+            "id": talk.id,
+            "speaker": talk.speaker,
+            "fps": talk.fps,
+            "languages": talk.languages,
+            "key": key,
+            "gaps": list(talk.gaps),
+        }
         (work / "talk.json").write_text(json.dumps(facts, indent=1))
     return final
 

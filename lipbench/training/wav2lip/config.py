@@ -98,9 +98,22 @@ CONFIGS = {
     "demo": Config(
         ExpertConfig(width=0.125, batch=5, windows=10, wrong=6, lr=1e-3, warm_up=40, hearing=200, held_out_batches=4),
         GeneratorConfig(
-            width=0.1875, gated=True, batch=2, frames=8, singles=6, lr=2e-3, warm_up=50, decay=0.3, hearing=800,
-            sync_weight=0.01, sync_threshold=float("inf"), contrast=6, mouth_weight=4.0, change_weight=10.0,
-            paired=1.0, pick=1,
+            width=0.1875,
+            gated=True,
+            batch=2,
+            frames=8,
+            singles=6,
+            lr=2e-3,
+            warm_up=50,
+            decay=0.3,
+            hearing=800,
+            sync_weight=0.01,
+            sync_threshold=float("inf"),
+            contrast=6,
+            mouth_weight=4.0,
+            change_weight=10.0,
+            paired=1.0,
+            pick=1,
         ),
     ),
-}  # fmt: skip
+}

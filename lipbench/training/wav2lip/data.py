@@ -114,9 +114,17 @@ def row_batch(talks: Sequence[Talk], size: int, seed: int, step: int, *, n: int 
 
 
 def lip_batch(
-    talks: Sequence[Talk], size: int, seed: int, step: int, *, frames: int = SYNC_FRAMES, paired: float = 0.0,
-    mel_shift: int = 0, contrast: int = 0, pick: int = 1,
-) -> LipBatch:  # fmt: skip
+    talks: Sequence[Talk],
+    size: int,
+    seed: int,
+    step: int,
+    *,
+    frames: int = SYNC_FRAMES,
+    paired: float = 0.0,
+    mel_shift: int = 0,
+    contrast: int = 0,
+    pick: int = 1,
+) -> LipBatch:
     """Target windows with their upper half, a reference window and the sound.
 
     Args:

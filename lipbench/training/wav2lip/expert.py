@@ -47,9 +47,13 @@ class ExpertTraining:
             Hearing(self.net.audio_encoder, talks, faces=self.net.face_encoder, seed=seed) if config.hearing else None
         )
         self.facts: Mapping[str, Any] = {
-            "name": "wav2lip-expert", "config": asdict(config), "clips": len(talks),
-            "speakers": len({t.speaker for t in talks}), "data": digest(talks), "held_out": digest(held_out),
-        }  # fmt: skip
+            "name": "wav2lip-expert",
+            "config": asdict(config),
+            "clips": len(talks),
+            "speakers": len({t.speaker for t in talks}),
+            "data": digest(talks),
+            "held_out": digest(held_out),
+        }
 
     @property
     def scale(self) -> float:
@@ -131,8 +135,10 @@ class ExpertTraining:
 
     def state_dict(self) -> dict[str, Any]:
         state = {
-            "net": self.net.state_dict(), "scale": self.log_scale.detach(), "optimizer": self.optimizer.state_dict()
-        }  # fmt: skip
+            "net": self.net.state_dict(),
+            "scale": self.log_scale.detach(),
+            "optimizer": self.optimizer.state_dict(),
+        }
         return state if self.hearing is None else {**state, "hearing": self.hearing.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

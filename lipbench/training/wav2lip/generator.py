@@ -31,9 +31,13 @@ class GeneratorTraining:
     """
 
     def __init__(
-        self, talks: Sequence[Talk], held_out: Sequence[Talk], config: GeneratorConfig, seed: int = 0,
+        self,
+        talks: Sequence[Talk],
+        held_out: Sequence[Talk],
+        config: GeneratorConfig,
+        seed: int = 0,
         device: str = "cpu",
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.talks, self.held_out, self.config, self.seed = talks, held_out, config, seed
         self.device = torch.device(device)
         torch.manual_seed(seed)
@@ -101,13 +105,13 @@ class GeneratorTraining:
         size = c.singles if beside else c.singles + c.singles // 2
         return lip_batch(
             self.talks, size, self.seed, number, frames=1, paired=c.paired, mel_shift=c.mel_shift, pick=c.pick
-        ).to(self.device)  # fmt: skip
+        ).to(self.device)
 
     def _row(self, talks: Sequence[Talk], seed: int, number: int) -> LipBatch:
         c = self.config
         return lip_batch(
             talks, c.batch, seed, number, frames=c.frames, paired=c.paired, mel_shift=c.mel_shift, contrast=c.contrast
-        ).to(self.device)  # fmt: skip
+        ).to(self.device)
 
     def _draw(self, row: LipBatch | None, singles: LipBatch | None) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
         """Draws both in one pass, so that batch norm sees them together.
@@ -173,9 +177,11 @@ class GeneratorTraining:
 
     def state_dict(self) -> dict[str, Any]:
         state = {
-            "net": self.net.state_dict(), "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(), "scale": self.scale,
-        }  # fmt: skip
+            "net": self.net.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "scale": self.scale,
+        }
         if self.hearing is not None:
             state["hearing"] = self.hearing.state_dict()
         if self.expert is not None:

@@ -57,9 +57,15 @@ class Hearing:
     """
 
     def __init__(
-        self, sound: nn.Sequential, talks: Sequence[Talk], *, faces: nn.Sequential | None = None, lr: float = 1e-3,
-        batch: int = 32, seed: int = 0,
-    ) -> None:  # fmt: skip
+        self,
+        sound: nn.Sequential,
+        talks: Sequence[Talk],
+        *,
+        faces: nn.Sequential | None = None,
+        lr: float = 1e-3,
+        batch: int = 32,
+        seed: int = 0,
+    ) -> None:
         self.sound, self.faces, self.talks, self.batch, self.seed = sound, faces, talks, batch, seed
         self.device = next(sound.parameters()).device
         self.basis, self.spread = components(talks, seed)

@@ -74,14 +74,22 @@ class Recipe:
             dubs = [others[int(i)] for i in rng.permutation(len(others))[: self.spoken - 1]]
             out.append(
                 ClipSpec(
-                    id=f"{self.split}-{self.seed}-{person:03d}-{number:02d}", seed=int(rng.integers(1 << 62)),
-                    identity=PEOPLE[self.split] + 1000 * self.seed + person, source=source, dubs=tuple(dubs),
-                    seconds=self.seconds, width=self.size, height=self.size,
-                    difficulty=levels[int(rng.integers(len(levels)))], pool=self.pool,
-                    shuffle_words=bool(rng.uniform() < self.shuffled), takes=self.takes,
-                    studio=bool(rng.uniform() < 0.5), view=float(rng.uniform(*self.view)),
+                    id=f"{self.split}-{self.seed}-{person:03d}-{number:02d}",
+                    seed=int(rng.integers(1 << 62)),
+                    identity=PEOPLE[self.split] + 1000 * self.seed + person,
+                    source=source,
+                    dubs=tuple(dubs),
+                    seconds=self.seconds,
+                    width=self.size,
+                    height=self.size,
+                    difficulty=levels[int(rng.integers(len(levels)))],
+                    pool=self.pool,
+                    shuffle_words=bool(rng.uniform() < self.shuffled),
+                    takes=self.takes,
+                    studio=bool(rng.uniform() < 0.5),
+                    view=float(rng.uniform(*self.view)),
                 )
-            )  # fmt: skip
+            )
         return out
 
 
@@ -106,8 +114,17 @@ def generated(
 
 
 def _key(spec: ClipSpec, recipe: Recipe) -> str:
-    return key_of({"kind": "wav2lip clip", "cache": CACHE_VERSION, "generator": GENERATOR_VERSION, "pads": PADS,
-                   "spec": asdict(spec), "jitter": recipe.jitter, "coded": recipe.coded})  # fmt: skip
+    return key_of(
+        {
+            "kind": "wav2lip clip",
+            "cache": CACHE_VERSION,
+            "generator": GENERATOR_VERSION,
+            "pads": PADS,
+            "spec": asdict(spec),
+            "jitter": recipe.jitter,
+            "coded": recipe.coded,
+        }
+    )
 
 
 def _render(spec: ClipSpec, engine: Espeak | None, jitter: float, coded: float) -> Talk:
@@ -158,7 +175,9 @@ def from_manifest(manifest: Manifest, fps: float = 25.0, clip_ids: Sequence[str]
                 faces[tag] = crops(dubbed, boxes)
                 sounds[tag] = spectrograms([media.read_audio(video)])
         made_from = {"clip": clip.sha256, "truth": dict(clip.truth_sha256), "fps": fps, "pads": PADS, **part}
-        talks.append(Talk(
-            clip.id, clip.speaker, fps, faces, {k: np.asarray(v) for k, v in sounds.items()}, {}, key_of(made_from)
-        ))  # fmt: skip
+        talks.append(
+            Talk(
+                clip.id, clip.speaker, fps, faces, {k: np.asarray(v) for k, v in sounds.items()}, {}, key_of(made_from)
+            )
+        )
     return talks

@@ -40,9 +40,14 @@ class Wav2LipTraining:
     monitor = "held_out"
 
     def __init__(
-        self, config: Config, talks: list[Talk], held_out: list[Talk], seed: int = 0, device: str = "cpu",
+        self,
+        config: Config,
+        talks: list[Talk],
+        held_out: list[Talk],
+        seed: int = 0,
+        device: str = "cpu",
         beside: Path | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.config, self.beside = config, beside
         self.generator = GeneratorTraining(talks, held_out, config.generator, seed, device)
         self.expert = ExpertTraining(talks, held_out, config.expert, seed, device) if beside is None else None
@@ -52,9 +57,13 @@ class Wav2LipTraining:
         if beside is not None:  # that run tells about the expert
             del told["expert"], told["expert_share"]
         self.facts: Mapping[str, Any] = {
-            "name": "wav2lip", "config": told, "clips": len(talks), "speakers": len({t.speaker for t in talks}),
-            "data": digest(talks), "held_out": digest(held_out),
-        }  # fmt: skip
+            "name": "wav2lip",
+            "config": told,
+            "clips": len(talks),
+            "speakers": len({t.speaker for t in talks}),
+            "data": digest(talks),
+            "held_out": digest(held_out),
+        }
 
     def step(self, number: int, progress: float) -> dict[str, float]:
         share = 0.0 if self.expert is None else self.config.expert_share

@@ -61,18 +61,40 @@ def person() -> tuple[np.ndarray, Prepared, Plate, Scene]:
     x0, y0, x1, y1 = CROP
     translation = np.stack([0.2 * shift, np.full(T, 0.3), np.linspace(-7.4, -7.6, T)], 1)
     head = make_scene(
-        frames[:, y0:y1, x0:x1], labels[:, y0:y1, x0:x1] == Label.HEAD, plate.frame(0)[y0:y1, x0:x1],
-        np.stack([np.eye(3)] * T), translation, 75.0, (16.0 - x0, 16.0 - y0), np.zeros((T, DIM)),
+        frames[:, y0:y1, x0:x1],
+        labels[:, y0:y1, x0:x1] == Label.HEAD,
+        plate.frame(0)[y0:y1, x0:x1],
+        np.stack([np.eye(3)] * T),
+        translation,
+        75.0,
+        (16.0 - x0, 16.0 - y0),
+        np.zeros((T, DIM)),
         np.tile([8, 8, 16, 16], (T, 1)),
-    )  # fmt: skip
+    )
     return frames, prepared, plate, head
 
 
 def small(steps: int, **changes: Any) -> Preset:
-    return preset("demo", "triplane", {
-        "condition": DIM, "latent": 0, "rays": 256, "frames": 4, "size": 0, "warmup": 5, "resolutions": (8, 16),
-        "channels": 4, "blended": 16, "blend": 2, "width": 32, "fine": 6, "steps": steps, **changes,
-    })  # fmt: skip
+    return preset(
+        "demo",
+        "triplane",
+        {
+            "condition": DIM,
+            "latent": 0,
+            "rays": 256,
+            "frames": 4,
+            "size": 0,
+            "warmup": 5,
+            "resolutions": (8, 16),
+            "channels": 4,
+            "blended": 16,
+            "blend": 2,
+            "width": 32,
+            "fine": 6,
+            "steps": steps,
+            **changes,
+        },
+    )
 
 
 def published(steps: int) -> Preset:

@@ -16,10 +16,16 @@ from lipbench.nerf.training.presets import preset
 
 BOUNDS = torch.tensor([[-0.3, -0.3, -0.3], [0.3, 0.3, 0.3]])
 SHAPES = {
-    "pts_linears.0": (256, 169), **{f"pts_linears.{k}": (256, 256) for k in (1, 2, 3, 4, 6, 7)},
-    "pts_linears.5": (256, 425), "views_linears.0": (128, 283), "views_linears.1": (128, 128),
-    "views_linears.2": (128, 128), "feature_linear": (256, 256), "alpha_linear": (1, 256), "rgb_linear": (3, 128),
-}  # fmt: skip
+    "pts_linears.0": (256, 169),
+    **{f"pts_linears.{k}": (256, 256) for k in (1, 2, 3, 4, 6, 7)},
+    "pts_linears.5": (256, 425),
+    "views_linears.0": (128, 283),
+    "views_linears.1": (128, 128),
+    "views_linears.2": (128, 128),
+    "feature_linear": (256, 256),
+    "alpha_linear": (1, 256),
+    "rgb_linear": (3, 128),
+}
 
 
 def network(seed: int) -> dict[str, torch.Tensor]:
@@ -38,10 +44,16 @@ def body(path: Path) -> dict[str, dict[str, torch.Tensor]]:
     optimizer = torch.optim.Adam(values)
     sum(v.sum() for v in values[:4]).backward()  # type: ignore[union-attr]
     optimizer.step()
-    torch.save({
-        "global_step": 299_999, **nets, "network_audnet_state_dict": AudioNet().state_dict(),
-        "optimizer_state_dict": optimizer.state_dict(), "optimizer_aud_state_dict": {},
-    }, path)  # fmt: skip
+    torch.save(
+        {
+            "global_step": 299_999,
+            **nets,
+            "network_audnet_state_dict": AudioNet().state_dict(),
+            "optimizer_state_dict": optimizer.state_dict(),
+            "optimizer_aud_state_dict": {},
+        },
+        path,
+    )
     return nets
 
 
@@ -60,9 +72,13 @@ def test_written_torsos_have_the_published_layout(tmp_path: Path) -> None:
     saved = save_torso(tmp_path / "400000_body.tar", field, 400_000)
     state = torch.load(saved, weights_only=True)
     assert set(state) == {
-        "global_step", "network_fn_state_dict", "network_fine_state_dict", "network_audnet_state_dict",
-        "optimizer_state_dict", "optimizer_aud_state_dict",
-    }  # fmt: skip
+        "global_step",
+        "network_fn_state_dict",
+        "network_fine_state_dict",
+        "network_audnet_state_dict",
+        "optimizer_state_dict",
+        "optimizer_aud_state_dict",
+    }
     want = {k: tuple(v.shape) for k, v in network(0).items()}
     assert {k: tuple(v.shape) for k, v in state["network_fn_state_dict"].items()} == want
     # The published code hands these to optimisers over all parameters of both networks, and of its AudioNet.
@@ -82,8 +98,10 @@ def test_heads_and_torsos_are_told_apart(tmp_path: Path) -> None:
     audio = AudioCodes()
     saved = save_head(tmp_path / "head.tar", head, audio, 5)
     assert torch.equal(load_head(saved)[1].state_dict()["rgb_linear.bias"], head.fine.state_dict()["rgb_linear.bias"])
-    assert torch.equal(load_head(saved)[2].state_dict()["audattnet.attentionNet.0.bias"],
-                       audio.audattnet.state_dict()["attentionNet.0.bias"])  # fmt: skip
+    assert torch.equal(
+        load_head(saved)[2].state_dict()["audattnet.attentionNet.0.bias"],
+        audio.audattnet.state_dict()["attentionNet.0.bias"],
+    )
     with pytest.raises(WeightsMismatch, match="takes 64 numbers"):
         load_torso(saved)
     with pytest.raises(WeightsError, match="network_audattnet"):

@@ -37,9 +37,24 @@ def by_hand(truth: Annotations) -> Prepared:
         labels[t][((column - x) / half) ** 2 + ((row - y) / (points[t, 8, 1] - y)) ** 2 < 1] = Label.HEAD
     none = np.zeros(0)
     fit = Fit(
-        "procedural", "procedural", "", 256, 256, 25.0, float(truth.camera[0]), none, none, np.zeros((N, 79)),
-        truth.rotation[:N], truth.translation[:N], np.zeros((N, 9, 3)), none, np.ones(N, bool), none, none,
-    )  # fmt: skip
+        "procedural",
+        "procedural",
+        "",
+        256,
+        256,
+        25.0,
+        float(truth.camera[0]),
+        none,
+        none,
+        np.zeros((N, 79)),
+        truth.rotation[:N],
+        truth.translation[:N],
+        np.zeros((N, 9, 3)),
+        none,
+        np.ones(N, bool),
+        none,
+        none,
+    )
     parsing = Parsing(labels, "by hand")
     return Prepared(fit, parsing, head_crop(parsing.head))
 

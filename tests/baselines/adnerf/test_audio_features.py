@@ -74,11 +74,22 @@ def node(name: str, op: str, inputs: tuple[str, ...] = (), value: bytes | None =
 def weights(seed: int = 1) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
     shapes = {
-        "h1": (494, HIDDEN), "b1": (HIDDEN,), "h2": (HIDDEN, HIDDEN), "b2": (HIDDEN,), "h3": (HIDDEN, 2 * HIDDEN),
-        "b3": (2 * HIDDEN,), "h5": (2 * HIDDEN, HIDDEN), "b5": (HIDDEN,), "h6": (HIDDEN, 29), "b6": (29,),
-        **{f"bidirectional_rnn/{way}/basic_lstm_cell/{part}": size for way in ("fw", "bw")
-           for part, size in (("kernel", (3 * HIDDEN, 4 * HIDDEN)), ("bias", (4 * HIDDEN,)))},
-    }  # fmt: skip
+        "h1": (494, HIDDEN),
+        "b1": (HIDDEN,),
+        "h2": (HIDDEN, HIDDEN),
+        "b2": (HIDDEN,),
+        "h3": (HIDDEN, 2 * HIDDEN),
+        "b3": (2 * HIDDEN,),
+        "h5": (2 * HIDDEN, HIDDEN),
+        "b5": (HIDDEN,),
+        "h6": (HIDDEN, 29),
+        "b6": (29,),
+        **{
+            f"bidirectional_rnn/{way}/basic_lstm_cell/{part}": size
+            for way in ("fw", "bw")
+            for part, size in (("kernel", (3 * HIDDEN, 4 * HIDDEN)), ("bias", (4 * HIDDEN,)))
+        },
+    }
     return {
         k: rng.normal(0, 1.6 / np.sqrt(s[0]) if len(s) > 1 else 0.3, s).astype(np.float32) for k, s in shapes.items()
     }
@@ -153,11 +164,14 @@ def test_graph_file_reads_every_form_of_a_constant(tmp_path: Path) -> None:
     a = np.arange(6, dtype=np.float32).reshape(2, 3) - 2.5
     whole, half = np.array([-3, 500, 2**31 - 1], np.int32), np.array([1.5, -0.25], np.float16)
     content = (
-        node("content", "Const", value=tensor(a)) + node("packed", "Const", value=tensor(a, "packed"))
+        node("content", "Const", value=tensor(a))
+        + node("packed", "Const", value=tensor(a, "packed"))
         + node("same", "Const", value=tensor(np.full((3, 4), 7, np.float32), "single"))
-        + node("ints", "Const", value=tensor(whole, "ints")) + node("half", "Const", value=tensor(half, "half"))
-        + node("scalar", "Const", value=tensor(np.array(20, np.float32), "single")) + node("relu", "Relu", ("content",))
-    )  # fmt: skip
+        + node("ints", "Const", value=tensor(whole, "ints"))
+        + node("half", "Const", value=tensor(half, "half"))
+        + node("scalar", "Const", value=tensor(np.array(20, np.float32), "single"))
+        + node("relu", "Relu", ("content",))
+    )
     path = tmp_path / "g.pb"
     path.write_bytes(content)
     found = GraphFile(path)

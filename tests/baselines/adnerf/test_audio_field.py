@@ -31,19 +31,40 @@ def talking_disc() -> tuple[Scene, np.ndarray]:
     frames[:, disc] = 128
     frames[:, mouth] = np.where(loud, 230, 10)[:, None, None]
     scene = make_scene(
-        frames, np.stack([disc] * T), np.full((SIZE, SIZE, 3), 30, np.uint8), np.stack([np.eye(3)] * T),
-        np.tile([0.0, 0.0, -7.5], (T, 1)), 75.0, (SIZE / 2, SIZE / 2), np.zeros((T, 1)),
+        frames,
+        np.stack([disc] * T),
+        np.full((SIZE, SIZE, 3), 30, np.uint8),
+        np.stack([np.eye(3)] * T),
+        np.tile([0.0, 0.0, -7.5], (T, 1)),
+        75.0,
+        (SIZE / 2, SIZE / 2),
+        np.zeros((T, 1)),
         np.tile([10, 16, 22, 26], (T, 1)),
-    )  # fmt: skip
+    )
     windows = np.random.default_rng(0).normal(0, 0.1, (T, 16, 29)) + np.where(loud, 1.5, -1.5)[:, None, None]
     return scene, windows.astype(np.float32)
 
 
 def small(**changes: object):
-    return preset("demo", "triplane", {
-        "condition": DIM, "latent": 0, "rays": 256, "frames": 4, "size": 0, "warmup": 5, "resolutions": (8, 16),
-        "channels": 4, "blended": 16, "blend": 0, "width": 32, "fine": 6, **changes,
-    })  # fmt: skip
+    return preset(
+        "demo",
+        "triplane",
+        {
+            "condition": DIM,
+            "latent": 0,
+            "rays": 256,
+            "frames": 4,
+            "size": 0,
+            "warmup": 5,
+            "resolutions": (8, 16),
+            "channels": 4,
+            "blended": 16,
+            "blend": 0,
+            "width": 32,
+            "fine": 6,
+            **changes,
+        },
+    )
 
 
 def test_the_mouth_follows_the_sound(tmp_path: Path) -> None:
@@ -94,12 +115,13 @@ def test_published_head_checkpoints_load(tmp_path: Path) -> None:
     torch.save(
         {
             "global_step": 400_000,
-            "network_fn_state_dict": to_adnerf(nets[0]), "network_fine_state_dict": to_adnerf(nets[1]),
+            "network_fn_state_dict": to_adnerf(nets[0]),
+            "network_fine_state_dict": to_adnerf(nets[1]),
             "network_audnet_state_dict": audio.audnet.state_dict(),
             "network_audattnet_state_dict": audio.audattnet.state_dict(),
         },
         tmp_path / "400000_head.tar",
-    )  # fmt: skip
+    )
     coarse, fine, loaded, step = load_head(tmp_path / "400000_head.tar")
     assert step == 400_000
     for ours, theirs in zip(nets, (coarse, fine), strict=True):

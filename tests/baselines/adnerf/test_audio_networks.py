@@ -12,9 +12,13 @@ import torch
 from lipbench.baselines.adnerf.audionet import AudioAttNet, AudioNet, codes, neighbours, spread_out
 
 HEAD_KEYS = {
-    "encoder_conv.0.weight": (32, 29, 3), "encoder_conv.2.weight": (32, 32, 3), "encoder_conv.4.weight": (64, 32, 3),
-    "encoder_conv.6.weight": (64, 64, 3), "encoder_fc1.0.weight": (64, 64), "encoder_fc1.2.weight": (64, 64),
-}  # fmt: skip
+    "encoder_conv.0.weight": (32, 29, 3),
+    "encoder_conv.2.weight": (32, 32, 3),
+    "encoder_conv.4.weight": (64, 32, 3),
+    "encoder_conv.6.weight": (64, 64, 3),
+    "encoder_fc1.0.weight": (64, 64),
+    "encoder_fc1.2.weight": (64, 64),
+}
 
 
 def _filled(rule: ModuleType) -> tuple[AudioNet, AudioAttNet]:
@@ -31,8 +35,12 @@ def test_keys_are_the_published_ones() -> None:
     assert sum(v.numel() for v in state.values()) == 32_800
     attention = AudioAttNet().state_dict()
     assert [tuple(v.shape) for k, v in attention.items() if k.startswith("attentionConvNet") and v.dim() == 3] == [
-        (16, 32, 3), (8, 16, 3), (4, 8, 3), (2, 4, 3), (1, 2, 3),
-    ]  # fmt: skip
+        (16, 32, 3),
+        (8, 16, 3),
+        (4, 8, 3),
+        (2, 4, 3),
+        (1, 2, 3),
+    ]
     assert "attentionNet.0.weight" in attention
     assert len(attention) == 12
     assert sum(v.numel() for v in attention.values()) == 2_149
@@ -87,8 +95,14 @@ def test_batches_of_neighbourhoods() -> None:
 def test_checkpoint_of_the_published_layout(rule: ModuleType, tmp_path: Path) -> None:
     net, attention = _filled(rule)
     file = tmp_path / "300000_head.tar"
-    torch.save({"network_audnet_state_dict": net.state_dict(), "network_audattnet_state_dict": attention.state_dict(),
-                "global_step": 300_000}, file)  # fmt: skip
+    torch.save(
+        {
+            "network_audnet_state_dict": net.state_dict(),
+            "network_audattnet_state_dict": attention.state_dict(),
+            "global_step": 300_000,
+        },
+        file,
+    )
     held = torch.load(file, weights_only=True)
     AudioNet().load_state_dict(held["network_audnet_state_dict"], strict=True)
     AudioAttNet().load_state_dict(held["network_audattnet_state_dict"], strict=True)

@@ -87,7 +87,7 @@ def test_the_contracts_example_is_understood(tmp_path: Path, monkeypatch: pytest
         (("name_or_path: latentsync, ", ""), 6, "env", "needs name_or_path", ""),
         (('["{python}", -m, preprocess, --video, "{video}"]', "python -m x"), 11, "prepare.0", "never one", ""),
     ],
-)  # fmt: skip
+)
 def test_errors_name_line_field_and_mend(
     tmp_path: Path, change: tuple[str, str], line: int, field: str, why: str, fix: str
 ) -> None:

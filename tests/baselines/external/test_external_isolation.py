@@ -33,9 +33,13 @@ def test_the_checkout_stays_as_it_is(job: Job, fake: Any, checkout: Path) -> Non
         "assert open('pkg/sub/task.csv').read() == '{\"a\": {\"b\": 1}}'\n"
         "fake.redraw('freeze', sys.argv[1], sys.argv[2])"
     )
-    file = fake("", repo={"path": str(checkout)}, argv=["{python}", "-c", code, "{video}", "{out}"],
-                writable=["examples", "temp/deep"],
-                files={"config.yaml": "video: {video}", "pkg/sub/task.csv": '{"a": {"b": 1}}'})  # fmt: skip
+    file = fake(
+        "",
+        repo={"path": str(checkout)},
+        argv=["{python}", "-c", code, "{video}", "{out}"],
+        writable=["examples", "temp/deep"],
+        files={"config.yaml": "video: {video}", "pkg/sub/task.csv": '{"a": {"b": 1}}'},
+    )
     assert run(file, job).info["n_frames"] == 20
     after = {p.relative_to(checkout): p.read_bytes() for p in checkout.rglob("*") if p.is_file()}
     assert after == before
@@ -49,8 +53,13 @@ def test_generated_files_stay_inside(job: Job, fake: Any, checkout: Path) -> Non
 
 def test_prepare_steps_run_first_and_can_fail(job: Job, fake: Any) -> None:
     step = ["{python}", "-c", "open('landmarks.csv', 'w').write('1')"]
-    use = ["{python}", "-c", "import sys, fake; open('landmarks.csv'); fake.redraw('freeze', *sys.argv[1:])",
-           "{video}", "{out}"]  # fmt: skip
+    use = [
+        "{python}",
+        "-c",
+        "import sys, fake; open('landmarks.csv'); fake.redraw('freeze', *sys.argv[1:])",
+        "{video}",
+        "{out}",
+    ]
     assert run(fake("", prepare=[step], argv=use), job).info["n_frames"] == 20
     with pytest.raises(LipbenchError, match="code 4"):
         run(fake("", prepare=[["{python}", "-c", "raise SystemExit(4)"]], argv=use), job)
@@ -141,8 +150,13 @@ def test_weights_are_checked_and_hashed(job: Job, fake: Any, checkout: Path) -> 
     digest = sha256_file(checkout / "w.pt")
 
     def method(**weights: Any) -> Any:
-        return load_external(fake("copy", repo={"path": str(checkout), "url": "https://example.org/x"},
-                                  weights=[{"path": "w.pt", **weights}]))  # fmt: skip
+        return load_external(
+            fake(
+                "copy",
+                repo={"path": str(checkout), "url": "https://example.org/x"},
+                weights=[{"path": "w.pt", **weights}],
+            )
+        )
 
     assert method(sha256=digest, size=7).identity(None, "c", "fr")["weights"] == {"w.pt": digest}
     with pytest.raises(WeightsMismatch, match="7 bytes, wanted 8"):

@@ -73,8 +73,11 @@ def test_commands_see_tame_paths(make_job: Make, job: Job, tmp_path: Path, fake:
 
 
 def test_args_and_seed_reach_the_command(job: Job, make_job: Make, fake: Any) -> None:
-    file = fake("", argv=["{python}", "fake.py", "--video", "{video}", "--audio", "{audio}", "--out", "{out}"],
-                caps={"seed_flag": "--seed"})  # fmt: skip
+    file = fake(
+        "",
+        argv=["{python}", "fake.py", "--video", "{video}", "--audio", "{audio}", "--out", "{out}"],
+        caps={"seed_flag": "--seed"},
+    )
     method = load_external(file)
     assert method.spec.uses_seed
     method.synthesize(make_job(method.spec.params(args=("freeze",)), seed=7))
@@ -82,8 +85,14 @@ def test_args_and_seed_reach_the_command(job: Job, make_job: Make, fake: Any) ->
 
 
 def test_post_steps_bring_it_to_the_clip(job: Job, clip_files: Path, fake: Any) -> None:
-    made = run(fake("quarter", post=[{"drop_head": 1}, {"pad_tail": 1}, {"resize": "clip"}, {"mux": "{audio}"}],
-                    caps={"pass_through": True}), job)  # fmt: skip
+    made = run(
+        fake(
+            "quarter",
+            post=[{"drop_head": 1}, {"pad_tail": 1}, {"resize": "clip"}, {"mux": "{audio}"}],
+            caps={"pass_through": True},
+        ),
+        job,
+    )
     frames, source = media.load_frames(made.files["video"]), media.load_frames(clip_files / "dub.mp4")
     assert np.abs(frames[:18].astype(int) - source[:18]).mean() < 6
 
@@ -119,8 +128,9 @@ def test_folders_of_frames_and_newest_files(job: Job, clip_files: Path, fake: An
 
 def test_other_rates_and_images(job: Job, make_job: Make, fake: Any) -> None:
     argv = ["{python}", "fake.py", "shift", "--video", "{video}", "--audio", "{audio}", "--out", "{out}"]
-    made = run(fake("", argv=argv, inputs={"fps": 50, "size": [48, 40], "audio_rate": 8000},
-                    post=[{"resize": [96, 80]}]), job)  # fmt: skip
+    made = run(
+        fake("", argv=argv, inputs={"fps": 50, "size": [48, 40], "audio_rate": 8000}, post=[{"resize": [96, 80]}]), job
+    )
     assert media.probe(made.files["video"]).n_frames == 20
 
     code = (

@@ -168,8 +168,11 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]
         np.savetxt(clone / name, values)
     np.save(tmp_path / "voice.npy", rng.normal(0, 0.06, 256))
     torch.manual_seed(0)
-    small = [("makeittalk_content", ContentBranch()), ("makeittalk_speaker", SpeakerBranch()),
-             ("makeittalk_autovc", AutoVC())]  # fmt: skip
+    small = [
+        ("makeittalk_content", ContentBranch()),
+        ("makeittalk_speaker", SpeakerBranch()),
+        ("makeittalk_autovc", AutoVC()),
+    ]
     for name, net in small:
         torch.save({files.KEYS[type(net)]: net.state_dict()}, tmp_path / f"{name}.pth")
         weights.add(name, tmp_path / f"{name}.pth")

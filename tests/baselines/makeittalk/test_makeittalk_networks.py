@@ -18,22 +18,54 @@ from lipbench.core.errors import WeightsError, WeightsMismatch, WeightsMissing
 
 #: network -> entries, parameters, some published keys with their shapes.
 PUBLISHED: dict[type[torch.nn.Module], tuple[int, int, dict[str, tuple[int, ...]]]] = {
-    ContentBranch: (37, 1_965_677, {
-        "fc_prior.3.weight": (161, 256), "fc.0.weight": (512, 460), "fc.6.bias": (204,),
-        "bilstm.weight_ih_l0": (1024, 161), "fc.4.running_var": (256,)}),
-    SpeakerBranch: (118, 3_000_908, {
-        "audio_content_encoder.weight_hh_l2": (1024, 256), "encoder.embed.embed.weight": (64, 512),
-        "encoder.pe.pe": (1, 512, 64), "encoder.layers.1.ff.linear_1.weight": (2048, 64), "encoder.norm.alpha": (64,),
-        "decoder.layers.0.attn_2.out.bias": (64,), "decoder.embed.embed.weight": (64, 204), "out.4.bias": (204,)}),
-    AutoVC: (62, 14_320_960, {
-        "encoder.convolutions.0.0.conv.weight": (512, 336, 5), "encoder.lstm.weight_ih_l1_reverse": (64, 32),
-        "decoder.lstm.weight_ih_l0": (2048, 545), "decoder.linear_projection.linear_layer.weight": (80, 512),
-        "postnet.convolutions.4.1.bias": (80,)}),
-    ImageTranslator: (321, 69_860_736, {
-        "model.model.0.weight": (64, 6, 3, 3), "model.model.6.weight": (3, 128, 3, 3),
-        "model.model.4.model.5.model.5.model.5.model.5.model.9.block.3.weight": (512, 512, 3, 3),
-        "model.model.4.model.7.weight": (64, 256, 3, 3), "model.model.4.model.1.running_mean": (128,)}),
-}  # fmt: skip
+    ContentBranch: (
+        37,
+        1_965_677,
+        {
+            "fc_prior.3.weight": (161, 256),
+            "fc.0.weight": (512, 460),
+            "fc.6.bias": (204,),
+            "bilstm.weight_ih_l0": (1024, 161),
+            "fc.4.running_var": (256,),
+        },
+    ),
+    SpeakerBranch: (
+        118,
+        3_000_908,
+        {
+            "audio_content_encoder.weight_hh_l2": (1024, 256),
+            "encoder.embed.embed.weight": (64, 512),
+            "encoder.pe.pe": (1, 512, 64),
+            "encoder.layers.1.ff.linear_1.weight": (2048, 64),
+            "encoder.norm.alpha": (64,),
+            "decoder.layers.0.attn_2.out.bias": (64,),
+            "decoder.embed.embed.weight": (64, 204),
+            "out.4.bias": (204,),
+        },
+    ),
+    AutoVC: (
+        62,
+        14_320_960,
+        {
+            "encoder.convolutions.0.0.conv.weight": (512, 336, 5),
+            "encoder.lstm.weight_ih_l1_reverse": (64, 32),
+            "decoder.lstm.weight_ih_l0": (2048, 545),
+            "decoder.linear_projection.linear_layer.weight": (80, 512),
+            "postnet.convolutions.4.1.bias": (80,),
+        },
+    ),
+    ImageTranslator: (
+        321,
+        69_860_736,
+        {
+            "model.model.0.weight": (64, 6, 3, 3),
+            "model.model.6.weight": (3, 128, 3, 3),
+            "model.model.4.model.5.model.5.model.5.model.5.model.9.block.3.weight": (512, 512, 3, 3),
+            "model.model.4.model.7.weight": (64, 256, 3, 3),
+            "model.model.4.model.1.running_mean": (128,),
+        },
+    ),
+}
 
 
 def tensor(array: np.ndarray) -> torch.Tensor:

@@ -62,9 +62,14 @@ def run(job: Job) -> tuple[np.ndarray, dict[str, Any]]:
 def test_from_clip_and_dub_to_a_video(make_job: Make, folder: Path, clip_files: Path, tmp_path: Path) -> None:
     frames, info = run(make_job(params(folder)))
     assert info == {
-        "faces": "file", "frames_without_face": 0, "identity_frame": 0, "paste": "feather", "width": WIDTH,
-        "size": 224, "weights": "published",
-    }  # fmt: skip
+        "faces": "file",
+        "frames_without_face": 0,
+        "identity_frame": 0,
+        "paste": "feather",
+        "width": WIDTH,
+        "size": 224,
+        "weights": "published",
+    }
     source = media.load_frames(clip_files / "dub.mp4")
     changed = np.abs(frames.astype(int) - source).mean(3)
     track = FaceTrack.load(clip_files / "faces.npz")

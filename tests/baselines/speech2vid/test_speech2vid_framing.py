@@ -16,8 +16,9 @@ from lipbench.faces.track import FaceTrack
 def track(landmarks: NDArray[np.float32], fps: float = 25, **fields: object) -> FaceTrack:
     low, high = landmarks[..., :2].min(1), landmarks[..., :2].max(1)
     n = len(landmarks)
-    return FaceTrack("file", fps, 96, 80, np.concatenate([low, high], 1), np.ones(n, np.float32), np.ones(n, np.int16),
-                     landmarks)  # fmt: skip
+    return FaceTrack(
+        "file", fps, 96, 80, np.concatenate([low, high], 1), np.ones(n, np.float32), np.ones(n, np.int16), landmarks
+    )
 
 
 def at(matrix: NDArray[np.float64], point: tuple[float, float]) -> NDArray[np.float64]:

@@ -58,9 +58,15 @@ def test_deblurring_is_golden(rule: ModuleType, golden: Path, published: ModuleT
 @pytest.mark.parametrize("face_first", [False, True])
 @torch.inference_mode()
 def test_a_loaded_file_answers_what_its_graph_answers(
-    small_net: Speech2VidNet, small_deblur: DeblurNet, mat_file: Callable[..., Path], tmp_path: Path,
-    matconvnet: ModuleType, published: ModuleType, rule: ModuleType, face_first: bool,
-) -> None:  # fmt: skip
+    small_net: Speech2VidNet,
+    small_deblur: DeblurNet,
+    mat_file: Callable[..., Path],
+    tmp_path: Path,
+    matconvnet: ModuleType,
+    published: ModuleType,
+    rule: ModuleType,
+    face_first: bool,
+) -> None:
     given = published.inputs(rule)
     given["face"] = given["face"] * 255
     v201 = mat_file(small_net, tmp_path / "v201.mat", face_first=face_first)

@@ -54,9 +54,15 @@ def test_the_face_is_redrawn_and_nothing_else(make_job: Make, checkpoint: str, c
     assert difference[:, :, :6].mean() < 2  # the square is 63 px about (45 .. 53, 44)
     assert difference[:, :, -8:].mean() < 2
     assert info == {
-        "framing": "box", "paste": "face", "stills": "around", "sound": "psf", "width": 0.125, "deblurred": False,
-        "offset_frames": 0.0, "frames_without_face": 0,
-    }  # fmt: skip
+        "framing": "box",
+        "paste": "face",
+        "stills": "around",
+        "sound": "psf",
+        "width": 0.125,
+        "deblurred": False,
+        "offset_frames": 0.0,
+        "frames_without_face": 0,
+    }
 
 
 def test_paste_change_adds_what_the_other_sound_changes(make_job: Make, checkpoint: str, clip_files: Path) -> None:
@@ -102,9 +108,13 @@ def test_sound_offset_and_stills_decide(make_job: Make, checkpoint: str, tmp_pat
 
 
 def test_published_weights_with_deblurring(
-    make_job: Make, mat_file: Callable[..., Path], small_net: Speech2VidNet, small_deblur: DeblurNet,
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    make_job: Make,
+    mat_file: Callable[..., Path],
+    small_net: Speech2VidNet,
+    small_deblur: DeblurNet,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("LIPBENCH_WEIGHTS", str(tmp_path / "weights"))
     with pytest.raises(WeightsMissing, match=r"v201\.mat"):
         Speech2Vid().synthesize(make_job(Speech2Vid.spec.params()))

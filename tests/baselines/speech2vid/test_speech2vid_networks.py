@@ -28,8 +28,11 @@ def test_parameters_are_as_many_as_published() -> None:
 def test_the_maps_are_those_of_the_published_graph(small_net: Speech2VidNet) -> None:
     face, x3, x4, x7 = small_net.look(torch.zeros(2, 15, 112, 112))
     assert [tuple(x.shape) for x in (face, x3, x4, x7)] == [
-        (2, 32, 1, 1), (2, 12, 53, 53), (2, 12, 26, 26), (2, 32, 12, 12)
-    ]  # fmt: skip
+        (2, 32, 1, 1),
+        (2, 12, 53, 53),
+        (2, 12, 26, 26),
+        (2, 32, 12, 12),
+    ]
     assert small_net.hear(torch.zeros(2, 1, 12, 35)).shape == (2, 32, 1, 1)
     assert small_net(torch.zeros(2, 1, 12, 35), torch.zeros(2, 15, 112, 112)).shape == (2, 3, 109, 109)
 

@@ -32,8 +32,19 @@ def real_zip(payload: bytes) -> bytes:
 
 
 def test_every_entry_says_its_licence_and_how_to_get_it() -> None:
-    assert {"syncnet_v2", "sfd_face", "s3fd", "wav2lip", "wav2lip_gan", "wav2lip_expert", "wav2lip_disc", "alexnet",
-            "vgg16", "mediapipe-face", "mediapipe-selfie"} <= set(weights.REGISTRY)  # fmt: skip
+    assert {
+        "syncnet_v2",
+        "sfd_face",
+        "s3fd",
+        "wav2lip",
+        "wav2lip_gan",
+        "wav2lip_expert",
+        "wav2lip_disc",
+        "alexnet",
+        "vgg16",
+        "mediapipe-face",
+        "mediapipe-selfie",
+    } <= set(weights.REGISTRY)
     for name, entry in weights.REGISTRY.items():
         assert entry.name == name
         assert entry.licence

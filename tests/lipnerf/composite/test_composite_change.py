@@ -61,12 +61,24 @@ def test_the_region_follows_the_jaw_and_leaves_the_eyes() -> None:
     model = load_model("procedural")
     still = np.zeros((1, model.n_expression))
     fit = Fit(
-        model="procedural", model_name=model.name, basis_hash=model.basis_hash, width=200, height=200, fps=25.0,
-        focal=500.0, identity=np.zeros(model.n_identity), albedo=np.zeros(0), expression=still,
-        rotation=np.eye(3)[None], translation=np.array([[0.0, 0.0, -8.0]]), light=np.zeros((1, 9, 3)),
-        texture=np.zeros((0, 3), np.float32), found=np.ones(1, bool), landmark_error_px=np.zeros(1),
+        model="procedural",
+        model_name=model.name,
+        basis_hash=model.basis_hash,
+        width=200,
+        height=200,
+        fps=25.0,
+        focal=500.0,
+        identity=np.zeros(model.n_identity),
+        albedo=np.zeros(0),
+        expression=still,
+        rotation=np.eye(3)[None],
+        translation=np.array([[0.0, 0.0, -8.0]]),
+        light=np.zeros((1, 9, 3)),
+        texture=np.zeros((0, 3), np.float32),
+        found=np.ones(1, bool),
+        landmark_error_px=np.zeros(1),
         photometric_error=np.zeros(1),
-    )  # fmt: skip
+    )
     marks = model.require_landmarks().points
     at = fit.camera.project(fit.vertices(model, 0)[marks])
     face = lower_face(fit, model, 0, still[0], (200, 200))

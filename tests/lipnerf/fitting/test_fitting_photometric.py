@@ -29,13 +29,23 @@ def term(frames: np.ndarray, target: torch.Tensor, k: int = 4) -> tuple[PhotoTer
     xy = torch.rand(30, 2, generator=g) * 2.4 - 1.2
     mean = torch.cat([xy, 0.3 - 0.1 * xy.pow(2).sum(1, keepdim=True)], 1)
     photo = PhotoTerm(
-        torch.from_numpy(frames), (1.0, 1.0), (32.0, 32.0), mean, torch.zeros(2, 30, 3),
-        0.1 * torch.randn(k, 30, 3, generator=g), target, torch.rand(2, 30, generator=g), 0.2,
-    )  # fmt: skip
+        torch.from_numpy(frames),
+        (1.0, 1.0),
+        (32.0, 32.0),
+        mean,
+        torch.zeros(2, 30, 3),
+        0.1 * torch.randn(k, 30, 3, generator=g),
+        target,
+        torch.rand(2, 30, generator=g),
+        0.2,
+    )
     state = State(
-        torch.zeros(2).double(), torch.zeros(2, k).double(), torch.eye(3).double().repeat(2, 1, 1),
-        torch.tensor([[0.0, 0.05, -4.0], [0.1, 0.0, -4.2]]).double(), torch.tensor(80.0).double(),
-    )  # fmt: skip
+        torch.zeros(2).double(),
+        torch.zeros(2, k).double(),
+        torch.eye(3).double().repeat(2, 1, 1),
+        torch.tensor([[0.0, 0.05, -4.0], [0.1, 0.0, -4.2]]).double(),
+        torch.tensor(80.0).double(),
+    )
     return photo, state
 
 

@@ -45,9 +45,13 @@ def good(clip: int, seed: int = 0) -> dict[str, Any]:
     """What a decent method gets on a clip; `seed` changes it a little."""
     wobble = float(np.random.default_rng([clip, seed]).normal(0, 0.02)) if seed else 0.0
     return {
-        "lse_d": 7.0 + 0.2 * clip + wobble, "lse_c": 6.0 - 0.1 * clip, "lse_d_at_zero": 7.1 + 0.2 * clip + wobble,
-        "av_offset": float(clip % 2), "lse_c_valid": 6.0, "ssim_full": 0.95 - 0.01 * clip,
-    }  # fmt: skip
+        "lse_d": 7.0 + 0.2 * clip + wobble,
+        "lse_c": 6.0 - 0.1 * clip,
+        "lse_d_at_zero": 7.1 + 0.2 * clip + wobble,
+        "av_offset": float(clip % 2),
+        "lse_c_valid": 6.0,
+        "ssim_full": 0.95 - 0.01 * clip,
+    }
 
 
 class Bench:
@@ -61,11 +65,21 @@ class Bench:
         self.folder = folder
 
     def write(
-        self, name: str, cells: Mapping[str, Mapping[str, Mapping[str, Any]]], *, judge: str = "judge-a",
-        sha: str | None = "a" * 64, protocol: str = "realvideo", sounds: Mapping[str, str] | None = None,
-        gpus: tuple[str, ...] = (), ssim: str = "1", control: tuple[str, ...] = (), wall_s: float = 10.0,
-        seeds: tuple[int, ...] = (0,), pending: bool = False,
-    ) -> Path:  # fmt: skip
+        self,
+        name: str,
+        cells: Mapping[str, Mapping[str, Mapping[str, Any]]],
+        *,
+        judge: str = "judge-a",
+        sha: str | None = "a" * 64,
+        protocol: str = "realvideo",
+        sounds: Mapping[str, str] | None = None,
+        gpus: tuple[str, ...] = (),
+        ssim: str = "1",
+        control: tuple[str, ...] = (),
+        wall_s: float = 10.0,
+        seeds: tuple[int, ...] = (0,),
+        pending: bool = False,
+    ) -> Path:
         root = self.folder / name
         store = Store(root)
         config = parse_run_file(
@@ -77,10 +91,15 @@ class Bench:
             (Family("image", (picture("ssim_full", "higher", ssim),)), {}),
         ]
         rows = [
-            Row(m, SimpleNamespace(spec=MethodSpec(m, "1", m.title(), kind="control" if m in control else "method")),
-                Params(), None, Path())  # type: ignore[arg-type]
+            Row(
+                m,
+                SimpleNamespace(spec=MethodSpec(m, "1", m.title(), kind="control" if m in control else "method")),
+                Params(),
+                None,
+                Path(),
+            )  # type: ignore[arg-type]
             for m in cells
-        ]  # fmt: skip
+        ]
         plan, outcome = Plan([], {}), Outcome()
         for method, clips in cells.items():
             for clip, languages in clips.items():
@@ -136,8 +155,13 @@ class Bench:
                 if number == float("inf"):
                     number = "inf"
                 scores[spec.id] = {
-                    "value": number, "reason": why, "n_valid": n, "n_total": 50, "version": spec.version, "extra": {},
-                }  # fmt: skip
+                    "value": number,
+                    "reason": why,
+                    "n_valid": n,
+                    "n_total": 50,
+                    "version": spec.version,
+                    "extra": {},
+                }
             put(plan.scores[cell][family.id], scores=scores)
 
     def cells(

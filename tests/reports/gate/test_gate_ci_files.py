@@ -67,9 +67,14 @@ def action(tmp_path):
         values = {k: "" if "${{" in v["default"] else v["default"] for k, v in action["inputs"].items()} | inputs
         (step,) = action["runs"]["steps"]
         env = {k: values[v[4:-3].removeprefix("inputs.").strip()] for k, v in step["env"].items()}
-        env = {**os.environ, **env, "GITHUB_OUTPUT": str(tmp_path / "outputs"), "GITHUB_ACTIONS": "true",
-               "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
-               "PATH": f"{bin_folder}:{os.environ['PATH']}"}  # fmt: skip
+        env = {
+            **os.environ,
+            **env,
+            "GITHUB_OUTPUT": str(tmp_path / "outputs"),
+            "GITHUB_ACTIONS": "true",
+            "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
+            "PATH": f"{bin_folder}:{os.environ['PATH']}",
+        }
         (tmp_path / "outputs").unlink(missing_ok=True)
         done = subprocess.run(
             ["bash", "-eo", "pipefail", "-c", step["run"]], env=env, cwd=tmp_path, capture_output=True, text=True

@@ -11,14 +11,7 @@ from click.testing import CliRunner
 
 from lipbench.cli import main as entry
 from lipbench.cli.gate import main
-from lipbench.core.errors import (
-    NothingComparable,
-    Regression,
-    RunIncomplete,
-    StoreError,
-    UnknownName,
-    UsageError,
-)
+from lipbench.core.errors import NothingComparable, Regression, RunIncomplete, StoreError, UnknownName, UsageError
 from lipbench.reports import gate
 from lipbench.reports.gate import github, writers
 

@@ -87,9 +87,7 @@ def test_better(bench, closed):
         values["ssim_full"] += 0.02
 
     result = closed({"ours": bench.cells()}, {"ours": bench.cells(change=sharper)})
-    assert verdicts(result) == {
-        "lse_d": "better", "ssim_full": "better", "av_offset": "same", "lse_d_at_zero": "same",
-    }  # fmt: skip
+    assert verdicts(result) == {"lse_d": "better", "ssim_full": "better", "av_offset": "same", "lse_d_at_zero": "same"}
     assert result.exit_code == 0
 
 
@@ -127,8 +125,11 @@ def test_regression_counts_more_than_a_missing_clip(bench, closed):
 def test_other_judge(bench, closed):
     result = closed({"ours": bench.cells()}, {"ours": bench.cells()}, run_judge="judge-b")
     assert verdicts(result) == {
-        "lse_d": "incomparable", "lse_d_at_zero": "incomparable", "av_offset": "incomparable", "ssim_full": "same",
-    }  # fmt: skip
+        "lse_d": "incomparable",
+        "lse_d_at_zero": "incomparable",
+        "av_offset": "incomparable",
+        "ssim_full": "same",
+    }
     assert result.exit_code == 4
     error = result.error()
     assert isinstance(error, NothingComparable)

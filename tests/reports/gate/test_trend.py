@@ -118,7 +118,7 @@ def test_charts(bench, tmp_path):
     files = trend_charts.draw(data, trend.metrics_of(data), tmp_path / "t")
     assert {f.name for f in files} == {
         f"{m}.svg" for m in ("lse_d", "lse_c", "av_offset", "lse_d_at_zero", "ssim_full")
-    }  # fmt: skip
+    }
     text = (tmp_path / "t" / "lse_d.svg").read_text()
     assert "LSE-D: mean over clips, 95 % t interval; lower is better" in text
     assert text == trend_charts.draw(data, ["lse_d"], tmp_path / "u")[0].read_text()

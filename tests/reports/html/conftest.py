@@ -25,8 +25,15 @@ class Browser:
 
     def __init__(self, port: int) -> None:
         self.base = f"http://127.0.0.1:{port}"
-        args = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
-                "--autoplay-policy=no-user-gesture-required", "--mute-audio"]  # fmt: skip
+        args = [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--hide-scrollbars",
+            "--autoplay-policy=no-user-gesture-required",
+            "--mute-audio",
+        ]
         wanted = {
             "goog:chromeOptions": {"binary": CHROMIUM, "args": args},
             "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
@@ -45,8 +52,9 @@ class Browser:
 
     def open(self, page: Path, width: int = 1280, height: int = 900) -> None:
         """Load a file in a viewport of exactly that many CSS pixels."""
-        self.cdp("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1,
-                 mobile=width < 600)  # fmt: skip
+        self.cdp(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
+        )
         self._call("POST", "/url", {"url": page.resolve().as_uri()})
 
     def run(self, script: str, *args: Any) -> Any:

@@ -22,8 +22,10 @@ def page(request):
 
 def play(browser, row):
     browser.run(f"document.querySelectorAll('.row')[{row}].querySelector('.play').click()")
-    browser.until(f"return [...document.querySelectorAll('.row')[{row}].querySelectorAll('video')]"
-                  ".every(v => !v.paused && v.readyState >= 3 && v.currentTime > 0)")  # fmt: skip
+    browser.until(
+        f"return [...document.querySelectorAll('.row')[{row}].querySelectorAll('video')]"
+        ".every(v => !v.paused && v.readyState >= 3 && v.currentTime > 0)"
+    )
 
 
 def test_videos_play_in_step(browser, page):
@@ -62,8 +64,9 @@ def test_one_row_plays_and_one_video_sounds(browser, page):
     assert browser.run(sounding) == 1
     play(browser, 2)
     assert browser.run(sounding) == 1
-    assert browser.run("return [...document.querySelectorAll('.row')].map(r => [...r.querySelectorAll('video')]"
-                       ".some(v => !v.paused))") == [False, False, True, False]  # fmt: skip
+    assert browser.run(
+        "return [...document.querySelectorAll('.row')].map(r => [...r.querySelectorAll('video')].some(v => !v.paused))"
+    ) == [False, False, True, False]
     browser.run("document.getElementById('sound').click()")
     assert browser.run(sounding) == 0
     assert browser.run("return document.getElementById('sound').textContent") == "Sound: off"
@@ -73,8 +76,9 @@ def test_stopped_videos_show_one_frame(browser, page):
     browser.open(page)
     play(browser, 1)
     browser.run("document.querySelectorAll('.row')[1].querySelector('.play').click()")
-    browser.until("return [...document.querySelectorAll('.row')[1].querySelectorAll('video')]"
-                  ".every(v => v.paused && !v.seeking)")  # fmt: skip
+    browser.until(
+        "return [...document.querySelectorAll('.row')[1].querySelectorAll('video')].every(v => v.paused && !v.seeking)"
+    )
     times = browser.run(TIMES.format(row=1))
     assert max(times) - min(times) < 1e-3
 
@@ -85,11 +89,14 @@ def test_frames_step_by_key(browser, single_page):
     for n, key in enumerate([".", "\ue014", ".", ","]):  # \ue014: right arrow
         browser.press(key)
         frame = [1, 2, 3, 2][n]
-        browser.until(f"const v = [...document.querySelectorAll('.row')[1].querySelectorAll('video')];"
-                      f"return v.every(v => !v.seeking && Math.floor(v.currentTime * 25) === {frame})")  # fmt: skip
+        browser.until(
+            f"const v = [...document.querySelectorAll('.row')[1].querySelectorAll('video')];"
+            f"return v.every(v => !v.seeking && Math.floor(v.currentTime * 25) === {frame})"
+        )
     assert browser.run("return document.querySelectorAll('.row')[1].querySelector('.now').textContent") != ""
-    texts = browser.run("return [...document.querySelectorAll('.row')[1].querySelectorAll('.tile .now')]"
-                        ".map(p => p.textContent)")  # fmt: skip
+    texts = browser.run(
+        "return [...document.querySelectorAll('.row')[1].querySelectorAll('.tile .now')].map(p => p.textContent)"
+    )
     assert all(text.startswith("frame 2: ") for text in texts)
     browser.press("m")
     assert browser.run("return document.getElementById('sound').getAttribute('aria-pressed')") == "true"
@@ -107,8 +114,10 @@ def test_plot_follows_and_seeks(browser, folder_page):
     browser.run("""
         const plot = document.querySelectorAll('.row')[1].querySelector('.plot'), box = plot.getBoundingClientRect();
         plot.dispatchEvent(new MouseEvent('click', {clientX: box.left + box.width * 0.525, bubbles: true}))""")
-    browser.until("return [...document.querySelectorAll('.row')[1].querySelectorAll('video')]"
-                  ".every(v => Math.abs(v.currentTime - 0.42) < 0.015)")  # fmt: skip
+    browser.until(
+        "return [...document.querySelectorAll('.row')[1].querySelectorAll('video')]"
+        ".every(v => Math.abs(v.currentTime - 0.42) < 0.015)"
+    )
     text = browser.run("return document.querySelectorAll('.row')[1].querySelector('.now').textContent")
     assert text.startswith("frame 10: ")
     assert text.endswith(" dB")

@@ -126,9 +126,17 @@ def test_budget_is_kept_and_told(stored_run, page, tmp_path):
 
 
 def test_gate_verdict_leads(stored_run, tmp_path):
-    verdict = {"schema": 1, "verdict": "regression", "exit_code": 1, "reason": "1 headline is worse", "remarks": [],
-               "headlines": [{"method": "good", "metric": "lse_d", "verdict": "worse", "reason": "by 0.4 over 6 clips"},
-                             {"method": "bad", "metric": "lse_d", "verdict": "same", "reason": "x"}]}  # fmt: skip
+    verdict = {
+        "schema": 1,
+        "verdict": "regression",
+        "exit_code": 1,
+        "reason": "1 headline is worse",
+        "remarks": [],
+        "headlines": [
+            {"method": "good", "metric": "lse_d", "verdict": "worse", "reason": "by 0.4 over 6 clips"},
+            {"method": "bad", "metric": "lse_d", "verdict": "same", "reason": "x"},
+        ],
+    }
     file = tmp_path / "gate.json"
     file.write_text(json.dumps(verdict))
     found = banner(Details(stored_run), ["lse_d"], read_gate(file))
