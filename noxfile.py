@@ -127,7 +127,7 @@ def wheel(session: nox.Session) -> None:
     Further arguments name the Pythons instead. The environments (several GB each) go when their run has passed.
     """
     session.install("build", "twine")
-    tmp = Path(session.create_tmp())
+    tmp = Path(session.create_tmp()).resolve()
     shutil.rmtree(tmp, ignore_errors=True)
     tmp.mkdir()
     out = tmp / "dist"
