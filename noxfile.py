@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import nox
@@ -139,20 +140,21 @@ def wheel(session: nox.Session) -> None:
         session.warn("one Python only: nothing is known about the wheel on another")
     (built,) = out.glob("*.whl")
     clean = {"PYTHONPATH": None, "PYTHONHOME": None, **ONE_THREAD}
+    inside = {"external": True, "env": clean}
     for number, python in enumerate(pythons):
-        venv, away = tmp / f"venv{number}", tmp / f"away{number}"
-        away.mkdir(parents=True)
-        session.chdir(away)  # outside the repository: what is imported is what was installed
-        session.run(python, "-m", "venv", str(venv), external=True, env=clean)
-        inside = {"external": True, "env": clean}
-        session.run(str(venv / "bin/python"), "--version", **inside)
-        session.run(str(venv / "bin/python"), "-m", "pip", "install", "--quiet", str(built), **inside)
-        session.run(str(venv / "bin/python"), "-c", "import lipbench; print(lipbench.__file__)", **inside)
-        session.run(str(venv / "bin/lipbench"), "--version", **inside)
-        # Media in and out, faces, the judge and the picture metrics on one dub.
-        chosen = ["--method", "dubbed,truth", "--clip", "demo-en", "--lang", "fr"]
-        session.run(str(venv / "bin/lipbench"), "run", "--out", "run", *chosen, **inside)
-        session.run(str(venv / "bin/lipbench"), "table", "run", **inside)
+        venv = tmp / f"venv{number}"
+        bin_ = venv / "bin"
+        # Away from the repository: what is imported is what was installed.
+        with tempfile.TemporaryDirectory() as away, session.chdir(away):
+            session.run(python, "-m", "venv", str(venv), **inside)
+            session.run(str(bin_ / "python"), "-m", "pip", "install", "--quiet", str(built), **inside)
+            session.run(
+                str(bin_ / "python"), "-c", "import lipbench, sys; print(sys.version, lipbench.__file__)", **inside
+            )
+            session.run(str(bin_ / "lipbench"), "--version", **inside)
+            # Media in and out, faces, the judge and the picture metrics on one dub.
+            chosen = ("--method", "dubbed,truth", "--clip", "demo-en", "--lang", "fr")
+            session.run(str(bin_ / "lipbench"), "run", "--out", "run", *chosen, **inside)
         shutil.rmtree(venv)
 
 
