@@ -16,6 +16,7 @@ from lipbench.cli import group
 from lipbench.reports import gate
 
 ROOT = Path(__file__).parents[3]
+DEMO = ROOT / "lipbench" / "datasets" / "demo" / "manifest.yaml"
 
 
 def load(name):
@@ -45,6 +46,29 @@ def test_examples_call_what_exists(name):
             assert command is not None, line
         options = {o for p in command.params for o in p.opts}
         assert {w for w in words if w.startswith("-")} <= options, line
+
+
+@pytest.fixture
+def hook():
+    """Runs a hook of the pre-commit example with these files, as pre-commit would."""
+    (repo,) = load("examples/ci/pre-commit-config.yaml")["repos"]
+    entries = {hook["id"]: hook["entry"] for hook in repo["hooks"]}
+
+    def run(name, *files):
+        command = [sys.executable, "-m", *shlex.split(entries[name]), *map(str, files)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+    return run
+
+
+def test_the_manifest_hook_takes_several_files(hook, tmp_path):
+    assert hook("lipbench-manifest", DEMO, DEMO).returncode == 0
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(DEMO.read_text().replace("name: ", "nome: ", 1))
+    done = hook("lipbench-manifest", wrong, DEMO)
+    assert done.returncode == 2
+    assert f"error: {wrong}:" in done.stdout
+    assert f"{DEMO}: ok" in done.stdout
 
 
 def test_the_action_passes_every_input_on():
