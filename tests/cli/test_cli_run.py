@@ -59,7 +59,7 @@ def test_dry_run(tiny, tmp_path):
     assert result.stdout.rstrip().endswith("0 % cached")
     plan = json.loads(call(tiny / "run.yaml", "--out", tmp_path / "run", "--dry-run", "--json").stdout)
     assert (plan["cells"], plan["stages"], plan["cached"], plan["refused"]) == (4, 14, 0, [])
-    assert plan["kinds"]["score"] == {"all": 4, "cached": 0}
+    assert plan["kinds"]["score"] == {"all": 4, "cached": 0, "cannot_run": 0}
     assert not (tmp_path / "run").exists()
 
 
@@ -72,6 +72,17 @@ def test_missing_weights_are_told_beforehand(tiny, tmp_path):
     result = call(tiny / "run.yaml", "--out", tmp_path / "run", "--dry-run", "--method", "wav2lip")
     assert "cannot run synthesize wav2lip one/fr" in result.stdout
     assert "lipbench weights add wav2lip" in result.stdout
+
+
+def test_what_cannot_run_is_not_cached(tiny, tmp_path):
+    args = (tiny / "run.yaml", "--out", tmp_path / "run", "--method", "dubbed,wav2lip")
+    assert "0 % cached, 6 cannot run" in call(*args, "--dry-run").stdout
+    plan = json.loads(call(*args, "--dry-run", "--json").stdout)
+    assert plan["kinds"]["synthesize"] == {"all": 4, "cached": 0, "cannot_run": 2}
+    assert plan["kinds"]["score"] == {"all": 4, "cached": 0, "cannot_run": 2}  # of a video that is never made
+    assert "none of them can run" not in call(*args, "--dry-run").stdout
+    assert call(*args).exit_code == 0
+    assert "100 % cached, 6 cannot run" in call(*args, "--dry-run").stdout
 
 
 def test_filters(tiny, tmp_path):
