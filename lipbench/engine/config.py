@@ -28,7 +28,7 @@ HINTS = {
     "seeds": "a list of whole numbers, for example `seeds: [0, 1, 2]`",
     "judge": "the id of one judge; `lipbench list judges` shows what there is",
     "protocol": "`realvideo` or `cropped`; docs/metrics.md says what they are",
-    "sync": "a mapping of further options of the sync metrics; docs/metrics.md has them",
+    "sync": "a mapping of further options of the sync metrics; docs/running.md has them",
     "fps": "frames per second, more than 0 and at most 120",
     "faces": "the id of one face backend, for example `mediapipe-face`",
 }
