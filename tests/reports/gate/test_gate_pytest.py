@@ -77,6 +77,13 @@ def test_paths_start_where_pytest_has_them_start(project, pytester, monkeypatch)
     project("good", "..", "--lipsync-baseline", "ci/gate.json").assert_outcomes(failed=1)
 
 
+def test_paths_start_at_the_configuration_under_another_rootdir(project, pytester):
+    pytester.makeini("[pytest]\n")
+    (pytester.path / "elsewhere").mkdir()
+    project("good", "--rootdir", "elsewhere", "--lipsync-accept", "first").assert_outcomes(passed=1)
+    assert (pytester.path / "lipsync-baseline.json").exists()
+
+
 def test_without_a_configuration_paths_start_at_the_rootdir(project, pytester, monkeypatch):
     (pytester.path / "ci").mkdir()
     monkeypatch.chdir(pytester.path / "ci")

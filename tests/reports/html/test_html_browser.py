@@ -43,7 +43,8 @@ STILL_CLOCKS = """
 AFTER = """
     window.still.forEach((video, i) => { video.currentTime = arguments[0][i]; });
     const next = () => new Promise(requestAnimationFrame);
-    return next().then(next).then(next).then(() => window.still.map(v => [v.currentTime, +v.playbackRate.toFixed(4)]));"""
+    const look = () => window.still.map(v => [v.currentTime, +v.playbackRate.toFixed(4)]);
+    return next().then(next).then(next).then(look);"""
 FASTER, SLOWER = 1.06, 0.94
 
 
