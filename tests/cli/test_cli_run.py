@@ -95,6 +95,16 @@ def test_filters(tiny, tmp_path):
     assert cells("--train-seconds", "1,full", "--lang", "fr") == 8
 
 
+def test_the_call_without_a_shard_merges(tiny, tmp_path):
+    args = (tiny / "run.yaml", "--out", tmp_path / "run", "--method", "still_mouth", "--json")
+    shards = [call(*args, "--shard", f"{i}/5") for i in range(1, 6)]
+    assert {shard.exit_code for shard in shards if not isinstance(shard.exception, UsageError)} == {0}
+    whole = json.loads(call(*args).stdout)
+    assert whole["stages"]["run"] == 0
+    assert {cell["clip"] for cell in whole["cells"]} == {"one", "two"}
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["clips"] == ["one", "two"]
+
+
 def test_shards_divide_the_clips(tiny):
     parts = []
     for i in (1, 2, 3):
