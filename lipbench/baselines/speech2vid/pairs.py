@@ -19,6 +19,7 @@ from lipbench.baselines.speech2vid.hearing import Speech
 from lipbench.baselines.speech2vid.networks import COEFFICIENTS
 from lipbench.baselines.wav2lip.training.clips import Talk, is_cached, load, save
 from lipbench.baselines.wav2lip.training.sources import Recipe
+from lipbench.core import npz
 from lipbench.core.keys import key_of
 from lipbench.core.whole import whole_file
 from lipbench.datasets.synthetic import visemes
@@ -92,7 +93,7 @@ def spoken(
         say(f"speaking {len(waiting)} clips ({len(files) - len(waiting)} are cached)")
     for spec, arrays in zip(waiting, over_clips(_speak, waiting, workers=workers), strict=True):
         with whole_file(files[spec]) as draft:
-            np.savez(draft, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+            npz.save(draft, arrays, compressed=False)
     out = []
     for spec, file in files.items():
         with np.load(file, allow_pickle=False) as z:
