@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from lipbench.reports.gate import policy
+from lipbench.reports.gate.baseline import ClipValue, Snapshot
 from lipbench.reports.gate.simulate import TOLERANCE, snapshot
 from lipbench.reports.gate.verdict import GateResult, judge
 
@@ -19,6 +22,11 @@ def judged(*worsenings: list[float]) -> GateResult:
     """The gate's answer to headlines that got worse by so much in each clip."""
     run = np.array(worsenings, np.float64)
     return judge(snapshot(np.zeros_like(run)), snapshot(run))
+
+
+def change(snapshot: Snapshot, **fields) -> Snapshot:
+    """The same snapshot with other fields in every headline."""
+    return replace(snapshot, headlines={key: replace(line, **fields) for key, line in snapshot.headlines.items()})
 
 
 def smallest_n(effect: float, sd: float, alpha: float) -> int:
@@ -101,3 +109,65 @@ def test_the_worst_headline_comes_first():
 
 def test_one_bad_headline_is_told_alone():
     assert "more)" not in str(judged([0.2, 0.21] * 3).error())
+
+
+def test_missing_clips_are_named_up_to_three():
+    base = snapshot(np.zeros((1, 6)))
+    reasons = [judge(base, snapshot(np.zeros((1, n)))).verdicts[0].reason for n in (3, 2)]
+    assert reasons == [
+        "3 of 6 clips missing (003, 004, 005) from the run",
+        "4 of 6 clips missing (002, 003, 004, ...) from the run",
+    ]
+
+
+def test_a_headline_with_missing_clips_is_not_tested():
+    """Its numbers are those of the clips that are left; the others' p-values are not corrected for it."""
+    base, run = snapshot(np.zeros((2, 6))), snapshot(np.array([[0.2, 0.3, 0.25, 0.2, 0.3, 0.25]] * 2))
+    first, second = run.headlines.values()
+    short = replace(first, clips={clip: v for clip, v in first.clips.items() if clip != "005"})
+    result = judge(base, replace(run, headlines={first.key: short, second.key: second}))
+    worse, incomplete = result.verdicts
+    assert (incomplete.verdict, incomplete.n, incomplete.p, incomplete.p_holm) == ("incomplete", 5, None, None)
+    assert incomplete.worsening == pytest.approx(0.25)
+    assert worse.p == worse.p_holm
+    assert result.exit_code == 1
+
+
+def test_new_clips_are_named_up_to_six():
+    result = judge(snapshot(np.zeros((1, 6))), snapshot(np.zeros((1, 13))))
+    assert result.remarks == ("clips that the baseline does not have, left out: 006, 007, 008, 009, 010, 011",)
+
+
+def test_an_empty_baseline_compares_nothing():
+    result = judge(snapshot(np.zeros((0, 6))), snapshot(np.zeros((1, 6))))
+    assert (result.exit_code, result.word) == (4, "nothing comparable")
+    assert "nothing can be compared: the baseline is empty" in str(result.error())
+
+
+def test_costs_count_in_shares_of_the_baselines_median():
+    base, run = np.array([[1.0, 1.0, 2.0, 2.0, 4.0, 60.0]]), np.array([[1.5, 1.5, 2.5, 2.5, 4.5, 60.5]])
+    (v,) = judge(change(snapshot(base), relative=True), change(snapshot(run), relative=True)).verdicts
+    assert v.worsening == pytest.approx(0.25)
+    assert v.reason == "worse by 25 %, 10 % is tolerated; worst clip 000 by 25 %"
+
+
+def test_other_seeds_do_not_matter_to_costs():
+    base, run = snapshot(np.zeros((1, 6))), change(snapshot(np.zeros((1, 6))), seeds=(0, 1))
+    assert judge(base, run).remarks == ("other seeds: 0 in the baseline, 0, 1 in the run",)
+    assert judge(change(base, relative=True), change(run, relative=True)).remarks == ()
+
+
+def test_the_most_frequent_reason_is_told():
+    lost = {f"{i:03d}": ClipValue(None, {"d": "same"}, "crashed" if i in (1, 3, 4) else f"odd {i}") for i in range(6)}
+    result = judge(snapshot(np.zeros((1, 6))), change(snapshot(np.zeros((1, 6))), clips=lost))
+    assert (result.verdicts[0].verdict, result.verdicts[0].n) == ("broken", 6)
+    assert result.verdicts[0].reason == "no value any more: crashed"
+
+
+def test_numbers_have_their_unit():
+    def reason(**fields) -> str:
+        run = change(snapshot(np.full((1, 6), 0.25)), **fields)
+        return judge(change(snapshot(np.zeros((1, 6))), **fields), run).verdicts[0].reason
+
+    assert reason(unit="dB", decimals=2) == "worse by 0.25 dB, 0.10 dB is tolerated; worst clip 000 by 0.25 dB"
+    assert reason(decimals=0) == "worse by 0.2, 0.1 is tolerated; worst clip 000 by 0.2"
