@@ -126,7 +126,10 @@ def run_file(name: str, seed: int, count: int, line: int | None) -> Counter[str]
     tests = []
     for pattern in TARGETS[name]:
         files, mark, test = pattern.partition("::")
-        tests += [f"{file}{mark}{test}" for file in sorted(Path().glob(files))]
+        found = [f"{file}{mark}{test}" for file in sorted(Path().glob(files))]
+        if not found:
+            raise SystemExit(f"{name}: no test file is called {files}: mend TARGETS")
+        tests += found
     command = [sys.executable, "-m", "pytest", *OPTIONS, *tests]
     began = time.monotonic()
     if subprocess.run(command, stdout=subprocess.DEVNULL).returncode:
