@@ -80,7 +80,7 @@ def wheel(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def mutation(session: nox.Session) -> None:
-    """A sample of mutants of six files against their tests, one process, about 20 minutes; prints what survives."""
+    """A sample of mutants of six files against their tests, one process, some ten minutes; prints what survives."""
     install(session, "test")
     session.install("cosmic-ray>=8.7")
     session.run("python", "tools/mutation.py", *session.posargs, env=ONE_THREAD)
