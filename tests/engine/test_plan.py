@@ -117,6 +117,12 @@ def test_a_stage_that_cannot_run_is_not_looked_up(tmp_path):
     assert counts(plan, Progress(plan, Store(tmp_path))) == {"clip": (1, 1)}
 
 
+def test_a_stage_waits_for_nothing_that_it_does_not_name():
+    """A GPU above all: clips and dubs would queue for it."""
+    plain = node("x")
+    assert (plain.wants, plain.refusal, plain.gpu) == ((), None, False)
+
+
 def test_cells_are_points_of_the_benchmark():
     a, b = (Cell("m", "katie", "fr", "katie/fr", None, 0) for _ in range(2))
     assert {a: 1}[b] == 1
