@@ -158,5 +158,13 @@ def wheel(session: nox.Session) -> None:
         shutil.rmtree(venv)
 
 
+@nox.session(default=False)
+def mutation(session: nox.Session) -> None:
+    """A sample of mutants of six files against their tests, one process, some ten minutes; prints what survives."""
+    install(session, "test")
+    session.install("cosmic-ray>=8.7")
+    session.run("python", "tools/mutation.py", *session.posargs, env=ONE_THREAD)
+
+
 if __name__ == "__main__":
     nox.main()
