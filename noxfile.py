@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import nox
@@ -113,18 +115,55 @@ def bench(session: nox.Session) -> None:
     session.run("pytest", "tests/bench", "--benchmark-sort=name", *session.posargs, env=ONE_THREAD)
 
 
+def wheel_pythons() -> list[str]:
+    """The machine's own Python, and the newest other one; the lowest where the own one is the newest."""
+    others = [version for version in reversed(ENDS) if version != f"3.{sys.version_info.minor}"]
+    return [sys.executable, *(f"python{version}" for version in others[:1])]
+
+
 @nox.session(default=False)
 def wheel(session: nox.Session) -> None:
-    """Build the wheel, install it elsewhere, run it from there."""
-    session.install("build")
-    out = Path(session.create_tmp()) / "dist"
-    session.run("python", "-m", "build", "--wheel", "--outdir", str(out))
-    newest = max(out.glob("*.whl"), key=os.path.getmtime)
-    session.log(f"{newest.name}: {newest.stat().st_size / 2**20:.1f} MiB")
-    session.install(str(newest))
-    session.chdir(session.create_tmp())
-    session.run("lipbench", "--version")
-    session.run("lipbench", "list", "methods")
+    """sdist and wheel: what is in them, and one clip of the demo with the wheel from plain pip, on two Pythons.
+
+    Further arguments name the Pythons instead. The environments (several GB each) go when their run has passed.
+    """
+    session.install("build", "twine")
+    tmp = Path(session.create_tmp()).resolve()
+    shutil.rmtree(tmp, ignore_errors=True)
+    tmp.mkdir()
+    out = tmp / "dist"
+    session.run("python", "-m", "build", "--outdir", str(out), ".", silent=True)
+    session.run("python", ".ci/distributions.py", str(out))
+    session.run("twine", "check", "--strict", *map(str, out.iterdir()))
+    pythons = session.posargs or wheel_pythons()
+    if len(pythons) < 2:
+        session.warn("one Python only: nothing is known about the wheel on another")
+    (built,) = out.glob("*.whl")
+    clean = {"PYTHONPATH": None, "PYTHONHOME": None, **ONE_THREAD}
+    inside = {"external": True, "env": clean}
+    for number, python in enumerate(pythons):
+        venv = tmp / f"venv{number}"
+        bin_ = venv / "bin"
+        # Away from the repository: what is imported is what was installed.
+        with tempfile.TemporaryDirectory() as away, session.chdir(away):
+            session.run(python, "-m", "venv", str(venv), **inside)
+            session.run(str(bin_ / "python"), "-m", "pip", "install", "--quiet", str(built), **inside)
+            session.run(
+                str(bin_ / "python"), "-c", "import lipbench, sys; print(sys.version, lipbench.__file__)", **inside
+            )
+            session.run(str(bin_ / "lipbench"), "--version", **inside)
+            # Media in and out, faces, the judge and the picture metrics on one dub.
+            chosen = ("--method", "dubbed,truth", "--clip", "demo-en", "--lang", "fr")
+            session.run(str(bin_ / "lipbench"), "run", "--out", "run", *chosen, **inside)
+        shutil.rmtree(venv)
+
+
+@nox.session(default=False)
+def mutation(session: nox.Session) -> None:
+    """A sample of mutants of six files against their tests, one process, some ten minutes; prints what survives."""
+    install(session, "test")
+    session.install("cosmic-ray>=8.7")
+    session.run("python", "tools/mutation.py", *session.posargs, env=ONE_THREAD)
 
 
 if __name__ == "__main__":

@@ -9,10 +9,15 @@
 
 The baseline is `lipsync_baseline` of pytest's configuration (default `lipsync-baseline.json` beside it);
 `pytest --lipsync-accept "why"` writes it anew, as snapshot tests do.
+
+Paths follow pytest's own rule. Those on the command line start from the folder that pytest was called in; those in
+the configuration and in the tests from the folder of the configuration file (pytest's rootdir where there is none),
+wherever pytest is called.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +28,14 @@ if TYPE_CHECKING:
     from lipbench.reports.gate.verdict import GateResult
 
 DEFAULT = "lipsync-baseline.json"
+#: What makes a run the baseline here.
+ACCEPT = 'pytest --lipsync-accept "why"'
+#: Verdicts that pass with a word.
+DOUBTS = ("suspect", "incomparable")
+
+
+class LipsyncWarning(UserWarning):
+    """The gate is open, but something may be wrong."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -34,10 +47,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 class LipsyncGate:
-    """What the fixture `lipsync_gate` is."""
+    """What the fixture `lipsync_gate` is.
 
-    def __init__(self, baseline: Path, ref: str | None, reason: str | None, folder: Path) -> None:
-        self.baseline, self.ref, self.reason, self.folder = baseline, ref, reason, folder
+    Args:
+        baseline: the baseline file.
+        ref: the git commit or branch to read it from; None reads the file.
+        reason: why the baseline is written anew; None compares with it.
+        folder: where runs of run files go.
+        base: the folder that relative paths in tests start from.
+    """
+
+    def __init__(self, baseline: Path, ref: str | None, reason: str | None, folder: Path, base: Path) -> None:
+        self.baseline, self.ref, self.reason, self.folder, self.base = baseline, ref, reason, folder, base
 
     def __call__(self, run: Any, *, baseline: str | Path | None = None, **options: Any) -> GateResult | None:
         """Compare a run with the baseline.
@@ -51,36 +72,49 @@ class LipsyncGate:
             The gate's answer; None when the baseline was written instead (--lipsync-accept).
 
         Fails the test when the gate is closed, when the run is not complete, and when nothing can be compared; the
-        message begins with which of these it is.
+        message begins with which of these it is. What the gate doubts but lets pass becomes a LipsyncWarning.
         """
         from lipbench.core.errors import LipbenchError
-        from lipbench.reports import gate
 
-        path = self.baseline if baseline is None else Path(baseline)
+        path = self.baseline if baseline is None else self.base / baseline
+        failure = ""
         try:
-            root = self._run(run, options)
-            if self.reason is not None:
-                gate.accept(root, path, self.reason)
-                return None
-            result = gate.judge(gate.read(path, self.ref), gate.snapshot(root))
+            result = self._compare(run, path, options)
         except LipbenchError as error:
-            pytest.fail(f"{error.reason}: {error}", pytrace=False)
-        if (closed := result.error()) is not None:
+            failure = f"{error.reason}: {error}"
+        if failure:  # outside of `except`: pytest would print the caught error and its traceback as well
+            pytest.fail(failure, pytrace=False)
+        if result is None:
+            return None
+        if (closed := result.error(ACCEPT)) is not None:
             from lipbench.reports.gate.writers import text
 
             pytest.fail(f"{result.word}: {closed}\n\n{text(result)}", pytrace=False)
+        if doubts := [v for v in result.verdicts if v.verdict in DOUBTS]:
+            lines = [f"{v.verdict}: {v.line.method} {v.line.title}: {v.reason}" for v in doubts]
+            warnings.warn(LipsyncWarning("\n".join([*lines, *result.remarks])), stacklevel=2)
         return result
+
+    def _compare(self, run: Any, path: Path, options: dict[str, Any]) -> GateResult | None:
+        """Raises LipbenchError when there is nothing to compare or nothing to compare with."""
+        from lipbench.reports import gate
+
+        root = self._run(run, options)
+        if self.reason is not None:
+            gate.accept(root, path, self.reason)
+            return None
+        return gate.judge(gate.read(path, self.ref, ACCEPT), gate.snapshot(root))
 
     def _run(self, run: Any, options: dict[str, Any]) -> Path:
         """The run directory; a run file is run first."""
         if not isinstance(run, (str, Path)):
             return Path(run.root)
-        path = Path(run)
+        path = self.base / run
         if path.suffix not in (".yaml", ".yml"):
             return path
         import lipbench
 
-        out = options.pop("out", self.folder / path.stem)
+        out = self.base / options.pop("out", self.folder / path.stem)
         done = lipbench.run(path, out=out, **options)
         done.raise_if_incomplete()
         return Path(done.root)
@@ -90,7 +124,10 @@ class LipsyncGate:
 def lipsync_gate(request: pytest.FixtureRequest) -> Callable[..., GateResult | None]:
     """Compares a run with the stored baseline and fails the test when it got worse; see `LipsyncGate.__call__`."""
     config = request.config
-    given = config.getoption("--lipsync-baseline") or config.getini("lipsync_baseline")
-    folder = config.cache.mkdir("lipbench") if config.cache is not None else Path("runs")
-    ref, reason = config.getoption("--lipsync-baseline-ref"), config.getoption("--lipsync-accept")
-    return LipsyncGate(config.rootpath / given, ref, reason, folder)
+    base = config.rootpath if config.inipath is None else config.inipath.parent
+    typed, reason = config.getoption("--lipsync-baseline"), config.getoption("--lipsync-accept")
+    if reason is not None and not reason.strip():
+        raise pytest.UsageError(f"--lipsync-accept needs a reason, which a reviewer reads: {ACCEPT}")
+    baseline = base / config.getini("lipsync_baseline") if typed is None else config.invocation_params.dir / typed
+    folder = config.cache.mkdir("lipbench") if config.cache is not None else base / "runs"
+    return LipsyncGate(baseline, config.getoption("--lipsync-baseline-ref"), reason, folder, base)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
+import inspect
 import os
 from collections.abc import Sequence
 from fractions import Fraction
@@ -15,11 +17,17 @@ for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMB
     os.environ.setdefault(name, "1")
 
 import av  # noqa: E402
+import click.testing  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
 #: swscale's SWS_BILINEAR | SWS_FULL_CHR_H_INT | SWS_ACCURATE_RND: without these it rounds down.
 EXACT = 0x2 | 0x2000 | 0x40000
+
+# Before click 8.2 a result had stderr of its own only when asked; since then it always has.
+if "mix_stderr" in inspect.signature(click.testing.CliRunner).parameters:
+    runner: Any = click.testing.CliRunner
+    runner.__init__ = functools.partialmethod(runner.__init__, mix_stderr=False)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lipbench.core.errors import ManifestError, UsageError
+from lipbench.core.errors import UsageError
 
 if TYPE_CHECKING:
     from lipbench.datasets.check import Report
-    from lipbench.datasets.document import Problem
     from lipbench.datasets.types import Licence, Manifest
 
 #: Commands that live in modules of their own: name -> ("module:attribute", one line of help); imported when called.
 SUBCOMMANDS: dict[str, tuple[str, str]] = {
-    "synthesize": ("lipbench.cli.data_synthesize:main", "Write a data set of generated talking heads.")
+    "check": ("lipbench.cli.data_check:main", "Check manifests: fields, files, hashes, what the media hold."),
+    "synthesize": ("lipbench.cli.data_synthesize:main", "Write a data set of generated talking heads."),
 }
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -48,52 +48,6 @@ class DataGroup(click.Group):
 @click.group(cls=DataGroup)
 def main() -> None:
     """Check, show and build manifests and data sets."""
-
-
-# ---- check ----------------------------------------------------------------------------------------------------
-
-
-@main.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--no-hash", is_flag=True, help="Do not hash the files, only look whether they are there and open.")
-@as_json
-def check(file: Path, no_hash: bool, as_json: bool) -> None:
-    """Check a manifest: fields, references, files, hashes, and what the media hold.
-
-    Exit code 2 when something is wrong; warnings alone leave it 0.
-    """
-    from lipbench.datasets.check import check as examine
-
-    report = examine(file, hashes=not no_hash)
-    if as_json:
-        click.echo(json.dumps(_report_json(report), indent=2))
-    else:
-        for word, problems in (("error", report.errors), ("warning", report.warnings)):
-            for problem in problems:
-                click.echo(f"{word}: {_problem_text(problem)}")
-        if report.ok and report.manifest is not None:
-            m = report.manifest
-            click.echo(f"{file}: ok, {len(m.clips)} clips, {len(m.dubs)} dubs, {len(report.warnings)} warnings")
-            click.echo(f"digest {m.digest}")
-    if not report.ok:
-        n = len(report.errors)
-        raise ManifestError(f"{file}: {n} error{'s' if n > 1 else ''}", "listed above", "mend them and check again")
-
-
-def _problem_text(problem: Problem) -> str:
-    found = f" (found {problem.found})" if problem.found else ""
-    return f"{problem}{found}" + (f"\n       {problem.mend}" if problem.mend else "")
-
-
-def _report_json(report: Report) -> dict[str, Any]:
-    return {
-        "ok": report.ok,
-        "digest": None if report.manifest is None else report.manifest.digest,
-        "errors": [asdict(problem) for problem in report.errors],
-        "warnings": [asdict(problem) for problem in report.warnings],
-        "clips": [asdict(facts) for facts in report.clips.values()],
-        "dubs": [asdict(facts) for facts in report.dubs.values()],
-    }
 
 
 # ---- show -----------------------------------------------------------------------------------------------------

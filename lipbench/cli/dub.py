@@ -80,7 +80,7 @@ def main(
         "seeds": [seed],
         "metrics": [],
     }
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "lipbench" / "dub"
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "lipbench" / "dub"
     prepared = api.prepare(config, out=work or cache / keys.sha256_file(video)[:16], manifest=manifest)
     # Nothing is measured here: drop the score stages and the face tracks that only they want.
     plan = prepared.plan

@@ -159,20 +159,25 @@ def _plan_json(prepared: Any) -> dict[str, Any]:
         raise UsageError(
             "there is nothing to run", "no cell is left after the filters", "widen --clip, --lang or --shard"
         )
-    total = sum(n for n, _ in counts.values())
-    done = sum(d for _, d in counts.values())
-    stages = ", ".join(f"{n} {kind}" for kind, (n, _) in counts.items())
+    total, done, impossible = (
+        sum(getattr(c, what) for c in counts.values()) for what in ("total", "cached", "impossible")
+    )
+    stages = ", ".join(f"{count.total} {kind}" for kind, count in counts.items())
     refused = sorted({f"{n.id}: {n.refusal.one_line()}" for n in prepared.plan.nodes.values() if n.refusal})
-    text = f"{len(cells)} cells = {stages}; {100 * done // total} % cached"
+    text = f"{len(cells)} cells = {stages}; "
+    text += f"{100 * done // (total - impossible)} % cached" if total > impossible else "none of them can run"
+    text += f", {impossible} cannot run" if 0 < impossible < total else ""
     text += "".join(f"\n  cannot run {line}" for line in refused[:8])
     if len(refused) > 8:
         text += f"\n  ... and {len(refused) - 8} more"
+    kinds = {k: {"all": c.total, "cached": c.cached, "cannot_run": c.impossible} for k, c in counts.items()}
     return {
         "run": str(prepared.root),
         "cells": len(cells),
         "cached": done,
+        "cannot_run": impossible,
         "stages": total,
         "refused": refused,
-        "kinds": {k: {"all": n, "cached": d} for k, (n, d) in counts.items()},
+        "kinds": kinds,
         "text": text,
     }

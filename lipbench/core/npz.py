@@ -1,15 +1,30 @@
-"""Reading the npz files that lipbench writes: no pickles, one schema number, errors that say what to do."""
+"""The npz files that lipbench writes and reads: no pickles, one schema number, errors that say what to do."""
 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lipbench.core.errors import LipbenchError, MediaError
+
+
+def save(path: str | Path, arrays: Mapping[str, Any], *, compressed: bool = True) -> None:
+    """Write arrays by name; none is pickled. `path` ends in .npz, or numpy appends it.
+
+    numpy's own `allow_pickle=False` came with 2.1; older versions take it for one more array.
+
+    Raises:
+        TypeError: an array of objects, which only a pickle could hold.
+    """
+    values = {name: np.asanyarray(value) for name, value in arrays.items()}
+    for name, value in values.items():
+        if value.dtype.hasobject:
+            raise TypeError(f"{name} holds Python objects, which an npz without pickles cannot")
+    (np.savez_compressed if compressed else np.savez)(path, **values)  # type: ignore[arg-type]
 
 
 def load(

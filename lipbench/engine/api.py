@@ -15,7 +15,7 @@ from lipbench.datasets.types import Manifest
 from lipbench.engine import build, index, progress
 from lipbench.engine.config import RunFile, load_run_file, parse_run_file
 from lipbench.engine.executors import create as create_executor
-from lipbench.engine.plan import Plan, Progress, counts
+from lipbench.engine.plan import Count, Plan, Progress, counts
 from lipbench.engine.rows import Row
 from lipbench.engine.runner import Options, Outcome, Runner
 
@@ -33,8 +33,8 @@ class Prepared:
     measured: list[tuple[MetricFamily, dict[str, Any]]]
     shard: tuple[int, int] | None = None
 
-    def counts(self) -> Mapping[str, tuple[int, int]]:
-        """Stage kind -> (all, already finished)."""
+    def counts(self) -> Mapping[str, Count]:
+        """Stage kind -> how many there are, are cached, cannot run."""
         return counts(self.plan, Progress(self.plan, self.store))
 
 
@@ -55,9 +55,7 @@ class RunResult:
     @property
     def complete(self) -> bool:
         """Every stage has an answer: a result or a reason that another run would not change."""
-        return not any(
-            s.how in ("failed", "blocked", "skipped") and not _final(s) for s in self.outcome.states.values()
-        )
+        return not any(s.how in ("failed", "blocked", "skipped") and not s.final for s in self.outcome.states.values())
 
     def table(self, **options: Any) -> str:
         """The comparison table as markdown."""
@@ -78,13 +76,6 @@ class RunResult:
             f"first: {first}",
             "run the same command again to retry; finished stages are kept",
         )
-
-
-def _final(state: Any) -> bool:
-    """Blocked because an input was refused: another run would end the same way."""
-    from lipbench.core.errors import FINAL_REASONS
-
-    return state.how == "blocked" and (state.reason or "").split(":")[0] in FINAL_REASONS
 
 
 def prepare(

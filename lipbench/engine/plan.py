@@ -146,14 +146,36 @@ def file_digest(path: Path | None) -> str | None:
     return keys.sha256_file(path) if path is not None and path.exists() else None
 
 
-def counts(plan: Plan, progress: Progress) -> Mapping[str, tuple[int, int]]:
-    """Stage kind -> (all, finished in the store already)."""
-    result: dict[str, tuple[int, int]] = {}
+@dataclass
+class Count:
+    """Stages of one kind: all, how many the store has an answer for, how many cannot run.
+
+    A stage cannot run when it is refused (`Node.refusal`, or its key cannot be made: weights are missing), or needs
+    one that is, or one whose record says that its input was refused.
+    """
+
+    total: int = 0
+    cached: int = 0
+    impossible: int = 0
+
+
+def counts(plan: Plan, progress: Progress) -> Mapping[str, Count]:
+    """Stage kind -> what is known before anything runs."""
+    result: dict[str, Count] = {}
+    dead: set[str] = set()  # gives no result however often it is run
     for node in plan.nodes.values():
-        total, done = result.get(node.kind, (0, 0))
-        record = None if node.refusal else progress.find(node.id)
-        result[node.kind] = (
-            total + 1,
-            done + int(node.refusal is not None or (record is not None and record.finished)),
-        )
+        count = result.setdefault(node.kind, Count())
+        count.total += 1
+        possible = node.refusal is None and dead.isdisjoint(node.needs)
+        try:
+            record = progress.find(node.id) if possible else None
+        except UsageError:
+            raise  # a mistake in the request, such as a judge that nobody knows, ends it before anything runs
+        except LipbenchError:
+            possible, record = False, None
+        cached = record is not None and record.finished
+        count.cached += cached
+        count.impossible += not possible
+        if not possible or (record is not None and cached and record.status != "ok"):
+            dead.add(node.id)
     return result

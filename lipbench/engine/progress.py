@@ -6,6 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from lipbench.engine.plan import Node
@@ -50,14 +51,32 @@ def describe(node: Node, state: State) -> str:
     return f"{mark} {node.id}{took}{why}"
 
 
+@dataclass
+class Tally:
+    """Stages of one kind: all, with a result, refused (or behind a refused one), failed (or behind a failed one)."""
+
+    total: int
+    done: int = 0
+    refused: int = 0
+    failed: int = 0
+
+    def add(self, state: State) -> None:
+        if state.how in ("run", "cached") and (state.record is None or state.record.status == "ok"):
+            self.done += 1
+        elif state.how in ("run", "cached", "refused") or state.final:
+            self.refused += 1
+        else:
+            self.failed += 1
+
+
 class LiveProgress:
-    """A rich table: finished, running and failed stages by kind, and what runs right now."""
+    """A rich table: stages by kind that have a result, were refused or failed, and what runs right now."""
 
     def __init__(self, total: int, kinds: Mapping[str, int]) -> None:
         from rich.console import Console
         from rich.live import Live
 
-        self.total, self.kinds = total, {kind: [n, 0, 0] for kind, n in kinds.items()}
+        self.total, self.kinds = total, {kind: Tally(n) for kind, n in kinds.items()}
         self.running: dict[str, float] = {}
         self.console = Console(stderr=True)
         self.live = Live(console=self.console, refresh_per_second=4, get_renderable=self.table, transient=True)
@@ -74,22 +93,22 @@ class LiveProgress:
             self.running[node.id] = time.monotonic()
             return
         self.running.pop(node.id, None)
-        self.kinds[node.kind][1] += 1
-        if state is not None and state.how in ("failed", "blocked", "skipped"):
-            self.kinds[node.kind][2] += 1
+        if state is not None:
+            self.kinds[node.kind].add(state)
         if state is not None and state.how == "failed":
             self.console.print(describe(node, state), style="red", highlight=False)
 
     def table(self) -> Any:
         from rich.table import Table
 
-        table = Table("stage", "done", "failed", "running", box=None, padding=(0, 2, 0, 0))
+        table = Table("stage", "done", "refused", "failed", "running", box=None, padding=(0, 2, 0, 0))
         now = time.monotonic()
-        for kind, (total, done, failed) in self.kinds.items():
+        for kind, tally in self.kinds.items():
             active = [
                 f"{n.split(' ', 1)[1]} {now - t:.0f}s" for n, t in self.running.items() if n.split(" ")[0] == kind
             ]
-            table.add_row(kind, f"{done}/{total}", str(failed or ""), ", ".join(active[:4]))
+            refused, failed = str(tally.refused or ""), str(tally.failed or "")
+            table.add_row(kind, f"{tally.done}/{tally.total}", refused, failed, ", ".join(active[:4]))
         return table
 
 

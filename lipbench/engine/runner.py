@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lipbench.core.errors import DiskFull, LipbenchError, disk_full
+from lipbench.core.errors import FINAL_REASONS, DiskFull, LipbenchError, disk_full
 from lipbench.core.store import Lease, Record, Store, write_atomic
 from lipbench.engine.executors import Done, Executor, Request
 from lipbench.engine.plan import Node, Pending, Plan, Progress
@@ -52,6 +52,11 @@ class State:
     how: str
     record: Record | None = None
     reason: str | None = None
+
+    @property
+    def final(self) -> bool:
+        """Blocked because an input was refused: another run would end the same way."""
+        return self.how == "blocked" and (self.reason or "").split(":")[0] in FINAL_REASONS
 
 
 @dataclass

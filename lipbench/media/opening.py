@@ -4,6 +4,9 @@ Features are asked of the library, never its version number. What differs betwee
 
 - 17 and 18 decode tags strictly unless told otherwise when the file is opened; 19 has no such argument and hands bytes
   that are not UTF-8 through as lone surrogates, which no terminal or JSON file takes. `tags` gives plain text.
+- A log level other than None, which torchvision 0.19 for one sets for the whole process, makes FFmpeg's threads wait
+  for the interpreter to log with; freeing a decoder in the meantime waits for them, for ever. `open_input` and
+  `open_output` take the level back; what is wrong with a file comes as an exception anyway.
 - Rates and time bases that a file does not state are None in 17 and 18, a zero `AVRational` in 19, whose arithmetic
   rounds to 32 bits. `fraction` gives an exact `Fraction`, or None.
 
@@ -20,6 +23,7 @@ from typing import Any
 
 import av
 import av.error
+import av.logging
 import av.stream
 from av.container import InputContainer, OutputContainer
 from av.stream import Stream
@@ -76,6 +80,7 @@ def open_input(path: str | Path) -> InputContainer:
     with reading(path):
         # "file:" keeps colons in names from being taken for a protocol; a playlist must not fetch anything.
         options = {"protocol_whitelist": "file"}
+        av.logging.set_level(None)
         return av.open(f"file:{path}", options=options, **_lenient())
 
 
@@ -85,6 +90,7 @@ def open_output(path: str | Path, format: str, options: dict[str, str]) -> Outpu
     Raises:
         OSError, av.error.FFmpegError: `atomic.writing` turns them into `MediaError`s.
     """
+    av.logging.set_level(None)
     return av.open(f"file:{path}", "w", format=format, options=options, **_lenient())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -116,6 +117,48 @@ def test_check_lists_every_mistake(manifest):
     assert isinstance(result.exception, ManifestError)
     assert "clips[0].idd: there is no such field\n       did you mean id?" in result.output
     assert "dubs[2].offset_s: must be a number (found 'x')" in result.output
+
+
+def test_check_of_several_files_hides_none(manifest, tmp_path):
+    wrong, gone = tmp_path / "wrong.yaml", tmp_path / "gone.yaml"
+    wrong.write_text(manifest.read_text().replace("id: talk", "idd: talk"))
+    result = call("check", gone, wrong, manifest)
+    lines = result.output.splitlines()
+    assert f"error: {gone}: there is no such manifest. check the path." in lines
+    assert any(line.startswith(f"error: {wrong}:8: clips[0].idd: ") for line in lines)
+    assert f"{manifest}: ok, 2 clips, 3 dubs, 5 warnings" in lines
+    assert (result.exception.what, result.exception.exit_code) == ("2 of 3 manifests have errors", 2)
+    assert call("check", manifest, manifest).exit_code == 0
+
+
+def test_check_of_several_files_ends_with_the_worst_exit_code(manifest, monkeypatch):
+    from lipbench.core.errors import StoreError
+    from lipbench.datasets import check
+
+    def broken(file, hashes):
+        raise StoreError("worse") if file == manifest else ManifestError("bad")
+
+    monkeypatch.setattr(check, "check", broken)
+    for files in ((manifest, "other"), ("other", manifest)):
+        assert call("check", *files).exception.exit_code == 5
+
+
+def test_check_json_of_several_files_is_a_list(manifest, tmp_path):
+    (tmp_path / "wrong.yaml").write_text("a: b: c")
+    gone, wrong, fine = json.loads(
+        call("check", tmp_path / "gone.yaml", tmp_path / "wrong.yaml", manifest, "--json").stdout
+    )
+    assert [Path(r["file"]).name for r in (gone, wrong, fine)] == ["gone.yaml", "wrong.yaml", "m.yaml"]
+    assert [r["ok"] for r in (gone, wrong, fine)] == [False, False, True]
+    assert gone["errors"][0]["message"].endswith("there is no such manifest")
+    assert wrong["errors"][0]["message"].startswith("not valid YAML")
+    assert set(gone) == set(wrong) == set(fine)
+
+
+def test_check_json_of_one_unreadable_file_is_an_object(tmp_path):
+    result = call("check", tmp_path / "gone.yaml", "--json")
+    assert json.loads(result.stdout)["ok"] is False
+    assert result.exception.what.endswith("there is no such manifest")
 
 
 def test_show(manifest):

@@ -59,7 +59,7 @@ def test_dry_run(tiny, tmp_path):
     assert result.stdout.rstrip().endswith("0 % cached")
     plan = json.loads(call(tiny / "run.yaml", "--out", tmp_path / "run", "--dry-run", "--json").stdout)
     assert (plan["cells"], plan["stages"], plan["cached"], plan["refused"]) == (4, 14, 0, [])
-    assert plan["kinds"]["score"] == {"all": 4, "cached": 0}
+    assert plan["kinds"]["score"] == {"all": 4, "cached": 0, "cannot_run": 0}
     assert not (tmp_path / "run").exists()
 
 
@@ -74,6 +74,17 @@ def test_missing_weights_are_told_beforehand(tiny, tmp_path):
     assert "lipbench weights add wav2lip" in result.stdout
 
 
+def test_what_cannot_run_is_not_cached(tiny, tmp_path):
+    args = (tiny / "run.yaml", "--out", tmp_path / "run", "--method", "dubbed,wav2lip")
+    assert "0 % cached, 6 cannot run" in call(*args, "--dry-run").stdout
+    plan = json.loads(call(*args, "--dry-run", "--json").stdout)
+    assert plan["kinds"]["synthesize"] == {"all": 4, "cached": 0, "cannot_run": 2}
+    assert plan["kinds"]["score"] == {"all": 4, "cached": 0, "cannot_run": 2}  # of a video that is never made
+    assert "none of them can run" not in call(*args, "--dry-run").stdout
+    assert call(*args).exit_code == 0
+    assert "100 % cached, 6 cannot run" in call(*args, "--dry-run").stdout
+
+
 def test_filters(tiny, tmp_path):
     def cells(*args):
         return json.loads(call(tiny / "run.yaml", "--dry-run", "--json", *args).stdout)["cells"]
@@ -82,6 +93,16 @@ def test_filters(tiny, tmp_path):
     assert cells("--method", "dubbed,shifted_audio", "--clip", "t*") == 2
     assert cells("--clip", "one", "--seed", "0..2") == 6
     assert cells("--train-seconds", "1,full", "--lang", "fr") == 8
+
+
+def test_the_call_without_a_shard_merges(tiny, tmp_path):
+    args = (tiny / "run.yaml", "--out", tmp_path / "run", "--method", "still_mouth", "--json")
+    shards = [call(*args, "--shard", f"{i}/5") for i in range(1, 6)]
+    assert {shard.exit_code for shard in shards if not isinstance(shard.exception, UsageError)} == {0}
+    whole = json.loads(call(*args).stdout)
+    assert whole["stages"]["run"] == 0
+    assert {cell["clip"] for cell in whole["cells"]} == {"one", "two"}
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["clips"] == ["one", "two"]
 
 
 def test_shards_divide_the_clips(tiny):

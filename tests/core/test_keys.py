@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import fields
+from dataclasses import dataclass, fields
+from hashlib import sha256
 
 import pytest
 from hypothesis import given
@@ -53,6 +54,60 @@ def test_not_a_number_is_refused(bad):
 def test_paths_are_refused(tmp_path):
     with pytest.raises(TypeError, match="Path"):
         keys.canonical({"file": tmp_path})
+
+
+@dataclass
+class Crop:
+    size: int
+    scale: float = 2.0
+
+
+def test_a_dataclass_counts_by_its_fields():
+    assert keys.canonical({"crop": Crop(96)}) == '{"crop":{"scale":2,"size":96}}'
+
+
+def test_a_dataclass_itself_is_refused():
+    """The class was meant to be called: without its fields two different crops would share a key."""
+    with pytest.raises(TypeError, match=r"cannot put type into a key: .*Crop"):
+        keys.canonical({"crop": Crop})
+
+
+def test_a_model_counts_by_its_fields():
+    data = {"manifest": "m.yaml", "methods": ["dubbed"]}
+    model = RunFile.model_validate(data)
+    assert keys.canonical({"run": model}) == keys.canonical({"run": model.model_dump(mode="json")})
+
+
+def test_field_names_are_text():
+    """JSON would write 1 and "1" alike."""
+    with pytest.raises(TypeError, match=r"strings, not 1$"):
+        keys.canonical({"seeds": {1: "a"}})
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "found"),
+    [
+        ({"in": [1, {"x": 2}]}, {"in": [1, {"x": 3}]}, ("in[1].x", 2, 3)),
+        ({"in": [[1, 2], [3, 4]]}, {"in": [[1, 2], [3, 5]]}, ("in[1][1]", 4, 5)),
+        ({"in": [1, 9, 8]}, {"in": [1, 2, 3]}, ("in[1]", 9, 2)),
+        ({"in": [1, 2]}, {"in": [1, 2]}, None),
+        ({"in": [1, 2]}, {"in": [1, 2, 3]}, ("in", [1, 2], [1, 2, 3])),
+        ({"in": [1, 2]}, {"in": [7]}, ("in", [1, 2], [7])),
+        ({"in": [1]}, {"in": 1}, ("in", [1], 1)),
+        ({"in": {"x": 1}}, {"in": {}}, ("in.x", 1, "(absent)")),
+        ({"in": {}}, {"in": {"x": 1}}, ("in.x", "(absent)", 1)),
+        ({"in": {"x": 1}}, {"in": [1]}, ("in", {"x": 1}, [1])),
+        ({"b": 1, "a": 1}, {"b": 2, "a": 2}, ("a", 1, 2)),
+    ],
+)
+def test_first_difference_names_the_place_and_both_values(a, b, found):
+    assert keys.first_difference(a, b) == found
+
+
+def test_a_file_larger_than_one_block_is_hashed_whole(tmp_path):
+    path = tmp_path / "large.bin"
+    path.write_bytes(b"0123456789abcdef" * (1 << 17) + b"end")
+    assert keys.sha256_file(path) == sha256(path.read_bytes()).hexdigest()
 
 
 #: One frozen key per KEY_VERSION. A change here is a change of every user's cache: bump KEY_VERSION and add a line.

@@ -34,3 +34,20 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
         npz.load(good, 4, "the thing", "make it again", error=UsageError)
     with pytest.raises(MediaError, match="it has no y"):
         npz.load(good, 3, "the thing", "make it again", ["x", "y"])
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+def test_what_is_saved_is_what_was_given(tmp_path: Path, compressed: bool) -> None:
+    arrays = {"x": np.arange(4, dtype=np.float16), "note": np.array("é"), "schema": 3}
+    npz.save(tmp_path / "a.npz", arrays, compressed=compressed)
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as held:
+        assert set(held.files) == set(arrays)
+        assert held["x"].dtype == np.float16
+        np.testing.assert_array_equal(held["x"], arrays["x"])
+        assert str(held["note"]) == "é"
+
+
+def test_objects_are_not_pickled(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="odd holds Python objects"):
+        npz.save(tmp_path / "a.npz", {"x": np.arange(2), "odd": np.array([{}, None])})
+    assert not (tmp_path / "a.npz").exists()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lipbench.core.errors import ManifestError, UnknownName, UsageError
-from lipbench.engine.config import load_run_file, parse_run_file
+from lipbench.engine.config import HINTS, MethodEntry, RunFile, load_run_file, parse_run_file
 from lipbench.engine.plan import select
 
 
@@ -36,6 +36,36 @@ def test_mistakes_name_the_field(data, message):
         parse_run_file(data, "run.yaml")
     assert caught.value.what.startswith("run.yaml")
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("data", "what", "fix"),
+    [
+        ({"methods": ["dubbed"]}, "manifest: is missing", "`manifest: FILE`"),
+        ({"manifest": "m"}, "methods: is missing", "lipbench list methods"),
+        ({"manifest": "m", "methods": [{"params": {}}]}, "methods.0", "lipbench list methods"),
+        ({"manifest": "m", "methods": ["a"], "languages": "fr"}, "languages", "languages: [fr, de]"),
+        ({"manifest": "m", "methods": ["a"], "seeds": ["x"]}, "seeds.0", "seeds: [0, 1, 2]"),
+        ({"manifest": "m", "methods": ["a"], "protocol": "x"}, "protocol", "`realvideo` or `cropped`"),
+        ({"manifest": "m", "methods": ["a"], "schema": 2}, "schema", "`schema: 1`"),
+        ({"manifst": "m", "methods": ["a"]}, "manifst", "did you mean manifest?"),
+        ({"manifest": "m", "methods": ["a"], "shema": 1}, "shema", "did you mean schema?"),
+        ({"manifest": "m", "methods": [{"id": "a", "lable": "x"}]}, "methods.0.lable", "did you mean label?"),
+        ({"manifest": "m", "methods": [{"id": "a", "weights": "x"}]}, "methods.0.weights", "fields: id, file, label"),
+        (None, "a run file is a mapping", "`manifest:` and `methods:`"),
+    ],
+)
+def test_hints_fit_the_mistake(data, what, fix):
+    with pytest.raises(ManifestError) as caught:
+        parse_run_file(data, "run.yaml")
+    assert caught.value.what.startswith(f"run.yaml: {what}")
+    assert fix in caught.value.fix
+    assert ("lipbench list methods" in caught.value.fix) == ("lipbench list methods" in fix)
+
+
+def test_every_field_has_a_hint_and_a_description():
+    assert set(HINTS) == {info.alias or name for name, info in RunFile.model_fields.items()}
+    assert all(info.description for model in (RunFile, MethodEntry) for info in model.model_fields.values())
 
 
 def test_broken_yaml_names_the_line(tmp_path):

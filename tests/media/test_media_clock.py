@@ -128,10 +128,23 @@ def test_rates_are_exact() -> None:
     assert as_rate(25.0) == 25
     assert as_rate(29.97) == Fraction(2997, 100)
     assert as_rate(30000 / 1001) == Fraction(30000, 1001)
-    assert as_time(0.1 + 0.2) == Fraction(3, 10)
     for bad in (0, -25, float("nan"), float("inf"), "fast"):
         with pytest.raises(UsageError):
             as_rate(bad)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "microseconds"),
+    [(0.1 + 0.2, 300_000), (1 / 3, 333_333), (12.3456784, 12_345_678), (12.3456786, 12_345_679), (3600, 3_600_000_000)],
+)
+def test_times_are_whole_microseconds(seconds: float, microseconds: int) -> None:
+    assert as_time(seconds) * 10**6 == microseconds
+
+
+def test_exact_times_stay_exact() -> None:
+    assert as_time(Fraction(1, 3)) == Fraction(1, 3)
+    assert check_range(0.04, 2.5) == (Fraction(1, 25), Fraction(5, 2))
+    assert check_range(0, None) == (0, None)
 
 
 @pytest.mark.parametrize("span", [(-1, None), (2, 2), (3, 1)])

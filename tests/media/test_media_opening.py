@@ -8,6 +8,8 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import av.logging
+import numpy as np
 import pytest
 
 import lipbench
@@ -60,6 +62,17 @@ def test_tags_in_other_alphabets_stay_as_they_are(films) -> None:
                 out.mux(packet)
     with open_input(films.folder / "d.mkv") as container:
         assert tags(container)["title"] == "映画 été"
+
+
+def test_no_decoder_thread_waits_for_the_interpreter_to_log(films, tmp_path: Path) -> None:
+    """What other packages switched on is off again: freeing a decoder whose thread logs would never end."""
+    path = films.make("g.mp4", 2, 25)
+    av.logging.set_level(av.logging.ERROR)
+    media.probe(path)
+    assert av.logging.get_level() is None
+    av.logging.set_level(av.logging.ERROR)
+    media.write_video(tmp_path / "h.mp4", [np.zeros((32, 32, 3), np.uint8)] * 2, 25)
+    assert av.logging.get_level() is None
 
 
 class Rational:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from skimage.metrics import structural_similarity
 
 from lipbench.core.errors import Unsupported, UsageError
-from lipbench.metrics import ssim, ssim_per_frame
+from lipbench.metrics import ssim, ssim_per_frame, structural
 from lipbench.metrics.structural import STRIP, box_ssim
 
 
@@ -96,6 +96,16 @@ def test_several_boxes_at_once_are_their_crops():
         assert value == pytest.approx(wang(b[y1:y2, x1:x2], a[y1:y2, x1:x2]), abs=1e-10)
     assert together[-1] == 1
     assert max(together[:-1]) < 1
+
+
+def test_the_kernel_stays_inside_its_arrays(monkeypatch):
+    """Compiled code reads past the end of an array without a word; the same code in plain Python says so."""
+    for name in ("_down", "_along", "_mean_ssim"):
+        compiled = getattr(structural, name)
+        monkeypatch.setattr(structural, name, getattr(compiled, "py_func", compiled))
+    a = picture(13, STRIP // 3 + 14)  # a strip, and 12 columns of another
+    b = spoiled(a)
+    assert ssim(b, a) == pytest.approx(wang(b, a), abs=1e-10)
 
 
 def test_other_ranges():

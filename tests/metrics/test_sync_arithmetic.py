@@ -88,12 +88,31 @@ def test_zero_padding_lowers_lse_c_on_short_clips_only_there() -> None:
     assert valid[0] > confidence[0]
 
 
-def test_valid_variant_averages_existing_pairs_only() -> None:
-    video, audio = embeddings(18, seed=4)
-    each = pair_distances(video, audio).numpy()
-    mean = [np.mean([each[t, j] for t in range(18) if 0 <= t + j - VSHIFT < 18]) for j in range(2 * VSHIFT + 1)]
-    got = score_embeddings(video, audio)
-    assert got.lse_c_valid == pytest.approx(float(np.median(mean) - np.min(mean)), rel=1e-5)
+def valid_confidence(video: torch.Tensor, audio: torch.Tensor) -> float:
+    """LSE-C over the pairs that exist at each of 31 shifts, in float64, from its definition."""
+    v, a = (x.numpy().astype(np.float64) for x in (video, audio))
+    means = []
+    for shift in range(-15, 16):
+        pairs = [(t, t + shift) for t in range(len(v)) if 0 <= t + shift < len(a)]
+        means.append(np.mean([np.sqrt(np.sum((v[t] - a[s] + 1e-6) ** 2)) for t, s in pairs]))
+    assert len(means) == 31
+    return float(np.median(means) - min(means))
+
+
+@pytest.mark.parametrize(("n", "seed"), [(16, 1), (17, 2), (18, 4), (31, 5), (60, 6)])
+def test_valid_variant_averages_existing_pairs_only(n: int, seed: int) -> None:
+    video, audio = embeddings(n, seed=seed)
+    assert score_embeddings(video, audio).lse_c_valid == pytest.approx(valid_confidence(video, audio), rel=1e-5)
+
+
+@pytest.mark.parametrize("shift", range(-15, 16))
+def test_valid_variant_looks_at_every_shift(shift: int) -> None:
+    """Sound that fits at one shift only: without that shift nothing would stand out."""
+    video, audio = embeddings(50, seed=7)
+    moved = torch.roll(audio, shift, 0)
+    got = score_embeddings(video, moved)
+    assert got.lse_c_valid == pytest.approx(valid_confidence(video, moved), rel=1e-5)
+    assert got.lse_c_valid > 3
 
 
 def test_valid_variant_needs_a_pair_at_every_shift() -> None:
@@ -111,9 +130,9 @@ def test_framewise_values_average_to_the_score() -> None:
 
 
 def test_remarks_flag_numbers_that_mean_little() -> None:
-    few = score_embeddings(*embeddings(20))
-    assert any("20 windows" in remark for remark in few.remarks)
-    assert score_embeddings(*embeddings(60)).remarks == ()
+    few = score_embeddings(*embeddings(49))
+    assert any("only 49 windows" in remark for remark in few.remarks)
+    assert score_embeddings(*embeddings(50)).remarks == ()
     rng = np.random.default_rng(0)
     same = torch.tensor(rng.normal(0, 1, (1, 8)), dtype=torch.float32).repeat(60, 1)
     meaningless = score_embeddings(same, -same)  # everything is far apart: the zero padding is nearest

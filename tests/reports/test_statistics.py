@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import math
 
@@ -35,7 +36,9 @@ def test_t_interval_is_scipys(n):
 
 def test_bca_is_scipys_with_the_same_seed():
     x = np.random.default_rng(3).exponential(1, 25)
-    expected = scipy.stats.bootstrap((x,), np.mean, method="BCa", rng=0).confidence_interval
+    keyword = "rng" if "rng" in inspect.signature(scipy.stats.bootstrap).parameters else "random_state"
+    seed = {keyword: np.random.default_rng(0)}
+    expected = scipy.stats.bootstrap((x,), np.mean, method="BCa", **seed).confidence_interval
     found = st.bca_interval(x, seed=0)
     assert (found.low, found.high) == pytest.approx(tuple(expected), rel=1e-9)
     assert st.bca_interval(x, seed=0) == found

@@ -39,7 +39,8 @@ def read_mat(path: str | Path) -> dict[str, Tensor]:
             state |= _layer(layer, values)
         if "conv8.weight" in state and _sees_first(layers, values):
             state["conv8.weight"] = state["conv8.weight"].roll(state["conv8.weight"].shape[1] // 2, 1)
-    except (MatReadError, OSError, ValueError, KeyError, AttributeError, NotImplementedError, TypeError) as error:
+    # scipy's reader, up to 1.12 at least, ends in an IndexError for files of a few bytes.
+    except (MatReadError, OSError, ValueError, LookupError, AttributeError, NotImplementedError, TypeError) as error:
         raise WeightsError(
             f"cannot read the MatConvNet network {path}", f"{type(error).__name__}: {error}", fix
         ) from error

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lipbench.baselines.wav2lip.networks import Generator, QualityDiscriminator, SyncExpert
+from lipbench.core import npz
 from lipbench.core.errors import WeightsError, WeightsMismatch
 from lipbench.core.weights import states
 
@@ -82,7 +83,7 @@ def load(path: str | Path, kind: type[Net] = Generator) -> Net:  # type: ignore[
 def save_npz(net: nn.Module, path: str | Path, info: Mapping[str, Any] | None = None) -> Path:
     """Write a network's weights as float16 arrays; `info` (JSON) comes back from `read_info`."""
     arrays = {k: (v.half() if v.is_floating_point() else v).cpu().numpy() for k, v in net.state_dict().items()}
-    np.savez_compressed(path, allow_pickle=False, **{_INFO: np.array(json.dumps(dict(info or {})))}, **arrays)
+    npz.save(path, {_INFO: np.array(json.dumps(dict(info or {}))), **arrays})
     return Path(path)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lipbench.core import npz
 from lipbench.core.errors import WeightsError, WeightsMismatch, WeightsMissing
 
 _META = "__meta__"
@@ -69,7 +70,7 @@ def write(net: nn.Module, path: Path, meta: Mapping[str, Any], idle: tuple[str, 
         if not k.endswith("batches_tracked") and not _any(k, idle)
     }
     half = {k: v if ".running_" in k else v.astype(np.float16) for k, v in arrays.items()}
-    np.savez_compressed(path, allow_pickle=False, **{_META: np.array(json.dumps(dict(meta)))}, **half)
+    npz.save(path, {_META: np.array(json.dumps(dict(meta))), **half})
     return path
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lipbench.core import npz
 from lipbench.core.errors import WeightsError
 from lipbench.metrics.sync.network import Shape, SyncNet
 
@@ -36,7 +37,7 @@ def save(net: SyncNet, path: str | Path, *, half: bool = True, info: Mapping[str
     meta = {"format": FORMAT, "width": net.shape.width, "size": net.shape.size, "info": dict(info or {})}
     if path.suffix == ".npz":
         arrays = {key: value.numpy() for key, value in state.items()}
-        np.savez_compressed(path, allow_pickle=False, **{_META: np.array(json.dumps(meta))}, **arrays)
+        npz.save(path, {_META: np.array(json.dumps(meta)), **arrays})
     else:
         torch.save({**meta, "state_dict": state}, path)
     return path

@@ -15,6 +15,7 @@ from typing import Any
 
 from lipbench.core.errors import StoreError, UsageError
 from lipbench.core.store import write_atomic
+from lipbench.reports.gate import policy
 
 SCHEMA = 1
 #: Earlier acceptances that a file keeps.
@@ -145,14 +146,14 @@ def _number(value: float | None) -> float | str | None:
     return value if value is None or math.isfinite(value) else str(value)
 
 
-def from_json(text: str, where: str) -> Snapshot:
-    """The baseline in a file's text.
+def from_json(text: str, where: str, accept: str = policy.ACCEPT) -> Snapshot:
+    """The baseline in a file's text; `accept` as for `read`.
 
     Raises:
         StoreError: another schema.
         UsageError: not a baseline.
     """
-    fix = "make a new one: `lipbench gate RUN --baseline FILE --accept --reason TEXT`"
+    fix = f"make a new one: `{accept}`"
     try:
         data = json.loads(text)
         if data["schema"] != SCHEMA:
@@ -187,23 +188,27 @@ def _headline(data: Mapping[str, Any]) -> Headline:
     return Headline(**fixed, train_seconds=data["train_seconds"], seeds=tuple(data["seeds"]), clips=clips)
 
 
-def read(path: Path, ref: str | None = None) -> Snapshot:
+def read(path: Path, ref: str | None = None, accept: str | None = None) -> Snapshot:
     """The baseline in a file; with `ref` as it is in that commit or branch of the git repository around it.
+
+    Args:
+        accept: the command that makes a baseline, for errors; that of the command line when left out.
 
     Raises:
         UsageError: no such file (in that commit), or not a baseline.
         StoreError: of another schema.
     """
-    make = f"make one: `lipbench gate RUN --baseline {path} --accept --reason TEXT`"
+    accept = accept or policy.ACCEPT.replace("FILE", str(path))
+    make = f"make one: `{accept}`"
     if ref is not None:
-        return from_json(_from_git(path, ref, make), f"{ref}:{path}")
+        return from_json(_from_git(path, ref, make), f"{ref}:{path}", accept)
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UsageError(f"there is no baseline {path}", "", make) from None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read the baseline {path}", str(error), make) from error
-    return from_json(text, str(path))
+    return from_json(text, str(path), accept)
 
 
 def _from_git(path: Path, ref: str, make: str) -> str:

@@ -26,6 +26,9 @@ COST_TOLERANCE = 0.25
 #: Metrics whose numbers belong to one judge.
 JUDGED = ("lse_", "av_offset")
 
+#: What makes a run the baseline; errors say it.
+ACCEPT = "lipbench gate RUN --baseline FILE --accept --reason TEXT"
+
 ALPHA = 0.05
 #: Below these the two-part rule alarms too often, or sees too little.
 ENOUGH_CLIPS = 6

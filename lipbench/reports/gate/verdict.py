@@ -87,8 +87,8 @@ class GateResult:
     def word(self) -> str:
         return WORDS[self.exit_code]
 
-    def error(self) -> LipbenchError | None:
-        """The error that ends a failed command; None when the gate is open."""
+    def error(self, accept: str = policy.ACCEPT) -> LipbenchError | None:
+        """The error that ends a failed command; None when the gate is open. `accept` makes the run the baseline."""
         code = self.exit_code
         if code == 0:
             return None
@@ -96,13 +96,13 @@ class GateResult:
         hits = [v for v in self.verdicts if v.verdict in chosen]
         first = f"{hits[0].line.method} {hits[0].line.title}: {hits[0].reason}" if hits else "the baseline is empty"
         more = f" (and {len(hits) - 1} more)" if len(hits) > 1 else ""
-        accept = "if it is meant to be so: `lipbench gate RUN --baseline FILE --accept --reason TEXT`"
+        meant = f"if it is meant to be so: `{accept}`"
         if code == 1:
-            return Regression(f"the gate is closed: {first}{more}", "", accept)
+            return Regression(f"the gate is closed: {first}{more}", "", meant)
         if code == 3:
             fix = "finish the run: the same `lipbench run` command goes on where it stopped"
             return RunIncomplete(f"the run is not complete: {first}{more}", "", fix)
-        return NothingComparable(f"nothing can be compared: {self.stop or first + more}", "", accept)
+        return NothingComparable(f"nothing can be compared: {self.stop or first + more}", "", meant)
 
 
 def judge(base: Snapshot, run: Snapshot, changed: Mapping[str, str] | None = None) -> GateResult:
@@ -199,6 +199,8 @@ def _decided(v: Verdict, p_worse: float, p_better: float, family: int) -> Verdic
         sd = float(np.std([*(v.clips or {}).values()], ddof=1)) if v.n > 1 else None
         need = None if sd is None else clips_needed(mean, sd, alpha=policy.ALPHA / family, sides=1)
         settle = f"about {need} clips would settle it" if need and need > v.n else "more clips would settle it"
+        if v.n == 1:
+            settle = "with 1 clip no test can tell, so the gate can never close on it"
         return replace(v, verdict="suspect", reason=f"{by}, but that may be chance; {settle}", clips_needed=need)
     if mean < -bar and p_better < policy.ALPHA:
         return replace(v, verdict="better")
@@ -220,9 +222,12 @@ def shown(line: Headline, value: float) -> str:
 def _remarks(base: Snapshot, run: Snapshot, verdicts: Collection[Verdict]) -> list[str]:
     remarks = []
     few = [v.n for v in verdicts if v.n and v.n < policy.ENOUGH_CLIPS]
-    if few:
-        n = f"{min(few)} clip{'s are' if min(few) > 1 else ' is'} few"
-        remarks.append(f"{n}: below {policy.ENOUGH_CLIPS} the gate alarms more often and sees less")
+    if few and min(few) == 1:
+        remarks.append(f"1 clip: the gate can never close on a worsening; give it {policy.ENOUGH_CLIPS} clips or more")
+    elif few:
+        remarks.append(
+            f"{min(few)} clips are few: below {policy.ENOUGH_CLIPS} the gate alarms more often and sees less"
+        )
     tested = [v for v in verdicts if v.p is not None]
     if len(tested) > policy.MANY_HEADLINES:
         remarks.append(

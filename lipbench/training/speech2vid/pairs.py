@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench.baselines.speech2vid.networks import COEFFICIENTS
+from lipbench.core import npz
 from lipbench.core.keys import key_of
 from lipbench.core.whole import whole_file
 from lipbench.synthetic.corpus import visemes
@@ -97,7 +98,7 @@ def spoken(
         say(f"speaking {len(waiting)} clips ({len(files) - len(waiting)} are cached)")
     for spec, arrays in zip(waiting, over_clips(_speak, waiting, workers=workers), strict=True):
         with whole_file(files[spec]) as draft:
-            np.savez(draft, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+            npz.save(draft, arrays, compressed=False)
     out = []
     for spec, file in files.items():
         with np.load(file, allow_pickle=False) as z:

@@ -41,10 +41,11 @@ def test_get_prints_the_licence_before_it_downloads(register, server) -> None:
     root, address = server
     (root / "net.pth").write_bytes(GOOD)
     register("net", sha256=SHA, urls=(address + "net.pth",))
-    result = invoke("get", "net")
+    result = invoke("get", "net", "--json")  # --json leaves stdout to the answer: both lines go to stderr
     assert result.exit_code == 0
-    assert result.output.index("licence: none") < result.output.index("downloading")
-    assert json.loads(invoke("get", "net", "--json").stdout)[0]["sha256"] == SHA
+    assert result.stderr.index("licence: none") < result.stderr.index("downloading")
+    assert json.loads(result.stdout)[0]["sha256"] == SHA
+    assert "licence: none" in invoke("get", "net").stdout
 
 
 def test_misspelt_second_name_stops_before_the_first_download(register, server) -> None:

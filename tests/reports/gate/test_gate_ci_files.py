@@ -1,4 +1,4 @@
-"""The files that people copy into their CI: they parse, and what they call exists and does what they say."""
+"""The files that people copy into their CI do what they say; tests/cli/test_examples.py has what they name."""
 
 from __future__ import annotations
 
@@ -8,43 +8,40 @@ import subprocess
 import sys
 from pathlib import Path
 
-import click
 import pytest
 import yaml
 
-from lipbench.cli import group
 from lipbench.reports import gate
 
 ROOT = Path(__file__).parents[3]
+DEMO = ROOT / "lipbench" / "datasets" / "demo" / "manifest.yaml"
 
 
 def load(name):
     return yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
 
 
-def calls(value):
-    """Every `lipbench ...` command line in a YAML value."""
-    if isinstance(value, dict):
-        return [c for v in value.values() for c in calls(v)]
-    if isinstance(value, list):
-        return [c for v in value for c in calls(v)]
-    if not isinstance(value, str):
-        return []
-    return [line.strip() for line in value.splitlines() if line.strip().startswith("lipbench ")]
+@pytest.fixture
+def hook():
+    """Runs a hook of the pre-commit example with these files, as pre-commit would."""
+    (repo,) = load("examples/ci/pre-commit-config.yaml")["repos"]
+    entries = {hook["id"]: hook["entry"] for hook in repo["hooks"]}
+
+    def run(name, *files):
+        command = [sys.executable, "-m", *shlex.split(entries[name]), *map(str, files)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+    return run
 
 
-@pytest.mark.parametrize("name", ["github.yml", "gitlab-ci.yml", "pre-commit-config.yaml"])
-def test_examples_call_what_exists(name):
-    found = calls(load(f"examples/ci/{name}"))
-    assert found
-    for line in found:
-        words = shlex.split(line)[1:]
-        command = group
-        while isinstance(command, click.Group):
-            command = command.get_command(click.Context(command), words.pop(0))
-            assert command is not None, line
-        options = {o for p in command.params for o in p.opts}
-        assert {w for w in words if w.startswith("-")} <= options, line
+def test_the_manifest_hook_takes_several_files(hook, tmp_path):
+    assert hook("lipbench-manifest", DEMO, DEMO).returncode == 0
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(DEMO.read_text().replace("name: ", "nome: ", 1))
+    done = hook("lipbench-manifest", wrong, DEMO)
+    assert done.returncode == 2
+    assert f"error: {wrong}:" in done.stdout
+    assert f"{DEMO}: ok" in done.stdout
 
 
 def test_the_action_passes_every_input_on():

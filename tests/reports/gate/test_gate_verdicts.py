@@ -256,8 +256,15 @@ def test_suspect_names_the_clips_that_would_settle_it(bench, closed):
 def test_one_clip_is_never_worse(bench, closed):
     result = closed({"ours": bench.cells(1)}, {"ours": bench.cells(1, change=damped)})
     assert verdicts(result)["lse_d"] == "suspect"
-    assert result.remarks == ("1 clip is few: below 6 the gate alarms more often and sees less",)
+    suspect = next(v for v in result.verdicts if v.verdict == "suspect")
+    assert suspect.reason.endswith("with 1 clip no test can tell, so the gate can never close on it")
+    assert result.remarks == ("1 clip: the gate can never close on a worsening; give it 6 clips or more",)
     assert result.exit_code == 0
+
+
+def test_few_clips_are_remarked(bench, closed):
+    result = closed({"ours": bench.cells(2)}, {"ours": bench.cells(2)})
+    assert result.remarks == ("2 clips are few: below 6 the gate alarms more often and sees less",)
 
 
 def test_worsening_within_the_tolerance(bench, closed):

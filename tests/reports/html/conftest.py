@@ -61,7 +61,7 @@ class Browser:
         """A function body's return value; a promise is awaited."""
         return self._call("POST", "/execute/sync", {"script": script, "args": list(args)})
 
-    def until(self, script: str, seconds: float = 15.0) -> None:
+    def until(self, script: str, seconds: float = 60.0) -> None:
         """Wait for a script to return something true."""
         end = time.monotonic() + seconds
         while not self.run(script):

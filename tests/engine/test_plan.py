@@ -1,0 +1,150 @@
+"""Plan and progress without any worker: keys, records, what is pending, what counts as done."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from lipbench.core import keys
+from lipbench.core.errors import UsageError, WeightsMissing
+from lipbench.core.store import Record, Store
+from lipbench.engine.plan import Cell, Node, Pending, Plan, Progress, counts, file_digest, select
+
+VIDEO = {"path": "out/video.mp4", "sha256": "ab" * 32, "bytes": 1}
+
+
+def node(name: str, kind: str = "clip", preimage=None, **more) -> Node:
+    return Node(name, kind, (), preimage or (lambda progress: {"name": name}), lambda progress: {}, **more)
+
+
+@pytest.fixture
+def progress(tmp_path: Path) -> Progress:
+    """Two stages: a score that hashes the video of a synthesis."""
+    made, scored = node("made", "synthesize"), node("scored", "score", lambda p: {"video": p.digest("made", "video")})
+    return Progress(Plan([], {"made": made, "scored": scored}), Store(tmp_path))
+
+
+def finish(progress: Progress, name: str, status: str = "ok", **outputs) -> Record:
+    key = progress.key(name)
+    record = Record(key, progress.plan.nodes[name].kind, status, progress.preimage(name), outputs=outputs)
+    return progress.store.put(record, progress.store.workspace(key))
+
+
+def test_a_key_is_the_hash_of_the_preimage(progress):
+    assert progress.key("made") == keys.key_of({"name": "made"})
+
+
+def test_a_key_is_made_once(tmp_path):
+    calls = []
+    once = node("once", preimage=lambda p: {"call": calls.append(1) or len(calls)})
+    progress = Progress(Plan([], {"once": once}), Store(tmp_path))
+    assert progress.key("once") == progress.key("once") == keys.key_of({"call": 1})
+    assert calls == [1]
+
+
+def test_a_key_waits_for_the_file_it_depends_on(progress):
+    with pytest.raises(Pending, match="made"):
+        progress.key("scored")
+    assert progress.find("scored") is None
+    finish(progress, "made", video=VIDEO)
+    assert progress.key("scored") == keys.key_of({"video": "ab" * 32})
+    assert progress.find("scored") is None
+
+
+@pytest.mark.parametrize("status", ["refused", "error"])
+def test_what_failed_is_found_but_not_ok(progress, status):
+    record = finish(progress, "made", status, video=VIDEO)
+    assert progress.find("made") == record
+    with pytest.raises(Pending):
+        progress.ok("made")
+    assert progress.file("made", "video") is None
+
+
+def test_a_record_that_appears_later_is_found(progress):
+    """Another process may work in the same directory."""
+    assert progress.find("made") is None
+    record = finish(progress, "made")
+    assert progress.find("made") == progress.ok("made") == record
+
+
+def test_a_settled_record_counts_until_it_is_forgotten(progress):
+    stored = finish(progress, "made")
+    own = Record("k", "synthesize", "crashed", {})
+    progress.settle("made", own)
+    assert progress.find("made") is own
+    progress.forget("made")
+    assert progress.find("made") == stored
+    progress.forget("scored")  # nothing is known of it
+
+
+def test_outputs_of_a_finished_stage(progress):
+    assert progress.file("made", "video") is None
+    record = finish(progress, "made", video=VIDEO)
+    assert progress.digest("made", "video") == "ab" * 32
+    assert progress.digest("made", "mask") is None
+    assert progress.file("made", "video") == str(progress.store.output(record, "video"))
+    assert progress.file("made", "mask") is None
+
+
+def test_the_folder_of_a_stage(progress):
+    assert progress.folder(None) is None
+    assert progress.folder("made") == str(progress.store.directory(progress.key("made")) / "out")
+
+
+def test_counts_by_kind(tmp_path):
+    refusal = WeightsMissing("weights are missing", "", "get them")
+    nodes = [
+        node("a", "synthesize"),
+        node("b", "synthesize"),
+        node("c", "synthesize"),
+        node("d", "synthesize"),
+        node("e", "synthesize", refusal=refusal),
+        node("f", "clip"),
+        node("g", "score", lambda p: {"video": p.digest("a", "video")}),
+    ]
+    progress = Progress(Plan([], {n.id: n for n in nodes}), Store(tmp_path))
+    assert counts(progress.plan, progress) == {"synthesize": (5, 1), "clip": (1, 0), "score": (1, 0)}
+    finish(progress, "a")
+    finish(progress, "b", "refused")
+    finish(progress, "c", "error")
+    finish(progress, "f")
+    assert counts(progress.plan, progress) == {"synthesize": (5, 3), "clip": (1, 1), "score": (1, 0)}
+
+
+def test_a_stage_that_cannot_run_is_not_looked_up(tmp_path):
+    def broken(progress):
+        raise AssertionError("its inputs may not even exist")
+
+    plan = Plan([], {"x": node("x", preimage=broken, refusal=WeightsMissing("weights are missing", "", "get them"))})
+    assert counts(plan, Progress(plan, Store(tmp_path))) == {"clip": (1, 1)}
+
+
+def test_a_stage_waits_for_nothing_that_it_does_not_name():
+    """A GPU above all: clips and dubs would queue for it."""
+    plain = node("x")
+    assert (plain.wants, plain.refusal, plain.gpu) == ((), None, False)
+
+
+def test_cells_are_points_of_the_benchmark():
+    a, b = (Cell("m", "katie", "fr", "katie/fr", None, 0) for _ in range(2))
+    assert {a: 1}[b] == 1
+    with pytest.raises(AttributeError):
+        a.seed = 1
+
+
+def test_select_keeps_the_order_of_the_values():
+    assert select(["b2", "a1", "b1", "c"], ("a*", "b?"), "clip") == ["b2", "a1", "b1"]
+    assert select(["a", "A"], ("A",), "clip") == ["A"]
+    with pytest.raises(UsageError, match="no clip matches 'x'") as caught:
+        select(["a", "b"], ("a", "x"), "clip")
+    assert caught.value.why == "there are: a, b"
+
+
+def test_digest_of_a_side_file(tmp_path):
+    path = tmp_path / "landmarks.npz"
+    assert file_digest(None) is None
+    assert file_digest(path) is None
+    path.write_bytes(b"points")
+    assert file_digest(path) == sha256(b"points").hexdigest()
