@@ -71,7 +71,7 @@ def test_triangles_face_outwards_and_have_area() -> None:
 
 
 def test_template_is_the_same_in_every_process_and_thread_count() -> None:
-    code = "from lipbench.faces.morphable import load_model; print(load_model().basis_hash)"
+    code = "from lipbench.synthetic.head.model import build_model; print(build_model().basis_hash)"
     # tests/conftest.py pins this process to one thread.
     env = {**os.environ, "OMP_NUM_THREADS": "3", "OPENBLAS_NUM_THREADS": "3", "MKL_NUM_THREADS": "3"}
     other = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
