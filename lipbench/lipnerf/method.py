@@ -160,6 +160,7 @@ class LipNerf(BaseMethod):
     def synthesize(self, job: Job) -> Outputs:
         import torch
 
+        from lipbench.faces.morphable.procedural import head_parts
         from lipbench.faces.parsing import clean_plate
         from lipbench.lipnerf.composite import CompositeOptions
         from lipbench.lipnerf.driving import expressions
@@ -170,7 +171,6 @@ class LipNerf(BaseMethod):
         from lipbench.lipnerf.prepared import Prepared, scene_of
         from lipbench.lipnerf.sound import project, windows
         from lipbench.nerf.training.trained import TrainedField
-        from lipbench.synthetic.corpus.render import lip_index
 
         if job.dub is None or job.fitted is None:
             raise TypeError("synthesize needs a dub and the fit stage")
@@ -195,7 +195,7 @@ class LipNerf(BaseMethod):
             if prepared.fit.model_name == "procedural":
                 model = prepared.fit.load_model()
                 files["annotations"] = job.out / "lips.npz"
-                rows = model.vertices(prepared.fit.identity, driven)[:, lip_index()]
+                rows = model.vertices(prepared.fit.identity, driven)[:, head_parts().lip_index]
                 np.savez_compressed(files["annotations"], lip_vertices=rows.astype(np.float32))
             expression = driven
         plate = clean_plate(frames, prepared.parsing)
