@@ -16,6 +16,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
+from lipbench.core.contract import checked_method
 from lipbench.core.errors import UnknownName, UsageError
 
 #: Built-ins as "module:attribute"; nothing is imported before `load`.
@@ -23,8 +24,8 @@ BUILTINS: dict[str, dict[str, str]] = {
     "methods": {
         "dubbed": "lipbench.baselines.controls:Dubbed",
         "truth": "lipbench.baselines.controls:Truth",
-        "still_mouth": "lipbench.baselines.controls:StillMouth",
-        "shifted_audio": "lipbench.baselines.controls:ShiftedAudio",
+        "still-mouth": "lipbench.baselines.controls:StillMouth",
+        "shifted-audio": "lipbench.baselines.controls:ShiftedAudio",
         "precomputed": "lipbench.baselines.precomputed:Precomputed",
         "external": "lipbench.baselines.external:External",
         "lipnerf": "lipbench.lipnerf.method:LipNerf",
@@ -102,7 +103,7 @@ def load(kind: str, name: str) -> Any:
 
     Raises:
         UnknownName: with the nearest known names.
-        UsageError: the plug-in cannot be imported.
+        UsageError: the plug-in cannot be imported, or does not keep its contract.
     """
     known = sources(kind)
     if name not in known:
@@ -116,4 +117,6 @@ def load(kind: str, name: str) -> Any:
             f"{type(error).__name__}: {error}",
             "reinstall the package that provides it, or leave it out of the run",
         ) from error
+    if kind == "methods":
+        return checked_method(found, name, known[name])
     return found() if callable(found) else found

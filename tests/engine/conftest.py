@@ -18,7 +18,7 @@ import os, signal, shutil, time
 import numpy as np
 from lipbench.core import media
 from lipbench.core.errors import NoFace
-from lipbench.core.method import BaseMethod, MethodSpec, Outputs, Params
+from lipbench.core.method import Method, MethodSpec, Outputs, Params
 from lipbench.core.metric import MetricSpec, Score
 
 
@@ -27,7 +27,7 @@ class FakeParams(Params):
     grey: int = 0
 
 
-class Copy(BaseMethod):
+class Copy(Method):
     spec = MethodSpec(id="fake-copy", version="1", title="copies", params=FakeParams)
     def synthesize(self, job):
         count(job.params.trigger)
