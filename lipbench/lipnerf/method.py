@@ -11,37 +11,18 @@ from numpy.typing import NDArray
 
 from lipbench import media
 from lipbench.core.errors import NoAudio, Unsupported
-from lipbench.core.method import DubJob, FitJob, Method, MethodSpec, Outputs, PrepareJob, StageCode
+from lipbench.core.method import DubJob, FitJob, Method, Outputs, PrepareJob, StageCode
 from lipbench.lipnerf import head
 from lipbench.lipnerf.composite.options import GATED_WEIGHTS
 from lipbench.lipnerf.params import FIT, LipNerfParams
+from lipbench.lipnerf.spec import SPEC
 
 
 class LipNerf(Method):
     """A dynamic radiance field of the head, told by expressions and per-frame codes; torso and background are the
     source's."""
 
-    spec = MethodSpec(
-        id="lipnerf",
-        version="1",
-        title="LipNeRF",
-        paper="Chatziagapi et al., LipNeRF: What is the right feature space to lip-sync a NeRF?, FG 2023",
-        licence="Apache-2.0 (own code); morphable models and parsing weights of the user keep theirs",
-        stages=("prepare", "fit", "synthesize"),
-        needs=frozenset({"faces"}),
-        uses_train_seconds=True,
-        uses_seed=True,
-        params=LipNerfParams,
-        deviations=(
-            "the morphable model is the procedural head unless another one is named; the paper fits a BFM",
-            "head masks come from landmarks and image evidence unless parsing weights are given; the paper has MaskGAN",
-            "the neck is filled from other frames of the clip unless weights for a gated-convolution network are given",
-            "the presets quick and demo are smaller than the paper's, and field: triplane is another model",
-            "quick and demo take the lids out of the expression, start the codes with the eyes' pictures, draw more "
-            "rays on eyes and blinks, and train the mouth under other frames' codes",
-            "upper_face: source keeps the source's eyes and brows in the driving expressions; the paper's is dub",
-        ),
-    )
+    spec = SPEC
 
     def weights(self, params: Any) -> tuple[str, ...]:
         from lipbench.faces.parsing import parser_weights

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from pydantic import Field
 
 from lipbench import media
 from lipbench.baselines.adnerf import audio
+from lipbench.baselines.adnerf.spec import SPEC
 from lipbench.baselines.jobs import reported
 from lipbench.core.errors import NoAudio
-from lipbench.core.method import DubJob, FitJob, Method, MethodSpec, Outputs, Params, PrepareJob, StageCode
+from lipbench.core.method import DubJob, FitJob, Method, Outputs, PrepareJob, StageCode
 from lipbench.lipnerf import head
 from lipbench.lipnerf.composite.options import GATED_WEIGHTS
 
@@ -21,66 +21,10 @@ TORSO = "torso"  # folder of the fit stage
 _FIT = ("preset", "field", "steps", "size", "features", "features_file", "smooth_after", "torso", "torso_steps")
 
 
-class AdNerfParams(Params):
-    """Options. `preset: adnerf` with `field: mlp` is the published training of head and torso."""
-
-    preset: Literal["adnerf", "quick", "demo"] = Field(
-        default="demo", description="adnerf: 400,000 iterations, 8 x 256; quick: a GPU; demo: minutes on a CPU."
-    )
-    field: Literal["mlp", "triplane"] = Field(default="mlp", description="triplane is another model than AD-NeRF's.")
-    steps: int | None = Field(default=None, description="Iterations, instead of the preset's.", gt=0)
-    size: int | None = Field(default=None, description="Longer side of the trained crop, px; 0: as filmed.", ge=0)
-    features: audio.Source = Field(default="mel29", description="What is heard; deepspeech is the published one.")
-    features_file: str | None = Field(
-        default=None, description="What the features need: a graph, a model's folder.", json_schema_extra={"path": True}
-    )
-    smooth_after: float = Field(default=0.5, description="Share of the training without mixed codes.", ge=0, le=1)
-    torso: Literal["source", "field"] | None = Field(
-        default=None,
-        description="source: the source's frame under the head; field: the published second field, told "
-        "sound and head pose. Not set: field with `preset: adnerf`, else source.",
-    )
-    torso_steps: int | None = Field(default=None, description="The torso's iterations, instead of the preset's.", gt=0)
-    fit: Literal["landmarks", "demo", "paper"] = Field(default="demo", description="How finely the pose is fitted.")
-    parser: Literal["projection", "colour", "bisenet", "celebamask"] = Field(
-        default="projection", description="Head masks, as LipNeRF's."
-    )
-    inpainter: Literal["temporal", "telea", "gated", "none"] = Field(
-        default="temporal", description="Neck filling, with the source's torso."
-    )
-
-    @property
-    def has_torso(self) -> bool:
-        """Whether the torso is a field."""
-        return (self.torso or ("field" if self.preset == "adnerf" else "source")) == "field"
-
-
 class AdNerf(Method):
     """A radiance field of the head told by the sound itself, and one of the torso behind an option."""
 
-    spec = MethodSpec(
-        id="ad-nerf",
-        version="1",
-        title="AD-NeRF",
-        paper="Guo et al., AD-NeRF: Audio Driven Neural Radiance Fields for Talking Head Synthesis, ICCV 2021",
-        licence="Apache-2.0 (own code); the published repository is MIT",
-        stages=("prepare", "fit", "synthesize"),
-        needs=frozenset({"faces"}),
-        uses_train_seconds=True,
-        uses_seed=True,
-        params=AdNerfParams,
-        deviations=(
-            "torso: source (quick, demo): the head alone is a field, torso and background are the source's frame",
-            "torso: field (adnerf): learned over the head as it is shown; the published code jitters that head, and "
-            "puts the coarse torso over the coarse head; outside the head's crop there is the plate",
-            "features are mel29 unless DeepSpeech's graph is given: sounds, not letters",
-            "pose and masks come from LipNeRF's fit and parser instead of the published BFM tracker and BiSeNet",
-            "rays fall into the whole box of the head; the published code transposes the rectangle",
-            "longer audio plays the poses back and forth; the published code stops at the last pose",
-            "the presets quick and demo are smaller than the published training, field: triplane is another model",
-            "in those two presets the audio codes begin spread out",
-        ),
-    )
+    spec = SPEC
 
     def weights(self, params: Any) -> tuple[str, ...]:
         names = head.inputs(params.fit, params.parser)[1]

@@ -4,85 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
 
 from lipbench import media
 from lipbench.baselines.jobs import track_of
+from lipbench.baselines.makeittalk.spec import AUTOVC, CONTENT, DEMO, IMAGE, SPEAKER, SPEC
 from lipbench.core import keys, weights
 from lipbench.core.errors import UsageError
-from lipbench.core.method import DubJob, Method, MethodSpec, Outputs, Params
+from lipbench.core.method import DubJob, Method, Outputs
 
 if TYPE_CHECKING:
     from lipbench.baselines.makeittalk.checkpoint import Content
     from lipbench.baselines.makeittalk.landmarks import Points
-
-DEMO = "makeittalk-demo"
-CONTENT, SPEAKER, AUTOVC, IMAGE = "makeittalk_content", "makeittalk_speaker", "makeittalk_autovc", "makeittalk_i2i"
-
-
-class MakeItTalkParams(Params):
-    """`auto` is what the weights allow: everything with the published ones, warp, own voice, still head with demo."""
-
-    weights: Literal["published", "demo"] = Field(
-        "published", description="published: the four checkpoints; demo: the packaged content branch, nothing else."
-    )
-    weights_file: str | None = Field(
-        None,
-        description="A content.npz of `lipbench train makeittalk` instead of the packaged one (weights: demo).",
-        json_schema_extra={"path": True},
-    )
-    renderer: Literal["auto", "network", "warp"] = Field(
-        "auto", description="network: image translation; warp: piecewise-affine bending of the picture, no network."
-    )
-    voice: Literal["auto", "converted", "own"] = Field(
-        "auto", description="converted: through AutoVC into the voice that the networks know; own: as it is."
-    )
-    head: Literal["auto", "speaker", "still"] = Field(
-        "auto", description="speaker: head and face move as the speaker branch says; still: lips and lids only."
-    )
-    image: Literal["auto", "first", "open"] = Field(
-        "auto",
-        description="Which frame is animated: the first with a face (network), or one with an open mouth (warp).",
-    )
-    checkout: str | None = Field(
-        None,
-        description="Clone of github.com/yzhou359/MakeItTalk, for the small files its networks need.",
-        json_schema_extra={"path": True},
-    )
-    speaker_embedding: str | None = Field(
-        None,
-        description="256 numbers (.npy or text) of the dub's voice, made with Resemblyzer.",
-        json_schema_extra={"path": True},
-    )
-    amp_lip_x: float = Field(2.0, description="Lips sideways; demo weights need no amplification and are left alone.")
-    amp_lip_y: float = Field(2.0, description="Lips up and down.")
-    amp_pos: float = Field(0.5, description="Head movement.")
-    blink: bool = Field(True, description="Shut the eyes now and then.")
-
-    @model_validator(mode="after")
-    def _possible(self) -> MakeItTalkParams:
-        if self.weights == "demo":
-            for name, value in (("renderer", "network"), ("voice", "converted"), ("head", "speaker")):
-                if getattr(self, name) == value:
-                    raise ValueError(f"the demo weights have no network for {name}: {value}; use weights: published")
-        elif self.weights_file is not None:
-            raise ValueError("weights_file goes with weights: demo")
-        return self
-
-    def chosen(self, name: str) -> str:
-        """renderer, voice, head or image with `auto` resolved."""
-        value: str = getattr(self, name)
-        if value != "auto":
-            return value
-        if name == "image":
-            return "first" if self.chosen("renderer") == "network" else "open"
-        published = {"renderer": "network", "voice": "converted", "head": "speaker"}
-        demo = {"renderer": "warp", "voice": "own", "head": "still"}
-        return (published if self.weights == "published" else demo)[name]
 
 
 class MakeItTalk(Method):
@@ -91,28 +27,10 @@ class MakeItTalk(Method):
     The answer is that picture, talking: the clip's own movement is not in it (the paper's method takes one photo).
     """
 
-    spec = MethodSpec(
-        id="makeittalk",
-        version="1",
-        title="MakeItTalk",
-        paper="Zhou et al., MakeItTalk: Speaker-Aware Talking-Head Animation, ACM TOG (SIGGRAPH Asia) 2020",
-        licence="code: Apache-2.0 (own); published weights: CC BY-NC 4.0 (upstream's README)",
-        needs=frozenset({"faces"}),
-        weights=(CONTENT, SPEAKER, AUTOVC, IMAGE),
-        params=MakeItTalkParams,
-        deviations=(
-            "landmarks come from the shared face track; upstream runs face-alignment's 3D FAN",
-            "the voice embedding is a file of yours; upstream runs Resemblyzer in the same process",
-            "pitch by normalised autocorrelation; upstream runs RAPT (pysptk)",
-            "the face is levelled before its landmarks are normalised; upstream expects upright photos",
-            "landmarks are brought from 62.5 to 25 frames per second, then drawn; upstream's video has 62.5",
-            "the last 0.29 s of a dub, which upstream drops, hear its sound backwards",
-            "the 256 px square is put back into the picture; upstream returns the square beside its inputs",
-        ),
-    )
+    spec = SPEC
 
     def weights(self, params: Any) -> tuple[str, ...]:
-        if params.weights == "demo":
+        if params.weights == DEMO:
             return () if params.weights_file else (DEMO,)
         wanted = {
             SPEAKER: params.chosen("head") == "speaker",
@@ -172,7 +90,7 @@ def _files(params: Any) -> dict[str, str]:
     Raises:
         UsageError: a parameter is missing.
     """
-    if params.weights == "demo":
+    if params.weights == DEMO:
         return {}
     from lipbench.baselines.makeittalk.checkpoint import FACE, MEAN_STD, VOICE
 
@@ -180,7 +98,7 @@ def _files(params: Any) -> dict[str, str]:
         raise UsageError(
             "MakeItTalk's published networks need small files of its repository",
             f"`checkout` does not say where {MEAN_STD} is",
-            "git clone https://github.com/yzhou359/MakeItTalk, then `checkout: MakeItTalk`; or use `weights: demo`",
+            f"git clone https://github.com/yzhou359/MakeItTalk, then `checkout: MakeItTalk`; or use `weights: {DEMO}`",
         )
     root = Path(params.checkout)
     found = {"mean_std": str(root / MEAN_STD), "face": str(root / FACE)}
@@ -229,7 +147,7 @@ def _content(params: Any, device: str) -> tuple[Content, Any]:
     from lipbench.baselines.makeittalk.landmark_nets import ContentBranch
     from lipbench.baselines.makeittalk.predict import Amounts
 
-    if params.weights == "demo":
+    if params.weights == DEMO:
         content = checkpoint.load_demo(params.weights_file or weights.path(DEMO))
         content.net.to(device)
         # Its training hardly asked for brows and eyes, which no sound tells; what it says about them is noise.

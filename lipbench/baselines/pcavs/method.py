@@ -5,73 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import Field
 
 from lipbench import media
 from lipbench.baselines.jobs import track_of
+from lipbench.baselines.pcavs.spec import DEMO, FILES, SPEC
 from lipbench.core import keys, weights
 from lipbench.core.errors import WeightsMissing
-from lipbench.core.method import DubJob, Method, MethodSpec, Outputs, Params
+from lipbench.core.method import DubJob, Method, Outputs
 
 if TYPE_CHECKING:
     from lipbench.baselines.pcavs.layout import Networks
-
-DEMO = "pcavs-demo"
-#: name in the weights registry -> upstream's file name
-FILES = {
-    "pcavs_generator": "latest_net_G.pth",
-    "pcavs_identity": "latest_net_V.pth",
-    "pcavs_pose": "latest_net_E.pth",
-    "pcavs_audio": "latest_net_A_sync.pth",
-}
-
-
-class PcAvsParams(Params):
-    """Where the networks are and how the crop goes back."""
-
-    checkpoints: str | None = Field(
-        default=None,
-        description="Folder with latest_net_G, _V, _E and _A_sync.pth of your own instead.",
-        json_schema_extra={"path": True},
-    )
-    weights: Literal["published", "demo", "pcavs-demo"] = Field(
-        default="published", description="published: the four files; demo (also pcavs-demo): the packaged small ones."
-    )
-    weights_file: str | None = Field(
-        default=None, description="A pcavs.npz of `lipbench train pc-avs` instead.", json_schema_extra={"path": True}
-    )
-    paste: Literal["feather", "hard"] = Field(
-        default="feather", description="How the crop goes back: faded out at the edges, or as it is."
-    )
 
 
 class PcAvs(Method):
     """Redraws the whole face: who it is from one frame, the head's pose from every frame, the mouth from the dub."""
 
-    spec = MethodSpec(
-        id="pc-avs",
-        version="1",
-        title="PC-AVS",
-        paper="Zhou et al., Pose-Controllable Talking Face Generation by Implicitly Modularized Audio-Visual "
-        "Representation, CVPR 2021",
-        licence="code: Apache-2.0 (own); published weights: CC BY 4.0 (upstream's repository)",
-        needs=frozenset({"faces"}),
-        weights=tuple(FILES),
-        params=PcAvsParams,
-        deviations=(
-            "the crop is put back into the frame, faded out at its edges; the paper scores the 224 px crop as it comes",
-            "landmarks come from the shared face track; upstream runs face-alignment's 2D FAN",
-            "frames without a face get landmarks interpolated from their neighbours; upstream gives up on the clip",
-            "the first and last two frames, which upstream drops, hear silence where there is no sound",
-            "the person is the first frame with a face; upstream draws one of the given pictures at random",
-            "the generator's noise is the one stored in the file; upstream draws new noise at every call",
-            "crops are not saved as JPEG on the way",
-            "weights: demo are smaller networks of another layout, trained on generated faces; no published losses",
-        ),
-    )
+    spec = SPEC
 
     def weights(self, params: Any) -> tuple[str, ...]:
         if params.checkpoints or params.weights_file:

@@ -3,42 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
-
-from pydantic import Field
+from typing import Any
 
 from lipbench import media
 from lipbench.baselines.jobs import reported, track_of
+from lipbench.baselines.wav2lip.spec import SPEC
 from lipbench.core import keys, weights
 from lipbench.core.errors import NoFace
-from lipbench.core.method import DubJob, Method, MethodSpec, Outputs, Params, PrepareJob
+from lipbench.core.method import DubJob, Method, Outputs, PrepareJob
 from lipbench.faces.track import FaceTrack
 
 _S3FD = "s3fd-wav2lip"
-
-
-class Wav2LipParams(Params):
-    """Options under upstream's names; boxes are x1, y1, x2, y2 here (upstream's --box is y1, y2, x1, x2)."""
-
-    weights: str = Field(
-        default="wav2lip", description="Name in the weights registry: wav2lip, wav2lip_gan, wav2lip-demo, ..."
-    )
-    weights_file: str | None = Field(
-        default=None, description="A checkpoint of your own instead.", json_schema_extra={"path": True}
-    )
-    detector: Literal["faces", "s3fd"] = Field(
-        default="faces",
-        description="faces: from the clip's face track, framed like a detection; s3fd: the published detector.",
-    )
-    box: tuple[int, int, int, int] | None = Field(
-        default=None, description="x1, y1, x2, y2 px: the same box on every frame, no pads, no smoothing."
-    )
-    pads: tuple[int, int, int, int] = Field(default=(0, 10, 0, 0), description="px: top, bottom, left, right.")
-    nosmooth: bool = Field(default=False, description="Leave out the running mean of the boxes over 5 frames.")
-    paste: Literal["hard", "feather", "change"] = Field(
-        default="hard",
-        description="hard: overwrite the box (published); feather: fade it out at the edges; change: add what changed.",
-    )
 
 
 class Wav2Lip(Method):
@@ -48,25 +23,7 @@ class Wav2Lip(Method):
     from the face track that all methods and metrics share.
     """
 
-    spec = MethodSpec(
-        id="wav2lip",
-        version="1",
-        title="Wav2Lip",
-        paper="Prajwal et al., A Lip Sync Expert Is All You Need for Speech to Lip Generation in the Wild, ACM MM 2020",
-        # The README of github.com/Rudrabha/Wav2Lip: "personal/research/non-commercial purposes only", trained on LRS2.
-        licence="code and wav2lip-demo: Apache-2.0 (own); published weights: no licence file, non-commercial only",
-        stages=("prepare", "synthesize"),
-        needs=frozenset({"faces"}),
-        weights=("wav2lip",),
-        params=Wav2LipParams,
-        deviations=(
-            "boxes come from the shared face track, framed like S3FD's, unless `detector: s3fd` is chosen",
-            "frames without a face get boxes interpolated from their neighbours; upstream gives up on the clip",
-            "the last 0.1 s of a dub, which upstream drops, repeats the last window of sound",
-            "where the dub is longer than the clip the frames play back and forth; upstream starts again (a jump cut)",
-            "written as H.264 (crf 12) instead of DIVX",
-        ),
-    )
+    spec = SPEC
 
     def weights(self, params: Any) -> tuple[str, ...]:
         own = () if params.weights_file else (params.weights,)
