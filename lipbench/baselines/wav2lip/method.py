@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lipbench import media
-from lipbench.baselines.jobs import reported, track_of
 from lipbench.baselines.wav2lip.spec import SPEC
 from lipbench.core import keys, weights
 from lipbench.core.errors import NoFace
 from lipbench.core.method import DubJob, Method, Outputs, PrepareJob
-from lipbench.faces.track import FaceTrack
 
 _S3FD = "s3fd-wav2lip"
 
@@ -27,10 +24,10 @@ class Wav2Lip(Method):
 
     def weights(self, params: Any) -> tuple[str, ...]:
         own = () if params.weights_file else (params.weights,)
-        return (*own, "s3fd") if _detects(params) else own
+        return (*own, "s3fd") if detects(params) else own
 
     def needs(self, params: Any) -> frozenset[str]:
-        return frozenset() if params.box is not None or _detects(params) else self.spec.needs
+        return frozenset() if params.box is not None or detects(params) else self.spec.needs
 
     def identity(self, params: Any, clip_id: str, language: str) -> Mapping[str, Any]:
         """A checkpoint file's hash, the detector's identity.
@@ -41,14 +38,14 @@ class Wav2Lip(Method):
         found: dict[str, Any] = {}
         if params.weights_file is not None:
             found["weights_file"] = keys.sha256_file(weights.existing(params.weights_file, "weights_file"))
-        if _detects(params):
+        if detects(params):
             from lipbench.faces import backend_identity
 
             found["detector"] = dict(backend_identity(_S3FD))
         return found
 
     def prepare(self, job: PrepareJob) -> Outputs:
-        if not _detects(job.params):
+        if not detects(job.params):
             return Outputs({})
         from lipbench.faces import track_faces
 
@@ -63,47 +60,11 @@ class Wav2Lip(Method):
         return Outputs({"boxes": track.save(job.out / "boxes.npz")}, {"frames_without_face": lost})
 
     def synthesize(self, job: DubJob) -> Outputs:
-        import torch
+        from lipbench.baselines.wav2lip import stages  # loads torch
 
-        from lipbench.baselines.wav2lip import boxes as framing
-        from lipbench.baselines.wav2lip.checkpoint import load
-        from lipbench.baselines.wav2lip.inference import LipDrawer, relip
-        from lipbench.baselines.wav2lip.mel import melspectrogram, window_starts
-
-        dub, clip, params = job.dub, job.clip, job.params
-        torch.set_num_threads(job.threads)
-        if params.box is not None:
-            boxes = framing.fixed(params.box, dub.n_frames, clip.width, clip.height)
-        else:
-            boxes = framing.follow(self._track(job), params.pads, smooth=not params.nosmooth)
-        file = (
-            weights.existing(params.weights_file, "weights_file")
-            if params.weights_file
-            else weights.path(params.weights)
-        )
-        drawer = LipDrawer(load(file), job.device)
-
-        mel = melspectrogram(media.read_audio(dub.audio))
-        starts = window_starts(mel.shape[1], clip.fps, dub.n_frames)
-        frames = relip(drawer, media.read_frames(dub.video), boxes.xyxy, mel, starts, params.paste)
-        video = job.out / "video.mp4"
-        media.write_video(video, reported(frames, dub.n_frames, job, "wav2lip"), clip.fps, dub.audio)
-        net = drawer.net
-        info = {
-            **boxes.info,
-            "paste": params.paste,
-            "width": net.width,
-            "gated": net.gated,
-            "published_size": net.width == 1 and not net.gated,
-        }
-        return Outputs({"video": video}, info)
-
-    def _track(self, job: DubJob) -> FaceTrack:
-        """The faces under the dub: the detector's, made in prepare, or the shared ones."""
-        if not _detects(job.params):
-            return track_of(job)
-        return FaceTrack.load(job.prepared / "boxes.npz").take(job.dub.index)
+        return stages.synthesize(job)
 
 
-def _detects(params: Any) -> bool:
+def detects(params: Any) -> bool:
+    """Whether the published face detector runs in `prepare`."""
     return params.detector == "s3fd" and params.box is None
