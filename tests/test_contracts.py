@@ -8,15 +8,17 @@ import re
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 from pydantic_core import PydanticUndefined
 
 import lipbench
-from lipbench.core import registry, weights
+from lipbench.core import registry, specs, weights
 from lipbench.core.contract import checked_method, faults
 from lipbench.core.errors import UsageError
 from lipbench.core.method import DubJob, FitJob, Job, Method, MethodSpec, Outputs, Params, PrepareJob
@@ -247,3 +249,69 @@ def test_listing_imports_nothing_heavy(what: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == []
+
+
+class Named:
+    """An entry point of the group lipbench.specs."""
+
+    dist = None
+
+    def __init__(self, value: str) -> None:
+        self.name = self.value = value
+
+
+@pytest.fixture
+def other_package(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Installs a spec module with the given content: other_package(METHODS=..., WEIGHTS=...)."""
+
+    def install(**content: Any) -> None:
+        module = ModuleType("test_contracts_spec")
+        vars(module).update(content)
+        monkeypatch.setitem(sys.modules, "test_contracts_spec", module)
+        monkeypatch.setattr(specs, "entry_points", lambda group: [Named("test_contracts_spec")])
+        registry.refresh()
+
+    yield install
+    monkeypatch.undo()
+    registry.refresh()
+
+
+def test_another_package_brings_methods_weights_and_trainers(
+    other_package: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = replace(Good.spec, implementation=f"{__name__}:Good")
+    monkeypatch.setattr(Good, "spec", spec)
+    entry = weights.Entry("good-net", "good.pth", "method good", "MIT", where="from its page")
+    other_package(METHODS=(spec,), WEIGHTS=(entry,), TRAINERS={"good": f"{__name__}:Good"})
+    assert isinstance(registry.load("methods", "good"), Good)
+    assert registry.method_spec("good") is spec
+    assert weights.entry("good-net") is entry
+    assert registry.load("trainers", "good") is Good
+
+
+def test_a_spec_that_disagrees_with_its_class_is_refused(other_package: Callable[..., None]) -> None:
+    other_package(METHODS=(replace(Good.spec, implementation=f"{__name__}:Good", title="Another"),))
+    with pytest.raises(UsageError, match=r"the method 'good' from .*:Good cannot be used") as refused:
+        registry.load("methods", "good")
+    assert "another spec" in refused.value.why
+
+
+def test_a_faulty_spec_is_refused_without_its_class(other_package: Callable[..., None]) -> None:
+    other_package(METHODS=(replace(Good.spec, id="bad", licence="", implementation="nowhere:Bad"),))
+    with pytest.raises(UsageError, match="the method 'bad' from test_contracts_spec cannot be used"):
+        registry.method_spec("bad")
+
+
+def test_a_spec_module_without_anything_is_refused(other_package: Callable[..., None]) -> None:
+    other_package(METHOD=(Good.spec,))
+    with pytest.raises(UsageError, match="test_contracts_spec of test_contracts_spec offers nothing"):
+        registry.names("methods")
+
+
+def test_one_name_for_two_things_is_refused(other_package: Callable[..., None]) -> None:
+    entry = weights.Entry("syncnet_v2", "mine.pth", "mine", "MIT")
+    other_package(WEIGHTS=(entry,), METHODS=(replace(Good.spec, id="dubbed"),))
+    with pytest.raises(UsageError, match="two weights are called 'syncnet_v2'"):
+        weights.entry("syncnet_v2")
+    with pytest.raises(UsageError, match="two methods are called 'dubbed'"):
+        registry.names("methods")

@@ -22,10 +22,10 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
-from lipbench.core import renames, specs
+from lipbench.core import renames, specs, weights
 from lipbench.core.contract import broken, checked_method, spec_faults
 from lipbench.core.errors import UnknownName, UsageError
-from lipbench.core.method import MethodSpec
+from lipbench.core.method import Method, MethodSpec
 
 #: Kind -> name of the table in a spec module that says "module:attribute".
 TABLES = {"methods": "METHOD_FACTORIES", "metrics": "METRICS", "datasets": "DATASETS", "trainers": "TRAINERS"}
@@ -68,7 +68,7 @@ def _claims(kind: str) -> Iterator[tuple[str, str, str]]:
 
 def refresh() -> None:
     """Look again at what is installed: for a package that came or went while this process ran."""
-    for cached in (specs.modules, sources, former_names, method_spec, load):
+    for cached in (specs.modules, sources, former_names, method_spec, load, weights.registry):
         cached.cache_clear()
 
 
@@ -133,8 +133,16 @@ def load(kind: str, name: str) -> Any:
         raise unknown(kind, name, list(known))
     found = _attribute(known[name], kind, name)
     if kind == "methods":
-        return checked_method(found, name, known[name])
+        return _agreeing(checked_method(found, name, known[name]), name, known[name])
     return found() if callable(found) and kind != "trainers" else found
+
+
+def _agreeing(method: Method, name: str, source: str) -> Method:
+    """The method, whose spec is the one that was listed."""
+    listed = (spec for _, methods in specs.tables("METHODS") for spec in methods if spec.id == name)
+    if any(spec != method.spec for spec in listed):
+        raise broken(name, source, "its class has another spec than its spec module lists")
+    return method
 
 
 def _attribute(source: str, kind: str, name: str) -> Any:
