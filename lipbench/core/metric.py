@@ -7,13 +7,18 @@ and stores `Score`s; tables know metrics.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from lipbench.core.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,7 @@ class MetricSpec:
         weights: names in the weights registry.
         convention: exact variant, e.g. "ssim[rgb,gauss11s1.5,pop,valid]".
         headline: shown in the default table.
+        description: what the number says, one sentence for people.
     """
 
     id: str
@@ -51,6 +57,13 @@ class MetricSpec:
     weights: tuple[str, ...] = ()
     convention: str = ""
     headline: bool = True
+    description: str = ""
+
+
+class Options(BaseModel):
+    """Options of a metric family: frozen, typed, unknown names refused. Subclass it; describe each field."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 @dataclass(frozen=True)
@@ -97,7 +110,7 @@ class Pair:
         prediction_annotations: the same of the prediction, when the method handed it over, or None.
         fps: frames per second of all videos.
         work: private scratch directory.
-        options: what the family's `options` model holds, e.g. {"judge": "syncnet_v2", "protocol": "realvideo"}.
+        options: values of the family's `options` model, e.g. {"judge": "syncnet_v2", "protocol": "realvideo"}.
         device, threads: where to compute; never part of a key.
     """
 
@@ -120,25 +133,106 @@ class Pair:
     truth_faces_reason: str = ""
 
 
-@runtime_checkable
-class MetricFamily(Protocol):
-    """Measures all of its metrics in one pass.
+class MetricFamily(ABC):
+    """Measures all of its metrics in one pass. What compares frames is easier to write as a `FrameMetric`.
 
     Attributes:
-        id: e.g. "image", "sync".
+        id: lower case, hyphens: "image", "sync".
         metrics: the specs of what it measures.
-
-    `identity(options)` returns what else can change the numbers (hashes of weights in use); it goes into score keys.
-    `score(pair)` returns one Score per metric id and raises only for faults of its own: what an input lacks becomes a
-    Score with value None and a reason.
+        options: the model of what a run may choose; none by default.
     """
 
     id: str
     metrics: tuple[MetricSpec, ...]
+    options: type[Options] = Options
 
-    def identity(self, options: Mapping[str, Any]) -> Mapping[str, Any]: ...
+    @property
+    def needs(self) -> frozenset[str]:
+        """Everything that any of its metrics needs."""
+        return frozenset().union(*(spec.needs for spec in self.metrics))
 
-    def score(self, pair: Pair) -> Mapping[str, Score]: ...
+    def parse(self, options: Mapping[str, Any]) -> Any:
+        """Options as an instance of the family's model.
+
+        Raises:
+            UsageError: an unknown name, a missing or a wrong value.
+        """
+        return parse_options(self.options, options, self.id)
+
+    def identity(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What can change the numbers beside versions and options: hashes of weights in use.
+
+        JSON; part of score keys.
+        """
+        return {}
+
+    @abstractmethod
+    def score(self, pair: Pair) -> Mapping[str, Score]:
+        """One Score per metric id.
+
+        Raises only for wrong options and faults of its own: what an input lacks becomes a Score with value None and a
+        reason.
+        """
+
+
+def parse_options(model: type[Options], options: Mapping[str, Any], family: str) -> Any:
+    """`options` as an instance of `model`; `family` names them in errors.
+
+    Raises:
+        UsageError: an unknown name, a missing or a wrong value.
+    """
+    try:
+        return model.model_validate(dict(options))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UsageError(
+            f"the {family} option {where!r} is wrong",
+            str(first["msg"]),
+            f"known options: {', '.join(model.model_fields)}" if model.model_fields else f"{family} has no options",
+        ) from error
+
+
+def check_family(name: str, source: str, make: Callable[[], Any]) -> MetricFamily:
+    """The family that `make` gives, checked against the contract above.
+
+    Args:
+        name: what the registry calls it.
+        source: where it comes from, for errors: "module:attribute".
+        make: the class, or any callable without arguments.
+
+    Raises:
+        UsageError: it is no metric family, or one that the engine cannot use.
+    """
+    fix = "derive from lipbench.core.metric.MetricFamily or lipbench.metrics.frame_metric.FrameMetric; see CONTRIBUTING"
+    try:
+        family = make()
+    except TypeError as error:  # an abstract method is missing
+        raise UsageError(f"{source} is no metric family", str(error), fix) from error
+    if not isinstance(family, MetricFamily):
+        raise UsageError(f"{source} is no metric family", f"it is a {type(family).__name__}", fix)
+    if wrong := _wrong(name, family):
+        raise UsageError(f"the metric family {name!r} cannot be used", f"{source}: {wrong}", fix)
+    return family
+
+
+def _wrong(name: str, family: MetricFamily) -> str:
+    own = getattr(family, "id", None)
+    if own != name:
+        return f"its id is {own!r}, but it is registered as {name!r}"
+    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
+        return f"its id is {name!r}: lower case letters, digits and hyphens are allowed"
+    metrics = getattr(family, "metrics", ())
+    if not isinstance(metrics, tuple) or not metrics or not all(isinstance(m, MetricSpec) for m in metrics):
+        return "`metrics` is no tuple of MetricSpec with at least one entry"
+    ids = [m.id for m in metrics]
+    if twice := sorted({i for i in ids if ids.count(i) > 1}):
+        return f"two of its metrics are called {twice[0]!r}"
+    if bad := next((i for i in ids if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", i)), None):
+        return f"the metric id {bad!r} is no column name: lower case letters, digits and underscores are allowed"
+    if not (isinstance(family.options, type) and issubclass(family.options, Options)):
+        return "`options` is no subclass of lipbench.core.metric.Options"
+    return ""
 
 
 def none_for(metrics: tuple[MetricSpec, ...], reason: str) -> dict[str, Score]:

@@ -17,6 +17,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from lipbench.core.errors import UnknownName, UsageError
+from lipbench.core.metric import check_family
 
 #: Built-ins as "module:attribute"; nothing is imported before `load`.
 BUILTINS: dict[str, dict[str, str]] = {
@@ -102,7 +103,7 @@ def load(kind: str, name: str) -> Any:
 
     Raises:
         UnknownName: with the nearest known names.
-        UsageError: the plug-in cannot be imported.
+        UsageError: the plug-in cannot be imported, or is not what the engine can use.
     """
     known = sources(kind)
     if name not in known:
@@ -116,4 +117,6 @@ def load(kind: str, name: str) -> Any:
             f"{type(error).__name__}: {error}",
             "reinstall the package that provides it, or leave it out of the run",
         ) from error
+    if kind == "metrics":
+        return check_family(name, known[name], found if callable(found) else lambda: found)
     return found() if callable(found) else found

@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from lipbench import media
 from lipbench.core import registry, weights
 from lipbench.core.errors import Unsupported, UsageError, WeightsMismatch, WeightsMissing
-from lipbench.metrics import lpips, lpips_per_frame, lpips_weights, perceptual, regions
+from lipbench.metrics import lpips, lpips_per_frame, lpips_weights, regions
+from lipbench.metrics.functional import lpips as perceptual
 from lipbench.metrics.lpips_family import LpipsFamily, as_seen
 
 FAMILY = LpipsFamily()
