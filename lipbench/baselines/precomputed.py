@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from lipbench import media
-from lipbench.baselines.jobs import dub_of
 from lipbench.core import keys
 from lipbench.core.errors import Refused
-from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs, Params
+from lipbench.core.method import DubJob, Method, MethodSpec, Outputs, Params
 
 PLACEHOLDERS = ("clip", "language", "dub", "seed", "seconds")
 _COPYABLE = frozenset({"h264", "hevc", "mpeg4", "av1", "vp9"})  # codecs that an mp4 takes as they are
@@ -44,7 +43,7 @@ class PrecomputedParams(Params):
         return value
 
 
-class Precomputed(BaseMethod):
+class Precomputed(Method):
     """A folder of finished videos.
 
     Every file is brought to the clip's frame rate and gets the dub's sound; what does not fit is refused with a reason,
@@ -78,8 +77,8 @@ class Precomputed(BaseMethod):
             raise _missing(folder / wanted)
         return {"files": {file.relative_to(folder).as_posix(): keys.sha256_file(file) for file in files}}
 
-    def synthesize(self, job: Job) -> Outputs:
-        dub, clip, params = dub_of(job), job.clip, job.params
+    def synthesize(self, job: DubJob) -> Outputs:
+        dub, clip, params = job.dub, job.clip, job.params
         source = Path(params.folder) / params.pattern.format(
             clip=clip.id,
             language=dub.language,

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench import media
-from lipbench.baselines.jobs import dub_of, track_of
+from lipbench.baselines.jobs import track_of
 from lipbench.core.errors import Unsupported
-from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs
+from lipbench.core.method import DubJob, Method, MethodSpec, Outputs
 from lipbench.faces.track import MESH_TO_68, MOUTH_68, FaceTrack
 
 Frame = NDArray[np.uint8]
@@ -25,7 +25,7 @@ FEATHER = 0.24  # width of the soft edge, of the mouth's width
 STEADY = 1.0  # frames; sigma that takes the landmarks' jitter out of the head motion
 
 
-class StillMouth(BaseMethod):
+class StillMouth(Method):
     """Head, eyes and light of every frame, mouth of the first one.
 
     The head's rigid motion, fitted to ears, nose and eye corners, carries the mouth along: in space where the
@@ -34,11 +34,11 @@ class StillMouth(BaseMethod):
     """
 
     spec = MethodSpec(
-        "still_mouth", "1", "Still mouth", licence="none: the source frames", needs=frozenset({"faces"}), kind="control"
+        "still-mouth", "1", "Still mouth", licence="none: the source frames", needs=frozenset({"faces"}), kind="control"
     )
 
-    def synthesize(self, job: Job) -> Outputs:
-        dub, track = dub_of(job), track_of(job)
+    def synthesize(self, job: DubJob) -> Outputs:
+        dub, track = job.dub, track_of(job)
         points = points_in_space(track)
         if points is None:
             raise Unsupported(

@@ -7,9 +7,8 @@ and stores `Score`s; tables know metrics.
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -191,48 +190,6 @@ def parse_options(model: type[Options], options: Mapping[str, Any], family: str)
             str(first["msg"]),
             f"known options: {', '.join(model.model_fields)}" if model.model_fields else f"{family} has no options",
         ) from error
-
-
-def check_family(name: str, source: str, make: Callable[[], Any]) -> MetricFamily:
-    """The family that `make` gives, checked against the contract above.
-
-    Args:
-        name: what the registry calls it.
-        source: where it comes from, for errors: "module:attribute".
-        make: the class, or any callable without arguments.
-
-    Raises:
-        UsageError: it is no metric family, or one that the engine cannot use.
-    """
-    fix = "derive from lipbench.core.metric.MetricFamily or lipbench.metrics.frame_metric.FrameMetric; see CONTRIBUTING"
-    try:
-        family = make()
-    except TypeError as error:  # an abstract method is missing
-        raise UsageError(f"{source} is no metric family", str(error), fix) from error
-    if not isinstance(family, MetricFamily):
-        raise UsageError(f"{source} is no metric family", f"it is a {type(family).__name__}", fix)
-    if wrong := _wrong(name, family):
-        raise UsageError(f"the metric family {name!r} cannot be used", f"{source}: {wrong}", fix)
-    return family
-
-
-def _wrong(name: str, family: MetricFamily) -> str:
-    own = getattr(family, "id", None)
-    if own != name:
-        return f"its id is {own!r}, but it is registered as {name!r}"
-    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
-        return f"its id is {name!r}: lower case letters, digits and hyphens are allowed"
-    metrics = getattr(family, "metrics", ())
-    if not isinstance(metrics, tuple) or not metrics or not all(isinstance(m, MetricSpec) for m in metrics):
-        return "`metrics` is no tuple of MetricSpec with at least one entry"
-    ids = [m.id for m in metrics]
-    if twice := sorted({i for i in ids if ids.count(i) > 1}):
-        return f"two of its metrics are called {twice[0]!r}"
-    if bad := next((i for i in ids if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", i)), None):
-        return f"the metric id {bad!r} is no column name: lower case letters, digits and underscores are allowed"
-    if not (isinstance(family.options, type) and issubclass(family.options, Options)):
-        return "`options` is no subclass of lipbench.core.metric.Options"
-    return ""
 
 
 def none_for(metrics: tuple[MetricSpec, ...], reason: str) -> dict[str, Score]:

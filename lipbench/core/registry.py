@@ -16,16 +16,16 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
+from lipbench.core.contract import checked_family, checked_method
 from lipbench.core.errors import UnknownName, UsageError
-from lipbench.core.metric import check_family
 
 #: Built-ins as "module:attribute"; nothing is imported before `load`.
 BUILTINS: dict[str, dict[str, str]] = {
     "methods": {
         "dubbed": "lipbench.baselines.controls:Dubbed",
         "truth": "lipbench.baselines.controls:Truth",
-        "still_mouth": "lipbench.baselines.controls:StillMouth",
-        "shifted_audio": "lipbench.baselines.controls:ShiftedAudio",
+        "still-mouth": "lipbench.baselines.controls:StillMouth",
+        "shifted-audio": "lipbench.baselines.controls:ShiftedAudio",
         "precomputed": "lipbench.baselines.precomputed:Precomputed",
         "external": "lipbench.baselines.external:External",
         "lipnerf": "lipbench.lipnerf.method:LipNerf",
@@ -103,7 +103,7 @@ def load(kind: str, name: str) -> Any:
 
     Raises:
         UnknownName: with the nearest known names.
-        UsageError: the plug-in cannot be imported, or is not what the engine can use.
+        UsageError: the plug-in cannot be imported, or does not keep its contract.
     """
     known = sources(kind)
     if name not in known:
@@ -117,6 +117,8 @@ def load(kind: str, name: str) -> Any:
             f"{type(error).__name__}: {error}",
             "reinstall the package that provides it, or leave it out of the run",
         ) from error
+    if kind == "methods":
+        return checked_method(found, name, known[name])
     if kind == "metrics":
-        return check_family(name, known[name], found if callable(found) else lambda: found)
+        return checked_family(found, name, known[name])
     return found() if callable(found) else found

@@ -40,8 +40,8 @@ def demo_run() -> dict[str, Any]:
                 },
             },
             "dubbed",
-            "still_mouth",
-            "shifted_audio",
+            "still-mouth",
+            "shifted-audio",
             "truth",
         ],
     }

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from lipbench import media
 from lipbench.core.errors import NoAudio, Unsupported
-from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs, StageCode
+from lipbench.core.method import DubJob, FitJob, Method, MethodSpec, Outputs, PrepareJob, StageCode
 from lipbench.lipnerf import head
 from lipbench.lipnerf.composite.options import GATED_WEIGHTS
 from lipbench.lipnerf.params import FIT, LipNerfParams
 
 
-class LipNerf(BaseMethod):
+class LipNerf(Method):
     """A dynamic radiance field of the head, told by expressions and per-frame codes; torso and background are the
     source's."""
 
@@ -55,7 +55,7 @@ class LipNerf(BaseMethod):
             names.append(ARTICULATION)
         elif self.driver(params) is not None:
             method, its = lip_source(params)
-            names += method.weights(its) if isinstance(method, BaseMethod) else method.spec.weights
+            names += method.weights(its)
             faces = True
         return tuple(dict.fromkeys([*names, *(head.face_weights(params.faces) if faces else ())]))
 
@@ -93,11 +93,11 @@ class LipNerf(BaseMethod):
 
     # ---- stages -----------------------------------------------------------------------------------------------
 
-    def prepare(self, job: Job) -> Outputs:
+    def prepare(self, job: PrepareJob) -> Outputs:
         p: LipNerfParams = job.params
         return head.prepare(job, p.fit, p.parser, p.model, p.shots, p.faces)
 
-    def fit(self, job: Job) -> Outputs:
+    def fit(self, job: FitJob) -> Outputs:
         from lipbench.faces.parsing import clean_plate
         from lipbench.lipnerf.expression.familiar import Familiar
         from lipbench.lipnerf.expression.smoothing import smooth
@@ -108,7 +108,7 @@ class LipNerf(BaseMethod):
         from lipbench.nerf.training.presets import preset
         from lipbench.nerf.training.trainer import train
 
-        prepared, frames, track = Prepared.load(_prepared(job)), media.load_frames(job.clip.video), head.clip_track(job)
+        prepared, frames, track = Prepared.load(job.prepared), media.load_frames(job.clip.video), head.clip_track(job)
         p: LipNerfParams = job.params
         files: dict[str, Path] = {}
         if p.condition == "audio":
@@ -134,7 +134,7 @@ class LipNerf(BaseMethod):
                 "leave out `shots` or `train_seconds`",
             )
         pooled = [scene.take(np.arange(n))]
-        for other, shot in load_shots(_prepared(job)):
+        for other, shot in load_shots(job.prepared):
             told = smooth(other.fit.expression) if p.smooth_training else other.fit.expression
             pooled.append(scene_of(other, shot.frames, clean_plate(shot.frames, other.parsing), told, shot.track))
         scene = pool(pooled)
@@ -157,7 +157,7 @@ class LipNerf(BaseMethod):
             files, {"frames": len(scene), "shots": len(pooled), "preset": p.preset, "field": p.field, **facts}
         )
 
-    def synthesize(self, job: Job) -> Outputs:
+    def synthesize(self, job: DubJob) -> Outputs:
         import torch
 
         from lipbench.faces.parsing import clean_plate
@@ -172,11 +172,9 @@ class LipNerf(BaseMethod):
         from lipbench.nerf.training.trained import TrainedField
         from lipbench.synthetic.corpus.render import lip_index
 
-        if job.dub is None or job.fitted is None:
-            raise TypeError("synthesize needs a dub and the fit stage")
         torch.set_num_threads(job.threads)
         p, index = job.params, np.asarray(job.dub.index)
-        prepared, frames, track = Prepared.load(_prepared(job)), media.load_frames(job.clip.video), head.clip_track(job)
+        prepared, frames, track = Prepared.load(job.prepared), media.load_frames(job.clip.video), head.clip_track(job)
         files: dict[str, Path] = {}
         info: dict[str, Any] = {}
         expression = prepared.fit.expression[index]
@@ -215,19 +213,13 @@ class LipNerf(BaseMethod):
         return Outputs(files, {**info, "field": p.field, "preset": p.preset})
 
 
-def _prepared(job: Job) -> Any:
-    if job.prepared is None:
-        raise TypeError("this stage needs the prepare stage")
-    return job.prepared
-
-
-def own_condition(job: Job, expression: NDArray[np.float64]) -> NDArray[np.float64]:
+def own_condition(job: DubJob, expression: NDArray[np.float64]) -> NDArray[np.float64]:
     """(T, C) what the field was told about the clip's own frames, whose fitted expressions are (T, K)."""
     from lipbench.lipnerf.expression.smoothing import smooth
     from lipbench.lipnerf.sound import project, windows
 
     if job.params.condition == "expression":
         return smooth(expression) if job.params.smooth_training else expression
-    if job.clip.audio is None or job.fitted is None:
-        raise TypeError("a field that was told by sound comes with a clip that has some")
+    if job.clip.audio is None:
+        raise NoAudio(f"clip {job.clip.id} has no sound", "the field was trained on it", "use condition: expression")
     return project(windows(media.read_audio(job.clip.audio), len(expression)), job.fitted / "sound.npz")

@@ -50,7 +50,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     hashes = {"video": keys.sha256_file(root / "one.mp4"), "dub": keys.sha256_file(root / "fr.wav")}
     (root / "tiny.yaml").write_text(MANIFEST.format(**hashes))
     # Every metric there is: the default.
-    methods = "[dubbed, still_mouth, shifted_audio, {id: shifted_audio, label: later, params: {frames: 9}}]"
+    methods = "[dubbed, still-mouth, shifted-audio, {id: shifted-audio, label: later, params: {frames: 9}}]"
     (root / "run.yaml").write_text(f"manifest: tiny.yaml\nmethods: {methods}\n")
     return root
 

@@ -18,8 +18,8 @@ import os, signal, shutil, time
 import numpy as np
 from lipbench import media
 from lipbench.core.errors import NoFace
-from lipbench.core.method import BaseMethod, MethodSpec, Outputs, Params
-from lipbench.core.metric import MetricSpec, Score
+from lipbench.core.method import Method, MethodSpec, Outputs, Params
+from lipbench.core.metric import MetricFamily, MetricSpec, Score
 
 
 class FakeParams(Params):
@@ -27,7 +27,7 @@ class FakeParams(Params):
     grey: int = 0
 
 
-class Copy(BaseMethod):
+class Copy(Method):
     spec = MethodSpec(id="fake-copy", version="1", title="copies", params=FakeParams)
     def synthesize(self, job):
         count(job.params.trigger)
@@ -140,7 +140,7 @@ class Memory(Copy):
         raise MemoryError
 
 
-class Brightness:
+class Brightness(MetricFamily):
     """Mean grey of the prediction, and its difference to the reference."""
     id = "fake"
     metrics = (

@@ -11,9 +11,9 @@ from pydantic import Field
 
 from lipbench import media
 from lipbench.baselines.adnerf import audio
-from lipbench.baselines.jobs import dub_of, reported
+from lipbench.baselines.jobs import reported
 from lipbench.core.errors import NoAudio
-from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs, Params, StageCode
+from lipbench.core.method import DubJob, FitJob, Method, MethodSpec, Outputs, Params, PrepareJob, StageCode
 from lipbench.lipnerf import head
 from lipbench.lipnerf.composite.options import GATED_WEIGHTS
 
@@ -55,7 +55,7 @@ class AdNerfParams(Params):
         return (self.torso or ("field" if self.preset == "adnerf" else "source")) == "field"
 
 
-class AdNerf(BaseMethod):
+class AdNerf(Method):
     """A radiance field of the head told by the sound itself, and one of the torso behind an option."""
 
     spec = MethodSpec(
@@ -105,10 +105,10 @@ class AdNerf(BaseMethod):
         """What the features come from."""
         return audio.identity(params.features, params.features_file)
 
-    def prepare(self, job: Job) -> Outputs:
+    def prepare(self, job: PrepareJob) -> Outputs:
         return head.prepare(job, job.params.fit, job.params.parser)
 
-    def fit(self, job: Job) -> Outputs:
+    def fit(self, job: FitJob) -> Outputs:
         from lipbench.baselines.adnerf.training import ALONE, AUDIO, DIM, train
         from lipbench.faces.parsing import clean_plate
         from lipbench.lipnerf.prepared import Prepared, scene_of
@@ -118,8 +118,6 @@ class AdNerf(BaseMethod):
         p = job.params
         if job.clip.audio is None:
             raise NoAudio(f"clip {job.clip.id} has no sound", "AD-NeRF is trained on it", "use a clip with speech")
-        if job.prepared is None:
-            raise TypeError("fit needs the prepare stage")
         prepared, frames = Prepared.load(job.prepared), media.load_frames(job.clip.video)
         heard = audio.extract(
             media.read_audio(job.clip.audio),
@@ -153,7 +151,7 @@ class AdNerf(BaseMethod):
         return Outputs(files, info)
 
     def _fit_torso(
-        self, job: Job, prepared: Any, frames: Any, plate: Any, seen: Any, windows: Any
+        self, job: FitJob, prepared: Any, frames: Any, plate: Any, seen: Any, windows: Any
     ) -> tuple[dict[str, Path], dict[str, Any]]:
         """The torso over the head that the job has just trained: files and facts of the stage."""
         from lipbench.baselines.adnerf.checkpoint import is_published, save_head, save_torso
@@ -185,7 +183,7 @@ class AdNerf(BaseMethod):
         held_out = torso.facts.get("held_out", {})
         return files, {"torso": "field", "torso_steps": chosen.steps, "torso_psnr": held_out.get("head_psnr")}
 
-    def synthesize(self, job: Job) -> Outputs:
+    def synthesize(self, job: DubJob) -> Outputs:
         import torch
 
         from lipbench.baselines.adnerf.torso_render import composed
@@ -197,9 +195,7 @@ class AdNerf(BaseMethod):
         from lipbench.nerf.training.trained import TrainedField
         from lipbench.nerf.training.trainer import MODEL
 
-        dub, p = dub_of(job), job.params
-        if job.prepared is None or job.fitted is None:
-            raise TypeError("synthesize needs the earlier stages")
+        dub, p = job.dub, job.params
         torch.set_num_threads(job.threads)
         prepared, frames = Prepared.load(job.prepared), media.load_frames(job.clip.video)
         trained, audio_codes, smooth = load(job.fitted / "training", job.device)

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from lipbench import media
-from lipbench.baselines.jobs import dub_of, track_of
+from lipbench.baselines.jobs import track_of
 from lipbench.core import keys, weights
 from lipbench.core.errors import UsageError
-from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs, Params
+from lipbench.core.method import DubJob, Method, MethodSpec, Outputs, Params
 
 if TYPE_CHECKING:
     from lipbench.baselines.makeittalk.checkpoint import Content
@@ -85,7 +85,7 @@ class MakeItTalkParams(Params):
         return (published if self.weights == "published" else demo)[name]
 
 
-class MakeItTalk(BaseMethod):
+class MakeItTalk(Method):
     """Predicts 68 landmarks from sound and redraws one picture with them.
 
     The answer is that picture, talking: the clip's own movement is not in it (the paper's method takes one photo).
@@ -132,7 +132,7 @@ class MakeItTalk(BaseMethod):
             files["weights_file"] = params.weights_file
         return {name: keys.sha256_file(weights.existing(path, name)) for name, path in files.items()}
 
-    def synthesize(self, job: Job) -> Outputs:
+    def synthesize(self, job: DubJob) -> Outputs:
         import torch
 
         from lipbench.baselines.makeittalk import sound
@@ -140,7 +140,7 @@ class MakeItTalk(BaseMethod):
         from lipbench.baselines.makeittalk.picture import choose
         from lipbench.baselines.makeittalk.predict import normalised_landmarks, placed, standardised
 
-        dub, clip, params = dub_of(job), job.clip, job.params
+        dub, clip, params = job.dub, job.clip, job.params
         torch.set_num_threads(job.threads)
         photo, points, rest, info = choose(dub.video, track_of(job), params.chosen("image"))
         painter = _painter(params, photo, points, job.device)

@@ -11,10 +11,10 @@ import numpy as np
 from pydantic import Field
 
 from lipbench import media
-from lipbench.baselines.jobs import dub_of, track_of
+from lipbench.baselines.jobs import track_of
 from lipbench.core import keys, weights
 from lipbench.core.errors import WeightsMissing
-from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs, Params
+from lipbench.core.method import DubJob, Method, MethodSpec, Outputs, Params
 
 if TYPE_CHECKING:
     from lipbench.baselines.pcavs.layout import Networks
@@ -48,7 +48,7 @@ class PcAvsParams(Params):
     )
 
 
-class PcAvs(BaseMethod):
+class PcAvs(Method):
     """Redraws the whole face: who it is from one frame, the head's pose from every frame, the mouth from the dub."""
 
     spec = MethodSpec(
@@ -90,13 +90,13 @@ class PcAvs(BaseMethod):
             return {}
         return {name: keys.sha256_file(_file(params, name)) for name in FILES}
 
-    def synthesize(self, job: Job) -> Outputs:
+    def synthesize(self, job: DubJob) -> Outputs:
         import torch
 
         from lipbench.baselines.pcavs import alignment, sound
         from lipbench.baselines.pcavs.inference import FaceDrawer, redraw
 
-        dub, clip, params = dub_of(job), job.clip, job.params
+        dub, clip, params = job.dub, job.clip, job.params
         torch.set_num_threads(job.threads)
         track = track_of(job)
         matrices = alignment.follow(track)

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from lipbench import media
-from lipbench.baselines.jobs import dub_of, reported, track_of
+from lipbench.baselines.jobs import reported, track_of
 from lipbench.core import keys, weights
 from lipbench.core.errors import NoAudio
-from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs, Params
+from lipbench.core.method import DubJob, Method, MethodSpec, Outputs, Params
 
 PUBLISHED, DEBLUR = "speech2vid", "speech2vid_deblur"
 BATCH = 16  # frames drawn at once
@@ -48,7 +48,7 @@ class Speech2VidParams(Params):
     )
 
 
-class Speech2Vid(BaseMethod):
+class Speech2Vid(Method):
     """Draws the whole face from five pictures of it and 0.35 s of sound, and puts it back where the face was."""
 
     spec = MethodSpec(
@@ -90,12 +90,12 @@ class Speech2Vid(BaseMethod):
             else {}
         )
 
-    def synthesize(self, job: Job) -> Outputs:
+    def synthesize(self, job: DubJob) -> Outputs:
         import torch
 
         from lipbench.baselines.speech2vid import checkpoint, framing, sound
 
-        dub, clip, params = dub_of(job), job.clip, job.params
+        dub, clip, params = job.dub, job.clip, job.params
         torch.set_num_threads(job.threads)
         track = track_of(job)
         drawer = checkpoint.load(

@@ -8,10 +8,10 @@ from typing import Any, Literal
 from pydantic import Field
 
 from lipbench import media
-from lipbench.baselines.jobs import dub_of, reported, track_of
+from lipbench.baselines.jobs import reported, track_of
 from lipbench.core import keys, weights
 from lipbench.core.errors import NoFace
-from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs, Params
+from lipbench.core.method import DubJob, Method, MethodSpec, Outputs, Params, PrepareJob
 from lipbench.faces.track import FaceTrack
 
 _S3FD = "s3fd-wav2lip"
@@ -41,7 +41,7 @@ class Wav2LipParams(Params):
     )
 
 
-class Wav2Lip(BaseMethod):
+class Wav2Lip(Method):
     """Redraws the lower half of the face from a 96 x 96 crop and 0.2 s of sound, frame by frame.
 
     `prepare` runs the published detector once per clip where `detector: s3fd` asks for it; otherwise the boxes come
@@ -90,7 +90,7 @@ class Wav2Lip(BaseMethod):
             found["detector"] = dict(backend_identity(_S3FD))
         return found
 
-    def prepare(self, job: Job) -> Outputs:
+    def prepare(self, job: PrepareJob) -> Outputs:
         if not _detects(job.params):
             return Outputs({})
         from lipbench.faces import track_faces
@@ -105,7 +105,7 @@ class Wav2Lip(BaseMethod):
         lost = len(track.lost_frames)
         return Outputs({"boxes": track.save(job.out / "boxes.npz")}, {"frames_without_face": lost})
 
-    def synthesize(self, job: Job) -> Outputs:
+    def synthesize(self, job: DubJob) -> Outputs:
         import torch
 
         from lipbench.baselines.wav2lip import boxes as framing
@@ -113,7 +113,7 @@ class Wav2Lip(BaseMethod):
         from lipbench.baselines.wav2lip.inference import LipDrawer, relip
         from lipbench.baselines.wav2lip.mel import melspectrogram, window_starts
 
-        dub, clip, params = dub_of(job), job.clip, job.params
+        dub, clip, params = job.dub, job.clip, job.params
         torch.set_num_threads(job.threads)
         if params.box is not None:
             boxes = framing.fixed(params.box, dub.n_frames, clip.width, clip.height)
@@ -141,13 +141,11 @@ class Wav2Lip(BaseMethod):
         }
         return Outputs({"video": video}, info)
 
-    def _track(self, job: Job) -> FaceTrack:
+    def _track(self, job: DubJob) -> FaceTrack:
         """The faces under the dub: the detector's, made in prepare, or the shared ones."""
         if not _detects(job.params):
             return track_of(job)
-        if job.prepared is None:
-            raise TypeError("`detector: s3fd` needs the prepare stage")
-        return FaceTrack.load(job.prepared / "boxes.npz").take(dub_of(job).index)
+        return FaceTrack.load(job.prepared / "boxes.npz").take(job.dub.index)
 
 
 def _detects(params: Any) -> bool:

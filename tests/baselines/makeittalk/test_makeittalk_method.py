@@ -27,11 +27,11 @@ from lipbench.baselines.makeittalk.drawing import landmark_drawing, square_aroun
 from lipbench.baselines.makeittalk.predict import Amounts, normalised_landmarks
 from lipbench.core import weights
 from lipbench.core.errors import NoFace, Refused, Unsupported, UsageError, WeightsMissing
-from lipbench.core.method import Job, Method
+from lipbench.core.method import DubJob, Method
 from lipbench.core.registry import load
 from lipbench.faces.track import FaceTrack
 
-Make = Callable[..., Job]
+Make = Callable[..., DubJob]
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def params(content: str, **fields: Any) -> Any:
     return MakeItTalk.spec.params(weights="demo", weights_file=content, **fields)
 
 
-def run(job: Job) -> tuple[np.ndarray, dict[str, Any]]:
+def run(job: DubJob) -> tuple[np.ndarray, dict[str, Any]]:
     made = MakeItTalk().synthesize(job)
     info = media.probe(made.files["video"])
     assert (info.n_frames, info.width, info.height, float(info.fps)) == (20, 96, 80, 25.0)
