@@ -8,7 +8,7 @@
             return float(cv2.absdiff(box.cut(prediction), box.cut(reference)).mean())
 
 Videos are read once, in step; the boxes follow the reference's face; a frame that cannot be measured is left out. A
-video that is missing or has another size or length is a reason why there is no value; each comparison stands for itself.
+video that is missing or has another size or length is the reason why there is no value, for that comparison alone.
 """
 
 from __future__ import annotations
