@@ -145,9 +145,8 @@ class MetricFamily(ABC):
     metrics: tuple[MetricSpec, ...]
     options: type[Options] = Options
 
-    @property
-    def needs(self) -> frozenset[str]:
-        """Everything that any of its metrics needs."""
+    def needs(self, options: Mapping[str, Any]) -> frozenset[str]:
+        """What its metrics need under these options; what all specs need unless a family knows better."""
         return frozenset().union(*(spec.needs for spec in self.metrics))
 
     def parse(self, options: Mapping[str, Any]) -> Any:

@@ -212,13 +212,14 @@ class Builder:
             **{name: Output(dub_node, output) for name, output in DUB_OUTPUTS.items()},
             "truth_annotations": File(truth_annotations),
         }
-        if "faces" in family.needs:
+        needs = family.needs(options)
+        if "faces" in needs:
             inputs["faces"] = Track(self.faces(clip))
-        if "prediction_faces" in family.needs:
+        if "prediction_faces" in needs:
             inputs["prediction_faces"] = Track(self.faces_of(f"faces of {made}", made))
-        if "truth_faces" in family.needs and dub.language in clip.truth:
+        if "truth_faces" in needs and dub.language in clip.truth:
             inputs["truth_faces"] = Track(self.faces_of(f"faces of truth {dub.id}", dub_node, output="truth"))
-        if "mesh" in family.needs:
+        if "mesh" in needs:
             inputs["prediction_annotations"] = Output(made, "annotations")
         label = made.removeprefix("synthesize ")
         return self.add(score_node(family, options, label, self.config.fps, inputs, needs=(made, dub_node)))

@@ -60,7 +60,7 @@ def score_video(
     with tempfile.TemporaryDirectory(prefix="lipbench-score-") as folder:
         work = Path(folder)
         inputs = _inputs(video, {"reference": reference, "truth": truth}, audio, fps, work, remarks)
-        needs = frozenset().union(*(family.needs for family, _ in measured))
+        needs = frozenset().union(*(family.needs(options) for family, options in measured))
         inputs |= _tracks(inputs, needs, faces, fps, work)
         scores = _run(measured, inputs, video.name, fps, work)
     shown = {m.id: scores[m.id] for family, _ in measured for m in family.metrics if config.asks(family.id, m.id)}

@@ -20,6 +20,7 @@ from lipbench.core.devices import choose_device
 from lipbench.core.errors import LipbenchError, ManifestError, MediaError, NoAudio
 from lipbench.core.method import ClipInput, DubInput, DubJob, FitJob, Outputs, PrepareJob
 from lipbench.core.metric import Pair, Score
+from lipbench.engine.score_json import score_json
 from lipbench.engine.tasks import (
     ClipTask,
     DubTask,
@@ -262,39 +263,6 @@ def run_score(task: ScoreTask, out: Path, device: str, threads: int) -> Result:
         np.savez_compressed(outputs["per_frame"], **per_frame)  # type: ignore[arg-type]
     versions = {m.id: m.version for m in family.metrics}
     return outputs, {}, {name: score_json(s, versions[name]) for name, s in scores.items()}
-
-
-def score_json(score: Score, version: str) -> dict[str, Any]:
-    """A Score as records keep it; +inf becomes the string "inf"."""
-    value: Any = score.value
-    if value is not None:
-        value = float(value)
-        value = "inf" if value == np.inf else "-inf" if value == -np.inf else value
-    return {
-        "value": value,
-        "reason": score.reason,
-        "n_valid": score.n_valid,
-        "n_total": score.n_total,
-        "version": version,
-        "extra": jsonable(score.extra),
-    }
-
-
-def jsonable(value: Any) -> Any:
-    """Plain JSON from what metrics put into `extra` (numpy scalars and arrays, tuples, non-finite floats)."""
-    if isinstance(value, Mapping):
-        return {str(k): jsonable(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [jsonable(v) for v in value]
-    if isinstance(value, np.ndarray):
-        return jsonable(value.tolist())
-    if isinstance(value, np.generic):
-        return jsonable(value.item())
-    if isinstance(value, float) and not np.isfinite(value):
-        return None if np.isnan(value) else str(value)
-    if isinstance(value, Path):
-        return value.name
-    return value
 
 
 def execute(kind: str, data: Mapping[str, Any], out: Path, device: str, threads: int) -> Result:
