@@ -30,6 +30,11 @@ FIELDS = {
     "truth_faces": "truth_faces",
     "mesh": "prediction_annotations",
 }
+NEEDS = [
+    pytest.param(family, need, id=f"{family.id}-{need}")
+    for family in FAMILIES
+    for need in sorted(family.needs(check.OPTIONS.get(family.id, {})))
+]
 each_family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.id)
 each_metric = pytest.mark.parametrize(("spec", "family"), SPECS)
 
@@ -99,11 +104,8 @@ def test_without_any_input_every_metric_has_a_reason(family, golden):
         assert re.match(r"[a-z_]+: \S", score.reason), (name, score.reason)
 
 
-@pytest.mark.parametrize("need", FIELDS)
-@each_family
+@pytest.mark.parametrize(("family", "need"), NEEDS)
 def test_what_a_metric_needs_is_what_it_cannot_do_without(family, need, golden):
-    if need not in family.needs(check.OPTIONS.get(family.id, {})):
-        pytest.skip("nothing of this family needs it")
     missing = {FIELDS[need]: None}
     if need == "truth":  # what is found in it goes with it
         missing |= {"truth_annotations": None, "truth_faces": None}

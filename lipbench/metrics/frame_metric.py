@@ -21,12 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench.core.errors import LipbenchError, Unsupported, UsageError
-from lipbench.core.metric import MetricFamily, MetricSpec, Pair, Score, none_for
+from lipbench.core.metric import MetricFamily, MetricSpec, Options, Pair, Score, none_for
 from lipbench.metrics import regions as regions_module
 from lipbench.metrics.arrays import Frame
 from lipbench.metrics.pair_reader import AGAINST, SUFFIX, PairReader, Step
 from lipbench.metrics.regions import Box, Regions
 from lipbench.metrics.series import from_frames, plain_mean
+
+__all__ = ["Box", "Frame", "FrameMetric", "Options", "Value", "specs"]
 
 REGIONS = ("full", "face", "mouth")
 #: What a prediction is compared to, for people.
