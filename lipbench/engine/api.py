@@ -9,14 +9,13 @@ from typing import Any
 
 from lipbench.core import registry
 from lipbench.core.errors import DiskFull, RunIncomplete
-from lipbench.core.metric import MetricFamily
 from lipbench.core.store import Store
 from lipbench.datasets.types import Manifest
 from lipbench.engine import build, index, progress
 from lipbench.engine.config import RunFile, load_run_file, parse_run_file
 from lipbench.engine.executors import create as create_executor
 from lipbench.engine.plan import Count, Plan, Progress, counts
-from lipbench.engine.rows import Row
+from lipbench.engine.rows import Measured, Row, narrowed
 from lipbench.engine.runner import Options, Outcome, Runner
 
 
@@ -30,7 +29,7 @@ class Prepared:
     store: Store
     plan: Plan
     rows: list[Row]
-    measured: list[tuple[MetricFamily, dict[str, Any]]]
+    measured: list[Measured]
     shard: tuple[int, int] | None = None
 
     def counts(self) -> Mapping[str, Count]:
@@ -106,7 +105,10 @@ def prepare(
     else:
         config, base = load_run_file(Path(file)), Path(file).resolve().parent
     if overrides:
-        data = {**config.model_dump(by_alias=True), **overrides}
+        changed = dict(overrides)
+        if "metrics" in changed and all(isinstance(metric, str) for metric in changed["metrics"]):
+            changed["metrics"] = narrowed(config, changed["metrics"])
+        data = {**config.model_dump(by_alias=True, exclude_unset=True), **changed}
         config = parse_run_file(data, str(file or "demo"))
     named = config.manifest in registry.names("datasets")
     chosen = manifest or resolve(config.manifest if named else base / config.manifest)

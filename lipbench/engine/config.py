@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_serializer, model_validator
 
 from lipbench.core import registry
 from lipbench.core.errors import ManifestError
@@ -62,6 +63,28 @@ class MethodEntry(BaseModel):
         return self
 
 
+class MetricEntry(BaseModel):
+    """What to measure: a family, a metric or a glob pattern of either (`psnr_*`), with options of its family."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(description="Family id, metric id or glob pattern.")
+    params: dict[str, Any] = Field(default_factory=dict, description="Options of the family.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        return {"id": value} if isinstance(value, str) else value
+
+    @model_serializer
+    def _as_written(self) -> Any:
+        return {"id": self.id, "params": self.params} if self.params else self.id
+
+    def asks(self, family: str, metric: str) -> bool:
+        """Whether this entry means a metric of a family."""
+        return fnmatchcase(family, self.id) or fnmatchcase(metric, self.id)
+
+
 class RunFile(BaseModel):
     """A benchmark run.
 
@@ -75,17 +98,23 @@ class RunFile(BaseModel):
     manifest: str = Field(description="A manifest file, relative to this file, or the name of a data set.")
     split: str | None = Field(None, description="Only the clips of this split of the manifest.")
     methods: tuple[MethodEntry, ...] = Field(min_length=1, description="The rows of the comparison.")
-    metrics: tuple[str, ...] = Field((), description="Metric or family ids; empty = all.")
+    metrics: tuple[MetricEntry, ...] = Field((), description="Metric or family ids, with options; empty = all.")
     clips: tuple[str, ...] = Field(("*",), description="Glob patterns.")
     languages: tuple[str, ...] = Field((), description="Dub languages; empty = all in the manifest.")
     original: bool = Field(False, description="Also the clip's own audio, as a reconstruction test.")
     train_seconds: tuple[float | None, ...] = Field((None,), description="Training lengths; null = the whole clip.")
     seeds: tuple[int, ...] = Field((0,), description="Seeds of methods that use one.")
-    judge: str = Field("syncnet_v2", description="Weights behind LSE-D and LSE-C.")
-    protocol: Literal["realvideo", "cropped"] = Field("realvideo", description="How the judge sees the face.")
+    judge: str = Field("syncnet_v2", description="Weights behind LSE-D and LSE-C: option judge of the sync family.")
+    protocol: Literal["realvideo", "cropped"] = Field(
+        "realvideo", description="How the judge sees the face: option protocol of the sync family."
+    )
     sync: dict[str, Any] = Field(default_factory=dict, description="Further options of the sync family.")
     fps: float = Field(25.0, gt=0, le=120, description="Frame rate that every clip is brought to.")
     faces: str = Field("mediapipe-face", description="Face backend for clips without landmark files.")
+
+    def asks(self, family: str, metric: str) -> bool:
+        """Whether a metric is asked for, not only measured because its family is."""
+        return not self.metrics or any(entry.asks(family, metric) for entry in self.metrics)
 
     @field_validator("methods")
     @classmethod

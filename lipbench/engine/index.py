@@ -108,26 +108,25 @@ def write_run(
     """run.json: the resolved request; with `manifest` also what reports say of its clips."""
     judge: dict[str, Any] = {"name": config.judge, "protocol": config.protocol}
     for family, options in measured:
-        if family.id == "sync":
+        if family.id == "sync":  # the family's own params stand above the run file's shorthand
+            judge = {name: options.get(key, judge[name]) for name, key in (("name", "judge"), ("protocol", "protocol"))}
             judge["identity"] = dict(family.identity(options))
     write_json(
         root / "run.json",
         {
             "schema": SCHEMA,
             "name": config.name,
-            "judge": config.judge,
+            "judge": judge["name"],
             "judge_details": judge,
-            "protocol": config.protocol,
+            "protocol": judge["protocol"],
             "manifest": config.manifest,
             "manifest_digest": manifest_digest,
             "key_version": keys.KEY_VERSION,
             "request": config.model_dump(mode="json", by_alias=True),
             "metrics": [
-                metric_json(m)
-                for family, _ in measured
-                for m in family.metrics
-                if not config.metrics or m.id in config.metrics or family.id in config.metrics
+                metric_json(m) for family, _ in measured for m in family.metrics if config.asks(family.id, m.id)
             ],
+            "metric_options": {family.id: dict(options) for family, options in measured if options},
             "methods": [
                 {
                     "label": r.label,

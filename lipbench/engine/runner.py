@@ -182,7 +182,7 @@ class Runner:
                 lease.release()
                 return False
             workspace = self.store.workspace(key)
-            task = node.task(self.progress)
+            task = node.task(self.progress).to_json()
             request = Request(node.kind, key, task, str(workspace), self._timeout(node.kind), node.gpu)
             (workspace / "job.json").write_text(json.dumps({"kind": node.kind, "key": key, "task": task}, indent=1))
         except (LipbenchError, OSError) as error:
