@@ -31,7 +31,8 @@ class Backend:
     tracker: str
 
 
-_PIPELINE = "lipbench.faces.pipeline"
+#: What runs for every backend; it calls the `tracker` of the one that was asked for.
+PIPELINE = "lipbench.faces.pipeline:track_faces"
 BACKENDS = {
     backend.name: backend
     for backend in (
@@ -84,8 +85,8 @@ def backend_identity(name: str) -> Mapping[str, Any]:
 def _code(chosen: Backend) -> str:
     """Digest of what `track_faces` runs for a backend."""
     others = {other.tracker for other in BACKENDS.values()} - {chosen.tracker}
-    skip = frozenset(f"{_PIPELINE}:{tracker}" for tracker in others)
-    return current().code(f"{_PIPELINE}:track_faces", skip=skip).digest
+    skip = frozenset(f"{PIPELINE.partition(':')[0]}:{tracker}" for tracker in others)
+    return current().code(PIPELINE, skip=skip).digest
 
 
 def require_face(track: FaceTrack, min_share: float = 0.5) -> FaceTrack:

@@ -25,7 +25,7 @@ def narrowed(body: Sequence[ast.stmt], part: str, skip: frozenset[str] = frozens
         KeyError: the module binds no such name.
     """
     root, _, member = part.partition(".")
-    statements = list(body)
+    statements = [single for statement in body for single in _single(statement)]
     if member:
         statements = [
             _class_for(s, member) if isinstance(s, ast.ClassDef) and s.name == root else s for s in statements
@@ -45,6 +45,15 @@ def narrowed(body: Sequence[ast.stmt], part: str, skip: frozenset[str] = frozens
             return [statement for i, statement in enumerate(statements) if i in reached]
         reached.update(new)
         wanted |= {name for i in new for name in _mentioned(statements[i])} - skip
+
+
+def _single(statement: ast.stmt) -> list[ast.stmt]:
+    """An import of several names as several imports, so that each is taken only where it is used."""
+    if isinstance(statement, ast.Import):
+        return [ast.Import(names=[name]) for name in statement.names]
+    if isinstance(statement, ast.ImportFrom):
+        return [ast.ImportFrom(module=statement.module, names=[n], level=statement.level) for n in statement.names]
+    return [statement]
 
 
 def bound_names(statement: ast.stmt) -> frozenset[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 #: Fields without a meaning of their own: `x = 1` and `print(x)` are told apart by the nodes around the name.
@@ -40,14 +40,17 @@ def is_text(statement: ast.AST) -> bool:
     )
 
 
+def _running(values: Sequence[Any]) -> Iterator[Any]:
+    for value in values:
+        if is_type_checking(value):
+            yield from _running(value.orelse)
+        elif not is_text(value):
+            yield value
+
+
 def _list(values: Sequence[Any], write: Callable[[str], None]) -> None:
     write("[")
-    for value in values:
-        if is_text(value):
-            continue
-        if is_type_checking(value):
-            _list(value.orelse, write)
-            continue
+    for value in _running(values):
         _value(value, write)
         write(",")
     write("]")
