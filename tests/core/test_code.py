@@ -1,10 +1,9 @@
-"""The code in keys: what changes a hash, what is followed, what is remembered."""
+"""Closures: which modules and files the code of a stage leads to."""
 
 from __future__ import annotations
 
 import ast
 import itertools
-import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,99 +12,10 @@ import pytest
 import lipbench
 from lipbench.core import registry
 from lipbench.core.code import Sources, closure
-from lipbench.core.code.cache import FileCache
 from lipbench.core.code.scan import scan
-from lipbench.core.code.syntax import syntax_hash
 from lipbench.core.errors import UsageError
 
 NUMBERS = itertools.count()
-
-
-def hash_of(source: str) -> str:
-    return syntax_hash(ast.parse(source).body)
-
-
-# ---- syntax ----------------------------------------------------------------------------------------------------
-
-CODE = 'def f(a, b=1):\n    """Adds."""\n    return a + b\n'
-
-
-@pytest.mark.parametrize(
-    "same",
-    [
-        'def f(a, b=1):\n    """Sums up, since\n    today."""\n    return a + b\n',
-        "def f(a, b=1):\n    # adds\n    return a + b  # both\n",
-        "def f(\n    a,\n    b = 0x1,\n):\n\n    return (a\n        + b)",
-        'from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import x\ndef f(a, b=1): "Adds."; return a + b',
-    ],
-)
-def test_words_and_layout_do_not_change_a_hash(same):
-    if same.startswith("from"):
-        assert hash_of(same) == hash_of("from typing import TYPE_CHECKING\n" + CODE)
-    else:
-        assert hash_of(same) == hash_of(CODE)
-
-
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        ("a + b", "a - b"),
-        ("b=1", "b=2"),
-        ("b=1", "b=1.0"),
-        ("b=1", "b=True"),
-        ("b=1", "b='1'"),
-        ("b=1", "b=b'1'"),
-        ("b=1", "*, b=1"),
-        ("a, b", "a, /, b"),
-        ("a + b", "f'{a}{b}'"),
-        ("return a", "yield a"),
-        ("def f", "async def f"),
-        ("def f", "@cache\ndef f"),
-        ("return", "'Adds.'; a = 2; return"),
-    ],
-)
-def test_a_change_of_meaning_changes_the_hash(before, after):
-    assert hash_of(CODE) != hash_of(CODE.replace(before, after, 1))
-
-
-def test_text_around_fields_of_an_f_string_counts():
-    sources = ["f'a{x}b'", "f'ab{x}'", "f'{x}ab'", "f'a{x!r}b'", "f'a{x:>3}b'", "f'a{x:>4}b'", "f'a{y}b'"]
-    assert len({hash_of(f"z = {source}") for source in sources}) == len(sources)
-    assert hash_of("z = f'a{x}' 'b'") == hash_of("z = f'a{x}b'")
-
-
-#: Something of every kind that Python versions write differently in their trees.
-SAMPLE = '''
-from __future__ import annotations
-import a.b as c
-from . import d
-@c.e(1, *f, key=None, **g)
-class H(I, metaclass=J):
-    """Text."""
-    k: int = 3
-    async def l(self, m, /, n=-1.5e300, *o: int, p, q=..., **r) -> list[int]:
-        async with m as s, n:
-            return await s[1:2, ::3]
-t = [u for v in range(9) if v if not u] + [{**w, 'ü\\u0378\\U0001fae8': 1j, b'\\xff': True}]
-x = lambda y, *z: (y := 1_000_000_000_000_000_000_000) if y <= 2 < 3 else z
-match t:
-    case {"a": [1, *_], **rest} | H(k=-2) if rest: pass
-    case None | True: ...
-try:
-    raise x from None
-except (A, B) as error:
-    del error, t[0]
-print(f"{x!r:>{10}} {x=} {'a' 'b'} {x:%Y-%m}" u"c" f"{{}}", end='')
-'''
-FROZEN = "e3148f3b94795c922aa67d077f77b9d08efe5dadfb9ae7801856326950a866fd"
-
-
-def test_a_hash_is_the_same_on_every_python():
-    """The value was found on Python 3.10, 3.11, 3.12 and 3.13."""
-    assert hash_of(SAMPLE) == FROZEN
-
-
-# ---- closures --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -208,6 +118,27 @@ def test_a_data_file_that_the_code_names_counts(package):
     assert package.digest("a") != before
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "Path(__file__).parent / 'data' / 'x.npz'",
+        "FOLDER / 'data/x.npz'",
+        "FOLDER.joinpath('data', 'x.npz')",
+        "os.path.join(FOLDER, 'data', 'x.npz')",
+        "files('PKG') / 'data' / 'x.npz'",
+    ],
+)
+def test_every_form_of_a_path_to_a_data_file_is_followed(package, path):
+    package.write("inner/__init__.py", "")
+    home = "a" if "files" not in path else "inner.a"
+    package.write(f"{home.replace('.', '/')}.py", f"FILE = {path}\n")
+    package.write("data/x.npz", "x")
+    before = package.digest(home)
+    assert "data/x.npz" in package.modules(home)
+    package.write("data/x.npz", "y")
+    assert package.digest(home) != before
+
+
 def test_lipbench_is_followed_from_a_plug_in_and_nothing_else(package):
     package.write(
         "a.py", "import json, numpy\nfrom lipbench.metrics.arrays import Frame\nfrom lipbench.core import errors"
@@ -283,67 +214,13 @@ def test_what_cannot_be_read_is_an_error(package):
         package.digest("c")
 
 
-# ---- the cache -------------------------------------------------------------------------------------------------
-
-
-def settle(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every file count as one that has not changed for long."""
-    monkeypatch.setattr("lipbench.core.code.cache._SETTLED_NS", -(10**18))
-
-
-def test_a_file_is_read_once_until_it_changes(tmp_path, monkeypatch):
-    settle(monkeypatch)
-    file, kept = tmp_path / "a", tmp_path / "cache" / "code.json"
-    file.write_text("one")
-    first = FileCache(kept, "1")
-    assert first.get(str(file), "n", len) == 3
-    first.save()
-    second = FileCache(kept, "1")
-    assert second.get(str(file), "n", lambda data: pytest.fail("read again")) == 3
-    assert FileCache(kept, "2").get(str(file), "n", lambda data: -1) == -1  # by other code
-    file.write_text("three")
-    assert second.get(str(file), "n", len) == 5
-
-
-def test_a_file_that_has_just_changed_is_not_remembered(tmp_path):
-    file = tmp_path / "a"
-    cache = FileCache(None, "1")
-    for text in ("1", "2"):  # the same size, and perhaps the same time
-        file.write_text(text)
-        assert cache.get(str(file), "n", bytes.decode) == text
-
-
-@pytest.mark.parametrize("content", ["", "[]", '{"version": "1"}', '{"version": "1", "entries": 3}'])
-def test_a_spoilt_cache_is_written_anew(tmp_path, content, monkeypatch):
-    settle(monkeypatch)
-    file, kept = tmp_path / "a", tmp_path / "code.json"
-    file.write_text("one")
-    kept.write_text(content)
-    cache = FileCache(kept, "1")
-    assert cache.get(str(file), "n", len) == 3
-    cache.save()
-    assert json.loads(kept.read_text())["entries"]
-
-
 def test_without_a_cache_folder_the_answer_is_the_same(package, monkeypatch, tmp_path):
     package.write("a.py", "x = 1")
     before = package.digest("a")
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    settle(monkeypatch)
+    monkeypatch.setattr("lipbench.core.code.cache._SETTLED_NS", -(10**18))
     assert package.digest("a") == before
-
-
-def test_entries_of_files_that_are_gone_are_dropped(tmp_path, monkeypatch):
-    settle(monkeypatch)
-    kept = tmp_path / "code.json"
-    cache = FileCache(kept, "1")
-    for name in ("a", "b"):
-        (tmp_path / name).write_text(name)
-        cache.get(str(tmp_path / name), "n", len)
-    (tmp_path / "a").unlink()
-    cache.save()
-    assert [key.partition("\n")[0] for key in json.loads(kept.read_text())["entries"]] == [str(tmp_path / "b")]
 
 
 # ---- lipbench itself -------------------------------------------------------------------------------------------

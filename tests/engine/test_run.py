@@ -229,8 +229,10 @@ def test_editing_a_parameter_or_the_code_changes_the_key(manifest, tmp_path, plu
     assert key(grey=1) != before
     source = plugin / "fake_lipbench_plugin.py"
     text = source.read_text()
-    source.write_text(text + "\n# edited\n")
+    source.write_text(text.replace("count(job.params.trigger)", "count(job.params.trigger or None)"))
     assert key() != before
+    source.write_text(text + "\n# a remark\n")
+    assert key() == before
     source.write_text(text)
     assert key() == before
 

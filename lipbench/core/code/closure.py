@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 from lipbench.core.code import narrow, scan, syntax
@@ -167,12 +168,16 @@ class Sources:
         needs = dict.fromkeys(target for name in names for target in self._led_through(name))
         needs |= dict.fromkeys(self._led_through(module.rpartition(".")[0]))
         home = module if place.folders else module.rpartition(".")[0]
-        for file in facts.files:
-            path = self._beside(os.path.dirname(place.file), file)
+        folders = {home: os.path.dirname(place.file)}
+        for name in facts.strings:  # importlib.resources.files("package") / "file"
+            other = self._places.find(name)
+            folders |= {name: other.folders[0]} if other is not None and other.folders else {}
+        for (package, folder), file in product(folders.items(), facts.files):
+            path = self._beside(folder, file)
             if path is not None and file.endswith(".py"):  # a program to start
-                needs[".".join([home, *file[:-3].split("/")]).lstrip(".")] = None
+                needs[".".join([package, *file[:-3].split("/")]).lstrip(".")] = None
             elif path is not None:
-                hashes[f"{home}/{file}"] = self._files.get(path, "bytes", _sha256)[:16]
+                hashes[f"{package}/{file}"] = self._files.get(path, "bytes", _sha256)[:16]
         return _Node(hashes, tuple(needs))
 
     def _beside(self, folder: str, file: str) -> str | None:

@@ -15,7 +15,7 @@ from lipbench.core.code.narrow import bound_names, narrowed
 from lipbench.core.code.syntax import is_text, is_type_checking, syntax_hash
 
 _FILE = re.compile(r"[\w-][\w./-]*\.[A-Za-z]\w{0,9}")
-_MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+_MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ def scan(source: str | bytes, module: str, package: bool, part: str = "", skip: 
     references, aliases = _imports(nodes, home)
     texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     references |= _uses(nodes, aliases)
+    texts |= set(_joined(nodes))
     tops = {"lipbench", module.partition(".")[0]}
     names = {name for statement in tree.body for name in bound_names(statement)}
     dynamic = "__getattr__" in names
@@ -82,6 +83,25 @@ def _running(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
             continue
         yield node
         waiting.extend(node.orelse if is_type_checking(node) else ast.iter_child_nodes(node))  # type: ignore[attr-defined]
+
+
+def _joined(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    """Paths in pieces: `FOLDER / "data" / "x.npz"`, `.joinpath("data", "x.npz")`, `os.path.join(f, "data", "x")`."""
+    for node in nodes:
+        pieces: list[ast.AST] = []
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+            inner: ast.AST = node
+            while isinstance(inner, ast.BinOp):
+                pieces.insert(0, inner.right)
+                inner = inner.left
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("joinpath", "join"):
+            pieces = list(node.args)
+        texts: list[str] = []
+        for piece in pieces:
+            known = isinstance(piece, ast.Constant) and isinstance(piece.value, str)
+            texts = [*texts, str(piece.value)] if known else []  # type: ignore[attr-defined]
+        if len(texts) > 1:
+            yield "/".join(texts)
 
 
 def _imports(nodes: Iterable[ast.AST], home: str) -> tuple[set[str], dict[str, str]]:
