@@ -3,6 +3,7 @@
     RUN/objects/ab/ab12.../record.json   what happened; `preimage` is what the key was made of
     RUN/objects/ab/ab12.../out/          the stage's files
     RUN/objects/ab/ab12.../log.txt       everything it printed
+    RUN/code/ab12....json                modules behind the keys, for `lipbench explain`
     RUN/leases/ab12.../owner.json        who works on it right now
     RUN/work/                            stages in flight
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lipbench.core import registry
+from lipbench.core.code.record import write_codes
 from lipbench.core.errors import DiskFull, RunIncomplete
 from lipbench.core.store import Store
 from lipbench.datasets.types import Manifest
@@ -131,6 +132,7 @@ def execute(
     root, plan, store = prepared.root, prepared.plan, prepared.store
     store.create()
     store.sweep()
+    write_codes(root, plan.sources.codes.values())
     index.write_run(
         root, prepared.config, prepared.manifest.digest, prepared.rows, prepared.measured, plan.cells, prepared.manifest
     )
@@ -139,6 +141,8 @@ def execute(
         try:
             outcome = runner.run()
         finally:
+            # Keys that depended on results have asked for more code meanwhile.
+            write_codes(root, plan.sources.codes.values())
             cells = index.cells_json(plan, runner.progress, store, runner.outcome, prepared.rows, prepared.measured)
             try:
                 index.write_cells(root, cells, keep=prepared.shard is not None)

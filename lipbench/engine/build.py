@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
+import sys
 from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from lipbench.core import keys, registry, weights
+from lipbench.core.code import renew
 from lipbench.core.errors import LipbenchError, UsageError
-from lipbench.core.method import Method
 from lipbench.core.metric import MetricFamily
 from lipbench.datasets.types import Clip, Dub, Manifest
 from lipbench.engine.config import MethodEntry, RunFile
@@ -20,11 +20,16 @@ from lipbench.engine.rows import row as row_of
 from lipbench.engine.score_node import File, Output, Source, Track, score_node
 from lipbench.engine.tasks import ClipTask, DubTask, FacesTask, FitTask, PrepareTask, SynthesizeTask
 
+#: The module whose functions run the stages; each kind's key holds its own function's closure.
+STAGES = "lipbench.engine.stages"
 
-def code_of(method: Method, kind: str) -> str:
-    """Hash of the source that makes a method's stage."""
-    names = method.stage_code(kind).modules
-    return keys.code_hash(*(importlib.import_module(name) for name in names))
+
+def maker(kind: str, name: str, made: Any) -> tuple[str, ...]:
+    """What made a registered method or metric, where that is more than calling its class: a function, an instance."""
+    source = registry.sources(kind).get(name, "")
+    module, _, attribute = source.partition(":")
+    same = getattr(sys.modules.get(module), attribute, type(made)) is type(made)
+    return () if same else (source,)
 
 
 #: What a score takes from the dub laid over its clip: field of the task -> output of the stage.
@@ -36,22 +41,33 @@ class Builder:
 
     def __init__(self, config: RunFile, manifest: Manifest) -> None:
         self.config, self.manifest = config, manifest
-        self.plan = Plan([], {})
+        self.plan = Plan([], {}, sources=renew())
 
     def add(self, node: Node) -> str:
         self.plan.nodes.setdefault(node.id, node)
         return node.id
 
+    def code(self, *roots: str, skip: frozenset[str] = frozenset()) -> str:
+        """Digest of the code of modules and of all they import: what an edit changes."""
+        return self.plan.sources.code(*roots, skip=skip).digest
+
     # ---- inputs: one clip, its face, a dub laid over it -------------------------------------------------------
 
     def clip(self, clip: Clip) -> str:
         span: dict[str, Any] = {"fps": self.config.fps, "start_s": clip.start_s, "end_s": clip.end_s}
+        code = self.code(f"{STAGES}:run_clip")
         return self.add(
             Node(
                 f"clip {clip.id}",
                 "clip",
                 (),
-                lambda p: {"kind": "clip", "version": STAGE_VERSIONS["clip"], "video": clip.sha256, **span},
+                lambda p: {
+                    "kind": "clip",
+                    "version": STAGE_VERSIONS["clip"],
+                    "code": code,
+                    "video": clip.sha256,
+                    **span,
+                },
                 lambda p: ClipTask(video=clip.video, sha256=clip.sha256, **span),
             )
         )
@@ -63,6 +79,8 @@ class Builder:
     def faces_of(self, node_id: str, video_node: str, landmarks: Path | None = None, output: str = "video") -> str:
         """The face track of a node's output; from a landmark file where there is one."""
         backend = "file" if landmarks is not None else self.config.faces
+        # The backend's identity holds the code of the pipeline, as far as that backend uses it.
+        code = self.code(f"{STAGES}:run_faces", skip=frozenset({"lipbench.faces.pipeline"}))
 
         def preimage(p: Progress) -> dict[str, Any]:
             from lipbench.faces import backend_identity
@@ -70,6 +88,7 @@ class Builder:
             return {
                 "kind": "faces",
                 "version": STAGE_VERSIONS["faces"],
+                "code": code,
                 "video": p.digest(video_node, output),
                 "backend": backend,
                 "identity": dict(backend_identity(backend)),
@@ -90,6 +109,7 @@ class Builder:
 
     def dub(self, clip: Clip, dub: Dub) -> str:
         node, truth = self.clip(clip), clip.truth.get(dub.language)
+        code = self.code(f"{STAGES}:run_dub")
         truth_hash = clip.truth_sha256.get(dub.language) or file_digest(truth)
         return self.add(
             Node(
@@ -99,6 +119,7 @@ class Builder:
                 lambda p: {
                     "kind": "dub",
                     "version": STAGE_VERSIONS["dub"],
+                    "code": code,
                     "clip": p.key(node),
                     "offset_s": dub.offset_s,
                     "original": dub.audio is None,
@@ -141,16 +162,19 @@ class Builder:
         axes = {"train_seconds": seconds, "seed": seed if spec.uses_seed else 0}
         axes_name = "".join(f" {k}={v}" for k, v in axes.items() if v)
 
+        made_by = () if row.entry.id is None else maker("methods", row.entry.id, row.method)
+
         def stage(kind: str, where: str, earlier: dict[str, str], language: str, dub_node: str | None) -> str:
             needs = (*inputs, *earlier.values(), *(n for n in (dub_node, driver if dub_node else None) if n))
+            stage_code = row.method.stage_code(kind)
+            shared = stage_code.shared
+            code = self.code(f"{STAGES}:run_method", *stage_code.modules, *(() if shared else made_by))
 
             def preimage(p: Progress) -> dict[str, Any]:
                 params, used = row.method.stage_inputs(kind, row.params)
                 owner = {"id": spec.id, "version": spec.version}
-                if shared := row.method.stage_code(kind).shared:
+                if shared:
                     owner = {"shared": shared}
-                # a method file's own identity covers its code: the package's would name the adapter alone
-                code = code_of(row.method, kind) if row.entry.file is None else ""
                 return {
                     "kind": kind,
                     "method": {**owner, "code": code},
@@ -222,7 +246,8 @@ class Builder:
         if "mesh" in needs:
             inputs["prediction_annotations"] = Output(made, "annotations")
         label = made.removeprefix("synthesize ")
-        return self.add(score_node(family, options, label, self.config.fps, inputs, needs=(made, dub_node)))
+        code = self.code(f"{STAGES}:run_score", type(family).__module__, *maker("metrics", family.id, family))
+        return self.add(score_node(family, options, label, self.config.fps, inputs, code, needs=(made, dub_node)))
 
 
 def build(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lipbench.core import keys
+from lipbench.core.code import Sources
 from lipbench.core.errors import LipbenchError, UsageError
 from lipbench.core.store import Record, Store
 from lipbench.engine.tasks import Task
@@ -64,12 +65,16 @@ class Node:
 
 @dataclass
 class Plan:
-    """All cells and the stages behind them, in an order that respects needs and wants."""
+    """All cells and the stages behind them, in an order that respects needs and wants.
+
+    `sources` is the code that their keys hold.
+    """
 
     cells: list[Cell]
     nodes: dict[str, Node]
     synthesize: dict[Cell, str] = field(default_factory=dict)
     scores: dict[Cell, dict[str, str]] = field(default_factory=dict)
+    sources: Sources = field(default_factory=Sources)
 
 
 class Progress:

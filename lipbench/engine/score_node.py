@@ -83,6 +83,7 @@ def score_node(
     of: str,
     fps: float,
     inputs: Mapping[str, Source],
+    code: str = "",
     needs: Sequence[str] = (),
 ) -> Node:
     """The node that measures a video with a family.
@@ -92,6 +93,7 @@ def score_node(
         of: what is measured, for people.
         fps: of all videos.
         inputs: fields of `ScoreTask` -> where the file comes from; "prediction" at least.
+        code: digest of what measures, for the key; scores that no store keeps need none.
         needs: nodes that must be ok first. Tracks among the inputs are waited for, whatever comes of them.
     """
 
@@ -99,6 +101,7 @@ def score_node(
         return {
             "kind": "score",
             "family": family.id,
+            "code": code,
             "metrics": {m.id: m.version for m in family.metrics},
             "options": dict(options),
             "identity": dict(family.identity(options)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import pytest
 
 from lipbench import faces
 from lipbench.core import weights
+from lipbench.core.code import current
 from lipbench.core.errors import MediaError, UnknownName, UsageError
-from lipbench.faces import draw
+from lipbench.faces import draw, pipeline
 from lipbench.faces.backend_table import BACKENDS
 from lipbench.faces.files import from_landmarks, read_track
 from lipbench.faces.track import FaceTrack
@@ -123,29 +125,26 @@ def test_backends_and_their_identity(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         faces.backend_identity("dlib")
 
 
-def test_identity_names_all_the_code_of_a_backend() -> None:
-    """Every module of this package that a backend imports is hashed into its identity."""
-    home = Path(faces.__file__).parent
-    for backend in BACKENDS.values():
-        known = set(backend.sources)
-        for source in backend.sources:
-            text = (home / source).read_text()
-            for module in re.findall(r"from lipbench\.faces\.([\w.]+) import", text):
-                path = module.replace(".", "/")
-                if not (home / f"{path}.py").exists():
-                    continue  # a package's __init__: names only
-                elsewhere = {
-                    "files",
-                    "landmarks",
-                    "box_tracker",
-                    "mesh_tracker",
-                    "detect/s3fd",
-                    "detect/blazeface",
-                    "demo_face",
-                }
-                if source == "pipeline.py" and path in elsewhere:
-                    continue  # pipeline knows all backends, each backend lists its own
-                assert f"{path}.py" in known, f"{backend.name}: {source} imports {path}.py"
+def test_every_backend_names_the_function_that_tracks_for_it() -> None:
+    """Its identity leaves out the other backends' functions, so each must be one that `track_faces` calls."""
+    called = set(re.findall(r"(_track_\w+|read_track)\(", inspect.getsource(pipeline.track_faces)))
+    assert {backend.tracker for backend in BACKENDS.values()} == called
+
+
+@pytest.mark.parametrize(
+    ("backend", "ours", "not_ours"),
+    [
+        ("mediapipe-face", "faces.tflite.model", "faces.detect.s3fd_net"),
+        ("s3fd-wav2lip", "faces.detect.s3fd_net", "faces.demo_face"),
+        ("demo-face", "faces.demo_face", "faces.mesh_tracker"),
+        ("file", "faces.files", "faces.demo_face"),
+    ],
+)
+def test_identity_holds_the_code_of_its_own_backend(backend: str, ours: str, not_ours: str) -> None:
+    digest = faces.backend_identity(backend)["code"]
+    modules = current().codes[digest].modules
+    assert f"lipbench.{ours}" in modules
+    assert f"lipbench.{not_ours}" not in modules
 
 
 # -- drawing ------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from lipbench import media
 from lipbench.core import keys
+from lipbench.core.code import current
 from lipbench.core.errors import UsageError, disk_full
 from lipbench.core.store import write_atomic
 from lipbench.core.whole import whole_folder
@@ -91,12 +92,7 @@ def clip_key(spec: ClipSpec, crf: int, audio: str) -> str:
 
 @cache
 def _code() -> str:
-    import lipbench.faces.raster as raster
-    import lipbench.synthetic.corpus as here
-    import lipbench.synthetic.head as head
-    from lipbench.faces.morphable import procedural, semantic, visemes
-
-    return keys.code_hash(here, head, raster, procedural, semantic, visemes)
+    return current().code("lipbench.synthetic.corpus.corpus:write_clip").digest
 
 
 # ---- one clip -------------------------------------------------------------------------------------------------
