@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lipbench.core import keys
+from lipbench.core.atomic import write_text
 from lipbench.core.errors import MediaError, NoAudio, UsageError, disk_full
-from lipbench.core.store import write_atomic
 from lipbench.datasets import document as documents
 from lipbench.datasets.append import append_entries
 from lipbench.datasets.manifest import HINT, from_document, load_manifest
@@ -122,7 +122,7 @@ def add_clip(
             shutil.copyfile(source, target)
         except OSError as error:
             raise disk_full(error, target) from error
-    write_atomic(path, text.replace("\n", newline))
+    write_text(path, text.replace("\n", newline))
     return Added(wanted, clip.id, known is None, tuple(dub.id for dub in new_dubs))
 
 

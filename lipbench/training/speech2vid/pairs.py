@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench.baselines.speech2vid.networks import COEFFICIENTS
+from lipbench.core.atomic import atomic_write
 from lipbench.core.keys import key_of
-from lipbench.core.whole import whole_file
 from lipbench.synthetic.corpus import visemes
 from lipbench.synthetic.corpus.corpus import GENERATOR_VERSION
 from lipbench.synthetic.corpus.parallel import over_clips
@@ -96,7 +96,7 @@ def spoken(
     if waiting:
         say(f"speaking {len(waiting)} clips ({len(files) - len(waiting)} are cached)")
     for spec, arrays in zip(waiting, over_clips(_speak, waiting, workers=workers), strict=True):
-        with whole_file(files[spec]) as draft:
+        with atomic_write(files[spec]) as draft:
             np.savez(draft, allow_pickle=False, **arrays)  # type: ignore[arg-type]
     out = []
     for spec, file in files.items():
