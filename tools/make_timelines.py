@@ -49,10 +49,10 @@ def words_of(speech: Speech) -> list[list[Any]]:
 
 
 def main() -> None:
-    import yaml
+    from lipbench.core import yaml
 
     folder = Path(timelines.__file__).parent
-    texts = yaml.safe_load((folder / "texts.yaml").read_text(encoding="utf-8"))
+    texts = yaml.read(folder / "texts.yaml").values
     entries = []
     with Espeak() as engine:
         for text in texts:

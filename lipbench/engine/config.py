@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from lipbench.core import fields, yaml
+from lipbench.core.document import Document, Kind, invalid, of_mapping
 from lipbench.core.errors import ManifestError
+from lipbench.core.fields import mistake, or_text, validate
 
+KIND = Kind("run file", "manifest: demo", "`lipbench run` without a file runs the demo")
 METHODS = "lipbench list methods shows what there is"
 
 
@@ -23,16 +28,14 @@ class MethodEntry(BaseModel):
     label: str | None = Field(None, description="Row name in tables; the id when left out.")
     params: dict[str, Any] = Field(default_factory=dict)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _from_text(cls, value: Any) -> Any:
-        return {"id": value} if isinstance(value, str) else value
-
     @model_validator(mode="after")
     def _one_source(self) -> MethodEntry:
         if (self.id is None) == (self.file is None):
-            raise ValueError("give either id (a registered method) or file (an external one)")
+            raise mistake("give either id (a registered method) or file (an external one)", METHODS)
         return self
+
+
+MethodField = Annotated[MethodEntry, or_text("id", str | MethodEntry)]
 
 
 class RunFile(BaseModel):
@@ -47,7 +50,7 @@ class RunFile(BaseModel):
     name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     manifest: str = Field(description="A manifest file, relative to this file, or the name of a data set.")
     split: str | None = None
-    methods: tuple[MethodEntry, ...] = Field(min_length=1)
+    methods: tuple[MethodField, ...] = Field(min_length=1)
     metrics: tuple[str, ...] = Field((), description="Metric or family ids; empty = all.")
     clips: tuple[str, ...] = Field(("*",), description="Glob patterns.")
     languages: tuple[str, ...] = Field((), description="Dub languages; empty = all in the manifest.")
@@ -67,7 +70,7 @@ class RunFile(BaseModel):
         for entry in value:
             label = entry.label or entry.id or entry.file or ""
             if label in seen:
-                raise ValueError(f"two methods are called {label!r}: give one of them a label")
+                raise mistake(f"two methods are called {label!r}", "give one of them a label")
             seen.add(label)
         return value
 
@@ -76,31 +79,29 @@ def load_run_file(path: Path) -> RunFile:
     """Read and validate a run file.
 
     Raises:
-        ManifestError: missing, not YAML, or a field that is wrong; the first problem is named with its field.
+        ManifestError: missing, not YAML, or a field that is wrong; the message names file, line and field.
     """
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ManifestError(f"{path}: no such run file", "", "`lipbench run` without a file runs the demo") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ManifestError(f"{path}: cannot be read", str(error)) from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise ManifestError(f"{path}{line}: not valid YAML", str(getattr(error, "problem", error))) from error
-    return parse_run_file(data, str(path))
+    return _checked(yaml.read(path, KIND))
 
 
 def parse_run_file(data: Any, where: str) -> RunFile:
-    """Validate a run file's content; `where` names it in errors."""
+    """Validate a run file's content; `where` names it in errors.
+
+    Raises:
+        ManifestError: naming the field.
+    """
     if not isinstance(data, dict):
         raise ManifestError(f"{where}: a run file is a mapping", f"this is a {type(data).__name__}", METHODS)
-    try:
-        return RunFile.model_validate(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "(top level)"
-        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        known = ", ".join("schema" if n == "schema_version" else n for n in RunFile.model_fields)
-        fix = f"fields: {known}" if first["type"] == "extra_forbidden" else METHODS
-        raise ManifestError(f"{where}: {field}: {first['msg']}{more}", f"got {first['input']!r}"[:200], fix) from error
+    return _checked(of_mapping(data, where))
+
+
+def _checked(document: Document) -> RunFile:
+    run, problems = validate(RunFile, document)
+    if run is None:
+        raise invalid([replace(p, hint=p.hint or (METHODS if p.field.startswith("methods") else "")) for p in problems])
+    return run
+
+
+def json_schema() -> str:
+    """The format's JSON Schema as text, for editors; the packaged `run.schema.json` is this."""
+    return json.dumps(fields.json_schema(RunFile, "lipbench run file, schema 1"), indent=2) + "\n"

@@ -16,7 +16,7 @@ from lipbench.datasets.types import Clip, Dub, Licence, Manifest
 PLUGIN = '''
 import os, signal, shutil, time
 import numpy as np
-from lipbench.core import media
+from lipbench import media
 from lipbench.core.errors import NoFace
 from lipbench.core.method import BaseMethod, MethodSpec, Outputs, Params
 from lipbench.core.metric import MetricSpec, Score
