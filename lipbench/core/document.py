@@ -59,7 +59,7 @@ def invalid(problems: list[Problem], see_all: str = "") -> InvalidDocument:
     first, more = ordered[0], len(ordered) - 1
     fix = first.hint
     if more and see_all:
-        fix = f"{fix}; {see_all}" if fix else see_all
+        fix = f"{fix}{'' if fix.endswith('?') else ';'} {see_all}" if fix else see_all
     error = InvalidDocument(
         f"{first}{f' (and {more} more)' if more else ''}", f"found {first.found}" if first.found else "", fix
     )

@@ -148,7 +148,8 @@ def _location(model: type[BaseModel], data: Any, loc: Location) -> Location:
 def _problem(document: Document, model: type[BaseModel], location: Location, details: dict[str, Any]) -> Problem:
     kind, found, context = details["type"], details["input"], details.get("ctx", {})
     if kind == "missing":
-        return document.problem(location[:-1], f"{location[-1]} is missing", None, f"add `{location[-1]}:`")
+        hint = _misspelt(document, model, location) or f"add `{location[-1]}:`"
+        return document.problem(location[:-1], f"{location[-1]} is missing", None, hint)
     if kind == "extra_forbidden":
         names = field_names(model, location[:-1])
         near = difflib.get_close_matches(str(location[-1]), names, n=1)
@@ -166,6 +167,18 @@ def _problem(document: Document, model: type[BaseModel], location: Location, det
         message += f", not a {'mapping' if isinstance(found, dict) else 'list'}" if kind.endswith("_type") else ""
         found = None
     return document.problem(location, message, found, hint)
+
+
+def _misspelt(document: Document, model: type[BaseModel], location: Location) -> str:
+    """A hint when something much like a missing field stands in its place; "" otherwise."""
+    *around, name = location
+    here: Any = document.data
+    for part in around:
+        here = here[part]
+    unknown = set(here).difference(field_names(model, tuple(around))) if isinstance(here, dict) else set()
+    near = difflib.get_close_matches(str(name), sorted(unknown), n=1)
+    line = document.line((*around, *near))
+    return f"did you mean {name} by {near[0]}{f' in line {line}' if line else ''}?" if near else ""
 
 
 def _either(first: Problem, second: Problem) -> Problem:

@@ -220,13 +220,24 @@ class _Reader:
             self._problem(node, location, f"tag {node.tag} is not allowed", "leave it out")
         if tag == "null":
             return None, None
-        text = str(node.value)
+        text = self._text(node, location)
         if node.style:  # quoted, or a block of text
             return text, text
         value = _core(text)
         if (tag in ("bool", "int", "float") and isinstance(value, str)) or re.fullmatch(r"[-+]?0[0-9]+", text):
             self.doubtful.add(location)
         return text, value
+
+    def _text(self, node: yaml.ScalarNode, location: Location) -> str:
+        r"""A scalar's text; pairs like \ud83d\ude00, which JSON writes for one character, become that character."""
+        text = str(node.value)
+        if text.isascii():
+            return text
+        try:
+            return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+        except UnicodeDecodeError:
+            self._problem(node, location, "half of a surrogate pair is no character", "write the character itself")
+            return ""
 
     def _mapping(self, node: yaml.MappingNode, location: Location) -> tuple[dict[str, Any], dict[str, Any]]:
         data: dict[str, Any] = {}
@@ -243,12 +254,13 @@ class _Reader:
                 continue
             if key.tag.removeprefix(TAG) not in PLAIN_TAGS:
                 self._problem(key, location, f"tag {key.tag} is not allowed", "leave it out")
-            here = (*location, key.value)
-            if key.value in own:
+            name = self._text(key, location)
+            here = (*location, name)
+            if name in own:
                 self._problem(key, here, f"given twice, first in line {self.lines[here]}", "delete one of them")
-            own.add(key.value)
+            own.add(name)
             self.lines[here] = key.start_mark.line + 1
-            data[key.value], values[key.value] = self.value(child, here)
+            data[name], values[name] = self.value(child, here)
         return data, values
 
     def _merged(self, node: yaml.MappingNode, location: Location) -> list[yaml.MappingNode]:

@@ -101,6 +101,8 @@ def test_merge_keys_give_way_to_what_is_written_and_the_first_wins():
         ("a: 1\nb: x\x01\n", "f:2: not valid YAML: the character U+0001 is not allowed"),
         ("a: [1\nb: 2\n", "f:2: not valid YAML: "),
         ('a: "\\UFFFFFFFF"\n', "f:1: not valid YAML: "),
+        ('b: 1\na: "\\ud800"\n', "f:2: a: half of a surrogate pair is no character"),
+        ('"\\ud800": 1\n', "f:1: half of a surrogate pair is no character"),
         ("a: *b\n", "f:1: not valid YAML: found undefined alias 'b'"),
         ("x: 1\na: !!python/object:os.system x\n", "f:2: a: tag tag:yaml.org,2002:python/object:os.system is not"),
         ("a: !!python/object/apply:os.system [x]\n", "f:1: a: tag tag:yaml.org,2002:python/object/apply:os.system"),
@@ -184,6 +186,10 @@ def test_bytes_that_are_no_utf_8_have_their_line(tmp_path):
     path.write_bytes("a: é\nb: 1\n".encode() + b"c: caf\xe9\n")
     with pytest.raises(InvalidDocument, match=r"f\.yaml:3: this file is not UTF-8 text\nfound the byte 0xe9"):
         yaml.read(path)
+
+
+def test_the_escapes_of_json():
+    assert yaml.parse('{"\\ud83d\\ude00": "\\u00e9\\/\\ud83d\\ude00"}', "f").data == {"\U0001f600": "é/\U0001f600"}
 
 
 def test_values_on_their_own():
