@@ -28,17 +28,20 @@ ATTEMPTS = 20
 
 
 @contextmanager
-def draft(path: Path, placing: AbstractContextManager[object] | None = None) -> Iterator[Path]:
-    """The path of a file that does not exist yet, beside `path` and of the same ending.
+def draft(
+    path: Path, placing: AbstractContextManager[object] | None = None, suffix: str | None = None
+) -> Iterator[Path]:
+    """The path of a hidden file that does not exist yet, beside `path`.
 
     When the block ends without an exception it takes the place of `path`, in one step; with one it is deleted and
     `path` stays as it was. Exceptions of the block come out as they are.
 
     Args:
         placing: a context for the last step alone, which may translate its OSErrors.
+        suffix: the draft's ending; that of `path` when left out, since some writers go by it.
     """
-    name = f".{path.stem[:NAME_PART]}.{secrets.token_hex(4)}{path.suffix[-NAME_PART:]}"
-    temporary = path.with_name(name)
+    ending = path.suffix[-NAME_PART:] if suffix is None else suffix
+    temporary = path.with_name(f".{path.name[:NAME_PART]}.{secrets.token_hex(4)}{ending}")
     try:
         yield temporary
         with placing or nullcontext():

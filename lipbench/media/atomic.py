@@ -24,7 +24,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     if not path.parent.is_dir():
         raise MediaError(f"cannot write {path}", f"there is no folder {path.parent}", "make it first")
-    with draft(path, placing=writing(path)) as temporary:
+    with draft(path, placing=writing(path), suffix=".tmp") as temporary:
         yield temporary
 
 

@@ -110,7 +110,7 @@ def test_a_disk_that_fills_up_at_any_step(tmp_path, monkeypatch, call, code):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 def test_a_disk_that_is_really_full(tmp_path, monkeypatch):
     monkeypatch.setattr(atomic.secrets, "token_hex", lambda n: "0")
-    (tmp_path / ".a.0.txt").symlink_to("/dev/full")
+    (tmp_path / ".a.txt.0.txt").symlink_to("/dev/full")
     with pytest.raises(DiskFull):
         write_text(tmp_path / "a.txt", "x" * 100_000)
     assert names(tmp_path) == []

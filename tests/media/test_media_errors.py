@@ -200,7 +200,7 @@ def test_cut_sound(tmp_path: Path) -> None:
 
 def draft_of(path: Path) -> Path:
     """The draft's path when its random part is 0."""
-    return path.with_name(f".{path.stem}.0{path.suffix}")
+    return path.with_name(f".{path.name}.0.tmp")
 
 
 @pytest.fixture
