@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from lipbench.core import keys
+from lipbench.core.atomic import write_json, write_text
 from lipbench.core.metric import MetricFamily, MetricSpec
 from lipbench.core.provenance import provenance
-from lipbench.core.store import Store, write_atomic
+from lipbench.core.store import Store
 from lipbench.datasets.types import Licence, Manifest
 from lipbench.engine.config import RunFile
 from lipbench.engine.plan import Cell, Pending, Plan, Progress
 from lipbench.engine.rows import Row
-from lipbench.engine.runner import Outcome, State, write_json
+from lipbench.engine.runner import Outcome, State
 
 SCHEMA = 1
 
@@ -229,7 +230,7 @@ def write_cells(root: Path, lines: Sequence[Mapping[str, Any]], keep: bool = Fal
         mine = {_identity(line) for line in lines}
         others = [json.loads(text) for text in path.read_text(encoding="utf-8").splitlines()]
         lines = [*(o for o in others if _identity(o) not in mine), *lines]
-    write_atomic(path, "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines))
+    write_text(path, "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines))
 
 
 def _identity(line: Mapping[str, Any]) -> tuple[Any, ...]:

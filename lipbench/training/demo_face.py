@@ -16,11 +16,11 @@ import torch
 from numpy.typing import NDArray
 
 from lipbench.core import keys
+from lipbench.core.atomic import atomic_write
 from lipbench.core.descent import cosine, descend
 from lipbench.core.errors import UsageError
 from lipbench.core.threads import one_thread_each
 from lipbench.core.training import Request
-from lipbench.core.whole import whole_file
 from lipbench.faces import demo_face
 from lipbench.faces.demo_face import CROP, DemoFace
 from lipbench.synthetic.corpus.render import Shot
@@ -98,7 +98,7 @@ def data(folder: Path, split: str, people: int, clips: int, config: FaceConfig, 
             jobs = [pool.submit(_frames, p, clips, config.frames, request.seed, split) for p in range(people)]
             parts = [job.result() for job in jobs]
         frames, points, empty = (np.concatenate([part[k] for part in parts]) for k in range(3))
-        with whole_file(file) as draft:
+        with atomic_write(file) as draft:
             np.savez(draft, frames=frames, points=points, empty=empty)
     with np.load(file) as z:
         return z["frames"], z["points"], z["empty"], key

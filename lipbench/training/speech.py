@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from lipbench.core import keys
+from lipbench.core.atomic import atomic_write
 from lipbench.core.errors import UsageError
 from lipbench.core.threads import one_thread_each
 from lipbench.core.training import Request
-from lipbench.core.whole import whole_file
 from lipbench.synthetic.speech import espeak
 from lipbench.synthetic.speech.espeak import Espeak
 
@@ -66,7 +66,7 @@ def kept_speech(
                 found[jobs[job]] = job.result()
         sounds = np.stack([s for s, _ in found]).astype(np.float16)
         arrays: dict[str, Any] = {"sound": sounds, target: np.stack([told for _, told in found])}
-        with whole_file(file) as draft:
+        with atomic_write(file) as draft:
             np.savez(draft, **arrays)
     with np.load(file) as z:
         return z["sound"], z[target], key

@@ -68,7 +68,7 @@ class FileCache:
         """Keep what was found for the next process, as far as the folder lets us."""
         if not self._dirty or self.path is None or self._entries is None:
             return
-        from lipbench.core.whole import whole_file
+        from lipbench.core.atomic import atomic_write
 
         there: dict[str, bool] = {}
         for key in self._entries:
@@ -76,7 +76,7 @@ class FileCache:
             there.setdefault(file, os.path.exists(file))
         entries = {key: value for key, value in self._entries.items() if there[key.partition("\n")[0]]}
         try:
-            with whole_file(self.path) as draft:
+            with atomic_write(self.path) as draft:
                 draft.write_text(json.dumps({"version": self.version, "entries": entries}), encoding="utf-8")
         except (OSError, LipbenchError):
             pass

@@ -41,7 +41,7 @@ NEVER = frozenset(
         "lipbench.core.weights.fetch",
         "lipbench.core.weights.files",
         "lipbench.core.weights.named",
-        "lipbench.core.whole",  # a file is there whole or not at all
+        "lipbench.core.atomic",  # a file is there whole or not at all
         "lipbench.engine.rows",  # finds the method; its code is asked for by name
     }
 )

@@ -18,13 +18,13 @@ def write_codes(root: Path, codes: Iterable[Code]) -> None:
     Raises:
         DiskFull: no space left.
     """
-    from lipbench.core.store import write_atomic
+    from lipbench.core.atomic import write_json
 
     for code in codes:
         path = _path(root, code.digest)
         if not path.exists():
             path.parent.mkdir(exist_ok=True)
-            write_atomic(path, json.dumps(dict(code.modules), indent=1))
+            write_json(path, dict(code.modules))
 
 
 def read_code(root: Path, digest: str) -> dict[str, str] | None:
