@@ -1,4 +1,4 @@
-"""Face tracks out of files, the backends and their identity, drawing."""
+"""Face tracks out of files, the backends and their identity."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lipbench import faces
 from lipbench.core import weights
 from lipbench.core.code import current
 from lipbench.core.errors import MediaError, UnknownName, UsageError
-from lipbench.faces import draw, pipeline
+from lipbench.faces import pipeline
 from lipbench.faces.backend_table import BACKENDS
 from lipbench.faces.files import from_landmarks, read_track
 from lipbench.faces.track import FaceTrack
@@ -145,29 +145,3 @@ def test_identity_holds_the_code_of_its_own_backend(backend: str, ours: str, not
     modules = current().codes[digest].modules
     assert f"lipbench.{ours}" in modules
     assert f"lipbench.{not_ours}" not in modules
-
-
-# -- drawing ------------------------------------------------------------------------------------------------------
-
-
-def test_draw_points_hits_the_pixel() -> None:
-    frame = np.zeros((40, 60, 3), np.uint8)
-    out = draw.draw_points(frame, np.asarray([[30.5, 10.5], [np.nan, 3]]), color=(255, 0, 0))
-    assert out[10, 30].tolist() == [255, 0, 0]
-    assert not frame.any()
-    assert not out[:, :20].any()
-
-
-def test_draw_track_and_sheet() -> None:
-    track = made_up()
-    frames = [np.full((SIZE[1], SIZE[0], 3), 60, np.uint8) for _ in range(5)]
-    drawn = [draw.draw_track(frame, track, t) for t, frame in enumerate(frames)]
-    assert (drawn[0] != 60).any(axis=2).sum() > 2000
-    assert (drawn[2][30:] == 60).all()  # a lost frame has only its label
-    sheet = draw.contact_sheet(drawn, 3)
-    assert sheet.shape == (480, 960, 3)
-    np.testing.assert_array_equal(sheet[240:, 320:640], drawn[4])
-    assert not sheet[240:, 640:].any()
-    numbered = draw.draw_68(frames[0], track.points68()[0], numbers=True)
-    assert (numbered != 60).any()
-    np.testing.assert_array_equal(draw.draw_68(frames[0], np.full((68, 2), np.nan)), frames[0])
