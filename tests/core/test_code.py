@@ -83,8 +83,9 @@ def test_what_imports_import_counts_and_circles_end(package):
     package.write("a.py", "from PKG import b")
     package.write("b.py", "from PKG.inner.c import x")
     package.write("inner/__init__.py", "")
-    package.write("inner/c.py", "def f():\n    from ... import nothing\n    from PKG import a\nx = 1\n")
-    assert package.modules("a") == package.modules("b") == {"", "a", "b", "inner", "inner.c"}
+    package.write("inner/c.py", "def f():\n    from ..d import y\n    from PKG import a\nx = 1\n")
+    package.write("d.py", "y = 1")
+    assert package.modules("a") == package.modules("b") == {"", "a", "b", "d", "inner", "inner.c"}
     before = package.digest("a")
     package.write("inner/__init__.py", "SEED = 3\n")
     assert package.digest("a") != before
@@ -149,7 +150,7 @@ def test_lipbench_is_followed_from_a_plug_in_and_nothing_else(package):
 
 
 PARTS = """
-from PKG import shared, other
+from PKG import shared, other, third
 LIMIT = 3
 TABLE = {}
 TABLE["x"] = 1
@@ -165,6 +166,7 @@ class Stages(BaseMethod):
     def synthesize(self): return neighbour()
 class Derived(Stages):
     def fit(self): return super().fit()
+    def _step(self): return third.f()
 """
 
 
@@ -172,12 +174,13 @@ def test_a_part_of_a_module_is_what_it_uses_of_it(package):
     package.write("a.py", PARTS)
     package.write("shared.py", "def f(): return 1")
     package.write("other.py", "def f(): return 1")
+    package.write("third.py", "def f(): return 1")
     assert package.modules("a:stage") == {"", "a:stage", "shared"}
     assert package.modules("a:neighbour") == {"", "a:neighbour", "other"}
     assert package.modules("a:Stages.fit") == {"", "a:Stages.fit", "shared"}
     assert package.modules("a:Stages.synthesize") == {"", "a:Stages.synthesize", "other"}
     # Stages.fit may call any method of Derived.
-    assert package.modules("a:Derived.fit") == {"", "a:Derived.fit", "shared", "other"}
+    assert package.modules("a:Derived.fit") == {"", "a:Derived.fit", "shared", "other", "third"}
 
 
 @pytest.mark.parametrize(
@@ -191,7 +194,7 @@ def test_a_part_of_a_module_is_what_it_uses_of_it(package):
         ("return self._step()", "return 1 + self._step()", "fit"),
         ('getattr(self, "_named")()', 'getattr(self, "_named")(1)', "fit"),
         ("return neighbour()", "return neighbour", "synthesize"),
-        ("import shared, other", "import other, shared", ""),
+        ("import shared, other, third", "import third, other, shared", ""),
     ],
 )
 def test_an_edit_changes_the_parts_that_use_it(package, before, after, changed):
