@@ -15,13 +15,13 @@ from itertools import islice, repeat
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from lipbench import media
 from lipbench.baselines.jobs import lips_of
+from lipbench.baselines.spec import DUBBED, SHIFTED_AUDIO, TRUTH
 from lipbench.baselines.still_mouth import StillMouth
 from lipbench.core.errors import Unsupported
-from lipbench.core.method import DubJob, Method, MethodSpec, Outputs, Params
+from lipbench.core.method import DubJob, Method, Outputs
 
 __all__ = ["Dubbed", "ShiftedAudio", "StillMouth", "Truth", "delayed"]
 
@@ -31,7 +31,7 @@ Frame = NDArray[np.uint8]
 class Dubbed(Method):
     """The undubbed picture under the dubbed sound, bit by bit: what visual dubbing starts from."""
 
-    spec = MethodSpec("dubbed", "1", "Dubbed", licence="none: the source frames", kind="control")
+    spec = DUBBED
 
     def synthesize(self, job: DubJob) -> Outputs:
         dub, video = job.dub, job.out / "video.mp4"
@@ -43,7 +43,7 @@ class Dubbed(Method):
 class Truth(Method):
     """The correct video of a dub. Only generated clips have one."""
 
-    spec = MethodSpec("truth", "1", "Truth", licence="that of the clip", needs=frozenset({"truth"}), kind="control")
+    spec = TRUTH
 
     def synthesize(self, job: DubJob) -> Outputs:
         dub = job.dub
@@ -57,10 +57,6 @@ class Truth(Method):
         return Outputs({"video": video, **lips_of(dub.truth_annotations, range(dub.n_frames), job)})
 
 
-class ShiftedParams(Params):
-    frames: int = Field(6, description="Frames that the picture comes late (negative: early).")
-
-
 class ShiftedAudio(Method):
     """The picture delayed against the sound.
 
@@ -69,9 +65,7 @@ class ShiftedAudio(Method):
     The sound is the dub, unchanged. The frames that the delay leaves open repeat the first (or last) one.
     """
 
-    spec = MethodSpec(
-        "shifted-audio", "1", "Shifted", licence="none: the source frames", params=ShiftedParams, kind="control"
-    )
+    spec = SHIFTED_AUDIO
 
     def synthesize(self, job: DubJob) -> Outputs:
         dub, video = job.dub, job.out / "video.mp4"

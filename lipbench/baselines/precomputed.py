@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import string
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,36 +10,14 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
 
 from lipbench import media
+from lipbench.baselines.spec import PLACEHOLDERS, PRECOMPUTED, PrecomputedParams
 from lipbench.core import keys
 from lipbench.core.errors import Refused
-from lipbench.core.method import DubJob, Method, MethodSpec, Outputs, Params
+from lipbench.core.method import DubJob, Method, Outputs
 
-PLACEHOLDERS = ("clip", "language", "dub", "seed", "seconds")
 _COPYABLE = frozenset({"h264", "hevc", "mpeg4", "av1", "vp9"})  # codecs that an mp4 takes as they are
-
-
-class PrecomputedParams(Params):
-    folder: str = Field(description="Folder with the videos.", json_schema_extra={"path": True})
-    pattern: str = Field(
-        "{clip}.{language}.mp4",
-        description="File name below the folder; {clip} {language} {dub} {seed} {seconds} (`full` for the whole clip).",
-    )
-    resize: bool = Field(False, description="Scale videos of another size to the clip's instead of refusing them.")
-
-    @field_validator("pattern")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        try:
-            names = [name for _, name, _, _ in string.Formatter().parse(value) if name is not None]
-        except ValueError as error:
-            raise ValueError(f"{value!r} is no pattern: {error}") from error
-        for name in names:
-            if name not in PLACEHOLDERS:
-                raise ValueError(f"there is no placeholder {{{name}}}; known: {', '.join(PLACEHOLDERS)}")
-        return value
 
 
 class Precomputed(Method):
@@ -50,16 +27,7 @@ class Precomputed(Method):
     never stretched. The hash of the file is part of the key, so an edited file is scored again.
     """
 
-    spec = MethodSpec(
-        "precomputed",
-        "1",
-        "Precomputed",
-        licence="that of the videos",
-        params=PrecomputedParams,
-        # A pattern may name them; without that the same file serves all.
-        uses_seed=True,
-        uses_train_seconds=True,
-    )
+    spec = PRECOMPUTED
 
     def identity(self, params: PrecomputedParams, clip_id: str, language: str) -> Mapping[str, Any]:
         """Hash of every file that the pattern can mean for this clip and language.

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from lipbench import media
 from lipbench.baselines.jobs import track_of
+from lipbench.baselines.spec import STILL_MOUTH
 from lipbench.core.errors import Unsupported
-from lipbench.core.method import DubJob, Method, MethodSpec, Outputs
+from lipbench.core.method import DubJob, Method, Outputs
 from lipbench.faces.track import MESH_TO_68, MOUTH_68, FaceTrack
 
 Frame = NDArray[np.uint8]
@@ -33,9 +34,7 @@ class StillMouth(Method):
     The mouth's brightness follows the skin around it. Frames without a face are bridged linearly.
     """
 
-    spec = MethodSpec(
-        "still-mouth", "1", "Still mouth", licence="none: the source frames", needs=frozenset({"faces"}), kind="control"
-    )
+    spec = STILL_MOUTH
 
     def synthesize(self, job: DubJob) -> Outputs:
         dub, track = job.dub, track_of(job)

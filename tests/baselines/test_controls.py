@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from lipbench import media
-from lipbench.baselines import controls
 from lipbench.baselines.controls import Dubbed, ShiftedAudio, StillMouth, Truth, delayed
+from lipbench.baselines.spec import ShiftedParams
 from lipbench.baselines.still_mouth import bridged, head_motion, rigid
 from lipbench.core.errors import NoFace, Refused, Unsupported
 from lipbench.core.method import DubJob, Method
@@ -83,7 +83,7 @@ def test_delayed_keeps_the_number_of_frames(by: int, n: int) -> None:
 
 
 def test_default_shift_is_six_frames() -> None:
-    assert controls.ShiftedParams().frames == 6
+    assert ShiftedParams().frames == 6
 
 
 # -- still mouth --------------------------------------------------------------------------------------------------

@@ -87,7 +87,7 @@ def test_a_cached_run_loads_nothing_heavy(folder: Path, tmp_path: Path) -> None:
     """What planning imports, with all methods and metrics: nothing that only workers and tables need."""
     code = (
         "import sys; from lipbench.core import registry; from lipbench.engine import api;"
-        "[registry.load(kind, name) for kind in ('methods', 'metrics') for name in registry.BUILTINS[kind]];"
+        "[registry.load(kind, name) for kind in ('methods', 'metrics') for name in registry.names(kind)];"
         f"api.prepare({str(folder / 'run.yaml')!r}, out={str(tmp_path / 'run')!r}).counts();"
         f"print(*({HEAVY!r} & set(sys.modules)))"
     )

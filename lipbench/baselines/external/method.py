@@ -11,24 +11,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
-
 from lipbench import media
 from lipbench.baselines.external import checkout, environment, failures, placeholders, post, process
 from lipbench.baselines.external.accept import accept
 from lipbench.baselines.external.config import Definition
 from lipbench.baselines.external.reading import Located, read
+from lipbench.baselines.external.spec import SPEC, ExternalParams, FileParams
 from lipbench.baselines.external.workspace import Workspace, workspace
 from lipbench.baselines.jobs import track_of
 from lipbench.core.errors import MediaError, Refused, UsageError
 from lipbench.core.keys import canonical, code_hash, key_of
-from lipbench.core.method import DubJob, Method, MethodSpec, Outputs, Params
+from lipbench.core.method import DubJob, Method, MethodSpec, Outputs
 
 SHIM = Path(__file__).with_name("shim.py")
-
-
-class ExternalParams(Params):
-    args: tuple[str, ...] = Field(default=(), description="Words to append to the command.")
 
 
 class ExternalMethod(Method):
@@ -188,22 +183,10 @@ class ExternalMethod(Method):
             raise post.bad_output("the command's video cannot be used", f"{error.what}: {error.why}") from error
 
 
-class FileParams(ExternalParams):
-    file: str = Field(description="The method file (YAML).", json_schema_extra={"path": True})
-
-
 class External(Method):
     """Any method file, named by a parameter. `file: method.yaml` in a run file gives a row under its own name."""
 
-    spec = MethodSpec(
-        "external",
-        "1",
-        "External",
-        licence="that of the method",
-        needs=frozenset({"faces"}),
-        uses_seed=True,
-        params=FileParams,
-    )
+    spec = SPEC
 
     def identity(self, params: FileParams, clip_id: str, language: str) -> Mapping[str, Any]:
         return load_external(params.file).identity(params, clip_id, language)

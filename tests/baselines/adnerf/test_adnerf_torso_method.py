@@ -13,6 +13,7 @@ from lipbench import media
 from lipbench.baselines.adnerf import method as module
 from lipbench.baselines.adnerf import torso_training
 from lipbench.baselines.adnerf.checkpoint import load_head, load_torso
+from lipbench.baselines.adnerf.spec import AdNerfParams
 from lipbench.core.method import ClipInput, DubInput, DubJob
 from lipbench.datasets.annotations import Annotations
 from lipbench.faces.parsing import Label, Parsing, clean_plate
@@ -82,7 +83,7 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> tuple[DubJob, np.ndarray,
 
 def test_from_clip_to_video(ready: tuple[DubJob, np.ndarray, Prepared], tmp_path: Path) -> None:
     job, frames, prepared = ready
-    params = module.AdNerfParams(field="triplane", steps=2, size=64, torso="field", torso_steps=40)
+    params = AdNerfParams(field="triplane", steps=2, size=64, torso="field", torso_steps=40)
     job, method = replace(job, params=params), module.AdNerf()
     (tmp_path / "fit").mkdir()
     made = method.fit(replace(job, out=tmp_path / "fit"))
@@ -104,7 +105,7 @@ def test_the_published_preset_leaves_published_files(
     few = presets.preset("adnerf", "mlp", {"rays": 8, "coarse": 3, "fine": 2})  # of the published networks
     monkeypatch.setitem(presets.PRESETS, ("adnerf", "mlp"), few)
     monkeypatch.setattr(torso_training, "RAYS", 8)
-    params = module.AdNerfParams(preset="adnerf", steps=1, size=16, torso_steps=2)
+    params = AdNerfParams(preset="adnerf", steps=1, size=16, torso_steps=2)
     made = module.AdNerf().fit(replace(ready[0], params=params, out=tmp_path))
     assert [made.files[name].name for name in ("head_tar", "body_tar")] == ["000001_head.tar", "000002_body.tar"]
     trained = TrainedField.load(made.files["torso"])
@@ -120,7 +121,7 @@ def test_what_enters_the_keys() -> None:
     method = module.AdNerf()
 
     def key(stage: str, **params: object) -> object:
-        return method.stage_inputs(stage, module.AdNerfParams(**params))
+        return method.stage_inputs(stage, AdNerfParams(**params))
 
     for stage in ("fit", "synthesize"):
         assert key(stage) == key(stage, torso="source") == key(stage, torso_steps=9)  # nothing that reads them
@@ -128,4 +129,4 @@ def test_what_enters_the_keys() -> None:
         assert key(stage, preset="adnerf") == key(stage, preset="adnerf", torso="field")
         assert key(stage, preset="adnerf") != key(stage, preset="adnerf", torso="source")
     assert key("prepare") == key("prepare", torso="field", torso_steps=9)
-    assert [module.AdNerfParams(preset=p).has_torso for p in ("adnerf", "quick", "demo")] == [True, False, False]
+    assert [AdNerfParams(preset=p).has_torso for p in ("adnerf", "quick", "demo")] == [True, False, False]
