@@ -36,12 +36,11 @@ def site(tmp_path, monkeypatch):
     (info / "entry_points.txt").write_text("[{}]\n{} = {}\n".format(*ENTRY_POINT))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(site), os.environ.get("PYTHONPATH", str(ROOT))]))
     monkeypatch.syspath_prepend(site)
-    registry.sources.cache_clear()
+    registry.refresh()
     yield site
     monkeypatch.undo()
     sys.modules.pop("mouth_sharpness", None)
-    registry.sources.cache_clear()
-    registry.load.cache_clear()
+    registry.refresh()
 
 
 def test_the_example_is_short():

@@ -7,17 +7,20 @@ and stores `Score`s; tables know metrics.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lipbench.core.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ class Score:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.value is not None and np.isnan(self.value):
+        if self.value is not None and math.isnan(self.value):
             raise ValueError("a score is never NaN: use value=None with a reason")
         if self.value is None and not self.reason:
             raise ValueError("a score without a value needs a reason")

@@ -25,9 +25,22 @@ from lipbench.engine.runner import Outcome, State
 SCHEMA = 1
 
 
-def metric_json(spec: MetricSpec) -> dict[str, Any]:
-    """A metric's spec as JSON."""
-    return {**asdict(spec), "needs": sorted(spec.needs), "weights": list(spec.weights)}
+def metric_json(spec: MetricSpec, version: str) -> dict[str, Any]:
+    """A metric's spec as JSON, with the version of its numbers."""
+    return {**asdict(spec), "version": version, "needs": sorted(spec.needs), "weights": list(spec.weights)}
+
+
+def version_of(spec: MetricSpec, family: MetricFamily, options: Mapping[str, Any]) -> str:
+    """A metric's version with the options that are not at their defaults: numbers of other options are others.
+
+    The sync family's judge and protocol are left out: runs and tables name them on their own.
+    """
+    if not options:
+        return spec.version
+    defaults = family.options.model_construct().model_dump(mode="json")
+    named = ("judge", "protocol") if family.id == "sync" else ()
+    changed = [f"{k}={v}" for k, v in options.items() if k not in named and defaults.get(k, ...) != v]
+    return f"{spec.version} with {', '.join(changed)}" if changed else spec.version
 
 
 def corpus_json(manifest: Manifest, cells: Sequence[Cell]) -> dict[str, Any]:
@@ -125,7 +138,10 @@ def write_run(
             "key_version": keys.KEY_VERSION,
             "request": config.model_dump(mode="json", by_alias=True),
             "metrics": [
-                metric_json(m) for family, _ in measured for m in family.metrics if config.asks(family.id, m.id)
+                metric_json(m, version_of(m, family, options))
+                for family, options in measured
+                for m in family.metrics
+                if config.asks(family.id, m.id)
             ],
             "metric_options": {family.id: dict(options) for family, options in measured if options},
             "methods": [

@@ -9,11 +9,12 @@ import pytest
 from click.testing import CliRunner
 
 from lipbench.cli.score import main as score_command
-from lipbench.core.errors import ManifestError, UnknownName, UsageError
+from lipbench.core.errors import ManifestError, NothingComparable, UnknownName, UsageError
 from lipbench.core.store import Store
 from lipbench.engine import api
 from lipbench.engine.config import parse_run_file
 from lipbench.engine.rows import families, narrowed
+from lipbench.reports.frame import combine, load_run
 
 
 def config(*metrics, **fields):
@@ -64,6 +65,16 @@ def test_fewer_metrics_on_the_command_line_keep_the_run_files_options(manifest, 
         *config({"id": "grey", "params": {"gain": 3}}, {"id": "grey_diff", "params": {"gain": 3}}).metrics,
         *config("psnr_full").metrics,
     ]
+
+
+def test_runs_with_other_options_share_no_table(manifest, tmp_path):
+    run(manifest, tmp_path / "one", "fake")
+    run(manifest, tmp_path / "two", {"id": "fake", "params": {"gain": 2}})
+    run(manifest, tmp_path / "three", {"id": "fake", "params": {"gain": 1}})
+    one, two, three = (load_run(tmp_path / name) for name in ("one", "two", "three"))
+    with pytest.raises(NothingComparable, match=r"version 1 in one and 1 with gain=2\.0 in the other"):
+        combine([one, two])
+    assert combine([one, three]).metrics["grey"]["version"] == "1"
 
 
 def test_judge_protocol_and_sync_are_options_of_the_sync_family():
