@@ -265,6 +265,9 @@ def test_a_misspelt_parameter(tmp_path):
         row(entry, tmp_path)
     assert caught.value.what == "method lipnerf: parameter stesp: there is no such field"
     assert caught.value.fix == "did you mean steps?"
+    (missing,) = parse_run_file({"manifest": "m", "methods": ["precomputed"]}, "x").methods
+    with pytest.raises(UsageError, match="method precomputed: parameter folder is missing"):
+        row(missing, tmp_path)
 
 
 def test_merge_keys_in_every_kind(tmp_path):
