@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ValidationError
@@ -41,6 +41,20 @@ def validate(model: type[Model], document: Document) -> tuple[Model | None, list
                 problem = _either(problems[location], problem)
             problems[location] = problem
         return None, sorted(problems.values(), key=lambda p: p.line)
+
+
+def unclear(document: Document, concerns: Callable[[Location], bool]) -> list[Problem]:
+    """Plain text that YAML's two versions read differently (no, 010, 1:30), at places whose type no model knows."""
+    problems = []
+    for location in filter(concerns, sorted(document.doubtful, key=document.line)):
+        text: Any = document.data
+        for part in location:
+            text = text[part]
+        word = text.isalpha()
+        message = f"could be text or {'true or false' if word else 'a number'}"
+        hint = f"write {'true or false' if word else 'the number in plain digits'}, or '{text}' for the text"
+        problems.append(document.problem(location, message, text, hint))
+    return problems
 
 
 def json_schema(model: type[BaseModel], title: str) -> dict[str, Any]:

@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_serializer, model_validator
 
 from lipbench.core import fields, registry, yaml
-from lipbench.core.document import Document, Kind, Problem, invalid, of_mapping
+from lipbench.core.document import Document, Kind, Location, Problem, invalid, of_mapping
 from lipbench.core.errors import ManifestError
-from lipbench.core.fields import mistake, or_text, validate
+from lipbench.core.fields import mistake, or_text, unclear, validate
 
 KIND = Kind("run file", "manifest: demo", "`lipbench run` without a file runs the demo")
 METHODS = "`lipbench list methods` shows what there is"
@@ -148,9 +148,15 @@ def parse_run_file(data: Any, where: str) -> RunFile:
 
 def _checked(document: Document) -> RunFile:
     run, problems = validate(RunFile, document)
-    if run is None:
+    problems += unclear(document, _is_inside_parameter)
+    if run is None or problems:
         raise invalid([replace(p, hint=p.hint if _tells(p) else _hint(p)) for p in problems])
     return run
+
+
+def _is_inside_parameter(location: Location) -> bool:
+    """Whether a place is in a parameter that is a mapping, such as LipNeRF's `settings`; plain ones have a type."""
+    return "params" in location[2:3] and any(isinstance(part, str) for part in location[4:])
 
 
 def _tells(problem: Problem) -> bool:

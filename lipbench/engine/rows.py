@@ -8,10 +8,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from lipbench.core import registry
+from lipbench.core.document import of_mapping
 from lipbench.core.errors import UsageError
+from lipbench.core.fields import validate
 from lipbench.core.method import Method
 from lipbench.core.metric import MetricFamily
 from lipbench.engine.config import MethodEntry, MetricEntry, RunFile
@@ -65,15 +65,16 @@ def row(entry: MethodEntry, base: Path) -> Row:
     file = None if entry.file is None else str((base / entry.file).resolve())
     method = load_method({"id": entry.id, "file": file})
     label = entry.label or method.spec.id
-    try:
-        params = method.spec.params.model_validate(_resolve_paths(method, entry.params, base))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(p) for p in first["loc"])
+    given = of_mapping(_resolve_paths(method, entry.params, base), f"method {label}")
+    params, problems = validate(method.spec.params, given)
+    if params is None:
+        first = problems[0]
         known = ", ".join(method.spec.params.model_fields) or "it takes none"
         raise UsageError(
-            f"method {label}: parameter {where}: {first['msg']}", f"got {first['input']!r}"[:200], f"known: {known}"
-        ) from error
+            f"method {label}: parameter {first.field + ': ' if first.field else ''}{first.message}",
+            f"found {first.found}" if first.found else "",
+            first.hint if "did you mean" in first.hint else f"known: {known}",
+        )
     return Row(label, method, params, entry, base)
 
 

@@ -164,6 +164,7 @@ def test_what_is_within_the_limits_is_read():
     assert document.data["a"]
     shared = "a: &a {x: 1, y: 2}\nb: [" + ", ".join(["*a"] * 5000) + "]\n"
     assert len(yaml.parse(shared, "f").data["b"]) == 5000
+    assert "the aliases expand without end" in refusal(shared.replace("b: [", "b: [" + "*a, " * 2000))
 
 
 def test_too_many_values(monkeypatch):

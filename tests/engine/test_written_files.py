@@ -14,11 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lipbench.baselines.external import reading
-from lipbench.core.errors import ManifestError
+from lipbench.core.errors import ManifestError, UsageError
 from lipbench.datasets import load_manifest
 from lipbench.datasets.model import ManifestFile
 from lipbench.engine import config
 from lipbench.engine.config import load_run_file, parse_run_file
+from lipbench.engine.rows import row
 
 HASH = "a" * 64
 
@@ -243,6 +244,30 @@ def test_an_argument_of_an_unknown_function_must_be_plain(tmp_path, text, messag
     assert caught.value.why == f"found '{text}'"
     args = load(FORMS[2], tmp_path, file.format(f"'{text}'")).definition.entry.args
     assert args == {"x": text, "n": 0.001, "t": True, "d": "2024-01-01"}
+
+
+def test_a_setting_whose_type_nobody_knows_must_be_plain(tmp_path):
+    file = (
+        "manifest: demo\nmethods:\n- id: lipnerf\n  params:\n    familiar: no\n    settings: {{rate: 1e-3, bf16: {}}}\n"
+    )
+    with pytest.raises(ManifestError, match="could be text or true or false") as caught:
+        load(FORMS[1], tmp_path, file.format("no"))
+    assert caught.value.what.startswith(f"{tmp_path}/f.yaml:6: methods[0].params.settings.bf16: ")
+    assert caught.value.fix == "write true or false, or 'no' for the text"
+    run = load(FORMS[1], tmp_path, file.format("false"))
+    assert run.methods[0].params == {"familiar": "no", "settings": {"rate": 0.001, "bf16": False}}
+    assert row(run.methods[0], tmp_path).params.familiar is False
+
+
+def test_a_misspelt_parameter(tmp_path):
+    entry = parse_run_file({"manifest": "m", "methods": [{"id": "lipnerf", "params": {"stesp": 3}}]}, "x").methods[0]
+    with pytest.raises(UsageError) as caught:
+        row(entry, tmp_path)
+    assert caught.value.what == "method lipnerf: parameter stesp: there is no such field"
+    assert caught.value.fix == "did you mean steps?"
+    (missing,) = parse_run_file({"manifest": "m", "methods": ["precomputed"]}, "x").methods
+    with pytest.raises(UsageError, match="method precomputed: parameter folder is missing"):
+        row(missing, tmp_path)
 
 
 def test_merge_keys_in_every_kind(tmp_path):

@@ -6,13 +6,12 @@ import json
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from lipbench.baselines.external.config import Definition
 from lipbench.core import fields, yaml
-from lipbench.core.document import Document, Kind, Problem, invalid
+from lipbench.core.document import Kind, invalid
 
 KIND = Kind("method file", "name: my-method", "give the path of a method file (YAML)")
 #: Fields whose content goes to a program of unknown parameters.
@@ -48,22 +47,7 @@ def read(path: str | Path) -> Located:
     path = Path(path).expanduser()
     document = yaml.read(path, KIND)
     definition, problems = fields.validate(Definition, document)
-    problems += _doubtful(document)
+    problems += fields.unclear(document, lambda location: location[:2] in FREE)
     if definition is None or problems:
         raise invalid(problems)
     return Located(definition=definition, file=path.resolve())
-
-
-def _doubtful(document: Document) -> list[Problem]:
-    """Free arguments that YAML's two versions read differently: no model says which was meant."""
-    found = []
-    for location in document.doubtful:
-        if location[:2] in FREE:
-            text: Any = document.data
-            for part in location:
-                text = text[part]
-            number = text.strip("+-0123456789_:.bBoOxX") == ""
-            hint = f"write {'the number in plain digits' if number else 'true or false'}, or '{text}' for the text"
-            message = f"could be text or {'a number' if number else 'true or false'}"
-            found.append(document.problem(location, message, text, hint))
-    return found
