@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lipbench.faces.morphable import procedural
 from lipbench.faces.morphable.base import MorphableModel
 from lipbench.faces.morphable.packing import pack
-from lipbench.synthetic import head as procedural
 from lipbench.synthetic.head import mouth
 from lipbench.synthetic.head.expression_space import expression_space
 from lipbench.synthetic.head.expressions import semantic_shapes

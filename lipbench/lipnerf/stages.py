@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lipbench import media
 from lipbench.core.errors import NoAudio, Unsupported
 from lipbench.core.method import DubJob, FitJob, Outputs
+from lipbench.faces.morphable.procedural import head_parts
 from lipbench.faces.parsing import clean_plate
 from lipbench.lipnerf import head
 from lipbench.lipnerf.composite import CompositeOptions
@@ -28,7 +29,6 @@ from lipbench.nerf.scene import pool
 from lipbench.nerf.training.presets import preset
 from lipbench.nerf.training.trained import TrainedField
 from lipbench.nerf.training.trainer import train
-from lipbench.synthetic.head import head_parts
 
 
 def fit(job: FitJob) -> Outputs:

@@ -14,8 +14,8 @@ import pytest
 
 import lipbench
 from lipbench.core.errors import LipbenchError
+from lipbench.faces.morphable import procedural
 from lipbench.faces.morphable.packing import pack, unpack
-from lipbench.synthetic import head as procedural
 
 ROOT = Path(lipbench.__file__).parent
 

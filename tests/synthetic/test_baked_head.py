@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lipbench.faces.morphable.base import MorphableModel
-from lipbench.synthetic.head import HeadParts, head_parts, procedural_model
+from lipbench.faces.morphable.procedural import HeadParts, head_parts, procedural_model
 from tools import bake_head
 
 Head = tuple[MorphableModel, HeadParts]

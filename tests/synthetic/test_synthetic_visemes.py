@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from lipbench.faces.morphable import visemes
+from lipbench.faces.morphable.procedural import head_parts
 from lipbench.faces.morphable.semantic import SEMANTIC
 from lipbench.synthetic.corpus import articulation, motion
-from lipbench.synthetic.head import head_parts
 from lipbench.synthetic.speech import phones, timelines
 from lipbench.synthetic.speech.timelines import LANGUAGES
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lipbench.core.errors import UsageError
 from lipbench.faces.morphable.base import LandmarkIndices, MorphableModel
-from lipbench.synthetic.head import procedural_model
+from lipbench.faces.morphable.procedural import procedural_model
 
 __all__ = ["LandmarkIndices", "MorphableModel", "load_model"]
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lipbench.core.errors import UsageError
-from lipbench.synthetic.head import head_parts
+from lipbench.faces.morphable.procedural import head_parts
 
 #: "L" and "R" are the left and right of the image.
 SEMANTIC = (

@@ -13,8 +13,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from lipbench.faces.morphable.procedural import head_parts
 from lipbench.faces.morphable.semantic import SEMANTIC
-from lipbench.synthetic.head import head_parts
 
 Array = NDArray[np.float64]
 

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from lipbench.core.weights.small import SmallNet
 from lipbench.faces.morphable import visemes
+from lipbench.faces.morphable.procedural import head_parts
 from lipbench.faces.morphable.semantic import expression_to_semantic
 from lipbench.faces.morphable.visemes import CHANNELS, SPEECH_COLUMNS
-from lipbench.synthetic.head import head_parts
 
 RATE, BANDS, PER_FRAME = 16000, 40, 4
 FLOOR = 1.0  # of the band energies of int16 sound, before the logarithm

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from lipbench.faces.morphable import MorphableModel
-from lipbench.synthetic.head import head_parts
+from lipbench.faces.morphable.procedural import head_parts
 
 #: Mesh points round the lips and the columns of the head's lip loops behind them, from the image's left corner.
 OUTER_LIPS = (

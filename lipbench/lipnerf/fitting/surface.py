@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy.spatial import ConvexHull
 
 from lipbench.faces.morphable import MorphableModel
+from lipbench.faces.morphable.procedural import head_parts
 from lipbench.faces.raster import Camera, visibility
-from lipbench.synthetic.head import head_parts
 
 Array = NDArray[np.float64]
 MOUTH_WEIGHT, EYE_WEIGHT = 4.0, 0.5

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench.datasets.annotations import Annotations, phoneme_arrays
+from lipbench.faces.morphable.procedural import head_parts
 from lipbench.faces.morphable.semantic import semantic_to_expression
 from lipbench.faces.raster import Renderer, RenderOutput
 from lipbench.synthetic.corpus.scene import Scene, plan
 from lipbench.synthetic.corpus.spec import ClipSpec
-from lipbench.synthetic.head import head_parts
 from lipbench.synthetic.head.landmarks import landmarks
 from lipbench.synthetic.head.pose import SKULL_JOINT
 from lipbench.synthetic.speech.espeak import Espeak

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from lipbench.faces.morphable.base import LandmarkIndices, MorphableModel
+from lipbench.faces.morphable.procedural import LICENCE, NAME
 from lipbench.faces.raster.surface import Material
-from lipbench.synthetic.head import LICENCE, NAME
 from lipbench.synthetic.head.expression_space import expression_space, smooth_fields
 from lipbench.synthetic.head.identity import SKINS
 from lipbench.synthetic.head.landmarks import landmarks
