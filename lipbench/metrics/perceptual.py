@@ -149,7 +149,8 @@ def lpips(prediction: Frame, reference: Frame, device: str = "cpu") -> float:
     """Mean over frames of LPIPS v0.1 with AlexNet ("lpips_alex_v0.1"), frames as they are, without resizing.
 
     Args:
-        prediction, reference: uint8 RGB, (H, W, 3) or (T, H, W, 3), at least 31 x 31 px.
+        prediction: uint8 RGB, (H, W, 3) or (T, H, W, 3), at least 31 x 31 px.
+        reference: uint8 RGB, (H, W, 3) or (T, H, W, 3), at least 31 x 31 px.
         device: where to compute, "cpu" or "cuda:N".
 
     Raises:

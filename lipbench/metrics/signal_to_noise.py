@@ -45,7 +45,8 @@ def psnr(prediction: Frame, reference: Frame, data_range: float = 255) -> float:
     Frames that are equal have an infinite PSNR: they are left out of the mean, unless all are (+inf).
 
     Args:
-        prediction, reference: uint8 RGB, (H, W, 3) or (T, H, W, 3).
+        prediction: uint8 RGB, (H, W, 3) or (T, H, W, 3).
+        reference: uint8 RGB, (H, W, 3) or (T, H, W, 3).
         data_range: the peak.
 
     Raises:

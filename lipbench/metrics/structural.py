@@ -144,7 +144,8 @@ def box_ssim(
     """What `frame_ssim` says of several parts of two frames, all from one pass: windows that lie inside a part count.
 
     Args:
-        prediction, reference: uint8 RGB, (H, W, 3).
+        prediction: uint8 RGB, (H, W, 3).
+        reference: uint8 RGB, (H, W, 3).
         boxes: x1, y1, x2, y2 of each part, the pixels [y1:y2, x1:x2], inside the frame, at least 11 px either way.
     """
     if np.array_equal(prediction, reference):
@@ -174,7 +175,8 @@ def ssim(prediction: Frame, reference: Frame, data_range: float = 255) -> float:
     """Mean over frames of the SSIM of Wang et al. on RGB (the exact variant stands at the top of this module).
 
     Args:
-        prediction, reference: uint8 RGB, (H, W, 3) or (T, H, W, 3).
+        prediction: uint8 RGB, (H, W, 3) or (T, H, W, 3).
+        reference: uint8 RGB, (H, W, 3) or (T, H, W, 3).
         data_range: L in the constants (K L)^2.
 
     Raises:

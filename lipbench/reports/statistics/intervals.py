@@ -19,7 +19,8 @@ class Interval:
     """An interval of a mean.
 
     Attributes:
-        low, high: in the metric's unit.
+        low: lower end, in the metric's unit.
+        high: upper end.
         level: nominal coverage, 0.95.
         method: "t" or "BCa".
         n: clips.

@@ -23,7 +23,8 @@ class Paired:
 
     Attributes:
         n: clips.
-        mean, sd: of the differences; sd None for one clip.
+        mean: of the differences.
+        sd: of the differences; None for one clip.
         interval: t interval of the mean, None for one clip.
         bca: bootstrap interval, from 20 clips on.
         p: of the sign-flip test, two-sided; None without clips.
