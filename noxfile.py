@@ -103,9 +103,10 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """mypy over the package."""
+    """mypy over the package, and over the examples that CONTRIBUTING.md prints."""
     install(session, "types")
     session.run("mypy")
+    session.run("pytest", "-q", "tests/test_contributing.py", "-k", "type_checker")
 
 
 @nox.session(default=False)

@@ -2,8 +2,8 @@
 
 dubbed         the source frames under the dub: PSNR inf, SSIM 1, LPIPS 0, and the sync of a plain dub
 truth          the correct video, known for generated clips: what a perfect method would score
-still_mouth    the head moves, the mouth does not: sync must be bad, the picture good
-shifted_audio  the right picture at the wrong time: sync metrics must see the delay
+still-mouth    the head moves, the mouth does not: sync must be bad, the picture good
+shifted-audio  the right picture at the wrong time: sync metrics must see the delay
 """
 
 from __future__ import annotations
@@ -15,38 +15,38 @@ from itertools import islice, repeat
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from lipbench import media
-from lipbench.baselines.jobs import dub_of, lips_of
+from lipbench.baselines.jobs import lips_of
+from lipbench.baselines.spec import DUBBED, SHIFTED_AUDIO, TRUTH
 from lipbench.baselines.still_mouth import StillMouth
 from lipbench.core.errors import Unsupported
-from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs, Params
+from lipbench.core.method import DubJob, Method, Outputs
 
 __all__ = ["Dubbed", "ShiftedAudio", "StillMouth", "Truth", "delayed"]
 
 Frame = NDArray[np.uint8]
 
 
-class Dubbed(BaseMethod):
+class Dubbed(Method):
     """The undubbed picture under the dubbed sound, bit by bit: what visual dubbing starts from."""
 
-    spec = MethodSpec("dubbed", "1", "Dubbed", licence="none: the source frames", kind="control")
+    spec = DUBBED
 
-    def synthesize(self, job: Job) -> Outputs:
-        dub, video = dub_of(job), job.out / "video.mp4"
+    def synthesize(self, job: DubJob) -> Outputs:
+        dub, video = job.dub, job.out / "video.mp4"
         # A copy of the lossless file: decoding gives the reference's pixels exactly.
         shutil.copyfile(dub.video, video)
         return Outputs({"video": video, **lips_of(job.clip.annotations, dub.index, job)})
 
 
-class Truth(BaseMethod):
+class Truth(Method):
     """The correct video of a dub. Only generated clips have one."""
 
-    spec = MethodSpec("truth", "1", "Truth", licence="that of the clip", needs=frozenset({"truth"}), kind="control")
+    spec = TRUTH
 
-    def synthesize(self, job: Job) -> Outputs:
-        dub = dub_of(job)
+    def synthesize(self, job: DubJob) -> Outputs:
+        dub = job.dub
         if dub.truth is None:
             raise Unsupported(
                 f"there is no truth video of {dub.id}",
@@ -57,11 +57,7 @@ class Truth(BaseMethod):
         return Outputs({"video": video, **lips_of(dub.truth_annotations, range(dub.n_frames), job)})
 
 
-class ShiftedParams(Params):
-    frames: int = Field(6, description="Frames that the picture comes late (negative: early).")
-
-
-class ShiftedAudio(BaseMethod):
+class ShiftedAudio(Method):
     """The picture delayed against the sound.
 
     Takes the truth video where there is one, so that sync metrics must report a good match at `frames` frames of
@@ -69,12 +65,10 @@ class ShiftedAudio(BaseMethod):
     The sound is the dub, unchanged. The frames that the delay leaves open repeat the first (or last) one.
     """
 
-    spec = MethodSpec(
-        "shifted_audio", "1", "Shifted", licence="none: the source frames", params=ShiftedParams, kind="control"
-    )
+    spec = SHIFTED_AUDIO
 
-    def synthesize(self, job: Job) -> Outputs:
-        dub, video = dub_of(job), job.out / "video.mp4"
+    def synthesize(self, job: DubJob) -> Outputs:
+        dub, video = job.dub, job.out / "video.mp4"
         frames = delayed(media.read_frames(dub.truth or dub.video), job.params.frames)
         media.write_video(
             video, islice(frames, dub.n_frames), job.clip.fps, dub.audio, lossless=True, synthetic=dub.truth is not None

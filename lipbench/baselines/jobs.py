@@ -9,22 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench.core.errors import NoFace, Refused
-from lipbench.core.method import DubInput, Job
+from lipbench.core.method import DubJob, Job
 from lipbench.faces.track import FaceTrack
 
 
-def dub_of(job: Job) -> DubInput:
-    """The dub of a synthesize job.
-
-    Raises:
-        TypeError: called for another stage.
-    """
-    if job.dub is None:
-        raise TypeError("synthesize needs a job with a dub")
-    return job.dub
-
-
-def track_of(job: Job) -> FaceTrack:
+def track_of(job: DubJob) -> FaceTrack:
     """The clip's face track laid over the dub: one entry per output frame.
 
     Raises:
@@ -37,7 +26,7 @@ def track_of(job: Job) -> FaceTrack:
             "this method needs to know where the face is",
             "choose a face backend for the run (`faces:` in the run file)",
         )
-    track = FaceTrack.load(job.clip.faces).take(dub_of(job).index)
+    track = FaceTrack.load(job.clip.faces).take(job.dub.index)
     if not track.found.any():
         raise NoFace(
             f"no face was found in clip {job.clip.id}",

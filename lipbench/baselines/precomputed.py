@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import string
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,56 +10,24 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
 
 from lipbench import media
-from lipbench.baselines.jobs import dub_of
+from lipbench.baselines.spec import PLACEHOLDERS, PRECOMPUTED, PrecomputedParams
 from lipbench.core import keys
 from lipbench.core.errors import Refused
-from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs, Params
+from lipbench.core.method import DubJob, Method, Outputs
 
-PLACEHOLDERS = ("clip", "language", "dub", "seed", "seconds")
 _COPYABLE = frozenset({"h264", "hevc", "mpeg4", "av1", "vp9"})  # codecs that an mp4 takes as they are
 
 
-class PrecomputedParams(Params):
-    folder: str = Field(description="Folder with the videos.", json_schema_extra={"path": True})
-    pattern: str = Field(
-        "{clip}.{language}.mp4",
-        description="File name below the folder; {clip} {language} {dub} {seed} {seconds} (`full` for the whole clip).",
-    )
-    resize: bool = Field(False, description="Scale videos of another size to the clip's instead of refusing them.")
-
-    @field_validator("pattern")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        try:
-            names = [name for _, name, _, _ in string.Formatter().parse(value) if name is not None]
-        except ValueError as error:
-            raise ValueError(f"{value!r} is no pattern: {error}") from error
-        for name in names:
-            if name not in PLACEHOLDERS:
-                raise ValueError(f"there is no placeholder {{{name}}}; known: {', '.join(PLACEHOLDERS)}")
-        return value
-
-
-class Precomputed(BaseMethod):
+class Precomputed(Method):
     """A folder of finished videos.
 
     Every file is brought to the clip's frame rate and gets the dub's sound; what does not fit is refused with a reason,
     never stretched. The hash of the file is part of the key, so an edited file is scored again.
     """
 
-    spec = MethodSpec(
-        "precomputed",
-        "1",
-        "Precomputed",
-        licence="that of the videos",
-        params=PrecomputedParams,
-        # A pattern may name them; without that the same file serves all.
-        uses_seed=True,
-        uses_train_seconds=True,
-    )
+    spec = PRECOMPUTED
 
     def identity(self, params: PrecomputedParams, clip_id: str, language: str) -> Mapping[str, Any]:
         """Hash of every file that the pattern can mean for this clip and language.
@@ -78,8 +45,8 @@ class Precomputed(BaseMethod):
             raise _missing(folder / wanted)
         return {"files": {file.relative_to(folder).as_posix(): keys.sha256_file(file) for file in files}}
 
-    def synthesize(self, job: Job) -> Outputs:
-        dub, clip, params = dub_of(job), job.clip, job.params
+    def synthesize(self, job: DubJob) -> Outputs:
+        dub, clip, params = job.dub, job.clip, job.params
         source = Path(params.folder) / params.pattern.format(
             clip=clip.id,
             language=dub.language,

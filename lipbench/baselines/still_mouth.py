@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench import media
-from lipbench.baselines.jobs import dub_of, track_of
+from lipbench.baselines.jobs import track_of
+from lipbench.baselines.spec import STILL_MOUTH
 from lipbench.core.errors import Unsupported
-from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs
+from lipbench.core.method import DubJob, Method, Outputs
 from lipbench.faces.track import MESH_TO_68, MOUTH_68, FaceTrack
 
 Frame = NDArray[np.uint8]
@@ -25,7 +26,7 @@ FEATHER = 0.24  # width of the soft edge, of the mouth's width
 STEADY = 1.0  # frames; sigma that takes the landmarks' jitter out of the head motion
 
 
-class StillMouth(BaseMethod):
+class StillMouth(Method):
     """Head, eyes and light of every frame, mouth of the first one.
 
     The head's rigid motion, fitted to ears, nose and eye corners, carries the mouth along: in space where the
@@ -33,12 +34,10 @@ class StillMouth(BaseMethod):
     The mouth's brightness follows the skin around it. Frames without a face are bridged linearly.
     """
 
-    spec = MethodSpec(
-        "still_mouth", "1", "Still mouth", licence="none: the source frames", needs=frozenset({"faces"}), kind="control"
-    )
+    spec = STILL_MOUTH
 
-    def synthesize(self, job: Job) -> Outputs:
-        dub, track = dub_of(job), track_of(job)
+    def synthesize(self, job: DubJob) -> Outputs:
+        dub, track = job.dub, track_of(job)
         points = points_in_space(track)
         if points is None:
             raise Unsupported(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import warnings
 from typing import Any
 
 import click
 
 from lipbench import __version__
 from lipbench.core.errors import LipbenchError
+from lipbench.core.renames import Renamed
 
 #: command -> one line for `lipbench --help`; the module lipbench.cli.<command> holds a click command `main`.
 COMMANDS = {
@@ -25,7 +27,7 @@ COMMANDS = {
     "gate": "Pass or fail: a run against a stored baseline.",
     "trend": "Keep a history of runs and draw it.",
     "explain": "Show what a key stands for, or how two differ.",
-    "list": "List methods, metrics, data sets or judges.",
+    "list": "List methods, metrics, data sets, judges or trainers.",
     "data": "Check, show and build manifests and data sets.",
     "weights": "List, fetch, add and check network weights.",
     "doctor": "Show what this machine has; try a method on a tiny clip.",
@@ -87,7 +89,8 @@ def main(args: list[str] | None = None) -> None:
     """
     asked = {"traceback": os.environ.get(TRACEBACK, "0") not in ("", "0")}
     try:
-        group.main(args=args, prog_name="lipbench", standalone_mode=True, obj=asked)
+        with _Remarks():
+            group.main(args=args, prog_name="lipbench", standalone_mode=True, obj=asked)
     except BrokenPipeError:
         sys.exit(0)
     except LipbenchError as error:
@@ -102,6 +105,22 @@ def main(args: list[str] | None = None) -> None:
             f"to see where it happened, run the command again with {TRACEBACK}=1 (or `lipbench -v COMMAND ...`)",
         )
         sys.exit(5)
+
+
+class _Remarks(warnings.catch_warnings):
+    """While it lasts, our warnings for users are shown as one plain line, all others as ever."""
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        others = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, Renamed):
+                click.echo(f"remark: {message}", err=True)
+            else:
+                others(message, category, *place, **more)
+
+        warnings.showwarning = show
 
 
 def _tell(with_traceback: bool, what: str, why: str, fix: str) -> None:

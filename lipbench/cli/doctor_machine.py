@@ -129,7 +129,7 @@ def _devices() -> list[Line]:
 
 def _weights() -> list[Line]:
     lines = []
-    for name in weights.REGISTRY:
+    for name in weights.registry():
         entry, found = weights.entry(name), weights.status(name)
         state = {"ok": "ok", "missing": "missing", "mismatch": "wrong"}[found.state]
         detail = entry.used_for if found.state != "mismatch" else found.remark
@@ -143,10 +143,9 @@ def _methods() -> list[Line]:
     lines = []
     for name in registry.names("methods"):
         try:
-            method = registry.load("methods", name)
+            _, answer, how = what_it_lacks(name)
         except LipbenchError as error:
             lines.append(Line("methods", name, "wrong", error.what, error.fix))
             continue
-        answer, how = what_it_lacks(method)
         lines.append(Line("methods", name, "ok" if answer == "yes" else "missing", answer, "; ".join(how)))
     return lines

@@ -16,12 +16,17 @@ if TYPE_CHECKING:
     from lipbench.core.method import MethodSpec
 
 
+KINDS = ("methods", "metrics", "datasets", "judges", "trainers")
+
+
 @click.command(name="list")
-@click.argument("what", type=click.Choice(["methods", "metrics", "datasets", "judges"]))
+@click.argument("what", type=click.Choice(list(KINDS)))
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def main(what: str, as_json: bool) -> None:
-    """List methods, metrics, data sets or judges, with what each one needs and whether it can run here."""
-    rows = {"methods": _methods, "metrics": _metrics, "datasets": _datasets, "judges": _judges}[what]()
+    """List methods, metrics, data sets, judges or trainers, with what each one needs and whether it can run here."""
+    rows = {"methods": _methods, "metrics": _metrics, "datasets": _datasets, "judges": _judges, "trainers": _trainers}[
+        what
+    ]()
     if as_json:
         click.echo(json.dumps(rows, indent=1))
         return
@@ -54,29 +59,26 @@ def _parameters(spec: MethodSpec) -> list[str]:
     return [name for name, info in spec.params.model_fields.items() if info.is_required()]
 
 
-def what_it_lacks(method: Any) -> tuple[str, list[str]]:
-    """("yes", []) or what stands between here and a video, and one line on how to get each thing."""
-    located = getattr(method, "located", None)
-    if located is not None:
-        return external_needs(located)
-    spec: MethodSpec = method.spec
+def what_it_lacks(name: str) -> tuple[MethodSpec, str, list[str]]:
+    """A method's spec; "yes" or what stands between here and a video; and one line on how to get each thing.
+
+    Only methods in environments of their own are loaded; of the others the spec says everything.
+
+    Raises:
+        UnknownName, UsageError: there is no such method, or it cannot be loaded.
+    """
+    spec = registry.method_spec(name)
+    if not spec.implementation:
+        method = registry.load("methods", name)
+        located = getattr(method, "located", None)
+        if method.own_environment and located is not None:
+            return spec, *external_needs(located)
     answer = _missing(spec.weights, _parameters(spec))
     how = [weights.entry(n).how for n in spec.weights if not weights.available(n)]
-    if how and (demo := _demo_weights(method)):
-        how.insert(0, f"`-p weights={demo}` runs with the packaged demo weights")
-    return answer, list(dict.fromkeys(how)) + [f"`-p {n}=...`" for n in _parameters(spec)]
-
-
-def _demo_weights(method: Any) -> str:
-    """The value of the parameter `weights` that makes do with what the package carries; "" where there is none."""
-    for value in ("demo", f"{method.spec.id}-demo"):
-        try:
-            names = method.weights(method.spec.params(weights=value))
-            if names and all(weights.entry(n).bundled and weights.available(n) for n in names):
-                return value
-        except (ValueError, LipbenchError):  # pydantic's refusals are ValueErrors
-            continue
-    return ""
+    if how and spec.demo:
+        given = " ".join(f"-p {key}={value}" for key, value in spec.demo.items())
+        how.insert(0, f"`{given}` runs with the packaged demo weights")
+    return spec, answer, list(dict.fromkeys(how)) + [f"`-p {n}=...`" for n in _parameters(spec)]
 
 
 def external_needs(located: Any) -> tuple[str, list[str]]:
@@ -98,12 +100,10 @@ def _methods() -> list[dict[str, Any]]:
     rows = []
     for name in registry.names("methods"):
         try:
-            method = registry.load("methods", name)
+            spec, answer, how = what_it_lacks(name)
         except LipbenchError as error:
             rows.append({"id": name, "title": "", "kind": "", "licence": "", "runs here": error.one_line(), "how": []})
             continue
-        answer, how = what_it_lacks(method)
-        spec = method.spec
         rows.append(
             {
                 "id": name,
@@ -114,7 +114,7 @@ def _methods() -> list[dict[str, Any]]:
                 "how": how,
             }
         )
-    return rows
+    return sorted(rows, key=lambda row: row["kind"] != "control")  # controls first, else as registered
 
 
 def _metrics() -> list[dict[str, Any]]:
@@ -135,6 +135,10 @@ def _metrics() -> list[dict[str, Any]]:
 
 def _datasets() -> list[dict[str, Any]]:
     return [{"id": name, "from": origin} for name, origin in registry.sources("datasets").items()]
+
+
+def _trainers() -> list[dict[str, Any]]:
+    return [{"id": name, "from": origin} for name, origin in registry.sources("trainers").items()]
 
 
 def _judges() -> list[dict[str, Any]]:

@@ -141,7 +141,7 @@ def _only(file: Path | None, wanted: tuple[str, ...]) -> list[Any]:
 
     config = parse_run_file(demo_run(), "demo") if file is None else load_run_file(file)
     chosen: list[Any] = []
-    for name in wanted:
+    for name in (registry.present(name) for name in wanted):
         found = [m for m in config.methods if name in (m.label, m.id)]
         if found:
             chosen += [m.model_dump() for m in found]

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
+from lipbench.core import registry
 from lipbench.core.devices import VARIABLE, choose_device
 from lipbench.core.errors import UsageError
-from lipbench.core.registry import unknown
 from lipbench.core.training import CHECKPOINT, Budget, Request, train
-from lipbench.training import TRAINERS
 
 
 @click.command()
@@ -59,10 +57,10 @@ def main(
 ) -> None:
     """Train NAME; a killed run goes on with the same command.
 
-    NAME: syncnet, wav2lip, wav2lip-expert, makeittalk, speech2vid, pc-avs, phones, articulation, demo-face.
+    NAME: one of `lipbench list trainers`.
     """
-    if name not in TRAINERS:
-        raise unknown("trainers", name, list(TRAINERS))
+    if name not in registry.names("trainers"):
+        raise registry.unknown("trainers", name, registry.names("trainers"))
     if steps is None and seconds is None:
         raise UsageError("the training has no end", "neither --steps nor --seconds is given", "use --seconds 120")
     if resume and not (out / CHECKPOINT).exists():
@@ -77,8 +75,7 @@ def main(
     device = choose_device("cuda", device, say)
     given = {"identities": identities, "clips": clips, "espeak": espeak, "data_seed": data_seed}
     options = {key: value for key, value in given.items() if value is not None}
-    module, _, attribute = TRAINERS[name].partition(":")
-    make = getattr(importlib.import_module(module), attribute)
+    make = registry.load("trainers", name)
     training = make(Request(out, data, config, seed, device, workers, options, say))
     budget = Budget(steps, seconds, validate_every=validate_every, patience=patience)
     end = train(training, out, budget, seed=seed, fresh=fresh, say=say)

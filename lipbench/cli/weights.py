@@ -43,7 +43,7 @@ def _facts(status: weights.Status) -> dict[str, Any]:
 @as_json
 def list_(as_json: bool) -> None:
     """Show all known weights and which of them are here."""
-    rows = [_facts(weights.status(name)) for name in weights.REGISTRY]
+    rows = [_facts(weights.status(name)) for name in weights.registry()]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return

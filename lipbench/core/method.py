@@ -1,6 +1,9 @@
 """What a lip-sync method is to lipbench: a spec (data) and up to three stages (files in, files out).
 
-A method never sees manifests, caches or metrics. It gets a `Job` whose media are already normalised and answers with
+The two contracts that a contributor of a method meets are `MethodSpec` and `Method`; the job types stand in
+`lipbench.core.job` and can be imported from here.
+
+A method never sees manifests, caches or metrics. It gets a job whose media are already normalized and answers with
 `Outputs`. The engine calls `prepare` once per clip, `fit` once per clip, train length and seed, `synthesize` once per
 dub; a stage that is not named in `MethodSpec.stages` is never called.
 """
@@ -8,12 +11,28 @@ dub; a stage that is not named in `MethodSpec.stages` is never called.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
+
+from lipbench.core.job import ClipInput, DubInput, DubJob, FitJob, Job, Outputs, PrepareJob
+
+__all__ = [
+    "ClipInput",
+    "DubInput",
+    "DubJob",
+    "FitJob",
+    "Job",
+    "Method",
+    "MethodSpec",
+    "Outputs",
+    "Params",
+    "PrepareJob",
+    "StageCode",
+]
 
 
 class Params(BaseModel):
@@ -38,7 +57,11 @@ class MethodSpec:
         params: the parameter model.
         paper_results: metric id -> value of the paper's table; shown greyed, never ranked.
         deviations: known differences from the published method, one line each.
-        kind: "method" is ranked; "control" rows (dubbed, truth, still_mouth, shifted_audio) bound the metrics only.
+        kind: "method" is ranked; "control" rows (dubbed, truth, still-mouth, shifted-audio) bound the metrics only.
+        implementation: "module:Class" of the `Method`, where the spec stands in a module of its own (`spec.py`); it is
+            imported when the method is planned or run, not when it is listed.
+        demo: parameters with which the method makes do with the weights that the package carries.
+        former_ids: ids that it had before; they are still understood.
     """
 
     id: str
@@ -55,102 +78,9 @@ class MethodSpec:
     paper_results: Mapping[str, float] = field(default_factory=dict)
     deviations: tuple[str, ...] = ()
     kind: str = "method"
-
-
-@dataclass(frozen=True)
-class ClipInput:
-    """A clip as methods see it: constant fps, rotation applied, even size, trimmed to [start_s, end_s).
-
-    Attributes:
-        id: the manifest's clip id.
-        video: lossless mp4 with the original audio muxed (if the clip has any).
-        audio: 16 kHz mono PCM16 wav of the original speech, or None.
-        fps, n_frames, width, height: of `video`.
-        language: BCP-47 of the original speech.
-        faces: a saved `lipbench.faces.FaceTrack` over `video`, when the spec needs "faces".
-        annotations: the generated corpus's per-frame truth (npz), or None.
-    """
-
-    id: str
-    video: Path
-    audio: Path | None
-    fps: float
-    n_frames: int
-    width: int
-    height: int
-    language: str
-    faces: Path | None = None
-    annotations: Path | None = None
-
-
-@dataclass(frozen=True)
-class DubInput:
-    """A dub laid over its clip.
-
-    Attributes:
-        id, language: of the manifest's dub.
-        video: lossless mp4 of the clip's frames under the dub: as many frames as the dub has (index says which).
-        audio: 16 kHz mono PCM16 wav, n_frames / fps seconds long.
-        index: (n_frames,) clip frame shown at each output frame (longer dubs play the clip back and forth).
-        truth: the correct video, known for generated clips only.
-        truth_annotations: its per-frame truth (npz), or None.
-        transcript: text, when the manifest has it.
-    """
-
-    id: str
-    language: str
-    video: Path
-    audio: Path
-    index: tuple[int, ...]
-    n_frames: int
-    truth: Path | None = None
-    transcript: str | None = None
-    truth_annotations: Path | None = None
-
-
-@dataclass(frozen=True)
-class Job:
-    """One stage of one method on one clip (and, for synthesize, one dub).
-
-    Attributes:
-        out: an empty private directory; everything a stage writes goes here.
-        clip, dub: the inputs (`dub` is None for prepare and fit).
-        params: a validated instance of the spec's params.
-        seed, train_seconds: axes of the run; train_seconds None means the whole clip.
-        prepared, fitted: the `out` of the earlier stages, when the spec has them.
-        driver: the video that the method named by `BaseMethod.driver` made of this dub.
-        device: "cpu", "cuda:N", or "mps" where the user asked for it.
-        threads: torch and OpenMP threads to use.
-        log: takes one line of progress.
-    """
-
-    out: Path
-    clip: ClipInput
-    dub: DubInput | None
-    params: Any
-    seed: int = 0
-    train_seconds: float | None = None
-    prepared: Path | None = None
-    fitted: Path | None = None
-    driver: Path | None = None
-    device: str = "cpu"
-    threads: int = 1
-    log: Callable[[str], None] = print
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """What a stage made.
-
-    Attributes:
-        files: name -> path below `Job.out`. synthesize must name "video": an mp4 at the clip's fps and size with
-            `dub.n_frames` frames (+-1) and the dub's audio. A method that knows the mesh it drew may add "annotations":
-            an npz with `lip_vertices` (T, L, 3) in the layout of the generated corpus.
-        info: JSON facts worth keeping in the record (policies applied, counts, measured times).
-    """
-
-    files: Mapping[str, Path]
-    info: Mapping[str, Any] = field(default_factory=dict)
+    implementation: str = ""
+    demo: Mapping[str, Any] = field(default_factory=dict)
+    former_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -167,32 +97,27 @@ class StageCode:
     shared: str = ""
 
 
-@runtime_checkable
-class Method(Protocol):
-    """A lip-sync method. Stages may raise any `LipbenchError`; its reason goes into the record and the table."""
+class Method(ABC):
+    """A lip-sync method: a spec and the stages that it names. Everything here may be overridden; `synthesize` must be.
+
+    Stages may raise any `LipbenchError`; its reason goes into the record and the table.
+    """
 
     spec: MethodSpec
+    #: Whether it runs in an environment of its own, with a torch of its own that may use devices which ours cannot.
+    own_environment: bool = False
 
-    def prepare(self, job: Job) -> Outputs: ...
+    def prepare(self, job: PrepareJob) -> Outputs:
+        """What is made once per clip; called when the spec names the stage."""
+        raise NotImplementedError(f"{type(self).__name__} names the stage prepare and does not implement it")
 
-    def fit(self, job: Job) -> Outputs: ...
+    def fit(self, job: FitJob) -> Outputs:
+        """What is trained per clip, train length and seed; called when the spec names the stage."""
+        raise NotImplementedError(f"{type(self).__name__} names the stage fit and does not implement it")
 
-    def synthesize(self, job: Job) -> Outputs: ...
-
-
-class BaseMethod:
-    """Convenience base: stages that do nothing. `identity` adds to the stage keys what params do not hold."""
-
-    spec: MethodSpec
-
-    def prepare(self, job: Job) -> Outputs:
-        return Outputs({})
-
-    def fit(self, job: Job) -> Outputs:
-        return Outputs({})
-
-    def synthesize(self, job: Job) -> Outputs:
-        raise TypeError(f"{type(self).__name__} does not implement synthesize")
+    @abstractmethod
+    def synthesize(self, job: DubJob) -> Outputs:
+        """The video of a dub: outputs name "video"."""
 
     def identity(self, params: Any, clip_id: str, language: str) -> Mapping[str, Any]:
         """More that can change the pixels, for the stage keys: hashes of files that params point to, for instance.

@@ -10,6 +10,7 @@ from typing import Any
 
 from lipbench.core import keys, registry, weights
 from lipbench.core.errors import LipbenchError, UsageError
+from lipbench.core.method import Method
 from lipbench.core.metric import MetricFamily
 from lipbench.datasets.types import Clip, Dub, Manifest
 from lipbench.engine.config import MethodEntry, RunFile
@@ -18,7 +19,7 @@ from lipbench.engine.rows import Row, families, rows
 from lipbench.engine.rows import row as row_of
 
 
-def code_of(method: Any, kind: str) -> str:
+def code_of(method: Method, kind: str) -> str:
     """Hash of the source that makes a method's stage."""
     names = method.stage_code(kind).modules
     return keys.code_hash(*(importlib.import_module(name) for name in names))

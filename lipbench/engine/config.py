@@ -10,6 +10,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from lipbench.core import registry
 from lipbench.core.errors import ManifestError
 
 METHODS = "`lipbench list methods` shows what there is"
@@ -48,6 +49,11 @@ class MethodEntry(BaseModel):
     @classmethod
     def _from_text(cls, value: Any) -> Any:
         return {"id": value} if isinstance(value, str) else value
+
+    @field_validator("id")
+    @classmethod
+    def _present_id(cls, value: str | None) -> str | None:
+        return None if value is None else registry.present(value)
 
     @model_validator(mode="after")
     def _one_source(self) -> MethodEntry:

@@ -19,8 +19,8 @@ def demo_run() -> dict[str, Any]:
         "faces": "demo-face",
         "methods": [
             {"id": "speech2vid", "label": "speech2vid-demo", "params": {"weights": "speech2vid-demo"}},
-            {"id": "pc-avs", "label": "pcavs-demo", "params": {"weights": "demo"}},
-            {"id": "makeittalk", "label": "makeittalk-demo", "params": {"weights": "demo"}},
+            {"id": "pc-avs", "label": "pcavs-demo", "params": {"weights": "pcavs-demo"}},
+            {"id": "makeittalk", "label": "makeittalk-demo", "params": {"weights": "makeittalk-demo"}},
             {"id": "wav2lip", "label": "wav2lip-demo", "params": wav2lip},
             {
                 "id": "ad-nerf",
@@ -40,8 +40,8 @@ def demo_run() -> dict[str, Any]:
                 },
             },
             "dubbed",
-            "still_mouth",
-            "shifted_audio",
+            "still-mouth",
+            "shifted-audio",
             "truth",
         ],
     }

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from lipbench.core import registry
 from lipbench.core.errors import UsageError
+from lipbench.core.method import Method
 from lipbench.core.metric import MetricFamily
 from lipbench.engine.config import MethodEntry, RunFile
 
@@ -20,7 +21,7 @@ class Row:
     """A method with validated parameters, as one row of the table."""
 
     label: str
-    method: Any
+    method: Method
     params: Any
     entry: MethodEntry
     base: Path
@@ -32,13 +33,14 @@ class Row:
         return {"id": self.entry.id, "file": file, "params": self.params.model_dump(mode="json")}
 
 
-def load_method(source: Mapping[str, Any]) -> Any:
+def load_method(source: Mapping[str, Any]) -> Method:
     """The method behind `Row.source`: a registered one or an external file."""
     if source.get("file"):
         from lipbench.baselines.external import load_external
 
         return load_external(Path(source["file"]))
-    return registry.load("methods", source["id"])
+    method: Method = registry.load("methods", source["id"])
+    return method
 
 
 def rows(config: RunFile, base: Path) -> list[Row]:
@@ -74,7 +76,7 @@ def row(entry: MethodEntry, base: Path) -> Row:
     return Row(label, method, params, entry, base)
 
 
-def _resolve_paths(method: Any, params: Mapping[str, Any], base: Path) -> dict[str, Any]:
+def _resolve_paths(method: Method, params: Mapping[str, Any], base: Path) -> dict[str, Any]:
     """Path parameters (fields marked json_schema_extra={"path": True}) are relative to the run file."""
     resolved = dict(params)
     for name, info in method.spec.params.model_fields.items():

@@ -18,7 +18,7 @@ from lipbench import media
 from lipbench.core import keys
 from lipbench.core.devices import choose_device
 from lipbench.core.errors import LipbenchError, ManifestError, MediaError, NoAudio
-from lipbench.core.method import ClipInput, DubInput, Job, Outputs
+from lipbench.core.method import ClipInput, DubInput, DubJob, FitJob, Outputs, PrepareJob
 from lipbench.core.metric import Pair, Score
 
 Result = tuple[dict[str, Path], dict[str, Any], dict[str, Any]]
@@ -129,8 +129,7 @@ def run_method(kind: str, task: Mapping[str, Any], out: Path, device: str, threa
     from lipbench.engine.rows import load_method
 
     method = load_method(task["method"])
-    # An external method has a torch of its own, which may use a card that ours cannot.
-    device = device if getattr(method, "located", None) is not None else choose_device(device)
+    device = device if method.own_environment else choose_device(device)
     params = method.spec.params.model_validate(task["method"]["params"])
     clip_dir = Path(task["clip"])
     facts = json.loads((clip_dir / "clip.json").read_text())
@@ -147,42 +146,51 @@ def run_method(kind: str, task: Mapping[str, Any], out: Path, device: str, threa
         faces=_path(task["faces"]),
         annotations=_path(task["annotations"]),
     )
-    dub = None
-    if kind == "synthesize":
-        folder = Path(task["dub"])
-        index = tuple(json.loads((folder / "index.json").read_text()))
-        truth = folder / "truth.mp4"
-        dub = DubInput(
-            id=task["dub_id"],
-            language=task["dub_language"],
-            video=folder / "video.mp4",
-            audio=folder / "audio.wav",
-            index=index,
-            n_frames=len(index),
-            truth=truth if truth.exists() else None,
-            transcript=task["transcript"],
-            truth_annotations=_path(task["truth_annotations"]),
+    common: dict[str, Any] = {
+        "out": out,
+        "clip": clip,
+        "params": params,
+        "seed": task["seed"],
+        "train_seconds": task["train_seconds"],
+        "device": device,
+        "threads": threads,
+        "log": lambda line: print(line, flush=True),
+    }
+    if kind == "prepare":
+        made = method.prepare(PrepareJob(**common))
+    elif kind == "fit":
+        made = method.fit(FitJob(**common, prepare_folder=_path(task.get("prepare_dir"))))
+    else:
+        dub = _dub(task)
+        made = method.synthesize(
+            DubJob(
+                **common,
+                dub=dub,
+                prepare_folder=_path(task.get("prepare_dir")),
+                fit_folder=_path(task.get("fit_dir")),
+                driver_video=_path(task.get("driver")),
+            )
         )
-    job = Job(
-        out=out,
-        clip=clip,
-        dub=dub,
-        params=params,
-        seed=task["seed"],
-        train_seconds=task["train_seconds"],
-        prepared=_path(task.get("prepare_dir")),
-        fitted=_path(task.get("fit_dir")),
-        driver=_path(task.get("driver")),
-        device=device,
-        threads=threads,
-        log=lambda line: print(line, flush=True),
+        return dict(made.files), {**made.info, **accept(made, dub, facts)}, {}
+    return dict(made.files), dict(made.info), {}
+
+
+def _dub(task: Mapping[str, Any]) -> DubInput:
+    """The dub of a synthesize task."""
+    folder = Path(task["dub"])
+    index = tuple(json.loads((folder / "index.json").read_text()))
+    truth = folder / "truth.mp4"
+    return DubInput(
+        id=task["dub_id"],
+        language=task["dub_language"],
+        video=folder / "video.mp4",
+        audio=folder / "audio.wav",
+        index=index,
+        n_frames=len(index),
+        truth=truth if truth.exists() else None,
+        transcript=task["transcript"],
+        truth_annotations=_path(task["truth_annotations"]),
     )
-    made: Outputs = getattr(method, kind)(job)
-    info = dict(made.info)
-    if kind == "synthesize":
-        assert dub is not None
-        info |= accept(made, dub, facts)
-    return dict(made.files), info, {}
 
 
 def _path(text: str | None) -> Path | None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lipbench import media
 from lipbench.core import registry, weights
 from lipbench.core.errors import Unsupported, UsageError
-from lipbench.core.method import Job, Method
+from lipbench.core.method import DubJob, Method
 from lipbench.datasets.annotations import Annotations
 from lipbench.faces.track import FaceTrack
 from lipbench.lipnerf.expression.articulation import Articulator, speak
@@ -42,7 +42,7 @@ def lip_source(params: LipNerfParams) -> tuple[Method, Any]:
         ) from error
 
 
-def expressions(job: Job, fit: Fit) -> tuple[Array, Mapping[str, Any]]:
+def expressions(job: DubJob, fit: Fit) -> tuple[Array, Mapping[str, Any]]:
     """The driving expressions of a dub's frames, not smoothed.
 
     Args:
@@ -53,8 +53,6 @@ def expressions(job: Job, fit: Fit) -> tuple[Array, Mapping[str, Any]]:
         (N, K) in standard deviations, and facts for the record.
     """
     params, dub = job.params, job.dub
-    if dub is None:
-        raise TypeError("driving expressions need a job with a dub")
     own = fit.take(np.asarray(dub.index))
     if params.expression_from == "audio":
         return _from_audio(job, own)
@@ -69,12 +67,10 @@ def expressions(job: Job, fit: Fit) -> tuple[Array, Mapping[str, Any]]:
         if dub.truth_annotations is not None:
             track = Annotations.load(dub.truth_annotations).face_track()
         return _refitted(job, own, dub.truth, track, {"expression_from": "truth"})
-    if job.driver is None:
-        raise TypeError("expression_from: lip_source needs a job with the lip source's video")
     return _refitted(job, own, job.driver, None, {"expression_from": params.lip_source})
 
 
-def _refitted(job: Job, own: Fit, video: Any, track: FaceTrack | None, info: dict[str, Any]) -> tuple[Array, Any]:
+def _refitted(job: DubJob, own: Fit, video: Any, track: FaceTrack | None, info: dict[str, Any]) -> tuple[Array, Any]:
     from lipbench.faces import track_faces
 
     frames = media.load_frames(video)[: len(own)]
@@ -91,15 +87,13 @@ def _refitted(job: Job, own: Fit, video: Any, track: FaceTrack | None, info: dic
     return found.expression, info
 
 
-def _from_audio(job: Job, own: Fit) -> tuple[Array, Mapping[str, Any]]:
+def _from_audio(job: DubJob, own: Fit) -> tuple[Array, Mapping[str, Any]]:
     if own.model_name != "procedural":
         raise Unsupported(
             f"sound cannot drive the model {own.model_name}",
             "the articulation network knows the procedural head only",
             "use expression_from: lip_source",
         )
-    if job.dub is None:
-        raise TypeError("driving expressions need a job with a dub")
     net = Articulator.from_file(weights.path(ARTICULATION))
     channels = net.articulate(media.read_audio(job.dub.audio), len(own))
     return speak(own.expression, channels), {"expression_from": "audio", "articulation": ARTICULATION}

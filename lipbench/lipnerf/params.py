@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from lipbench.core import registry
 from lipbench.core.method import Params
 
 
@@ -44,7 +45,9 @@ class LipNerfParams(Params):
         description="Whose expressions drive the dub: another method's video; the true video (generated clips, an "
         "upper bound); or a network from sound to articulation (procedural model only).",
     )
-    lip_source: str = Field(default="wav2lip", description="Method whose video the expressions are taken from.")
+    lip_source: Annotated[str, AfterValidator(registry.present)] = Field(
+        default="wav2lip", description="Method whose video the expressions are taken from."
+    )
     lip_source_params: dict[str, Any] = Field(default_factory=dict, description="Its parameters.")
     faces: str = Field(default="mediapipe-face", description="Face backend for the lip source's video.")
     smoothing: bool = Field(default=True, description="Savitzky-Golay (5, 2) over the driving expressions.")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from lipbench.core.store import Record, Store
 from lipbench.faces.track import FaceTrack
-from lipbench.reports.frame import load_run
+from lipbench.reports.frame import load_run, read_cells, read_run
 
 #: Lines of a log that a report shows.
 TAIL_LINES = 40
@@ -57,9 +57,8 @@ class Details:
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
         self.run = load_run(self.root)
-        self.about: dict[str, Any] = json.loads((self.root / "run.json").read_text(encoding="utf-8"))
-        text = (self.root / "cells.jsonl").read_text(encoding="utf-8")
-        self.cells: list[dict[str, Any]] = [json.loads(line) for line in text.splitlines() if line.strip()]
+        self.about = read_run(self.root)
+        self.cells = list(read_cells(self.root))
         self.store = Store(self.root, create=False)
         self._records: dict[str, Record | None] = {}
 

@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from lipbench.core.errors import NothingComparable, StoreError, UsageError
+from lipbench.core.registry import former_names
 
 SCHEMA = 1
 
@@ -82,11 +83,11 @@ def frame(run_dir: str | Path) -> pd.DataFrame:
 def load_run(run_dir: str | Path) -> Run:
     """Everything that tables need from a run directory; raises as `frame`."""
     root = Path(run_dir)
-    about = _about(root)
+    about = read_run(root)
     metrics = {str(m["id"]): m for m in about["metrics"]}
     methods = {str(m["label"]): m for m in about["methods"]}
     columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
-    for cell in _cells(root / "cells.jsonl"):
+    for cell in read_cells(root):
         for row in _rows(cell, about["name"], metrics):
             for name, value in zip(COLUMNS, row, strict=True):
                 columns[name].append(value)
@@ -105,7 +106,13 @@ def load_run(run_dir: str | Path) -> Run:
     )
 
 
-def _about(root: Path) -> dict[str, Any]:
+def read_run(root: Path) -> dict[str, Any]:
+    """run.json; methods that were called otherwise when it was written have their present names.
+
+    Raises:
+        UsageError: not a run directory.
+        StoreError: of another schema, or damaged.
+    """
     path = root / "run.json"
     try:
         about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -121,10 +128,17 @@ def _about(root: Path) -> dict[str, Any]:
             f"its schema is {about.get('schema')}, this lipbench reads {SCHEMA}",
             "use the lipbench that wrote it, or run again",
         )
-    return about
+    return {**about, "methods": [_present(method, "label", "id") for method in about["methods"]]}
 
 
-def _cells(path: Path) -> Iterator[dict[str, Any]]:
+def read_cells(root: Path) -> Iterator[dict[str, Any]]:
+    """The lines of cells.jsonl, with the methods' present names.
+
+    Raises:
+        UsageError: there is no such file yet.
+        StoreError: damaged.
+    """
+    path = root / "cells.jsonl"
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
@@ -136,9 +150,19 @@ def _cells(path: Path) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(lines, 1):
         if line.strip():
             try:
-                yield json.loads(line)
+                cell = json.loads(line)
             except ValueError as error:
                 raise _damaged(path, f"line {number}: {error}") from error
+            yield _present(cell, "method", "method_id")
+
+
+def _present(data: dict[str, Any], label: str, method_id: str) -> dict[str, Any]:
+    """The same with the present id of a renamed method, also where the id served as the label."""
+    former = str(data.get(method_id))
+    if former not in former_names():
+        return data
+    own = former_names()[former]
+    return {**data, method_id: own, label: own if data[label] == former else data[label]}
 
 
 def _damaged(path: Path, why: str) -> StoreError:

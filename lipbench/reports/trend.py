@@ -18,6 +18,7 @@ import pandas as pd
 
 from lipbench.core.errors import StoreError, UsageError
 from lipbench.core.keys import key_of
+from lipbench.core.registry import former_names
 from lipbench.core.whole import whole_file
 from lipbench.reports.frame import load_run
 from lipbench.reports.gate import policy
@@ -155,7 +156,7 @@ def read(path: Path) -> pd.DataFrame:
         raise StoreError(
             f"{path} is not a history of lipbench", f"it lacks {', '.join(lacking)}", "name another folder"
         )
-    return data
+    return data.assign(method=data["method"].replace(dict(former_names())))
 
 
 def collect(run_dirs: Iterable[str | Path], history: Path | None = None) -> pd.DataFrame:

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from lipbench import media
 from lipbench.core.errors import MediaError
 from lipbench.datasets.annotations import Annotations
+from lipbench.faces.morphable.semantic import SEMANTIC, semantic_to_expression
 from lipbench.faces.raster import Label
 from lipbench.lipnerf.face_boxes import eye_boxes, eye_opening, mouth_boxes
 from lipbench.nerf.scene import Scene, make_scene
 from lipbench.synthetic.corpus.render import Shot
 from lipbench.synthetic.corpus.scene import plan
 from lipbench.synthetic.corpus.spec import ClipSpec
-from lipbench.synthetic.head import SEMANTIC, semantic_to_expression
 
 #: Classes of the rendered label map that belong to the head.
 HEAD = (Label.SKIN, Label.HAIR, Label.LIP, Label.MOUTH, Label.TEETH, Label.EYE, Label.EAR)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from lipbench.core.descent import cosine, descend
 from lipbench.core.errors import UsageError
 from lipbench.core.training import Request
+from lipbench.faces.morphable.visemes import CHANNELS
 from lipbench.lipnerf.expression.articulation import PER_FRAME, Articulator, features
 from lipbench.synthetic.corpus import articulation
 from lipbench.synthetic.corpus.spec import ClipSpec, stream
@@ -126,7 +127,7 @@ class ArticulationTraining:
         take = self.test_sound[:, 0].astype(np.float32)
         wanted = np.ascontiguousarray(self.test_channels.transpose(0, 2, 1))
         found = self.net(torch.from_numpy(take).to(self.device)).cpu().numpy()
-        names = dict(zip(articulation.CHANNELS, range(10), strict=True))
+        names = dict(zip(CHANNELS, range(10), strict=True))
         scores = {
             f"r_{name}": float(np.corrcoef(found[:, k].ravel(), wanted[:, k].ravel())[0, 1])
             for name, k in names.items()

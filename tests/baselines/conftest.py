@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lipbench import media
-from lipbench.core.method import ClipInput, DubInput, Job
+from lipbench.core.method import ClipInput, DubInput, DubJob
 from lipbench.faces.track import FaceTrack
 
 W, H, N, FPS = 96, 80, 20, 25
@@ -76,7 +76,7 @@ def clip_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def make_job(clip_files: Path, tmp_path: Path) -> Callable[..., Job]:
+def make_job(clip_files: Path, tmp_path: Path) -> Callable[..., DubJob]:
     """Builds a synthesize job: make_job(params, truth=..., faces=..., dub={...}, clip={...}, **job fields)."""
 
     def build(
@@ -87,7 +87,7 @@ def make_job(clip_files: Path, tmp_path: Path) -> Callable[..., Job]:
         dub: dict[str, Any] | None = None,
         clip: dict[str, Any] | None = None,
         **fields: Any,
-    ) -> Job:
+    ) -> DubJob:
         out = tmp_path / "out"
         out.mkdir(exist_ok=True)
         track = clip_files / "faces.npz" if faces is True else faces or None
@@ -114,7 +114,7 @@ def make_job(clip_files: Path, tmp_path: Path) -> Callable[..., Job]:
             **(dub or {}),
         }
         lines: list[str] = []
-        return Job(
+        return DubJob(
             **{"out": out, "clip": ClipInput(**made), "dub": DubInput(**laid), "params": params, "log": lines.append}
             | fields
         )

@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 
 from lipbench import media
-from lipbench.baselines import controls
 from lipbench.baselines.controls import Dubbed, ShiftedAudio, StillMouth, Truth, delayed
+from lipbench.baselines.spec import ShiftedParams
 from lipbench.baselines.still_mouth import bridged, head_motion, rigid
 from lipbench.core.errors import NoFace, Refused, Unsupported
-from lipbench.core.method import Job, Method
+from lipbench.core.method import DubJob, Method
 from lipbench.core.registry import load
 from lipbench.faces.track import FaceTrack
 
-Make = Callable[..., Job]
+Make = Callable[..., DubJob]
 
 
-def shown(method: Method, job: Job) -> np.ndarray:
+def shown(method: Method, job: DubJob) -> np.ndarray:
     made = method.synthesize(job)
     info = media.probe(made.files["video"])
     assert (info.width, info.height, float(info.fps)) == (job.clip.width, job.clip.height, job.clip.fps)
@@ -37,7 +37,7 @@ def nearly(a: np.ndarray, b: np.ndarray) -> bool:
     return bool(difference.mean() < 0.8 and np.percentile(difference, 99) < 12)
 
 
-@pytest.mark.parametrize("name", ["dubbed", "truth", "still_mouth", "shifted_audio"])
+@pytest.mark.parametrize("name", ["dubbed", "truth", "still-mouth", "shifted-audio"])
 def test_controls_are_registered_and_never_ranked(name: str) -> None:
     method = load("methods", name)
     assert method.spec.id == name
@@ -83,7 +83,7 @@ def test_delayed_keeps_the_number_of_frames(by: int, n: int) -> None:
 
 
 def test_default_shift_is_six_frames() -> None:
-    assert controls.ShiftedParams().frames == 6
+    assert ShiftedParams().frames == 6
 
 
 # -- still mouth --------------------------------------------------------------------------------------------------

@@ -15,10 +15,10 @@ from lipbench import media
 from lipbench.baselines.precomputed import Precomputed
 from lipbench.core.errors import Refused
 from lipbench.core.keys import sha256_file
-from lipbench.core.method import Job, Method
+from lipbench.core.method import DubJob, Method
 from lipbench.core.registry import load
 
-Make = Callable[..., Job]
+Make = Callable[..., DubJob]
 
 
 @pytest.fixture

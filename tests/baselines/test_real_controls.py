@@ -11,7 +11,7 @@ import pytest
 from lipbench import media
 from lipbench.baselines.still_mouth import StillMouth
 from lipbench.core import weights
-from lipbench.core.method import Job
+from lipbench.core.method import DubJob
 from lipbench.faces import track_faces
 
 N = 50
@@ -19,7 +19,7 @@ N = 50
 
 @pytest.mark.real
 @pytest.mark.slow
-def test_lips_stop_and_the_head_moves(real_clips: Path, make_job: Callable[..., Job], tmp_path: Path) -> None:
+def test_lips_stop_and_the_head_moves(real_clips: Path, make_job: Callable[..., DubJob], tmp_path: Path) -> None:
     if not weights.available("mediapipe-face"):
         pytest.skip("`lipbench weights get mediapipe-face` first")
     clip = media.write_video(

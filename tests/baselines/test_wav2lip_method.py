@@ -18,11 +18,11 @@ from lipbench.baselines.wav2lip.checkpoint import load as load_checkpoint
 from lipbench.baselines.wav2lip.checkpoint import read_info
 from lipbench.core import weights
 from lipbench.core.errors import NoFace, Refused, WeightsMismatch, WeightsMissing
-from lipbench.core.method import Job, Method
+from lipbench.core.method import DubJob, Method
 from lipbench.core.registry import load
 from lipbench.faces.track import FaceTrack
 
-Make = Callable[..., Job]
+Make = Callable[..., DubJob]
 BOX = (22, 12, 70, 76)
 
 
@@ -42,7 +42,7 @@ def params(checkpoint: str, **fields: Any) -> Any:
     return Wav2Lip.spec.params(weights_file=checkpoint, **fields)
 
 
-def run(job: Job) -> tuple[np.ndarray, dict[str, Any]]:
+def run(job: DubJob) -> tuple[np.ndarray, dict[str, Any]]:
     made = Wav2Lip().synthesize(job)
     info = media.probe(made.files["video"])
     assert (info.n_frames, info.width, info.height, float(info.fps)) == (20, 96, 80, 25.0)
@@ -189,7 +189,7 @@ def test_the_published_detector_runs_in_prepare(
     made = Wav2Lip().prepare(job)
     assert asked == [{"video": job.clip.video, "backend": "s3fd-wav2lip", "fps": 25.0, "device": "cpu"}]
     assert made.info == {"frames_without_face": 0}
-    again = make_job(params(checkpoint, detector="s3fd"), faces=False, prepared=job.out)
+    again = make_job(params(checkpoint, detector="s3fd"), faces=False, prepare_folder=job.out)
     assert run(again)[1]["boxes"] == "s3fd-wav2lip"
     boxes.boxes[:] = np.nan
     with pytest.raises(NoFace, match="published detector"):
@@ -200,7 +200,7 @@ def test_the_published_detector_runs_in_prepare(
 def test_listing_methods_needs_no_torch() -> None:
     code = (
         "import sys; from lipbench.core.registry import load\n"
-        "for name in ('wav2lip', 'dubbed', 'precomputed', 'external', 'still_mouth'): load('methods', name)\n"
+        "for name in ('wav2lip', 'dubbed', 'precomputed', 'external', 'still-mouth'): load('methods', name)\n"
         "print([m for m in ('torch', 'librosa', 'pandas', 'matplotlib') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -50,7 +50,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     hashes = {"video": keys.sha256_file(root / "one.mp4"), "dub": keys.sha256_file(root / "fr.wav")}
     (root / "tiny.yaml").write_text(MANIFEST.format(**hashes))
     # Every metric there is: the default.
-    methods = "[dubbed, still_mouth, shifted_audio, {id: shifted_audio, label: later, params: {frames: 9}}]"
+    methods = "[dubbed, still-mouth, shifted-audio, {id: shifted-audio, label: later, params: {frames: 9}}]"
     (root / "run.yaml").write_text(f"manifest: tiny.yaml\nmethods: {methods}\n")
     return root
 
@@ -87,7 +87,7 @@ def test_a_cached_run_loads_nothing_heavy(folder: Path, tmp_path: Path) -> None:
     """What planning imports, with all methods and metrics: nothing that only workers and tables need."""
     code = (
         "import sys; from lipbench.core import registry; from lipbench.engine import api;"
-        "[registry.load(kind, name) for kind in ('methods', 'metrics') for name in registry.BUILTINS[kind]];"
+        "[registry.load(kind, name) for kind in ('methods', 'metrics') for name in registry.names(kind)];"
         f"api.prepare({str(folder / 'run.yaml')!r}, out={str(tmp_path / 'run')!r}).counts();"
         f"print(*({HEAVY!r} & set(sys.modules)))"
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from lipbench.faces.morphable.semantic import semantic_to_expression
 from lipbench.faces.raster import Camera, Light, Renderer, euler_to_matrix, visibility
 from lipbench.synthetic import head as procedural
 
@@ -62,7 +63,7 @@ def test_visibility_only(benchmark: Any, head: procedural.Head) -> None:
 def test_pose(benchmark: Any, head: procedural.Head, kind: str) -> None:
     weights: Any = {"jawOpen": 0.4, "smileL": 0.3, "blinkR": 0.5}
     if kind == "coefficients":
-        weights = procedural.semantic_to_expression(weights)
+        weights = semantic_to_expression(weights)
     rotation = euler_to_matrix([0.05, 0.3, 0.0])
 
     def frame() -> None:

@@ -47,7 +47,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
     (root / "tiny.yaml").write_text(MANIFEST + clips + dubs)
     (root / "run.yaml").write_text(
-        "name: tiny-run\nmanifest: tiny.yaml\nmethods: [dubbed, still_mouth]\nmetrics: [psnr_full, psnr_mouth]\n"
+        "name: tiny-run\nmanifest: tiny.yaml\nmethods: [dubbed, still-mouth]\nmetrics: [psnr_full, psnr_mouth]\n"
     )
     return root
 

@@ -49,9 +49,9 @@ def test_external_method_file(tiny, fake, tmp_path):
 
 
 def test_without_a_face_backend_the_reason_is_told(tiny, tmp_path):
-    result = call("still_mouth", tiny / "one.mp4", tiny / "fr.wav", "-o", tmp_path / "o.mp4", "--work", tmp_path / "w")
+    result = call("still-mouth", tiny / "one.mp4", tiny / "fr.wav", "-o", tmp_path / "o.mp4", "--work", tmp_path / "w")
     assert isinstance(result.exception, LipbenchError)
-    assert result.exception.what.startswith("still_mouth made no video of ")
+    assert result.exception.what.startswith("still-mouth made no video of ")
     assert result.exception.why.startswith("weights_missing: ")
     assert result.exception.reason == "weights_missing"
     assert not (tmp_path / "o.mp4").exists()
@@ -72,7 +72,7 @@ def test_mistakes(tiny, tmp_path, method, video, out, error, text):
 
 
 def test_parameters(tiny, tmp_path):
-    args = ("shifted_audio", tiny / "one.mp4", tiny / "fr.wav", "-o", tmp_path / "o.mp4", "--work", tmp_path / "w")
+    args = ("shifted-audio", tiny / "one.mp4", tiny / "fr.wav", "-o", tmp_path / "o.mp4", "--work", tmp_path / "w")
     result = call(*args, "-p", "frame=3")
     assert isinstance(result.exception, UsageError)
     assert "parameter frame" in result.exception.what

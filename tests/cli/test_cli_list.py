@@ -24,7 +24,7 @@ def rows(what):
 
 def test_methods_say_what_is_missing():
     found = rows("methods")
-    assert set(registry.BUILTINS["methods"]) <= set(found)
+    assert set(registry.sources("methods")) <= set(found)
     assert found["dubbed"]["runs here"] == "yes"
     assert found["dubbed"]["kind"] == "control"
     assert found["wav2lip"]["runs here"] == "needs weights: wav2lip"
@@ -40,7 +40,7 @@ def test_methods_say_how_to_get_what_is_missing():
     assert found["precomputed"]["how"] == ["`-p folder=...`"]
     assert found["wav2lip"]["how"][-1].endswith("then run `lipbench weights add wav2lip FILE`")
     assert len(found["makeittalk"]["how"]) == 5
-    assert found["makeittalk"]["how"][0] == "`-p weights=demo` runs with the packaged demo weights"
+    assert found["makeittalk"]["how"][0] == "`-p weights=makeittalk-demo` runs with the packaged demo weights"
     assert found["sadtalker"]["runs here"] == "external, not installed"
     (line,) = found["sadtalker"]["how"]
     assert line.startswith("git clone https://github.com/OpenTalker/SadTalker ")

@@ -32,9 +32,9 @@ def test_json(done):
     assert (answer["run"], answer["complete"]) == (str(root), True)
     assert answer["stages"] == {"cached": 0, "run": 14, "refused": 0, "failed": 0, "blocked": 0, "skipped": 0}
     cells = {(c["method"], c["clip"]): c for c in answer["cells"]}
-    assert set(cells) == {(m, c) for m in ("dubbed", "still_mouth") for c in ("one", "two")}
+    assert set(cells) == {(m, c) for m in ("dubbed", "still-mouth") for c in ("one", "two")}
     assert cells["dubbed", "one"]["metrics"]["psnr_full"]["value"] == "inf"
-    assert 0 < cells["still_mouth", "two"]["metrics"]["psnr_mouth"]["value"] < 100
+    assert 0 < cells["still-mouth", "two"]["metrics"]["psnr_mouth"]["value"] < 100
     assert [json.loads(line) for line in (root / "cells.jsonl").read_text().splitlines()] == answer["cells"]
 
 
@@ -90,7 +90,7 @@ def test_filters(tiny, tmp_path):
         return json.loads(call(tiny / "run.yaml", "--dry-run", "--json", *args).stdout)["cells"]
 
     assert cells("--method", "dubbed") == 2
-    assert cells("--method", "dubbed,shifted_audio", "--clip", "t*") == 2
+    assert cells("--method", "dubbed,shifted-audio", "--clip", "t*") == 2
     assert cells("--clip", "one", "--seed", "0..2") == 6
     assert cells("--train-seconds", "1,full", "--lang", "fr") == 8
 

@@ -16,9 +16,9 @@ from lipbench.datasets.types import Clip, Dub, Licence, Manifest
 PLUGIN = '''
 import os, signal, shutil, time
 import numpy as np
-from lipbench.core import media
+from lipbench import media
 from lipbench.core.errors import NoFace
-from lipbench.core.method import BaseMethod, MethodSpec, Outputs, Params
+from lipbench.core.method import Method, MethodSpec, Outputs, Params
 from lipbench.core.metric import MetricSpec, Score
 
 
@@ -27,7 +27,7 @@ class FakeParams(Params):
     grey: int = 0
 
 
-class Copy(BaseMethod):
+class Copy(Method):
     spec = MethodSpec(id="fake-copy", version="1", title="copies", params=FakeParams)
     def synthesize(self, job):
         count(job.params.trigger)
@@ -241,9 +241,9 @@ def manifest(media_files: Path) -> Manifest:
 
 #: A judge small enough for tests. Its numbers mean nothing; that it answers, or says why not, is what counts.
 JUDGE = """
-from lipbench.core.weights import REGISTRY, Entry
+from lipbench.core.weights import Entry, registry
 from lipbench.metrics.sync.judges import Judge
-REGISTRY["tiny_judge"] = Entry("tiny_judge", "tiny_judge.npz", "tests", "none", sha256={sha256!r})
+registry()["tiny_judge"] = Entry("tiny_judge", "tiny_judge.npz", "tests", "none", sha256={sha256!r})
 JUDGE = Judge("tiny", "tiny_judge", {width}, {size}, False, "for tests")
 """
 

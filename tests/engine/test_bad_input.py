@@ -22,7 +22,7 @@ from lipbench.faces.track import FaceTrack
 
 WIDTH, HEIGHT, N = 128, 96, 30
 METRICS = ["image", "sync", "landmarks", "temporal"]
-METHODS = ["dubbed", "still_mouth"]
+METHODS = ["dubbed", "still-mouth"]
 
 pytestmark = pytest.mark.usefixtures("tiny_judge")
 
@@ -170,7 +170,7 @@ def test_the_good_clip_has_its_numbers(answer):
     assert answer.score("good", "ssim_mouth")["value"] == 1
     assert answer.score("good", "tde_mouth")["value"] == 0
     assert answer.score("good", "lse_d")["value"] > 0
-    assert 0 < answer.score("good", "ssim_mouth", "still_mouth")["value"] < 1
+    assert 0 < answer.score("good", "ssim_mouth", "still-mouth")["value"] < 1
     # The only thing missing is the face detector for the predictions.
     assert answer.score("good", "mld")["reason"].startswith("weights_missing: ")
 
@@ -190,7 +190,7 @@ def test_the_run_is_complete_and_every_cell_answers(answer, manifest):
 
 
 def test_no_face(answer):
-    refused = answer.cell("faceless", "still_mouth")
+    refused = answer.cell("faceless", "still-mouth")
     assert refused["status"] == "refused"
     assert refused["reason"].startswith("no_face: no face was found in clip faceless")
     assert answer.cell("faceless")["status"] == "ok"
@@ -203,7 +203,7 @@ def test_no_face(answer):
 
 def test_two_faces(answer):
     assert answer.record("faces two").info["frames_with_several_faces"] == N
-    assert answer.cell("two", "still_mouth")["status"] == "ok"
+    assert answer.cell("two", "still-mouth")["status"] == "ok"
     assert answer.score("two", "ssim_mouth")["value"] == 1
     assert answer.score("two", "lse_d")["value"] > 0
 
@@ -212,10 +212,10 @@ def test_face_leaves_half_way(answer):
     info = answer.record("faces leaves").info
     assert info["found"] == N // 2
     assert info["lost_frames"] == list(range(N // 2, N))
-    assert answer.record("synthesize still_mouth leaves/fr").info["frames_without_face"] == N // 2
-    score = answer.score("leaves", "psnr_mouth", "still_mouth")
+    assert answer.record("synthesize still-mouth leaves/fr").info["frames_without_face"] == N // 2
+    score = answer.score("leaves", "psnr_mouth", "still-mouth")
     assert (score["n_valid"], score["n_total"]) == (N // 2, N)
-    full = answer.score("leaves", "ssim_full", "still_mouth")
+    full = answer.score("leaves", "ssim_full", "still-mouth")
     assert (full["n_valid"], full["n_total"]) == (N, N)
     assert answer.score("leaves", "lse_d")["n_valid"] < answer.score("good", "lse_d")["n_valid"]
 
@@ -232,7 +232,7 @@ def test_six_frames(answer):
 
 def test_no_audio_stream(answer, manifest):
     # A dub brings its own sound.
-    assert answer.cell("mute", "still_mouth")["status"] == "ok"
+    assert answer.cell("mute", "still-mouth")["status"] == "ok"
     assert answer.score("mute", "lse_d")["value"] > 0
     # The original dub is the clip's own sound, and there is none; the same run goes on with the other clip.
     asked = request(original=True, clips=["mute", "good"], languages=["fr"], metrics=["image"])
@@ -248,8 +248,8 @@ def test_no_audio_stream(answer, manifest):
 def test_dub_shorter_than_the_clip(answer):
     info = answer.record("dub good/de").info
     assert (info["n_frames"], info["policy"]) == (15, "dub 15 frames shorter than the clip: clip cut")
-    assert media.probe(answer.result.root / answer.cell("good", "still_mouth", "de")["video"]).n_frames == 15
-    assert answer.score("good", "ssim_mouth", "still_mouth", "de")["n_total"] == 15
+    assert media.probe(answer.result.root / answer.cell("good", "still-mouth", "de")["video"]).n_frames == 15
+    assert answer.score("good", "ssim_mouth", "still-mouth", "de")["n_total"] == 15
 
 
 def test_dub_longer_than_the_clip(answer):
@@ -257,8 +257,8 @@ def test_dub_longer_than_the_clip(answer):
     assert (info["n_frames"], info["policy"]) == (40, "dub 10 frames longer: clip played back and forth")
     index = json.loads(answer.store.output(answer.record("dub good/es"), "index").read_text())
     assert index == [*range(30), *range(28, 18, -1)]
-    assert media.probe(answer.result.root / answer.cell("good", "still_mouth", "es")["video"]).n_frames == 40
-    score = answer.score("good", "psnr_mouth", "still_mouth", "es")
+    assert media.probe(answer.result.root / answer.cell("good", "still-mouth", "es")["video"]).n_frames == 40
+    score = answer.score("good", "psnr_mouth", "still-mouth", "es")
     assert (score["n_valid"], score["n_total"]) == (40, 40)
 
 
@@ -295,7 +295,7 @@ def test_ten_bits(answer):
     assert media.probe(clip).pix_fmt == "yuv420p"
     shown = media.load_frames(clip).astype(float)
     assert np.abs(shown - pictures()).mean() < 3  # the same picture, in eight bits
-    assert answer.cell("tenbit", "still_mouth")["status"] == "ok"
+    assert answer.cell("tenbit", "still-mouth")["status"] == "ok"
     assert answer.score("tenbit", "psnr_full")["value"] == "inf"
 
 

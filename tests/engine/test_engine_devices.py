@@ -11,7 +11,7 @@ import pytest
 
 from lipbench.core import registry
 from lipbench.core.errors import UsageError
-from lipbench.core.method import BaseMethod, Outputs
+from lipbench.core.method import Method, Outputs
 from lipbench.core.threads import THREAD_VARIABLES
 from lipbench.engine import api, executors, rows, stages
 from lipbench.engine.executors import local
@@ -105,17 +105,20 @@ def test_an_external_method_keeps_a_card_that_our_torch_cannot_use(
 
     seen = []
 
-    class Method(BaseMethod):
+    class Fake(Method):
         spec = SimpleNamespace(params=SimpleNamespace(model_validate=lambda values: values))
+
+        own_environment = external
 
         def prepare(self, job):
             seen.append(job.device)
             return Outputs({})
 
-    if external:
-        Method.located = object()
+        def synthesize(self, job):
+            raise NotImplementedError
+
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(rows, "load_method", lambda _: Method())
+    monkeypatch.setattr(rows, "load_method", lambda _: Fake())
     (tmp_path / "clip.json").write_text(json.dumps({"fps": 25, "n_frames": 1, "width": 2, "height": 2}))
     task = {
         "method": {"params": {}},

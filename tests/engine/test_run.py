@@ -338,7 +338,7 @@ def test_a_methods_code_is_its_whole_package():
     from lipbench.engine.build import code_of
 
     assert code_of(registry.load("methods", "wav2lip"), "synthesize") == keys.code_hash(wav2lip)
-    dubbed, still = (code_of(registry.load("methods", n), "synthesize") for n in ("dubbed", "still_mouth"))
+    dubbed, still = (code_of(registry.load("methods", n), "synthesize") for n in ("dubbed", "still-mouth"))
     assert dubbed != still
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from lipbench import media
 from lipbench.core import registry, weights
 from lipbench.core.errors import TooShort, Unsupported, UsageError
-from lipbench.core.method import ClipInput, DubInput, Job
+from lipbench.core.method import ClipInput, DubInput, DubJob, FitJob, PrepareJob
 from lipbench.datasets.annotations import Annotations
 from lipbench.faces.track import FaceTrack
 from lipbench.lipnerf import method as module
@@ -22,7 +23,7 @@ N = 26
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Job, module.LipNerf]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[DubJob, module.LipNerf]:
     """A clip of 26 frames, prepared and fitted for a few steps, and a dub two frames longer than it."""
     root = tmp_path_factory.mktemp("lipnerf")
     frames = media.load_frames(DEMO / "demo-en.mp4")[:N]
@@ -40,26 +41,26 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Job, module.LipNerf]
         field="triplane", steps=12, size=64, fit="landmarks", expression_from="audio", faces="demo-face"
     )
     method = module.LipNerf()
-    job = Job(root, clip, None, params, log=lambda _: None)
-    for stage in ("prepare", "fit"):
-        folder = root / stage
-        folder.mkdir()
-        getattr(method, stage)(replace(job, out=folder))
-        job = replace(job, prepared=root / "prepare") if stage == "prepare" else replace(job, fitted=root / "fit")
-    return replace(job, dub=dub), method
+    common: dict[str, Any] = {"clip": clip, "params": params, "log": lambda _: None}
+    first, second = root / "prepare", root / "fit"
+    first.mkdir()
+    method.prepare(PrepareJob(out=first, **common))
+    second.mkdir()
+    method.fit(FitJob(out=second, prepare_folder=first, **common))
+    return DubJob(out=root, dub=dub, prepare_folder=first, fit_folder=second, **common), method
 
 
-def synthesize(made: tuple[Job, module.LipNerf], out: Path, **changes: object) -> tuple[Path, dict[str, object]]:
+def synthesize(made: tuple[DubJob, module.LipNerf], out: Path, **changes: object) -> tuple[Path, dict[str, object]]:
     job, method = made
     params = LipNerfParams(**{**job.params.model_dump(), **changes})
     got = method.synthesize(replace(job, out=out, params=params))
     return got.files["video"], dict(got.info)
 
 
-def test_only_the_head_changes(made: tuple[Job, module.LipNerf], tmp_path: Path) -> None:
+def test_only_the_head_changes(made: tuple[DubJob, module.LipNerf], tmp_path: Path) -> None:
     job, _ = made
     video, info = synthesize(made, tmp_path)
-    frames, shown = media.load_frames(video), media.load_frames(job.dub.video)  # type: ignore[union-attr]
+    frames, shown = media.load_frames(video), media.load_frames(job.dub.video)
     assert frames.shape == (N + 2, 256, 256, 3)
     assert info["articulation"] == "articulation-demo"
     away = np.abs(frames.astype(int) - shown).mean(3)
@@ -70,14 +71,14 @@ def test_only_the_head_changes(made: tuple[Job, module.LipNerf], tmp_path: Path)
 
 
 def test_paste_change_leaves_everything_but_the_mouth_as_filmed(
-    made: tuple[Job, module.LipNerf], tmp_path: Path
+    made: tuple[DubJob, module.LipNerf], tmp_path: Path
 ) -> None:
     job, method = made
     params = LipNerfParams(**{**job.params.model_dump(), "paste": "change"})
     for stage in ("prepare", "fit"):  # only rendering reads it
         assert method.stage_inputs(stage, params) == method.stage_inputs(stage, job.params)
     video, _ = synthesize(made, tmp_path, paste="change")
-    shown = media.load_frames(job.dub.video)  # type: ignore[union-attr]
+    shown = media.load_frames(job.dub.video)
     away = np.abs(media.load_frames(video).astype(int) - shown).mean((0, 3))
     points = FaceTrack.load(job.clip.faces).points68()  # type: ignore[arg-type]
     assert points is not None
@@ -85,29 +86,29 @@ def test_paste_change_leaves_everything_but_the_mouth_as_filmed(
     assert away[: eyes - 2].max() < 8  # hair, forehead, lids: only the codec
 
 
-def test_a_lip_source_is_any_method(made: tuple[Job, module.LipNerf], tmp_path: Path) -> None:
+def test_a_lip_source_is_any_method(made: tuple[DubJob, module.LipNerf], tmp_path: Path) -> None:
     job, method = made
     (tmp_path / "lips").mkdir()
-    lips = registry.load("methods", "still_mouth").synthesize(replace(job, out=tmp_path / "lips", params=None))
-    told = replace(job, driver=lips.files["video"]), method
-    _, info = synthesize(told, tmp_path, expression_from="lip_source", lip_source="still_mouth")
-    assert info["expression_from"] == "still_mouth"
+    lips = registry.load("methods", "still-mouth").synthesize(replace(job, out=tmp_path / "lips", params=None))
+    told = replace(job, driver_video=lips.files["video"]), method
+    _, info = synthesize(told, tmp_path, expression_from="lip_source", lip_source="still-mouth")
+    assert info["expression_from"] == "still-mouth"
     assert info["lip_frames_found"] == N + 2
-    assert method.driver(LipNerfParams(lip_source="still_mouth")) == ("still_mouth", {})
+    assert method.driver(LipNerfParams(lip_source="still-mouth")) == ("still-mouth", {})
     assert method.driver(job.params) is None
     with pytest.raises(UsageError, match="its own lip source"):
         method.weights(LipNerfParams(lip_source="lipnerf"))
 
 
-def test_truth_is_refused_where_there_is_none(made: tuple[Job, module.LipNerf], tmp_path: Path) -> None:
+def test_truth_is_refused_where_there_is_none(made: tuple[DubJob, module.LipNerf], tmp_path: Path) -> None:
     with pytest.raises(Unsupported, match="no true video"):
         synthesize(made, tmp_path, expression_from="truth")
 
 
-def test_a_second_is_the_least(made: tuple[Job, module.LipNerf], tmp_path: Path) -> None:
+def test_a_second_is_the_least(made: tuple[DubJob, module.LipNerf], tmp_path: Path) -> None:
     job, method = made
     with pytest.raises(TooShort, match="too little to train on"):
-        method.fit(replace(job, dub=None, out=tmp_path, train_seconds=0.5))
+        method.fit(replace(job, out=tmp_path, train_seconds=0.5))
 
 
 def test_what_only_rendering_reads_does_not_train_again() -> None:

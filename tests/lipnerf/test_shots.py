@@ -11,7 +11,7 @@ import pytest
 from lipbench import media
 from lipbench.core import registry
 from lipbench.core.errors import Unsupported, UsageError
-from lipbench.core.method import ClipInput, Job
+from lipbench.core.method import ClipInput, FitJob, PrepareJob
 from lipbench.datasets.annotations import Annotations
 from lipbench.faces.track import FaceTrack
 from lipbench.lipnerf import method as module
@@ -83,18 +83,19 @@ def test_the_method_trains_on_them(two: list[shots.Shot], tmp_path: Path, monkey
         settings={"rays": 64, "frames": 2},
     )
     given = ClipInput("c", clip, None, 25, 26, w, h, "en", tmp_path / "faces.npz")
-    job = Job(tmp_path / "prepare", given, None, params, log=lambda _: None)
-    job.out.mkdir()
+    first, second = tmp_path / "prepare", tmp_path / "fit"
+    first.mkdir()
+    second.mkdir()
     method: module.LipNerf = registry.load("methods", "lipnerf")
     assert "demo-face" in method.weights(params)
+    job = PrepareJob(out=first, clip=given, params=params, log=lambda _: None)
     assert method.prepare(job).info["shots"] == 2
-    job = replace(job, prepared=job.out, out=tmp_path / "fit")
-    job.out.mkdir()
-    facts = method.fit(job).info
+    fit = FitJob(out=second, clip=given, params=params, prepare_folder=first, log=lambda _: None)
+    facts = method.fit(fit).info
     assert (facts["frames"], facts["shots"]) == (46, 2)
     assert TrainedField.load(tmp_path / "fit" / "field.pt").latents.shape[0] == 46
     with pytest.raises(Unsupported, match="whole clip"):
-        method.fit(replace(job, train_seconds=1.0))
+        method.fit(replace(fit, train_seconds=1.0))
 
 
 def test_a_shot_is_known_by_its_content(tmp_path: Path) -> None:

@@ -137,16 +137,16 @@ class RunWriter:
             ("lipnerf", "katie", "de"): (33.0, 0.0402, -1, 21.0),
             ("lipnerf", "office", "fr"): (33.0, 0.06, 0, 22.0),
             ("lipnerf", "office", "de"): (33.008, 0.08, 0, 22.0),
-            ("still_mouth", "katie", "fr"): (35.0, 0.01, 0, 20.0),
-            ("still_mouth", "katie", "de"): (35.0, 0.01, 0, 20.0),
-            ("still_mouth", "office", "fr"): (35.0, 0.01, 0, 20.0),
-            ("still_mouth", "office", "de"): (35.0, 0.01, 0, 20.0),
+            ("still-mouth", "katie", "fr"): (35.0, 0.01, 0, 20.0),
+            ("still-mouth", "katie", "de"): (35.0, 0.01, 0, 20.0),
+            ("still-mouth", "office", "fr"): (35.0, 0.01, 0, 20.0),
+            ("still-mouth", "office", "de"): (35.0, 0.01, 0, 20.0),
             ("speech2vid", "katie", "fr"): (40.0, 0.3, 5, 15.0),
             ("speech2vid", "katie", "de"): (40.0, 0.3, 5, 15.0),
             ("speech2vid", "office", "fr"): (40.0, 0.3, 5, 15.0),
         }
         cells = []
-        kinds = {"still_mouth": "control"}
+        kinds = {"still-mouth": "control"}
         for (label, clip, language), (full, lpips, offset, mouth) in values.items():
             scores = {
                 "psnr_full": full,
@@ -172,7 +172,7 @@ class RunWriter:
         methods = [
             method("dubbed", "Dubbed", "control"),
             method("wav2lip", "Wav2Lip", paper_results={"lpips_full": 0.02}),
-            method("still_mouth", "Still mouth", "control"),
+            method("still-mouth", "Still mouth", "control"),
             method("lipnerf", "LipNeRF", paper_results={"psnr_full": 31.5, "lse_d": 7.0}),
             method("speech2vid", "Speech2Vid"),
         ]

@@ -108,3 +108,17 @@ def test_reports_do_not_import_torch():
     code = "import lipbench.reports.tables, lipbench.reports.writers, sys; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_renamed_method_has_its_present_name_in_runs_of_before(runs):
+    methods = [runs.method("still_mouth", "Still mouth", "control"), runs.method("own", id="still_mouth")]
+    cells = [runs.cell(label, "a", "fr", {"psnr_full": 30.0}) for label in ("still_mouth", "own")]
+    cells[1]["method_id"] = "still_mouth"
+    run = load_run(runs.write(cells, methods))
+    assert [(m["label"], m["id"]) for m in run.methods.values()] == [
+        ("still-mouth", "still-mouth"),
+        ("own", "still-mouth"),
+    ]
+    assert set(run.frame["method"]) == {"still-mouth", "own"}  # a label that somebody chose stays
+    assert set(run.frame["method_id"]) == {"still-mouth"}
+    assert run.methods["still-mouth"]["title"] == "Still mouth"

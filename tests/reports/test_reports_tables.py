@@ -113,7 +113,7 @@ def test_offsets_do_not_cancel(runs):
 
 def test_dubbed_is_the_last_row(runs):
     (table, *_) = build(load_run(runs.example()))
-    assert [row.method for row in table.rows] == ["wav2lip", "lipnerf", "speech2vid", "still_mouth", "dubbed"]
+    assert [row.method for row in table.rows] == ["wav2lip", "lipnerf", "speech2vid", "still-mouth", "dubbed"]
 
 
 def test_a_chosen_label_wins_over_the_title(runs):

@@ -13,9 +13,10 @@ import pytest
 
 from lipbench.core.errors import UsageError
 from lipbench.faces.morphable import load_model
+from lipbench.faces.morphable.semantic import SEMANTIC, expression_to_semantic, semantic_to_expression
 from lipbench.faces.raster import Camera, Label, Light, Renderer, euler_to_matrix
 from lipbench.synthetic import head as procedural
-from lipbench.synthetic.head import SEMANTIC, eyes, mouth
+from lipbench.synthetic.head import eyes, mouth
 from lipbench.synthetic.head.hair_styles import STYLES
 from lipbench.synthetic.head.template import template
 
@@ -70,7 +71,7 @@ def test_triangles_face_outwards_and_have_area() -> None:
 
 
 def test_template_is_the_same_in_every_process_and_thread_count() -> None:
-    code = "from lipbench.faces.morphable import load_model; print(load_model().basis_hash)"
+    code = "from lipbench.synthetic.head.model import build_model; print(build_model().basis_hash)"
     # tests/conftest.py pins this process to one thread.
     env = {**os.environ, "OMP_NUM_THREADS": "3", "OPENBLAS_NUM_THREADS": "3", "MKL_NUM_THREADS": "3"}
     other = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
@@ -83,7 +84,7 @@ def test_template_is_the_same_in_every_process_and_thread_count() -> None:
 def test_semantic_expressions_are_exact_in_the_79_dimensions(head: procedural.Head) -> None:
     rng = np.random.default_rng(0)
     weights = rng.random((4, len(SEMANTIC)))
-    coefficients = procedural.semantic_to_expression(weights)
+    coefficients = semantic_to_expression(weights)
     assert coefficients.shape == (4, 79)
     model = load_model()
     for w, c in zip(weights, coefficients, strict=True):
@@ -92,17 +93,15 @@ def test_semantic_expressions_are_exact_in_the_79_dimensions(head: procedural.He
         expected = model.mean + np.tensordot(w, semantic_shapes(), 1)
         np.testing.assert_allclose(model.vertices(expression=c), expected, atol=2e-5)
         np.testing.assert_allclose(head.deform(w), head.deform(c), atol=2e-5)
-    assert procedural.semantic_to_expression({"jawOpen": 0.5}) == pytest.approx(
-        procedural.semantic_to_expression(semantic(jawOpen=0.5))
-    )
+    assert semantic_to_expression({"jawOpen": 0.5}) == pytest.approx(semantic_to_expression(semantic(jawOpen=0.5)))
 
 
 def test_coefficients_come_back_as_semantic_weights() -> None:
     w = np.random.default_rng(1).random(len(SEMANTIC))
     w[SEMANTIC.index("jawR")] = 0.0
-    back = procedural.expression_to_semantic(procedural.semantic_to_expression(w))
+    back = expression_to_semantic(semantic_to_expression(w))
     np.testing.assert_allclose(back, w, atol=1e-6)
-    right = procedural.expression_to_semantic(procedural.semantic_to_expression({"jawR": 0.7}))
+    right = expression_to_semantic(semantic_to_expression({"jawR": 0.7}))
     assert right[SEMANTIC.index("jawR")] == pytest.approx(0.7)
 
 
@@ -117,7 +116,7 @@ def test_modes_are_orthonormal_signed_and_sorted() -> None:
 
 def test_wrong_expressions_are_errors(head: procedural.Head) -> None:
     with pytest.raises(UsageError, match="jawOpn"):
-        procedural.semantic_to_expression({"jawOpn": 1.0})
+        semantic_to_expression({"jawOpn": 1.0})
     with pytest.raises(UsageError, match="36 semantic"):
         head.deform(np.zeros(64))
     with pytest.raises(UsageError, match="gaze"):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lipbench.faces.morphable.visemes import CHANNELS
 from lipbench.synthetic.corpus import articulation, motion
-from lipbench.synthetic.corpus.articulation import CHANNELS
 from lipbench.synthetic.speech import phones, prosody, script, timelines
 from lipbench.synthetic.speech.phones import Phoneme, Unit
 from lipbench.synthetic.speech.timelines import LANGUAGES

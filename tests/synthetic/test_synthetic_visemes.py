@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lipbench.synthetic.corpus import articulation, motion, visemes
-from lipbench.synthetic.head.expressions import SEMANTIC
+from lipbench.faces.morphable import visemes
+from lipbench.faces.morphable.procedural import head_parts
+from lipbench.faces.morphable.semantic import SEMANTIC
+from lipbench.synthetic.corpus import articulation, motion
 from lipbench.synthetic.speech import phones, timelines
 from lipbench.synthetic.speech.timelines import LANGUAGES
 
@@ -21,12 +23,12 @@ def gaps(weights: np.ndarray) -> np.ndarray:
 
 def test_table_names_exist() -> None:
     assert visemes.table().shape == (10, 36)
-    assert set(visemes.TABLE) == set(articulation.CHANNELS)
+    assert set(visemes.TABLE) == set(visemes.CHANNELS)
 
 
 def test_lip_pairs_lie_above_each_other() -> None:
     pairs = visemes.lips()
-    points = visemes.template().points
+    points = head_parts().points
     assert points[pairs.upper, 0] == pytest.approx(points[pairs.lower, 0], abs=1e-6)
     assert gaps(np.zeros((1, 36)))[0] == pytest.approx(0)
 
@@ -39,7 +41,7 @@ def test_lips_meet_on_bilabials_and_open_on_vowels(language: str) -> None:
         channels = articulation.track(units, int((sentence[language].duration_s + 0.5) * 25))
         line = gaps(visemes.weights(channels))
         middle = line[:, visemes.lips().middle].mean(1)
-        crossing.append(line[channels[:, articulation.CHANNELS.index("tuck")] < 0.2].min())
+        crossing.append(line[channels[:, visemes.CHANNELS.index("tuck")] < 0.2].min())
         for unit in units:
             now = middle[min(int((unit.centre_s - 0.01) * 25), len(middle) - 1)]
             if unit.symbol in ("p", "b", "m"):
@@ -67,7 +69,7 @@ def test_seal_takes_away_what_the_jaw_opened() -> None:
 
 def test_rest_is_closed_and_effort_opens() -> None:
     rest = np.zeros((1, 10))
-    rest[0, articulation.CHANNELS.index("close")] = 0.55
+    rest[0, visemes.CHANNELS.index("close")] = 0.55
     assert gaps(visemes.weights(rest))[0].max() == pytest.approx(0, abs=0.05)
     vowel = articulation.TARGETS["a"][0][None]
     assert gaps(visemes.weights(vowel, effort=1.3)).max() > 1.2 * gaps(visemes.weights(vowel)).max()
@@ -75,9 +77,9 @@ def test_rest_is_closed_and_effort_opens() -> None:
 
 def test_layers_leave_the_closure_shut() -> None:
     rest = np.zeros((50, 10))
-    rest[:, articulation.CHANNELS.index("close")] = 1.0
+    rest[:, visemes.CHANNELS.index("close")] = 1.0
     moved = motion.move(50, 25, motion.Manner(), [], [], np.random.default_rng(0))
-    weights = visemes.add_layers(visemes.weights(rest), moved, {"smileL": 0.3, "smileR": 0.3, "squintL": 0.1})
+    weights = motion.add_layers(visemes.weights(rest), moved, {"smileL": 0.3, "smileR": 0.3, "squintL": 0.1})
     assert (weights >= 0).all()
     assert gaps(weights).max() < 0.05
     # The whole mood is there, in time with its own slow changes; nothing of it is lost to the closed lips.

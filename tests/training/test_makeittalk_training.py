@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from lipbench.baselines.makeittalk.checkpoint import load_demo
+from lipbench.core import registry
 from lipbench.core.errors import Unsupported
 from lipbench.core.training import Budget, Request, train
 from lipbench.synthetic.corpus.spec import ClipSpec
-from lipbench.training import TRAINERS
 from lipbench.training.makeittalk import ContentConfig, ContentTraining, Speaking, speaking, specs, trainer
 
 SMALL = ContentConfig(width=0.125, batch=32, rate=3e-3)
@@ -89,6 +89,6 @@ def test_a_generated_person() -> None:
 def test_splits_share_nobody_and_the_trainer_is_registered(tmp_path: Path) -> None:
     a, b = ({s.identity for s in specs(name, 30)} for name in ("train", "held-out"))
     assert not a & b
-    assert TRAINERS["makeittalk"].endswith("training.makeittalk:trainer")
+    assert registry.sources("trainers")["makeittalk"].endswith("training.makeittalk:trainer")
     with pytest.raises(Unsupported, match="generated people only"):
         trainer(Request(tmp_path, data="x.yaml"))

@@ -12,10 +12,10 @@ import torch
 from lipbench.baselines.speech2vid.checkpoint import load
 from lipbench.baselines.speech2vid.framing import square, still
 from lipbench.baselines.speech2vid.networks import Speech2VidNet
+from lipbench.core import registry
 from lipbench.core.errors import UsageError
 from lipbench.core.training import Budget, Request, train
 from lipbench.faces.track import FaceTrack
-from lipbench.training import TRAINERS
 from lipbench.training.speech2vid import trainer as training_module
 from lipbench.training.speech2vid.batches import draw, framed
 from lipbench.training.speech2vid.norms import folded, normed
@@ -195,7 +195,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
 
 
 def test_it_can_be_asked_for(tmp_path: Path) -> None:
-    assert TRAINERS["speech2vid"].endswith("speech2vid.trainer:trainer")
+    assert registry.sources("trainers")["speech2vid"].endswith("speech2vid.trainer:trainer")
     assert CONFIGS["official"].width == 1
     with pytest.raises(UsageError, match="demo, official"):
         trainer(Request(tmp_path, config="large"))

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from lipbench.core.training import Budget, train
+from lipbench.faces.morphable.semantic import SEMANTIC
+from lipbench.faces.morphable.visemes import lips
 from lipbench.metrics.sync.network import SyncNet
-from lipbench.synthetic.corpus.visemes import lips
-from lipbench.synthetic.head.expressions import SEMANTIC
 from lipbench.training.syncnet import augment, cache, data
 from lipbench.training.syncnet.generated import damp
 from lipbench.training.syncnet.loss import flat_lip, sync_loss

@@ -13,10 +13,10 @@ from lipbench.baselines.wav2lip.checkpoint import load as load_checkpoint
 from lipbench.baselines.wav2lip.checkpoint import read_info, save_npz
 from lipbench.baselines.wav2lip.mel import melspectrogram, window_starts
 from lipbench.baselines.wav2lip.networks import Generator, SyncExpert
+from lipbench.core import registry
 from lipbench.core.errors import UsageError
 from lipbench.core.training import Budget, Request, train
 from lipbench.datasets.manifest import resolve
-from lipbench.training import TRAINERS
 from lipbench.training.wav2lip import clips, data, trainer
 from lipbench.training.wav2lip.config import CONFIGS, Config, ExpertConfig, GeneratorConfig
 from lipbench.training.wav2lip.expert import ExpertTraining
@@ -441,7 +441,7 @@ def test_manifest_gives_truth_in_every_language():
 
 
 def test_trainers_are_known(tmp_path: Path, monkeypatch):
-    assert TRAINERS["wav2lip"].endswith("trainer:trainer")
+    assert registry.sources("trainers")["wav2lip"].endswith("trainer:trainer")
     monkeypatch.setattr(trainer, "_talks", lambda request, cache: (TALKS, HELD_OUT))
     monkeypatch.setitem(CONFIGS, "demo", BOTH)
     assert trainer.trainer(Request(tmp_path)).beside is None

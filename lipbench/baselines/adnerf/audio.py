@@ -16,11 +16,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lipbench.baselines.adnerf.spec import Source
 from lipbench.core import keys, weights
 from lipbench.core.errors import TooShort, UsageError, WeightsError, WeightsMissing
 
@@ -29,7 +30,6 @@ WINDOW, LETTERS = 16, 29
 BANDS_HZ = (60.0, 7600.0)
 _FRAME, _HOP, _FFT = 400, 320, 512  # samples: 25 ms every 20 ms, as DeepSpeech's front end
 
-Source = Literal["mel29", "phones29", "deepspeech", "wav2vec2", "file"]
 SOURCES: tuple[str, ...] = get_args(Source)
 #: source -> what its `file` is; the others need none.
 FILES = {

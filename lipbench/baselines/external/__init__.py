@@ -5,11 +5,34 @@ json_schema()                        of such files, for editors
 doctor(read("latentsync.yaml"))      is everything there?
 """
 
-from lipbench.baselines.external.checkout import Finding, doctor
-from lipbench.baselines.external.config import Definition
-from lipbench.baselines.external.method import External, ExternalMethod, load_external
-from lipbench.baselines.external.reading import Located, json_schema, read
+from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from lipbench.core.lazy import lazy
+
+if TYPE_CHECKING:
+    from lipbench.baselines.external.checkout import Finding as Finding
+    from lipbench.baselines.external.checkout import doctor as doctor
+    from lipbench.baselines.external.config import Definition as Definition
+    from lipbench.baselines.external.method import External as External
+    from lipbench.baselines.external.method import ExternalMethod as ExternalMethod
+    from lipbench.baselines.external.method import load_external as load_external
+    from lipbench.baselines.external.reading import Located as Located
+    from lipbench.baselines.external.reading import json_schema as json_schema
+    from lipbench.baselines.external.reading import read as read
+
+_HOMES = {
+    "Finding": "checkout",
+    "doctor": "checkout",
+    "Definition": "config",
+    "External": "method",
+    "ExternalMethod": "method",
+    "load_external": "method",
+    "Located": "reading",
+    "json_schema": "reading",
+    "read": "reading",
+}
 __all__ = [
     "Definition",
     "External",
@@ -21,3 +44,4 @@ __all__ = [
     "load_external",
     "read",
 ]
+__getattr__ = lazy(__name__, _HOMES)

@@ -11,28 +11,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
-
 from lipbench import media
 from lipbench.baselines.external import checkout, environment, failures, placeholders, post, process
 from lipbench.baselines.external.accept import accept
 from lipbench.baselines.external.config import Definition
 from lipbench.baselines.external.reading import Located, read
+from lipbench.baselines.external.spec import SPEC, ExternalParams, FileParams
 from lipbench.baselines.external.workspace import Workspace, workspace
-from lipbench.baselines.jobs import dub_of, track_of
+from lipbench.baselines.jobs import track_of
 from lipbench.core.errors import MediaError, Refused, UsageError
 from lipbench.core.keys import canonical, code_hash, key_of
-from lipbench.core.method import BaseMethod, Job, MethodSpec, Outputs, Params
+from lipbench.core.method import DubJob, Method, MethodSpec, Outputs
 
 SHIM = Path(__file__).with_name("shim.py")
 
 
-class ExternalParams(Params):
-    args: tuple[str, ...] = Field(default=(), description="Words to append to the command.")
-
-
-class ExternalMethod(BaseMethod):
+class ExternalMethod(Method):
     """A method described by a file, run in its own environment with files handed over."""
+
+    own_environment = True
 
     def __init__(self, located: Located) -> None:
         self.located = located
@@ -65,8 +62,8 @@ class ExternalMethod(BaseMethod):
             "weights": {w.path: checkout.weight_hash(self.located, w) for w in self.located.definition.weights},
         }
 
-    def synthesize(self, job: Job) -> Outputs:
-        definition, dub = self.located.definition, dub_of(job)
+    def synthesize(self, job: DubJob) -> Outputs:
+        definition, dub = self.located.definition, job.dub
         checkout.check(self.located)
         gpu = _gpu(definition, job.device)
         track = track_of(job) if job.clip.faces is not None else None
@@ -102,7 +99,7 @@ class ExternalMethod(BaseMethod):
             main += [definition.caps.seed_flag, str(seed)]
         return [*found, [*placeholders.fill_all(main, space.values), *args]]
 
-    def _run(self, job: Job, space: Workspace, gpu: str, logs: tuple[Path, Path]) -> dict[str, Any]:
+    def _run(self, job: DubJob, space: Workspace, gpu: str, logs: tuple[Path, Path]) -> dict[str, Any]:
         """Run the commands.
 
         Raises:
@@ -169,9 +166,9 @@ class ExternalMethod(BaseMethod):
             ended = process.Ended(0, False, info["wall_s"], info["peak_rss_bytes"])
             raise failures.error(self.located.definition.name, reason, ended, output) from error
 
-    def _finish(self, found: Path, space: Workspace, job: Job) -> Path:
+    def _finish(self, found: Path, space: Workspace, job: DubJob) -> Path:
         """Post steps, the clip's frame rate, the dub's sound."""
-        definition, dub, video = self.located.definition, dub_of(job), job.out / "video.mp4"
+        definition, dub, video = self.located.definition, job.dub, job.out / "video.mp4"
         if post.fits(definition.output, definition.post, found, job.clip.fps):
             return media.remux(found, dub.audio, video)  # its pixels, not a copy of them
         stream = post.opened(definition.output, found, space)
@@ -186,27 +183,15 @@ class ExternalMethod(BaseMethod):
             raise post.bad_output("the command's video cannot be used", f"{error.what}: {error.why}") from error
 
 
-class FileParams(ExternalParams):
-    file: str = Field(description="The method file (YAML).", json_schema_extra={"path": True})
-
-
-class External(BaseMethod):
+class External(Method):
     """Any method file, named by a parameter. `file: method.yaml` in a run file gives a row under its own name."""
 
-    spec = MethodSpec(
-        "external",
-        "1",
-        "External",
-        licence="that of the method",
-        needs=frozenset({"faces"}),
-        uses_seed=True,
-        params=FileParams,
-    )
+    spec = SPEC
 
     def identity(self, params: FileParams, clip_id: str, language: str) -> Mapping[str, Any]:
         return load_external(params.file).identity(params, clip_id, language)
 
-    def synthesize(self, job: Job) -> Outputs:
+    def synthesize(self, job: DubJob) -> Outputs:
         return load_external(job.params.file).synthesize(job)
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from lipbench.baselines.external.method import ExternalMethod
 from lipbench.baselines.external.reading import Located, read
+from lipbench.baselines.external.spec import FOLDER
 
-FOLDER = Path(__file__).parent / "methods"
 _VARIABLE = "${LIPBENCH_REPOS}"
 
 

@@ -19,9 +19,8 @@ from lipbench.baselines.external import placeholders
 from lipbench.baselines.external.config import Inputs
 from lipbench.baselines.external.environment import interpreter
 from lipbench.baselines.external.reading import Located
-from lipbench.baselines.jobs import dub_of
 from lipbench.core.errors import Refused
-from lipbench.core.method import Job
+from lipbench.core.method import DubJob
 
 #: Paths that upstream scripts can stand: Wav2Lip splits at dots, others build shell strings without quotes.
 _TAME = re.compile(r"[A-Za-z0-9_/-]+")
@@ -46,13 +45,13 @@ class Workspace:
 
 
 @contextmanager
-def workspace(located: Located, job: Job, gpu: str) -> Iterator[Workspace]:
+def workspace(located: Located, job: DubJob, gpu: str) -> Iterator[Workspace]:
     """Prepare the folder of one run; it is removed afterwards.
 
     Raises:
         Refused: a generated file lies outside of the folder.
     """
-    definition, dub = located.definition, dub_of(job)
+    definition, dub = located.definition, job.dub
     real = job.out.absolute() / "work"
     (real / "tmp").mkdir(parents=True)
     alias = None

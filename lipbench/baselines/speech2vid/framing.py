@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from lipbench.baselines.speech2vid.networks import DRAWN, SIZE, STILLS
 from lipbench.core.errors import Unsupported
+from lipbench.faces.morphable.procedural import head_parts
 from lipbench.faces.track import FaceTrack
 from lipbench.metrics.sync.boxes import boxes_of_track
 from lipbench.metrics.sync.constants import FPS
@@ -89,10 +90,7 @@ def mean_face() -> NDArray[np.float64]:
     Upstream's mean landmarks are a MATLAB file that is not ours to ship. This is the procedural head's mean face, at
     a size and place of our choice: eyes and nose can lie some pixels from where upstream has them.
     """
-    from lipbench.synthetic.head.landmarks import landmarks
-    from lipbench.synthetic.head.template import template
-
-    shape = template().points[landmarks().points][:, :2] * [1.0, -1.0]
+    shape = head_parts().points[head_parts().landmarks.points][:, :2] * [1.0, -1.0]
     eyes = shape[36:42].mean(0), shape[42:48].mean(0)
     scale = 34.0 / np.linalg.norm(eyes[1] - eyes[0])
     placed: NDArray[np.float64] = (shape - (eyes[0] + eyes[1]) / 2) * scale + [SIZE / 2 - 0.5, 0.36 * SIZE]

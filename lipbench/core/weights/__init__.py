@@ -8,13 +8,12 @@
 Files live in $LIPBENCH_WEIGHTS, else in the user's cache folder (~/.cache/lipbench/weights).
 """
 
-from lipbench.core.weights.entries import REGISTRY, Entry, Member, Wheel, entry
+from lipbench.core.weights.entries import Entry, Member, Wheel, entry, packaged, registry
 from lipbench.core.weights.fetch import get
 from lipbench.core.weights.files import Status, add, available, check, folder, path, sha256, status
 from lipbench.core.weights.named import existing
 
 __all__ = [
-    "REGISTRY",
     "Entry",
     "Member",
     "Status",
@@ -26,7 +25,9 @@ __all__ = [
     "existing",
     "folder",
     "get",
+    "packaged",
     "path",
+    "registry",
     "sha256",
     "status",
 ]

@@ -22,7 +22,7 @@ from typing import Any, Literal
 from lipbench.core.errors import DiskFull, UsageError, WeightsError, WeightsMismatch, WeightsMissing, disk_full
 from lipbench.core.keys import sha256_file
 from lipbench.core.store import write_atomic
-from lipbench.core.weights.entries import REGISTRY, Entry, entry
+from lipbench.core.weights.entries import Entry, entry, registry
 
 #: Where the weights that come with the package lie.
 BUNDLED = Path(__file__).parent / "data"
@@ -102,7 +102,7 @@ def available(name: str) -> bool:
 
 def check(names: Iterable[str] = ()) -> list[Status]:
     """The status of the named weights (all when none are named), every file hashed afresh."""
-    return [status(name, afresh=True) for name in (tuple(names) or REGISTRY)]
+    return [status(name, afresh=True) for name in (tuple(names) or registry())]
 
 
 def status(name: str, *, afresh: bool = False) -> Status:

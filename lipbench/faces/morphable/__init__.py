@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lipbench.core.errors import UsageError
 from lipbench.faces.morphable.base import LandmarkIndices, MorphableModel
+from lipbench.faces.morphable.procedural import procedural_model
 
 __all__ = ["LandmarkIndices", "MorphableModel", "load_model"]
 
@@ -23,8 +24,6 @@ def load_model(source: str | Path = "procedural") -> MorphableModel:
         UsageError: no such file, or a format that is not known.
     """
     if str(source) == "procedural":
-        from lipbench.synthetic.head.model import procedural_model
-
         return procedural_model()
     path = Path(source)
     if not path.exists():

@@ -18,20 +18,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lipbench.core.weights import small
-from lipbench.synthetic.corpus import visemes
-from lipbench.synthetic.corpus.articulation import CHANNELS
-from lipbench.synthetic.head.expression_space import expression_space, expression_to_semantic
-from lipbench.synthetic.head.expressions import SEMANTIC
+from lipbench.faces.morphable import visemes
+from lipbench.faces.morphable.procedural import head_parts
+from lipbench.faces.morphable.semantic import expression_to_semantic
+from lipbench.faces.morphable.visemes import CHANNELS, SPEECH_COLUMNS
 
 RATE, BANDS, PER_FRAME = 16000, 40, 4
 FLOOR = 1.0  # of the band energies of int16 sound, before the logarithm
-
-#: The semantic expressions that speech decides; everything else stays as the source has it.
-OF_SPEECH = tuple(
-    i
-    for i, name in enumerate(SEMANTIC)
-    if name in {n for row in visemes.TABLE.values() for n in row} | {"press", "lipsTogether", "part"}
-)
 
 
 def features(audio: NDArray[np.int16], n_frames: int) -> NDArray[np.float32]:
@@ -119,6 +112,5 @@ def speak(expression: NDArray[np.float64], channels: NDArray[np.float64], effort
     """
     own = expression_to_semantic(expression)
     wanted = visemes.weights(channels, effort=effort)
-    columns = list(OF_SPEECH)
-    change: NDArray[np.float64] = (wanted - own)[:, columns] @ expression_space().from_semantic[columns]
+    change: NDArray[np.float64] = (wanted - own)[:, SPEECH_COLUMNS] @ head_parts().from_semantic[SPEECH_COLUMNS]
     return expression + change

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from lipbench.faces.morphable import MorphableModel
+from lipbench.faces.morphable.procedural import head_parts
 
 #: Mesh points round the lips and the columns of the head's lip loops behind them, from the image's left corner.
 OUTER_LIPS = (
@@ -105,10 +106,7 @@ def table_for(model: MorphableModel) -> Table | None:
     """The dense correspondence of a model, None when there is none: only the procedural head has one."""
     if model.name != "procedural":
         return None
-    from lipbench.synthetic.head.mouth import VERMILION
-    from lipbench.synthetic.head.template import template
-
-    groups = template().groups
+    groups = head_parts().groups
     track: list[int] = []
     vertex: list[int] = []
     weight: list[float] = []
@@ -119,7 +117,7 @@ def table_for(model: MorphableModel) -> Table | None:
         weight.extend([WEIGHTS[part]] * len(at))
 
     lips = groups["lips"]
-    add(OUTER_LIPS[0], lips[len(VERMILION) - 2, list(OUTER_LIPS[1])], "outer")
+    add(OUTER_LIPS[0], lips[head_parts().vermilion - 2, list(OUTER_LIPS[1])], "outer")
     add(INNER_LIPS[0], lips[0, list(INNER_LIPS[1])], "inner")
     for (points, loop, column), name in ((LEFT_LID, "lid_l"), (RIGHT_LID, "lid_r")):
         add(points, groups[name][list(loop), list(column)], "lids")

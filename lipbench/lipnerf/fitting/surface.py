@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial import ConvexHull
 
 from lipbench.faces.morphable import MorphableModel
+from lipbench.faces.morphable.procedural import head_parts
 from lipbench.faces.raster import Camera, visibility
 
 Array = NDArray[np.float64]
@@ -41,11 +42,9 @@ def face_surface(model: MorphableModel, wanted: int) -> Surface:
     chosen = inside & front
     chosen[model.lips] = True
     if model.name == "procedural":
-        from lipbench.synthetic.head.template import template
-
-        t = template()
-        chosen |= t.mask("lid_l", "lid_r")
-        chosen &= t.mask("skin", "lips", "lid_l", "lid_r")
+        parts = head_parts()
+        chosen |= parts.mask("lid_l", "lid_r")
+        chosen &= parts.mask("skin", "lips", "lid_l", "lid_r")
     area = vertex_areas(mean, model.triangles)
     mouth, eyes = mean[marks[48:68]], mean[marks[36:48]]
     weight = area * (1 + (MOUTH_WEIGHT - 1) * _near(mean, mouth, 0.12) + (EYE_WEIGHT - 1) * _near(mean, eyes, 0.08))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lipbench.core.errors import StoreError, UsageError
+from lipbench.core.registry import former_names
 from lipbench.core.store import write_atomic
 from lipbench.reports.gate import policy
 
@@ -185,6 +186,7 @@ def _headline(data: Mapping[str, Any]) -> Headline:
     }
     names = ("method", "metric", "title", "version", "better", "unit", "decimals", "region", "tolerance", "relative")
     fixed = {name: data[name] for name in names}
+    fixed["method"] = former_names().get(fixed["method"], fixed["method"])
     return Headline(**fixed, train_seconds=data["train_seconds"], seeds=tuple(data["seeds"]), clips=clips)
 
 

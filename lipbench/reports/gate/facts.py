@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lipbench.reports.frame import Run, load_run
+from lipbench.reports.frame import Run, load_run, read_cells, read_run
 from lipbench.reports.gate import policy
 from lipbench.reports.gate.baseline import ClipValue, Headline, Snapshot
 from lipbench.reports.statistics import ClipSeries, clip_series
@@ -22,9 +21,7 @@ def snapshot(run_dir: str | Path, run: Run | None = None) -> Snapshot:
     """
     root = Path(run_dir)
     run = run or load_run(root)  # says what is wrong with the files
-    about = json.loads((root / "run.json").read_text(encoding="utf-8"))
-    lines = (root / "cells.jsonl").read_text(encoding="utf-8").splitlines()
-    cells = [json.loads(line) for line in lines if line.strip()]
+    about, cells = read_run(root), list(read_cells(root))
     lines_by_key = {
         key: _headline(run, series, cells) for key, series in clip_series(run).items() if series.better != "none"
     }

@@ -14,11 +14,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from lipbench.faces.morphable.visemes import CHANNELS
 from lipbench.synthetic.speech.phones import BILABIAL, CONSONANTS, VOWELS, Unit
 
-#: jaw opening, lip rounding, protrusion, spreading, upper lip raised, lower lip lowered, lips shut, lower lip under the
-#: upper teeth, tongue tip up, tongue tip out; all 0 .. 1.
-CHANNELS = ("jaw", "round", "protrude", "spread", "upper", "lower", "close", "tuck", "tongue_up", "tongue_out")
 N_CHANNELS = len(CHANNELS)
 _AT = {name: i for i, name in enumerate(CHANNELS)}
 _SEAL = (_AT["close"], _AT["tuck"])

@@ -94,8 +94,9 @@ def _code() -> str:
     import lipbench.faces.raster as raster
     import lipbench.synthetic.corpus as here
     import lipbench.synthetic.head as head
+    from lipbench.faces.morphable import procedural, semantic, visemes
 
-    return keys.code_hash(here, head, raster)
+    return keys.code_hash(here, head, raster, procedural, semantic, visemes)
 
 
 # ---- one clip -------------------------------------------------------------------------------------------------

@@ -5,12 +5,13 @@ A clip's motion is drawn once and used for every dub of it; only articulation di
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lipbench.faces.morphable.semantic import SEMANTIC
 from lipbench.synthetic.speech.prosody import Accent
 
 Array = NDArray[np.float64]
@@ -185,4 +186,21 @@ def _blinks(
 
 def _ease(x: Array) -> Array:
     out: Array = x * x * (3.0 - 2.0 * x)
+    return out
+
+
+def add_layers(mouth_weights: Array, motion: Motion, mood: Mapping[str, float]) -> Array:
+    """Put blinks, brows and mood over the mouth's weights: (T, 36).
+
+    Mood adds to the mouth, and gives way where the lips round. Lids that follow the gaze are the head's own business.
+    """
+    out, at = mouth_weights.copy(), SEMANTIC.index
+    for side in "LR":
+        out[:, at("blink" + side)] = motion.lids
+        out[:, at("browOuter" + side)] = 0.7 * motion.brows
+    out[:, at("browInner")] = 0.8 * motion.brows
+    free = 1 - np.clip(out[:, at("pucker")], 0, 0.8)
+    for name, value in mood.items():
+        of_mouth = name.startswith(("smile", "frown", "stretch"))
+        out[:, at(name)] = np.clip(out[:, at(name)] + value * motion.mood * (free if of_mouth else 1.0), 0, 1)
     return out

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench.datasets.annotations import Annotations, phoneme_arrays
+from lipbench.faces.morphable.procedural import head_parts
+from lipbench.faces.morphable.semantic import semantic_to_expression
 from lipbench.faces.raster import Renderer, RenderOutput
 from lipbench.synthetic.corpus.scene import Scene, plan
 from lipbench.synthetic.corpus.spec import ClipSpec
-from lipbench.synthetic.head import mouth, semantic_to_expression
 from lipbench.synthetic.head.landmarks import landmarks
 from lipbench.synthetic.head.pose import SKULL_JOINT
-from lipbench.synthetic.head.template import template
 from lipbench.synthetic.speech.espeak import Espeak
 from lipbench.synthetic.speech.sound import Take
 
@@ -67,12 +67,6 @@ def render_clip(spec: ClipSpec, languages: Sequence[str] | None = None, engine: 
     )
 
 
-def lip_index() -> NDArray[np.int64]:
-    """(64,) model vertices of `Annotations.lip_vertices`."""
-    rings = template().groups["lips"]
-    return np.concatenate([rings[0, ::2], rings[len(mouth.VERMILION) - 1, ::2]])
-
-
 class Shot:
     """One language of a scene: iterate for its frames (H, W, 3) uint8, then ask for its annotations.
 
@@ -86,7 +80,7 @@ class Shot:
         self._landmarks = np.full((t, 68, 2), np.nan, np.float32)
         self._depth = np.zeros((t, 68), np.float32)
         self._measures = np.zeros((t, 2), np.float32)
-        self._lips = np.zeros((t, len(lip_index()), 3), np.float32)
+        self._lips = np.zeros((t, len(head_parts().lip_index), 3), np.float32)
         self._done = 0
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
@@ -131,7 +125,7 @@ class Shot:
         self._depth[t] = -(vertices[landmarks().points, 2] - joint[2]) * scene.camera.focal / -joint[2]
         measures = scene.head.mouth_measures(vertices)
         self._measures[t] = measures["lip_gap_mm"], measures["mouth_width_mm"]
-        self._lips[t] = (vertices[lip_index()] - translation) @ rotation
+        self._lips[t] = (vertices[head_parts().lip_index] - translation) @ rotation
         self._done = t + 1
 
     def annotations(self) -> Annotations:

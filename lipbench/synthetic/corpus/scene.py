@@ -11,8 +11,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from lipbench.faces.morphable import visemes
 from lipbench.faces.raster import Camera, Light, euler_to_matrix
-from lipbench.synthetic.corpus import articulation, motion, visemes
+from lipbench.synthetic.corpus import articulation, motion
 from lipbench.synthetic.corpus.background import background
 from lipbench.synthetic.corpus.motion import Manner, Motion
 from lipbench.synthetic.corpus.spec import ClipSpec, Difficulty, check_size, difficulty, stream
@@ -138,7 +139,7 @@ def _finish(spec: ClipSpec, level: Difficulty, head: Head, parts: dict[str, Part
     semantic = {}
     for language, part in parts.items():
         channels = articulation.track(part.units, spec.n_frames, spec.fps, effort=effort)
-        semantic[language] = visemes.add_layers(visemes.weights(channels), moved, manner.mood)
+        semantic[language] = motion.add_layers(visemes.weights(channels), moved, manner.mood)
 
     rotation = euler_to_matrix(np.deg2rad(moved.angles[:, [1, 0, 2]]))
     body_rotation, body_translation = _body(manner, spec.view, stream(spec.seed, "place"))

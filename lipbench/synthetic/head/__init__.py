@@ -6,13 +6,7 @@ vertices = head.pose_frame({"jawOpen": 0.5}, euler_to_matrix((0, 0.3, 0)), gaze=
 out = Renderer(head.surface).render(vertices, Camera.portrait(256), Light())
 """
 
-from lipbench.synthetic.head.expression_space import (
-    DIMENSIONS,
-    expression_space,
-    expression_to_semantic,
-    semantic_to_expression,
-)
-from lipbench.synthetic.head.expressions import SEMANTIC
+from lipbench.synthetic.head.expression_space import DIMENSIONS, expression_space
 from lipbench.synthetic.head.head import REST_TRANSLATION, Head
 from lipbench.synthetic.head.identity import HAIR_STYLES, Identity, sample_identity
 from lipbench.synthetic.head.pose import SKULL_JOINT, joint_translation
@@ -21,16 +15,13 @@ __all__ = [
     "DIMENSIONS",
     "HAIR_STYLES",
     "REST_TRANSLATION",
-    "SEMANTIC",
     "SKULL_JOINT",
     "Head",
     "Identity",
     "build",
     "expression_space",
-    "expression_to_semantic",
     "joint_translation",
     "sample_identity",
-    "semantic_to_expression",
 ]
 
 

@@ -8,16 +8,14 @@ that its largest entry is positive (an SVD is free to flip signs, and does so be
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-from lipbench.core.errors import UsageError
 from lipbench.faces.morphable.base import positive_signs
-from lipbench.synthetic.head.expressions import SEMANTIC, semantic_shapes
+from lipbench.faces.morphable.semantic import SEMANTIC
+from lipbench.synthetic.head.expressions import semantic_shapes
 from lipbench.synthetic.head.fields import fields
 from lipbench.synthetic.head.shape import Array, step
 from lipbench.synthetic.head.template import template
@@ -98,49 +96,3 @@ def _independent() -> Array:
     out = np.delete(np.eye(len(SEMANTIC)), right, axis=1)
     out[right, SEMANTIC.index("jawL")] = -1.0
     return out
-
-
-def semantic_vector(weights: Mapping[str, float] | ArrayLike) -> NDArray[np.float64]:
-    """A dict of names, or an array (..., 36), -> (..., 36) weights.
-
-    Raises:
-        UsageError: unknown name or wrong length.
-    """
-    if isinstance(weights, Mapping):
-        unknown = [name for name in weights if name not in SEMANTIC]
-        if unknown:
-            raise UsageError(
-                f"there is no semantic expression called {unknown[0]!r}",
-                f"known: {', '.join(SEMANTIC)}",
-                "use these names",
-            )
-        out = np.zeros(len(SEMANTIC))
-        for name, value in weights.items():
-            out[SEMANTIC.index(name)] = value
-        return out
-    out = np.asarray(weights, np.float64)
-    if out.shape[-1:] != (len(SEMANTIC),):
-        raise UsageError(
-            f"cannot read semantic weights of shape {out.shape}",
-            f"their last axis must have {len(SEMANTIC)} entries",
-            "pass a dict of names or an array (..., 36)",
-        )
-    return out
-
-
-def semantic_to_expression(weights: Mapping[str, float] | ArrayLike) -> NDArray[np.float64]:
-    """Semantic weights (dict, or (..., 36)) -> (..., 79) coefficients in standard deviations; exact and linear."""
-    return semantic_vector(weights) @ expression_space().from_semantic
-
-
-def expression_to_semantic(expression: ArrayLike) -> NDArray[np.float64]:
-    """(..., 79) coefficients -> (..., 36) weights whose shape comes nearest (least squares over the vertices).
-
-    Exact for semantic expressions, but for a simultaneous jawL and jawR: only their difference has a shape.
-    """
-    space = expression_space()
-    weights = np.asarray(expression, np.float64) * space.sigma @ np.linalg.pinv(space.from_semantic * space.sigma)
-    left, right = SEMANTIC.index("jawL"), SEMANTIC.index("jawR")
-    slide = weights[..., left] - weights[..., right]
-    weights[..., left], weights[..., right] = np.maximum(slide, 0), np.maximum(-slide, 0)
-    return weights

@@ -22,50 +22,12 @@ from functools import cache
 
 import numpy as np
 
+from lipbench.faces.morphable.semantic import SEMANTIC
 from lipbench.synthetic.head import eyes, mouth
 from lipbench.synthetic.head.fields import Fields, fields
 from lipbench.synthetic.head.relief import EYE_RADIUS, EYE_X, EYE_Y, MOUTH_HALF, MOUTH_Y
 from lipbench.synthetic.head.shape import Array, step
 from lipbench.synthetic.head.template import SIDES, Template, template
-
-SEMANTIC = (
-    "jawOpen",
-    "jawFwd",
-    "jawL",
-    "jawR",
-    "pucker",
-    "funnel",
-    "stretchL",
-    "stretchR",
-    "smileL",
-    "smileR",
-    "frownL",
-    "frownR",
-    "press",
-    "rollIn",
-    "tuck",
-    "upRaiseL",
-    "upRaiseR",
-    "loDepressL",
-    "loDepressR",
-    "part",
-    "puff",
-    "noseWrinkle",
-    "tongueUp",
-    "tongueOut",
-    "blinkL",
-    "blinkR",
-    "squintL",
-    "squintR",
-    "wideL",
-    "wideR",
-    "browInner",
-    "browOuterL",
-    "browOuterR",
-    "browDownL",
-    "browDownR",
-    "lipsTogether",
-)
 
 JAW_ANGLE = np.deg2rad(15.0)
 JAW_JOINT = (-0.02, -0.10)  # y, z of the axis through the jaw's joints

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lipbench.core.errors import UsageError
+from lipbench.faces.morphable.semantic import SEMANTIC
 from lipbench.synthetic.head import eyes
-from lipbench.synthetic.head.expressions import SEMANTIC, semantic_shapes
+from lipbench.synthetic.head.expressions import semantic_shapes
 from lipbench.synthetic.head.shape import Array
 from lipbench.synthetic.head.template import SIDES, template
 

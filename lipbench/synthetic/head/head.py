@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lipbench.core.errors import UsageError
+from lipbench.faces.morphable.semantic import SEMANTIC, semantic_vector
 from lipbench.faces.raster.camera import Camera
 from lipbench.faces.raster.occlusion import ambient_occlusion
 from lipbench.faces.raster.surface import Eye, Material, Surface
@@ -17,8 +18,8 @@ from lipbench.synthetic.head import eyes, hair, pose
 from lipbench.synthetic.head.atlas import REGIONS
 from lipbench.synthetic.head.builder import Builder
 from lipbench.synthetic.head.contact import hold_tongue, lid_reach, lid_vertices, part_lips, settle_lids
-from lipbench.synthetic.head.expression_space import DIMENSIONS, expression_space, semantic_vector
-from lipbench.synthetic.head.expressions import SEMANTIC, semantic_shapes
+from lipbench.synthetic.head.expression_space import DIMENSIONS, expression_space
+from lipbench.synthetic.head.expressions import semantic_shapes
 from lipbench.synthetic.head.gaze import follow_gaze, gaze_angles, turn_eyes
 from lipbench.synthetic.head.identity import Identity
 from lipbench.synthetic.head.landmarks import landmarks, mouth_measures

@@ -19,13 +19,12 @@ from lipbench.baselines.speech2vid.networks import COEFFICIENTS
 from lipbench.core import npz
 from lipbench.core.keys import key_of
 from lipbench.core.whole import whole_file
-from lipbench.synthetic.corpus import visemes
+from lipbench.faces.morphable.visemes import SPEECH_COLUMNS
 from lipbench.synthetic.corpus.corpus import GENERATOR_VERSION
 from lipbench.synthetic.corpus.parallel import over_clips
 from lipbench.synthetic.corpus.render import render_clip
 from lipbench.synthetic.corpus.scene import plan
 from lipbench.synthetic.corpus.spec import ClipSpec, stream
-from lipbench.synthetic.head.expressions import SEMANTIC
 from lipbench.synthetic.speech.espeak import Espeak
 from lipbench.training.speech2vid.hearing import Speech
 from lipbench.training.syncnet import cache
@@ -37,9 +36,6 @@ JUDGE_SIZE = 112  # px of the judge's crop that `training.framed` cuts its squar
 RENDERED = 192  # px
 SPOKEN = 2  # languages of a training clip
 CACHE_VERSION = 1
-_LIPS = {name for row in visemes.TABLE.values() for name in row} | {"press", "lipsTogether", "part"}
-#: Expression weights of the procedural head that speech moves.
-ARTICULATION = [i for i, name in enumerate(SEMANTIC) if name in _LIPS]
 
 
 def generated(
@@ -48,7 +44,7 @@ def generated(
     """The recipe's clips, rendered where they are not in the folder already.
 
     Of each talk, `faces` are (T, 128, 128, 3) BGR crops as `metrics.sync.training.cache` has them, `sounds`
-    (takes, 12, 4 T - 1) MFCC, `gaps` (T, len(ARTICULATION)) expression weights.
+    (takes, 12, 4 T - 1) MFCC, `gaps` (T, len(SPEECH_COLUMNS)) expression weights.
     """
     specs = recipe.specs()
     keys = {spec.id: _key(spec, recipe) for spec in specs}
@@ -112,7 +108,7 @@ def _speak(spec: ClipSpec, engine: Espeak | None) -> dict[str, NDArray[np.float3
     for tag, weights in scene.semantic.items():
         takes = [take.audio for take in scene.takes[tag]]
         out[f"sounds_{tag}"] = mfcc_rows(cache.sound_features(takes, 0, spec.n_frames))
-        out[f"weights_{tag}"] = weights[:, ARTICULATION].astype(np.float32)
+        out[f"weights_{tag}"] = weights[:, SPEECH_COLUMNS].astype(np.float32)
     return out
 
 
@@ -142,5 +138,5 @@ def _render(spec: ClipSpec, engine: Espeak | None, coded: float) -> Talk:
         last = first + len(faces[tag])
         takes = [take.audio for take in clip.takes[tag]]
         sounds[tag] = mfcc_rows(cache.sound_features(takes, first, last - first))
-        weights[tag] = clip.annotations[tag].semantic[first:last, ARTICULATION]
+        weights[tag] = clip.annotations[tag].semantic[first:last, SPEECH_COLUMNS]
     return Talk(spec.id, str(spec.identity), spec.fps, faces, sounds, weights)

@@ -18,12 +18,11 @@ from lipbench import media
 from lipbench.core.errors import UsageError
 from lipbench.core.keys import key_of
 from lipbench.core.threads import one_thread_each
-from lipbench.synthetic.corpus import visemes
+from lipbench.faces.morphable.visemes import SPEECH_COLUMNS
 from lipbench.synthetic.corpus.corpus import GENERATOR_VERSION
 from lipbench.synthetic.corpus.render import Shot
 from lipbench.synthetic.corpus.scene import Scene, plan
 from lipbench.synthetic.corpus.spec import DIFFICULTIES, ClipSpec, stream
-from lipbench.synthetic.head.expressions import SEMANTIC
 from lipbench.synthetic.speech import espeak
 from lipbench.synthetic.speech.espeak import Espeak
 from lipbench.training.syncnet import cache as clips
@@ -103,11 +102,9 @@ def damp(semantic: NDArray[np.float64], amplitude: float) -> NDArray[np.float64]
 
     Gaps are linear in the weights, so lips that never crossed do not cross now. Eyes, brows and mood stay.
     """
-    names = {name for row in visemes.TABLE.values() for name in row} | {"press", "lipsTogether", "part"}
-    columns = [i for i, name in enumerate(SEMANTIC) if name in names]
     out = semantic.copy()
-    mean = semantic[:, columns].mean(axis=0)
-    out[:, columns] = mean + amplitude * (semantic[:, columns] - mean)
+    mean = semantic[:, SPEECH_COLUMNS].mean(axis=0)
+    out[:, SPEECH_COLUMNS] = mean + amplitude * (semantic[:, SPEECH_COLUMNS] - mean)
     return out
 
 

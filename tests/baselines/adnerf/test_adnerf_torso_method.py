@@ -13,7 +13,8 @@ from lipbench import media
 from lipbench.baselines.adnerf import method as module
 from lipbench.baselines.adnerf import torso_training
 from lipbench.baselines.adnerf.checkpoint import load_head, load_torso
-from lipbench.core.method import ClipInput, DubInput, Job
+from lipbench.baselines.adnerf.spec import AdNerfParams
+from lipbench.core.method import ClipInput, DubInput, DubJob
 from lipbench.datasets.annotations import Annotations
 from lipbench.faces.parsing import Label, Parsing, clean_plate
 from lipbench.lipnerf.fitting import Fit
@@ -60,7 +61,7 @@ def by_hand(truth: Annotations) -> Prepared:
 
 
 @pytest.fixture(scope="module")
-def ready(tmp_path_factory: pytest.TempPathFactory) -> tuple[Job, np.ndarray, Prepared]:
+def ready(tmp_path_factory: pytest.TempPathFactory) -> tuple[DubJob, np.ndarray, Prepared]:
     """A second of a generated clip, prepared, with a dub of four frames; its frames."""
     root = tmp_path_factory.mktemp("torso")
     frames = media.load_frames(DEMO / "demo-en.mp4")[:N]
@@ -76,19 +77,19 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> tuple[Job, np.ndarray, Pr
     prepared = by_hand(truth)
     (root / "prepare").mkdir()
     prepared.save(root / "prepare")
-    job = Job(root, clip, dub, None, prepared=root / "prepare", log=lambda _: None)
+    job = DubJob(out=root, clip=clip, dub=dub, params=None, prepare_folder=root / "prepare", log=lambda _: None)
     return job, frames, prepared
 
 
-def test_from_clip_to_video(ready: tuple[Job, np.ndarray, Prepared], tmp_path: Path) -> None:
+def test_from_clip_to_video(ready: tuple[DubJob, np.ndarray, Prepared], tmp_path: Path) -> None:
     job, frames, prepared = ready
-    params = module.AdNerfParams(field="triplane", steps=2, size=64, torso="field", torso_steps=40)
+    params = AdNerfParams(field="triplane", steps=2, size=64, torso="field", torso_steps=40)
     job, method = replace(job, params=params), module.AdNerf()
     (tmp_path / "fit").mkdir()
-    made = method.fit(replace(job, out=tmp_path / "fit", dub=None))
+    made = method.fit(replace(job, out=tmp_path / "fit"))
     assert (made.info["torso"], made.info["torso_steps"]) == ("field", 40)
     assert set(made.files) == {"field", "audio", "torso"}  # a tri-plane has no published layout
-    got = method.synthesize(replace(job, out=tmp_path, fitted=tmp_path / "fit"))
+    got = method.synthesize(replace(job, out=tmp_path, fit_folder=tmp_path / "fit"))
     shown = media.load_frames(got.files["video"])
     assert shown.shape == (4, 256, 256, 3)
     # Background: the plate. Shirt: nearer to the source's than the plate is, which is what was behind it at the start.
@@ -99,13 +100,13 @@ def test_from_clip_to_video(ready: tuple[Job, np.ndarray, Prepared], tmp_path: P
 
 
 def test_the_published_preset_leaves_published_files(
-    ready: tuple[Job, np.ndarray, Prepared], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ready: tuple[DubJob, np.ndarray, Prepared], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few = presets.preset("adnerf", "mlp", {"rays": 8, "coarse": 3, "fine": 2})  # of the published networks
     monkeypatch.setitem(presets.PRESETS, ("adnerf", "mlp"), few)
     monkeypatch.setattr(torso_training, "RAYS", 8)
-    params = module.AdNerfParams(preset="adnerf", steps=1, size=16, torso_steps=2)
-    made = module.AdNerf().fit(replace(ready[0], params=params, out=tmp_path, dub=None))
+    params = AdNerfParams(preset="adnerf", steps=1, size=16, torso_steps=2)
+    made = module.AdNerf().fit(replace(ready[0], params=params, out=tmp_path))
     assert [made.files[name].name for name in ("head_tar", "body_tar")] == ["000001_head.tar", "000002_body.tar"]
     trained = TrainedField.load(made.files["torso"])
     coarse, fine, steps = load_torso(made.files["body_tar"])
@@ -120,7 +121,7 @@ def test_what_enters_the_keys() -> None:
     method = module.AdNerf()
 
     def key(stage: str, **params: object) -> object:
-        return method.stage_inputs(stage, module.AdNerfParams(**params))
+        return method.stage_inputs(stage, AdNerfParams(**params))
 
     for stage in ("fit", "synthesize"):
         assert key(stage) == key(stage, torso="source") == key(stage, torso_steps=9)  # nothing that reads them
@@ -128,4 +129,4 @@ def test_what_enters_the_keys() -> None:
         assert key(stage, preset="adnerf") == key(stage, preset="adnerf", torso="field")
         assert key(stage, preset="adnerf") != key(stage, preset="adnerf", torso="source")
     assert key("prepare") == key("prepare", torso="field", torso_steps=9)
-    assert [module.AdNerfParams(preset=p).has_torso for p in ("adnerf", "quick", "demo")] == [True, False, False]
+    assert [AdNerfParams(preset=p).has_torso for p in ("adnerf", "quick", "demo")] == [True, False, False]

@@ -10,10 +10,10 @@ import pytest
 import yaml
 
 from lipbench.baselines.external import load_external
-from lipbench.core.method import Job
+from lipbench.core.method import DubJob
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "external_fake"
-Make = Callable[..., Job]
+Make = Callable[..., DubJob]
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def fake(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def job(make_job: Make) -> Job:
+def job(make_job: Make) -> DubJob:
     return make_job(load_external(EXAMPLE / "method.yaml").spec.params())
 
 

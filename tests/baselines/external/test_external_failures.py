@@ -13,13 +13,13 @@ import pytest
 
 from lipbench.baselines.external import load_external
 from lipbench.core.errors import LipbenchError, NoFace, Refused, WeightsMissing
-from lipbench.core.method import Job, Outputs
+from lipbench.core.method import DubJob, Outputs
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "external_fake"
-Make = Callable[..., Job]
+Make = Callable[..., DubJob]
 
 
-def run(file: Path, job: Job) -> Outputs:
+def run(file: Path, job: DubJob) -> Outputs:
     return load_external(file).synthesize(job)
 
 
@@ -40,7 +40,7 @@ def run(file: Path, job: Job) -> Outputs:
         ("unheard_of", "crash", "no such behaviour: unheard_of"),
     ],
 )
-def test_failures_have_reasons(job: Job, fake: Any, behaviour: str, reason: str, text: str) -> None:
+def test_failures_have_reasons(job: DubJob, fake: Any, behaviour: str, reason: str, text: str) -> None:
     with pytest.raises(LipbenchError) as caught:
         run(fake(behaviour), job)
     assert caught.value.reason == reason
@@ -61,7 +61,7 @@ def alive(pid: int) -> bool:
 
 @pytest.mark.parametrize("behaviour", ["hang", "stubborn"])
 def test_hanging_programs_and_their_children_are_ended(
-    job: Job, fake: Any, tmp_path: Path, behaviour: str, monkeypatch: pytest.MonkeyPatch
+    job: DubJob, fake: Any, tmp_path: Path, behaviour: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lipbench.baselines.external.process.GRACE_S", 0.3)
     pids = tmp_path / "pids"
@@ -101,7 +101,7 @@ def until(condition: Callable[[], bool], seconds: float = 15) -> None:
         time.sleep(0.05)
 
 
-def test_the_file_names_its_own_failures(job: Job, fake: Any) -> None:
+def test_the_file_names_its_own_failures(job: DubJob, fake: Any) -> None:
     argv = ["{python}", "-c", "import sys; sys.exit('landmarks.npy is empty')"]
     with pytest.raises(NoFace):
         run(fake("", argv=argv, failures={"no_face": r"landmarks\.npy is empty"}), job)
@@ -112,18 +112,18 @@ def test_the_file_names_its_own_failures(job: Job, fake: Any) -> None:
     assert caught.value.reason == "crash"
 
 
-def test_pass_through_may_be_meant(job: Job, fake: Any) -> None:
+def test_pass_through_may_be_meant(job: DubJob, fake: Any) -> None:
     assert run(fake("copy", caps={"pass_through": True}), job).info["mouth_change"] == 0
 
 
-def test_without_a_face_track_only_exact_copies_are_noticed(job: Job, make_job: Make, fake: Any) -> None:
+def test_without_a_face_track_only_exact_copies_are_noticed(job: DubJob, make_job: Make, fake: Any) -> None:
     blind = make_job(job.params, faces=False)
     with pytest.raises(LipbenchError, match="anywhere"):
         run(fake("copy"), blind)
     assert run(fake("recode"), blind).info["n_frames"] == 20
 
 
-def test_programs_that_are_not_there(job: Job, fake: Any) -> None:
+def test_programs_that_are_not_there(job: DubJob, fake: Any) -> None:
     with pytest.raises(Refused) as caught:
         run(fake("", argv=["no-such-program-anywhere"]), job)
     assert caught.value.reason == "env_missing"
@@ -141,7 +141,7 @@ def test_programs_that_are_not_there(job: Job, fake: Any) -> None:
     assert caught.value.reason == "env_missing"
 
 
-def test_standard_input_is_closed(job: Job, fake: Any) -> None:
+def test_standard_input_is_closed(job: DubJob, fake: Any) -> None:
     argv = ["{python}", "-c", "import sys; sys.exit('read: %r' % sys.stdin.read())"]
     with pytest.raises(LipbenchError, match="read: ''"):
         run(fake("", argv=argv), job)

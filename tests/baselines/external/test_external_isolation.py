@@ -13,17 +13,17 @@ import pytest
 from lipbench.baselines.external import doctor, load_external, read
 from lipbench.core.errors import LipbenchError, Refused, WeightsMismatch, WeightsMissing
 from lipbench.core.keys import sha256_file
-from lipbench.core.method import Job, Outputs
+from lipbench.core.method import DubJob, Outputs
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "external_fake"
-Make = Callable[..., Job]
+Make = Callable[..., DubJob]
 
 
-def run(file: Path, job: Job) -> Outputs:
+def run(file: Path, job: DubJob) -> Outputs:
     return load_external(file).synthesize(job)
 
 
-def test_the_checkout_stays_as_it_is(job: Job, fake: Any, checkout: Path) -> None:
+def test_the_checkout_stays_as_it_is(job: DubJob, fake: Any, checkout: Path) -> None:
     before = {p.relative_to(checkout): p.read_bytes() for p in checkout.rglob("*") if p.is_file()}
     code = (
         "import os, pkg, fake, sys\n"
@@ -45,13 +45,13 @@ def test_the_checkout_stays_as_it_is(job: Job, fake: Any, checkout: Path) -> Non
     assert after == before
 
 
-def test_generated_files_stay_inside(job: Job, fake: Any, checkout: Path) -> None:
+def test_generated_files_stay_inside(job: DubJob, fake: Any, checkout: Path) -> None:
     file = fake("copy", repo={"path": str(checkout)}, files={"../../outside.txt": "x"})
     with pytest.raises(Refused, match="outside of the private folder"):
         run(file, job)
 
 
-def test_prepare_steps_run_first_and_can_fail(job: Job, fake: Any) -> None:
+def test_prepare_steps_run_first_and_can_fail(job: DubJob, fake: Any) -> None:
     step = ["{python}", "-c", "open('landmarks.csv', 'w').write('1')"]
     use = [
         "{python}",
@@ -65,7 +65,7 @@ def test_prepare_steps_run_first_and_can_fail(job: Job, fake: Any) -> None:
         run(fake("", prepare=[["{python}", "-c", "raise SystemExit(4)"]], argv=use), job)
 
 
-def test_the_environment_is_private(job: Job, fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_is_private(job: DubJob, fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", "/of/lipbench")
     code = (
         "import os, sys, tempfile, fake\n"
@@ -104,14 +104,16 @@ class Model:
         {"call": "wrapper:Model", "init": {"scale": 2}, "python": sys.executable},
     ],
 )
-def test_functions_and_classes(job: Job, make_job: Make, fake: Any, checkout: Path, entry: Mapping[str, Any]) -> None:
+def test_functions_and_classes(
+    job: DubJob, make_job: Make, fake: Any, checkout: Path, entry: Mapping[str, Any]
+) -> None:
     (checkout / "wrapper.py").write_text(WRAPPER)
     made = run(fake("", repo={"path": str(checkout)}, entry=entry), make_job(job.params, seed=3))
     assert made.info["n_frames"] == 20
     assert made.info["versions"]["python"] == sys.version.split()[0]
 
 
-def test_exceptions_of_a_call(job: Job, make_job: Make, fake: Any, checkout: Path) -> None:
+def test_exceptions_of_a_call(job: DubJob, make_job: Make, fake: Any, checkout: Path) -> None:
     (checkout / "wrapper.py").write_text(WRAPPER)
     entry = {"call": "wrapper:sync", "args": {"behaviour": "raise", "seed": "3"}}
     with pytest.raises(LipbenchError, match="ValueError: bad landmark shape") as caught:
@@ -123,7 +125,7 @@ def test_exceptions_of_a_call(job: Job, make_job: Make, fake: Any, checkout: Pat
     assert caught.value.reason == "bad_landmarks"
 
 
-def test_a_virtual_environment(job: Job, fake: Any, tmp_path: Path) -> None:
+def test_a_virtual_environment(job: DubJob, fake: Any, tmp_path: Path) -> None:
     env = tmp_path / "env" / "bin"
     env.mkdir(parents=True)
     # A venv is a folder with an interpreter in bin; this one says that it was used.
@@ -145,7 +147,7 @@ def test_identity_follows_what_changes_pixels(fake: Any, checkout: Path) -> None
     assert identity()["repo"] != first["repo"]
 
 
-def test_weights_are_checked_and_hashed(job: Job, fake: Any, checkout: Path) -> None:
+def test_weights_are_checked_and_hashed(job: DubJob, fake: Any, checkout: Path) -> None:
     (checkout / "w.pt").write_bytes(b"weights")
     digest = sha256_file(checkout / "w.pt")
 

@@ -17,7 +17,7 @@ from lipbench.baselines.external.checkout import doctor
 from lipbench.baselines.external.config import Definition
 from lipbench.baselines.external.reading import read
 from lipbench.core.errors import Refused
-from lipbench.core.method import Job, Method
+from lipbench.core.method import DubJob, Method
 from lipbench.core.registry import load, names
 
 #: name -> repository, commit, licence of the code.
@@ -111,7 +111,7 @@ with av.open("examples/photo_pred_fls_dub_audio_embed.mp4", "w") as out:
 """
 
 
-def test_the_original_makeittalk_gets_and_gives_what_it_should(make_job: Callable[..., Job], tmp_path: Path) -> None:
+def test_the_original_makeittalk_gets_and_gives_what_it_should(make_job: Callable[..., DubJob], tmp_path: Path) -> None:
     repo = tmp_path / "MakeItTalk"
     (repo / "examples" / "dump").mkdir(parents=True)
     (repo / "examples" / "ckpt").mkdir()

@@ -12,17 +12,17 @@ import numpy as np
 from lipbench import media
 from lipbench.baselines.external import External, load_external
 from lipbench.core import registry
-from lipbench.core.method import Job, Method, Outputs
+from lipbench.core.method import DubJob, Method, Outputs
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "external_fake"
-Make = Callable[..., Job]
+Make = Callable[..., DubJob]
 
 
-def run(file: Path, job: Job) -> Outputs:
+def run(file: Path, job: DubJob) -> Outputs:
     return load_external(file).synthesize(job)
 
 
-def test_the_example_runs(job: Job, clip_files: Path) -> None:
+def test_the_example_runs(job: DubJob, clip_files: Path) -> None:
     method = load_external(EXAMPLE / "method.yaml")
     assert isinstance(method, Method)
     assert (method.spec.id, method.spec.licence) == ("fake-freeze", "code: Apache-2.0; weights: none")
@@ -48,7 +48,7 @@ def test_the_registered_method_takes_a_file(make_job: Make) -> None:
     assert method.identity(params, "c1", "fr") == load_external(EXAMPLE / "method.yaml").identity(params, "c1", "fr")
 
 
-def test_paths_that_upstream_scripts_cannot_stand(job: Job, make_job: Make, tmp_path: Path, fake: Any) -> None:
+def test_paths_that_upstream_scripts_cannot_stand(job: DubJob, make_job: Make, tmp_path: Path, fake: Any) -> None:
     out = tmp_path / "a run. with 'dots' & spaces"
     out.mkdir()
     made = run(fake("freeze"), make_job(job.params, out=out))
@@ -57,7 +57,7 @@ def test_paths_that_upstream_scripts_cannot_stand(job: Job, make_job: Make, tmp_
     assert words == ["stderr.txt", "stdout.txt", "video.mp4"]
 
 
-def test_commands_see_tame_paths(make_job: Make, job: Job, tmp_path: Path, fake: Any) -> None:
+def test_commands_see_tame_paths(make_job: Make, job: DubJob, tmp_path: Path, fake: Any) -> None:
     out = tmp_path / "x. y"
     out.mkdir()
     code = "import sys, shutil; print(sys.argv[1:]); shutil.copyfile(sys.argv[1], sys.argv[3])"
@@ -72,7 +72,7 @@ def test_commands_see_tame_paths(make_job: Make, job: Job, tmp_path: Path, fake:
     assert words[4:] == ["25", "fake", "[]", "{video}"]
 
 
-def test_args_and_seed_reach_the_command(job: Job, make_job: Make, fake: Any) -> None:
+def test_args_and_seed_reach_the_command(job: DubJob, make_job: Make, fake: Any) -> None:
     file = fake(
         "",
         argv=["{python}", "fake.py", "--video", "{video}", "--audio", "{audio}", "--out", "{out}"],
@@ -84,7 +84,7 @@ def test_args_and_seed_reach_the_command(job: Job, make_job: Make, fake: Any) ->
     assert not load_external(fake("freeze")).spec.uses_seed
 
 
-def test_post_steps_bring_it_to_the_clip(job: Job, clip_files: Path, fake: Any) -> None:
+def test_post_steps_bring_it_to_the_clip(job: DubJob, clip_files: Path, fake: Any) -> None:
     made = run(
         fake(
             "quarter",
@@ -97,7 +97,7 @@ def test_post_steps_bring_it_to_the_clip(job: Job, clip_files: Path, fake: Any) 
     assert np.abs(frames[:18].astype(int) - source[:18]).mean() < 6
 
 
-def test_paste_puts_a_crop_back(job: Job, clip_files: Path, fake: Any) -> None:
+def test_paste_puts_a_crop_back(job: DubJob, clip_files: Path, fake: Any) -> None:
     code = (
         "import json, sys; sys.path.insert(0, '.'); import fake\n"
         "fps, frames = fake.frames_of(sys.argv[1])\n"
@@ -115,7 +115,7 @@ def test_paste_puts_a_crop_back(job: Job, clip_files: Path, fake: Any) -> None:
         assert edge > 20 if blend == "none" else edge < 20
 
 
-def test_folders_of_frames_and_newest_files(job: Job, clip_files: Path, fake: Any) -> None:
+def test_folders_of_frames_and_newest_files(job: DubJob, clip_files: Path, fake: Any) -> None:
     made = run(fake("frames", output={"find": "dir-of-frames", "pattern": "{out}"}), job)
     frames, source = media.load_frames(made.files["video"]), media.load_frames(clip_files / "dub.mp4")
     assert np.abs(frames.astype(int) - source[::-1]).mean() < 2
@@ -126,7 +126,7 @@ def test_folders_of_frames_and_newest_files(job: Job, clip_files: Path, fake: An
     assert not (EXAMPLE / "results").exists()
 
 
-def test_other_rates_and_images(job: Job, make_job: Make, fake: Any) -> None:
+def test_other_rates_and_images(job: DubJob, make_job: Make, fake: Any) -> None:
     argv = ["{python}", "fake.py", "shift", "--video", "{video}", "--audio", "{audio}", "--out", "{out}"]
     made = run(
         fake("", argv=argv, inputs={"fps": 50, "size": [48, 40], "audio_rate": 8000}, post=[{"resize": [96, 80]}]), job

@@ -27,11 +27,11 @@ from lipbench.baselines.makeittalk.drawing import landmark_drawing, square_aroun
 from lipbench.baselines.makeittalk.predict import Amounts, normalised_landmarks
 from lipbench.core import weights
 from lipbench.core.errors import NoFace, Refused, Unsupported, UsageError, WeightsMissing
-from lipbench.core.method import Job, Method
+from lipbench.core.method import DubJob, Method
 from lipbench.core.registry import load
 from lipbench.faces.track import FaceTrack
 
-Make = Callable[..., Job]
+Make = Callable[..., DubJob]
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +51,10 @@ def content(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def params(content: str, **fields: Any) -> Any:
-    return MakeItTalk.spec.params(weights="demo", weights_file=content, **fields)
+    return MakeItTalk.spec.params(weights="makeittalk-demo", weights_file=content, **fields)
 
 
-def run(job: Job) -> tuple[np.ndarray, dict[str, Any]]:
+def run(job: DubJob) -> tuple[np.ndarray, dict[str, Any]]:
     made = MakeItTalk().synthesize(job)
     info = media.probe(made.files["video"])
     assert (info.n_frames, info.width, info.height, float(info.fps)) == (20, 96, 80, 25.0)
@@ -66,7 +66,13 @@ def run(job: Job) -> tuple[np.ndarray, dict[str, Any]]:
 def test_demo_weights_warp_one_picture(make_job: Make, content: str, clip_files: Path, tmp_path: Path) -> None:
     frames, info = run(make_job(params(content)))
     chosen = {k: info[k] for k in ("weights", "renderer", "voice", "head", "image")}
-    assert chosen == {"weights": "demo", "renderer": "warp", "voice": "own", "head": "still", "image": "open"}
+    assert chosen == {
+        "weights": "makeittalk-demo",
+        "renderer": "warp",
+        "voice": "own",
+        "head": "still",
+        "image": "open",
+    }
     photo = media.load_frames(clip_files / "dub.mp4")[info["image_frame"]]
     difference = np.abs(frames.astype(int) - photo).mean((0, 3))
     assert difference[50:64, 36:58].mean() > 2  # around the mouth
@@ -133,13 +139,13 @@ def test_what_the_params_need(content: str) -> None:
     method, make = MakeItTalk(), MakeItTalk.spec.params
     assert set(method.weights(make())) == set(MakeItTalk.spec.weights)
     assert method.weights(make(renderer="warp", voice="own", head="still")) == ("makeittalk_content",)
-    assert method.weights(make(weights="demo")) == ("makeittalk-demo",)
+    assert method.weights(make(weights="makeittalk-demo")) == ("makeittalk-demo",)
     assert method.weights(params(content)) == ()
     assert set(method.identity(params(content), "c", "fr")) == {"weights_file"}
     for field, value in (("renderer", "network"), ("voice", "converted"), ("head", "speaker")):
         with pytest.raises(ValidationError, match="demo weights have no network"):
-            make(weights="demo", **{field: value})
-    with pytest.raises(ValidationError, match="goes with weights: demo"):
+            make(weights="makeittalk-demo", **{field: value})
+    with pytest.raises(ValidationError, match="goes with weights: makeittalk-demo"):
         make(weights_file=content)
     assert isinstance(load("methods", "makeittalk"), Method)
 

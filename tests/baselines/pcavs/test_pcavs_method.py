@@ -18,11 +18,11 @@ from lipbench.baselines.pcavs.checkpoint import load, read_state_dict, together
 from lipbench.baselines.pcavs.inference import FaceDrawer
 from lipbench.core import weights
 from lipbench.core.errors import NoFace, Refused, TooShort, Unsupported, WeightsError, WeightsMismatch, WeightsMissing
-from lipbench.core.method import Job, Method
+from lipbench.core.method import DubJob, Method
 from lipbench.core.registry import load as load_method
 from lipbench.faces.track import FaceTrack
 
-Make = Callable[..., Job]
+Make = Callable[..., DubJob]
 WIDTH, CLASSES = 1 / 16, 7
 NETS = {"G": Generator, "V": IdentityEncoder, "E": PoseMouthEncoder, "A_sync": AudioEncoder}
 
@@ -50,7 +50,7 @@ def params(folder: Path, **fields: Any) -> Any:
     return PcAvs.spec.params(checkpoints=str(folder), **fields)
 
 
-def run(job: Job) -> tuple[np.ndarray, dict[str, Any]]:
+def run(job: DubJob) -> tuple[np.ndarray, dict[str, Any]]:
     made = PcAvs().synthesize(job)
     info = media.probe(made.files["video"])
     assert (info.n_frames, info.width, info.height, float(info.fps)) == (20, 96, 80, 25.0)

@@ -17,11 +17,11 @@ from lipbench.baselines.speech2vid import DeblurNet, Speech2Vid, Speech2VidNet
 from lipbench.baselines.speech2vid.checkpoint import save
 from lipbench.core import weights
 from lipbench.core.errors import NoAudio, NoFace, Refused, WeightsError, WeightsMissing
-from lipbench.core.method import Job, Method
+from lipbench.core.method import DubJob, Method
 from lipbench.core.registry import load
 from lipbench.faces.track import FaceTrack
 
-Make = Callable[..., Job]
+Make = Callable[..., DubJob]
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def params(checkpoint: str, **fields: Any) -> Any:
     return Speech2Vid.spec.params(weights_file=checkpoint, **fields)
 
 
-def run(job: Job) -> tuple[np.ndarray, dict[str, Any]]:
+def run(job: DubJob) -> tuple[np.ndarray, dict[str, Any]]:
     made = Speech2Vid().synthesize(job)
     info = media.probe(made.files["video"])
     assert (info.n_frames, info.width, info.height, float(info.fps)) == (20, 96, 80, 25.0)

@@ -25,7 +25,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def register(monkeypatch: pytest.MonkeyPatch):
     def add(name: str, **fields) -> weights.Entry:
         entry = weights.Entry(name, fields.pop("file", f"{name}.pth"), "tests", "none", **fields)
-        monkeypatch.setitem(weights.REGISTRY, name, entry)
+        monkeypatch.setitem(weights.registry(), name, entry)
         return entry
 
     return add

@@ -44,8 +44,8 @@ def test_every_entry_says_its_licence_and_how_to_get_it() -> None:
         "vgg16",
         "mediapipe-face",
         "mediapipe-selfie",
-    } <= set(weights.REGISTRY)
-    for name, entry in weights.REGISTRY.items():
+    } <= set(weights.registry())
+    for name, entry in weights.registry().items():
         assert entry.name == name
         assert entry.licence
         assert entry.used_for
@@ -56,11 +56,11 @@ def test_every_entry_says_its_licence_and_how_to_get_it() -> None:
 
 
 def test_bundled_weights_are_the_pinned_files() -> None:
-    bundled = [name for name, entry in weights.REGISTRY.items() if entry.bundled]
+    bundled = [name for name, entry in weights.registry().items() if entry.bundled]
     assert "syncnet-demo" in bundled
     for name in bundled:
         assert weights.available(name), weights.status(name).remark
-        assert weights.path(name).stat().st_size == weights.REGISTRY[name].size < 5_000_000
+        assert weights.path(name).stat().st_size == weights.registry()[name].size < 5_000_000
 
 
 def test_unknown_name_suggests() -> None:

@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 
 from lipbench.core.errors import UsageError, WeightsError
+from lipbench.faces.morphable import visemes
+from lipbench.faces.morphable.semantic import SEMANTIC, expression_to_semantic, semantic_to_expression
 from lipbench.lipnerf.expression.articulation import Articulator, features, speak
 from lipbench.lipnerf.expression.familiar import Familiar
 from lipbench.lipnerf.expression.smoothing import smooth
-from lipbench.synthetic.corpus import visemes
-from lipbench.synthetic.head import SEMANTIC, semantic_to_expression
-from lipbench.synthetic.head.expression_space import expression_to_semantic
 
 RNG = np.random.default_rng(0)
 

@@ -54,6 +54,13 @@ def test_round_trip(old, path):
     assert len(clip["dubs"]["clip0/fr"]) == 16
 
 
+def test_a_baseline_of_before_a_method_was_renamed_still_gates(bench, path):
+    path.write_text(path.read_text().replace('"ours"', '"still_mouth"'))
+    assert {method for method, _ in gate.read(path).headlines} == {"still-mouth"}
+    new = bench.write("new", {"still-mouth": bench.cells()})
+    assert gate.judge(gate.read(path), gate.snapshot(new)).exit_code == 0
+
+
 def test_accepting_again_keeps_choice_tolerances_and_history(bench, old, path):
     gate.accept(old, path, "only two", metrics=["lse_d", "av_*"], tolerances={"lse_d": 0.3}, methods=["ours", "still"])
     new = bench.write("new", {"ours": bench.cells(6, damped), "still": bench.cells()}, control=("still",))

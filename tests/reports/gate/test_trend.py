@@ -89,6 +89,13 @@ def test_history_outlives_its_runs(bench, tmp_path):
     pd.testing.assert_frame_equal(trend.read(path), first)
 
 
+def test_a_renamed_method_is_one_line_of_the_history(bench, tmp_path):
+    history = tmp_path / "history.parquet"
+    old = trend.rows(at(bench, "old", 1))
+    trend.write(history, old.assign(method="shifted_audio"))
+    assert set(trend.read(history)["method"]) == {"shifted-audio"}
+
+
 def test_another_judge_cuts_the_line(bench):
     runs = [
         at(bench, "a", 0),

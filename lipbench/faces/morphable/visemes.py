@@ -7,21 +7,20 @@ wished, never more. Lips of a linear model pushed through each other would be a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lipbench.synthetic.corpus.articulation import CHANNELS
-from lipbench.synthetic.corpus.motion import Motion
-from lipbench.synthetic.head import mouth
-from lipbench.synthetic.head.expressions import SEMANTIC, semantic_shapes
-from lipbench.synthetic.head.template import template
+from lipbench.faces.morphable.procedural import head_parts
+from lipbench.faces.morphable.semantic import SEMANTIC
 
 Array = NDArray[np.float64]
 
+#: jaw opening, lip rounding, protrusion, spreading, upper lip raised, lower lip lowered, lips shut, lower lip under the
+#: upper teeth, tongue tip up, tongue tip out; all 0 .. 1.
+CHANNELS = ("jaw", "round", "protrude", "spread", "upper", "lower", "close", "tuck", "tongue_up", "tongue_out")
 #: channel -> semantic weights at full strength. "L" and "R" stand for both halves.
 TABLE: dict[str, dict[str, float]] = {
     "jaw": {"jawOpen": 0.80},
@@ -35,6 +34,9 @@ TABLE: dict[str, dict[str, float]] = {
     "tongue_out": {"tongueOut": 1.0},
     "close": {},  # handled by `seal`
 }
+_SPEECH = {name for row in TABLE.values() for name in row} | {"press", "lipsTogether", "part"}
+#: Columns of the semantic expressions that speech decides: those of the table and what `weights` and `seal` set.
+SPEECH_COLUMNS = [i for i, name in enumerate(SEMANTIC) if name in _SPEECH]
 #: Lips that are not sealed stay this far apart (dm) while somebody speaks.
 MIN_OPEN = 0.010
 _S = {name: i for i, name in enumerate(SEMANTIC)}
@@ -72,11 +74,8 @@ class Lips:
 @cache
 def lips() -> Lips:
     """Lip pairs of the procedural head."""
-    line = template().groups["lips"][0]
-    half = mouth.COLUMNS // 2
-    upper, lower = line[1:half], line[:half:-1]
-    shapes = semantic_shapes()
-    return Lips(upper, lower, shapes[:, upper, 1] - shapes[:, lower, 1])
+    parts = head_parts()
+    return Lips(*parts.lip_pairs, parts.lip_opening)
 
 
 def weights(channels: Array, *, effort: float = 1.0) -> Array:
@@ -121,21 +120,4 @@ def seal(semantic: Array, sealed: Array) -> Array:
     out = semantic.copy()
     out[:, _S["lipsTogether"]] += np.maximum(excess, 0) / -opening[_S["lipsTogether"]]
     out[:, _S["part"]] += np.maximum(-excess, 0) / opening[_S["part"]]
-    return out
-
-
-def add_layers(mouth_weights: Array, motion: Motion, mood: Mapping[str, float]) -> Array:
-    """Put blinks, brows and mood over the mouth's weights: (T, 36).
-
-    Mood adds to the mouth, and gives way where the lips round. Lids that follow the gaze are the head's own business.
-    """
-    out = mouth_weights.copy()
-    for side in "LR":
-        out[:, _S["blink" + side]] = motion.lids
-        out[:, _S["browOuter" + side]] = 0.7 * motion.brows
-    out[:, _S["browInner"]] = 0.8 * motion.brows
-    free = 1 - np.clip(out[:, _S["pucker"]], 0, 0.8)
-    for name, value in mood.items():
-        of_mouth = name.startswith(("smile", "frown", "stretch"))
-        out[:, _S[name]] = np.clip(out[:, _S[name]] + value * motion.mood * (free if of_mouth else 1.0), 0, 1)
     return out

@@ -1,0 +1,65 @@
+"""What PC-AVS does with a dub."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+
+from lipbench import media
+from lipbench.baselines.jobs import track_of
+from lipbench.baselines.pcavs import alignment, sound
+from lipbench.baselines.pcavs.checkpoint import load, load_ours, together
+from lipbench.baselines.pcavs.encoders import AudioEncoder, IdentityEncoder, PoseMouthEncoder
+from lipbench.baselines.pcavs.generator import Generator
+from lipbench.baselines.pcavs.inference import FaceDrawer, redraw
+from lipbench.baselines.pcavs.layout import Networks
+from lipbench.baselines.pcavs.method import checkpoint_file
+from lipbench.baselines.pcavs.spec import DEMO
+from lipbench.core import weights
+from lipbench.core.method import DubJob, Outputs
+
+
+def synthesize(job: DubJob) -> Outputs:
+    """Redraw the face of every frame to the dub."""
+    dub, clip, params = job.dub, job.clip, job.params
+    torch.set_num_threads(job.threads)
+    track = track_of(job)
+    matrices = alignment.follow(track)
+    first = int(np.flatnonzero(track.found)[0])
+    person = next(islice(media.read_frames(dub.video), first, None))
+    drawer = FaceDrawer(_networks(params), alignment.cut(person, matrices[first]), job.device)
+    mel = sound.windows(sound.melspectrogram(media.read_audio(dub.audio)), clip.fps, dub.n_frames)
+    video = job.out / "video.mp4"
+    frames = redraw(drawer, media.read_frames(dub.video), matrices, mel, params.paste)
+    media.write_video(video, frames, clip.fps, dub.audio)
+    info = {
+        "faces": track.backend,
+        "frames_without_face": len(track.lost_frames),
+        "identity_frame": first,
+        "paste": params.paste,
+        "width": drawer.networks.G.width,
+        "size": drawer.networks.size,
+        "weights": params.weights_file or params.weights,
+    }
+    return Outputs({"video": video}, info)
+
+
+def _networks(params: Any) -> Networks:
+    """Four files as one, or one file of ours.
+
+    Raises:
+        WeightsMissing, WeightsError, WeightsMismatch: a file is not there, or not what it should be.
+    """
+    if params.weights_file is not None:
+        return load_ours(weights.existing(params.weights_file, "weights_file"))
+    if params.checkpoints is None and params.weights != "published":
+        return load_ours(weights.path(DEMO))
+    return together(
+        load(checkpoint_file(params, "pcavs_generator"), Generator),
+        load(checkpoint_file(params, "pcavs_identity"), IdentityEncoder),
+        load(checkpoint_file(params, "pcavs_pose"), PoseMouthEncoder),
+        load(checkpoint_file(params, "pcavs_audio"), AudioEncoder),
+    )

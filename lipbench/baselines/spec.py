@@ -1,0 +1,87 @@
+"""The methods that are one file each: controls, and videos that somebody else made."""
+
+from __future__ import annotations
+
+import string
+
+from pydantic import Field, field_validator
+
+from lipbench.core.method import MethodSpec, Params
+
+_SOURCE = "none: the source frames"
+PLACEHOLDERS = ("clip", "language", "dub", "seed", "seconds")
+
+DUBBED = MethodSpec(
+    "dubbed", "1", "Dubbed", licence=_SOURCE, kind="control", implementation="lipbench.baselines.controls:Dubbed"
+)
+TRUTH = MethodSpec(
+    "truth",
+    "1",
+    "Truth",
+    licence="that of the clip",
+    needs=frozenset({"truth"}),
+    kind="control",
+    implementation="lipbench.baselines.controls:Truth",
+)
+STILL_MOUTH = MethodSpec(
+    "still-mouth",
+    "1",
+    "Still mouth",
+    licence=_SOURCE,
+    needs=frozenset({"faces"}),
+    kind="control",
+    implementation="lipbench.baselines.still_mouth:StillMouth",
+    former_ids=("still_mouth",),
+)
+
+
+class ShiftedParams(Params):
+    frames: int = Field(6, description="Frames that the picture comes late (negative: early).")
+
+
+SHIFTED_AUDIO = MethodSpec(
+    "shifted-audio",
+    "1",
+    "Shifted",
+    licence=_SOURCE,
+    params=ShiftedParams,
+    kind="control",
+    implementation="lipbench.baselines.controls:ShiftedAudio",
+    former_ids=("shifted_audio",),
+)
+
+
+class PrecomputedParams(Params):
+    folder: str = Field(description="Folder with the videos.", json_schema_extra={"path": True})
+    pattern: str = Field(
+        "{clip}.{language}.mp4",
+        description="File name below the folder; {clip} {language} {dub} {seed} {seconds} (`full` for the whole clip).",
+    )
+    resize: bool = Field(False, description="Scale videos of another size to the clip's instead of refusing them.")
+
+    @field_validator("pattern")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        try:
+            names = [name for _, name, _, _ in string.Formatter().parse(value) if name is not None]
+        except ValueError as error:
+            raise ValueError(f"{value!r} is no pattern: {error}") from error
+        for name in names:
+            if name not in PLACEHOLDERS:
+                raise ValueError(f"there is no placeholder {{{name}}}; known: {', '.join(PLACEHOLDERS)}")
+        return value
+
+
+PRECOMPUTED = MethodSpec(
+    "precomputed",
+    "1",
+    "Precomputed",
+    licence="that of the videos",
+    params=PrecomputedParams,
+    # A pattern may name them; without that the same file serves all.
+    uses_seed=True,
+    uses_train_seconds=True,
+    implementation="lipbench.baselines.precomputed:Precomputed",
+)
+
+METHODS = (DUBBED, TRUTH, STILL_MOUTH, SHIFTED_AUDIO, PRECOMPUTED)

@@ -1,0 +1,52 @@
+"""LipNeRF: what is known about the method, its weights and the trainer of its articulation network."""
+
+from __future__ import annotations
+
+from lipbench.core.method import MethodSpec
+from lipbench.core.weights import Entry, packaged
+from lipbench.lipnerf.params import LipNerfParams
+
+SPEC = MethodSpec(
+    id="lipnerf",
+    version="1",
+    title="LipNeRF",
+    paper="Chatziagapi et al., LipNeRF: What is the right feature space to lip-sync a NeRF?, FG 2023",
+    licence="Apache-2.0 (own code); morphable models and parsing weights of the user keep theirs",
+    stages=("prepare", "fit", "synthesize"),
+    needs=frozenset({"faces"}),
+    uses_train_seconds=True,
+    uses_seed=True,
+    params=LipNerfParams,
+    deviations=(
+        "the morphable model is the procedural head unless another one is named; the paper fits a BFM",
+        "head masks come from landmarks and image evidence unless parsing weights are given; the paper has MaskGAN",
+        "the neck is filled from other frames of the clip unless weights for a gated-convolution network are given",
+        "the presets quick and demo are smaller than the paper's, and field: triplane is another model",
+        "quick and demo take the lids out of the expression, start the codes with the eyes' pictures, draw more "
+        "rays on eyes and blinks, and train the mouth under other frames' codes",
+        "upper_face: source keeps the source's eyes and brows in the driving expressions; the paper's is dub",
+    ),
+    implementation="lipbench.lipnerf.method:LipNerf",
+)
+
+METHODS = (SPEC,)
+
+WEIGHTS = (
+    Entry(
+        "deepfill_celeba",
+        "states_tf_celebahq.pth",
+        "inpainter gated: the neck under LipNeRF's head",
+        "CC BY-NC 4.0 (JiahuiYu/generative_inpainting); trained on CelebA-HQ, non-commercial",
+        16_500_000,
+        where="the CelebA-HQ weights (TensorFlow ones as a torch file) from the README of "
+        "github.com/nipponjo/deepfillv2-pytorch",
+    ),
+    packaged(
+        "articulation-demo",
+        "LipNeRF's expression_from: audio, on the procedural head",
+        "0a61a91605fa01b36f543732053fa3cc0950d5843297d55526a129336c6eb989",
+        525299,
+    ),
+)
+
+TRAINERS = {"articulation": "lipbench.training.articulation:trainer"}
