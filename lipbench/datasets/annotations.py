@@ -63,7 +63,8 @@ class Annotations:
         expression: (T, 79) coefficients of the procedural model in standard deviations.
         semantic: (T, 36) weights of its semantic expressions.
         gaze: (T, 2) radians, yaw to the image's right, pitch up, relative to the head.
-        rotation: (T, 3, 3), translation: (T, 3) dm: model to camera space, X = R x + t; the camera looks down -z.
+        rotation: (T, 3, 3), model to camera space, X = R x + t; the camera looks down -z.
+        translation: (T, 3) dm, t of the same.
         camera: (3,) focal length and principal point, px.
         landmarks68: (T, 68, 2) px, iBUG order, x right, y down.
         landmark_depth: (T, 68) px, 0 at the head's joint, smaller nearer to the camera.

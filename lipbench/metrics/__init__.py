@@ -12,8 +12,9 @@ They are loaded when first used: importing this package is cheap.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lipbench.core.lazy import lazy
 
 if TYPE_CHECKING:
     from lipbench.metrics.perceptual import lpips, lpips_per_frame
@@ -23,15 +24,15 @@ if TYPE_CHECKING:
 __all__ = ["lpips", "lpips_per_frame", "psnr", "psnr_per_frame", "ssim", "ssim_per_frame"]
 
 # No module here may be called like one of these functions: importing it would replace the function.
-_HOME = {"lpips": "perceptual", "psnr": "signal_to_noise", "ssim": "structural"}
-
-
-def __getattr__(name: str) -> Any:
-    home = _HOME.get(name.removesuffix("_per_frame"))
-    if home is None or name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = found = getattr(importlib.import_module(f"{__name__}.{home}"), name)
-    return found
+_HOMES = {
+    "lpips": "perceptual",
+    "lpips_per_frame": "perceptual",
+    "psnr": "signal_to_noise",
+    "psnr_per_frame": "signal_to_noise",
+    "ssim": "structural",
+    "ssim_per_frame": "structural",
+}
+__getattr__ = lazy(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -33,7 +33,8 @@ class Layout:
     Attributes:
         weights: entry of the weights registry.
         classes: names by number.
-        mean, std: of the input's normalisation, RGB in [0, 1].
+        mean: of the input's normalisation, RGB in [0, 1].
+        std: of the input's normalisation, RGB in [0, 1].
         interpolation: how its authors shrink a picture to 512 x 512.
     """
 
