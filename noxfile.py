@@ -2,7 +2,7 @@
 # /// script
 # dependencies = ["nox>=2024.10", "uv"]
 # ///
-"""Everything that is done to this repository: `nox -s demo`, `tests`, `lint`, `types`, `wheel`, `bench`, ..."""
+"""Everything that is done to this repository: `nox -s demo`, `tests`, `lint`, `types`, `wheel`, `docs`, ..."""
 
 from __future__ import annotations
 
@@ -107,6 +107,14 @@ def types(session: nox.Session) -> None:
     install(session, "types")
     session.run("mypy")
     session.run("pytest", "-q", "tests/test_contributing.py", "-k", "type_checker")
+
+
+@nox.session(default=False)
+def docs(session: nox.Session) -> None:
+    """The documentation as pages in site/, without a warning and without anything from other hosts."""
+    install(session, "docs")
+    # Material announces its successor at every start.
+    session.run("python", "-m", "mkdocs", "build", "--strict", *session.posargs, env={"NO_MKDOCS_2_WARNING": "1"})
 
 
 @nox.session(default=False)

@@ -8,9 +8,9 @@ lipbench.baselines.wav2lip.Generator  networks with the published state-dict key
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from lipbench.core.lazy import lazy
 from lipbench.core.system import refuse_windows
 
 __version__ = "0.1.0.dev0"
@@ -20,13 +20,5 @@ refuse_windows()
 if TYPE_CHECKING:
     from lipbench.engine.api import run as run
 
-_FOLDERS = ("baselines", "core", "datasets", "engine", "faces", "lipnerf", "metrics", "reports")
-
-
-def __getattr__(name: str) -> Any:
-    # Everything loads on first use: `import lipbench` and `lipbench --help` stay free of torch.
-    if name == "run":
-        return importlib.import_module("lipbench.engine.api").run
-    if name in _FOLDERS:
-        return importlib.import_module(f"lipbench.{name}")
-    raise AttributeError(f"module 'lipbench' has no attribute {name!r}")
+# Everything loads on first use: `import lipbench` and `lipbench --help` stay free of torch.
+__getattr__ = lazy(__name__, {"run": "engine.api"})

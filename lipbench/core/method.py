@@ -47,12 +47,15 @@ class MethodSpec:
     Attributes:
         id: lower case, hyphens; the row name in tables.
         version: bump it when the same inputs would give other pixels.
-        title, paper, licence: for tables and reports; licence covers code and weights ("Apache-2.0; weights: none").
+        title: for tables and reports.
+        paper: for tables and reports.
+        licence: of code and weights ("Apache-2.0; weights: none").
         stages: which of prepare, fit, synthesize do something.
         needs: of {"gpu", "faces", "truth"}: "faces" hands the clip's FaceTrack to the job.
         weights: names in the weights registry that must be present.
-        uses_train_seconds, uses_seed: whether those axes can change the output; cells that differ only in an unused
-            axis share their stages.
+        uses_train_seconds: whether the training length can change the output; if not, cells that differ only in it
+            share their stages.
+        uses_seed: the same of the seed.
         params: the parameter model.
         paper_results: metric id -> value of the paper's table; shown greyed, never ranked.
         deviations: known differences from the published method, one line each.

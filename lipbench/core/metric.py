@@ -76,7 +76,8 @@ class Score:
         value: the clip's value; +inf is allowed (PSNR of identical videos); None = not measurable.
         reason: why `value` is None, or a remark on how it came about.
         per_frame: (T,) float, NaN where a frame has none; None when the metric has no per-frame form.
-        n_valid, n_total: frames (or windows) measured and looked at.
+        n_valid: frames (or windows) that were measured.
+        n_total: frames (or windows) that were looked at.
         extra: JSON details (constants, per-track rows).
     """
 
@@ -107,13 +108,15 @@ class Pair:
         faces_reason: why `faces` is None.
         prediction_faces: saved FaceTrack of `prediction`, or None (families that need it say so in `needs`);
             prediction_faces_reason says why it is None.
-        truth_faces, truth_faces_reason: the same of `truth`, found by the same backend, so that its bias cancels.
+        truth_faces: the same of `truth`, found by the same backend, so that its bias cancels.
+        truth_faces_reason: why `truth_faces` is None.
         truth_annotations: per-frame truth (npz) of generated clips, or None.
         prediction_annotations: the same of the prediction, when the method handed it over, or None.
         fps: frames per second of all videos.
         work: private scratch directory.
         options: values of the family's `options` model, e.g. {"judge": "syncnet_v2", "protocol": "realvideo"}.
-        device, threads: where to compute; never part of a key.
+        device: where to compute; never part of a key.
+        threads: how many to compute with; never part of a key.
     """
 
     prediction: Path

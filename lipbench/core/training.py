@@ -125,7 +125,7 @@ def train(
 
     Raises:
         UsageError: no budget, or the folder holds another training.
-        DiskFull.
+        DiskFull: there is no room for the result.
     """
     import torch
 

@@ -38,7 +38,8 @@ class Phoneme:
 
     Attributes:
         ipa: with stress and length marks, e.g. "ˈaɪ", "tʃ", "ɑ̃"; "" is a pause.
-        start_s, end_s: seconds from the start of the audio.
+        start_s: seconds from the start of the audio.
+        end_s: seconds from the start of the audio.
     """
 
     ipa: str
@@ -56,11 +57,14 @@ class Annotations:
 
     Attributes:
         language: of the speech.
-        fps, width, height: of the video.
+        fps: of the video.
+        width: of the video.
+        height: of the video.
         expression: (T, 79) coefficients of the procedural model in standard deviations.
         semantic: (T, 36) weights of its semantic expressions.
         gaze: (T, 2) radians, yaw to the image's right, pitch up, relative to the head.
-        rotation: (T, 3, 3), translation: (T, 3) dm: model to camera space, X = R x + t; the camera looks down -z.
+        rotation: (T, 3, 3), model to camera space, X = R x + t; the camera looks down -z.
+        translation: (T, 3) dm, t of the same.
         camera: (3,) focal length and principal point, px.
         landmarks68: (T, 68, 2) px, iBUG order, x right, y down.
         landmark_depth: (T, 68) px, 0 at the head's joint, smaller nearer to the camera.
@@ -69,7 +73,9 @@ class Annotations:
         lip_vertices: (T, L, 3) dm in model space (without the head's pose): every second vertex of the line where the
             lips meet, then of the border of the red, each counter-clockwise from the image's right corner.
         identity: (40,) coefficients of the person's shape.
-        phoneme_ipa: (P,) str. phoneme_start_s, phoneme_end_s: (P,) seconds.
+        phoneme_ipa: (P,) str.
+        phoneme_start_s: (P,) seconds.
+        phoneme_end_s: (P,) seconds.
     """
 
     language: str

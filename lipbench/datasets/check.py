@@ -172,7 +172,8 @@ def audio_seconds(path: Path) -> float:
     """Length of the sound in an audio or video file, by decoding it.
 
     Raises:
-        MediaError, NoAudio.
+        MediaError: the file is missing or cannot be decoded.
+        NoAudio: the file has no audio.
     """
     from lipbench import media
 

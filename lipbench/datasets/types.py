@@ -21,7 +21,8 @@ class Licence:
     Attributes:
         id: from `lipbench.datasets.licences.LICENCES`.
         url: of the text; required for "other".
-        checked, by: when and by whom the licence was looked up, free text.
+        checked: when the licence was looked up, free text.
+        by: who looked it up.
     """
 
     id: str
@@ -39,7 +40,8 @@ class Clip:
         video: absolute path.
         sha256: of the video file, 64 hex digits.
         fps: frames per second that the manifest declares, or None.
-        start_s, end_s: the part that is used, in seconds of the file; end_s None = to the end.
+        start_s: where the part that is used begins, in seconds of the file.
+        end_s: where it ends; None = to the end.
         speaker: who speaks; clips of one person share it.
         language: BCP-47 of the original speech.
         licence: the clip's own, or the manifest's.
@@ -103,9 +105,11 @@ class Manifest:
 
     Attributes:
         schema: version of the file format.
-        name, version: of the data set.
+        name: of the data set.
+        version: of the data set.
         licence: of the collection.
-        clips, dubs: in the file's order.
+        clips: in the file's order.
+        dubs: in the file's order.
         splits: name -> clip ids.
         superseded_by: the data set to use instead, or None.
         root: absolute folder that the media lie in.

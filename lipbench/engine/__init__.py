@@ -1,1 +1,8 @@
 """What runs a benchmark: configuration, plan, runner, workers and executors."""
+
+from typing import TYPE_CHECKING
+
+from lipbench.core.lazy import lazy
+
+if not TYPE_CHECKING:
+    __getattr__ = lazy(__name__)

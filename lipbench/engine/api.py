@@ -166,7 +166,10 @@ def run(
 
     Args:
         file: run file, mapping, or None for the demo.
-        out, workers, executor, shard: as on the command line.
+        out: run directory; default runs/NAME below the current directory.
+        workers: stages at a time; default one per core, at most 8.
+        executor: "local" or "ray".
+        shard: (i, n), 1-based: this call's share of the clips.
         overrides: fields of the run file to replace, e.g. methods=["dubbed", "wav2lip"], languages=["fr"].
 
     Returns:

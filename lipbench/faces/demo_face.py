@@ -102,7 +102,9 @@ def cut(frame: Image, center: NDArray[np.floating], half: float, angle: float = 
     """A 96 px crop, and the (2, 3) matrix from the crop's 0..1 to px of the picture.
 
     Args:
-        center: x, y px. half: half edge, px. angle: radians by which the crop is turned.
+        center: x, y px.
+        half: half edge, px.
+        angle: radians by which the crop is turned.
     """
     c, s = np.cos(angle) * 2 * half, np.sin(angle) * 2 * half
     back = np.array([[c, -s, center[0] - (c - s) / 2], [s, c, center[1] - (s + c) / 2]])
@@ -154,7 +156,8 @@ def read_loss(net: DemoFace, batch: tuple[Tensor, ...], weight: Tensor) -> Tenso
     """Of the reader: mean absolute error in units of a tenth of the crop, and the presence.
 
     Args:
-        batch: crops (B, 3, 96, 96), points (B, 68, 2) in 0..1, has_face (B,). weight: (68,).
+        batch: crops (B, 3, 96, 96), points (B, 68, 2) in 0..1, has_face (B,).
+        weight: (68,).
     """
     crops, points, has_face = batch
     logit, found = net.read(crops)

@@ -25,7 +25,8 @@ def read_track(
     Args:
         path: `KINDS`. Coordinates in pixels of the video; NaN rows and missing .lms files are lost frames.
         backend: the name that the track carries.
-        fps, size: of the video, (width, height); required unless the file is an .npz track, which must agree.
+        fps: frames per second of the video; required unless the file is an .npz track, which must agree.
+        size: (width, height) of the video, px; required in the same cases.
         n_frames: of the video; .lms folders may stop earlier (lost at the end), anything else must have as many.
 
     Raises:

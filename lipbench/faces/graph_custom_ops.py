@@ -37,7 +37,8 @@ def landmarks_to_matrix(
     Args:
         points: (N, K, >=2) landmarks in feature units.
         subset: indices of the points that the patch encloses.
-        left, right: indices of the two points that lie level in the patch.
+        left: index of one of the two points that lie level in the patch.
+        right: index of the other.
         size: (height, width) of the patch.
         scale: (x, y) margin factors around the enclosed points.
         angle: the angle of left -> right in the patch, radians.

@@ -114,7 +114,8 @@ class FaceTrack:
     Attributes:
         backend: what produced it, e.g. "mediapipe-face", "s3fd", "file", "corpus".
         fps: frames per second.
-        width, height: of the video, px.
+        width: of the video, px.
+        height: of the video, px.
         boxes: (T, 4) float32 x1 y1 x2 y2 in px, NaN where lost.
         score: (T,) float32 confidence, 0 where lost.
         n_faces: (T,) int16 faces seen in the frame (0 = lost; >1 = somebody else is in the picture too).

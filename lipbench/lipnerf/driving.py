@@ -26,7 +26,8 @@ def lip_source(params: LipNerfParams) -> tuple[Method, Any]:
     """The method that supplies the lips, and its parameters.
 
     Raises:
-        UnknownName: no such method. UsageError: wrong parameters, or LipNeRF itself.
+        UnknownName: no such method.
+        UsageError: wrong parameters, or LipNeRF itself.
     """
     if params.lip_source == "lipnerf":
         raise UsageError("LipNeRF cannot be its own lip source", "", "name another method, e.g. wav2lip")

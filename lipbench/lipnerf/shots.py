@@ -72,7 +72,8 @@ def prepare_shots(shots: Sequence[Shot], options: FitOptions, parser_name: str, 
         shots: of one actor and camera; the clip that is dubbed first.
 
     Raises:
-        NoFace, Unsupported, UsageError: see `fit_clip` and the parsers. WeightsMissing: a parser without weights.
+        NoFace, Unsupported, UsageError: see `fit_clip` and the parsers.
+        WeightsMissing: a parser without weights.
     """
     blank = np.zeros_like(shots[0].frames[:1])
     frames = np.concatenate([part for shot in shots for part in (shot.frames, blank)][:-1])

@@ -28,8 +28,13 @@ class NormalisedClip:
     """What `normalise_clip` made and from what.
 
     Attributes:
-        n_frames, width, height, fps: of the new file.
-        source_fps, vfr, rotation: of the source (rotation in degrees clockwise, applied).
+        n_frames: of the new file.
+        width: of the new file, px.
+        height: of the new file, px.
+        fps: frames per second of the new file.
+        source_fps: frames per second of the source.
+        vfr: whether the source's frame rate varies.
+        rotation: of the source, degrees clockwise; it has been applied.
         padded: a row or column was repeated to make the size even.
         audio: whether the new file has sound.
         pad: (columns, rows) repeated at the right and the bottom.
@@ -59,7 +64,12 @@ def normalise_clip(
     Frames are picked by time stamp (`media.clock`). Sound, when there is some, is muxed as AAC mono.
 
     Raises:
-        MediaError, NoVideo, Truncated, TooShort, UsageError, DiskFull.
+        MediaError: the file is missing or cannot be decoded.
+        NoVideo: the file has no video.
+        Truncated: the file ends before its header says.
+        TooShort: fewer than one frame is left.
+        UsageError: an argument is outside its range.
+        DiskFull: there is no room for the result.
     """
     rate = as_rate(fps)
     check_range(start_s, end_s)
@@ -94,7 +104,8 @@ class Overlay:
     Attributes:
         index: the clip frame shown at each output frame.
         policy: what was done about different lengths, in words.
-        n_frames, n_clip_frames: of the output and the clip.
+        n_frames: of the output.
+        n_clip_frames: of the clip.
         n_samples: of the wav, n_frames / fps seconds.
         dropped_samples: of the dub, after the last whole frame.
     """
@@ -144,7 +155,10 @@ def lay_over(
     Raises:
         TooShort: the dub is shorter than one frame.
         UsageError: the clip is not at `fps`, or audio of the wrong type.
-        MediaError, NoVideo, Truncated, DiskFull.
+        MediaError: the file is missing or cannot be decoded.
+        NoVideo: the file has no video.
+        Truncated: the file ends before its header says.
+        DiskFull: there is no room for the result.
     """
     audio = check_samples(audio)
     grid = as_rate(fps)

@@ -38,7 +38,9 @@ class AudioTrack:
         samples: (N,) int16 mono; sample 0 is the moment the first frame is shown (plus start_s).
         rate: samples per second.
         lead_s: when the file's sound starts on that clock: > 0, silence was put before it; < 0, it was cut.
-        source_rate, source_channels, codec: of the file.
+        source_rate: of the file.
+        source_channels: of the file.
+        codec: of the file.
     """
 
     samples: np.ndarray
@@ -79,7 +81,9 @@ class AudioSource:
     """A file open for its sound, to be read once: `with AudioSource(path) as source: source.chunks(16000)`.
 
     Attributes:
-        rate, channels, codec: of the file.
+        rate: of the file.
+        channels: of the file.
+        codec: of the file.
         lead: seconds from the first video frame to the first sample.
 
     Raises:

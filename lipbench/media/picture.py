@@ -58,7 +58,8 @@ class Form:
     """What an encoder must know of 8-bit 4:2:0 frames.
 
     Attributes:
-        width, height: even.
+        width: even.
+        height: even.
         colour: tags.
         siting: where the colour samples lie (`chroma_sample_location`); "center" is what `ToYuv` makes.
         sample_aspect: width of a pixel over its height.

@@ -29,7 +29,8 @@ class MediaInfo:
     """A video file.
 
     Attributes:
-        width, height: after rotation.
+        width: after rotation.
+        height: after rotation.
         fps: frames per second; of a variable-rate file the mean.
         n_frames: frames as a player shows them (edit lists applied).
         duration_s: from the first frame to the end of the last.
@@ -62,7 +63,9 @@ def probe(path: str | Path) -> MediaInfo:
     """Facts about a video file, from its packets' time stamps and its first frame.
 
     Raises:
-        MediaError, NoVideo, Truncated.
+        MediaError: the file is missing or cannot be decoded.
+        NoVideo: the file has no video.
+        Truncated: the file ends before its header says.
     """
     with VideoSource(path) as source:
         info = facts(source)

@@ -55,7 +55,8 @@ def read_frames(
 
     Args:
         fps: None for the frames as they are; otherwise constant-rate frames picked by time stamp (`media.clock`).
-        start_s, end_s: seconds from the first frame; frames that start in [start_s, end_s).
+        start_s: seconds from the first frame; frames that start at or after it are read.
+        end_s: seconds from the first frame; frames that start before it are read.
 
     Raises:
         MediaError, NoVideo: at once for a missing or empty file, else at the first frame.

@@ -26,7 +26,8 @@ def read_wav(path: str | Path) -> tuple[np.ndarray, int]:
     """A wav (or flac) file as ((N,) int16 mono, rate); 16-bit mono untouched, channels averaged, floats clipped.
 
     Raises:
-        MediaError: missing, empty or not such a file. Truncated: it holds less than its header says.
+        MediaError: missing, empty or not such a file.
+        Truncated: it holds less than its header says.
     """
     path = check_file(path)
     check_wav(path)

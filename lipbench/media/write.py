@@ -29,15 +29,18 @@ class VideoWriter:
 
     Args:
         fps: constant rate.
-        width, height: even numbers (4:2:0 stores colour at half the size).
+        width: even numbers (4:2:0 stores colour at half the size).
+        height: even numbers (4:2:0 stores colour at half the size).
         audio: (N,) int16 at `rate`, or any file with sound, or None.
         crf: x264 quality, preset fast; 12 is visually lossless. None means lossless.
         lossless: qp 0 instead; what is lost then is only RGB -> 8-bit 4:2:0.
         synthetic: tag the file as made by lipbench; False only for videos whose lips are untouched.
 
     Raises:
-        UsageError: odd or empty size, bad fps or audio. MediaError: a frame of another shape or type.
-        TooShort: no frame was written. DiskFull.
+        UsageError: odd or empty size, bad fps or audio.
+        MediaError: a frame of another shape or type.
+        TooShort: no frame was written.
+        DiskFull: there is no room for the result.
     """
 
     def __init__(

@@ -86,7 +86,8 @@ class Regions:
     Attributes:
         boxes: "face", "mouth" -> Boxes.
         reasons: region -> why it has no boxes at all.
-        n_frames, size: of the track: frames, and width and height of the video in px; zeros without one.
+        n_frames: of the track; 0 without one.
+        size: width and height of the track's video, px; zeros without one.
     """
 
     boxes: dict[str, Boxes] = field(default_factory=dict)

@@ -39,8 +39,9 @@ class Scene:
         plates: (S, H, W, 3) uint8 RGB, one clean plate per shot.
         shot: (T,) int, which plate lies behind each frame.
         c2w: (T, 3, 4) float32, camera to head space: [R^T | -R^T t] of the fit's pose, metres.
-        focal: px. center: (cx, cy) px; pixel (row i, column j) is seen along ((j - cx) / f, -(i - cy) / f, -1)
-            (AD-NeRF's pixel corners).
+        focal: px.
+        center: (cx, cy) px; pixel (row i, column j) is seen along ((j - cx) / f, -(i - cy) / f, -1) (AD-NeRF's pixel
+            corners).
         near_far: (T, 2) float32 depth along the axis, metres.
         condition: (T, C) float32: expression coefficients, or any other code of a frame.
         mouth: (T, 4) int, x0, y0, x1, y1 px (exclusive) of the box from which extra rays are drawn.
@@ -194,14 +195,19 @@ def make_scene(
         frames: (T, H, W, 3) uint8 RGB as filmed; outside the head they are replaced by the plate here.
         head: (T, H, W) bool.
         plate: (H, W, 3) uint8, or (T, H, W, 3) when the background changes from frame to frame.
-        rotation, translation_dm: (T, 3, 3) and (T, 3) dm, head to camera space (X = R x + t).
-        focal, center: px, of a camera whose pixel (i, j) covers [j, j+1) x [i, i+1) as `faces.raster.Camera`'s do.
+        rotation: (T, 3, 3), head to camera space (X = R x + t).
+        translation_dm: (T, 3) dm, of the same.
+        focal: px, of a camera whose pixel (i, j) covers [j, j+1) x [i, i+1) as `faces.raster.Camera`'s do.
+        center: (cx, cy) px, of the same camera.
         condition: (T, C).
-        mouth: (T, 4) px boxes x0, y0, x1, y1. eyes: (T, E, 4) px, the same for eyes. lids: (T,) how far they are open.
+        mouth: (T, 4) px boxes x0, y0, x1, y1.
+        eyes: (T, E, 4) px, the same for eyes.
+        lids: (T,) how far they are open.
         landmark_center: shift by half a pixel from pixel centres at + 0.5 to AD-NeRF's pixel corners (exact).
 
     Raises:
-        TooShort: fewer than 5 frames. UsageError: shapes that do not agree, no head in any frame.
+        TooShort: fewer than 5 frames.
+        UsageError: shapes that do not agree, no head in any frame.
     """
     frames, head = np.asarray(frames), np.asarray(head, bool)
     if len(frames) < MIN_FRAMES:

@@ -43,7 +43,8 @@ class Delta:
         methods: labels in A and in B.
         mark: one of "x!*-+~ ".
         reason: why not comparable, or which clips only one side has.
-        a, b: means over the shared clips.
+        a: mean of the first run over the shared clips.
+        b: mean of the second run over the shared clips.
         paired: statistics of b - a; None when not comparable.
         p_holm: corrected for the number of metrics of this pair of methods.
         clips: worst first.

@@ -34,7 +34,8 @@ class Point:
     Attributes:
         x: None is the whole clip (training length).
         y: mean over clips.
-        low, high: 95 % t interval over clips; None for one clip.
+        low: lower end of the 95 % t interval over clips; None for one clip.
+        high: its upper end.
         n: clips.
         label: what stands beside it, "" for nothing.
     """

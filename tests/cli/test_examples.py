@@ -53,7 +53,9 @@ def unknown(words):
     """The first word of a command line that lipbench does not have; None when it has them all."""
     command = group
     while isinstance(command, click.Group):
-        if words and words[0].startswith("-"):
+        if not words:
+            return None  # a group alone, as a text names it
+        if words[0].startswith("-"):
             return None if words[0] in {"--help", "--version", "-v", "-h"} else words[0]
         name = words.pop(0)
         command = command.get_command(click.Context(command), name)
@@ -81,6 +83,7 @@ def test_a_wrong_command_is_seen():
     assert unknown(["data", "chekc", "m.yaml"]) == "chekc"
     assert unknown(["run", "--dri-run"]) == "--dri-run"
     assert unknown(["run", "--dry-run"]) is None
+    assert unknown(["weights"]) is None
 
 
 @pytest.mark.parametrize("name", ["github.yml", "gitlab-ci.yml"])

@@ -58,11 +58,14 @@ class MorphableModel:
         name: e.g. "procedural", "adnerf-3dmm", "bfm2019", "flame".
         licence: what may be done with it, one line.
         mean: (N, 3) dm, neutral.
-        identity_basis, identity_sigma: (K_id, N, 3) and (K_id,) dm.
-        expression_basis, expression_sigma: (K_exp, N, 3) and (K_exp,) dm.
+        identity_basis: (K_id, N, 3) dm.
+        identity_sigma: (K_id,).
+        expression_basis: (K_exp, N, 3) dm.
+        expression_sigma: (K_exp,).
         triangles: (M, 3) int64, counter-clockwise from outside.
-        albedo_mean, albedo_basis, albedo_sigma: (N, 3), (K_alb, N, 3), (K_alb,), display RGB in [0, 1]; empty when the
-            model has no colours.
+        albedo_mean: (N, 3), display RGB in [0, 1]; empty when the model has no colours.
+        albedo_basis: (K_alb, N, 3).
+        albedo_sigma: (K_alb,).
         landmarks: None when the file names none.
         rigid: vertices that expressions hardly move (for temporal smoothing of the pose), may be empty.
         lips: vertices of the lips, may be empty.

@@ -32,7 +32,8 @@ class Layout:
     Attributes:
         weights: entry of the weights registry.
         classes: names by number.
-        mean, std: of the input's normalisation, RGB in [0, 1].
+        mean: of the input's normalisation, RGB in [0, 1].
+        std: of the input's normalisation, RGB in [0, 1].
         interpolation: how its authors shrink a picture to 512 x 512.
     """
 
@@ -92,7 +93,8 @@ class NetworkParser:
         The guide is not needed; with one, heads that are not the guide's (somebody else's) are no longer HEAD.
 
         Raises:
-            UsageError: a guide of another length or of an unknown layout. NoFace: one without any face.
+            UsageError: a guide of another length or of an unknown layout.
+            NoFace: one without any face.
         """
         heads = None if guide is None else head_frames(guide)
         if heads is not None and len(heads) != len(frames):

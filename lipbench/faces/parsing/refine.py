@@ -19,7 +19,8 @@ def guided(
 
     Args:
         frame: (H, W, 3) uint8 RGB.
-        radius: px, half side of the windows. eps: variance of the grey picture in [0, 1] below which a window is flat.
+        radius: px, half side of the windows.
+        eps: variance of the grey picture in [0, 1] below which a window is flat.
     """
     grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
     side = (2 * radius + 1, 2 * radius + 1)

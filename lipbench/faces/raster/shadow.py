@@ -60,8 +60,12 @@ def height_map(
     """Heights towards a light over a square region.
 
     Args:
-        points: (N, 3). triangles: (M, 3). wanted: (M,) which of them cast.
-        direction: towards the light. size: cells per side. region: centre (3,) and half side.
+        points: (N, 3).
+        triangles: (M, 3).
+        wanted: (M,) which of them cast.
+        direction: towards the light.
+        size: cells per side.
+        region: centre (3,) and half side.
 
     Returns:
         map (size, size) float32, axes (3, 3), and (scale, offset x, offset y) from light space to cells.

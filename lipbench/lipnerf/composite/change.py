@@ -71,8 +71,10 @@ def laid_over(source: Frame, drawn: Frame, own: Frame, face: LowerFace) -> Frame
     """The source frame with what changed.
 
     Args:
-        source: (H, W, 3) as filmed. drawn, own: (H, W, 3), the composited frame under the dub's and under the source's
-            expression. face: where changes are allowed.
+        source: (H, W, 3) as filmed.
+        drawn: (H, W, 3), the composited frame under the dub's expression.
+        own: (H, W, 3), the same under the source's expression.
+        face: where changes are allowed.
     """
     rows, columns = np.flatnonzero(face.region.any(1)), np.flatnonzero(face.region.any(0))
     out = source.copy()

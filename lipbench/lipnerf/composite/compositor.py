@@ -24,7 +24,8 @@ class Layers:
     Attributes:
         image: (H, W, 3) uint8, the result.
         matte: (H, W) float32, how much of the rendered head shows.
-        gap: (H, W) bool, source head pixels left open. neck: those of them filled as neck or shoulders.
+        gap: (H, W) bool, source head pixels left open.
+        neck: those of them filled as neck or shoulders.
         behind: (H, W, 3) uint8, what the head lies over.
     """
 

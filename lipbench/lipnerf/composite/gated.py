@@ -116,7 +116,8 @@ def contextual_attention(x: Tensor, mask: Tensor, *, scale: float = 10.0, fuse: 
     (4 x 4, overlapping by 2, averaged).
 
     Args:
-        x: (N, C, H, W), H and W even. mask: (N, 1, H, W), 1 in the hole.
+        x: (N, C, H, W), H and W even.
+        mask: (N, 1, H, W), 1 in the hole.
     """
     height, width = x.shape[2:]
     small = x[..., ::2, ::2]

@@ -26,7 +26,8 @@ class TemporalInpainter:
     """See the module.
 
     Args:
-        frames: (T, H, W, 3) uint8 RGB of the clip. parsing: their labels.
+        frames: (T, H, W, 3) uint8 RGB of the clip.
+        parsing: their labels.
 
     Attributes:
         seen: part -> share of the region under the head in which some frame showed it.

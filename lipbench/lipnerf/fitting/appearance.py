@@ -69,7 +69,8 @@ def learn_look(
     """Colours of the person and the common light, from key frames.
 
     Args:
-        geometries: per key frame. colors: per key frame (N, 3), pixels at all projected vertices, 0..1.
+        geometries: per key frame.
+        colors: per key frame (N, 3), pixels at all projected vertices, 0..1.
         index: (V,) vertices that light is measured on, with weight (V,).
         prior: an earlier answer to start from.
     """

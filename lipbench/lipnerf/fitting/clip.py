@@ -28,7 +28,8 @@ def fit_clip(frames: NDArray[np.uint8], track: FaceTrack, options: FitOptions | 
     without a face are interpolated and flagged in `Fit.found`. Runs on one CPU thread or on `options.device`.
 
     Args:
-        frames: (T, H, W, 3) uint8 RGB. track: of the same frames, with landmarks (68, 468 or 478 per frame).
+        frames: (T, H, W, 3) uint8 RGB.
+        track: of the same frames, with landmarks (68, 468 or 478 per frame).
         options: `FitOptions.preset("demo")` when None.
         say: gets a line per stage.
 

@@ -27,11 +27,17 @@ class Fit:
 
     Attributes:
         model: what `faces.morphable.load_model` takes: "procedural" or a path.
-        model_name, basis_hash: of the model that was fitted; the coefficients mean nothing with another one.
-        width, height: of the frames, px. focal: px, the same in all frames. fps: frames per second.
+        model_name: of the model that was fitted; the coefficients mean nothing with another one.
+        basis_hash: of its expression basis.
+        width: of the frames, px.
+        height: of the frames, px.
+        focal: px, the same in all frames.
+        fps: frames per second.
         identity: (K_id,), albedo: (K_alb,): the person, the same in all frames; albedo is empty where the model has no
             colours or no photometric term was fitted.
-        expression: (T, K_exp). rotation: (T, 3, 3). translation: (T, 3) dm.
+        expression: (T, K_exp).
+        rotation: (T, 3, 3).
+        translation: (T, 3) dm.
         light: (T, 9, 3) spherical harmonics in camera axes (band order of `faces.raster.light`): pixel colour in [0, 1]
             = albedo * (sh9(normal) @ light). Zero where no photometric term was fitted.
         texture: (N, 3) float32 display RGB per vertex as seen in the clip, light divided out: `albedo` and what the

@@ -34,7 +34,9 @@ class LandmarkProblem:
     """The landmarks of a clip and the model's vertices behind them.
 
     Args:
-        seen: (T, L, 2) px. size: (T,) px, `points.face_size`. center: (cx, cy) px.
+        seen: (T, L, 2) px.
+        size: (T,) px, `points.face_size`.
+        center: (cx, cy) px.
         next_to: (T,) bool, frame t follows frame t - 1 without a gap.
         expression_mean: (K_exp,) where the expression's prior lies; zero when None.
     """

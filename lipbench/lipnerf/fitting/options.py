@@ -26,9 +26,11 @@ class FitOptions:
     Attributes:
         model: "procedural" or a path, see `faces.morphable.load_model`.
         focal: px; searched for when None.
-        focal_frames, identity_frames: frames, spread over the clip, that the focal length and the identity come from.
+        focal_frames: frames, spread over the clip, that the focal length comes from.
+        identity_frames: frames, spread over the clip, that the identity comes from.
         landmark_sigma: expected landmark error as a share of the face's size (eye distance).
-        expression_prior, identity_prior: precision per squared standard deviation.
+        expression_prior: precision per squared standard deviation.
+        identity_prior: precision per squared standard deviation.
         smooth: factor on the temporal smoothness of pose and expression; 0 = none.
         iterations: Gauss-Newton steps on the landmarks, at most.
         photometric: whether to fit colours too.

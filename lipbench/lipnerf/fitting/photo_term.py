@@ -30,7 +30,8 @@ class PhotoTerm:
         frames: (T, 3, h, w) uint8 at the working resolution, `zoom` = its size over that of the full frames; they may
             be cut out of the frames, each elsewhere.
         mean: (V, 3) and bases (K, V, 3), sigmas folded in, float32.
-        target: (T, V, 3) expected colours, 0..1. weight: (T, V) >= 0, 0 where not seen.
+        target: (T, V, 3) expected colours, 0..1.
+        weight: (T, V) >= 0, 0 where not seen.
         center: principal point at full resolution, counted from the corner of the cut: (2,), or (T, 2).
     """
 

@@ -27,12 +27,15 @@ class Weights:
 
     Attributes:
         sigma: expected landmark error as a share of the face's size.
-        expression, identity: of the priors, per squared standard deviation.
+        expression: of the priors, per squared standard deviation.
+        identity: of the priors, per squared standard deviation.
         frames: how many frames' worth of independent evidence a clip holds about the identity.
-        smooth_expression: per squared standard deviation. smooth_rotation: per squared radian. smooth_translation: per
-            squared dm. All of the difference to the mean of the two neighbours.
-        focal, focal_guess: per squared natural logarithm of the focal length, around this multiple of the shorter
-            image side. Landmarks alone hardly tell a long lens from a flat face.
+        smooth_expression: per squared standard deviation.
+        smooth_rotation: per squared radian.
+        smooth_translation: per squared dm. All of the difference to the mean of the two neighbours.
+        focal: per squared natural logarithm of the focal length over `focal_guess`.
+            Landmarks alone hardly tell a long lens from a flat face.
+        focal_guess: as a multiple of the shorter image side.
     """
 
     sigma: float = 0.02

@@ -113,7 +113,8 @@ def score_embeddings(video: Tensor, audio: Tensor) -> SyncScore:
     """The scores of T windows; rows beyond the shorter input are ignored.
 
     Args:
-        video, audio: (T, E) embeddings of windows 0, 1, ... of the same span.
+        video: (T, E) embeddings of windows 0, 1, ... of the same span.
+        audio: (T, E) embeddings of windows 0, 1, ... of the same span.
 
     Raises:
         TooShort: no window.

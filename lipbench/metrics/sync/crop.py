@@ -50,7 +50,9 @@ def crop(frame: NDArray[np.uint8], x: float, y: float, s: float, size: int = 224
 
     Args:
         frame: (H, W, 3).
-        x, y, s: centre and half edge of the face box in px.
+        x: center of the face box, px.
+        y: center of the face box, px.
+        s: half its edge, px.
         size: edge of the result; resized with cv2.INTER_LINEAR.
 
     Raises:

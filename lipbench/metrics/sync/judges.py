@@ -28,7 +28,8 @@ class Judge:
     Attributes:
         name: as in tables and options.
         weights: name in the weights registry.
-        width, size: of its `SyncNet`.
+        width: of its `SyncNet`.
+        size: of its `SyncNet`.
         published: whether its numbers may stand beside published LSE-D and LSE-C (with the published protocol).
         description: one line.
     """

@@ -152,7 +152,8 @@ class SyncNet(nn.Module):
 
         Args:
             path: a torch file (old or new format, any float type) or an npz.
-            width, size: what the file should be; None = what its metadata or its shapes say.
+            width: what the file should be; None = what its metadata or its shapes say.
+            size: what the file should be; None = what its metadata or its shapes say.
 
         Returns:
             The network, in eval mode.

@@ -21,7 +21,8 @@ class TrackResult:
     """One face track.
 
     Attributes:
-        first, n_frames: its span in frames at 25 fps.
+        first: its first frame, at 25 fps.
+        n_frames: its length in frames at 25 fps.
         n_detections: frames on which the face was seen (all frames for protocol "cropped").
         face_size: mean width and height of the face box in px; None for "cropped".
         score: None when it could not be judged.
@@ -57,7 +58,9 @@ class SyncResult:
     """The judge's answer on one video.
 
     Attributes:
-        judge, protocol, aggregate: as asked for.
+        judge: id of the weights, as asked for.
+        protocol: "realvideo" or "cropped", as asked for.
+        aggregate: how tracks became one value, as asked for.
         tracks: every track that was judged or refused, in the order found.
         reason: why there is no value ("no_face: ..."), or None.
         n_frames: frames of the video at 25 fps; 0 when it was not read.

@@ -48,7 +48,8 @@ def lid_direction(condition: ArrayLike, lids: ArrayLike) -> Float32 | None:
     """The direction in which conditions move as the eyes open: their covariance with the lids, as a unit vector.
 
     Args:
-        condition: (T, C). lids: (T,) how far the eyes are open.
+        condition: (T, C).
+        lids: (T,) how far the eyes are open.
 
     Returns:
         (C,), or None where the conditions do not tell the lids. What `without` leaves of the conditions is uncorrelated

@@ -18,13 +18,18 @@ class Preset:
     Attributes:
         name: of the preset; changed settings keep it.
         field: what is trained.
-        steps: iterations. rays: per iteration, over `frames` frames. micro: rays per frame whose gradients are computed
-            at once (0: all); only memory and cache depend on it.
-        lr, lr_end: Adam's rate falls from one to the other, exponentially over the steps; `warmup` steps rise to it.
-        planes_lr, latent_lr: factors on it for tri-planes and latent codes.
+        steps: iterations.
+        rays: per iteration, over `frames` frames.
+        micro: rays per frame whose gradients are computed at once (0: all); only memory and cache depend on it.
+        lr: Adam's rate at the start; `warmup` steps rise to it.
+        lr_end: the rate at the end; it falls from one to the other exponentially over the steps.
+        planes_lr: factor on the rate for tri-planes.
+        latent_lr: factor on the rate for latent codes.
         latent_penalty: lambda of the codes' norm; it belongs to the sum of squared errors, not to their mean.
-        box_share: of the rays inside the head's bounding box, the rest anywhere. mouth_share, eye_share: of all rays,
-            drawn from the boxes of mouth and eyes. near_mask: rays in the box keep to the head's mask and its rim.
+        box_share: of the rays inside the head's bounding box, the rest anywhere.
+        mouth_share: of all rays, drawn from the box of the mouth.
+        eye_share: of all rays, drawn from the boxes of the eyes.
+        near_mask: rays in the box keep to the head's mask and its rim.
         rare_share: of the frames that are not the mouth's, drawn the more often the rarer their eyes' look is: blinks.
             Without codes nothing of the kind.
         random_background: train over random colours instead of the plate, so that the head has to be opaque.
@@ -181,11 +186,13 @@ def preset(name: str, kind: str = "mlp", changes: Mapping[str, Any] | None = Non
     """A preset by name.
 
     Args:
-        name: "paper", "adnerf", "quick" or "demo". kind: "mlp" or "triplane".
+        name: "paper", "adnerf", "quick" or "demo".
+        kind: "mlp" or "triplane".
         changes: settings to replace; names that are not the preset's are the field's (`{"steps": 500, "width": 64}`).
 
     Raises:
-        UnknownName, UsageError.
+        UnknownName: there is no such preset, or no such kind of field.
+        UsageError: `changes` names a setting that neither the training nor the field has.
     """
     if (name, kind) not in PRESETS:
         names = sorted({n for n, k in PRESETS if k == kind})

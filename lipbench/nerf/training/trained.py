@@ -109,7 +109,8 @@ def render_frames(
 
     Args:
         scene: gives the cameras.
-        conditions: (N, C) expressions. latents: (N, L), or None for the codes of the frames `index`.
+        conditions: (N, C) expressions.
+        latents: (N, L), or None for the codes of the frames `index`.
         index: (N,) whose pose each output frame takes.
         scale: resolution of the rays relative to the scene's; the model's own when None. The result is brought to full
             size by cubic interpolation.

@@ -277,7 +277,9 @@ def train(
         previews: sample pictures over the training; 0 for none.
 
     Raises:
-        FieldCollapsed: the head stayed transparent after three restarts. UsageError. DiskFull.
+        FieldCollapsed: the head stayed transparent after three restarts.
+        UsageError: an argument is outside its range.
+        DiskFull: there is no room for the result.
     """
     folder = Path(folder)
     training = FieldTraining(scene, preset, seed, device)

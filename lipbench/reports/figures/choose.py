@@ -29,13 +29,15 @@ def sheet(
     """Methods as rows, moments as columns.
 
     Args:
-        clip, language: of the dub; the run's first when empty.
+        clip: of the dub; the run's first when empty.
+        language: of the dub; the run's first when empty.
         methods: labels, in this order; all of the run when empty. The source always leads.
         n: columns; `times` (seconds) chooses them by hand.
         crop: "full", "mouth", "eyes", or "both" (whole frame, and the mouth below it).
 
     Raises:
-        UnknownName: no such clip, language or method. UsageError: no or too many columns, a time outside the clip.
+        UnknownName: no such clip, language or method.
+        UsageError: no or too many columns, a time outside the clip.
         NothingComparable: no video is left, or a crop without landmarks.
     """
     cells = _cells(details, clip, language, methods)
@@ -72,7 +74,9 @@ def blink(
     """Eyes around the source's deepest blink, variants as rows: do they close when they should?
 
     Raises:
-        As `sheet`; NothingComparable also when the source does not blink.
+        UnknownName: as `sheet`.
+        UsageError: as `sheet`.
+        NothingComparable: as `sheet`, or the source does not blink.
     """
     if times:
         return sheet(details, clip=clip, language=language, methods=methods, times=times, crop="eyes")

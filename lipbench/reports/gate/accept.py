@@ -32,8 +32,8 @@ def accept(
 
     Args:
         reason: why its numbers are right; kept in the file.
-        methods, metrics: ids or patterns; metrics by default those of the file that is replaced, else
-            `policy.HEADLINES`; methods by default all that are no controls.
+        methods: ids or patterns; by default all that are no controls.
+        metrics: ids or patterns; by default those of the file that is replaced, else `policy.HEADLINES`.
         tolerances: metric id -> worsening that passes; others keep that of the file that is replaced.
 
     Returns:

@@ -35,10 +35,12 @@ class Verdict:
         verdict: of ORDER.
         reason: one line, for all but better and same.
         n: clips that both have.
-        baseline, run: means over those clips.
+        baseline: the baseline's mean over those clips.
+        run: the run's mean over those clips.
         worsening: mean over those clips, positive is worse; a share for costs.
         low: one-sided 95 % lower bound of it.
-        p, p_holm: that it is chance; the second corrected for the number of headlines.
+        p: probability that it is chance.
+        p_holm: the same, corrected for the number of headlines.
         clips_needed: clips that would settle a suspect headline (chance 80 %).
         clips: clip -> worsening, worst first.
     """

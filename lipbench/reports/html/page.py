@@ -33,7 +33,8 @@ class Written:
     Attributes:
         page: the html file.
         size: its bytes.
-        videos, left_out: videos shown and left out for the budget.
+        videos: videos shown.
+        left_out: videos left out for the budget.
         remarks: what was shrunk or left out, for people.
     """
 
@@ -63,7 +64,8 @@ def write(
         say: hears progress.
 
     Raises:
-        UsageError, StoreError: as `load_run`. NothingComparable: the run has no cells.
+        UsageError, StoreError: as `load_run`.
+        NothingComparable: the run has no cells.
     """
     details = Details(run_dir)
     if not details.cells:

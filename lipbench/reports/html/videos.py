@@ -45,7 +45,10 @@ class Preview:
     Attributes:
         video: encoded file; None when it was left out.
         poster: jpeg bytes of the middle frame.
-        width, height, n_frames, fps: of the original.
+        width: of the original.
+        height: of the original.
+        n_frames: of the original.
+        fps: of the original.
     """
 
     video: Path | None

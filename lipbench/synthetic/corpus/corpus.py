@@ -61,7 +61,7 @@ def generate(
 
     Raises:
         UsageError: nothing to generate, or the folder holds another corpus.
-        DiskFull.
+        DiskFull: there is no room for the result.
     """
     clips = spec.clips()
     check_size(clips)

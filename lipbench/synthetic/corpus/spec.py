@@ -18,7 +18,8 @@ class Difficulty:
     """Ranges that a clip's motion and light are drawn from.
 
     Attributes:
-        yaw, pitch: degrees; where the head points on average lies within +- this.
+        yaw: degrees; where the head points on average lies within +- this.
+        pitch: degrees; where the head points on average lies within +- this.
         sway: factor on slow head motion around that direction.
         speed: 1 conversation .. 2.5 fast head motion.
         drama: 0 even studio light .. 1 a low ambient with a strong side key, as in film.
@@ -68,7 +69,10 @@ class ClipSpec:
         identity: which person (`sample_identity`); clips of one person share it.
         source: language of the original.
         dubs: languages of its dubs.
-        seconds, fps, width, height: of the videos; even sizes.
+        seconds: length of the videos.
+        fps: frames per second of the videos.
+        width: of the videos, px, even.
+        height: of the videos, px, even.
         difficulty: a key of DIFFICULTIES.
         pool: sentences to draw from, see `timelines.pool`.
         shuffle_words: random words instead of sentences.
@@ -138,7 +142,8 @@ class CorpusSpec:
     Attributes:
         name: of the data set.
         seed: of everything.
-        identities, clips_per_identity: how many people, and clips of each.
+        identities: how many people.
+        clips_per_identity: how many clips of each.
         languages: spoken in every clip; the first clip's original is the first, then they take turns.
         difficulties: taken in turn by the clips.
         first_identity: number of the first person: corpora with other numbers have other people.

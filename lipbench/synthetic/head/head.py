@@ -202,7 +202,8 @@ class Head:
             head_rotation: (3, 3), see `raster.euler_to_matrix`; identity when None.
             head_translation: (3,) dm; when None, such that the skull stays on the spine (`joint_translation`).
             gaze: see `deform`.
-            body_rotation, body_translation: where the shoulders stand; they do not follow the head.
+            body_rotation: where the shoulders stand; they do not follow the head.
+            body_translation: where the shoulders stand; they do not follow the head.
         """
         body = (
             np.eye(3) if body_rotation is None else np.asarray(body_rotation, np.float64),

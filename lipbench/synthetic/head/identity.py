@@ -52,9 +52,19 @@ class Identity:
         name: free text.
         shape: (20,) coefficients of `warps.WARPS` in standard deviations.
         detail: (20,) coefficients of the random shape modes.
-        skin, lips, hair, iris, cloth, trim: linear RGB in [0, 1]; trim is the second colour of the clothes.
-        hair_style: one of `HAIR_STYLES`. outfit: one of `OUTFITS`.
-        stubble, freckles, wrinkles, makeup, brows: strengths in [0, 1].
+        skin: linear RGB in [0, 1].
+        lips: linear RGB in [0, 1].
+        hair: linear RGB in [0, 1].
+        iris: linear RGB in [0, 1].
+        cloth: linear RGB in [0, 1].
+        trim: linear RGB in [0, 1]; the second color of the clothes.
+        hair_style: one of `HAIR_STYLES`.
+        outfit: one of `OUTFITS`.
+        stubble: strength in [0, 1].
+        freckles: strength in [0, 1].
+        wrinkles: strength in [0, 1].
+        makeup: strength in [0, 1].
+        brows: strength in [0, 1].
         texture_seed: picks the skin's and hair's fine variation.
     """
 

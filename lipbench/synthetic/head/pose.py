@@ -53,7 +53,8 @@ def place(points: Array, share: Array, head: tuple[Array, Array], body: tuple[Ar
 
     Args:
         share: (N,) share of the head's motion.
-        head, body: (rotation (3, 3), translation (3,)) of each, model to camera space.
+        head: (rotation (3, 3), translation (3,)), model to camera space.
+        body: the same of the body.
     """
     head_r, head_t = head
     body_r, body_t = body

@@ -26,7 +26,11 @@ class Template:
     """Geometry that all identities share.
 
     Attributes:
-        points: (N, 3) dm. triangles: (M, 3). uv: (M, 3, 2) texels. material: (M,). two_sided: (M,).
+        points: (N, 3) dm.
+        triangles: (M, 3).
+        uv: (M, 3, 2) texels.
+        material: (M,).
+        two_sided: (M,).
         groups: part -> vertex indices, in the part's own grid shape: lips (rings, columns), bag, lid_l, lid_r, eye_l,
             eye_r, lash_l, lash_r, ear_l, ear_r, teeth_u, teeth_l, gum_u, gum_l, tongue, skin, cloth. "_l" is the
             image's left.

@@ -1,0 +1,19 @@
+from pathlib import Path
+
+import clip
+import numpy as np
+
+from lipbench.metrics.sync import SyncNet
+
+Path("mine-run.yaml").write_text(
+    "{name: mine, manifest: demo, methods: [dubbed], clips: [demo-en], metrics: [psnr_mouth], faces: demo-face}"
+)
+SyncNet().save("syncnet_v2.model")
+a, b = clip.FRAMES, clip.FRAMES[::-1].copy()
+frames_bgr = np.zeros((12, 224, 224, 3), np.uint8)
+audio_int16 = clip.SOUND
+
+
+def afterwards():
+    assert [cell["reason"] for cell in result.cells] == [None]
+    assert result.cells[0]["metrics"]["psnr_mouth"]["value"] == "inf"

@@ -1,0 +1,6 @@
+ran = []
+
+
+def afterwards():
+    test_dubs(ran.append)
+    assert ran == ["ci/run.yaml"]
