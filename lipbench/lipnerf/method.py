@@ -73,11 +73,11 @@ class LipNerf(Method):
         return head.prepare(job, p.fit, p.parser, p.model, p.shots, p.faces)
 
     def fit(self, job: FitJob) -> Outputs:
-        from lipbench.lipnerf import stages  # loads torch
+        from lipbench.lipnerf import fit_stage  # loads torch
 
-        return stages.fit(job)
+        return fit_stage.fit(job)
 
     def synthesize(self, job: DubJob) -> Outputs:
-        from lipbench.lipnerf import stages
+        from lipbench.lipnerf import dub_stage
 
-        return stages.synthesize(job)
+        return dub_stage.synthesize(job)

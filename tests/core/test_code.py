@@ -251,8 +251,8 @@ def test_lazy_packages_tell_type_checkers_the_same_homes():
 def test_no_code_behind_a_number_imports_by_a_computed_name():
     sources = Sources()
     roots = [
-        *(type(registry.load("metrics", name)).__module__ for name in registry.BUILTINS["metrics"]),
-        *(type(registry.load("methods", name)).__module__ for name in registry.BUILTINS["methods"]),
+        *(type(registry.load("metrics", name)).__module__ for name in registry.names("metrics")),
+        *(type(registry.load("methods", name)).__module__ for name in registry.names("methods")),
     ]
     computed = set()
     for module in sources.code(*roots).modules:

@@ -73,8 +73,8 @@ WORDS = '\n\n\n# A remark.\n"""A remark that looks like text."""\n'
 #: What is edited: file, text to append, function to put a line into.
 EDITS = {
     "a metric": ("metrics/temporal.py", EDIT, ""),
-    "what two metrics share": ("metrics/image.py", EDIT, ""),
-    "the network of LPIPS": ("metrics/perceptual.py", EDIT, ""),
+    "what metrics share": ("metrics/frame_metric.py", EDIT, ""),
+    "the network of LPIPS": ("metrics/functional/lpips.py", EDIT, ""),
     "the helper of the methods": ("baselines/jobs.py", EDIT, ""),
     "Wav2Lip": ("baselines/wav2lip/mel.py", EDIT, ""),
     "media": ("media/read.py", EDIT, ""),
@@ -141,7 +141,7 @@ def test_the_plan_has_every_kind_of_stage(plans):
     ("edit", "families"),
     [
         ("a metric", {"score temporal"}),
-        ("what two metrics share", {"score image", "score lpips"}),
+        ("what metrics share", {"score image", "score lpips", "score temporal"}),
         ("the network of LPIPS", {"score lpips"}),
     ],
 )

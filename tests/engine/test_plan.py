@@ -59,7 +59,7 @@ def test_what_failed_is_found_but_not_ok(progress, status):
     assert progress.find("made") == record
     with pytest.raises(Pending):
         progress.ok("made")
-    assert progress.file("made", "video") is None
+    assert progress.path("made", "video") is None
 
 
 def test_a_record_that_appears_later_is_found(progress):
@@ -80,17 +80,16 @@ def test_a_settled_record_counts_until_it_is_forgotten(progress):
 
 
 def test_outputs_of_a_finished_stage(progress):
-    assert progress.file("made", "video") is None
+    assert progress.path("made", "video") is None
     record = finish(progress, "made", video=VIDEO)
     assert progress.digest("made", "video") == "ab" * 32
     assert progress.digest("made", "mask") is None
-    assert progress.file("made", "video") == str(progress.store.output(record, "video"))
-    assert progress.file("made", "mask") is None
+    assert progress.path("made", "video") == progress.store.output(record, "video")
+    assert progress.path("made", "mask") is None
 
 
 def test_the_folder_of_a_stage(progress):
-    assert progress.folder(None) is None
-    assert progress.folder("made") == str(progress.store.directory(progress.key("made")) / "out")
+    assert progress.folder("made") == progress.store.directory(progress.key("made")) / "out"
 
 
 def test_counts_by_kind(tmp_path):

@@ -293,7 +293,7 @@ def test_merge_keys_in_every_kind(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "what", "why", "fix"),
     [
-        ("manifest: demo\n", "", "1: manifest is missing", "", "add `manifest:`"),
+        ("manifest: demo\n", "", "1: manifest is missing", "", "write `manifest: FILE`"),
         (
             "methods:\n",
             "metods:\n",
@@ -301,9 +301,9 @@ def test_merge_keys_in_every_kind(tmp_path):
             "",
             "did you mean methods by metods in line 4",
         ),
-        ("[0, 1]", "[0, x]", "9: seeds[1]: must be a whole number", "found 'x'", ""),
+        ("[0, 1]", "[0, x]", "9: seeds[1]: must be a whole number", "found 'x'", "a list of whole numbers"),
         ("[0, 1]", "0", "9: seeds: must be a list", "found '0'", ""),
-        ("[0, 1]", "[0, null]", "9: seeds[1]: nothing is given", "", "write a value, or leave the field out"),
+        ("[0, 1]", "[0, null]", "9: seeds[1]: nothing is given", "", "a list of whole numbers"),
         ("seeds: [0, 1]", "fps: 200", "9: fps: must be less than or equal to 120", "found '200'", ""),
         ("schema: 1", "schema: 2", "1: schema: must be 1", "found 2", ""),
         (
@@ -313,8 +313,8 @@ def test_merge_keys_in_every_kind(tmp_path):
             "",
             "give one of them a label",
         ),
-        ("  - dubbed\n", "  - label: x\n", "5: methods[0]: give either id", "", "lipbench list methods shows"),
-        ("id: wav2lip", "id: [wav2lip]", "6: methods[1].id: must be text, not a list", "", "lipbench list methods"),
+        ("  - dubbed\n", "  - label: x\n", "5: methods[0]: give either id", "", "`lipbench list methods` shows"),
+        ("id: wav2lip", "id: [wav2lip]", "6: methods[1].id: must be text, not a list", "", "a list of ids or of {"),
         ("{weights: no,", "[weights,", "7: not valid YAML: ", "", "check the indentation"),
     ],
 )

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from lipbench.core import registry
 from lipbench.core.errors import UnknownName, UsageError
 from lipbench.core.training import Budget, Request, train
-from lipbench.training import TRAINERS
 from lipbench.training.base import SupervisedTraining, configuration, generated_only
 
 
@@ -79,11 +78,10 @@ def test_facts_tell_what_is_needed_to_repeat_it() -> None:
     assert Slope().facts == {"name": "slope", "version": 2, "config": {"rate": 0.5, "warm_up": 4}, "data": "none"}
 
 
-@pytest.mark.parametrize("name", TRAINERS)
+@pytest.mark.parametrize("name", registry.names("trainers"))
 def test_every_trainer_refuses_a_configuration_that_it_has_not(name: str, tmp_path: Path) -> None:
-    module, _, function = TRAINERS[name].partition(":")
     with pytest.raises(UsageError, match="demo"):
-        getattr(import_module(module), function)(Request(tmp_path, config="demmo"))
+        registry.load("trainers", name)(Request(tmp_path, config="demmo"))
     assert not list(tmp_path.iterdir())
 
 

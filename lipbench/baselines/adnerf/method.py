@@ -45,11 +45,11 @@ class AdNerf(Method):
         return head.prepare(job, job.params.fit, job.params.parser)
 
     def fit(self, job: FitJob) -> Outputs:
-        from lipbench.baselines.adnerf import stages  # loads torch
+        from lipbench.baselines.adnerf import fit_stage  # loads torch
 
-        return stages.fit(job)
+        return fit_stage.fit(job)
 
     def synthesize(self, job: DubJob) -> Outputs:
-        from lipbench.baselines.adnerf import stages
+        from lipbench.baselines.adnerf import dub_stage
 
-        return stages.synthesize(job)
+        return dub_stage.synthesize(job)

@@ -29,6 +29,8 @@ from lipbench.nerf.training.presets import Preset
 from lipbench.nerf.training.trained import TrainedField, render_one
 from lipbench.nerf.training.trainer import MODEL, FieldTraining
 
+#: Folder of the fit stage that holds it.
+TORSO = "torso"
 TORSO_DIM = DIM + POSE_DIM  # 106
 #: Published iterations, rays and last learning rate: 400,000 (default of the code, which the README's command takes;
 #: configs/TorsoNeRF.txt has 300,000), 1024 anywhere in the picture, 5e-4 * 0.1^(400 / 500).

@@ -14,10 +14,10 @@ from lipbench.baselines.makeittalk import checkpoint, sound
 from lipbench.baselines.makeittalk.autovc import AutoVC
 from lipbench.baselines.makeittalk.checkpoint import Content
 from lipbench.baselines.makeittalk.drawing import NetworkPainter, Warp
+from lipbench.baselines.makeittalk.files import files
 from lipbench.baselines.makeittalk.image_net import ImageTranslator
 from lipbench.baselines.makeittalk.landmark_nets import ContentBranch, SpeakerBranch
 from lipbench.baselines.makeittalk.landmarks import Frame, Points, resampled, wider_eyes_slimmer_lips
-from lipbench.baselines.makeittalk.method import files
 from lipbench.baselines.makeittalk.picture import choose
 from lipbench.baselines.makeittalk.predict import Amounts, converted, normalised_landmarks, placed, standardised
 from lipbench.baselines.makeittalk.spec import AUTOVC, CONTENT, DEMO, IMAGE, SPEAKER

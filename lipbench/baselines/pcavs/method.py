@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from lipbench.baselines.pcavs.files import checkpoint_file
 from lipbench.baselines.pcavs.spec import DEMO, FILES, SPEC
 from lipbench.core import keys, weights
-from lipbench.core.errors import WeightsMissing
 from lipbench.core.method import DubJob, Method, Outputs
 
 
@@ -38,17 +37,3 @@ class PcAvs(Method):
         from lipbench.baselines.pcavs import stages  # loads torch
 
         return stages.synthesize(job)
-
-
-def checkpoint_file(params: Any, name: str) -> Path:
-    """The file of one network.
-
-    Raises:
-        WeightsMissing, WeightsMismatch: it is not there, or not the one that was added.
-    """
-    if params.checkpoints is None:
-        return weights.path(name)
-    path = Path(params.checkpoints) / FILES[name]
-    if not path.is_file():
-        raise WeightsMissing(f"there is no file {path}", "`checkpoints` names its folder", "correct the path")
-    return path

@@ -13,10 +13,10 @@ from lipbench.baselines.jobs import track_of
 from lipbench.baselines.pcavs import alignment, sound
 from lipbench.baselines.pcavs.checkpoint import load, load_ours, together
 from lipbench.baselines.pcavs.encoders import AudioEncoder, IdentityEncoder, PoseMouthEncoder
+from lipbench.baselines.pcavs.files import checkpoint_file
 from lipbench.baselines.pcavs.generator import Generator
 from lipbench.baselines.pcavs.inference import FaceDrawer, redraw
 from lipbench.baselines.pcavs.layout import Networks
-from lipbench.baselines.pcavs.method import checkpoint_file
 from lipbench.baselines.pcavs.spec import DEMO
 from lipbench.core import weights
 from lipbench.core.method import DubJob, Outputs

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lipbench.baselines.speech2vid.spec import DEBLUR, PUBLISHED, SPEC
+from lipbench.baselines.speech2vid.spec import DEBLUR, SPEC
 from lipbench.core import keys, weights
 from lipbench.core.method import DubJob, Method, Outputs
 
@@ -17,7 +17,7 @@ class Speech2Vid(Method):
 
     def weights(self, params: Any) -> tuple[str, ...]:
         own = () if params.weights_file else (params.weights,)
-        return (*own, DEBLUR) if sharpens(params) else own
+        return (*own, DEBLUR) if params.sharpens else own
 
     def identity(self, params: Any, clip_id: str, language: str) -> Mapping[str, Any]:
         """The hash of a weights file of the user's own.
@@ -35,10 +35,3 @@ class Speech2Vid(Method):
         from lipbench.baselines.speech2vid import stages  # loads torch
 
         return stages.synthesize(job)
-
-
-def sharpens(params: Any) -> bool:
-    """Whether the drawn face passes through the deblurring network."""
-    if params.deblur == "auto":
-        return params.weights_file is None and bool(params.weights == PUBLISHED)
-    return bool(params.deblur == "on")

@@ -41,6 +41,13 @@ class Speech2VidParams(Params):
         description="Video frames by which the sound heard is later; 4 at 25 fps is upstream's demo.",
     )
 
+    @property
+    def sharpens(self) -> bool:
+        """Whether the drawn face passes through the deblurring network."""
+        if self.deblur == "auto":
+            return self.weights_file is None and self.weights == PUBLISHED
+        return self.deblur == "on"
+
 
 SPEC = MethodSpec(
     id="speech2vid",

@@ -14,7 +14,6 @@ from lipbench import media
 from lipbench.baselines.jobs import reported, track_of
 from lipbench.baselines.speech2vid import checkpoint, framing, sound
 from lipbench.baselines.speech2vid.framing import without_mouth
-from lipbench.baselines.speech2vid.method import sharpens
 from lipbench.baselines.speech2vid.spec import DEBLUR
 from lipbench.core import weights
 from lipbench.core.errors import NoAudio
@@ -32,7 +31,7 @@ def synthesize(job: DubJob) -> Outputs:
         weights.existing(params.weights_file, "weights_file") if params.weights_file else weights.path(params.weights)
     )
     nets = [drawer.net.to(job.device)]
-    if sharpens(params):
+    if params.sharpens:
         nets.append(checkpoint.load_deblur(weights.path(DEBLUR)).to(job.device))  # type: ignore[arg-type]
 
     matrices = framing.similarities(track, drawer.framing)
@@ -62,7 +61,7 @@ def synthesize(job: DubJob) -> Outputs:
         "stills": chosen,
         "sound": drawer.sound,
         "width": drawer.net.width,
-        "deblurred": sharpens(params),
+        "deblurred": params.sharpens,
         "offset_frames": params.offset_frames,
         "frames_without_face": len(track.lost_frames),
     }

@@ -24,10 +24,10 @@ class Wav2Lip(Method):
 
     def weights(self, params: Any) -> tuple[str, ...]:
         own = () if params.weights_file else (params.weights,)
-        return (*own, "s3fd") if detects(params) else own
+        return (*own, "s3fd") if params.detects else own
 
     def needs(self, params: Any) -> frozenset[str]:
-        return frozenset() if params.box is not None or detects(params) else self.spec.needs
+        return frozenset() if params.box is not None or params.detects else self.spec.needs
 
     def identity(self, params: Any, clip_id: str, language: str) -> Mapping[str, Any]:
         """A checkpoint file's hash, the detector's identity.
@@ -38,14 +38,14 @@ class Wav2Lip(Method):
         found: dict[str, Any] = {}
         if params.weights_file is not None:
             found["weights_file"] = keys.sha256_file(weights.existing(params.weights_file, "weights_file"))
-        if detects(params):
+        if params.detects:
             from lipbench.faces import backend_identity
 
             found["detector"] = dict(backend_identity(_S3FD))
         return found
 
     def prepare(self, job: PrepareJob) -> Outputs:
-        if not detects(job.params):
+        if not job.params.detects:
             return Outputs({})
         from lipbench.faces import track_faces
 
@@ -63,8 +63,3 @@ class Wav2Lip(Method):
         from lipbench.baselines.wav2lip import stages  # loads torch
 
         return stages.synthesize(job)
-
-
-def detects(params: Any) -> bool:
-    """Whether the published face detector runs in `prepare`."""
-    return params.detector == "s3fd" and params.box is None

@@ -35,6 +35,11 @@ class Wav2LipParams(Params):
         description="hard: overwrite the box (published); feather: fade it out at the edges; change: add what changed.",
     )
 
+    @property
+    def detects(self) -> bool:
+        """Whether the published face detector runs in `prepare`."""
+        return self.detector == "s3fd" and self.box is None
+
 
 SPEC = MethodSpec(
     id="wav2lip",

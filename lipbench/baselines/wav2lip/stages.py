@@ -10,7 +10,6 @@ from lipbench.baselines.wav2lip import boxes as framing
 from lipbench.baselines.wav2lip.checkpoint import load
 from lipbench.baselines.wav2lip.inference import LipDrawer, relip
 from lipbench.baselines.wav2lip.mel import melspectrogram, window_starts
-from lipbench.baselines.wav2lip.method import detects
 from lipbench.core import weights
 from lipbench.core.method import DubJob, Outputs
 from lipbench.faces.track import FaceTrack
@@ -47,6 +46,6 @@ def synthesize(job: DubJob) -> Outputs:
 
 def _track(job: DubJob) -> FaceTrack:
     """The faces under the dub: the detector's, made in prepare, or the shared ones."""
-    if not detects(job.params):
+    if not job.params.detects:
         return track_of(job)
     return FaceTrack.load(job.prepared / "boxes.npz").take(job.dub.index)

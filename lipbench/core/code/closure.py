@@ -27,16 +27,17 @@ NEVER = frozenset(
         "lipbench",  # the version, and access to the folders by name
         "lipbench.core.code",  # this package
         "lipbench.core.devices",  # where to compute is no part of a key
+        "lipbench.core.contract",  # refuses what keeps no contract
         "lipbench.core.errors",  # the words of refusals
         "lipbench.core.keys",  # its meaning has a version of its own, KEY_VERSION
         "lipbench.core.lazy",  # loads names on first use; which ones is told by the package that uses it
         "lipbench.core.provenance",  # records, decides nothing
         "lipbench.core.registry",  # finds the methods and metrics whose code is asked for by name here
+        "lipbench.core.specs",  # finds the spec modules
         "lipbench.core.store",  # moves finished files
         "lipbench.core.system",  # processes and their memory
         "lipbench.core.threads",  # how many threads compute is no part of a key
         "lipbench.core.weights",  # weights are in keys by the hash of their content
-        "lipbench.core.weights.bundled",
         "lipbench.core.weights.entries",
         "lipbench.core.weights.fetch",
         "lipbench.core.weights.files",

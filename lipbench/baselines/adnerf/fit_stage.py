@@ -1,4 +1,4 @@
-"""What AD-NeRF does: train the fields of a clip, render a dub of it."""
+"""AD-NeRF's stage `fit`: train the fields of a clip."""
 
 from __future__ import annotations
 
@@ -6,28 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from lipbench import media
 from lipbench.baselines.adnerf import audio
 from lipbench.baselines.adnerf.checkpoint import is_published, save_head, save_torso
-from lipbench.baselines.adnerf.torso_render import composed
 from lipbench.baselines.adnerf.torso_scene import torso_scene
-from lipbench.baselines.adnerf.torso_training import Behind, torso_preset, train_torso
+from lipbench.baselines.adnerf.torso_training import TORSO, Behind, torso_preset, train_torso
 from lipbench.baselines.adnerf.training import ALONE, AUDIO, DIM, load, train
-from lipbench.baselines.jobs import reported
 from lipbench.core.errors import NoAudio
-from lipbench.core.method import DubJob, FitJob, Outputs
+from lipbench.core.method import FitJob, Outputs
 from lipbench.faces.parsing import clean_plate
 from lipbench.lipnerf import head
-from lipbench.lipnerf.composite import CompositeOptions
-from lipbench.lipnerf.output import composited
 from lipbench.lipnerf.prepared import Prepared, scene_of
 from lipbench.nerf.training.presets import preset
-from lipbench.nerf.training.trained import TrainedField
 from lipbench.nerf.training.trainer import MODEL
-
-TORSO = "torso"  # folder of the fit stage
 
 
 def fit(job: FitJob) -> Outputs:
@@ -93,45 +85,3 @@ def _fit_torso(
         files["body_tar"] = save_torso(job.out / f"{chosen.steps:06d}_body.tar", torso.field, chosen.steps)
     held_out = torso.facts.get("held_out", {})
     return files, {"torso": "field", "torso_steps": chosen.steps, "torso_psnr": held_out.get("head_psnr")}
-
-
-def synthesize(job: DubJob) -> Outputs:
-    """Render head and torso, or the head over the source's torso."""
-    dub, p = job.dub, job.params
-    torch.set_num_threads(job.threads)
-    prepared, frames = Prepared.load(job.prepared), media.load_frames(job.clip.video)
-    trained, audio_codes, smooth = load(job.fitted / "training", job.device)
-    heard = audio.extract(
-        media.read_audio(dub.audio),
-        dub.n_frames,
-        fps=job.clip.fps,
-        source=p.features,
-        file=p.features_file,
-        device=job.device,
-    )
-    driven = audio_codes.every(heard.windows, smooth)
-    plate = clean_plate(frames, prepared.parsing)
-    scene = scene_of(prepared, frames, plate, np.zeros((len(frames), driven.shape[1])), head.clip_track(job))
-    if p.has_torso:
-        torso = TrainedField.load(job.fitted / TORSO / MODEL, job.device)
-        n, index = head.train_frames(job, len(scene)), np.asarray(dub.index)
-        pictures = composed(prepared, plate, trained, torso, scene, n, driven, index)
-        pictures = reported(pictures, dub.n_frames, job, "ad-nerf")
-    else:
-        pictures = composited(
-            prepared,
-            frames,
-            plate,
-            trained,
-            scene,
-            driven,
-            np.asarray(dub.index),
-            CompositeOptions(inpainter=p.inpainter),
-            job.log,
-        )
-    video = job.out / "video.mp4"
-    media.write_video(video, pictures, job.clip.fps, dub.audio)
-    return Outputs(
-        {"video": video},
-        {"field": p.field, "preset": p.preset, "torso": "field" if p.has_torso else "source", **heard.record},
-    )

@@ -1,4 +1,4 @@
-"""What LipNeRF does: train the field of a clip, render a dub of it."""
+"""LipNeRF's stage `synthesize`: render a dub of a clip whose field is trained."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from lipbench import media
-from lipbench.core.errors import NoAudio, Unsupported
-from lipbench.core.method import DubJob, FitJob, Outputs
+from lipbench.core.errors import NoAudio
+from lipbench.core.method import DubJob, Outputs
 from lipbench.faces.morphable.procedural import head_parts
 from lipbench.faces.parsing import clean_plate
 from lipbench.lipnerf import head
@@ -21,59 +21,9 @@ from lipbench.lipnerf.expression.familiar import Familiar
 from lipbench.lipnerf.expression.smoothing import smooth
 from lipbench.lipnerf.expression.upper_face import keep_upper_face
 from lipbench.lipnerf.output import changed, composited
-from lipbench.lipnerf.params import LipNerfParams
 from lipbench.lipnerf.prepared import Prepared, scene_of
-from lipbench.lipnerf.shots import load_shots
-from lipbench.lipnerf.sound import fit_features, project, windows
-from lipbench.nerf.scene import pool
-from lipbench.nerf.training.presets import preset
+from lipbench.lipnerf.sound import project, windows
 from lipbench.nerf.training.trained import TrainedField
-from lipbench.nerf.training.trainer import train
-
-
-def fit(job: FitJob) -> Outputs:
-    """Train the field on the prepared clip, its further shots with it."""
-    prepared, frames, track = Prepared.load(job.prepared), media.load_frames(job.clip.video), head.clip_track(job)
-    p: LipNerfParams = job.params
-    files: dict[str, Path] = {}
-    if p.condition == "audio":
-        if job.clip.audio is None:
-            raise NoAudio(f"clip {job.clip.id} has no sound", "condition: audio is trained on it", "use expression")
-        if p.shots:
-            raise Unsupported(
-                "condition: audio cannot be trained on further shots",
-                "the sound's features belong to the clip",
-                "leave out `shots`, or use condition: expression",
-            )
-        files["sound"] = job.out / "sound.npz"
-        heard = fit_features(media.read_audio(job.clip.audio), head.train_frames(job, len(frames)), files["sound"])
-        condition = np.concatenate([heard, np.repeat(heard[-1:], len(frames) - len(heard), axis=0)])
-    else:
-        condition = smooth(prepared.fit.expression) if p.smooth_training else prepared.fit.expression
-    scene = scene_of(prepared, frames, clean_plate(frames, prepared.parsing), condition, track)
-    n = head.train_frames(job, len(scene))
-    if p.shots and n < len(scene):
-        raise Unsupported(
-            "further shots go with the whole clip",
-            "the length of the training counts the clip's frames alone",
-            "leave out `shots` or `train_seconds`",
-        )
-    pooled = [scene.take(np.arange(n))]
-    for other, shot in load_shots(job.prepared):
-        told = smooth(other.fit.expression) if p.smooth_training else other.fit.expression
-        pooled.append(scene_of(other, shot.frames, clean_plate(shot.frames, other.parsing), told, shot.track))
-    scene = pool(pooled)
-    changes: dict[str, Any] = {**p.settings, "condition": scene.condition.shape[1], "latent": p.latent}
-    changes |= {name: value for name, value in (("steps", p.steps), ("size", p.size)) if value is not None}
-    model = train(
-        scene, preset(p.preset, p.field, changes), job.out / "training", seed=job.seed, device=job.device, say=job.log
-    )
-    files["field"] = job.out / "field.pt"
-    model.save(files["field"])
-    if p.condition == "expression":
-        files["familiar"] = Familiar.of(scene.condition.astype(np.float64)).save(job.out / "familiar.npz")
-    facts = {k: v for k, v in model.facts.items() if isinstance(v, (int, float, str, bool))}
-    return Outputs(files, {"frames": len(scene), "shots": len(pooled), "preset": p.preset, "field": p.field, **facts})
 
 
 def synthesize(job: DubJob) -> Outputs:
