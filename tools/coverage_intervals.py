@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from lipbench.reports.statistics.intervals import bca_levels
+from lipbench.reports.statistics.estimates import bca_levels
 
 CLIP_SD, LANGUAGE_SD, LANGUAGES = 1.0, 0.5, 4
 METHODS = ("t", "percentile", "BCa", "rows", "t skewed")

@@ -26,8 +26,8 @@ from lipbench.baselines.wav2lip.checkpoint import load
 from lipbench.baselines.wav2lip.inference import LipDrawer, relip
 from lipbench.baselines.wav2lip.mel import melspectrogram, window_starts
 from lipbench.baselines.wav2lip.networks import Generator
+from lipbench.metrics.functional.psnr import frame_psnr, mean_psnr
 from lipbench.metrics.regions import Regions, from_track
-from lipbench.metrics.signal_to_noise import frame_psnr, mean_psnr
 from lipbench.synthetic.corpus.render import ClipRender, render_clip
 from lipbench.synthetic.corpus.spec import ClipSpec
 from lipbench.training.syncnet.cache import crops_of_track

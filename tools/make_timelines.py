@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lipbench.core.store import write_atomic
+from lipbench.core.atomic import write_text
 from lipbench.synthetic.speech import timelines
 from lipbench.synthetic.speech.espeak import Espeak, Speech
 from lipbench.synthetic.speech.timelines import LANGUAGES
@@ -49,10 +49,10 @@ def words_of(speech: Speech) -> list[list[Any]]:
 
 
 def main() -> None:
-    import yaml
+    from lipbench.core import yaml
 
     folder = Path(timelines.__file__).parent
-    texts = yaml.safe_load((folder / "texts.yaml").read_text(encoding="utf-8"))
+    texts = yaml.read(folder / "texts.yaml").values
     entries = []
     with Espeak() as engine:
         for text in texts:
@@ -63,7 +63,7 @@ def main() -> None:
     lines = ",\n".join(json.dumps(entry, ensure_ascii=False, separators=(",", ":")) for entry in entries)
     made_with = "espeak-ng 1.52.0 (espeakng-loader): python -m tools.make_timelines"
     head = json.dumps({"schema": 1, "made_with": made_with, "rate_wpm": RATE_WPM})
-    write_atomic(folder / "timelines.json", head[:-1] + ', "sentences": [\n' + lines + "\n]}\n")
+    write_text(folder / "timelines.json", head[:-1] + ', "sentences": [\n' + lines + "\n]}\n")
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ TARGETS = {
         "tests/reports/gate/test_gate_verdicts.py",
         "tests/reports/gate/test_gate_files.py",
     ),
-    "lipbench/metrics/structural.py": ("tests/metrics/test_ssim.py",),
+    "lipbench/metrics/functional/ssim.py": ("tests/metrics/test_ssim.py",),
     "lipbench/engine/plan.py": (
         "tests/engine/test_plan.py",
         "tests/engine/test_config.py",
@@ -77,7 +77,7 @@ EQUIVALENT = (
     ("lipbench/metrics/sync/arithmetic.py", "@dataclass(frozen=True)", "True", "False", FROZEN),
     ("lipbench/reports/gate/verdict.py", "@dataclass(frozen=True)", "True", "False", FROZEN),
     (
-        "lipbench/metrics/structural.py",
+        "lipbench/metrics/functional/ssim.py",
         'compiled = numba.njit(cache=True, nogil=True, error_model="numpy")(function)',
         "nogil=True",
         "nogil=False",
@@ -85,7 +85,7 @@ EQUIVALENT = (
     ),
     *(
         (
-            "lipbench/metrics/structural.py",
+            "lipbench/metrics/functional/ssim.py",
             "g, h, i, j, k = row[18 : n + 18], row[21 : n + 21], row[24 : n + 24], row[27 : n + 27], row[30 : n + 30]",
             f"n + {taps}]",
             f"n + {taps + 1}]",

@@ -42,8 +42,8 @@ def main(
       lipbench compare runs/main runs/branch
       lipbench compare runs/mine runs/mine --method wav2lip=ours --all
     """
+    from lipbench.core.atomic import write_text
     from lipbench.core.errors import NothingComparable
-    from lipbench.core.store import write_atomic
     from lipbench.reports import compare_writers
     from lipbench.reports.compare import compare
 
@@ -53,7 +53,7 @@ def main(
     if output is None:
         click.echo(text, nl=False)
     else:
-        write_atomic(output, text)
+        write_text(output, text)
     if all(delta.mark == "x" for delta in found.deltas):
         first = found.deltas[0]
         raise NothingComparable(

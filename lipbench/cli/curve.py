@@ -39,8 +39,8 @@ def main(run: Path, kind: str, metric: str, by_lang: bool, output: Path | None, 
       lipbench curve runs/demo --kind shift -o shift.svg
       lipbench curve runs/demo --kind cost --metric psnr_mouth_truth --json
     """
+    from lipbench.core.atomic import write_text
     from lipbench.core.errors import UsageError
-    from lipbench.core.store import write_atomic
     from lipbench.reports import curves
     from lipbench.reports.details import Details
 
@@ -60,7 +60,7 @@ def main(run: Path, kind: str, metric: str, by_lang: bool, output: Path | None, 
         if not as_json:
             click.echo(curves.text(curve), nl=False)
     elif form in TEXTS:
-        write_atomic(output, curves.WRITERS[form](curve))
+        write_text(output, curves.WRITERS[form](curve))
     else:
         from lipbench.reports import plots
 

@@ -58,14 +58,14 @@ def main() -> None:
 @as_json
 def show(file: str, as_json: bool) -> None:
     """Show the clips and dubs of a manifest (or of a data set by name) with lengths and licences."""
-    from lipbench.datasets import document as documents
+    from lipbench.core.document import of_mapping
     from lipbench.datasets.check import Report, probe_media
     from lipbench.datasets.licences import commercial
     from lipbench.datasets.manifest import resolve
 
     manifest = resolve(file)
     report = Report(manifest)
-    probe_media(manifest, documents.parse("{}", file), report)
+    probe_media(manifest, of_mapping({}, file), report)
     if as_json:
         click.echo(json.dumps(_manifest_json(manifest, report), indent=2))
         return
@@ -206,8 +206,8 @@ def add(
     Probes and hashes the files. What is written already (comments, layout) stays. A clip that is in the manifest
     already only gets the new dubs.
     """
+    from lipbench.core.yaml import read
     from lipbench.datasets.add import add_clip, known_clip
-    from lipbench.datasets.document import read
     from lipbench.datasets.manifest import load_manifest
 
     asks = sys.stdin.isatty() and not as_json
@@ -217,7 +217,7 @@ def add(
             language = click.prompt("Language of the original speech (BCP-47, e.g. en)")
         if licence is None and present is None:
             licence, licence_url = _ask_licence(licence_url)
-        if not consent and not (present and read(manifest, "manifest").data.get("consent")):
+        if not consent and not (present and read(manifest).data.get("consent")):
             consent = click.prompt("On what grounds may this face be altered? (e.g. written, on file)")
     done = add_clip(
         manifest,
@@ -279,8 +279,13 @@ def _licence(name: str, url: str) -> Licence:
 
 
 @main.command()
-def schema() -> None:
-    """Print the manifest format's JSON Schema, for editors."""
-    from lipbench.datasets.model import json_schema
-
+@click.argument("form", type=click.Choice(["manifest", "run", "method"]), default="manifest")
+def schema(form: str) -> None:
+    """Print the JSON Schema of manifests, run files or external method files, for editors."""
+    if form == "manifest":
+        from lipbench.datasets.model import json_schema
+    elif form == "run":
+        from lipbench.engine.config import json_schema
+    else:
+        from lipbench.baselines.external.reading import json_schema
     click.echo(json_schema(), nl=False)

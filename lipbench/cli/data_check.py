@@ -12,8 +12,8 @@ import click
 from lipbench.core.errors import LipbenchError, ManifestError
 
 if TYPE_CHECKING:
+    from lipbench.core.document import Problem
     from lipbench.datasets.check import Report
-    from lipbench.datasets.document import Problem
 
 
 @click.command(name="check")
@@ -74,7 +74,7 @@ def _show(file: Path, report: Report) -> None:
 
 def _problem_text(problem: Problem) -> str:
     found = f" (found {problem.found})" if problem.found else ""
-    return f"{problem}{found}" + (f"\n       {problem.mend}" if problem.mend else "")
+    return f"{problem}{found}" + (f"\n       {problem.hint}" if problem.hint else "")
 
 
 def _report_json(file: Path, report: Report) -> dict[str, Any]:

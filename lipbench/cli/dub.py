@@ -14,14 +14,14 @@ from lipbench.core.errors import LipbenchError, UsageError
 
 
 def _params(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
-    import yaml
+    from lipbench.core.yaml import parse_value
 
     found = {}
     for value in values:
         name, equals, text = value.partition("=")
         if not equals:
             raise click.BadParameter("NAME=VALUE, e.g. -p pads=[0,10,0,0]")
-        found[name] = yaml.safe_load(text)
+        found[name] = parse_value(text, f"-p {name}")
     return found
 
 

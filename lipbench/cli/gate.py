@@ -166,7 +166,7 @@ def _tell(
     as_json: bool,
 ) -> None:
     """Everything is written before the command ends with its exit code."""
-    from lipbench.core.store import write_atomic
+    from lipbench.core.atomic import write_json, write_text
     from lipbench.reports.gate import github, writers
 
     text = "\n".join(part for part in (code and code.text(), result and writers.text(result)) if part)
@@ -174,9 +174,9 @@ def _tell(
     if code is not None:
         answer["golden"] = code.as_json()
     if junit is not None:
-        write_atomic(junit, writers.junit(result, code.cases() if code else ()))
+        write_text(junit, writers.junit(result, code.cases() if code else ()))
     if output is not None:
-        write_atomic(output, json.dumps(answer, indent=1, allow_nan=False) + "\n")
+        write_json(output, answer)
     if summary is not None:
         github.append_summary(summary, text)
     click.echo(json.dumps(answer, indent=1, allow_nan=False) if as_json else text.rstrip("\n"))

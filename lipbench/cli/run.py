@@ -51,6 +51,14 @@ def _failures(_: click.Context, __: click.Parameter, value: str | None) -> int |
     return int(value)
 
 
+def _schema(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        from lipbench.engine.config import json_schema
+
+        click.echo(json_schema(), nl=False)
+        context.exit()
+
+
 @click.command(name="run")
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory. [default: runs/<name of the run>]")
@@ -71,6 +79,9 @@ def _failures(_: click.Context, __: click.Parameter, value: str | None) -> int |
 )
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@click.option(
+    "--schema", is_flag=True, is_eager=True, expose_value=False, callback=_schema, help="Print FILE's JSON Schema."
+)
 def main(
     file: Path | None,
     out: Path | None,

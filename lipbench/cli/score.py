@@ -4,8 +4,24 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
+import yaml
+
+
+def _options(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    params: dict[str, dict[str, Any]] = {}
+    for text in values:
+        name, equals, value = text.partition("=")
+        family, dot, option = name.partition(".")
+        if not (equals and dot and family and option):
+            raise click.BadParameter(f"FAMILY.NAME=VALUE, not {text!r}")
+        try:
+            params.setdefault(family, {})[option] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise click.BadParameter(f"the value of {name} is no YAML: {value!r}") from error
+    return params
 
 
 @click.command(name="score")
@@ -14,8 +30,15 @@ import click
 @click.option("--truth", type=click.Path(path_type=Path), help="The correct video, where one exists.")
 @click.option("--audio", type=click.Path(path_type=Path), help="The dub. [default: the video's own sound]")
 @click.option("--metric", "metrics", multiple=True, help="Only these metrics or families.")
-@click.option("--judge", default="syncnet_v2", show_default=True, help="Weights behind LSE-D and LSE-C.")
-@click.option("--protocol", type=click.Choice(["realvideo", "cropped"]), default="realvideo", show_default=True)
+@click.option(
+    "--option",
+    "options",
+    multiple=True,
+    callback=_options,
+    help="An option of a metric family, e.g. sync.min_track=50; the value is read as YAML.",
+)
+@click.option("--judge", help="Weights behind LSE-D and LSE-C. [default: syncnet_v2]")
+@click.option("--protocol", type=click.Choice(["realvideo", "cropped"]), help="[default: realvideo]")
 @click.option("--faces", default="mediapipe-face", show_default=True, help="Face backend.")
 @click.option("--fps", type=float, default=25.0, show_default=True, help="Rate at which everything is compared.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
@@ -25,8 +48,9 @@ def main(
     truth: Path | None,
     audio: Path | None,
     metrics: tuple[str, ...],
-    judge: str,
-    protocol: str,
+    options: dict[str, dict[str, Any]],
+    judge: str | None,
+    protocol: str | None,
     faces: str,
     fps: float,
     as_json: bool,
@@ -45,6 +69,7 @@ def main(
         truth=truth,
         audio=audio,
         metrics=metrics,
+        options=options,
         judge=judge,
         protocol=protocol,
         faces=faces,

@@ -47,8 +47,8 @@ def main(
 
     Several runs make one table when they share judge, protocol and clips.
     """
+    from lipbench.core.atomic import write_text
     from lipbench.core.errors import UsageError
-    from lipbench.core.store import write_atomic
     from lipbench.reports.tables import table_text
 
     if as_json and form not in (None, "json"):
@@ -68,4 +68,4 @@ def main(
     if output is None:
         click.echo(text, nl=False)
     else:
-        write_atomic(output, text)
+        write_text(output, text)

@@ -1,6 +1,6 @@
-"""Whether what a name leads to keeps the contract of `lipbench.core.method`; asked when a method is loaded.
+"""Whether what a name leads to keeps the contract of `lipbench.core.method` or `lipbench.core.metric`.
 
-Built-in methods and plug-ins pass through the same check.
+It is asked when the name is loaded. Built-ins and plug-ins pass through the same check.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 from lipbench.core.errors import UsageError
 from lipbench.core.method import Method, MethodSpec, Params
+from lipbench.core.metric import MetricFamily, MetricSpec, Options
 
 STAGES = ("prepare", "fit", "synthesize")
 NEEDS = frozenset({"gpu", "faces", "truth"})
@@ -95,3 +96,69 @@ def spec_faults(spec: MethodSpec, name: str) -> Iterator[str]:
         yield f"its spec is of kind {spec.kind!r}; there are: {', '.join(sorted(KINDS))}"
     if not isinstance(spec.params, type) or not issubclass(spec.params, Params):
         yield f"its spec's params is {spec.params!r}, not a subclass of lipbench.core.method.Params"
+
+
+#: Ids of metrics are columns of tables and files.
+COLUMN = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
+METRIC_NEEDS = frozenset({"reference", "truth", "audio", "faces", "prediction_faces", "truth_faces", "mesh"})
+BETTER = frozenset({"higher", "lower", "none", "zero"})
+_FAMILY_FIX = "see `A metric` in CONTRIBUTING.md; the package that provides it must be corrected"
+
+
+def checked_family(found: Any, name: str, source: str) -> MetricFamily:
+    """The metric family that a name leads to, as an instance.
+
+    Args:
+        found: a subclass of `MetricFamily`, an instance of one, or a function that makes one.
+        name: what it is registered as. source: where it was found, for the error.
+
+    Raises:
+        UsageError: it does not keep the contract; the error says in what.
+    """
+
+    def refusal(why: str) -> UsageError:
+        return UsageError(f"the metric family {name!r} from {source} cannot be used", why, _FAMILY_FIX)
+
+    if isinstance(found, type) and not issubclass(found, MetricFamily):
+        raise refusal(f"{found.__name__} is no subclass of lipbench.core.metric.MetricFamily")
+    if not isinstance(found, MetricFamily) and callable(found):
+        if missing := sorted(getattr(found, "__abstractmethods__", ())):
+            raise refusal(f"it does not implement {', '.join(missing)}")
+        try:
+            found = found()
+        except TypeError as error:
+            raise refusal(f"it cannot be made without arguments: {error}") from error
+    if not isinstance(found, MetricFamily):
+        raise refusal(f"it is a {type(found).__name__}, not a lipbench.core.metric.MetricFamily")
+    if wrong := next(family_faults(found, name), None):
+        raise refusal(wrong)
+    return found
+
+
+def family_faults(family: MetricFamily, name: str) -> Iterator[str]:
+    """What is wrong with a metric family, one line each; nothing for a good one.
+
+    Args:
+        name: what it is registered as.
+    """
+    own = getattr(family, "id", None)
+    if own != name:
+        yield f"its id is {own!r}, it is registered as {name!r}"
+    if not ID.fullmatch(name):
+        yield f"its id {name!r} is not lower case with hyphens"
+    metrics = getattr(family, "metrics", None)
+    if not isinstance(metrics, tuple) or not metrics or not all(isinstance(m, MetricSpec) for m in metrics):
+        yield "its `metrics` is not a tuple of at least one MetricSpec"
+        return
+    ids = [m.id for m in metrics]
+    for metric in metrics:
+        if not COLUMN.fullmatch(metric.id):
+            yield f"the metric id {metric.id!r} is not lower case with underscores"
+        if ids.count(metric.id) > 1:
+            yield f"two of its metrics are called {metric.id!r}"
+        if not isinstance(metric.needs, frozenset) or not metric.needs <= METRIC_NEEDS:
+            yield f"{metric.id} needs {metric.needs!r}; a frozenset of {', '.join(sorted(METRIC_NEEDS))} is understood"
+        if metric.better not in BETTER:
+            yield f"{metric.id} is better {metric.better!r}; there are: {', '.join(sorted(BETTER))}"
+    if not isinstance(family.options, type) or not issubclass(family.options, Options):
+        yield f"its `options` is {family.options!r}, not a subclass of lipbench.core.metric.Options"

@@ -17,7 +17,6 @@
     │   ├── WeightsMissing        exit 2   "weights_missing"
     │   └── WeightsMismatch       exit 2   "weights_mismatch" the file is there but is not the pinned one
     ├── StoreError                exit 5   "store"
-    │   ├── StoreBusy             exit 2   "busy"             another process works on it
     │   └── DiskFull              exit 5   "disk_full"
     ├── Regression                exit 1   "regression"
     ├── RunIncomplete             exit 3   "incomplete"
@@ -141,10 +140,6 @@ class WeightsMismatch(WeightsError):
 
 class StoreError(LipbenchError):
     exit_code, reason = 5, "store"
-
-
-class StoreBusy(StoreError):
-    exit_code, reason = 2, "busy"
 
 
 class DiskFull(StoreError):

@@ -2,21 +2,20 @@
 
 A key is the hash of the canonical JSON of everything that can change pixels or numbers. What cannot (host, device,
 worker count, paths) never enters. `KEY_VERSION` is part of every pre-image: bump it when the meaning of a field
-changes, and freeze the new expected key in tests/core/test_keys.py.
+changes, and freeze the new expected key in tests/core/test_keys.py. Code enters as the digest of all modules that a
+stage is made by: see `lipbench.core.code`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-KEY_VERSION = 1
+KEY_VERSION = 2
 
 
 def canonical(value: Any) -> str:
@@ -64,22 +63,6 @@ def sha256_file(path: str | Path) -> str:
     with open(path, "rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
-    return digest.hexdigest()
-
-
-def code_hash(*modules: ModuleType | type) -> str:
-    """Hash of the source behind modules or classes: the whole folder for a package, one file otherwise.
-
-    A method's code hash is part of its stage keys, so that an edited method never answers from the cache.
-    """
-    files: dict[str, Path] = {}
-    for module in modules:
-        source = Path(inspect.getfile(module))
-        found = source.parent.rglob("*.py") if source.name == "__init__.py" else [source]
-        files.update({file.relative_to(source.parent.parent).as_posix(): file for file in found})
-    digest = hashlib.sha256()
-    for name in sorted(files):
-        digest.update(name.encode() + b"\0" + files[name].read_bytes() + b"\0")
     return digest.hexdigest()
 
 

@@ -10,7 +10,6 @@ dub; a stage that is not named in `MethodSpec.stages` is never called.
 
 from __future__ import annotations
 
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -91,7 +90,8 @@ class StageCode:
     """Whose source code decides a stage's result.
 
     Attributes:
-        modules: names of modules and packages whose source enters the stage's key.
+        modules: "package.module", "package.module:function" or "package.module:Class.method"; the stage's key holds
+            their code and that of everything they import (`lipbench.core.code`).
         shared: methods whose stages name the same thing here, with the same modules and inputs, make the same result
             from it: it is made once. Empty: the method's own. A shared stage's `identity` is left out of its key.
     """
@@ -131,12 +131,11 @@ class Method(ABC):
         return {}
 
     def stage_code(self, kind: str) -> StageCode:
-        """What a stage ("prepare", "fit" or "synthesize") is made by: the method's package, or its file when it stands
-        beside others, unless overridden."""
-        module = sys.modules[type(self).__module__]
-        package = module.__package__
-        alone = not package or package == "lipbench.baselines"
-        return StageCode((module.__name__ if alone else str(package),))
+        """What a stage ("prepare", "fit" or "synthesize") is made by: the method of that name with what it uses of its
+        class, its module and their imports. To be overridden by those that share a stage."""
+        cls = type(self)
+        at_top = "." not in cls.__qualname__
+        return StageCode((f"{cls.__module__}:{cls.__name__}.{kind}" if at_top else cls.__module__,))
 
     def weights(self, params: Any) -> tuple[str, ...]:
         """Names of the weights these params need; the engine checks and hashes them before any stage runs."""

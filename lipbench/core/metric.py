@@ -7,13 +7,20 @@ and stores `Score`s; tables know metrics.
 
 from __future__ import annotations
 
+import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from lipbench.core.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,7 @@ class MetricSpec:
         weights: names in the weights registry.
         convention: exact variant, e.g. "ssim[rgb,gauss11s1.5,pop,valid]".
         headline: shown in the default table.
+        description: what the number says, one sentence for people.
     """
 
     id: str
@@ -51,6 +59,13 @@ class MetricSpec:
     weights: tuple[str, ...] = ()
     convention: str = ""
     headline: bool = True
+    description: str = ""
+
+
+class Options(BaseModel):
+    """Options of a metric family: frozen, typed, unknown names refused. Subclass it; describe each field."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 @dataclass(frozen=True)
@@ -74,7 +89,7 @@ class Score:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.value is not None and np.isnan(self.value):
+        if self.value is not None and math.isnan(self.value):
             raise ValueError("a score is never NaN: use value=None with a reason")
         if self.value is None and not self.reason:
             raise ValueError("a score without a value needs a reason")
@@ -99,7 +114,7 @@ class Pair:
         prediction_annotations: the same of the prediction, when the method handed it over, or None.
         fps: frames per second of all videos.
         work: private scratch directory.
-        options: what the family's `options` model holds, e.g. {"judge": "syncnet_v2", "protocol": "realvideo"}.
+        options: values of the family's `options` model, e.g. {"judge": "syncnet_v2", "protocol": "realvideo"}.
         device: where to compute; never part of a key.
         threads: how many to compute with; never part of a key.
     """
@@ -123,25 +138,63 @@ class Pair:
     truth_faces_reason: str = ""
 
 
-@runtime_checkable
-class MetricFamily(Protocol):
-    """Measures all of its metrics in one pass.
+class MetricFamily(ABC):
+    """Measures all of its metrics in one pass. What compares frames is easier to write as a `FrameMetric`.
 
     Attributes:
-        id: e.g. "image", "sync".
+        id: lower case, hyphens: "image", "sync".
         metrics: the specs of what it measures.
-
-    `identity(options)` returns what else can change the numbers (hashes of weights in use); it goes into score keys.
-    `score(pair)` returns one Score per metric id and raises only for faults of its own: what an input lacks becomes a
-    Score with value None and a reason.
+        options: the model of what a run may choose; none by default.
     """
 
     id: str
     metrics: tuple[MetricSpec, ...]
+    options: type[Options] = Options
 
-    def identity(self, options: Mapping[str, Any]) -> Mapping[str, Any]: ...
+    def needs(self, options: Mapping[str, Any]) -> frozenset[str]:
+        """What its metrics need under these options; what all specs need unless a family knows better."""
+        return frozenset().union(*(spec.needs for spec in self.metrics))
 
-    def score(self, pair: Pair) -> Mapping[str, Score]: ...
+    def parse(self, options: Mapping[str, Any]) -> Any:
+        """Options as an instance of the family's model.
+
+        Raises:
+            UsageError: an unknown name, a missing or a wrong value.
+        """
+        return parse_options(self.options, options, self.id)
+
+    def identity(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What can change the numbers beside versions and options: hashes of weights in use.
+
+        JSON; part of score keys.
+        """
+        return {}
+
+    @abstractmethod
+    def score(self, pair: Pair) -> Mapping[str, Score]:
+        """One Score per metric id.
+
+        Raises only for wrong options and faults of its own: what an input lacks becomes a Score with value None and a
+        reason.
+        """
+
+
+def parse_options(model: type[Options], options: Mapping[str, Any], family: str) -> Any:
+    """`options` as an instance of `model`; `family` names them in errors.
+
+    Raises:
+        UsageError: an unknown name, a missing or a wrong value.
+    """
+    try:
+        return model.model_validate(dict(options))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UsageError(
+            f"the {family} option {where!r} is wrong",
+            str(first["msg"]),
+            f"known options: {', '.join(model.model_fields)}" if model.model_fields else f"{family} has no options",
+        ) from error
 
 
 def none_for(metrics: tuple[MetricSpec, ...], reason: str) -> dict[str, Score]:

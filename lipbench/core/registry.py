@@ -23,7 +23,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from lipbench.core import renames, specs, weights
-from lipbench.core.contract import broken, checked_method, spec_faults
+from lipbench.core.contract import broken, checked_family, checked_method, spec_faults
 from lipbench.core.errors import UnknownName, UsageError
 from lipbench.core.method import Method, MethodSpec
 
@@ -134,6 +134,8 @@ def load(kind: str, name: str) -> Any:
     found = _attribute(known[name], kind, name)
     if kind == "methods":
         return _agreeing(checked_method(found, name, known[name]), name, known[name])
+    if kind == "metrics":
+        return checked_family(found, name, known[name])
     return found() if callable(found) and kind != "trainers" else found
 
 

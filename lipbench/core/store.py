@@ -3,6 +3,7 @@
     RUN/objects/ab/ab12.../record.json   what happened; `preimage` is what the key was made of
     RUN/objects/ab/ab12.../out/          the stage's files
     RUN/objects/ab/ab12.../log.txt       everything it printed
+    RUN/code/ab12....json                modules behind the keys, for `lipbench explain`
     RUN/leases/ab12.../owner.json        who works on it right now
     RUN/work/                            stages in flight
 
@@ -25,8 +26,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lipbench.core.atomic import write_json
 from lipbench.core.errors import StoreError, UnknownName, disk_full
-from lipbench.core.whole import whole_file
 
 SCHEMA = 1
 #: Seconds without a heartbeat after which another process may take a lease over.
@@ -79,18 +80,6 @@ class Record:
             return None
         parts = (self.error.get(k, "") for k in ("what", "why", "fix"))
         return f"{self.error['reason']}: " + "; ".join(p.strip().rstrip(".") for p in parts if p)
-
-
-def write_atomic(path: Path, text: str) -> None:
-    """Write a file so that readers see the old or the new content, never half of it.
-
-    Raises:
-        DiskFull: no space left; the old file is untouched.
-    """
-    with whole_file(path) as draft, open(draft, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 class Lease:
@@ -184,7 +173,7 @@ class Store:
         Returns the record that is in the store afterwards.
         """
         final = self.directory(record.key)
-        write_atomic(workspace / "record.json", json.dumps(asdict(record), indent=1, allow_nan=False))
+        write_json(workspace / "record.json", asdict(record))
         final.parent.mkdir(parents=True, exist_ok=True)
         for _ in range(10):
             present = self.get(record.key)
@@ -225,7 +214,7 @@ class Store:
                 continue
             except OSError as error:
                 raise disk_full(error, path) from error
-            write_atomic(path / "owner.json", json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
+            write_json(path / "owner.json", {"host": socket.gethostname(), "pid": os.getpid()})
             return Lease(path)
         return None
 

@@ -1,4 +1,4 @@
-"""One thread for each process: numeric libraries otherwise start one per core, and processes that share cores spin."""
+"""One thread: numeric libraries otherwise start one per core, and processes that share cores spin."""
 
 from __future__ import annotations
 
@@ -29,3 +29,22 @@ def one_thread_each() -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def one_torch_thread(device: str) -> Iterator[None]:
+    """Run the block on one CPU thread, and without gradients; leaves the setting as it was.
+
+    For small tensors on shared machines torch's threads cost more than they give: 56 ms instead of 0.7 ms per product
+    was measured on an oversubscribed machine.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    if device == "cpu":
+        torch.set_num_threads(1)
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        torch.set_num_threads(before)

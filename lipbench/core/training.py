@@ -21,10 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench.core import keys
+from lipbench.core.atomic import atomic_write, write_json, write_text
 from lipbench.core.errors import UsageError, disk_full
 from lipbench.core.provenance import provenance
-from lipbench.core.store import write_atomic
-from lipbench.core.whole import whole_file
 
 RUN, LOG, CHECKPOINT, BEST, SAMPLES = "run.json", "log.jsonl", "checkpoint.pt", "best.pt", "samples"
 
@@ -196,7 +195,7 @@ def _open(folder: Path, training: Trainable, seed: int, fresh: bool) -> Progress
     at = Progress(**held["progress"])
     lines = [x for x in (folder / LOG).read_text().splitlines() if x] if (folder / LOG).exists() else []
     kept = [x for x in lines if json.loads(x)["step"] <= at.step]  # what came after the checkpoint happens again
-    write_atomic(folder / LOG, "".join(f"{x}\n" for x in kept))
+    write_text(folder / LOG, "".join(f"{x}\n" for x in kept))
     return at
 
 
@@ -208,7 +207,7 @@ def _describe(folder: Path, training: Trainable, budget: Budget, seed: int) -> N
         "command": sys.argv,
         "provenance": provenance(),
     }
-    write_atomic(folder / RUN, json.dumps(facts, indent=1))
+    write_json(folder / RUN, facts)
 
 
 def _report(folder: Path, at: Progress, values: Mapping[str, float], say: Callable[[str], None]) -> None:
@@ -237,7 +236,7 @@ def _validate(folder: Path, training: Trainable, at: Progress, budget: Budget, s
 def _checkpoint(path: Path, training: Trainable, at: Progress) -> None:
     import torch
 
-    with whole_file(path) as draft:
+    with atomic_write(path) as draft:
         torch.save({"training": training.state_dict(), "progress": asdict(at)}, draft)
 
 

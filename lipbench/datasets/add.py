@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lipbench.core import keys
+from pydantic_core import PydanticCustomError
+
+from lipbench.core import keys, yaml
+from lipbench.core.atomic import write_text
+from lipbench.core.document import invalid
 from lipbench.core.errors import MediaError, NoAudio, UsageError, disk_full
-from lipbench.core.store import write_atomic
-from lipbench.datasets import document as documents
 from lipbench.datasets.append import append_entries
 from lipbench.datasets.manifest import HINT, from_document, load_manifest
 from lipbench.datasets.model import language_tag
@@ -89,7 +91,7 @@ def add_clip(
         manifest = Manifest(default_id(path), "1", licence, (), (), path.resolve().parent)
     else:
         text = path.read_bytes().decode("utf-8-sig")
-        consent = consent or str(documents.parse(text, str(path)).data.get("consent") or "")
+        consent = consent or str(yaml.parse(text, str(path)).data.get("consent") or "")
     root = manifest.root
     if known is None:
         clip = _new_clip(manifest, video, digest, clip_id, speaker, language, licence, consent, source_url)
@@ -122,16 +124,16 @@ def add_clip(
             shutil.copyfile(source, target)
         except OSError as error:
             raise disk_full(error, target) from error
-    write_atomic(path, text.replace("\n", newline))
+    write_text(path, text.replace("\n", newline))
     return Added(wanted, clip.id, known is None, tuple(dub.id for dub in new_dubs))
 
 
 def _tag(text: str) -> str:
     try:
         return language_tag(text)
-    except ValueError as error:
-        what, _, fix = str(error).partition(" || ")
-        raise UsageError(f"{text!r}: {what}", "", fix) from None
+    except PydanticCustomError as error:
+        context = error.context or {}
+        raise UsageError(f"{text!r}: {context['what']}", "", context["hint"]) from None
 
 
 def _new_clip(
@@ -197,10 +199,10 @@ def _place(source: Path, root: Path, copy: bool, copies: dict[Path, Path]) -> Pa
 
 def _agree(text: str, path: Path, wanted: Manifest) -> None:
     """Refuse to write a text that does not say what it should."""
-    document = documents.parse(text, str(path))
+    document = yaml.parse(text, str(path))
     found, _, problems = from_document(document, path.resolve().parent)
     if problems:
-        raise documents.invalid(problems, HINT)
+        raise invalid(problems, HINT)
     if found != wanted:
         raise UsageError(
             f"cannot add to {path} without rewriting it", "its layout is unusual", "add the entries by hand"

@@ -6,8 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import yaml
+from yaml import MappingNode, Node, SequenceNode
 
+from lipbench.core import yaml
 from lipbench.core.errors import UsageError
 from lipbench.datasets.write import to_yaml
 
@@ -23,22 +24,22 @@ def append_entries(text: str, field: str, entries: Sequence[Mapping[str, Any]]) 
     """
     if not entries:
         return text
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
-    if not isinstance(root, yaml.MappingNode) or root.flow_style:
+    root = yaml.parse(text, "the manifest").root
+    if root is None or root.flow_style:
         raise UsageError(
             "cannot add to this file", "it is not a block mapping (one field per line)", "add the entry by hand"
         )
     node = next((value for key, value in root.value if key.value == field), None)
     if node is None:
         return _with_newline(text) + f"{field}:\n" + _block(entries, 2)
-    if isinstance(node, yaml.SequenceNode) and node.value:
+    if isinstance(node, SequenceNode) and node.value:
         if node.flow_style:
             at = node.value[-1].end_mark.index
             flow = "".join(", " + json.dumps(entry, ensure_ascii=False) for entry in entries)
             return text[:at] + flow + text[at:]
         text = _with_newline(text)
         return _insert(text, _line_end(text, _end(node)), _block(entries, node.start_mark.column))
-    empty = isinstance(node, yaml.SequenceNode) or node.tag == "tag:yaml.org,2002:null"
+    empty = isinstance(node, SequenceNode) or node.tag == "tag:yaml.org,2002:null"
     if not empty:
         raise UsageError(f"cannot add to {field}", "it is not a list", "mend the file first")
     start, end = node.start_mark.index, node.end_mark.index
@@ -51,11 +52,11 @@ def _block(entries: Sequence[Mapping[str, Any]], indent: int) -> str:
     return "".join(" " * indent + line + "\n" if line else "\n" for line in lines)
 
 
-def _end(node: yaml.Node) -> int:
+def _end(node: Node) -> int:
     """Where a node's own text ends; a block collection's mark lies behind the comments that follow it."""
-    if isinstance(node, yaml.SequenceNode) and not node.flow_style and node.value:
+    if isinstance(node, SequenceNode) and not node.flow_style and node.value:
         return _end(node.value[-1])
-    if isinstance(node, yaml.MappingNode) and not node.flow_style and node.value:
+    if isinstance(node, MappingNode) and not node.flow_style and node.value:
         return _end(node.value[-1][1])
     return int(node.end_mark.index)
 

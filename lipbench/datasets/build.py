@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from lipbench.datasets.document import Document, Location, Problem
+from lipbench.core.document import Document, Location, Problem
 from lipbench.datasets.model import ClipEntry, DubEntry, LicenceEntry, ManifestFile
 from lipbench.datasets.types import Clip, Dub, Licence, Manifest
 
@@ -24,8 +24,8 @@ class Builder:
         self.problems: list[Problem] = []
         self.root = self._root(model.root, folder)
 
-    def problem(self, location: Location, message: str, found: Any = None, mend: str = "") -> None:
-        self.problems.append(self.document.problem(location, message, found, mend))
+    def problem(self, location: Location, message: str, found: Any = None, hint: str = "") -> None:
+        self.problems.append(self.document.problem(location, message, found, hint))
 
     def _root(self, text: str, folder: Path) -> Path:
         def variable(match: re.Match[str]) -> str:
@@ -150,8 +150,8 @@ class Builder:
     def _reference(self, clip_id: str, clips: dict[str, Clip], *location: str | int) -> None:
         if clip_id not in clips:
             near = difflib.get_close_matches(clip_id, clips, n=1)
-            mend = f"did you mean {near[0]}?" if near else f"clips: {', '.join(list(clips)[:20])}"
-            self.problem(location, "there is no such clip", clip_id, mend)
+            hint = f"did you mean {near[0]}?" if near else f"clips: {', '.join(list(clips)[:20])}"
+            self.problem(location, "there is no such clip", clip_id, hint)
 
     def _truths(self, clips: tuple[Clip, ...], dubs: tuple[Dub, ...]) -> None:
         for i, clip in enumerate(clips):

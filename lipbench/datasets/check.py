@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lipbench.core.document import Document, Problem
 from lipbench.core.errors import LipbenchError
-from lipbench.datasets.document import Document, Problem
 from lipbench.datasets.manifest import examine, verify_files
 from lipbench.datasets.types import Clip, Manifest
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from lipbench.core import keys, registry
-from lipbench.datasets import document as documents
+from lipbench.core import keys, registry, yaml
+from lipbench.core.document import Document, Kind, Location, Problem, invalid, of_mapping
+from lipbench.core.fields import validate
 from lipbench.datasets.build import Builder
-from lipbench.datasets.document import Document, Location, Problem
 from lipbench.datasets.model import ManifestFile
 from lipbench.datasets.types import SCHEMA, Manifest
 
+KIND = Kind("manifest", "schema: 1")
 HINT = "`lipbench data check FILE` lists them all"
 
 
@@ -29,7 +30,7 @@ def load_manifest(path: str | Path, verify: bool = False) -> Manifest:
     if manifest is not None and not problems and verify:
         problems = verify_files(manifest, document)
     if manifest is None or problems:
-        raise documents.invalid(problems, HINT)
+        raise invalid(problems, HINT)
     return manifest
 
 
@@ -63,9 +64,9 @@ def resolve(name_or_path: str | Path, base: Path | None = None, verify: bool = F
 
 
 def _verify_generated(manifest: Manifest, name: str) -> None:
-    empty = documents.parse("{}", f"data set {name}")
+    empty = of_mapping({}, f"data set {name}")
     if problems := verify_files(manifest, empty):
-        raise documents.invalid(problems)
+        raise invalid(problems)
 
 
 def examine(path: Path) -> tuple[Manifest | None, Document, list[Problem]]:
@@ -75,7 +76,7 @@ def examine(path: Path) -> tuple[Manifest | None, Document, list[Problem]]:
         ManifestError: no such file.
         InvalidDocument: not YAML.
     """
-    document = documents.read(path, "manifest")
+    document = yaml.read(path, KIND)
     return from_document(document, path.resolve().parent)
 
 
@@ -85,7 +86,7 @@ def from_document(document: Document, folder: Path) -> tuple[Manifest | None, Do
     if isinstance(written, str) and written.isdecimal() and int(written) > SCHEMA:
         what = f"schema {written} is newer than this lipbench, which reads {SCHEMA}"
         return None, document, [document.problem(("schema",), what, None, "upgrade lipbench")]
-    model, problems = documents.validate(ManifestFile, document)
+    model, problems = validate(ManifestFile, document)
     if model is None:
         return None, document, problems
     builder = Builder(document, model, folder)

@@ -1,7 +1,6 @@
 """The manifest file's format as pydantic models: types, defaults, what each field means, and its JSON Schema.
 
 What needs the whole file or the disk (duplicates, references, paths) is checked in `lipbench.datasets.manifest`.
-Messages of `ValueError`s here read "what is wrong || how to mend it".
 """
 
 from __future__ import annotations
@@ -14,6 +13,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from lipbench.core import fields
+from lipbench.core.fields import mistake, or_text
 from lipbench.datasets.licences import LICENCES, NEED_URL
 from lipbench.datasets.types import SCHEMA
 
@@ -34,7 +35,7 @@ def language_tag(value: str) -> str:
         ValueError: not well-formed.
     """
     if not re.fullmatch(LANGUAGE_PATTERN, value):
-        raise ValueError("not a language tag || write a BCP-47 tag such as en, fr, pt-BR or zh-Hans")
+        raise mistake("not a language tag", "write a BCP-47 tag such as en, fr, pt-BR or zh-Hans")
     first, *rest = value.split("-")
     parts, extension = [first.lower()], False
     for part in rest:
@@ -46,26 +47,26 @@ def language_tag(value: str) -> str:
 
 def _identifier(value: str) -> str:
     if not re.fullmatch(ID_PATTERN, value):
-        raise ValueError("not an id || use letters, digits and . _ - @ /, starting with a letter or a digit")
+        raise mistake("not an id", "use letters, digits and . _ - @ /, starting with a letter or a digit")
     if any(part in ("", ".", "..") for part in value.split("/")):
-        raise ValueError("not an id: an empty or dotted part between slashes || name every part")
+        raise mistake("not an id: an empty or dotted part between slashes", "name every part")
     return value
 
 
 def _hash(value: str) -> str:
     value = value.lower()
     if len(value) != 64:
-        raise ValueError(f"{len(value)} characters, 64 needed || `sha256sum FILE` prints it")
+        raise mistake(f"{len(value)} characters, 64 needed", "`sha256sum FILE` prints it")
     if not re.fullmatch("[0-9a-f]{64}", value):
-        raise ValueError("not a hash: only the digits 0-9 and a-f || `sha256sum FILE` prints it")
+        raise mistake("not a hash: only the digits 0-9 and a-f", "`sha256sum FILE` prints it")
     return value
 
 
 def _licence_id(value: str) -> str:
     if value not in LICENCES:
         near = difflib.get_close_matches(value, LICENCES, n=1)
-        mend = f"did you mean {near[0]}?" if near else f"one of {', '.join(LICENCES)}"
-        raise ValueError(f"not a licence on the list || {mend}")
+        hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(LICENCES)}"
+        raise mistake("not a licence on the list", hint)
     return value
 
 
@@ -75,11 +76,11 @@ def _version(value: Any) -> Any:
 
 def _relative(value: str) -> str:
     if not value.strip():
-        raise ValueError("nothing is given || write a path relative to root")
+        raise mistake("nothing is given", "write a path relative to root")
     if "\0" in value:
-        raise ValueError("a path cannot hold a zero byte || write a path relative to root")
+        raise mistake("a path cannot hold a zero byte", "write a path relative to root")
     if Path(value).is_absolute() or value.startswith("~") or re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", value):
-        raise ValueError("must be a path relative to root || set `root:` to the folder that holds the files")
+        raise mistake("must be a path relative to root", "set `root:` to the folder that holds the files")
     return value
 
 
@@ -106,7 +107,7 @@ class LicenceEntry(Entry):
     @model_validator(mode="after")
     def _url(self) -> LicenceEntry:
         if self.id in NEED_URL and not self.url:
-            raise ValueError(f'licence "{self.id}" needs a url || write {{id: {self.id}, url: https://...}}')
+            raise mistake(f'licence "{self.id}" needs a url', f"write {{id: {self.id}, url: https://...}}")
         return self
 
 
@@ -118,13 +119,8 @@ class TruthEntry(Entry):
     annotations: RelativePath | None = Field(None, description="Per-frame truth (npz) of this video.")
 
 
-def _or_text(field: str, form: Any) -> BeforeValidator:
-    """Accept plain text for a model with one main field; `form` is what editors are told."""
-    return BeforeValidator(lambda v: {field: v} if isinstance(v, str) else v, json_schema_input_type=form)
-
-
-LicenceField = Annotated[LicenceEntry, _or_text("id", LicenceId | LicenceEntry)]
-TruthField = Annotated[TruthEntry, _or_text("video", RelativePath | TruthEntry)]
+LicenceField = Annotated[LicenceEntry, or_text("id", LicenceId | LicenceEntry)]
+TruthField = Annotated[TruthEntry, or_text("video", RelativePath | TruthEntry)]
 
 
 class ClipEntry(Entry):
@@ -152,7 +148,7 @@ class ClipEntry(Entry):
     @model_validator(mode="after")
     def _span(self) -> ClipEntry:
         if self.end_s is not None and self.end_s <= self.start_s:
-            raise ValueError(f"ends ({self.end_s:g} s) before it starts ({self.start_s:g} s) || mend start_s or end_s")
+            raise mistake(f"ends ({self.end_s:g} s) before it starts ({self.start_s:g} s)", "mend start_s or end_s")
         return self
 
 
@@ -174,11 +170,11 @@ class DubEntry(Entry):
     @model_validator(mode="after")
     def _sound(self) -> DubEntry:
         if self.audio is None and self.kind != "original":
-            raise ValueError(f"audio is missing: kind {self.kind} needs a file || add `audio:` and `sha256:`")
+            raise mistake(f"audio is missing: kind {self.kind} needs a file", "add `audio:` and `sha256:`")
         if self.audio is not None and self.sha256 is None:
-            raise ValueError("sha256 is missing || `sha256sum FILE` prints it")
+            raise mistake("sha256 is missing", "`sha256sum FILE` prints it")
         if self.audio is None and self.sha256 is not None:
-            raise ValueError("sha256 without audio: it would stand for no file || add `audio:` or delete `sha256:`")
+            raise mistake("sha256 without audio: it would stand for no file", "add `audio:` or delete `sha256:`")
         return self
 
 
@@ -201,6 +197,4 @@ class ManifestFile(Entry):
 
 def json_schema() -> str:
     """The format's JSON Schema as text, for editors; the packaged `manifest.schema.json` is this."""
-    schema = ManifestFile.model_json_schema(by_alias=True)
-    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"lipbench manifest, schema {SCHEMA}"}
-    return json.dumps({**head, **{k: v for k, v in schema.items() if k != "title"}}, indent=2) + "\n"
+    return json.dumps(fields.json_schema(ManifestFile, f"lipbench manifest, schema {SCHEMA}"), indent=2) + "\n"

@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
+from lipbench.core.atomic import write_text
 from lipbench.core.errors import UsageError
-from lipbench.core.store import write_atomic
 from lipbench.datasets.types import Clip, Dub, Licence, Manifest
 
 
@@ -23,7 +23,7 @@ def save_manifest(manifest: Manifest, path: str | Path, root: str | None = None)
         UsageError: a file of the manifest lies outside its root.
     """
     path = Path(path)
-    write_atomic(path, manifest_text(manifest, root or os.path.relpath(manifest.root, path.resolve().parent)))
+    write_text(path, manifest_text(manifest, root or os.path.relpath(manifest.root, path.resolve().parent)))
     return path
 
 

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from lipbench.core import registry
+from lipbench.core.code.record import write_codes
 from lipbench.core.errors import DiskFull, RunIncomplete
-from lipbench.core.metric import MetricFamily
 from lipbench.core.store import Store
 from lipbench.datasets.types import Manifest
 from lipbench.engine import build, index, progress
 from lipbench.engine.config import RunFile, load_run_file, parse_run_file
 from lipbench.engine.executors import create as create_executor
 from lipbench.engine.plan import Count, Plan, Progress, counts
-from lipbench.engine.rows import Row
+from lipbench.engine.rows import Measured, Row, narrowed
 from lipbench.engine.runner import Options, Outcome, Runner
 
 
@@ -30,7 +30,7 @@ class Prepared:
     store: Store
     plan: Plan
     rows: list[Row]
-    measured: list[tuple[MetricFamily, dict[str, Any]]]
+    measured: list[Measured]
     shard: tuple[int, int] | None = None
 
     def counts(self) -> Mapping[str, Count]:
@@ -106,7 +106,10 @@ def prepare(
     else:
         config, base = load_run_file(Path(file)), Path(file).resolve().parent
     if overrides:
-        data = {**config.model_dump(by_alias=True), **overrides}
+        changed = dict(overrides)
+        if "metrics" in changed and all(isinstance(metric, str) for metric in changed["metrics"]):
+            changed["metrics"] = narrowed(config, changed["metrics"])
+        data = {**config.model_dump(by_alias=True, exclude_unset=True), **changed}
         config = parse_run_file(data, str(file or "demo"))
     named = config.manifest in registry.names("datasets")
     chosen = manifest or resolve(config.manifest if named else base / config.manifest)
@@ -129,6 +132,7 @@ def execute(
     root, plan, store = prepared.root, prepared.plan, prepared.store
     store.create()
     store.sweep()
+    write_codes(root, plan.sources.codes.values())
     index.write_run(
         root, prepared.config, prepared.manifest.digest, prepared.rows, prepared.measured, plan.cells, prepared.manifest
     )
@@ -137,6 +141,8 @@ def execute(
         try:
             outcome = runner.run()
         finally:
+            # Keys that depended on results have asked for more code meanwhile.
+            write_codes(root, plan.sources.codes.values())
             cells = index.cells_json(plan, runner.progress, store, runner.outcome, prepared.rows, prepared.measured)
             try:
                 index.write_cells(root, cells, keep=prepared.shard is not None)

@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
-import importlib
+import sys
 from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from lipbench.core import keys, registry, weights
+from lipbench.core.code import renew
 from lipbench.core.errors import LipbenchError, UsageError
-from lipbench.core.method import Method
 from lipbench.core.metric import MetricFamily
 from lipbench.datasets.types import Clip, Dub, Manifest
 from lipbench.engine.config import MethodEntry, RunFile
 from lipbench.engine.plan import STAGE_VERSIONS, Cell, Node, Plan, Progress, file_digest, select
-from lipbench.engine.rows import Row, families, rows
+from lipbench.engine.rows import Measured, Row, families, rows
 from lipbench.engine.rows import row as row_of
+from lipbench.engine.score_node import File, Output, Source, Track, score_node
+from lipbench.engine.tasks import ClipTask, DubTask, FacesTask, FitTask, PrepareTask, SynthesizeTask
+
+#: The module whose functions run the stages; each kind's key holds its own function's closure.
+STAGES = "lipbench.engine.stages"
 
 
-def code_of(method: Method, kind: str) -> str:
-    """Hash of the source that makes a method's stage."""
-    names = method.stage_code(kind).modules
-    return keys.code_hash(*(importlib.import_module(name) for name in names))
+def maker(kind: str, name: str, made: Any) -> tuple[str, ...]:
+    """What made a registered method or metric, where that is more than calling its class: a function, an instance."""
+    source = registry.sources(kind).get(name, "")
+    module, _, attribute = source.partition(":")
+    same = getattr(sys.modules.get(module), attribute, type(made)) is type(made)
+    return () if same else (source,)
+
+
+#: What a score takes from the dub laid over its clip: field of the task -> output of the stage.
+DUB_OUTPUTS = {"reference": "video", "truth": "truth", "audio": "audio", "index": "index"}
 
 
 class Builder:
@@ -30,23 +41,34 @@ class Builder:
 
     def __init__(self, config: RunFile, manifest: Manifest) -> None:
         self.config, self.manifest = config, manifest
-        self.plan = Plan([], {})
+        self.plan = Plan([], {}, sources=renew())
 
     def add(self, node: Node) -> str:
         self.plan.nodes.setdefault(node.id, node)
         return node.id
 
+    def code(self, *roots: str, skip: frozenset[str] = frozenset()) -> str:
+        """Digest of the code of modules and of all they import: what an edit changes."""
+        return self.plan.sources.code(*roots, skip=skip).digest
+
     # ---- inputs: one clip, its face, a dub laid over it -------------------------------------------------------
 
     def clip(self, clip: Clip) -> str:
-        span = {"fps": self.config.fps, "start_s": clip.start_s, "end_s": clip.end_s}
+        span: dict[str, Any] = {"fps": self.config.fps, "start_s": clip.start_s, "end_s": clip.end_s}
+        code = self.code(f"{STAGES}:run_clip")
         return self.add(
             Node(
                 f"clip {clip.id}",
                 "clip",
                 (),
-                lambda p: {"kind": "clip", "version": STAGE_VERSIONS["clip"], "video": clip.sha256, **span},
-                lambda p: {"video": str(clip.video), "sha256": clip.sha256, **span},
+                lambda p: {
+                    "kind": "clip",
+                    "version": STAGE_VERSIONS["clip"],
+                    "code": code,
+                    "video": clip.sha256,
+                    **span,
+                },
+                lambda p: ClipTask(video=clip.video, sha256=clip.sha256, **span),
             )
         )
 
@@ -57,6 +79,8 @@ class Builder:
     def faces_of(self, node_id: str, video_node: str, landmarks: Path | None = None, output: str = "video") -> str:
         """The face track of a node's output; from a landmark file where there is one."""
         backend = "file" if landmarks is not None else self.config.faces
+        # The backend's identity holds the code of the pipeline, as far as that backend uses it.
+        code = self.code(f"{STAGES}:run_faces", skip=frozenset({"lipbench.faces.pipeline"}))
 
         def preimage(p: Progress) -> dict[str, Any]:
             from lipbench.faces import backend_identity
@@ -64,6 +88,7 @@ class Builder:
             return {
                 "kind": "faces",
                 "version": STAGE_VERSIONS["faces"],
+                "code": code,
                 "video": p.digest(video_node, output),
                 "backend": backend,
                 "identity": dict(backend_identity(backend)),
@@ -76,17 +101,15 @@ class Builder:
                 "faces",
                 (video_node,),
                 preimage,
-                lambda p: {
-                    "video": p.file(video_node, output),
-                    "backend": backend,
-                    "landmarks": None if landmarks is None else str(landmarks),
-                    "fps": self.config.fps,
-                },
+                lambda p: FacesTask(
+                    video=p.made(video_node, output), backend=backend, landmarks=landmarks, fps=self.config.fps
+                ),
             )
         )
 
     def dub(self, clip: Clip, dub: Dub) -> str:
         node, truth = self.clip(clip), clip.truth.get(dub.language)
+        code = self.code(f"{STAGES}:run_dub")
         truth_hash = clip.truth_sha256.get(dub.language) or file_digest(truth)
         return self.add(
             Node(
@@ -96,21 +119,22 @@ class Builder:
                 lambda p: {
                     "kind": "dub",
                     "version": STAGE_VERSIONS["dub"],
+                    "code": code,
                     "clip": p.key(node),
                     "offset_s": dub.offset_s,
                     "original": dub.audio is None,
                     "audio": dub.sha256,
                     "truth": truth_hash,
                 },
-                lambda p: {
-                    "clip_video": p.file(node, "video"),
-                    "clip_audio": p.file(node, "audio"),
-                    "audio": None if dub.audio is None else str(dub.audio),
-                    "sha256": dub.sha256,
-                    "offset_s": dub.offset_s,
-                    "truth": None if truth is None else str(truth),
-                    "fps": self.config.fps,
-                },
+                lambda p: DubTask(
+                    clip_video=p.made(node, "video"),
+                    clip_audio=p.path(node, "audio"),
+                    audio=dub.audio,
+                    sha256=dub.sha256,
+                    offset_s=dub.offset_s,
+                    truth=truth,
+                    fps=self.config.fps,
+                ),
             )
         )
 
@@ -138,16 +162,19 @@ class Builder:
         axes = {"train_seconds": seconds, "seed": seed if spec.uses_seed else 0}
         axes_name = "".join(f" {k}={v}" for k, v in axes.items() if v)
 
+        made_by = () if row.entry.id is None else maker("methods", row.entry.id, row.method)
+
         def stage(kind: str, where: str, earlier: dict[str, str], language: str, dub_node: str | None) -> str:
             needs = (*inputs, *earlier.values(), *(n for n in (dub_node, driver if dub_node else None) if n))
+            stage_code = row.method.stage_code(kind)
+            shared = stage_code.shared
+            code = self.code(f"{STAGES}:run_method", *stage_code.modules, *(() if shared else made_by))
 
             def preimage(p: Progress) -> dict[str, Any]:
                 params, used = row.method.stage_inputs(kind, row.params)
                 owner = {"id": spec.id, "version": spec.version}
-                if shared := row.method.stage_code(kind).shared:
+                if shared:
                     owner = {"shared": shared}
-                # a method file's own identity covers its code: the package's would name the adapter alone
-                code = code_of(row.method, kind) if row.entry.file is None else ""
                 return {
                     "kind": kind,
                     "method": {**owner, "code": code},
@@ -160,23 +187,28 @@ class Builder:
                     **({"truth_annotations": file_digest(truth_mesh)} if kind == "synthesize" else {}),
                 }
 
-            def task(p: Progress) -> dict[str, Any]:
-                return {
+            def task(p: Progress) -> PrepareTask:
+                facts: dict[str, Any] = {
                     "method": row.source,
+                    "clip": p.folder(clip_node),
                     "clip_id": clip.id,
                     "clip_language": clip.language,
+                    "faces": p.path(inputs[1], "faces") if len(inputs) > 1 else None,
+                    "annotations": clip.annotations,
                     **axes,
-                    "clip": p.folder(clip_node),
-                    "faces": p.file(inputs[1], "faces") if len(inputs) > 1 else None,
-                    "annotations": None if clip.annotations is None else str(clip.annotations),
-                    "driver": p.file(driver, "video") if driver and dub_node else None,
-                    "dub": p.folder(dub_node),
-                    "dub_id": dub.id,
-                    "dub_language": dub.language,
-                    "transcript": dub.transcript,
-                    "truth_annotations": str(truth_mesh) if truth_mesh else None,
-                    **{f"{k}_dir": p.folder(n) for k, n in earlier.items()},
+                    **{f"{k}_folder": p.folder(n) for k, n in earlier.items()},
                 }
+                if dub_node is None:
+                    return FitTask(**facts) if kind == "fit" else PrepareTask(**facts)
+                return SynthesizeTask(
+                    **facts,
+                    driver=p.path(driver, "video") if driver else None,
+                    dub=p.folder(dub_node),
+                    dub_id=dub.id,
+                    dub_language=dub.language,
+                    transcript=dub.transcript,
+                    truth_annotations=truth_mesh,
+                )
 
             return self.add(Node(f"{kind} {row.label} {where}", kind, needs, preimage, task, refusal=refusal, gpu=True))
 
@@ -198,84 +230,29 @@ class Builder:
     # ---- scores -----------------------------------------------------------------------------------------------
 
     def score(self, family: MetricFamily, options: Mapping[str, Any], made: str, clip: Clip, dub: Dub) -> str:
-        dub_node = self.dub(clip, dub)
-        wanted = {need for metric in family.metrics for need in metric.needs}
-        faces = self.faces(clip) if "faces" in wanted else None
-        wants = [faces] if faces is not None else []
-        own = None
-        if "prediction_faces" in wanted:
-            own = self.faces_of(f"faces of {made}", made)
-            wants.append(own)
-        right = None
-        if "truth_faces" in wanted and dub.language in clip.truth:
-            right = self.faces_of(f"faces of truth {dub.id}", dub_node, output="truth")
-            wants.append(right)
-        truth_annotations, mesh = clip.truth_annotations.get(dub.language), "mesh" in wanted
-
-        def track(p: Progress, node: str | None) -> str | None:
-            record = None if node is None else p.find(node)
-            return str(record.outputs["faces"]["sha256"]) if record is not None and record.status == "ok" else None
-
-        def preimage(p: Progress) -> dict[str, Any]:
-            return {
-                "kind": "score",
-                "family": family.id,
-                "metrics": {m.id: m.version for m in family.metrics},
-                "options": dict(options),
-                "identity": dict(family.identity(options)),
-                "prediction": p.digest(made, "video"),
-                "reference": p.digest(dub_node, "video"),
-                "truth": p.digest(dub_node, "truth"),
-                "audio": p.digest(dub_node, "audio"),
-                "index": p.digest(dub_node, "index"),
-                "fps": self.config.fps,
-                "faces": track(p, faces),
-                "prediction_faces": track(p, own),
-                "truth_faces": track(p, right),
-                "annotations": file_digest(truth_annotations),
-                "mesh": p.digest(made, "annotations") if mesh else None,
-            }
-
-        def task(p: Progress) -> dict[str, Any]:
-            def why(node: str | None) -> str:
-                record = None if node is None else p.find(node)
-                return "" if record is None else record.reason or ""
-
-            return {
-                "family": family.id,
-                "options": dict(options),
-                "prediction": p.file(made, "video"),
-                "reference": p.file(dub_node, "video"),
-                "truth": p.file(dub_node, "truth"),
-                "audio": p.file(dub_node, "audio"),
-                "index": p.file(dub_node, "index"),
-                "faces": None if faces is None else p.file(faces, "faces"),
-                "faces_reason": why(faces),
-                "prediction_faces": None if own is None else p.file(own, "faces"),
-                "prediction_faces_reason": why(own),
-                "truth_faces_reason": why(right),
-                "truth_faces": None if right is None else p.file(right, "faces"),
-                "fps": self.config.fps,
-                "annotations": None if truth_annotations is None else str(truth_annotations),
-                "mesh": p.file(made, "annotations") if mesh else None,
-            }
-
-        return self.add(
-            Node(
-                f"score {family.id} of {made.removeprefix('synthesize ')}",
-                "score",
-                (made, dub_node),
-                preimage,
-                task,
-                wants=tuple(wants),
-                gpu=True,
-            )
-        )
+        dub_node, truth_annotations = self.dub(clip, dub), clip.truth_annotations.get(dub.language)
+        inputs: dict[str, Source] = {
+            "prediction": Output(made, "video"),
+            **{name: Output(dub_node, output) for name, output in DUB_OUTPUTS.items()},
+            "truth_annotations": File(truth_annotations),
+        }
+        needs = family.needs(options)
+        if "faces" in needs:
+            inputs["faces"] = Track(self.faces(clip))
+        if "prediction_faces" in needs:
+            inputs["prediction_faces"] = Track(self.faces_of(f"faces of {made}", made))
+        if "truth_faces" in needs and dub.language in clip.truth:
+            inputs["truth_faces"] = Track(self.faces_of(f"faces of truth {dub.id}", dub_node, output="truth"))
+        if "mesh" in needs:
+            inputs["prediction_annotations"] = Output(made, "annotations")
+        label = made.removeprefix("synthesize ")
+        code = self.code(f"{STAGES}:run_score", type(family).__module__, *maker("metrics", family.id, family))
+        return self.add(score_node(family, options, label, self.config.fps, inputs, code, needs=(made, dub_node)))
 
 
 def build(
     config: RunFile, manifest: Manifest, base: Path, shard: tuple[int, int] | None = None
-) -> tuple[Plan, list[Row], list[tuple[MetricFamily, dict[str, Any]]]]:
+) -> tuple[Plan, list[Row], list[Measured]]:
     """The plan of a run.
 
     Args:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping
+import json
+import re
+from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_serializer, model_validator
 
-from lipbench.core import registry
+from lipbench.core import fields, registry, yaml
+from lipbench.core.document import Document, Kind, Location, Problem, invalid, of_mapping
 from lipbench.core.errors import ManifestError
+from lipbench.core.fields import mistake, or_text, unclear, validate
 
+KIND = Kind("run file", "manifest: demo", "`lipbench run` without a file runs the demo")
 METHODS = "`lipbench list methods` shows what there is"
 #: Field of the run file -> how to write it; errors end with it.
 HINTS = {
@@ -45,11 +49,6 @@ class MethodEntry(BaseModel):
     label: str | None = Field(None, description="Row name in tables; the id when left out.")
     params: dict[str, Any] = Field(default_factory=dict, description="Its parameters; paths relative to the run file.")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _from_text(cls, value: Any) -> Any:
-        return {"id": value} if isinstance(value, str) else value
-
     @field_validator("id")
     @classmethod
     def _present_id(cls, value: str | None) -> str | None:
@@ -58,8 +57,29 @@ class MethodEntry(BaseModel):
     @model_validator(mode="after")
     def _one_source(self) -> MethodEntry:
         if (self.id is None) == (self.file is None):
-            raise ValueError("give either id (a registered method) or file (an external one)")
+            raise mistake("give either id (a registered method) or file (an external one)", METHODS)
         return self
+
+
+class MetricEntry(BaseModel):
+    """What to measure: a family, a metric or a glob pattern of either (`psnr_*`), with options of its family."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(description="Family id, metric id or glob pattern.")
+    params: dict[str, Any] = Field(default_factory=dict, description="Options of the family.")
+
+    @model_serializer
+    def _as_written(self) -> Any:
+        return {"id": self.id, "params": self.params} if self.params else self.id
+
+    def asks(self, family: str, metric: str) -> bool:
+        """Whether this entry means a metric of a family."""
+        return fnmatchcase(family, self.id) or fnmatchcase(metric, self.id)
+
+
+MethodField = Annotated[MethodEntry, or_text("id", str | MethodEntry)]
+MetricField = Annotated[MetricEntry, or_text("id", str | MetricEntry)]
 
 
 class RunFile(BaseModel):
@@ -74,18 +94,24 @@ class RunFile(BaseModel):
     name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Names the run directory.")
     manifest: str = Field(description="A manifest file, relative to this file, or the name of a data set.")
     split: str | None = Field(None, description="Only the clips of this split of the manifest.")
-    methods: tuple[MethodEntry, ...] = Field(min_length=1, description="The rows of the comparison.")
-    metrics: tuple[str, ...] = Field((), description="Metric or family ids; empty = all.")
+    methods: tuple[MethodField, ...] = Field(min_length=1, description="The rows of the comparison.")
+    metrics: tuple[MetricField, ...] = Field((), description="Metric or family ids, with options; empty = all.")
     clips: tuple[str, ...] = Field(("*",), description="Glob patterns.")
     languages: tuple[str, ...] = Field((), description="Dub languages; empty = all in the manifest.")
     original: bool = Field(False, description="Also the clip's own audio, as a reconstruction test.")
     train_seconds: tuple[float | None, ...] = Field((None,), description="Training lengths; null = the whole clip.")
     seeds: tuple[int, ...] = Field((0,), description="Seeds of methods that use one.")
-    judge: str = Field("syncnet_v2", description="Weights behind LSE-D and LSE-C.")
-    protocol: Literal["realvideo", "cropped"] = Field("realvideo", description="How the judge sees the face.")
+    judge: str = Field("syncnet_v2", description="Weights behind LSE-D and LSE-C: option judge of the sync family.")
+    protocol: Literal["realvideo", "cropped"] = Field(
+        "realvideo", description="How the judge sees the face: option protocol of the sync family."
+    )
     sync: dict[str, Any] = Field(default_factory=dict, description="Further options of the sync family.")
     fps: float = Field(25.0, gt=0, le=120, description="Frame rate that every clip is brought to.")
     faces: str = Field("mediapipe-face", description="Face backend for clips without landmark files.")
+
+    def asks(self, family: str, metric: str) -> bool:
+        """Whether a metric is asked for, not only measured because its family is."""
+        return not self.metrics or any(entry.asks(family, metric) for entry in self.metrics)
 
     @field_validator("methods")
     @classmethod
@@ -94,7 +120,7 @@ class RunFile(BaseModel):
         for entry in value:
             label = entry.label or entry.id or entry.file or ""
             if label in seen:
-                raise ValueError(f"two methods are called {label!r}: give one of them a label")
+                raise mistake(f"two methods are called {label!r}", "give one of them a label")
             seen.add(label)
         return value
 
@@ -103,50 +129,47 @@ def load_run_file(path: Path) -> RunFile:
     """Read and validate a run file.
 
     Raises:
-        ManifestError: missing, not YAML, or a field that is wrong; the first problem is named with its field.
+        ManifestError: missing, not YAML, or a field that is wrong; the message names file, line and field.
     """
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ManifestError(f"{path}: no such run file", "", "`lipbench run` without a file runs the demo") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ManifestError(
-            f"{path}: cannot be read", str(error), "check the path; a run file is UTF-8 text"
-        ) from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        why = str(getattr(error, "problem", error))
-        fix = "check the indentation, brackets and quotes around this line"
-        raise ManifestError(f"{path}{line}: not valid YAML", why, fix) from error
-    return parse_run_file(data, str(path))
+    return _checked(yaml.read(path, KIND))
 
 
 def parse_run_file(data: Any, where: str) -> RunFile:
-    """Validate a run file's content; `where` names it in errors."""
+    """Validate a run file's content; `where` names it in errors.
+
+    Raises:
+        ManifestError: naming the field.
+    """
     if not isinstance(data, dict):
         why = "it is empty" if data is None else f"this is a {type(data).__name__}"
         raise ManifestError(f"{where}: a run file is a mapping", why, "write `manifest:` and `methods:`, one a line")
-    try:
-        return RunFile.model_validate(data)
-    except ValidationError as error:
-        problems = error.errors()
-        # A misspelt field explains the one that seems to be missing.
-        first = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
-        field = ".".join(str(part) for part in first["loc"]) or "(top level)"
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        what, why = first["msg"], f"got {first['input']!r}"[:200]
-        if first["type"] == "missing":
-            what, why = "is missing", "every run file needs it"
-        raise ManifestError(f"{where}: {field}: {what}{more}", why, _hint(first)) from error
+    return _checked(of_mapping(data, where))
 
 
-def _hint(problem: Mapping[str, Any]) -> str:
-    """What to write instead."""
-    place = problem["loc"]
-    if problem["type"] != "extra_forbidden":
-        return HINTS[str(place[0])]
-    model: type[BaseModel] = RunFile if len(place) == 1 else MethodEntry
-    known = [info.alias or name for name, info in model.model_fields.items()]
-    near = difflib.get_close_matches(str(place[-1]), known, n=1)
-    return f"did you mean {near[0]}?" if near else f"fields: {', '.join(known)}"
+def _checked(document: Document) -> RunFile:
+    run, problems = validate(RunFile, document)
+    problems += unclear(document, _is_inside_parameter)
+    if run is None or problems:
+        raise invalid([replace(p, hint=p.hint if _tells(p) else _hint(p)) for p in problems])
+    return run
+
+
+def _is_inside_parameter(location: Location) -> bool:
+    """Whether a place is in a parameter that is a mapping, such as LipNeRF's `settings`; plain ones have a type."""
+    return "params" in location[2:3] and any(isinstance(part, str) for part in location[4:])
+
+
+def _tells(problem: Problem) -> bool:
+    """Whether a problem's own hint says more than that a field is to be added or dropped."""
+    return bool(problem.hint) and not problem.hint.startswith(("add `", "write a value"))
+
+
+def _hint(problem: Problem) -> str:
+    """How to write the field: the model's hint for its name, which a missing one ends its message with."""
+    name = problem.message.removesuffix(" is missing") if problem.message.endswith(" is missing") else problem.field
+    return HINTS.get(re.split(r"[.\[]", name)[0], problem.hint)
+
+
+def json_schema() -> str:
+    """The format's JSON Schema as text, for editors; the packaged `run.schema.json` is this."""
+    return json.dumps(fields.json_schema(RunFile, "lipbench run file, schema 1"), indent=2) + "\n"

@@ -12,21 +12,35 @@ from pathlib import Path
 from typing import Any
 
 from lipbench.core import keys
+from lipbench.core.atomic import write_json, write_text
 from lipbench.core.metric import MetricFamily, MetricSpec
 from lipbench.core.provenance import provenance
-from lipbench.core.store import Store, write_atomic
+from lipbench.core.store import Store
 from lipbench.datasets.types import Licence, Manifest
 from lipbench.engine.config import RunFile
 from lipbench.engine.plan import Cell, Pending, Plan, Progress
 from lipbench.engine.rows import Row
-from lipbench.engine.runner import Outcome, State, write_json
+from lipbench.engine.runner import Outcome, State
 
 SCHEMA = 1
 
 
-def metric_json(spec: MetricSpec) -> dict[str, Any]:
-    """A metric's spec as JSON."""
-    return {**asdict(spec), "needs": sorted(spec.needs), "weights": list(spec.weights)}
+def metric_json(spec: MetricSpec, version: str) -> dict[str, Any]:
+    """A metric's spec as JSON, with the version of its numbers."""
+    return {**asdict(spec), "version": version, "needs": sorted(spec.needs), "weights": list(spec.weights)}
+
+
+def version_of(spec: MetricSpec, family: MetricFamily, options: Mapping[str, Any]) -> str:
+    """A metric's version with the options that are not at their defaults: numbers of other options are others.
+
+    The sync family's judge and protocol are left out: runs and tables name them on their own.
+    """
+    if not options:
+        return spec.version
+    defaults = family.options.model_construct().model_dump(mode="json")
+    named = ("judge", "protocol") if family.id == "sync" else ()
+    changed = [f"{k}={v}" for k, v in options.items() if k not in named and defaults.get(k, ...) != v]
+    return f"{spec.version} with {', '.join(changed)}" if changed else spec.version
 
 
 def corpus_json(manifest: Manifest, cells: Sequence[Cell]) -> dict[str, Any]:
@@ -108,26 +122,28 @@ def write_run(
     """run.json: the resolved request; with `manifest` also what reports say of its clips."""
     judge: dict[str, Any] = {"name": config.judge, "protocol": config.protocol}
     for family, options in measured:
-        if family.id == "sync":
+        if family.id == "sync":  # the family's own params stand above the run file's shorthand
+            judge = {name: options.get(key, judge[name]) for name, key in (("name", "judge"), ("protocol", "protocol"))}
             judge["identity"] = dict(family.identity(options))
     write_json(
         root / "run.json",
         {
             "schema": SCHEMA,
             "name": config.name,
-            "judge": config.judge,
+            "judge": judge["name"],
             "judge_details": judge,
-            "protocol": config.protocol,
+            "protocol": judge["protocol"],
             "manifest": config.manifest,
             "manifest_digest": manifest_digest,
             "key_version": keys.KEY_VERSION,
             "request": config.model_dump(mode="json", by_alias=True),
             "metrics": [
-                metric_json(m)
-                for family, _ in measured
+                metric_json(m, version_of(m, family, options))
+                for family, options in measured
                 for m in family.metrics
-                if not config.metrics or m.id in config.metrics or family.id in config.metrics
+                if config.asks(family.id, m.id)
             ],
+            "metric_options": {family.id: dict(options) for family, options in measured if options},
             "methods": [
                 {
                     "label": r.label,
@@ -230,7 +246,7 @@ def write_cells(root: Path, lines: Sequence[Mapping[str, Any]], keep: bool = Fal
         mine = {_identity(line) for line in lines}
         others = [json.loads(text) for text in path.read_text(encoding="utf-8").splitlines()]
         lines = [*(o for o in others if _identity(o) not in mine), *lines]
-    write_atomic(path, "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines))
+    write_text(path, "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines))
 
 
 def _identity(line: Mapping[str, Any]) -> tuple[Any, ...]:

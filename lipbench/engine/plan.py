@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from lipbench.core import keys
+from lipbench.core.code import Sources
 from lipbench.core.errors import LipbenchError, UsageError
 from lipbench.core.store import Record, Store
+from lipbench.engine.tasks import Task
 
 #: Bump a stage's version when the same inputs would give other files.
 STAGE_VERSIONS = {"clip": "1", "dub": "1", "faces": "1"}
@@ -55,7 +57,7 @@ class Node:
     kind: str
     needs: tuple[str, ...]
     preimage: Callable[[Progress], dict[str, Any]]
-    task: Callable[[Progress], dict[str, Any]]
+    task: Callable[[Progress], Task]
     wants: tuple[str, ...] = ()
     refusal: LipbenchError | None = None
     gpu: bool = False
@@ -63,12 +65,16 @@ class Node:
 
 @dataclass
 class Plan:
-    """All cells and the stages behind them, in an order that respects needs and wants."""
+    """All cells and the stages behind them, in an order that respects needs and wants.
+
+    `sources` is the code that their keys hold.
+    """
 
     cells: list[Cell]
     nodes: dict[str, Node]
     synthesize: dict[Cell, str] = field(default_factory=dict)
     scores: dict[Cell, dict[str, str]] = field(default_factory=dict)
+    sources: Sources = field(default_factory=Sources)
 
 
 class Progress:
@@ -118,15 +124,20 @@ class Progress:
         found = self.ok(node_id).outputs.get(output)
         return None if found is None else str(found["sha256"])
 
-    def file(self, node_id: str, output: str) -> str | None:
-        """Path of an output of a finished node, as text for a task."""
+    def path(self, node_id: str, output: str) -> Path | None:
+        """Path of an output of a finished node; None when it has no such output."""
         record = self.find(node_id)
         if record is None or record.status != "ok" or output not in record.outputs:
             return None
-        return str(self.store.output(record, output))
+        return self.store.output(record, output)
 
-    def folder(self, node_id: str | None) -> str | None:
-        return None if node_id is None else str(self.store.directory(self.key(node_id)) / "out")
+    def made(self, node_id: str, output: str) -> Path:
+        """Path of an output that every finished node of its kind has; raises Pending unless it is there."""
+        return self.store.output(self.ok(node_id), output)
+
+    def folder(self, node_id: str) -> Path:
+        """Where a node's outputs are."""
+        return self.store.directory(self.key(node_id)) / "out"
 
 
 def select(values: list[str], patterns: tuple[str, ...], what: str) -> list[str]:

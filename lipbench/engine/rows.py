@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from lipbench.core import registry
+from lipbench.core.document import of_mapping
 from lipbench.core.errors import UsageError
+from lipbench.core.fields import validate
 from lipbench.core.method import Method
 from lipbench.core.metric import MetricFamily
-from lipbench.engine.config import MethodEntry, RunFile
+from lipbench.engine.config import MethodEntry, MetricEntry, RunFile
 
 
 @dataclass(frozen=True)
@@ -64,15 +65,16 @@ def row(entry: MethodEntry, base: Path) -> Row:
     file = None if entry.file is None else str((base / entry.file).resolve())
     method = load_method({"id": entry.id, "file": file})
     label = entry.label or method.spec.id
-    try:
-        params = method.spec.params.model_validate(_resolve_paths(method, entry.params, base))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(p) for p in first["loc"])
+    given = of_mapping(_resolve_paths(method, entry.params, base), f"method {label}")
+    params, problems = validate(method.spec.params, given)
+    if params is None:
+        first = problems[0]
         known = ", ".join(method.spec.params.model_fields) or "it takes none"
         raise UsageError(
-            f"method {label}: parameter {where}: {first['msg']}", f"got {first['input']!r}"[:200], f"known: {known}"
-        ) from error
+            f"method {label}: parameter {first.field + ': ' if first.field else ''}{first.message}",
+            f"found {first.found}" if first.found else "",
+            first.hint if "did you mean" in first.hint else f"known: {known}",
+        )
     return Row(label, method, params, entry, base)
 
 
@@ -95,18 +97,80 @@ def _resolved(path: str, base: Path) -> str:
     return str((base / Path(path).expanduser()).resolve())
 
 
-def families(config: RunFile) -> list[tuple[MetricFamily, dict[str, Any]]]:
-    """The metric families of a run with the options that each one gets."""
+#: A metric family with the values of its options.
+Measured = tuple[MetricFamily, dict[str, Any]]
+
+
+def families(config: RunFile, options: Mapping[str, Mapping[str, Any]] | None = None) -> list[Measured]:
+    """The metric families of a run with the options that each one gets, defaults filled in.
+
+    Args:
+        options: family -> values beside those of the run file.
+
+    Raises:
+        UnknownName: an entry of `metrics` that no family or metric is called like, or options of no family.
+        UsageError: wrong options, two values for one, or options of a family that is not measured.
+    """
+    given: dict[str, dict[str, Any]] = {"sync": dict(config.sync)}
+    for family, params in (options or {}).items():
+        _give(given, family, params)
+    for name in ("judge", "protocol"):
+        if name in config.model_fields_set:
+            _give(given, "sync", {name: getattr(config, name)})
+    chosen = set() if config.metrics else set(registry.names("metrics"))
+    for entry in config.metrics:
+        for family in _meant(entry):
+            chosen.add(family)
+            _give(given, family, entry.params)
+    for family in options or {}:
+        if family not in registry.names("metrics"):
+            raise registry.unknown("metrics", family, registry.names("metrics"))
+        if family not in chosen:
+            raise UsageError(f"{family} has options but is not measured", "", f"add --metric {family}")
+    measured = []
+    for name in registry.names("metrics"):
+        if name in chosen:
+            family = registry.load("metrics", name)
+            measured.append((family, family.parse(given.get(name, {})).model_dump(mode="json")))
+    return measured
+
+
+def narrowed(config: RunFile, wanted: Sequence[str]) -> list[MetricEntry]:
+    """Other metrics for a run, measured with the options that its run file gives to their families."""
+    params: dict[str, dict[str, Any]] = {}
+    for entry in config.metrics:
+        for family in _meant(entry):
+            _give(params, family, entry.params)
+    ids = {m.id: name for name in registry.names("metrics") for m in registry.load("metrics", name).metrics}
+    entries = []
+    for text in wanted:
+        entry = MetricEntry(id=text)
+        for family in _meant(entry):
+            names = (
+                [family] if fnmatchcase(family, text) else [i for i in ids if ids[i] == family and entry.asks("", i)]
+            )
+            entries += [MetricEntry(id=name, params=params.get(family, {})) for name in names]
+    return entries
+
+
+def _meant(entry: MetricEntry) -> list[str]:
+    """The families that an entry names, by themselves or by one of their metrics."""
     known = registry.names("metrics")
-    chosen = set(known)
-    if config.metrics:
-        chosen = set(config.metrics) & set(known)
-        loose = set(config.metrics) - chosen  # ids of single metrics: their families must be looked through
-        if loose:
-            ids = {m.id: name for name in known for m in registry.load("metrics", name).metrics}
-            for wanted in config.metrics:
-                if wanted in loose and wanted not in ids:
-                    raise registry.unknown("metrics", wanted, [*ids, *known])
-            chosen |= {ids[wanted] for wanted in loose}
-    sync = {"judge": config.judge, "protocol": config.protocol, **config.sync}
-    return [(registry.load("metrics", name), sync if name == "sync" else {}) for name in known if name in chosen]
+    if entry.id in known:
+        return [entry.id]
+    ids = {name: [m.id for m in registry.load("metrics", name).metrics] for name in known}
+    meant = [name for name in known if any(entry.asks(name, metric) for metric in ids[name])]
+    if not meant:
+        raise registry.unknown("metrics", entry.id, [*(metric for name in known for metric in ids[name]), *known])
+    return meant
+
+
+def _give(given: dict[str, dict[str, Any]], family: str, params: Mapping[str, Any]) -> None:
+    own = given.setdefault(family, {})
+    for name, value in params.items():
+        if own.setdefault(name, value) != value:
+            raise UsageError(
+                f"the {family} option {name!r} is given twice",
+                f"once as {own[name]!r}, once as {value!r}; a run measures a family in one way",
+                "keep one of them; `judge`, `protocol` and `sync` of the run file are options of the family sync",
+            )

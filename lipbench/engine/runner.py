@@ -9,10 +9,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from lipbench.core.errors import FINAL_REASONS, DiskFull, LipbenchError, disk_full
-from lipbench.core.store import Lease, Record, Store, write_atomic
+from lipbench.core.store import Lease, Record, Store
 from lipbench.engine.executors import Done, Executor, Request
 from lipbench.engine.plan import Node, Pending, Plan, Progress
 
@@ -182,7 +181,7 @@ class Runner:
                 lease.release()
                 return False
             workspace = self.store.workspace(key)
-            task = node.task(self.progress)
+            task = node.task(self.progress).to_json()
             request = Request(node.kind, key, task, str(workspace), self._timeout(node.kind), node.gpu)
             (workspace / "job.json").write_text(json.dumps({"kind": node.kind, "key": key, "task": task}, indent=1))
         except (LipbenchError, OSError) as error:
@@ -245,8 +244,3 @@ class Runner:
 
 def _error_json(error: LipbenchError) -> dict[str, str]:
     return {"reason": error.reason, "what": error.what, "why": error.why, "fix": error.fix, "traceback": ""}
-
-
-def write_json(path: Path, data: Any) -> None:
-    """Write JSON atomically; NaN and infinity are faults, not data."""
-    write_atomic(path, json.dumps(data, indent=1, allow_nan=False) + "\n")

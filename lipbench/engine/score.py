@@ -1,19 +1,23 @@
-"""Scoring one video outside any run: the same stages, in this process, in a temporary folder."""
+"""Scoring one video outside any run: a plan of score nodes on given files, run here in a temporary folder."""
 
 from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lipbench import media
 from lipbench.core.errors import LipbenchError, MediaError
 from lipbench.core.keys import sha256_file
+from lipbench.core.store import Store
 from lipbench.engine import stages
 from lipbench.engine.config import parse_run_file
-from lipbench.engine.rows import families
+from lipbench.engine.plan import Plan, Progress
+from lipbench.engine.rows import Measured, families
+from lipbench.engine.score_node import TRACKS, File, Source, score_node
+from lipbench.engine.tasks import FacesTask
 
 
 def score_video(
@@ -22,9 +26,10 @@ def score_video(
     reference: Path | None = None,
     truth: Path | None = None,
     audio: Path | None = None,
-    metrics: Sequence[str] = (),
-    judge: str = "syncnet_v2",
-    protocol: str = "realvideo",
+    metrics: Sequence[str | Mapping[str, Any]] = (),
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    judge: str | None = None,
+    protocol: str | None = None,
     faces: str = "mediapipe-face",
     fps: float = 25.0,
 ) -> dict[str, Any]:
@@ -33,88 +38,101 @@ def score_video(
     Everything is brought to `fps` first. A reference or truth whose length differs by more than a frame is laid over
     the audio like a clip under a dub (cut, or played back and forth), and that is remarked.
 
+    Args:
+        metrics: entries as in a run file: ids, glob patterns, {"id": ..., "params": {...}}; all when empty.
+        options: family -> values of its options, for families that are measured.
+        judge: option of the family sync, as in a run file.
+        protocol: option of the family sync, as in a run file.
+
     Returns:
         {"video", "judge", "protocol", "metrics": {id: {"value", "reason", "n_valid", "n_total", "version", "extra"}},
         "remarks"}; a value that cannot be had is None with its reason, +inf is the string "inf".
 
     Raises:
         MediaError: `video`, or a file given beside it, cannot be read.
+        UnknownName: no such metric.
+        UsageError: wrong options.
     """
-    config = parse_run_file(
-        {"manifest": "-", "methods": ["dubbed"], "metrics": list(metrics), "judge": judge, "protocol": protocol},
-        "score",
-    )
-    measured = families(config)
+    request: dict[str, Any] = {"manifest": "-", "methods": ["dubbed"], "metrics": list(metrics)}
+    request |= {name: value for name, value in (("judge", judge), ("protocol", protocol)) if value is not None}
+    config = parse_run_file(request, "score")
+    measured = families(config, options or {})
     remarks: list[str] = []
     with tempfile.TemporaryDirectory(prefix="lipbench-score-") as folder:
         work = Path(folder)
-        prediction = _upright(video, work / "prediction.mp4", fps)
-        n_frames = media.probe(prediction).n_frames
-        wav = work / "audio.wav"
-        samples = media.read_audio(audio) if audio is not None else _own_sound(video, remarks)
-        if samples is not None:
-            media.write_wav(wav, samples)
-        others: dict[str, Path | None] = {"reference": None, "truth": None}
-        for name, path in (("reference", reference), ("truth", truth)):
-            if path is not None:
-                others[name] = _aligned(path, work / f"{name}.mp4", fps, n_frames, name, remarks)
-        (work / "index.json").write_text(json.dumps(list(range(n_frames))))
-        tracks: dict[str, Path] = {}
-        reasons: dict[str, str] = {}
-        needs = {need for family, _ in measured for metric in family.metrics for need in metric.needs}
-        # Without a reference the judged video's own face gives the regions.
-        videos = {
-            "faces": others["reference"] or prediction,
-            "prediction_faces": prediction,
-            "truth_faces": others["truth"],
-        }
-        for name, path in videos.items():
-            if name not in needs or path is None:
-                continue
-            try:
-                out = work / name
-                out.mkdir()
-                task: dict[str, Any] = {"landmarks": None, "video": str(path), "backend": faces, "fps": fps}
-                tracks[name] = stages.run_faces(task, out)[0]["faces"]
-            except LipbenchError as error:
-                reasons[name] = f"{error.reason}: {error.one_line()}"
-        scores: dict[str, Any] = {}
-        for family, options in measured:
-            out = work / f"score-{family.id}"
-            out.mkdir()
-            task = {
-                "family": family.id,
-                "options": options,
-                "prediction": str(prediction),
-                "fps": fps,
-                "reference": _text(others["reference"]),
-                "truth": _text(others["truth"]),
-                "audio": str(wav) if samples is not None else None,
-                "index": str(work / "index.json"),
-                "faces": _text(tracks.get("faces")),
-                "faces_reason": reasons.get("faces", ""),
-                "prediction_faces_reason": reasons.get("prediction_faces", ""),
-                "truth_faces": _text(tracks.get("truth_faces")),
-                "truth_faces_reason": reasons.get("truth_faces", ""),
-                "prediction_faces": _text(tracks.get("prediction_faces")),
-                "annotations": None,
-                "mesh": None,
-            }
-            scores |= stages.run_score(task, out, "cpu", 1)[2]
-    asked = {m.id for family, _ in measured for m in family.metrics if {m.id, family.id} & set(metrics)}
-    shown = {k: v for k, v in scores.items() if not metrics or k in asked}
+        inputs = _inputs(video, {"reference": reference, "truth": truth}, audio, fps, work, remarks)
+        needs = frozenset().union(*(family.needs(options) for family, options in measured))
+        inputs |= _tracks(inputs, needs, faces, fps, work)
+        scores = _run(measured, inputs, video.name, fps, work)
+    shown = {m.id: scores[m.id] for family, _ in measured for m in family.metrics if config.asks(family.id, m.id)}
+    sync = next((options for family, options in measured if family.id == "sync"), {})
     return {
         "video": str(video),
         "sha256": sha256_file(video),
-        "judge": judge,
-        "protocol": protocol,
+        "judge": sync.get("judge", config.judge),
+        "protocol": sync.get("protocol", config.protocol),
         "metrics": shown,
         "remarks": remarks,
     }
 
 
-def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path)
+def _inputs(
+    video: Path, others: Mapping[str, Path | None], audio: Path | None, fps: float, work: Path, remarks: list[str]
+) -> dict[str, File]:
+    """The prediction, the videos that it is compared to and the sound, all at one rate."""
+    prediction = _upright(video, work / "prediction.mp4", fps)
+    n_frames = media.probe(prediction).n_frames
+    samples = media.read_audio(audio) if audio is not None else _own_sound(video, remarks)
+    found: dict[str, Path | None] = {"prediction": prediction}
+    found["audio"] = None if samples is None else media.write_wav(work / "audio.wav", samples)
+    for name, path in others.items():
+        found[name] = None if path is None else _aligned(path, work / f"{name}.mp4", fps, n_frames, name, remarks)
+    return {name: File(path) for name, path in found.items()}
+
+
+def _tracks(inputs: Mapping[str, File], needs: frozenset[str], faces: str, fps: float, work: Path) -> dict[str, File]:
+    """The face tracks that the metrics need. Without a reference the video's own face gives the regions."""
+    videos = {
+        "faces": inputs["reference"].file or inputs["prediction"].file,
+        "prediction_faces": inputs["prediction"].file,
+        "truth_faces": inputs["truth"].file,
+    }
+    tracks = {}
+    for name in TRACKS:
+        path, out = videos[name], work / name
+        if name not in needs or path is None:
+            continue
+        out.mkdir()
+        try:
+            made, info, _ = stages.run_faces(FacesTask(video=path, backend=faces, fps=fps), out)
+            tracks[name] = File(made["faces"])
+            if name == "faces":
+                tracks["index"] = File(_index(work / "index.json", inputs["prediction"].file, info["n_frames"]))
+        except LipbenchError as error:
+            tracks[name] = File(None, f"{error.reason}: {error.one_line()}")
+    return tracks
+
+
+def _index(target: Path, prediction: Path | None, n_track: int) -> Path:
+    """Frame of the track for every frame of the prediction: a reference may be a frame longer or shorter."""
+    assert prediction is not None
+    n_frames = media.probe(prediction).n_frames
+    target.write_text(json.dumps([min(t, n_track - 1) for t in range(n_frames)]))
+    return target
+
+
+def _run(
+    measured: Sequence[Measured], inputs: Mapping[str, Source], of: str, fps: float, work: Path
+) -> dict[str, dict[str, Any]]:
+    """Scores by metric id: a plan of one node for each family, run here."""
+    nodes = [score_node(family, options, of, fps, inputs) for family, options in measured]
+    progress = Progress(Plan([], {node.id: node for node in nodes}), Store(work / "store"))
+    scores: dict[str, dict[str, Any]] = {}
+    for i, node in enumerate(nodes):
+        out = work / f"score-{i}"
+        out.mkdir()
+        scores |= stages.execute(node.kind, node.task(progress).to_json(), out, "cpu", 1)[2]
+    return scores
 
 
 def _own_sound(video: Path, remarks: list[str]) -> Any:

@@ -1,7 +1,6 @@
 """What each kind of stage does. Runs inside a worker; knows files, not plans.
 
-Every function takes the task (the JSON that a node's `task` made) and the stage's empty `out` folder, and returns
-(outputs: name -> path, info, scores).
+Every function takes the stage's task and its empty `out` folder, and returns (outputs: name -> path, info, scores).
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -20,26 +20,37 @@ from lipbench.core.devices import choose_device
 from lipbench.core.errors import LipbenchError, ManifestError, MediaError, NoAudio
 from lipbench.core.method import ClipInput, DubInput, DubJob, FitJob, Outputs, PrepareJob
 from lipbench.core.metric import Pair, Score
+from lipbench.engine.score_json import score_json
+from lipbench.engine.tasks import (
+    ClipTask,
+    DubTask,
+    FacesTask,
+    FitTask,
+    PrepareTask,
+    ScoreTask,
+    SynthesizeTask,
+    from_json,
+)
 
 Result = tuple[dict[str, Path], dict[str, Any], dict[str, Any]]
 
 
-def run_clip(task: Mapping[str, Any], out: Path) -> Result:
+def run_clip(task: ClipTask, out: Path) -> Result:
     """Normalise a clip: constant fps, upright, even size, trimmed; lossless from here on."""
-    source = Path(task["video"])
-    check_digest(source, task["sha256"])
+    source = task.video
+    check_digest(source, task.sha256)
     video = out / "video.mp4"
-    made = media.normalise_clip(source, video, fps=task["fps"], start_s=task["start_s"], end_s=task["end_s"])
+    made = media.normalise_clip(source, video, fps=task.fps, start_s=task.start_s, end_s=task.end_s)
     outputs = {"video": video}
     if made.audio:
         # From the source file: the copy in video.mp4 went through AAC.
-        samples = media.read_audio(source, start_s=task["start_s"], end_s=task["end_s"])
+        samples = media.read_audio(source, start_s=task.start_s, end_s=task.end_s)
         outputs["audio"] = media.write_wav(out / "audio.wav", samples)
     info = {
         "n_frames": made.n_frames,
         "width": made.width,
         "height": made.height,
-        "fps": task["fps"],
+        "fps": task.fps,
         "source_fps": float(made.source_fps),
         "vfr": made.vfr,
         "rotation": made.rotation,
@@ -49,26 +60,26 @@ def run_clip(task: Mapping[str, Any], out: Path) -> Result:
     return outputs, info, {}
 
 
-def run_dub(task: Mapping[str, Any], out: Path) -> Result:
+def run_dub(task: DubTask, out: Path) -> Result:
     """Lay a dub over its clip: the frames that every method starts from, and the reference it is measured against."""
-    if task["audio"] is None:  # the original dub
-        if task["clip_audio"] is None:
+    if task.audio is None:  # the original dub
+        if task.clip_audio is None:
             raise NoAudio("the clip has no sound of its own", "so there is no original dub", "leave `original` out")
-        samples = media.read_audio(Path(task["clip_audio"]))
+        samples = media.read_audio(task.clip_audio)
     else:
-        source = Path(task["audio"])
-        check_digest(source, task["sha256"])
+        source = task.audio
+        check_digest(source, task.sha256)
         samples = media.read_audio(source)
-    samples = shift(samples, task["offset_s"])
+    samples = shift(samples, task.offset_s)
     video, wav = out / "video.mp4", out / "audio.wav"
-    overlay = media.lay_over(Path(task["clip_video"]), samples, video, wav, fps=task["fps"])
+    overlay = media.lay_over(task.clip_video, samples, video, wav, fps=task.fps)
     (out / "index.json").write_text(json.dumps(list(overlay.index)))
     outputs = {"video": video, "audio": wav, "index": out / "index.json"}
-    info: dict[str, Any] = {"n_frames": len(overlay.index), "policy": overlay.policy, "offset_s": task["offset_s"]}
-    if task["truth"] is not None:
+    info: dict[str, Any] = {"n_frames": len(overlay.index), "policy": overlay.policy, "offset_s": task.offset_s}
+    if task.truth is not None:
         upright = out / "truth-clip.mp4"
-        media.normalise_clip(Path(task["truth"]), upright, fps=task["fps"])
-        truth = media.lay_over(upright, samples, out / "truth.mp4", out / "truth.wav", fps=task["fps"])
+        media.normalise_clip(task.truth, upright, fps=task.fps)
+        truth = media.lay_over(upright, samples, out / "truth.mp4", out / "truth.wav", fps=task.fps)
         upright.unlink()
         (out / "truth.wav").unlink()
         if truth.policy != overlay.policy:
@@ -102,16 +113,16 @@ def check_digest(path: Path, expected: str | None) -> None:
         )
 
 
-def run_faces(task: Mapping[str, Any], out: Path) -> Result:
+def run_faces(task: FacesTask, out: Path) -> Result:
     """Find and track the main face of a video, or read it from a landmark file."""
     from lipbench.faces import track_faces
 
-    source = task["landmarks"] if task["landmarks"] is not None else task["video"]
-    info = media.probe(Path(task["video"]))
+    source = task.landmarks if task.landmarks is not None else task.video
+    info = media.probe(task.video)
     from_file: dict[str, Any] = (
-        {"size": (info.width, info.height), "n_frames": info.n_frames} if task["landmarks"] is not None else {}
+        {"size": (info.width, info.height), "n_frames": info.n_frames} if task.landmarks is not None else {}
     )
-    track = track_faces(Path(source), backend=task["backend"], fps=task["fps"], **from_file)
+    track = track_faces(Path(source), backend=task.backend, fps=task.fps, **from_file)
     path = track.save(out / "faces.npz")
     found = int(track.found.sum())
     facts = {
@@ -124,77 +135,73 @@ def run_faces(task: Mapping[str, Any], out: Path) -> Result:
     return {"faces": path}, facts, {}
 
 
-def run_method(kind: str, task: Mapping[str, Any], out: Path, device: str, threads: int) -> Result:
+def run_method(task: PrepareTask, out: Path, device: str, threads: int) -> Result:
     """prepare, fit or synthesize of a method."""
     from lipbench.engine.rows import load_method
 
-    method = load_method(task["method"])
+    method = load_method(task.method)
     device = device if method.own_environment else choose_device(device)
-    params = method.spec.params.model_validate(task["method"]["params"])
-    clip_dir = Path(task["clip"])
+    params = method.spec.params.model_validate(task.method["params"])
+    clip_dir = task.clip
     facts = json.loads((clip_dir / "clip.json").read_text())
     audio = clip_dir / "audio.wav"
     clip = ClipInput(
-        id=task["clip_id"],
+        id=task.clip_id,
         video=clip_dir / "video.mp4",
         audio=audio if audio.exists() else None,
         fps=facts["fps"],
         n_frames=facts["n_frames"],
         width=facts["width"],
         height=facts["height"],
-        language=task["clip_language"],
-        faces=_path(task["faces"]),
-        annotations=_path(task["annotations"]),
+        language=task.clip_language,
+        faces=task.faces,
+        annotations=task.annotations,
     )
     common: dict[str, Any] = {
         "out": out,
         "clip": clip,
         "params": params,
-        "seed": task["seed"],
-        "train_seconds": task["train_seconds"],
+        "seed": task.seed,
+        "train_seconds": task.train_seconds,
         "device": device,
         "threads": threads,
         "log": lambda line: print(line, flush=True),
     }
-    if kind == "prepare":
-        made = method.prepare(PrepareJob(**common))
-    elif kind == "fit":
-        made = method.fit(FitJob(**common, prepare_folder=_path(task.get("prepare_dir"))))
-    else:
+    if isinstance(task, SynthesizeTask):
         dub = _dub(task)
         made = method.synthesize(
             DubJob(
                 **common,
                 dub=dub,
-                prepare_folder=_path(task.get("prepare_dir")),
-                fit_folder=_path(task.get("fit_dir")),
-                driver_video=_path(task.get("driver")),
+                prepare_folder=task.prepare_folder,
+                fit_folder=task.fit_folder,
+                driver_video=task.driver,
             )
         )
         return dict(made.files), {**made.info, **accept(made, dub, facts)}, {}
+    if isinstance(task, FitTask):
+        made = method.fit(FitJob(**common, prepare_folder=task.prepare_folder))
+    else:
+        made = method.prepare(PrepareJob(**common))
     return dict(made.files), dict(made.info), {}
 
 
-def _dub(task: Mapping[str, Any]) -> DubInput:
+def _dub(task: SynthesizeTask) -> DubInput:
     """The dub of a synthesize task."""
-    folder = Path(task["dub"])
+    folder = task.dub
     index = tuple(json.loads((folder / "index.json").read_text()))
     truth = folder / "truth.mp4"
     return DubInput(
-        id=task["dub_id"],
-        language=task["dub_language"],
+        id=task.dub_id,
+        language=task.dub_language,
         video=folder / "video.mp4",
         audio=folder / "audio.wav",
         index=index,
         n_frames=len(index),
         truth=truth if truth.exists() else None,
-        transcript=task["transcript"],
-        truth_annotations=_path(task["truth_annotations"]),
+        transcript=task.transcript,
+        truth_annotations=task.truth_annotations,
     )
-
-
-def _path(text: str | None) -> Path | None:
-    return None if text is None else Path(text)
 
 
 def accept(made: Outputs, dub: DubInput, clip: Mapping[str, Any]) -> dict[str, Any]:
@@ -223,40 +230,30 @@ def accept(made: Outputs, dub: DubInput, clip: Mapping[str, Any]) -> dict[str, A
     return {"frames": info.n_frames}
 
 
-def run_score(task: Mapping[str, Any], out: Path, device: str, threads: int) -> Result:
+def run_score(task: ScoreTask, out: Path, device: str, threads: int) -> Result:
     """One metric family on one video."""
     from lipbench.core import registry
     from lipbench.faces.track import FaceTrack
 
-    family = registry.load("metrics", task["family"])
-    device = choose_device(device)
-    faces, reason = task["faces"], task["faces_reason"]
-    if faces is not None:
-        track = FaceTrack.load(faces).take(json.loads(Path(task["index"]).read_text()))
-        if not track.found.any():
-            faces, reason = None, "no_face: no face was found in the source video"
+    family = registry.load("metrics", task.family)
+    inputs = {f.name: getattr(task, f.name) for f in fields(task) if f.name not in ("family", "index")}
+    if task.faces is not None:
+        track = FaceTrack.load(task.faces)
+        if task.index is not None:
+            track = track.take(json.loads(task.index.read_text()))
+        if track.found.any():
+            inputs["faces"] = track.save(out / "faces.npz")
         else:
-            faces = track.save(out / "faces.npz")
-    pair = Pair(
-        prediction=Path(task["prediction"]),
-        reference=_path(task["reference"]),
-        truth=_path(task["truth"]),
-        audio=_path(task["audio"]),
-        faces=_path(faces),
-        faces_reason=reason,
-        prediction_faces=_path(task["prediction_faces"]),
-        truth_annotations=_path(task["annotations"]),
-        fps=task["fps"],
-        work=out,
-        options=task["options"],
-        device=device,
-        threads=threads,
-        prediction_faces_reason=task["prediction_faces_reason"],
-        prediction_annotations=_path(task["mesh"]),
-        truth_faces=_path(task["truth_faces"]),
-        truth_faces_reason=task["truth_faces_reason"],
-    )
+            inputs |= {"faces": None, "faces_reason": "no_face: no face was found in the source video"}
+    pair = Pair(**inputs, work=out, device=choose_device(device), threads=threads)
     scores: Mapping[str, Score] = family.score(pair)
+    if set(scores) != (named := {m.id for m in family.metrics}):
+        raise LipbenchError(
+            f"the metric family {task.family} did not score what its specs name",
+            f"it scored {', '.join(sorted(scores)) or 'nothing'}; its specs name {', '.join(sorted(named))}",
+            "this is a fault of the metric family, not of the input",
+            reason="bad_output",
+        )
     per_frame = {name: s.per_frame for name, s in scores.items() if s.per_frame is not None}
     for path in out.iterdir():  # what the family left behind is scratch
         shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -268,43 +265,21 @@ def run_score(task: Mapping[str, Any], out: Path, device: str, threads: int) -> 
     return outputs, {}, {name: score_json(s, versions[name]) for name, s in scores.items()}
 
 
-def score_json(score: Score, version: str) -> dict[str, Any]:
-    """A Score as records keep it; +inf becomes the string "inf"."""
-    value: Any = score.value
-    if value is not None:
-        value = float(value)
-        value = "inf" if value == np.inf else "-inf" if value == -np.inf else value
-    return {
-        "value": value,
-        "reason": score.reason,
-        "n_valid": score.n_valid,
-        "n_total": score.n_total,
-        "version": version,
-        "extra": jsonable(score.extra),
-    }
+def execute(kind: str, data: Mapping[str, Any], out: Path, device: str, threads: int) -> Result:
+    """Run one stage; used by every executor.
 
-
-def jsonable(value: Any) -> Any:
-    """Plain JSON from what metrics put into `extra` (numpy scalars and arrays, tuples, non-finite floats)."""
-    if isinstance(value, Mapping):
-        return {str(k): jsonable(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [jsonable(v) for v in value]
-    if isinstance(value, np.ndarray):
-        return jsonable(value.tolist())
-    if isinstance(value, np.generic):
-        return jsonable(value.item())
-    if isinstance(value, float) and not np.isfinite(value):
-        return None if np.isnan(value) else str(value)
-    if isinstance(value, Path):
-        return value.name
-    return value
-
-
-def execute(kind: str, task: Mapping[str, Any], out: Path, device: str, threads: int) -> Result:
-    """Run one stage; used by every executor."""
-    if kind in ("prepare", "fit", "synthesize"):
-        return run_method(kind, task, out, device, threads)
-    if kind == "score":
+    Args:
+        data: the task as JSON.
+    """
+    task = from_json(kind, data)
+    if isinstance(task, PrepareTask):
+        return run_method(task, out, device, threads)
+    if isinstance(task, ScoreTask):
         return run_score(task, out, device, threads)
-    return {"clip": run_clip, "dub": run_dub, "faces": run_faces}[kind](task, out)
+    if isinstance(task, ClipTask):
+        return run_clip(task, out)
+    if isinstance(task, DubTask):
+        return run_dub(task, out)
+    if isinstance(task, FacesTask):
+        return run_faces(task, out)
+    raise TypeError(f"no stage runs a {type(task).__name__}")

@@ -29,7 +29,8 @@ def perform(request: Mapping[str, Any]) -> dict[str, Any]:
     from lipbench.core.errors import FINAL_REASONS, LipbenchError, disk_full
     from lipbench.core.keys import sha256_file
     from lipbench.core.provenance import provenance
-    from lipbench.engine.stages import execute, jsonable
+    from lipbench.engine.score_json import jsonable
+    from lipbench.engine.stages import execute
 
     out = Path(request["workspace"]) / "out"
     reset_peak()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from lipbench.core import weights
+from lipbench.core.code import current
 from lipbench.core.errors import NoFace, UnknownName
 from lipbench.faces.track import FaceTrack
 
@@ -23,19 +21,18 @@ class Backend:
         title: one line.
         weights: name in the weights registry, "" for files.
         landmarks: points per face, 0 for boxes only, None when the file decides.
-        sources: its code, relative to this package; hashed into cache keys.
+        tracker: the function that `pipeline.track_faces` calls for it; its code is part of cache keys.
     """
 
     name: str
     title: str
     weights: str
     landmarks: int | None
-    sources: tuple[str, ...]
+    tracker: str
 
 
-_COMMON = ("backend_table.py", "pipeline.py", "track.py")
-_BOXES = (*_COMMON, "boxes.py", "box_tracker.py")
-_S3FD = (*_BOXES, "detect/s3fd.py", "detect/s3fd_net.py")
+#: What runs for every backend; it calls the `tracker` of the one that was asked for.
+PIPELINE = "lipbench.faces.pipeline:track_faces"
 BACKENDS = {
     backend.name: backend
     for backend in (
@@ -44,28 +41,15 @@ BACKENDS = {
             "BlazeFace and the 478-point attention mesh, in torch",
             "mediapipe-face",
             478,
-            (
-                *_BOXES,
-                "mesh_tracker.py",
-                "landmarks.py",
-                "detect/blazeface.py",
-                "graph_net.py",
-                "graph_custom_ops.py",
-                "tflite/model.py",
-                "tflite/flat.py",
-            ),
+            "_track_mesh",
         ),
-        Backend("s3fd-syncnet", "S3FD as the SyncNet pipeline runs it: boxes only", "sfd_face", 0, _S3FD),
-        Backend("s3fd-wav2lip", "S3FD as Wav2Lip runs it: boxes only", "s3fd", 0, _S3FD),
+        Backend("s3fd-syncnet", "S3FD as the SyncNet pipeline runs it: boxes only", "sfd_face", 0, "_track_boxes"),
+        Backend("s3fd-wav2lip", "S3FD as Wav2Lip runs it: boxes only", "s3fd", 0, "_track_boxes"),
         Backend(
-            "demo-face",
-            "68 points by the demo's own networks: generated faces only",
-            "demo-face",
-            68,
-            (*_COMMON, "files.py", "demo_face.py"),
+            "demo-face", "68 points by the demo's own networks: generated faces only", "demo-face", 68, "_track_points"
         ),
-        Backend("file", "landmarks from a file (.npz, .npy, folder of .lms)", "", None, (*_COMMON, "files.py")),
-        Backend("corpus", "true landmarks of a generated clip (.npz)", "", None, (*_COMMON, "files.py")),
+        Backend("file", "landmarks from a file (.npz, .npy, folder of .lms)", "", None, "read_track"),
+        Backend("corpus", "true landmarks of a generated clip (.npz)", "", None, "read_track"),
     )
 }
 
@@ -95,19 +79,14 @@ def backend_identity(name: str) -> Mapping[str, Any]:
         UnknownName: no such backend.
     """
     found = backend(name)
-    return {
-        "backend": name,
-        "weights": weights.sha256(found.weights) if found.weights else None,
-        "code": _code(found.sources),
-    }
+    return {"backend": name, "weights": weights.sha256(found.weights) if found.weights else None, "code": _code(found)}
 
 
-@cache
-def _code(sources: tuple[str, ...]) -> str:
-    digest = hashlib.sha256()
-    for source in sources:
-        digest.update(source.encode() + b"\0" + (Path(__file__).parent / source).read_bytes() + b"\0")
-    return digest.hexdigest()
+def _code(chosen: Backend) -> str:
+    """Digest of what `track_faces` runs for a backend."""
+    others = {other.tracker for other in BACKENDS.values()} - {chosen.tracker}
+    skip = frozenset(f"{PIPELINE.partition(':')[0]}:{tracker}" for tracker in others)
+    return current().code(PIPELINE, skip=skip).digest
 
 
 def require_face(track: FaceTrack, min_share: float = 0.5) -> FaceTrack:

@@ -6,8 +6,7 @@ face in the whole picture, one reads the 68 points in a crop around the last kno
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 import cv2
@@ -17,7 +16,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lipbench.core.weights import small
+from lipbench.core.weights.small import SmallNet
 
 WHOLE, CROP = 64, 96
 #: Half edge of the crop, as a share of the larger side of the box around the 68 points.
@@ -26,15 +25,17 @@ SURE = 0.5
 Image = NDArray[np.uint8]
 
 
-class DemoFace(nn.Module):
+class DemoFace(SmallNet):
     """find: (B, 3, 64, 64) -> (B, 4) presence logit, x, y, log size. read: (B, 3, 96, 96) -> logit, (B, 68, 2).
 
     Pictures are (RGB - 127.5) / 64, places 0 .. 1 across the picture or crop.
     """
 
+    what = "face network"
+
     def __init__(self, width: int = 24) -> None:
-        super().__init__()
-        self.width = w = width
+        super().__init__(width)
+        w = width
         self.finder = nn.Sequential(
             *_down(3, w),
             *_down(w, 2 * w),
@@ -65,19 +66,6 @@ class DemoFace(nn.Module):
     def read(self, crops: Tensor) -> tuple[Tensor, Tensor]:
         out = self.reader(crops)
         return out[:, 0], 0.5 + 0.5 * out[:, 1:].view(-1, 68, 2)
-
-    def save(self, path: Path, info: Mapping[str, Any]) -> Path:
-        """float16 npz with the facts of its training; returns the path."""
-        return small.save(self, self.width, path, info)
-
-    @classmethod
-    def from_file(cls, path: Path) -> DemoFace:
-        """What `save` wrote.
-
-        Raises:
-            WeightsError: not such a file.
-        """
-        return small.load(cls, path, "face network")
 
 
 def _down(i: int, o: int) -> list[nn.Module]:

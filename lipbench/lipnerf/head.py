@@ -13,20 +13,7 @@ from lipbench.core.method import Job, Outputs, StageCode
 from lipbench.faces.track import FaceTrack
 
 MIN_FRAMES = 25
-#: Code of `faces` whose change changes a fit, a mask or a render.
-FACES = ("lipbench.faces.morphable", "lipbench.faces.parsing", "lipbench.faces.raster")
-CODE = StageCode(
-    (
-        "lipbench.lipnerf.fitting",
-        "lipbench.lipnerf.head",
-        "lipbench.lipnerf.prepared",
-        "lipbench.lipnerf.shots",
-        "lipbench.lipnerf.face_boxes",
-        "lipbench.nerf.scene",
-        *FACES,
-    ),
-    shared="head",
-)
+CODE = StageCode(("lipbench.lipnerf.head:prepare",), shared="head")
 
 
 def inputs(

@@ -45,7 +45,7 @@ class LipNerf(Method):
 
     def stage_code(self, kind: str) -> StageCode:
         """Fit and parsing are shared with every method that starts from them."""
-        return head.CODE if kind == "prepare" else StageCode(("lipbench.lipnerf", "lipbench.nerf", *head.FACES))
+        return head.CODE if kind == "prepare" else super().stage_code(kind)
 
     def identity(self, params: Any, clip_id: str, language: str) -> Mapping[str, Any]:
         """How faces are found in the lip source's video, for the dub's stage alone.

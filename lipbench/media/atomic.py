@@ -1,15 +1,14 @@
-"""Files appear whole or not at all."""
+"""Media files that appear whole or not at all, with errors that say what could not be written."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 import av.error
 
+from lipbench.core.atomic import draft
 from lipbench.core.errors import MediaError, disk_full
 
 
@@ -17,19 +16,16 @@ from lipbench.core.errors import MediaError, disk_full
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """A temporary path beside `path`, renamed to it on success and removed on any exception.
 
+    Unlike `core.atomic.atomic_write` it makes no folders, and leaves the block's own OSErrors alone.
+
     Raises:
         MediaError: the folder is missing or cannot be written.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
-    try:
-        if not path.parent.is_dir():
-            raise MediaError(f"cannot write {path}", f"there is no folder {path.parent}", "make it first")
+    if not path.parent.is_dir():
+        raise MediaError(f"cannot write {path}", f"there is no folder {path.parent}", "make it first")
+    with draft(path, placing=writing(path), suffix=".tmp") as temporary:
         yield temporary
-        with writing(path):
-            os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -17,89 +17,58 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lipbench.core.errors import MediaError
-from lipbench.core.metric import MetricSpec, Pair, Score
-from lipbench.faces.track import MOUTH_68, FaceTrack
+from lipbench.core.metric import MetricFamily, MetricSpec, Pair, Score
+from lipbench.faces.track import FaceTrack
+from lipbench.metrics.functional.landmarks import Points, interocular, lip_gap, mouth_distance, pearson
 from lipbench.metrics.pair_reader import ABSENT
 from lipbench.metrics.series import from_frames
 
-Points = NDArray[np.float64]
-
-#: iBUG: outer corners of the right and the left eye; inner lips, upper against lower.
-EYE_CORNERS = (36, 45)
-INNER_UPPER, INNER_LOWER = (61, 62, 63), (67, 66, 65)
 #: Fewer frames give no correlation worth the name.
 FEWEST = 5
 
 
-def mouth_distance(prediction: Points, reference: Points) -> NDArray[np.float64]:
-    """(T, 68, 2) x 2 -> (T,) mean L2 of the 20 mouth points, each set minus its own mean, px; NaN where lost."""
-    a, b = prediction[:, MOUTH_68], reference[:, MOUTH_68]
-    moved = (a - a.mean(axis=1, keepdims=True)) - (b - b.mean(axis=1, keepdims=True))
-    return np.linalg.norm(moved, axis=2).mean(axis=1)
+def _distance_spec(name: str, title: str, unit: str, better: Any, needs: frozenset[str], **fields: Any) -> MetricSpec:
+    return MetricSpec(name, "1", title, unit, better, needs, "mouth", tolerance=0.5, decimals=2, **fields)
 
 
-def interocular(points: Points) -> float:
-    """Distance of the outer eye corners, median over the clip, px (Sagonas et al., "300 faces in-the-wild", 2013).
-
-    One number per clip: frame by frame it would shrink with every turn of the head and inflate the distance.
-    """
-    right, left = (points[:, i] for i in EYE_CORNERS)
-    return float(np.nanmedian(np.linalg.norm(left - right, axis=1)))
-
-
-def lip_gap(points: Points) -> NDArray[np.float64]:
-    """(T, 68, 2) -> (T,) mean distance of the three inner lip pairs, px; NaN where lost."""
-    return np.linalg.norm(points[:, INNER_UPPER] - points[:, INNER_LOWER], axis=2).mean(axis=1)
-
-
-class LandmarkFamily:
+class LandmarkFamily(MetricFamily):
     """mld, mld_px, mld_truth, mouth_opening_corr_truth."""
 
     id = "landmarks"
-    metrics: tuple[MetricSpec, ...] = (
-        MetricSpec(
+    metrics = (
+        _distance_spec(
             "mld",
-            "1",
             "MLD",
             "% iod",
             "none",
             frozenset({"faces", "prediction_faces"}),
-            "mouth",
-            tolerance=0.5,
-            decimals=2,
             source="ER-NeRF's LMD over the inter-ocular distance of 300-W",
             convention="mld[20 points,centred,mean L2,/outer eye corners,vs the undubbed source]",
             headline=False,
+            description="How far the mouth's landmarks are from the source's, in percent of the eyes' distance.",
         ),
-        MetricSpec(
+        _distance_spec(
             "mld_px",
-            "1",
             "MLD px",
             "px",
             "none",
             frozenset({"faces", "prediction_faces"}),
-            "mouth",
-            tolerance=0.5,
-            decimals=2,
             source="ER-NeRF, LMD",
             convention="mld[20 points,centred,mean L2,px,vs the undubbed source]",
             headline=False,
+            description="How far the mouth's landmarks are from the source's, in px.",
         ),
-        MetricSpec(
+        _distance_spec(
             "mld_truth",
-            "1",
             "MLD (truth)",
             "% iod",
             "lower",
             frozenset({"truth", "truth_faces", "prediction_faces"}),
-            "mouth",
-            tolerance=0.5,
-            decimals=2,
             source="ER-NeRF's LMD over the inter-ocular distance of 300-W",
             convention="mld[20 points,centred,mean L2,/outer eye corners,vs the correct video]",
+            description="How far the mouth's landmarks are from the correct video's, in percent of the eyes' distance.",
         ),
         MetricSpec(
             "mouth_opening_corr_truth",
@@ -114,11 +83,9 @@ class LandmarkFamily:
             decimals=3,
             source="Pearson correlation of the inner-lip gap, this toolkit's own definition",
             convention="pearson[gap of points 61-67 62-66 63-65 in px, the generator's gap]",
+            description="Whether the mouth opens when the correct mouth does: correlation of the gap of the lips.",
         ),
     )
-
-    def identity(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {}
 
     def score(self, pair: Pair) -> Mapping[str, Score]:
         mine = _track(pair.prediction_faces, pair.prediction_faces_reason or "no_face: no face track of the prediction")
@@ -205,9 +172,8 @@ def _correlation(mine: Points | str, gap: Points | str) -> Score:
     n_valid = int(known.sum())
     if n_valid < FEWEST:
         return Score(None, f"too_short: {n_valid} frames with a face, {FEWEST} are needed", None, n_valid, n)
-    a, b = a[known] - a[known].mean(), b[known] - b[known].mean()
-    product = float(np.linalg.norm(a) * np.linalg.norm(b))
-    if product < 1e-9:
-        still = "prediction's" if np.linalg.norm(a) < 1e-9 else "true"
+    value = pearson(a[known], b[known])
+    if value is None:
+        still = "prediction's" if np.linalg.norm(a[known] - a[known].mean()) < 1e-9 else "true"
         return Score(None, f"undefined: the {still} mouth does not move", None, n_valid, n)
-    return Score(float(np.clip(a @ b / product, -1, 1)), None, None, n_valid, n)
+    return Score(value, None, None, n_valid, n)

@@ -8,35 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lipbench.core.metric import MetricSpec, Pair, Score, none_for
+from lipbench.core.metric import MetricFamily, MetricSpec, Pair, Score, none_for
+from lipbench.metrics.functional.mesh import lip_vertex_error
 
 #: Annotations keep lip vertices in decimetres of model space.
 MM_PER_UNIT = 100.0
 
 
-def lip_vertex_error(prediction: NDArray[np.floating], truth: NDArray[np.floating]) -> NDArray[np.float64]:
-    """(T, L, 3) and (T, L, 3) mm -> (T,) mm^2: the largest squared distance of a lip vertex in each frame.
-
-    Richard et al., "MeshTalk", ICCV 2021, section 4; sequences of different length are refused, not cut.
-
-    Raises:
-        ValueError: the shapes differ.
-    """
-    if prediction.shape != truth.shape:
-        raise ValueError(f"lip vertices of shape {prediction.shape} and {truth.shape} cannot be compared")
-    return ((prediction.astype(np.float64) - truth) ** 2).sum(-1).max(-1)
-
-
-class MeshFamily:
+class MeshFamily(MetricFamily):
     """lve_truth."""
 
     id = "mesh"
-    metrics: tuple[MetricSpec, ...] = (
+    metrics = (
         MetricSpec(
             "lve_truth",
             "1",
@@ -49,11 +36,9 @@ class MeshFamily:
             decimals=2,
             source="Richard et al., MeshTalk, ICCV 2021: mean over frames of the largest squared L2",
             convention="lve[max over lip vertices of squared L2,mm^2,model space,vs the generator's mesh]",
+            description="How far the worst lip vertex is from where it should be, on the mesh that the method drew.",
         ),
     )
-
-    def identity(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {}
 
     def score(self, pair: Pair) -> Mapping[str, Score]:
         truth = _lips(pair.truth_annotations)

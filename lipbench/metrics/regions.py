@@ -20,12 +20,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lipbench.faces.track import MOUTH_68, FaceTrack
 from lipbench.metrics.arrays import Frame
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 #: Part of score keys: bump it when a box would lie elsewhere.
 VERSION = 1
@@ -35,6 +38,24 @@ MOUTH_SCALE = 1.6
 SMOOTHING = 2  # frames on each side
 
 NO_FACE = "no_face: no face was found in the reference"
+
+
+class Box(NamedTuple):
+    """A part of a frame, px: the pixels [y1:y2, x1:x2]."""
+
+    x1: int
+    y1: int
+    x2: int
+    y2: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height, px."""
+        return self.x2 - self.x1, self.y2 - self.y1
+
+    def cut(self, frames: NDArray[Scalar]) -> NDArray[Scalar]:
+        """The pixels of a (H, W, C) frame or of (..., H, W, C) frames, a view."""
+        return frames[..., self.y1 : self.y2, self.x1 : self.x2, :]
 
 
 @dataclass(frozen=True)
@@ -74,22 +95,21 @@ class Regions:
     n_frames: int = 0
     size: tuple[int, int] = (0, 0)
 
-    def box(self, frame: Frame, region: str, t: int) -> tuple[int, int, int, int] | None:
-        """x1, y1, x2, y2 of "full", "face" or "mouth" in frame t, or None where there is no such region."""
+    def box(self, frame: Frame, region: str, t: int) -> Box | None:
+        """The box of "full", "face" or "mouth" in frame t, or None where there is no such region."""
         if region == "full":
-            return 0, 0, frame.shape[1], frame.shape[0]
+            return Box(0, 0, frame.shape[1], frame.shape[0])
         boxes = self.boxes.get(region)
         if boxes is None or t >= len(boxes.valid) or not boxes.valid[t] or frame.shape[1::-1] != self.size:
             return None
-        x1, y1, x2, y2 = (int(n) for n in boxes.corners[t])
-        return x1, y1, x2, y2
+        return Box(*(int(n) for n in boxes.corners[t]))
 
     def cut(self, frame: Frame, region: str, t: int) -> Frame | None:
         """The pixels of "full", "face" or "mouth" in frame t (a view), or None where there is no such region."""
         if region == "full":
             return frame
         box = self.box(frame, region, t)
-        return None if box is None else frame[box[1] : box[3], box[0] : box[2]]
+        return None if box is None else box.cut(frame)
 
     def refusal(self, region: str, n_frames: int, size: tuple[int, int]) -> str | None:
         """Why no frame of a clip of `n_frames` frames of `size` (width, height) has this region; None if some may."""

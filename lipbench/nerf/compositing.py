@@ -5,6 +5,7 @@ The last sample of a ray is the background: its colour is the plate's and its op
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -14,6 +15,9 @@ from torch import Tensor
 DENSITY_FLOOR = 1e-6  # AD-NeRF adds it to every density
 ALPHA_FLOOR = 1e-10  # and this to every factor of the transmittance
 UNSEEN = 1e-9  # a weight or a transmittance below which a sample shows nothing: 200 of them are 2e-7
+
+#: Raw density -> bool of the same shape, the samples that matter (see `matters`).
+Matter = Callable[[Tensor], Tensor]
 
 
 class Composite(NamedTuple):

@@ -18,6 +18,9 @@ class FieldConfig:
         activation: of the density, "relu" or "softplus". density_scale: 1/m per unit of it.
         init: of the MLP, "torch" as AD-NeRF or "he", see `MLPField`.
         density_bias: what the bias of the MLP's density starts at, None for a draw near 0.
+        fused: compute the MLP by `FusedMLPField` or by the plain `MLPField`: the same parameters and the same function,
+            equal but for rounding. It belongs to what a training is (a stage's key holds it with the other settings):
+            rounding grows over thousands of steps.
         proposal: where samples go: "network" (coarse network, as NeRF) or "grid" (a voxel grid of the density).
         interval: of a ray: "slab" (near and far per frame, AD-NeRF), "box" (inside the scene's bounds) or "hull"
             (inside the visual hull of the masks; the density outside it is 0).
@@ -38,6 +41,7 @@ class FieldConfig:
     density_scale: float = 1.0
     init: Literal["torch", "he"] = "torch"
     density_bias: float | None = None
+    fused: bool = True
     proposal: Literal["network", "grid"] = "network"
     interval: Literal["slab", "box", "hull"] = "slab"
     coarse: int = 64

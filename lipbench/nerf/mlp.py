@@ -1,8 +1,10 @@
-"""The paper's field: AD-NeRF's conditional MLP, with the arithmetic that does not depend on the sample done once.
+"""The paper's network: AD-NeRF's conditional NeRF MLP, the plain way. `fused_mlp` computes the same faster.
 
-The parameters have AD-NeRF's names and shapes, so its state dict is ours. Only the order of the arithmetic differs:
-a layer that reads [encoding | condition | hidden] is the sum of three products, and the product with the condition is
-one vector per frame, the one with the view direction one per ray. Nothing is expanded or concatenated per sample.
+    x = [encoded point 63 | condition 79 + latent code 32]
+    x -> 5 layers -> [x | h] -> 3 layers -> density
+                                        \\-> [h | encoded direction 27] -> 3 half-wide layers -> color
+
+Names and shapes of the parameters are AD-NeRF's, so its state dict is ours.
 """
 
 from __future__ import annotations
@@ -14,14 +16,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lipbench.core.errors import WeightsMismatch
-from lipbench.nerf.encoding import encoded_columns, encoded_size, positional_encoding, waves_first
-from lipbench.nerf.fused_mlp import Layers, Matter, perceptron
+from lipbench.nerf.compositing import Matter
+from lipbench.nerf.encoding import encoded_size, positional_encoding
 
 SKIP = 4  # the input enters again after this layer
 
 
 class MLPField(nn.Module):
-    """(points, directions, condition) -> raw colour and raw density (AD-NeRF run_nerf_helpers.py, `FaceNeRF`).
+    """(points, directions, condition) -> raw color and raw density (AD-NeRF run_nerf_helpers.py, `FaceNeRF`).
 
     Args:
         condition: length of the code of a frame.
@@ -29,7 +31,7 @@ class MLPField(nn.Module):
         position_frequencies, direction_frequencies: of the encodings.
         position_scale: factor on the points before they are encoded; 1 is AD-NeRF's.
         init: "torch" (`nn.Linear`'s own, as AD-NeRF) or "he" (He et al. 2015, for ReLU layers). The first shrinks
-            signals by sqrt(3) a layer: after 8 layers colour and density hardly depend on the point.
+            signals by sqrt(3) a layer: after 8 layers color and density hardly depend on the point.
         density_bias: what the density's bias starts at; AD-NeRF's is a draw near 0.
     """
 
@@ -71,55 +73,31 @@ class MLPField(nn.Module):
 
         Args:
             points: (F, R, S, 3) in head space, metres; they get no gradient. directions: (F, R, 3) of unit length.
-            condition: (F, C).
-            color: False leaves the colour out.
-            matter: (F, R, S) raw density -> (F, R, S) bool, the samples that have a weight on their ray; the others
-                need no colour and send no gradient back. None: all.
+            condition: (F, C), a frame's expression and latent code.
+            color: False leaves the color out.
+            matter: which samples have a weight on their ray. Here all samples are computed; `FusedMLPField` uses it.
 
         Returns:
-            (F, R, S, 3) raw colour or None; (F, R, S) raw density.
+            (F, R, S, 3) raw color or None; (F, R, S) raw density.
         """
         f, r, s, _ = points.shape
-        with torch.no_grad():
-            x = encoded_columns(points.reshape(-1, 3) * self.position_scale, self.position_frequencies)
-        layers = self._layers(directions, condition)
-        kind = points.device.type
-        if torch.is_autocast_enabled(kind):
-            x, layers = x.to(torch.get_autocast_dtype(kind)), layers.to(torch.get_autocast_dtype(kind))
+        points = points.detach() * self.position_scale
+        x = positional_encoding(points, self.position_frequencies)  # (F, R, S, 63)
+        x = torch.cat([x, condition[:, None, None].expand(f, r, s, -1)], -1)  # (F, R, S, 63 + C)
+        h = x
+        for k, layer in enumerate(self.pts_linears):
+            if k == SKIP + 1:
+                h = torch.cat([x, h], -1)  # (F, R, S, 63 + C + W)
+            h = F.relu(layer(h))  # (F, R, S, W)
+        density = self.alpha_linear(h)[..., 0]  # (F, R, S)
+        if not color:
+            return None, density
 
-        def kept(raw: Tensor) -> Tensor:
-            assert matter is not None
-            return matter(raw.view(f, r, s)).view(-1)
-
-        with torch.autocast(kind, enabled=False):
-            rgb, density = perceptron(x, layers, color, None if matter is None else kept)
-        return (None if rgb is None else rgb.view(f, r, s, 3)), density.view(f, r, s)
-
-    def _layers(self, directions: Tensor, condition: Tensor) -> Layers:
-        """What the samples see: the parts of condition and direction are multiplied out, once per frame and ray."""
-        e, skip = self.encoded, SKIP + 1 if self.depth > SKIP + 1 else 0
-        trunk, views = _pairs(self.pts_linears), _pairs(self.views_linears)
-        (first, first_bias), (again, again_bias), (view, view_bias) = trunk[0], trunk[skip], views[0]
-        d = positional_encoding(directions, self.direction_frequencies).flatten(0, 1)  # (F R, 27)
-        rest: list[tuple[Tensor, Tensor | None]] = list(trunk[1:])
-        if skip:
-            rest[skip - 1] = again[:, e + self.condition :], None
-        return Layers(
-            first=F.linear(condition, first[:, e : e + self.condition], first_bias),
-            again=F.linear(condition, again[:, e : e + self.condition], again_bias),
-            per_ray=F.linear(d, view[:, self.width :], view_bias),
-            first_x=waves_first(first[:, :e], self.position_frequencies),
-            again_x=waves_first(again[:, :e], self.position_frequencies),
-            alpha=(self.alpha_linear.weight, self.alpha_linear.bias),
-            rgb=(self.rgb_linear.weight, self.rgb_linear.bias),
-            view_h=view[:, : self.width],
-            trunk=rest,
-            views=views[1:],
-        )
-
-
-def _pairs(layers: nn.ModuleList) -> list[tuple[Tensor, Tensor]]:
-    return [(layer.weight, layer.bias) for layer in layers if isinstance(layer, nn.Linear)]
+        d = positional_encoding(directions, self.direction_frequencies)  # (F, R, 27)
+        h = torch.cat([h, d[:, :, None].expand(f, r, s, -1)], -1)  # (F, R, S, W + 27)
+        for layer in self.views_linears:
+            h = F.relu(layer(h))  # (F, R, S, W / 2)
+        return self.rgb_linear(h), density
 
 
 def to_adnerf(field: MLPField) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from lipbench.nerf.compositing import Composite, composite, density, matters
 from lipbench.nerf.config import FieldConfig
+from lipbench.nerf.fused_mlp import FusedMLPField
 from lipbench.nerf.grid import DensityGrid
 from lipbench.nerf.mlp import MLPField
 from lipbench.nerf.rays import Rays, box_interval, directions, slab
@@ -64,7 +65,7 @@ class HeadField(nn.Module):
                 depth=c.depth,
                 direction_frequencies=c.direction_frequencies,
             )
-        return MLPField(
+        return (FusedMLPField if c.fused else MLPField)(
             code,
             width=c.width,
             depth=c.depth,

@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lipbench.nerf.compositing import Matter
 from lipbench.nerf.encoding import encoded_size, positional_encoding
-from lipbench.nerf.fused_mlp import Matter
 
 START = 0.5  # standard deviation of the features at the start; Adam's steps have to be in proportion (`planes_lr`)
 

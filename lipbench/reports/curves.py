@@ -21,8 +21,7 @@ from lipbench.core.registry import unknown
 from lipbench.reports.aggregate import clip_values
 from lipbench.reports.details import Details, title_of
 from lipbench.reports.frame import Run
-from lipbench.reports.statistics import mean_interval
-from lipbench.reports.statistics.units import longest, magnitudes
+from lipbench.reports.statistics import longest, magnitudes, mean_interval
 
 #: Shifts of the judge, in frames: entry j of its distances stands for an AV offset of 15 - j.
 OFFSETS = tuple(15 - j for j in range(31))

@@ -183,7 +183,7 @@ def save(fig: Figure, path: Path) -> None:
     Raises:
         UsageError: another suffix.
     """
-    from lipbench.core.store import write_atomic
+    from lipbench.core.atomic import write_text
 
     form = path.suffix.lstrip(".").lower()
     if form not in FORMATS:
@@ -191,7 +191,7 @@ def save(fig: Figure, path: Path) -> None:
             f"cannot draw {path.name}", f"the suffix is {path.suffix or 'missing'}", "one of " + ", ".join(FORMATS)
         )
     if form == "svg":
-        write_atomic(path, svg(fig, path.stem).replace("currentColor", "#111"))
+        write_text(path, svg(fig, path.stem).replace("currentColor", "#111"))
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     dated = {"CreationDate": None} if form == "pdf" else {"Software": "lipbench"}

@@ -21,7 +21,7 @@ from lipbench.core.registry import unknown
 from lipbench.reports.aggregate import KEYS, Mean, clip_values, means
 from lipbench.reports.frame import Run, combine, load_run
 from lipbench.reports.marks import marked
-from lipbench.reports.statistics import units
+from lipbench.reports.statistics import magnitudes
 from lipbench.reports.table import Column, Entry, Row, Table, shown
 
 #: Metrics measured against the correct video stand in a table of their own.
@@ -59,7 +59,7 @@ def build(
         raise UsageError("published numbers are over a whole data set", "they have no rows by clip", "leave out --by")
     if run.frame.empty:
         raise NothingComparable(f"{run.name} has no cells", "nothing was asked for", "check the run file's filters")
-    data, remarks = _one_length(units.magnitudes(run).assign(sound=run.sound), by)
+    data, remarks = _one_length(magnitudes(run).assign(sound=run.sound), by)
     columns = [KEYS[word] for word in by]
     values = clip_values(data, columns)
     numbers = means(values, columns)

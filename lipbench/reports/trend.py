@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lipbench.core.atomic import atomic_write
 from lipbench.core.errors import StoreError, UsageError
 from lipbench.core.keys import key_of
 from lipbench.core.registry import former_names
-from lipbench.core.whole import whole_file
 from lipbench.reports.frame import load_run
 from lipbench.reports.gate import policy
 from lipbench.reports.gate.baseline import Headline, Snapshot
@@ -176,7 +176,7 @@ def write(path: Path, data: pd.DataFrame) -> None:
     Raises:
         DiskFull: no space left.
     """
-    with whole_file(path) as draft:
+    with atomic_write(path) as draft:
         data.to_parquet(draft, index=False)
 
 

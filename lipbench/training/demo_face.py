@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,15 @@ import torch
 from numpy.typing import NDArray
 
 from lipbench.core import keys
-from lipbench.core.descent import cosine, descend
-from lipbench.core.errors import UsageError
+from lipbench.core.atomic import atomic_write
 from lipbench.core.threads import one_thread_each
 from lipbench.core.training import Request
-from lipbench.core.whole import whole_file
 from lipbench.faces import demo_face
 from lipbench.faces.demo_face import CROP, DemoFace
 from lipbench.synthetic.corpus.render import Shot
 from lipbench.synthetic.corpus.scene import plan
 from lipbench.synthetic.corpus.spec import DIFFICULTIES, ClipSpec, stream
+from lipbench.training.base import SupervisedTraining, configuration, generated_only
 
 DATA_VERSION = 1
 SIZE = 192
@@ -98,44 +97,35 @@ def data(folder: Path, split: str, people: int, clips: int, config: FaceConfig, 
             jobs = [pool.submit(_frames, p, clips, config.frames, request.seed, split) for p in range(people)]
             parts = [job.result() for job in jobs]
         frames, points, empty = (np.concatenate([part[k] for part in parts]) for k in range(3))
-        with whole_file(file) as draft:
+        with atomic_write(file) as draft:
             np.savez(draft, frames=frames, points=points, empty=empty)
     with np.load(file) as z:
         return z["frames"], z["points"], z["empty"], key
 
 
-class FaceTraining:
-    """The networks, their optimiser, their data: see `lipbench.core.training.Trainable`."""
+class FaceTraining(SupervisedTraining[FaceConfig]):
+    """Finder and reader of the demo's face network, together."""
 
-    monitor = "held_out_px"
+    name, monitor = "demo-face", "held_out_px"
+    net: DemoFace
 
     def __init__(
         self, config: FaceConfig, train: tuple[Any, ...], held_out: tuple[Any, ...], seed: int = 0, device: str = "cpu"
     ) -> None:
-        torch.manual_seed(seed)
-        self.config, self.seed, self.device = config, seed, torch.device(device)
+        data = {"frames": len(train[0]), "data": train[3], "held_out": held_out[3]}
+        super().__init__(config, seed, device, data)
         self.train_set, self.test_set = train, held_out
         self.net = DemoFace(config.width).to(self.device)
         self.optimizer = torch.optim.AdamW(self.net.parameters(), config.rate, weight_decay=1e-4)
         self.weight = torch.from_numpy(WEIGHT).to(self.device)
-        self.facts: Mapping[str, Any] = {
-            "name": "demo-face",
-            "config": asdict(config),
-            "frames": len(train[0]),
-            "data": train[3],
-            "held_out": held_out[3],
-        }
 
-    def step(self, number: int, progress: float) -> dict[str, float]:
-        c, rng = self.config, np.random.default_rng([self.seed, number])
-        self.net.train()
+    def objective(self, number: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        c, rng = self.config, self.rng(number)
         crops, points, has = _crops(self.train_set, c.batch, c.empty, rng)
         pictures, boxes, seen = _wholes(self.train_set, c.batch // 2, c.empty, rng)
         read = demo_face.read_loss(self.net, self._tensors(crops, points, has), self.weight)
         find = demo_face.find_loss(self.net, self._tensors(pictures, boxes, seen))
-        rate = c.rate * cosine(number, c.warm_up, progress)
-        descend(self.optimizer, read + find, self.net.parameters(), rate, longest=5.0)
-        return {"read": float(read.detach()), "find": float(find.detach())}
+        return read + find, {"read": read, "find": find}
 
     def _tensors(self, pictures: Any, *others: Any) -> tuple[torch.Tensor, ...]:
         return tuple(x.to(self.device) for x in (demo_face.to_input(pictures), *map(torch.from_numpy, others)))
@@ -168,13 +158,6 @@ class FaceTraining:
                 for x, y in dots * 2 * CROP:
                     cv2.circle(image, (int(x), int(y)), 1, colour, -1)
         return np.concatenate([np.concatenate(big[i : i + 4], 1) for i in range(0, 16, 4)])
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"net": self.net.state_dict(), "optimizer": self.optimizer.state_dict()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.net.load_state_dict(state["net"])
-        self.optimizer.load_state_dict(state["optimizer"])
 
     def export(self, folder: Path, facts: Mapping[str, Any]) -> Path:
         """demo-face.npz, float16."""
@@ -251,11 +234,8 @@ def trainer(request: Request) -> FaceTraining:
     Raises:
         UsageError: an unknown configuration, or a manifest (only generated frames have true points).
     """
-    if request.config not in CONFIGS:
-        raise UsageError(f"there is no configuration {request.config!r}", "", f"choose from {', '.join(CONFIGS)}")
-    if request.data is not None:
-        raise UsageError("demo-face cannot be trained on a manifest", "it is for generated faces", "leave out --data")
-    config, cached = CONFIGS[request.config], request.out / "cache"
+    config, cached = configuration(request, CONFIGS), request.out / "cache"
+    generated_only(request, "demo-face", "it is for generated faces")
     people, clips = int(request.options.get("identities", 60)), int(request.options.get("clips", 8))
     return FaceTraining(
         config,

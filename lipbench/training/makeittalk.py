@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from lipbench.baselines.makeittalk import sound
 from lipbench.baselines.makeittalk.checkpoint import LIMIT, NET
 from lipbench.baselines.makeittalk.landmark_nets import COORDINATES, STEPS, ContentBranch
 from lipbench.baselines.makeittalk.landmarks import JAW_WIDTH, LOWER_INNER, UPPER_INNER, mouth_gap
-from lipbench.core.descent import descend
+from lipbench.core import optim
 from lipbench.core.errors import Unsupported
 from lipbench.core.keys import key_of
 from lipbench.core.training import Request
@@ -31,6 +31,7 @@ from lipbench.synthetic.corpus.parallel import over_clips
 from lipbench.synthetic.corpus.scene import plan
 from lipbench.synthetic.corpus.spec import DIFFICULTIES, ClipSpec, stream
 from lipbench.synthetic.speech.espeak import Espeak
+from lipbench.training.base import SupervisedTraining, configuration
 
 #: First number of the people of each split, far from those of the packaged corpus and of the other trainings.
 PEOPLE = {"train": 1_400_000, "held-out": 1_500_000}
@@ -145,10 +146,11 @@ def gather(
     return out
 
 
-class ContentTraining:
-    """A content branch, its optimiser, its data: see `lipbench.core.training.Trainable`."""
+class ContentTraining(SupervisedTraining[ContentConfig]):
+    """Displacements of 68 points by L1, the lips' opening counted once more."""
 
-    monitor = "held_out_lips"
+    name, monitor, max_norm = "makeittalk", "held_out_lips", 1.0
+    net: ContentBranch
 
     def __init__(
         self,
@@ -158,22 +160,20 @@ class ContentTraining:
         seed: int = 0,
         device: str = "cpu",
     ) -> None:
-        torch.manual_seed(seed)
-        self.config, self.seed, self.device = config, seed, torch.device(device)
+        ids = sorted(s.id for s in (*train, *held_out))
+        super().__init__(config, seed, device, {"clips": len(ids), "data": key_of({"ids": ids})})
         self.train, self.held_out = list(train), list(held_out)
         rows = np.concatenate([s.sounds.reshape(-1, sound.BANDS) for s in self.train])
         self.mean, self.std = rows.mean(0), rows.std(0) + 1e-3
         self.net = ContentBranch(config.width).to(self.device)
-        self.optimiser = torch.optim.Adam(self.net.parameters(), config.rate)
+        self.optimizer = torch.optim.Adam(self.net.parameters(), config.rate)
         weight = np.full((68, 3), config.rest, np.float32)
         weight[:17], weight[48:] = config.jaw, config.mouth
         weight[:, 2] = 0
         self.weight = torch.from_numpy(weight.reshape(COORDINATES)).to(self.device)
-        ids = sorted(s.id for s in (*self.train, *self.held_out))
-        self.facts: Mapping[str, Any] = {"config": asdict(config), "clips": len(ids), "data": key_of({"ids": ids})}
 
     def _batch(self, number: int) -> tuple[Tensor, Tensor, Tensor]:
-        rng = np.random.default_rng([self.seed, number])
+        rng = self.rng(number)
         heard, faces, moved = [], [], []
         for _ in range(self.config.batch):
             one = self.train[int(rng.integers(len(self.train)))]
@@ -193,16 +193,16 @@ class ContentTraining:
     def _tensor(self, values: Any) -> Tensor:
         return torch.from_numpy(np.asarray(values, np.float32)).to(self.device)
 
-    def step(self, number: int, progress: float) -> dict[str, float]:
-        self.net.train()
+    def lr(self, number: int, progress: float) -> float:
+        return self.config.rate * optim.linear(progress, floor=0.1)
+
+    def objective(self, number: int) -> tuple[Tensor, dict[str, Tensor]]:
         heard, faces, moved = self._batch(number)
         made = self.net(heard, faces)
         points = ((made - moved).abs() * self.weight).mean()
         opening = (_opening(made) - _opening(moved)).abs().mean()
         loss = points + self.config.opening * opening
-        rate = self.config.rate * (1 - 0.9 * progress)
-        descend(self.optimiser, loss, self.net.parameters(), rate, longest=1.0)
-        return {"loss": float(loss.detach()), "points": float(points.detach()), "opening": float(opening.detach())}
+        return loss, {"loss": loss, "points": points, "opening": opening}
 
     def predict(self, one: Speaking, take: int = 0) -> Float32:
         """(T, 68, 3) displacement of a whole recording."""
@@ -245,13 +245,6 @@ class ContentTraining:
                 cv2.polylines(out, [np.round(line).astype(np.int32)], False, colour, 1, cv2.LINE_AA)
         return out
 
-    def state_dict(self) -> dict[str, Any]:
-        return {"net": self.net.state_dict(), "optimiser": self.optimiser.state_dict()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.net.load_state_dict(state["net"])
-        self.optimiser.load_state_dict(state["optimiser"])
-
     def export(self, folder: Path, facts: Mapping[str, Any]) -> Path:
         """content.npz: what `lipbench.baselines.makeittalk.checkpoint.load_demo` reads."""
         state = {NET + k: v.cpu().numpy() for k, v in self.net.state_dict().items()}
@@ -280,13 +273,10 @@ def trainer(request: Request) -> ContentTraining:
             "its loss needs the exact place of 68 points under every sound",
             "leave out --data",
         )
-    if request.config not in CONFIGS:
-        from lipbench.core.registry import unknown
-
-        raise unknown("configurations", request.config, list(CONFIGS))
+    config = configuration(request, CONFIGS)
     people = int(request.options.get("identities", 120))
     cache = request.out / "data"
     train = gather(specs("train", people, seed=request.seed), cache, workers=request.workers, say=request.say)
     few = specs("held-out", max(2, people // 10), seed=request.seed)
     held_out = gather(few, cache, workers=request.workers, say=request.say)
-    return ContentTraining(CONFIGS[request.config], train, held_out, request.seed, request.device)
+    return ContentTraining(config, train, held_out, request.seed, request.device)

@@ -246,6 +246,8 @@ def test_add_asks_on_a_terminal(media_folder, tmp_path, monkeypatch):
 
 def test_schema():
     assert call("schema").stdout == json_schema()
+    assert json.loads(call("schema", "method").stdout)["title"] == "lipbench external method"
+    assert json.loads(call("schema", "run").stdout)["title"] == "lipbench run file, schema 1"
 
 
 def test_later_commands_are_found_by_name(monkeypatch):

@@ -52,6 +52,19 @@ def test_a_second_run_is_cached_and_prints_the_table(done, tiny):
     assert second["cells"] == first["cells"]
 
 
+def test_schema():
+    from lipbench.engine.config import json_schema
+
+    assert call("--schema").stdout == json_schema()
+
+
+def test_a_misspelt_field_is_named_with_its_line(tiny, tmp_path):
+    (tmp_path / "run.yaml").write_text((tiny / "run.yaml").read_text() + "sedes: [0]\n")
+    error = call(tmp_path / "run.yaml", "--dry-run").exception
+    assert isinstance(error, ManifestError)
+    assert ": sedes: there is no such field\ndid you mean seeds?" in str(error)
+
+
 def test_dry_run(tiny, tmp_path):
     result = call(tiny / "run.yaml", "--out", tmp_path / "run", "--dry-run")
     assert result.exit_code == 0

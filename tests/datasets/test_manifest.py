@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from lipbench.core.document import InvalidDocument
 from lipbench.core.errors import ManifestError, UnknownName, UsageError
 from lipbench.datasets import Manifest, load_manifest, resolve, save_manifest
 from lipbench.datasets import manifest as module
-from lipbench.datasets.document import InvalidDocument
 from lipbench.datasets.model import SCHEMA_FILE, json_schema, language_tag
 from lipbench.datasets.types import Licence
 
@@ -179,7 +179,7 @@ def test_every_problem_is_kept_and_sorted(write):
     with pytest.raises(InvalidDocument) as caught:
         load_manifest(write(text))
     assert [p.line for p in caught.value.problems] == [8, 11, 12, 25]
-    assert caught.value.problems[2].mend == "did you mean speaker?"
+    assert caught.value.problems[2].hint == "did you mean speaker?"
     assert "lipbench data check" in caught.value.fix
 
 

@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lipbench.datasets import document as documents
+from lipbench.core import yaml as documents
 from lipbench.datasets.append import append_entries
 from lipbench.datasets.licences import LICENCES, NEED_URL
 from lipbench.datasets.manifest import from_document

@@ -16,10 +16,11 @@ from lipbench.datasets.types import Clip, Dub, Licence, Manifest
 PLUGIN = '''
 import os, signal, shutil, time
 import numpy as np
+from pydantic import Field
 from lipbench import media
 from lipbench.core.errors import NoFace
 from lipbench.core.method import Method, MethodSpec, Outputs, Params
-from lipbench.core.metric import MetricSpec, Score
+from lipbench.core.metric import MetricFamily, MetricSpec, Options, Score
 
 
 class FakeParams(Params):
@@ -140,19 +141,22 @@ class Memory(Copy):
         raise MemoryError
 
 
-class Brightness:
+class BrightnessOptions(Options):
+    gain: float = Field(1.0, gt=0, description="What grey is multiplied by.")
+
+
+class Brightness(MetricFamily):
     """Mean grey of the prediction, and its difference to the reference."""
     id = "fake"
+    options = BrightnessOptions
     metrics = (
         MetricSpec("grey", "1", "Grey", "", "none", frozenset()),
         MetricSpec("grey_diff", "1", "dGrey", "", "lower", frozenset({"reference"})),
         MetricSpec("never", "1", "Never", "", "higher", frozenset()),
         MetricSpec("endless", "1", "Endless", "", "higher", frozenset()),
     )
-    def identity(self, options):
-        return {}
     def score(self, pair):
-        a = media.load_frames(pair.prediction).astype(float)
+        a = pair.options["gain"] * media.load_frames(pair.prediction).astype(float)
         b = media.load_frames(pair.reference).astype(float)
         per = a.mean((1, 2, 3))
         return {"grey": Score(per.mean(), per_frame=per, n_valid=len(a), n_total=len(a), extra={"x": np.float32(1)}),

@@ -15,6 +15,7 @@ from lipbench.core.method import Method, Outputs
 from lipbench.core.threads import THREAD_VARIABLES
 from lipbench.engine import api, executors, rows, stages
 from lipbench.engine.executors import local
+from lipbench.engine.tasks import PrepareTask, ScoreTask
 
 
 def execute(manifest, out: Path):
@@ -120,17 +121,17 @@ def test_an_external_method_keeps_a_card_that_our_torch_cannot_use(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(rows, "load_method", lambda _: Fake())
     (tmp_path / "clip.json").write_text(json.dumps({"fps": 25, "n_frames": 1, "width": 2, "height": 2}))
-    task = {
-        "method": {"params": {}},
-        "clip": str(tmp_path),
-        "clip_id": "a",
-        "clip_language": "en",
-        "faces": None,
-        "annotations": None,
-        "seed": 0,
-        "train_seconds": None,
-    }
-    stages.run_method("prepare", task, tmp_path, "cuda:0", 1)
+    task = PrepareTask(
+        method={"params": {}},
+        clip=tmp_path,
+        clip_id="a",
+        clip_language="en",
+        faces=None,
+        annotations=None,
+        seed=0,
+        train_seconds=None,
+    )
+    stages.run_method(task, tmp_path, "cuda:0", 1)
     assert seen == [device]
 
 
@@ -140,20 +141,7 @@ def test_a_metric_is_told_the_device_that_torch_can_use(tmp_path: Path, monkeypa
     seen = []
     family = SimpleNamespace(metrics=(), score=lambda pair: seen.append(pair.device) or {})
     monkeypatch.setattr(registry, "load", lambda *_: family)
-    empty = (
-        "reference",
-        "truth",
-        "audio",
-        "faces",
-        "annotations",
-        "mesh",
-        "truth_faces",
-        "prediction_faces",
-        "faces_reason",
-        "truth_faces_reason",
-        "prediction_faces_reason",
-    )
-    task = {**dict.fromkeys(empty), "family": "fake", "prediction": "a.mp4", "fps": 25, "options": {}}
+    task = ScoreTask(family="fake", options={}, fps=25, prediction=Path("a.mp4"))
     for there in (True, False):
         monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
         monkeypatch.setattr(torch.cuda, "device_count", lambda there=there: int(there))

@@ -10,7 +10,7 @@ import pytest
 from lipbench.core import keys
 from lipbench.core.errors import UsageError, WeightsMissing
 from lipbench.core.store import Record, Store
-from lipbench.engine.plan import Cell, Node, Pending, Plan, Progress, counts, file_digest, select
+from lipbench.engine.plan import Cell, Count, Node, Pending, Plan, Progress, counts, file_digest, select
 
 VIDEO = {"path": "out/video.mp4", "sha256": "ab" * 32, "bytes": 1}
 
@@ -105,12 +105,17 @@ def test_counts_by_kind(tmp_path):
         node("g", "score", lambda p: {"video": p.digest("a", "video")}),
     ]
     progress = Progress(Plan([], {n.id: n for n in nodes}), Store(tmp_path))
-    assert counts(progress.plan, progress) == {"synthesize": (5, 1), "clip": (1, 0), "score": (1, 0)}
+    before = {"synthesize": Count(5, 0, 1), "clip": Count(1, 0, 0), "score": Count(1, 0, 0)}
+    assert counts(progress.plan, progress) == before
     finish(progress, "a")
     finish(progress, "b", "refused")
     finish(progress, "c", "error")
     finish(progress, "f")
-    assert counts(progress.plan, progress) == {"synthesize": (5, 3), "clip": (1, 1), "score": (1, 0)}
+    assert counts(progress.plan, progress) == {
+        "synthesize": Count(5, 2, 1),
+        "clip": Count(1, 1, 0),
+        "score": Count(1, 0, 0),
+    }
 
 
 def test_a_stage_that_cannot_run_is_not_looked_up(tmp_path):
@@ -118,7 +123,7 @@ def test_a_stage_that_cannot_run_is_not_looked_up(tmp_path):
         raise AssertionError("its inputs may not even exist")
 
     plan = Plan([], {"x": node("x", preimage=broken, refusal=WeightsMissing("weights are missing", "", "get them"))})
-    assert counts(plan, Progress(plan, Store(tmp_path))) == {"clip": (1, 1)}
+    assert counts(plan, Progress(plan, Store(tmp_path))) == {"clip": Count(1, 0, 1)}
 
 
 def test_a_stage_waits_for_nothing_that_it_does_not_name():

@@ -229,8 +229,10 @@ def test_editing_a_parameter_or_the_code_changes_the_key(manifest, tmp_path, plu
     assert key(grey=1) != before
     source = plugin / "fake_lipbench_plugin.py"
     text = source.read_text()
-    source.write_text(text + "\n# edited\n")
+    source.write_text(text.replace("count(job.params.trigger)", "count(job.params.trigger or None)"))
     assert key() != before
+    source.write_text(text + "\n# a remark\n")
+    assert key() == before
     source.write_text(text)
     assert key() == before
 
@@ -330,16 +332,6 @@ def test_explain_names_the_first_difference(manifest, tmp_path):
     assert keys.key_of(json.loads(shown.output)["preimage"]) == first
     difference = CliRunner().invoke(main, [first[:12], second[:12], "--run", str(tmp_path / "run"), "--json"])
     assert json.loads(difference.output)["field"] == "inputs.dub"
-
-
-def test_a_methods_code_is_its_whole_package():
-    from lipbench.baselines import wav2lip
-    from lipbench.core import registry
-    from lipbench.engine.build import code_of
-
-    assert code_of(registry.load("methods", "wav2lip"), "synthesize") == keys.code_hash(wav2lip)
-    dubbed, still = (code_of(registry.load("methods", n), "synthesize") for n in ("dubbed", "still-mouth"))
-    assert dubbed != still
 
 
 def test_a_method_waits_only_for_what_its_parameters_need(manifest, tmp_path):

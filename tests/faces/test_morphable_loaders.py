@@ -15,7 +15,7 @@ from scipy.sparse import csc_matrix
 
 from lipbench.core.errors import UsageError
 from lipbench.faces.morphable import load_model
-from lipbench.faces.morphable.adnerf import load_adnerf, save_adnerf
+from lipbench.faces.morphable.adnerf import load_adnerf
 from lipbench.faces.morphable.bfm import load_bfm
 from lipbench.faces.morphable.flame import JAW_SIGMA, load_flame
 from lipbench.faces.morphable.unpickle import load_object_npy, load_pickle
@@ -73,15 +73,6 @@ def test_adnerf_entry_missing(adnerf_folder: Path) -> None:
     np.save(adnerf_folder / "keys_info.npy", np.array({"keyinds": np.arange(68)}, dtype=object), allow_pickle=True)
     with pytest.raises(UsageError, match="left_contour"):
         load_adnerf(adnerf_folder)
-
-
-def test_export_in_adnerf_layout_reads_back(adnerf_folder: Path, tmp_path: Path) -> None:
-    model = load_adnerf(adnerf_folder)
-    back = load_adnerf(save_adnerf(model, tmp_path / "export"))
-    np.testing.assert_allclose(back.mean, model.mean, atol=1e-5)
-    c = np.linspace(-1, 1, 79)
-    np.testing.assert_allclose(back.vertices(expression=c), model.vertices(expression=c), atol=1e-4)
-    np.testing.assert_array_equal(back.rigid, model.rigid)
 
 
 class _Evil:

@@ -1,4 +1,4 @@
-"""The morphable-model interface on a small random model: arithmetic, hash, files, torch."""
+"""The morphable-model interface on a small random model: arithmetic, hash, files."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 from lipbench.core.errors import Unsupported, UsageError
 from lipbench.faces.morphable import LandmarkIndices, MorphableModel, load_model
 from lipbench.faces.morphable.base import positive_signs
-from lipbench.faces.morphable.torch_model import TorchMorphableModel
 
 N, K_ID, K_EXP, K_ALB = 40, 3, 4, 2
 
@@ -56,23 +54,6 @@ def test_wrong_number_of_coefficients_is_an_error(model: MorphableModel) -> None
         replace(model, albedo_mean=np.zeros(0)).albedo()
     with pytest.raises(Unsupported, match="landmark"):
         replace(model, landmarks=None).require_landmarks()
-
-
-def test_torch_variant_agrees_and_has_gradients(model: MorphableModel) -> None:
-    net = TorchMorphableModel(model)
-    identity = torch.tensor([0.3, -1.0, 2.0])
-    expression = torch.randn(5, K_EXP, generator=torch.Generator().manual_seed(0)).requires_grad_()
-    out = net.vertices(identity, expression)
-    np.testing.assert_allclose(
-        out.detach().numpy(), model.vertices(identity.numpy(), expression.detach().numpy()), atol=1e-5
-    )
-    out.sum().backward()
-    assert expression.grad is not None
-    expected = model.expression_basis.sum((1, 2)) * model.expression_sigma
-    np.testing.assert_allclose(expression.grad[0].numpy(), expected, rtol=1e-4, atol=1e-4)
-    some = TorchMorphableModel(model, subset=np.array([5, 7]))
-    np.testing.assert_allclose(some.vertices(identity).numpy(), model.vertices(identity.numpy())[[5, 7]], atol=1e-5)
-    np.testing.assert_allclose(net.albedo(torch.ones(2)).numpy(), model.albedo(np.ones(2)), atol=1e-6)
 
 
 def test_hash_sees_signs_order_and_topology_but_not_the_last_bits(model: MorphableModel) -> None:

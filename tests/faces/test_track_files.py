@@ -1,7 +1,8 @@
-"""Face tracks out of files, the backends and their identity, drawing."""
+"""Face tracks out of files, the backends and their identity."""
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import pytest
 
 from lipbench import faces
 from lipbench.core import weights
+from lipbench.core.code import current
 from lipbench.core.errors import MediaError, UnknownName, UsageError
-from lipbench.faces import draw
+from lipbench.faces import pipeline
 from lipbench.faces.backend_table import BACKENDS
 from lipbench.faces.files import from_landmarks, read_track
 from lipbench.faces.track import FaceTrack
@@ -123,52 +125,23 @@ def test_backends_and_their_identity(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         faces.backend_identity("dlib")
 
 
-def test_identity_names_all_the_code_of_a_backend() -> None:
-    """Every module of this package that a backend imports is hashed into its identity."""
-    home = Path(faces.__file__).parent
-    for backend in BACKENDS.values():
-        known = set(backend.sources)
-        for source in backend.sources:
-            text = (home / source).read_text()
-            for module in re.findall(r"from lipbench\.faces\.([\w.]+) import", text):
-                path = module.replace(".", "/")
-                if not (home / f"{path}.py").exists():
-                    continue  # a package's __init__: names only
-                elsewhere = {
-                    "files",
-                    "landmarks",
-                    "box_tracker",
-                    "mesh_tracker",
-                    "detect/s3fd",
-                    "detect/blazeface",
-                    "demo_face",
-                }
-                if source == "pipeline.py" and path in elsewhere:
-                    continue  # pipeline knows all backends, each backend lists its own
-                assert f"{path}.py" in known, f"{backend.name}: {source} imports {path}.py"
+def test_every_backend_names_the_function_that_tracks_for_it() -> None:
+    """Its identity leaves out the other backends' functions, so each must be one that `track_faces` calls."""
+    called = set(re.findall(r"(_track_\w+|read_track)\(", inspect.getsource(pipeline.track_faces)))
+    assert {backend.tracker for backend in BACKENDS.values()} == called
 
 
-# -- drawing ------------------------------------------------------------------------------------------------------
-
-
-def test_draw_points_hits_the_pixel() -> None:
-    frame = np.zeros((40, 60, 3), np.uint8)
-    out = draw.draw_points(frame, np.asarray([[30.5, 10.5], [np.nan, 3]]), color=(255, 0, 0))
-    assert out[10, 30].tolist() == [255, 0, 0]
-    assert not frame.any()
-    assert not out[:, :20].any()
-
-
-def test_draw_track_and_sheet() -> None:
-    track = made_up()
-    frames = [np.full((SIZE[1], SIZE[0], 3), 60, np.uint8) for _ in range(5)]
-    drawn = [draw.draw_track(frame, track, t) for t, frame in enumerate(frames)]
-    assert (drawn[0] != 60).any(axis=2).sum() > 2000
-    assert (drawn[2][30:] == 60).all()  # a lost frame has only its label
-    sheet = draw.contact_sheet(drawn, 3)
-    assert sheet.shape == (480, 960, 3)
-    np.testing.assert_array_equal(sheet[240:, 320:640], drawn[4])
-    assert not sheet[240:, 640:].any()
-    numbered = draw.draw_68(frames[0], track.points68()[0], numbers=True)
-    assert (numbered != 60).any()
-    np.testing.assert_array_equal(draw.draw_68(frames[0], np.full((68, 2), np.nan)), frames[0])
+@pytest.mark.parametrize(
+    ("backend", "ours", "not_ours"),
+    [
+        ("mediapipe-face", "faces.tflite.model", "faces.detect.s3fd_net"),
+        ("s3fd-wav2lip", "faces.detect.s3fd_net", "faces.demo_face"),
+        ("demo-face", "faces.demo_face", "faces.mesh_tracker"),
+        ("file", "faces.files", "faces.demo_face"),
+    ],
+)
+def test_identity_holds_the_code_of_its_own_backend(backend: str, ours: str, not_ours: str) -> None:
+    digest = faces.backend_identity(backend)["code"]
+    modules = current().codes[digest].modules
+    assert f"lipbench.{ours}" in modules
+    assert f"lipbench.{not_ours}" not in modules

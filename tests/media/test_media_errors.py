@@ -14,8 +14,8 @@ import pytest
 import soundfile
 
 from lipbench import media
+from lipbench.core import atomic
 from lipbench.core.errors import DiskFull, LipbenchError, MediaError, NoAudio, NoVideo, TooShort, Truncated, UsageError
-from lipbench.media import atomic
 
 TONE = (8000 * np.sin(np.arange(16000) / 5)).astype(np.int16)
 NOISE = np.random.default_rng(0).integers(0, 256, (60, 48, 64, 3), dtype=np.uint8)
@@ -198,6 +198,11 @@ def test_cut_sound(tmp_path: Path) -> None:
     assert np.array_equal(media.read_audio(tmp_path / "b.flac"), TONE)
 
 
+def draft_of(path: Path) -> Path:
+    """The draft's path when its random part is 0."""
+    return path.with_name(f".{path.name}.0.tmp")
+
+
 @pytest.fixture
 def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder in which the temporary file of out.mp4 or out.wav lies on /dev/full."""
@@ -205,7 +210,7 @@ def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         pytest.skip("no /dev/full")
     monkeypatch.setattr(atomic.secrets, "token_hex", lambda n: "0")
     for name in ("out.mp4", "out.wav"):
-        (tmp_path / f".{name}.{os.getpid()}.0.tmp").symlink_to("/dev/full")
+        draft_of(tmp_path / name).symlink_to("/dev/full")
     return tmp_path
 
 
@@ -221,7 +226,7 @@ def test_full_disk(full: Path) -> None:
         assert not (full / "out.mp4").exists()
         assert not (full / "out.wav").exists()
         for name in ("out.mp4", "out.wav"):
-            link = full / f".{name}.{os.getpid()}.0.tmp"
+            link = draft_of(full / name)
             if not link.is_symlink():
                 link.symlink_to("/dev/full")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from lipbench import media
+from lipbench.core import weights
 from lipbench.core.metric import Pair
 from lipbench.faces.track import FaceTrack
 
@@ -110,3 +113,27 @@ def lose() -> Callable[[FaceTrack, list[int]], FaceTrack]:
         return replace(track, boxes=boxes, landmarks=marks, n_faces=n_faces)
 
     return make
+
+
+#: AlexNet's convolutions: index in torchvision's `features` -> (out, in, side of the kernel).
+CONVOLUTIONS = {0: (64, 3, 11), 3: (192, 64, 5), 6: (384, 192, 3), 8: (256, 384, 3), 10: (256, 256, 3)}
+
+
+@pytest.fixture(scope="session")
+def trunk() -> dict[str, torch.Tensor]:
+    """Random weights under torchvision's keys, with a piece of the classifier that must be ignored."""
+    g = torch.Generator().manual_seed(0)
+    state = {"classifier.6.bias": torch.zeros(1000)}
+    for i, (out, into, k) in CONVOLUTIONS.items():
+        state[f"features.{i}.weight"] = torch.randn(out, into, k, k, generator=g) * math.sqrt(2 / (into * k * k))
+        state[f"features.{i}.bias"] = 0.1 * torch.randn(out, generator=g)
+    return state
+
+
+@pytest.fixture
+def installed(trunk, tmp_path, monkeypatch):
+    """The random trunk, as if it were the pinned one."""
+    file = tmp_path / "alexnet.pth"
+    torch.save(trunk, file)
+    monkeypatch.setattr(weights, "path", lambda name: {"alexnet": file}[name])
+    monkeypatch.setattr(weights, "sha256", lambda name: {"alexnet": "ab" * 32}[name])

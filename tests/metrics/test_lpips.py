@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import importlib
-import math
 import sys
 import types
 
@@ -12,38 +11,18 @@ import torch
 import torch.nn.functional as F
 
 from lipbench import media
-from lipbench.core import registry, weights
+from lipbench.core import registry
 from lipbench.core.errors import Unsupported, UsageError, WeightsMismatch, WeightsMissing
-from lipbench.metrics import lpips, lpips_per_frame, lpips_weights, perceptual, regions
+from lipbench.metrics import lpips, lpips_per_frame, lpips_weights, regions
+from lipbench.metrics.functional import lpips as perceptual
 from lipbench.metrics.lpips_family import LpipsFamily, as_seen
 
 FAMILY = LpipsFamily()
-CONVOLUTIONS = {0: (64, 3, 11), 3: (192, 64, 5), 6: (384, 192, 3), 8: (256, 384, 3), 10: (256, 256, 3)}
-
-
-@pytest.fixture(scope="module")
-def trunk() -> dict[str, torch.Tensor]:
-    """Random weights under torchvision's keys, with a piece of the classifier that must be ignored."""
-    g = torch.Generator().manual_seed(0)
-    state = {"classifier.6.bias": torch.zeros(1000)}
-    for i, (out, into, k) in CONVOLUTIONS.items():
-        state[f"features.{i}.weight"] = torch.randn(out, into, k, k, generator=g) * math.sqrt(2 / (into * k * k))
-        state[f"features.{i}.bias"] = 0.1 * torch.randn(out, generator=g)
-    return state
 
 
 @pytest.fixture(scope="module")
 def linear() -> dict[str, torch.Tensor]:
     return torch.load(lpips_weights.linear_file(), map_location="cpu", weights_only=True)
-
-
-@pytest.fixture
-def installed(trunk, tmp_path, monkeypatch):
-    """The random trunk, as if it were the pinned one."""
-    file = tmp_path / "alexnet.pth"
-    torch.save(trunk, file)
-    monkeypatch.setattr(weights, "path", lambda name: {"alexnet": file}[name])
-    monkeypatch.setattr(weights, "sha256", lambda name: {"alexnet": "ab" * 32}[name])
 
 
 @pytest.fixture

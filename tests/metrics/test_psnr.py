@@ -10,7 +10,7 @@ from skimage.metrics import peak_signal_noise_ratio
 
 from lipbench.core.errors import UsageError
 from lipbench.metrics import psnr, psnr_per_frame
-from lipbench.metrics.signal_to_noise import frame_psnr
+from lipbench.metrics.functional.psnr import frame_psnr
 
 RNG = np.random.default_rng(1)
 

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from skimage.metrics import structural_similarity
 
 from lipbench.core.errors import Unsupported, UsageError
-from lipbench.metrics import ssim, ssim_per_frame, structural
-from lipbench.metrics.structural import STRIP, box_ssim
+from lipbench.metrics import ssim, ssim_per_frame
+from lipbench.metrics.functional import ssim as structural
+from lipbench.metrics.functional.ssim import STRIP, box_ssim
 
 
 def wang(a: np.ndarray, b: np.ndarray, data_range: float = 255) -> float:

@@ -18,7 +18,7 @@ from lipbench.core import weights
 from lipbench.core.errors import UnknownName, UsageError, WeightsMissing
 from lipbench.core.metric import MetricFamily, Pair
 from lipbench.core.registry import load
-from lipbench.engine.stages import score_json
+from lipbench.engine.score_json import score_json
 from lipbench.faces.track import Box, FaceTrack
 from lipbench.metrics.sync import SyncFamily, SyncNet, SyncOptions, evaluate, judges, measure
 from lipbench.metrics.sync.crop import crop, crop_path

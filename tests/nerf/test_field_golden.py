@@ -9,6 +9,7 @@ import torch
 from lipbench.core.errors import WeightsMismatch
 from lipbench.nerf.config import FieldConfig
 from lipbench.nerf.encoding import positional_encoding
+from lipbench.nerf.fused_mlp import FusedMLPField
 from lipbench.nerf.mlp import MLPField, from_adnerf, to_adnerf
 from lipbench.nerf.model import HeadField
 
@@ -21,15 +22,20 @@ def numbers(golden):
         return {k: torch.from_numpy(np.asarray(z[k], np.float32)) for k in z.files}
 
 
-def filled(rule, salt: str) -> MLPField:
-    net = MLPField(64, width=256)
+@pytest.fixture(params=[MLPField, FusedMLPField])
+def network(request):
+    return request.param
+
+
+def filled(rule, salt: str, network=MLPField) -> MLPField:
+    net = network(64, width=256)
     state = rule.fill(to_adnerf(net), salt)
     state["alpha_linear.weight"] *= 12
     state["alpha_linear.bias"].fill_(3.0)
     return from_adnerf(net, state)
 
 
-def test_network_and_encodings(rule, numbers):
+def test_network_and_encodings(rule, numbers, network):
     points = torch.from_numpy(rule.array("n/points", 64, 3, scale=0.3))
     d = torch.from_numpy(rule.array("n/dirs", 64, 3))
     d = d / d.norm(dim=-1, keepdim=True)
@@ -37,14 +43,14 @@ def test_network_and_encodings(rule, numbers):
     torch.testing.assert_close(positional_encoding(points, 10), numbers["embedding"], rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(positional_encoding(d, 4), numbers["direction_embedding"], rtol=1e-5, atol=1e-5)
     with torch.no_grad():
-        rgb, alpha = filled(rule, "coarse.")(points[None, :, None], d[None], condition[None])
+        rgb, alpha = filled(rule, "coarse.", network)(points[None, :, None], d[None], condition[None])
     found = torch.cat([rgb[0, :, 0], alpha[0]], -1)
     torch.testing.assert_close(found, numbers["raw"], rtol=1e-4, atol=1e-4)
 
 
-def test_render(rule, numbers):
+def test_render(rule, numbers, network):
     field = HeadField(ADNERF, torch.zeros(2, 3))
-    field.coarse, field.fine = filled(rule, "coarse."), filled(rule, "fine5.")
+    field.coarse, field.fine = filled(rule, "coarse.", network), filled(rule, "fine5.", network)
     row, column = torch.meshgrid(torch.arange(24.0), torch.arange(24.0), indexing="ij")
     c2w = numbers["c2w"][:3, :4][None]
     near_far = torch.tensor([[0.58, 1.18]])

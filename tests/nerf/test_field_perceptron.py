@@ -1,15 +1,17 @@
-"""The MLP's written-out derivative against autograd, and that leaving samples out changes nothing."""
+"""The fused MLP against the plain one, its written-out derivative, and that leaving samples out changes nothing."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pytest
 import torch
 
-from lipbench.nerf import fused_mlp as perceptron
-from lipbench.nerf import pool
+from lipbench.nerf import fused_layers, pool
 from lipbench.nerf.compositing import composite, matters
 from lipbench.nerf.config import FieldConfig
 from lipbench.nerf.encoding import encoded_columns, positional_encoding, waves_first
+from lipbench.nerf.fused_mlp import FusedMLPField
 from lipbench.nerf.mlp import SKIP, MLPField
 from lipbench.nerf.model import HeadField
 from lipbench.nerf.rays import Rays
@@ -37,10 +39,11 @@ def inputs(frames: int, rays: int, samples: int):
     return points, directions, torch.randn(frames, 5, dtype=torch.float64, requires_grad=True)
 
 
+@pytest.mark.parametrize("network", [MLPField, FusedMLPField])
 @pytest.mark.parametrize(("frames", "depth", "block"), [(1, 8, 1024), (3, 8, 16), (2, 6, 1024), (2, 4, 7)])
-def test_every_gradient(frames, depth, block, monkeypatch):
-    monkeypatch.setattr(perceptron, "BLOCK", block)
-    net = MLPField(5, width=16, depth=depth, init="he").double()
+def test_every_gradient(network, frames, depth, block, monkeypatch):
+    monkeypatch.setattr(fused_layers, "BLOCK", block)
+    net = network(5, width=16, depth=depth, init="he").double()
     points, directions, condition = inputs(frames, 4, 9)
     wanted = by_autograd(net, points, directions, condition)
     found = net(points, directions, condition)
@@ -62,6 +65,65 @@ def test_every_gradient(frames, depth, block, monkeypatch):
     )
 
 
+def rays_into(box: float, count: int = 12) -> tuple[Rays, torch.Tensor, torch.Tensor]:
+    """Rays of two frames into a box at the origin, their backgrounds, the frames' codes."""
+    d = torch.cat([0.1 * torch.randn(2, count, 2), -torch.ones(2, count, 1)], -1)
+    near, far = torch.full((2, count), 0.4 - 0.1 * box), torch.full((2, count), 0.4 + 0.5 * box)
+    return Rays(torch.tensor([[0.0, 0, 0.4]] * 2), d, near, far), torch.rand(2, count, 3), torch.randn(2, 5)
+
+
+CONFIGS = [
+    FieldConfig(condition=5, latent=0, width=128, coarse=12, fine=12, density_bias=5.0),  # the paper's
+    FieldConfig(condition=5, latent=0, width=256, coarse=12, fine=12, init="he", density_bias=0.5),  # AD-NeRF's
+    FieldConfig(
+        condition=5,
+        latent=0,
+        width=64,
+        coarse=9,
+        fine=8,
+        init="he",
+        position_frequencies=8,
+        position_scale=10.0,
+        activation="softplus",
+        density_scale=100.0,
+        interval="box",
+    ),  # the demo's
+    FieldConfig(condition=5, latent=0, width=32, depth=4, direction_frequencies=2, coarse=8, fine=8, density_bias=1.0),
+]
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_the_configuration_chooses_between_two_equal_networks(config):
+    torch.manual_seed(7)
+    bounds = torch.tensor([[-0.2] * 3, [0.2] * 3])
+    fused, plain = HeadField(config, bounds), HeadField(replace(config, fused=False), bounds)
+    plain.load_state_dict(fused.state_dict())
+    assert (type(fused.fine), type(plain.fine)) == (FusedMLPField, MLPField)
+    rays, background, code = rays_into(0.2)
+    codes = [code.clone().requires_grad_() for _ in range(2)]
+    results = []
+    for field, own in zip((fused, plain), codes, strict=True):
+        torch.manual_seed(8)
+        out = field.render(rays, background, own, train=True)
+        (out.fine.rgb.square().sum() + out.coarse.rgb.square().sum()).backward()
+        results.append(out)
+    assert results[0].fine.weights.sum(-1).mean() > 0.02  # there is something to see
+    torch.testing.assert_close(results[0].fine.rgb, results[1].fine.rgb, rtol=0, atol=2e-6)
+    torch.testing.assert_close(results[0].coarse.rgb, results[1].coarse.rgb, rtol=0, atol=2e-6)
+    # A ReLU within rounding of 0 switches a sample's gradient on or off, so whole tensors are compared.
+    for ours, theirs in zip((codes[0], *fused.parameters()), (codes[1], *plain.parameters()), strict=True):
+        assert (ours.grad - theirs.grad).norm() <= 1e-3 * theirs.grad.norm()
+
+
+def test_the_plain_network_runs_in_bfloat16():
+    net, (points, directions, condition) = MLPField(5, width=16, init="he"), inputs(2, 4, 9)
+    points, directions, condition = points.float(), directions.float(), condition.detach().float()
+    with torch.autocast("cpu", torch.bfloat16):
+        rgb, density = net(points, directions, condition)
+    assert rgb.dtype == density.dtype == torch.bfloat16
+    torch.testing.assert_close(rgb.float(), net(points, directions, condition)[0], rtol=0.05, atol=0.05)
+
+
 @pytest.mark.parametrize("activation", ["relu", "softplus"])
 @pytest.mark.parametrize("bias", [0.0, -1e4, 100.0])
 def test_samples_left_out_change_nothing(activation, bias, monkeypatch):
@@ -73,9 +135,7 @@ def test_samples_left_out_change_nothing(activation, bias, monkeypatch):
         for net in (field.coarse, field.fine):
             net.alpha_linear.weight.mul_(1e4 if bias == 100.0 else 40.0)
             net.alpha_linear.bias.fill_(bias)
-    d = torch.cat([0.1 * torch.randn(2, 12, 2), -torch.ones(2, 12, 1)], -1)
-    rays = Rays(torch.tensor([[0.0, 0, 0.4]] * 2), d, torch.full((2, 12), 0.38), torch.full((2, 12), 0.5))
-    background, code = torch.rand(2, 12, 3), torch.randn(2, 5)
+    rays, background, code = rays_into(0.2)
     seen = []
 
     def everything(raw, matter):
@@ -89,7 +149,7 @@ def test_samples_left_out_change_nothing(activation, bias, monkeypatch):
         return out.fine.rgb.detach(), [p.grad.clone() for p in field.parameters()]
 
     fewer, fewer_grads = run()
-    monkeypatch.setattr(perceptron, "_rows", everything)
+    monkeypatch.setattr(fused_layers, "_rows", everything)
     rgb, grads = run()
     torch.testing.assert_close(fewer, rgb, rtol=0, atol=1e-6)
     largest = max(float(g.abs().max()) for g in grads)
@@ -131,7 +191,7 @@ def test_memory_is_used_again_but_not_kept_without_end(monkeypatch):
 
 def test_two_passes_before_the_first_gradient():
     """Memory in use is not handed out a second time."""
-    net = MLPField(5, width=16, init="he").double()
+    net = FusedMLPField(5, width=16, init="he").double()
     points, directions, condition = inputs(1, 4, 9)
     one = net(points, directions, condition)[1].sum()
     other = net(points + 0.1, directions, condition)[1].sum()

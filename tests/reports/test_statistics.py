@@ -14,7 +14,7 @@ from hypothesis import strategies as some
 
 from lipbench.reports import statistics as st
 from lipbench.reports.frame import load_run
-from lipbench.reports.statistics.power import power
+from lipbench.reports.statistics import power
 from tools import coverage_intervals as coverage
 
 

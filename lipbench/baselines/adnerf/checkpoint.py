@@ -21,6 +21,7 @@ from lipbench.baselines.adnerf.training import DIM, AudioCodes
 from lipbench.core.errors import WeightsError, WeightsMismatch
 from lipbench.nerf.config import FieldConfig
 from lipbench.nerf.encoding import encoded_size
+from lipbench.nerf.fused_mlp import FusedMLPField
 from lipbench.nerf.mlp import MLPField, from_adnerf, to_adnerf
 from lipbench.nerf.model import HeadField
 
@@ -140,7 +141,9 @@ def _networks(state: dict[str, Any], condition: int, path: str | Path) -> tuple[
             f"it takes {found} numbers per frame; AD-NeRF's head takes {DIM}, its torso {TORSO_DIM}",
             "give the head's file (*_head.tar) to load_head and the torso's (*_body.tar) to load_torso",
         )
-    nets = [from_adnerf(MLPField(condition, width=WIDTH), state[name], Path(path).name).eval() for name in NETWORKS]
+    nets = [
+        from_adnerf(FusedMLPField(condition, width=WIDTH), state[name], Path(path).name).eval() for name in NETWORKS
+    ]
     return nets[0], nets[1]
 
 

@@ -34,9 +34,8 @@ class AdNerf(Method):
         return (first, names) if kind == "prepare" else ({**first, **{name: values[name] for name in _FIT}}, ())
 
     def stage_code(self, kind: str) -> StageCode:
-        """Fit and parsing are LipNeRF's; field, trainer and compositing are its code too."""
-        own = StageCode(("lipbench.baselines.adnerf", "lipbench.lipnerf", "lipbench.nerf", *head.FACES))
-        return head.CODE if kind == "prepare" else own
+        """Fit and parsing are LipNeRF's."""
+        return head.CODE if kind == "prepare" else super().stage_code(kind)
 
     def identity(self, params: Any, clip_id: str, language: str) -> Mapping[str, Any]:
         """What the features come from."""

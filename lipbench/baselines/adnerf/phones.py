@@ -7,10 +7,6 @@ Trained on generated speech (`phones_training`), it hears nothing but sound.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -19,7 +15,7 @@ from torch import Tensor, nn
 
 from lipbench.core import weights
 from lipbench.core.errors import TooShort
-from lipbench.core.weights import small
+from lipbench.core.weights.small import SmallNet
 from lipbench.lipnerf.expression.articulation import BANDS, Block, features
 
 WEIGHTS = "phones-demo"
@@ -62,7 +58,7 @@ CLASSES: tuple[str, ...] = (
 CLASS_OF: dict[str, int] = {s: k for k, group in enumerate(CLASSES) for s in (group.split() or [""])}
 
 
-class PhoneNet(nn.Module):
+class PhoneNet(SmallNet):
     """(B, 40, 2 R) log bands, one column per 10 ms -> (B, 29, R) scores; sees about 0.45 s to either side.
 
     Attributes:
@@ -72,9 +68,10 @@ class PhoneNet(nn.Module):
     mean: Tensor
     spread: Tensor
 
+    what = "sound recogniser"
+
     def __init__(self, width: int = 96) -> None:
-        super().__init__()
-        self.width = width
+        super().__init__(width)
         self.stem = nn.Sequential(
             nn.Conv1d(BANDS, width, 5, padding=2), nn.ReLU(), nn.Conv1d(width, width, 4, stride=2, padding=1), nn.ReLU()
         )
@@ -107,19 +104,6 @@ class PhoneNet(nn.Module):
         z = (self.scores(audio) - self.mean.numpy()) / self.spread.numpy()
         out: NDArray[np.float32] = np.clip(z, -CEILING, CEILING).astype(np.float32)
         return out
-
-    def save(self, path: Path, info: Mapping[str, Any]) -> Path:
-        """float16 npz with the facts of its training; returns the path."""
-        return small.save(self, self.width, path, info)
-
-    @classmethod
-    def from_file(cls, path: Path) -> PhoneNet:
-        """What `save` wrote.
-
-        Raises:
-            WeightsError: not such a file.
-        """
-        return small.load(cls, path, "sound recogniser")
 
 
 def phone_rows(audio: NDArray[np.int16]) -> NDArray[np.float32]:

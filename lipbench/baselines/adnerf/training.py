@@ -90,7 +90,7 @@ class AudioFieldTraining(FieldTraining):
             spread_out(self.audio.audnet, self.windows, START)
         share = min(1.0, PUBLISHED_RATE / self.preset.lr)
         for net, rate in ((self.audio.audnet, AUDIO_RATE), (self.audio.audattnet, ATTENTION_RATE)):
-            self.optimizer.add_param_group({"params": list(net.parameters()), "factor": rate * share})
+            self.optimizer.add_param_group({"params": list(net.parameters()), "lr_scale": rate * share})
 
     def codes(self, frames: Tensor) -> Tensor:
         """(F,) training frames -> (F, 64 + L), with a way back to the audio networks."""

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from lipbench.baselines.external.placeholders import check
+from lipbench.core.fields import mistake
 
 
 class Part(BaseModel):
@@ -22,11 +23,11 @@ def _placed(value: Any) -> Any:
 
 def _words(value: Any) -> Any:
     if isinstance(value, str):
-        raise ValueError("a list of words is needed, never one shell string: [python, run.py, --video, ...]")
-    return [str(v) if isinstance(v, (int, float)) and not isinstance(v, bool) else v for v in value]
+        raise mistake("a list of words is needed, never one shell string", "write [python, run.py, --video, ...]")
+    return value
 
 
-#: A command: words as the program gets them; numbers are taken as text.
+#: A command: words as the program gets them; numbers are text as they were written.
 Argv = Annotated[tuple[str, ...], BeforeValidator(_words), AfterValidator(_placed), Field(min_length=1)]
 
 
@@ -43,11 +44,6 @@ class Licence(Part):
     weights: str = "unknown"
     commercial: Literal["yes", "no", "unknown"] = "unknown"
 
-    @field_validator("commercial", mode="before")
-    @classmethod
-    def _yaml_bool(cls, value: Any) -> Any:
-        return {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value
-
 
 class Env(Part):
     """Where the command runs; lipbench itself is never imported there."""
@@ -61,15 +57,10 @@ class Env(Part):
         default_factory=dict, description="Environment variables; placeholders allowed."
     )
 
-    @field_validator("vars", mode="before")
-    @classmethod
-    def _texts(cls, value: Any) -> Any:
-        return {k: str(v) for k, v in value.items()} if isinstance(value, dict) else value
-
     @model_validator(mode="after")
     def _named(self) -> Env:
         if self.type != "none" and not self.name_or_path:
-            raise ValueError(f"an environment of type {self.type} needs name_or_path")
+            raise mistake(f"an environment of type {self.type} needs name_or_path", "add `name_or_path:`")
         return self
 
 
@@ -144,7 +135,9 @@ class Post(Part):
         given = {name for name, value in self if value is not None}
         together = ({"drop_head", "drop_tail"}, {"pad_head", "pad_tail"}, {"paste", "blend"})
         if given == {"blend"} or not given or (len(given) > 1 and not any(given <= pair for pair in together)):
-            raise ValueError(f"one step per list item, found {', '.join(sorted(given)) or 'none'}")
+            raise mistake(
+                f"one step per list item, found {', '.join(sorted(given)) or 'none'}", "give each its own `- `"
+            )
         return self
 
 
@@ -185,17 +178,12 @@ class Definition(Part):
     paper_results: dict[str, float] = Field(default_factory=dict)
     deviations: tuple[str, ...] = ()
 
-    @field_validator("version", mode="before")
-    @classmethod
-    def _text(cls, value: Any) -> Any:
-        return str(value) if isinstance(value, (int, float)) else value
-
     @field_validator("writable")
     @classmethod
     def _inside(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for folder in value:
             if Path(folder).is_absolute() or ".." in Path(folder).parts:
-                raise ValueError(f"{folder!r} must lie inside the checkout")
+                raise mistake(f"{folder!r} must lie inside the checkout", "name it relative to the checkout")
         return value
 
     @field_validator("failures")
@@ -203,15 +191,17 @@ class Definition(Part):
     def _regexes(cls, value: dict[str, str]) -> dict[str, str]:
         for reason, pattern in value.items():
             if not re.fullmatch(r"[a-z_]+", reason):
-                raise ValueError(f"a reason is one short word like no_face, not {reason!r}")
+                raise mistake(f"a reason is one short word like no_face, not {reason!r}", "use a-z and _")
             try:
                 re.compile(pattern)
             except re.error as error:
-                raise ValueError(f"{reason}: {pattern!r} is no regular expression ({error})") from error
+                raise mistake(
+                    f"{reason}: {pattern!r} is no regular expression ({error})", "escape its special characters with \\"
+                ) from error
         return value
 
     @model_validator(mode="after")
     def _one_command(self) -> Definition:
         if (self.argv is None) == (self.entry is None):
-            raise ValueError("give either argv (a command) or entry (a Python call)")
+            raise mistake("give either argv (a command) or entry (a Python call)", "one of them, not both")
         return self

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,7 @@ from lipbench.baselines.external.spec import SPEC, ExternalParams, FileParams
 from lipbench.baselines.external.workspace import Workspace, workspace
 from lipbench.baselines.jobs import track_of
 from lipbench.core.errors import MediaError, Refused, UsageError
-from lipbench.core.keys import canonical, code_hash, key_of
+from lipbench.core.keys import canonical, key_of
 from lipbench.core.method import DubJob, Method, MethodSpec, Outputs
 
 SHIM = Path(__file__).with_name("shim.py")
@@ -49,14 +48,13 @@ class ExternalMethod(Method):
         )
 
     def identity(self, params: Any, clip_id: str, language: str) -> Mapping[str, Any]:
-        """The method file's content, the checkout's commit, the hashes of the weights, and this package's own code.
+        """The method file's content, the checkout's commit and the hashes of the weights.
 
         Raises:
             LipbenchError: something that the method needs is not there; see `checkout.check`.
         """
         checkout.check(self.located)
         return {
-            "adapter": code_hash(sys.modules[__package__ or ""]),
             "file": key_of({"definition": _meaning(self.located.definition)}),
             "repo": checkout.repo(self.located),
             "weights": {w.path: checkout.weight_hash(self.located, w) for w in self.located.definition.weights},

@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lipbench.core.fields import mistake
+
 #: name -> what it stands for.
 NAMES = {
     "video": "the clip's frames under the dub (or the first frame, for inputs.kind image)",
@@ -38,7 +40,7 @@ def check(value: Any) -> None:
             if name is not None and name not in NAMES:
                 near = difflib.get_close_matches(name, NAMES, n=1)
                 hint = f"did you mean {{{near[0]}}}?" if near else "known: " + " ".join(f"{{{n}}}" for n in NAMES)
-                raise ValueError(f"there is no placeholder {{{name}}}; {hint}")
+                raise mistake(f"there is no placeholder {{{name}}}", hint)
 
 
 def uses(value: Any, name: str) -> bool:

@@ -19,9 +19,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from lipbench.core.atomic import write_json
 from lipbench.core.errors import DiskFull, UsageError, WeightsError, WeightsMismatch, WeightsMissing, disk_full
 from lipbench.core.keys import sha256_file
-from lipbench.core.store import write_atomic
 from lipbench.core.weights.entries import Entry, entry, registry
 
 #: Where the weights that come with the package lie.
@@ -297,4 +297,4 @@ def _record(name: str) -> dict[str, Any]:
 
 
 def _write_record(name: str, record: dict[str, Any]) -> None:
-    write_atomic(_record_file(name), json.dumps(record, indent=1))
+    write_json(_record_file(name), record)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from lipbench.core.errors import WeightsError
 
 _INFO = "__info__"
 Net = TypeVar("Net", bound=nn.Module)
+Small = TypeVar("Small", bound="SmallNet")
 
 
 def save(net: nn.Module, width: int, path: Path, info: Mapping[str, Any]) -> Path:
@@ -46,3 +47,30 @@ def load(build: Callable[[int], Net], path: Path, what: str) -> Net:
             f"cannot read the {what} {path}", str(error).splitlines()[0], "train or fetch it again"
         ) from error
     return net.eval()
+
+
+class SmallNet(nn.Module):
+    """A network that its width alone describes, with its file.
+
+    Attributes:
+        what: the network in an error's words.
+    """
+
+    what: ClassVar[str]
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.width = width
+
+    def save(self, path: Path, info: Mapping[str, Any]) -> Path:
+        """float16 npz with the facts of its training; returns the path."""
+        return save(self, self.width, path, info)
+
+    @classmethod
+    def from_file(cls: type[Small], path: Path) -> Small:
+        """What `save` wrote, in eval mode.
+
+        Raises:
+            WeightsError: not such a file.
+        """
+        return load(cls, path, cls.what)

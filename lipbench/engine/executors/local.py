@@ -21,7 +21,7 @@ from typing import Any
 from lipbench.core.devices import cards
 from lipbench.core.system import end_group, usable_cores
 from lipbench.core.threads import THREAD_VARIABLES
-from lipbench.engine.executors import Done, Request, failure
+from lipbench.engine.executors.base import Done, Request, failure
 
 
 def oom_kills() -> int:

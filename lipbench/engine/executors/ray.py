@@ -14,7 +14,7 @@ from typing import Any
 
 from lipbench.core.devices import asked_device
 from lipbench.core.errors import UsageError
-from lipbench.engine.executors import Done, Request, failure
+from lipbench.engine.executors.base import Done, Request, failure
 
 GPU_SHARE = 0.5  # two stages a card: inference of one overlaps with decoding of the other
 

@@ -99,33 +99,3 @@ def load_adnerf(folder: str | Path, *, identity: int = 100, expression: int = 79
     except OSError:
         pass  # a read-only folder: the pickles are read again next time
     return model.truncated(identity, expression, albedo)
-
-
-def save_adnerf(model: MorphableModel, folder: str | Path) -> Path:
-    """Write any model with landmarks in this layout (sigma kept apart, micrometres), for tools that read only it.
-
-    Raises:
-        Unsupported: the model has no landmarks or no colours.
-    """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    marks = model.require_landmarks()
-    n = model.n_vertices
-    info = {
-        "mu_shape": model.mean.ravel() * SCALE,
-        "b_shape": model.identity_basis.reshape(-1, 3 * n) * SCALE,
-        "sig_shape": model.identity_sigma,
-        "mu_exp": np.zeros(3 * n),
-        "b_exp": model.expression_basis.reshape(-1, 3 * n) * SCALE,
-        "sig_exp": model.expression_sigma,
-        "mu_tex": model.albedo().ravel() * 255,
-        "b_tex": model.albedo_basis.reshape(-1, 3 * n) * 255,
-        "sig_tex": model.albedo_sigma,
-    }
-    fixed = np.arange(8)
-    left = marks.points[fixed][:, None].repeat(20, 1) if marks.left is None else marks.left
-    right = marks.points[9 + fixed][:, None].repeat(20, 1) if marks.right is None else marks.right
-    keys = {"keyinds": marks.points, "left_contour": left, "right_contour": right, "rigid_ids": model.rigid}
-    for name, content in zip(FILES, (info, keys, {"tris": model.triangles}), strict=True):
-        np.save(folder / name, np.array(content, dtype=object), allow_pickle=True)
-    return folder

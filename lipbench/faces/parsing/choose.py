@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lipbench.core import weights
 from lipbench.core.errors import UnknownName
-from lipbench.faces.parsing.types import HeadGuide, Parsing
+from lipbench.faces.parsing.types import WEIGHTS, HeadGuide, Parsing
 
 #: name -> what it is; the first is the default.
 PARSERS = {
@@ -18,9 +18,6 @@ PARSERS = {
     "bisenet": "BiSeNet of face-parsing.PyTorch (AD-NeRF's parser); weights bisenet_face",
     "celebamask": "the U-Net of CelebAMask-HQ (MaskGAN's, the paper's parser); weights celebamask_unet",
 }
-
-#: parser -> its entry of the weights registry.
-WEIGHTS = {"projection": "mediapipe-selfie", "bisenet": "bisenet_face", "celebamask": "celebamask_unet"}
 
 
 class Parser(Protocol):

@@ -17,11 +17,10 @@ from lipbench.core.errors import UsageError, WeightsError
 from lipbench.faces.parsing import celebamask
 from lipbench.faces.parsing.bisenet import BiSeNet
 from lipbench.faces.parsing.celebamask_unet import CelebAMaskUNet
-from lipbench.faces.parsing.choose import WEIGHTS
 from lipbench.faces.parsing.geometry import head_frames
 from lipbench.faces.parsing.refine import connected
 from lipbench.faces.parsing.steady import steady
-from lipbench.faces.parsing.types import HeadGuide, Label, Parsing
+from lipbench.faces.parsing.types import WEIGHTS, HeadGuide, Label, Parsing
 
 SIDE = 512  # both networks were trained on 512 x 512
 

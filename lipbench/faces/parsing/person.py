@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench.core import weights
-from lipbench.faces.parsing import choose
 from lipbench.faces.parsing.colours import Histogram, bins
 from lipbench.faces.parsing.geometry import HeadFrame
+from lipbench.faces.parsing.types import WEIGHTS
 
-WEIGHTS = choose.WEIGHTS["projection"]
 _FILE, _SIDE = "selfie_segmentation.tflite", 256
 
 
@@ -35,7 +34,7 @@ class SelfieNet:
     def __init__(self) -> None:
         from lipbench.faces.graph_net import GraphNet
 
-        self.net = GraphNet.load(weights.path(WEIGHTS) / _FILE)
+        self.net = GraphNet.load(weights.path(WEIGHTS["projection"]) / _FILE)
 
     def __call__(self, frame: NDArray[np.uint8], head: HeadFrame) -> NDArray[np.float32]:
         import torch

@@ -18,10 +18,10 @@ from lipbench.core import weights
 from lipbench.core.errors import UsageError
 from lipbench.faces.parsing.colours import Histogram, bins
 from lipbench.faces.parsing.geometry import HeadFrame, head_frames
-from lipbench.faces.parsing.person import WEIGHTS, ColourPerson, Person, SelfieNet
+from lipbench.faces.parsing.person import ColourPerson, Person, SelfieNet
 from lipbench.faces.parsing.refine import connected, guided
 from lipbench.faces.parsing.steady import steady
-from lipbench.faces.parsing.types import HeadGuide, Label, Parsing
+from lipbench.faces.parsing.types import WEIGHTS, HeadGuide, Label, Parsing
 
 Map = NDArray[np.float32]
 
@@ -78,7 +78,7 @@ class ProjectionParser:
         return Parsing(labels, f"projection+{'selfie' if isinstance(person, SelfieNet) else 'colour'}", notes)
 
     def _evidence(self, clip: _Clip) -> tuple[Person, tuple[str, ...]]:
-        if self.person == "selfie" or (self.person == "auto" and weights.available(WEIGHTS)):
+        if self.person == "selfie" or (self.person == "auto" and weights.available(WEIGHTS["projection"])):
             return SelfieNet(), ()
         sample = clip.sample()
         colour = ColourPerson([clip.small(t)[0] for t in sample], [clip.small(t)[1] for t in sample])

@@ -13,6 +13,9 @@ from lipbench.core import npz
 from lipbench.core.errors import UsageError
 from lipbench.faces.track import MESH_TO_68, FaceTrack
 
+#: parser -> its entry of the weights registry.
+WEIGHTS = {"projection": "mediapipe-selfie", "bisenet": "bisenet_face", "celebamask": "celebamask_unet"}
+
 SCHEMA = 1
 
 

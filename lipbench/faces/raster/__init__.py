@@ -1,7 +1,4 @@
-"""Rasteriser: meshes to images, labels and depth, on one CPU core; the same visibility for differentiable fits.
-
-`torch_raster` is not imported here: it needs torch, rendering does not.
-"""
+"""Rasteriser: meshes to images, labels and depth, on one CPU core."""
 
 from lipbench.faces.raster.camera import Camera, euler_to_matrix, matrix_to_euler
 from lipbench.faces.raster.light import Light, sh9

@@ -13,7 +13,7 @@ from lipbench.core.errors import UsageError
 from lipbench.faces.parsing import Label, Parsing, Plate
 from lipbench.lipnerf.composite import gap as gaps
 from lipbench.lipnerf.composite import matte as mattes
-from lipbench.lipnerf.composite.inpaint import Inpainter, around, body, inpainter, match
+from lipbench.lipnerf.composite.inpaint import Inpainter, TeleaInpainter, around, body, match
 from lipbench.lipnerf.composite.options import CompositeOptions, Render
 
 
@@ -219,4 +219,21 @@ class Compositor:
 
 
 def _named(options: CompositeOptions, frames: NDArray[np.uint8], parsing: Parsing) -> Inpainter | None:
-    return inpainter(options, frames, parsing)
+    """The inpainter that the options name; None for "none".
+
+    Raises:
+        WeightsMissing, WeightsMismatch, WeightsError: "gated" without usable weights.
+    """
+    if options.inpainter == "none":
+        return None
+    if options.inpainter == "telea":
+        return TeleaInpainter()
+    if options.inpainter == "gated":
+        from lipbench.lipnerf.composite.gated_inpainter import GatedInpainter
+
+        return GatedInpainter(options.weights)
+    if options.inpainter == "temporal":
+        from lipbench.lipnerf.composite.temporal import TemporalInpainter
+
+        return TemporalInpainter(frames, parsing)
+    raise UsageError(f"no inpainter is called {options.inpainter!r}", "", "see CompositeOptions.inpainter")

@@ -8,10 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lipbench.core.errors import UsageError
-from lipbench.faces.parsing import Label, Parsing
+from lipbench.faces.parsing import Label
 from lipbench.faces.parsing.fill import smooth_fill
-from lipbench.lipnerf.composite.options import CompositeOptions
 
 Frame = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -99,27 +97,6 @@ def match(
         candidate = candidate + smooth_fill(difference, ring) * np.exp(-distance / fade)[..., None]
     filled = np.clip(candidate + 0.5, 0, 255).astype(np.uint8)
     return np.where(hole[..., None], filled, image)
-
-
-def inpainter(options: CompositeOptions, frames: Frame, parsing: Parsing) -> Inpainter | None:
-    """The inpainter that the options name; None for "none".
-
-    Raises:
-        WeightsMissing, WeightsMismatch, WeightsError: "gated" without usable weights.
-    """
-    if options.inpainter == "none":
-        return None
-    if options.inpainter == "telea":
-        return TeleaInpainter()
-    if options.inpainter == "gated":
-        from lipbench.lipnerf.composite.gated_inpainter import GatedInpainter
-
-        return GatedInpainter(options.weights)
-    if options.inpainter == "temporal":
-        from lipbench.lipnerf.composite.temporal import TemporalInpainter
-
-        return TemporalInpainter(frames, parsing)
-    raise UsageError(f"no inpainter is called {options.inpainter!r}", "", "see CompositeOptions.inpainter")
 
 
 def body(labels: NDArray[np.uint8]) -> Mask:

@@ -7,17 +7,13 @@ default; this is its `expression_from: audio`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lipbench.core.weights import small
+from lipbench.core.weights.small import SmallNet
 from lipbench.faces.morphable import visemes
 from lipbench.faces.morphable.procedural import head_parts
 from lipbench.faces.morphable.semantic import expression_to_semantic
@@ -57,12 +53,13 @@ class Block(nn.Module):
         return out
 
 
-class Articulator(nn.Module):
+class Articulator(SmallNet):
     """(B, 40, 4 T) sound -> (B, 10, T) articulation in [0, 1]; sees about 0.5 s to either side."""
 
+    what = "articulation network"
+
     def __init__(self, width: int = 96) -> None:
-        super().__init__()
-        self.width = width
+        super().__init__(width)
         self.stem = nn.Sequential(
             nn.Conv1d(BANDS, width, 5, padding=2),
             nn.ReLU(),
@@ -84,19 +81,6 @@ class Articulator(nn.Module):
         self.eval()
         sound = torch.from_numpy(features(audio, n_frames))[None]
         return self(sound)[0].T.double().numpy()
-
-    def save(self, path: Path, info: Mapping[str, Any]) -> Path:
-        """float16 npz with the facts of its training; returns the path."""
-        return small.save(self, self.width, path, info)
-
-    @classmethod
-    def from_file(cls, path: Path) -> Articulator:
-        """What `save` wrote.
-
-        Raises:
-            WeightsError: not such a file.
-        """
-        return small.load(cls, path, "articulation network")
 
 
 def speak(expression: NDArray[np.float64], channels: NDArray[np.float64], effort: float = 1.0) -> NDArray[np.float64]:

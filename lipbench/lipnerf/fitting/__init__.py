@@ -6,11 +6,9 @@ fit.save("fit.npz"); Fit.load("fit.npz")
 report(fit).lines(); overlay_video(frames, fit, "fit.mp4", track)
 """
 
-from lipbench.lipnerf.fitting.clip import fit_clip
-from lipbench.lipnerf.fitting.fit import Fit
+from lipbench.lipnerf.fitting.clip import fit_clip, refit
+from lipbench.lipnerf.fitting.fit import Fit, Report, frame_error, report
 from lipbench.lipnerf.fitting.options import FitOptions
 from lipbench.lipnerf.fitting.overlay import overlay_video
-from lipbench.lipnerf.fitting.quality import Report, frame_error, report
-from lipbench.lipnerf.fitting.refit import refit
 
 __all__ = ["Fit", "FitOptions", "Report", "fit_clip", "frame_error", "overlay_video", "refit", "report"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from lipbench.core import weights
 from lipbench.core.errors import LipbenchError, UsageError
-from lipbench.core.metric import MetricSpec, Pair, Score, none_for
+from lipbench.core.metric import MetricFamily, MetricSpec, Pair, Score, none_for
 from lipbench.faces.track import FaceTrack
 from lipbench.metrics.sync.constants import CONSTANTS_VERSION, FPS, TAIL
 from lipbench.metrics.sync.options import SyncOptions
@@ -20,7 +20,9 @@ _CONVENTION = (
 )
 
 
-def _spec(name: str, title: str, better: Any, convention: str, source: str = _SOURCE, **more: Any) -> MetricSpec:
+def _spec(
+    name: str, title: str, better: Any, convention: str, description: str, source: str = _SOURCE, **more: Any
+) -> MetricSpec:
     return MetricSpec(
         name,
         "1",
@@ -32,40 +34,67 @@ def _spec(name: str, title: str, better: Any, convention: str, source: str = _SO
         aggregate="whole_clip",
         source=source,
         convention=f"{convention}; {_CONVENTION}",
+        description=description,
         **{"tolerance": 1e-3, **more},
     )
 
 
 METRICS = (
-    _spec("lse_d", "LSE-D", "lower", "smallest of the 31 mean distances"),
-    _spec("lse_c", "LSE-C", "higher", "median of the 31 mean distances minus the smallest"),
+    _spec(
+        "lse_d",
+        "LSE-D",
+        "lower",
+        "smallest of the 31 mean distances",
+        "How far the lips are from the sound at the best shift of the sound.",
+    ),
+    _spec(
+        "lse_c",
+        "LSE-C",
+        "higher",
+        "median of the 31 mean distances minus the smallest",
+        "How clearly the best shift of the sound stands out from the others.",
+    ),
     _spec(
         "av_offset",
         "AV offset",
         "zero",
         "15 minus the index of the smallest mean distance; positive: the audio leads the video, negative: it lags",
+        "The shift at which sound and lips fit best.",
         unit="frames",
         tolerance=0.0,
         decimals=1,
     ),
-    _spec("lse_d_at_zero", "LSE-D at 0", "lower", "mean distance without any shift; not a published metric", _OURS),
+    _spec(
+        "lse_d_at_zero",
+        "LSE-D at 0",
+        "lower",
+        "mean distance without any shift; not a published metric",
+        "How far the lips are from the sound as the video stands: a delay counts.",
+        _OURS,
+    ),
     _spec(
         "lse_c_valid",
         "LSE-C valid",
         "higher",
         "LSE-C over pairs of existing windows only, without the zero padding; not a published metric",
+        "LSE-C without the padding that makes it depend on the clip's length.",
         _OURS,
         headline=False,
     ),
 )
 
 
-class SyncFamily:
+class SyncFamily(MetricFamily):
     """LSE-D, LSE-C, AV offset and two variants of ours, by the judge that the options name."""
 
     id = "sync"
     metrics = METRICS
     options = SyncOptions
+
+    def needs(self, options: Mapping[str, Any]) -> frozenset[str]:
+        parsed = SyncOptions.parse(options)
+        unused = parsed.protocol == "cropped" or parsed.boxes_from == "prediction"
+        return super().needs(options) - ({"faces"} if unused else set())
 
     def identity(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
         """Hashes of the weights in use (None while missing) and the version of the constants.

@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,11 +21,38 @@ from torch import Tensor
 
 from lipbench.core import npz
 from lipbench.core.errors import WeightsError
-from lipbench.metrics.sync.network import Shape, SyncNet
+
+if TYPE_CHECKING:
+    from lipbench.metrics.sync.network import SyncNet
 
 FORMAT = "lipbench.syncnet/1"
 _META = "__meta__"
 _FIRST, _LAST = "netcnnlip.0.weight", "netcnnlip.18.weight"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What tells one SyncNet from another: `width` multiplies the channels, `size` is the input's edge in px."""
+
+    width: float = 1.0
+    size: int = 224
+
+    def channels(self, published: int) -> int:
+        """Channels (or embedding entries) of a layer that has `published` of them at width 1."""
+        return max(1, round(published * self.width))
+
+    @property
+    def maps(self) -> tuple[int, int]:
+        """Edge of the feature map before and after the last visual pooling: 13 and 6 at 224 px.
+
+        Below 9 px the last pooling is left out, or small inputs would reach the last layer as 2x2 or less: 112 px
+        give 6 and 6.
+        """
+        edge = (self.size - 7) // 2 + 1  # conv 7 stride 2
+        edge = (edge - 3) // 2 + 1  # pool 3 stride 2
+        edge = (edge + 2 - 5) // 2 + 1  # conv 5 stride 2 pad 1
+        edge = (edge + 2 - 3) // 2 + 1  # pool 3 stride 2 pad 1
+        return edge, (edge - 3) // 2 + 1 if edge >= 9 else edge
 
 
 def save(net: SyncNet, path: str | Path, *, half: bool = True, info: Mapping[str, Any] | None = None) -> Path:
@@ -52,8 +80,10 @@ def read_info(path: str | Path) -> dict[str, Any]:
     return _read(Path(path))[1]
 
 
-def load(path: str | Path, *, width: float | None = None, size: int | None = None) -> SyncNet:
-    """See `SyncNet.from_file`."""
+def load(
+    build: Callable[[float, int], SyncNet], path: str | Path, *, width: float | None = None, size: int | None = None
+) -> SyncNet:
+    """See `SyncNet.from_file`. build: width, size -> the network, the class itself."""
     path = Path(path)
     state, meta = _read(path)
     shape = _shape(path, state, meta)
@@ -64,7 +94,7 @@ def load(path: str | Path, *, width: float | None = None, size: int | None = Non
             f"{size or shape.size} px",
             "name the file that belongs to this judge",
         )
-    net = SyncNet(shape.width, shape.size)
+    net = build(shape.width, shape.size)
     own = net.state_dict()
     # Counters do not touch any number; files older than torch 0.4.1 lack them.
     state = {**{k: v for k, v in own.items() if k.endswith("num_batches_tracked")}, **state}

@@ -11,7 +11,6 @@ L2-normalised.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,36 +19,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from lipbench.metrics.sync import files
 from lipbench.metrics.sync.arithmetic import SyncScore
+from lipbench.metrics.sync.files import Shape
 from lipbench.metrics.sync.folded import FoldedSyncNet
 
 #: Entries of an embedding at width 1.
 EMBEDDING = 1024
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What tells one SyncNet from another: `width` multiplies the channels, `size` is the input's edge in px."""
-
-    width: float = 1.0
-    size: int = 224
-
-    def channels(self, published: int) -> int:
-        """Channels (or embedding entries) of a layer that has `published` of them at width 1."""
-        return max(1, round(published * self.width))
-
-    @property
-    def maps(self) -> tuple[int, int]:
-        """Edge of the feature map before and after the last visual pooling: 13 and 6 at 224 px.
-
-        Below 9 px the last pooling is left out, or small inputs would reach the last layer as 2x2 or less: 112 px
-        give 6 and 6.
-        """
-        edge = (self.size - 7) // 2 + 1  # conv 7 stride 2
-        edge = (edge - 3) // 2 + 1  # pool 3 stride 2
-        edge = (edge + 2 - 5) // 2 + 1  # conv 5 stride 2 pad 1
-        edge = (edge + 2 - 3) // 2 + 1  # pool 3 stride 2 pad 1
-        return edge, (edge - 3) // 2 + 1 if edge >= 9 else edge
 
 
 def _conv2(c_in: int, c_out: int, kernel: int | tuple[int, int], padding: int = 1) -> list[nn.Module]:
@@ -185,9 +161,7 @@ class SyncNet(nn.Module):
         Raises:
             WeightsError: unreadable, or entries that are missing, unknown or of another shape.
         """
-        from lipbench.metrics.sync.files import load
-
-        return load(path, width=width, size=size)
+        return files.load(cls, path, width=width, size=size)
 
     def load(self, path: str | Path) -> SyncNet:
         """Read weights into this network; in eval mode afterwards. Returns the network.
@@ -200,6 +174,4 @@ class SyncNet(nn.Module):
 
     def save(self, path: str | Path, *, half: bool = True, info: Mapping[str, Any] | None = None) -> Path:
         """Write weights with width and size: npz when the name says so, else a torch file. See `files.save`."""
-        from lipbench.metrics.sync.files import save
-
-        return save(self, path, half=half, info=info)
+        return files.save(self, path, half=half, info=info)

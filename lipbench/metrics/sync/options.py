@@ -3,42 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from lipbench.core.errors import UsageError
+from lipbench.core.metric import Options, parse_options
 from lipbench.metrics.sync.constants import MIN_FACE_SIZE, MIN_TRACK
 
 
-class SyncOptions(BaseModel):
-    """Options of the sync family.
+class SyncOptions(Options):
+    """Options of the sync family."""
 
-    Attributes:
-        judge: a name that `lipbench list judges` shows.
-        protocol: "realvideo" finds the face, tracks it and cuts it out as the published evaluation of real videos does;
-            "cropped" squeezes the whole frame into the judge's input, for videos that show nothing but the face.
-        boxes_from: where realvideo takes the face box from. "reference": the undubbed video's face track, so that
-            every method is judged on the same crop and a video is searched for faces once. "prediction": a detector
-            runs on the judged video, as published.
-        detector: for boxes_from "prediction": "s3fd-syncnet" (as published) or another face backend.
-        min_track: a track counts with more detections than this (100: at least 101 frames, 4.04 s).
-        min_face_size: px; smaller faces do not count.
-        aggregate: the clip's value when there are several tracks: "longest", "weighted" (mean by windows) or "best"
-            (the track with the highest LSE-C).
-        precision: "float32" agrees with published numbers; "bfloat16" is faster on CPUs that have it and does not.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    judge: str = "syncnet_v2"
-    protocol: Literal["realvideo", "cropped"] = "realvideo"
-    boxes_from: Literal["reference", "prediction"] = "reference"
-    detector: str = "s3fd-syncnet"
-    min_track: int = Field(MIN_TRACK, ge=0)
-    min_face_size: float = Field(MIN_FACE_SIZE, ge=0)
-    aggregate: Literal["longest", "weighted", "best"] = "longest"
-    precision: Literal["float32", "bfloat16"] = "float32"
+    judge: str = Field("syncnet_v2", description="A name that `lipbench list judges` shows.")
+    protocol: Literal["realvideo", "cropped"] = Field(
+        "realvideo",
+        description="realvideo finds the face, tracks it and cuts it out as the published evaluation of real videos "
+        "does; cropped squeezes the whole frame into the judge's input, for videos that show nothing but the face.",
+    )
+    boxes_from: Literal["reference", "prediction"] = Field(
+        "reference",
+        description="Where realvideo takes the face box from. reference: the undubbed video's face track, so that "
+        "every method is judged on the same crop and a video is searched for faces once; prediction: a detector runs "
+        "on the judged video, as published.",
+    )
+    detector: str = Field(
+        "s3fd-syncnet", description="For boxes_from prediction: s3fd-syncnet (as published) or another face backend."
+    )
+    min_track: int = Field(
+        MIN_TRACK, ge=0, description="A track counts with more detections than this (100: 101 frames, 4.04 s)."
+    )
+    min_face_size: float = Field(MIN_FACE_SIZE, ge=0, description="Smaller faces do not count, px.")
+    aggregate: Literal["longest", "weighted", "best"] = Field(
+        "longest",
+        description="The clip's value when there are several tracks: of the longest, the mean by windows, or of the "
+        "track with the highest LSE-C.",
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32",
+        description="float32 agrees with published numbers; bfloat16 is faster on CPUs that have it and does not.",
+    )
 
     @classmethod
     def parse(cls, options: Mapping[str, Any]) -> SyncOptions:
@@ -47,16 +50,7 @@ class SyncOptions(BaseModel):
         Raises:
             UsageError: an unknown name or value.
         """
-        try:
-            return cls.model_validate(dict(options))
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise UsageError(
-                f"the sync option {where!r} is wrong",
-                str(first["msg"]),
-                f"known options: {', '.join(cls.model_fields)}",
-            ) from error
+        return cast(SyncOptions, parse_options(cls, options, "sync"))
 
     @property
     def published_protocol(self) -> bool:

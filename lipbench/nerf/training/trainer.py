@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lipbench.core import optim
 from lipbench.core.errors import UsageError
 from lipbench.core.training import Budget, Progress
 from lipbench.core.training import train as run
@@ -84,9 +85,9 @@ class FieldTraining:
         known = {id(v) for v in planes}
         others = [v for v in self.field.parameters() if id(v) not in known]
         groups = [
-            {"params": others, "factor": 1.0},
-            {"params": planes, "factor": p.planes_lr},
-            {"params": [self.latents] if p.field.latent else [], "factor": p.latent_lr},
+            {"params": others, "lr_scale": 1.0},
+            {"params": planes, "lr_scale": p.planes_lr},
+            {"params": [self.latents] if p.field.latent else [], "lr_scale": p.latent_lr},
         ]
         self.optimizer = torch.optim.Adam([g for g in groups if g["params"]], lr=p.lr)
 
@@ -103,9 +104,10 @@ class FieldTraining:
     def step(self, number: int, progress: float) -> dict[str, float]:
         """One iteration: rays of a few frames, gradients summed over micro-batches, one Adam step."""
         p = self.preset
-        rise = min(1.0, (number + 1) / p.warmup) if p.warmup else 1.0
+        # In this order: a product of the same factors in another one rounds differently, and the field with it.
+        fall, rise = optim.exponential(progress, p.lr_end / p.lr), optim.warmup(number, p.warmup)
         for group in self.optimizer.param_groups:
-            group["lr"] = p.lr * group["factor"] * (p.lr_end / p.lr) ** progress * rise
+            group["lr"] = p.lr * group["lr_scale"] * fall * rise
         if p.field.proposal == "grid" and number % REFRESH == 0:
             frame = torch.randint(len(self.drawer), (1,), device=self.device)
             self.field.refresh(self.codes(frame).detach(), 1.0 if number < 8 * REFRESH else 0.25)

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lipbench.core.atomic import write_text
 from lipbench.core.errors import StoreError, UsageError
 from lipbench.core.registry import former_names
-from lipbench.core.store import write_atomic
 from lipbench.reports.gate import policy
 
 SCHEMA = 1
@@ -246,4 +246,4 @@ def write(path: Path, snapshot: Snapshot) -> None:
     """Write a baseline file, whole or not at all."""
     from lipbench import __version__
 
-    write_atomic(path, to_json(snapshot, __version__))
+    write_text(path, to_json(snapshot, __version__))

@@ -12,10 +12,10 @@ from typing import Any
 from xml.etree import ElementTree as xml
 
 from lipbench.core import registry
+from lipbench.core.atomic import write_json
 from lipbench.core.errors import LipbenchError, NothingComparable, Regression, UsageError
 from lipbench.core.keys import canonical, first_difference
 from lipbench.core.metric import MetricFamily, MetricSpec, Score
-from lipbench.core.store import write_atomic
 from lipbench.reports.golden import pairs
 
 FILE = Path(__file__).with_name("values.json")
@@ -229,5 +229,5 @@ def accept_golden(reason: str, families: Mapping[str, MetricFamily] | None = Non
             }
             names.append(name)
     data = {"schema": SCHEMA, "values": dict(sorted(values.items()))}
-    write_atomic(path, json.dumps(data, indent=1, allow_nan=False) + "\n")
+    write_json(path, data)
     return Stored(path, tuple(names))

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from lipbench import __version__
+from lipbench.core.atomic import write_text
 from lipbench.core.errors import LipbenchError, NothingComparable
-from lipbench.core.store import write_atomic
 from lipbench.reports import curves, plots, statistics
 from lipbench.reports.details import Details, title_of
 from lipbench.reports.html import facts, videos
@@ -196,7 +196,7 @@ def _finish(
     remarks: tuple[str, ...],
 ) -> Written:
     text = _render(context, rows, album, single, remarks)
-    write_atomic(page, text)
+    write_text(page, text)
     shown = sum(preview.video is not None for preview in album.previews.values())
     return Written(page, len(text.encode()), shown, len(album.left_out), remarks)
 

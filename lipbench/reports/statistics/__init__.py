@@ -10,12 +10,27 @@ Why so: resampling (clip, language) rows covers 62 to 70 % at a nominal 95 %; ov
 from 4 clips on, a bootstrap only from about 20 on. `python -m tools.coverage_intervals` measures it again.
 """
 
-from lipbench.reports.statistics.hypotheses import EXACT_CLIPS, holm, sign_flip, smallest_p, t_test
-from lipbench.reports.statistics.intervals import Interval, bca_interval, mean_interval
-from lipbench.reports.statistics.marks import not_worse_than_best
-from lipbench.reports.statistics.pairs import Paired, differences, paired, worsening
-from lipbench.reports.statistics.power import clips_needed, minimum_detectable
-from lipbench.reports.statistics.units import ClipSeries, Spread, clip_series, seed_spread
+from lipbench.reports.statistics.clips import ClipSeries, Spread, clip_series, longest, magnitudes, seed_spread
+from lipbench.reports.statistics.estimates import (
+    Interval,
+    Paired,
+    bca_interval,
+    differences,
+    mean_interval,
+    not_worse_than_best,
+    paired,
+    worsening,
+)
+from lipbench.reports.statistics.hypotheses import (
+    EXACT_CLIPS,
+    clips_needed,
+    holm,
+    minimum_detectable,
+    power,
+    sign_flip,
+    smallest_p,
+    t_test,
+)
 
 __all__ = [
     "EXACT_CLIPS",
@@ -28,10 +43,13 @@ __all__ = [
     "clips_needed",
     "differences",
     "holm",
+    "longest",
+    "magnitudes",
     "mean_interval",
     "minimum_detectable",
     "not_worse_than_best",
     "paired",
+    "power",
     "seed_spread",
     "sign_flip",
     "smallest_p",

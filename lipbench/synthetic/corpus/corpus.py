@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from lipbench import media
 from lipbench.core import keys
+from lipbench.core.atomic import atomic_dir, write_json, write_text
+from lipbench.core.code import current
 from lipbench.core.errors import UsageError, disk_full
-from lipbench.core.store import write_atomic
-from lipbench.core.whole import whole_folder
 from lipbench.datasets.types import Clip, Dub, Licence, Manifest
 from lipbench.datasets.write import save_manifest
 from lipbench.synthetic.corpus.parallel import over_clips
@@ -91,12 +91,7 @@ def clip_key(spec: ClipSpec, crf: int, audio: str) -> str:
 
 @cache
 def _code() -> str:
-    import lipbench.faces.raster as raster
-    import lipbench.synthetic.corpus as here
-    import lipbench.synthetic.head as head
-    from lipbench.faces.morphable import procedural, semantic, visemes
-
-    return keys.code_hash(here, head, raster, procedural, semantic, visemes)
+    return current().code("lipbench.synthetic.corpus.corpus:write_clip").digest
 
 
 # ---- one clip -------------------------------------------------------------------------------------------------
@@ -119,7 +114,7 @@ def write_clip(spec: ClipSpec, folder: Path, crf: int, audio: str, engine: Espea
     """Render one clip into folder/clips/<id>, which appears when it is complete."""
     final = folder / "clips" / spec.id
     scene = plan(spec, engine)
-    with whole_folder(final) as work:
+    with atomic_dir(final) as work:
         facts: dict[str, Any] = {
             "key": clip_key(spec, crf, audio),
             "spec": spec.to_dict(),
@@ -151,7 +146,7 @@ def write_clip(spec: ClipSpec, folder: Path, crf: int, audio: str, engine: Espea
         facts["files"] = {
             p.name: keys.sha256_file(p) for p in sorted(work.iterdir()) if p.suffix in (".mp4", ".wav", ".flac")
         }
-        write_atomic(work / "clip.json", json.dumps(facts, indent=1, ensure_ascii=False))
+        write_text(work / "clip.json", json.dumps(facts, indent=1, ensure_ascii=False))
 
 
 def _write_audio(path: Path, samples: NDArray[np.int16]) -> None:
@@ -188,7 +183,7 @@ def _claim(folder: Path, spec: CorpusSpec) -> None:
             return
         if any(folder.iterdir()):
             raise UsageError(f"{folder} is not empty", "a corpus would mix with what is there", "use an empty folder")
-        write_atomic(note, json.dumps(ours, indent=1))
+        write_json(note, ours)
     except OSError as error:
         raise disk_full(error, folder) from error
 
@@ -286,4 +281,4 @@ def _provenance(spec: CorpusSpec, folder: Path, command: str) -> None:
         "synthetic": "all faces, voices and rooms in this data set are generated",
         **provenance(),
     }
-    write_atomic(folder / "provenance.json", json.dumps(facts, indent=1))
+    write_json(folder / "provenance.json", facts)

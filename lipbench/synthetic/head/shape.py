@@ -24,14 +24,3 @@ def bump(x: ArrayLike, y: ArrayLike, cx: float, cy: float, sx: float, sy: float)
 def ridge(x: ArrayLike, center: ArrayLike, width: float) -> Array:
     """Gaussian along one axis."""
     return np.exp(-(((np.asarray(x) - np.asarray(center)) / width) ** 2))
-
-
-def ring_quads(inner: NDArray[np.integer], outer: NDArray[np.integer], closed: bool = True) -> NDArray[np.int64]:
-    """Triangles (2K or 2K-2, 3) between two rows of K vertices, counter-clockwise where `outer` lies outwards
-    of a row that runs counter-clockwise."""
-    inner, outer = np.asarray(inner), np.asarray(outer)
-    if closed:
-        a, b, c, d = inner, outer, np.roll(outer, -1), np.roll(inner, -1)
-    else:
-        a, b, c, d = inner[:-1], outer[:-1], outer[1:], inner[1:]
-    return np.concatenate([np.stack([a, b, c], -1), np.stack([a, c, d], -1)])

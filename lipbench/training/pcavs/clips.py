@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from lipbench import media
 from lipbench.baselines.pcavs import alignment, sound
+from lipbench.core.atomic import atomic_write
 from lipbench.core.keys import key_of
-from lipbench.core.whole import whole_file
 from lipbench.datasets.types import Manifest
 from lipbench.faces.track import FaceTrack
 from lipbench.synthetic.corpus.corpus import GENERATOR_VERSION
@@ -213,7 +213,7 @@ def save(talk: Talk, file: Path) -> None:
         DiskFull.
     """
     arrays = {f"{kind}|{tag}": a for kind in ("faces", "sounds", "lips") for tag, a in getattr(talk, kind).items()}
-    with whole_file(file) as draft:
+    with atomic_write(file) as draft:
         np.savez(draft, id=talk.id, speaker=talk.speaker, at=talk.at, key=talk.key, **arrays)
 
 

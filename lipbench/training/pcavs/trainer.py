@@ -8,7 +8,7 @@ encoder alone learns where the lips are.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lipbench.baselines.pcavs import checkpoint
-from lipbench.baselines.pcavs.layout import DEMO, Layout
-from lipbench.core.descent import cosine, descend
-from lipbench.core.errors import UsageError
+from lipbench.baselines.pcavs.layout import DEMO, Layout, Networks
+from lipbench.core import optim
 from lipbench.core.training import Request
+from lipbench.training.base import SupervisedTraining, configuration
 from lipbench.training.pcavs import clips
 from lipbench.training.pcavs.data import Batch, assemble, draw, heard, opening
 from lipbench.training.pcavs.readout import Readout
@@ -59,10 +59,11 @@ class Config:
 CONFIGS = {"demo": Config(), "official": Config(Layout(), hearing=0, rate=2e-4)}
 
 
-class PcAvsTraining:
-    """The networks, their optimiser, their data: see `lipbench.core.training.Trainable`."""
+class PcAvsTraining(SupervisedTraining[Config]):
+    """All four networks by one loss, after the sound encoder alone."""
 
-    monitor = "held_out"
+    name, monitor = "pc-avs", "held_out"
+    net: Networks
 
     def __init__(
         self,
@@ -72,8 +73,13 @@ class PcAvsTraining:
         seed: int = 0,
         device: str = "cpu",
     ) -> None:
-        torch.manual_seed(seed)
-        self.config, self.seed, self.device = config, seed, torch.device(device)
+        data = {
+            "clips": len(train),
+            "speakers": len({t.speaker for t in train}),
+            "data": digest(train, "pcavs"),
+            "held_out_data": digest(held_out, "pcavs"),
+        }
+        super().__init__(config, seed, device, data)
         self.talks, self.held_out = list(train), list(held_out)
         self.net = config.layout.networks()
         self.net.E.model.m0.drop = 0.0
@@ -90,33 +96,29 @@ class PcAvsTraining:
         self.weight[self.mouth] = config.mouth
         self.alone = config.hearing > 0  # the sound encoder is learning alone
         self.readout = Readout(self.talks, size, MOUTH)
-        self.facts: Mapping[str, Any] = {
-            "name": "pc-avs",
-            "config": asdict(config),
-            "clips": len(self.talks),
-            "speakers": len({t.speaker for t in self.talks}),
-            "data": digest(self.talks, "pcavs"),
-            "held_out_data": digest(self.held_out, "pcavs"),
-        }
 
-    def step(self, number: int, progress: float) -> dict[str, float]:
-        c, rng = self.config, np.random.default_rng([self.seed, number])
+    def _since(self, number: int) -> int:
+        """Steps done of the present phase."""
+        return number if number < self.config.hearing else number - self.config.hearing
+
+    def lr(self, number: int, progress: float) -> float:
+        c = self.config
+        return c.rate * optim.warmup(self._since(number), c.warm_up) * optim.cosine(progress, floor=0.02)
+
+    def objective(self, number: int) -> tuple[Tensor, dict[str, Tensor]]:
+        c, rng = self.config, self.rng(number)
         self.alone = number < c.hearing
-        since = number if self.alone else number - c.hearing
-        self.net.train()
         if self.alone:
             mel, lips = (x.to(self.device) for x in heard(self.talks, c.windows, rng))
             loss = self._heard(self.net.mouth(mel), lips)
             losses = {"hearing": loss}
         else:
             batch = draw(self.talks, c.moments, c.layout.size, rng).to(self.device)
-            if since == 0:
+            if self._since(number) == 0:
                 self._even(batch)
             losses = self._losses(batch)
             loss = losses["l1"] + c.pair * losses["pair"] + c.lips * losses["hearing"]
-        rate = c.rate * cosine(since, c.warm_up, progress, floor=0.02)
-        descend(self.optimizer, loss, self.net.parameters(), rate, longest=5.0)
-        return {name: float(value.detach()) for name, value in losses.items()}
+        return loss, losses
 
     @torch.no_grad()
     def _even(self, batch: Batch) -> None:
@@ -212,18 +214,14 @@ class PcAvsTraining:
         tiles = torch.cat([torch.cat(list(row), 2) for row in rows], 1)  # (3, 4 S, N S)
         return ((tiles + 1) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
 
+    def parts(self) -> dict[str, Any]:
+        return {**super().parts(), "head": self.head}
+
     def state_dict(self) -> dict[str, Any]:
-        return {
-            "net": self.net.state_dict(),
-            "head": self.head.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "alone": self.alone,
-        }
+        return {**super().state_dict(), "alone": self.alone}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.net.load_state_dict(state["net"])
-        self.head.load_state_dict(state["head"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        super().load_state_dict(state)
         self.alone = bool(state["alone"])
 
     def export(self, folder: Path, facts: Mapping[str, Any]) -> Path:
@@ -237,8 +235,7 @@ def trainer(request: Request) -> PcAvsTraining:
     Raises:
         UsageError: an unknown configuration, or a manifest with fewer than two speakers.
     """
-    if request.config not in CONFIGS:
-        raise UsageError(f"there is no configuration {request.config!r}", "", f"choose from {', '.join(CONFIGS)}")
+    config = configuration(request, CONFIGS)
     if request.data is not None:
         from lipbench.datasets.manifest import resolve
 
@@ -249,4 +246,4 @@ def trainer(request: Request) -> PcAvsTraining:
         seed = int(request.options.get("data_seed", request.seed))
         held_out = clips.generated(clips.specs("held-out", max(2, people // 11), seed), folder, **more)
         train = clips.generated(clips.specs("train", people, seed), folder, **more)
-    return PcAvsTraining(CONFIGS[request.config], train, held_out, request.seed, request.device)
+    return PcAvsTraining(config, train, held_out, request.seed, request.device)

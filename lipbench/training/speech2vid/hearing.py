@@ -18,6 +18,7 @@ from torch import Tensor
 
 from lipbench.baselines.speech2vid.networks import COEFFICIENTS, COLUMNS, Speech2VidNet
 from lipbench.baselines.speech2vid.sound import window_starts, windows
+from lipbench.core import optim
 
 BATCH, RATE = 64, 1e-3
 LISTENED = 16  # frames heard in a step of drawing
@@ -65,9 +66,7 @@ class Hearing:
         """One step; returns the squared error, 1 where nothing is known."""
         self.net.train()
         loss = self._error(self.speeches, np.random.default_rng([self.seed, number, 1]))
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
+        optim.step(self.optimizer, loss, RATE)
         return float(loss.detach())
 
     def error(self, number: int) -> Tensor:

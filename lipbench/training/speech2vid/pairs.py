@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from lipbench.baselines.speech2vid.networks import COEFFICIENTS
 from lipbench.core import npz
+from lipbench.core.atomic import atomic_write
 from lipbench.core.keys import key_of
-from lipbench.core.whole import whole_file
 from lipbench.faces.morphable.visemes import SPEECH_COLUMNS
 from lipbench.synthetic.corpus.corpus import GENERATOR_VERSION
 from lipbench.synthetic.corpus.parallel import over_clips
@@ -93,7 +93,7 @@ def spoken(
     if waiting:
         say(f"speaking {len(waiting)} clips ({len(files) - len(waiting)} are cached)")
     for spec, arrays in zip(waiting, over_clips(_speak, waiting, workers=workers), strict=True):
-        with whole_file(files[spec]) as draft:
+        with atomic_write(files[spec]) as draft:
             npz.save(draft, arrays, compressed=False)
     out = []
     for spec, file in files.items():

@@ -10,7 +10,7 @@ have to differ as the truths do.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,8 @@ from torch import Tensor
 from lipbench.baselines.speech2vid import checkpoint
 from lipbench.baselines.speech2vid.framing import MOUTH as BOX
 from lipbench.baselines.speech2vid.networks import DRAWN, Speech2VidNet
-from lipbench.core.descent import cosine, descend
-from lipbench.core.errors import UsageError
 from lipbench.core.training import Request
+from lipbench.training.base import SupervisedTraining, configuration
 from lipbench.training.speech2vid import pairs
 from lipbench.training.speech2vid.batches import Batch, draw
 from lipbench.training.speech2vid.hearing import Hearing, Speech
@@ -66,10 +65,11 @@ class Config:
 CONFIGS = {"demo": Config(), "official": Config(width=1.0, batch=32, rate=3e-4)}
 
 
-class Speech2VidTraining:
-    """The network, its optimisers, its data: see `lipbench.core.training.Trainable`."""
+class Speech2VidTraining(SupervisedTraining[Config]):
+    """The whole network by L1 on pixels, after its sound side alone (`hearing`)."""
 
-    monitor = "held_out_loss"
+    name, max_norm = "speech2vid", 1.0
+    net: Speech2VidNet
 
     def __init__(
         self,
@@ -80,27 +80,9 @@ class Speech2VidTraining:
         device: str = "cpu",
         speech: Sequence[Speech] = (),
     ) -> None:
-        torch.manual_seed(seed)
-        self.config, self.seed, self.device = config, seed, torch.device(device)
         self.talks, self.held_out = list(train), list(held_out)
-        self.net = normed(Speech2VidNet(config.width))
-        for weight in self.net.parameters():
-            if weight.dim() == 4:  # torch's own start lets neither picture nor sound through thirty layers
-                torch.nn.init.kaiming_normal_(weight, nonlinearity="relu")
-        self.net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         heard, self.unheard = [*pairs.speeches(self.talks), *speech], pairs.speeches(self.held_out)
-        self.hearing = Hearing(self.net, heard, seed) if config.hearing and heard and self.unheard else None
-        self._start()
-        ears = [p for name, p in self.net.named_parameters() if name.split(".")[0].endswith("_audio")]
-        known = {id(p) for p in ears}
-        rest = [p for p in self.net.parameters() if id(p) not in known]
-        groups = [{"params": rest, "share": 1.0}, {"params": ears, "share": 0.2}]
-        self.optimizer = torch.optim.Adam(groups, config.rate, betas=(0.9, 0.99))
-        self.weight = torch.ones(1, 1, DRAWN, DRAWN, device=self.device)
-        self.weight[0, 0][MOUTH] = config.mouth
-        self.facts: Mapping[str, Any] = {
-            "name": "speech2vid",
-            "config": asdict(config),
+        data = {
             "clips": len(self.talks),
             "paired": self.paired,
             "speakers": len({talk.speaker for talk in self.talks}),
@@ -108,6 +90,21 @@ class Speech2VidTraining:
             "held_out_data": digest(self.held_out),
             "speeches": len(heard),
         }
+        super().__init__(config, seed, device, data)
+        self.net = normed(Speech2VidNet(config.width))
+        for weight in self.net.parameters():
+            if weight.dim() == 4:  # torch's own start lets neither picture nor sound through thirty layers
+                torch.nn.init.kaiming_normal_(weight, nonlinearity="relu")
+        self.net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.hearing = Hearing(self.net, heard, seed) if config.hearing and heard and self.unheard else None
+        self._start()
+        ears = [p for name, p in self.net.named_parameters() if name.split(".")[0].endswith("_audio")]
+        known = {id(p) for p in ears}
+        rest = [p for p in self.net.parameters() if id(p) not in known]
+        groups = [{"params": rest, "lr_scale": 1.0}, {"params": ears, "lr_scale": 0.2}]
+        self.optimizer = torch.optim.Adam(groups, config.rate, betas=(0.9, 0.99))
+        self.weight = torch.ones(1, 1, DRAWN, DRAWN, device=self.device)
+        self.weight[0, 0][MOUTH] = config.mouth
 
     @property
     def paired(self) -> bool:
@@ -122,20 +119,21 @@ class Speech2VidTraining:
             self.net.get_parameter("conv5_3.bias").copy_(torch.logit(truth.mean((0, 2, 3))))
 
     def step(self, number: int, progress: float) -> dict[str, float]:
-        drawn = number
-        if self.hearing is not None:
-            if number < self.config.hearing:
-                return {"hearing": self.hearing.step(number)}
-            drawn -= self.config.hearing
-        self.net.train()
+        """One step, at first of the sound side alone."""
+        if self.hearing is not None and number < self.config.hearing:
+            return {"hearing": self.hearing.step(number)}
+        return super().step(number, progress)
+
+    def lr(self, number: int, progress: float) -> float:
+        return super().lr(number - (0 if self.hearing is None else self.config.hearing), progress)
+
+    def objective(self, number: int) -> tuple[Tensor, dict[str, Tensor]]:
         moments = max(2, self.config.batch // 2) if self.paired else self.config.batch
-        loss = self._loss(draw(self.talks, moments, np.random.default_rng([self.seed, number])))
+        loss = self._loss(draw(self.talks, moments, self.rng(number)))
         whole = loss
         if self.hearing is not None and self.config.listening:
             whole = loss + self.config.listening * self.hearing.error(number)
-        rate = self.config.rate * cosine(drawn, self.config.warm_up, progress)
-        descend(self.optimizer, whole, self.net.parameters(), rate, longest=1.0)
-        return {"loss": float(loss.detach())}
+        return whole, {"loss": loss}
 
     def _drawn(self, batch: Batch, sounds: Sequence[Tensor]) -> Tensor:
         """(S B, 3, 109, 109): the moments drawn to each of the sounds."""
@@ -187,15 +185,8 @@ class Speech2VidTraining:
         shown = rows.permute(0, 3, 1, 4, 2).reshape(len(rows) * DRAWN, -1, 3)
         return (shown * 255).round().clamp(0, 255).byte().numpy()
 
-    def state_dict(self) -> dict[str, Any]:
-        ears = {} if self.hearing is None else {"hearing": self.hearing.state_dict()}
-        return {"net": self.net.state_dict(), "optimizer": self.optimizer.state_dict(), **ears}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.net.load_state_dict(state["net"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        if self.hearing is not None:
-            self.hearing.load_state_dict(state["hearing"])
+    def parts(self) -> dict[str, Any]:
+        return super().parts() if self.hearing is None else {**super().parts(), "hearing": self.hearing}
 
     def export(self, folder: Path, facts: Mapping[str, Any]) -> Path:
         """speech2vid.npz, float16."""
@@ -215,8 +206,7 @@ def trainer(request: Request) -> Speech2VidTraining:
     Raises:
         UsageError: an unknown configuration.
     """
-    if request.config not in CONFIGS:
-        raise UsageError(f"there is no configuration {request.config!r}", "", f"choose from {', '.join(CONFIGS)}")
+    config = configuration(request, CONFIGS)
     folder, o = request.out / "cache", request.options
     speech: list[Speech] = []
     if request.data is not None:
@@ -233,4 +223,4 @@ def trainer(request: Request) -> Speech2VidTraining:
         held_out = pairs.generated(unseen, folder, **more)
         train = pairs.generated(recipe, folder, **more)
         speech = pairs.spoken(more_speech, folder / "speech", **more)
-    return Speech2VidTraining(CONFIGS[request.config], train, held_out, request.seed, request.device, speech)
+    return Speech2VidTraining(config, train, held_out, request.seed, request.device, speech)

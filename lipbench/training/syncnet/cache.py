@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lipbench.core.atomic import atomic_dir
 from lipbench.core.errors import NoFace
 from lipbench.core.keys import key_of
-from lipbench.core.whole import whole_folder
 from lipbench.faces.track import FaceTrack
 from lipbench.metrics.sync.boxes import boxes_of_track
 from lipbench.metrics.sync.constants import CROP_SCALE, SAMPLES_PER_FRAME
@@ -136,7 +136,7 @@ def write_clip(
         DiskFull.
     """
     final = folder / facts.id
-    with whole_folder(final) as work:
+    with atomic_dir(final) as work:
         np.save(work / "frames.npy", frames)
         np.save(work / "sound.npy", sound)
         if damped is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lipbench.core.descent import cosine, descend
-from lipbench.core.errors import UsageError
 from lipbench.core.training import Request
 from lipbench.metrics.sync.network import SyncNet
+from lipbench.training.base import SupervisedTraining, configuration
 from lipbench.training.syncnet import cache, data
 from lipbench.training.syncnet.generated import Recipe, build
 from lipbench.training.syncnet.loss import flat_lip, sync_loss
@@ -45,10 +44,11 @@ class SyncConfig:
 CONFIGS = {"demo": SyncConfig(), "official": SyncConfig(width=1.0, size=224)}
 
 
-class SyncTraining:
-    """A SyncNet, its optimiser, its data: see `lipbench.core.training.Trainable`."""
+class SyncTraining(SupervisedTraining[SyncConfig]):
+    """A SyncNet by contrast within clips."""
 
-    monitor = "held_out_loss"
+    name = "syncnet"
+    net: SyncNet
 
     def __init__(
         self,
@@ -58,8 +58,13 @@ class SyncTraining:
         seed: int = 0,
         device: str = "cpu",
     ) -> None:
-        torch.manual_seed(seed)
-        self.config, self.seed, self.device = config, seed, torch.device(device)
+        facts = {
+            "clips": len(train),
+            "speakers": len({c.facts.speaker for c in train}),
+            "data": cache.digest(train),
+            "held_out": cache.digest(held_out),
+        }
+        super().__init__(config, seed, device, facts)
         self.clips, self.held_out = list(train), list(held_out)
         self.net = SyncNet(config.width, config.size).to(self.device)
         self.log_scale = torch.nn.Parameter(torch.zeros((), device=self.device))
@@ -69,28 +74,17 @@ class SyncTraining:
         self._drawer = ThreadPoolExecutor(1)
         self._next: Future[data.Batch] | None = None
         self._next_number = -1
-        self.facts: Mapping[str, Any] = {
-            "name": "syncnet",
-            "config": asdict(config),
-            "clips": len(self.clips),
-            "speakers": len({c.facts.speaker for c in self.clips}),
-            "data": cache.digest(self.clips),
-            "held_out": cache.digest(self.held_out),
-        }
 
-    def step(self, number: int, progress: float) -> dict[str, float]:
-        self.net.train()
+    def objective(self, number: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         loss, right = self._loss(self._ahead(number), self._harm(number))
-        rate = self.config.rate * cosine(number, self.config.warm_up, progress)
-        descend(self.optimizer, loss, self.net.parameters(), rate, longest=5.0)
-        return {"loss": float(loss.detach()), "right": float(right)}
+        return loss, {"loss": loss, "right": right}
 
     def _harm(self, number: int) -> float:
         c = self.config
         return min(1.0, max(0.0, (number - c.clean) / max(1, c.harmed - c.clean)))
 
     def _draw(self, number: int) -> data.Batch:
-        c, rng = self.config, np.random.default_rng([self.seed, number])
+        c, rng = self.config, self.rng(number)
         return data.draw(self.clips, c.size, rng, batch=c.batch, n=c.windows, harm=self._harm(number))
 
     def _ahead(self, number: int) -> data.Batch:
@@ -133,17 +127,12 @@ class SyncTraining:
         return np.concatenate([np.concatenate(list(row), axis=1) for row in rows])
 
     def state_dict(self) -> dict[str, Any]:
-        return {
-            "net": self.net.state_dict(),
-            "scale": self.log_scale.detach(),
-            "optimizer": self.optimizer.state_dict(),
-        }
+        return {**super().state_dict(), "scale": self.log_scale.detach()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.net.load_state_dict(state["net"])
+        super().load_state_dict(state)
         with torch.no_grad():
             self.log_scale.copy_(state["scale"])
-        self.optimizer.load_state_dict(state["optimizer"])
 
     def export(self, folder: Path, facts: Mapping[str, Any]) -> Path:
         """judge.npz: float16, takes frames of 0..255 and plain MFCC as the published network does."""
@@ -160,9 +149,7 @@ def trainer(request: Request) -> SyncTraining:
     Raises:
         UsageError: an unknown configuration, or a manifest with fewer than two speakers.
     """
-    if request.config not in CONFIGS:
-        raise UsageError(f"there is no configuration {request.config!r}", "", f"choose from {', '.join(CONFIGS)}")
-    config = CONFIGS[request.config]
+    config = configuration(request, CONFIGS)
     folder = request.out / "cache"
     if request.data is not None:
         from lipbench.training.syncnet.footage import from_manifest

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from lipbench.baselines.wav2lip.mel import COLUMNS_PER_SECOND, STEPS, melspectrogram
 from lipbench.baselines.wav2lip.networks import SIZE, SYNC_FRAMES
+from lipbench.core.atomic import atomic_dir
 from lipbench.core.errors import UsageError
 from lipbench.core.keys import key_of
-from lipbench.core.whole import whole_folder
 from lipbench.synthetic.corpus.spec import stream
 
 #: A clip must hold a window and, well apart from it, another one.
@@ -91,7 +91,7 @@ def save(talk: Talk, final: Path, key: str) -> Path:
     Raises:
         DiskFull.
     """
-    with whole_folder(final) as work:
+    with atomic_dir(final) as work:
         for kind, arrays in (("faces", talk.faces), ("sounds", talk.sounds), ("gap", talk.gaps)):
             for tag, array in arrays.items():
                 np.save(work / f"{kind}_{tag}.npy", array)

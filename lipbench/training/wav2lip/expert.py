@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,8 @@ from torch import Tensor
 
 from lipbench.baselines.wav2lip.checkpoint import save_npz
 from lipbench.baselines.wav2lip.networks import SyncExpert
+from lipbench.core import optim
+from lipbench.training.base import SupervisedTraining
 from lipbench.training.wav2lip.clips import Talk, digest
 from lipbench.training.wav2lip.config import ExpertConfig
 from lipbench.training.wav2lip.data import row_batch, sync_batch
@@ -25,35 +26,34 @@ SCALE = 15.0  # of the cosine, before it is learned
 EXPORT = "expert.npz"
 
 
-class ExpertTraining:
-    """Sync expert and optimiser: see `lipbench.core.training.Trainable`.
+class ExpertTraining(SupervisedTraining[ExpertConfig]):
+    """The sync expert, after its encoders' own task (`hearing`).
 
     Args:
         talks, held_out: clips of different speakers.
     """
 
-    monitor = "expert_loss"
+    name, monitor = "wav2lip-expert", "expert_loss"
+    net: SyncExpert
 
     def __init__(
         self, talks: Sequence[Talk], held_out: Sequence[Talk], config: ExpertConfig, seed: int = 0, device: str = "cpu"
     ) -> None:
-        self.talks, self.held_out, self.config, self.seed = talks, held_out, config, seed
-        self.device = torch.device(device)
-        torch.manual_seed(seed)
+        self.talks, self.held_out = talks, held_out
+        data = {
+            "clips": len(talks),
+            "speakers": len({t.speaker for t in talks}),
+            "data": digest(talks),
+            "held_out": digest(held_out),
+        }
+        super().__init__(config, seed, device, data)
+        self.max_norm = 5.0 if config.windows else None
         self.net = SyncExpert(config.width).to(self.device)
         self.log_scale = torch.nn.Parameter(torch.tensor(math.log(SCALE), device=self.device))
         self.optimizer = torch.optim.Adam([*self.net.parameters(), self.log_scale], config.lr)
         self.hearing = (
             Hearing(self.net.audio_encoder, talks, faces=self.net.face_encoder, seed=seed) if config.hearing else None
         )
-        self.facts: Mapping[str, Any] = {
-            "name": "wav2lip-expert",
-            "config": asdict(config),
-            "clips": len(talks),
-            "speakers": len({t.speaker for t in talks}),
-            "data": digest(talks),
-            "held_out": digest(held_out),
-        }
 
     @property
     def scale(self) -> float:
@@ -61,27 +61,25 @@ class ExpertTraining:
         return float(self.log_scale.detach().exp())
 
     def step(self, number: int, progress: float) -> dict[str, float]:
-        """One step of Adam on batch `number`; returns its losses. The rate falls over the last half if there is a
-        softmax; as published it is constant."""
+        """One step of Adam on batch `number`, at first of the encoders' own task; returns its losses."""
         if self.hearing is not None:
             if number < self.config.hearing:
                 return self.hearing.step(number)
             self.hearing = None
+        return super().step(number, progress)
+
+    def lr(self, number: int, progress: float) -> float:
+        """The rate falls over the last half if there is a softmax; as published it is constant."""
         c = self.config
-        fall = min(1.0, 2.05 - 2 * progress) if c.windows else 1.0
-        for group in self.optimizer.param_groups:
-            group["lr"] = c.lr * min(1.0, (number - c.hearing + 1) / c.warm_up) * fall
-        self.net.train()
-        if c.windows:
+        fall = optim.linear(progress, floor=0.05, share=0.475) if c.windows else 1.0
+        return c.lr * optim.warmup(number - c.hearing, c.warm_up) * fall
+
+    def objective(self, number: int) -> tuple[Tensor, dict[str, Tensor | float]]:
+        if self.config.windows:
             loss, right, _ = self._rows(self.talks, self.seed, number)
         else:
             loss, right = self._pairs(self.talks, self.seed, number)
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        if c.windows:
-            torch.nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
-        self.optimizer.step()
-        return {"loss": float(loss.detach()), "right": right}
+        return loss, {"loss": loss, "right": right}
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
@@ -134,22 +132,17 @@ class ExpertTraining:
         return np.ascontiguousarray(bgr[..., ::-1])
 
     def state_dict(self) -> dict[str, Any]:
-        state = {
-            "net": self.net.state_dict(),
-            "scale": self.log_scale.detach(),
-            "optimizer": self.optimizer.state_dict(),
-        }
+        state = {**super().state_dict(), "scale": self.log_scale.detach()}
         return state if self.hearing is None else {**state, "hearing": self.hearing.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.net.load_state_dict(state["net"])
+        super().load_state_dict(state)
         if "hearing" not in state:
             self.hearing = None
         elif self.hearing is not None:
             self.hearing.load_state_dict(state["hearing"])
         with torch.no_grad():
             self.log_scale.copy_(state["scale"])
-        self.optimizer.load_state_dict(state["optimizer"])
 
     def export(self, folder: Path, facts: Mapping[str, Any]) -> Path:
         """expert.npz, float16."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lipbench.baselines.wav2lip.networks import Generator, QualityDiscriminator, SyncExpert
+from lipbench.core import optim
 from lipbench.training.wav2lip.clips import Talk
 from lipbench.training.wav2lip.config import GeneratorConfig
 from lipbench.training.wav2lip.data import LipBatch, lip_batch
@@ -68,11 +69,9 @@ class GeneratorTraining:
                 return self.hearing.step(number)
             self.hearing = None
         c, weight = self.config, self.schedule.weight
-        rate = min(1.0, (number - c.hearing + 1) / c.warm_up)
+        lr = c.lr * optim.warmup(number - c.hearing, c.warm_up)
         if c.decay:
-            rate *= min(1.0, 0.05 + 0.95 * (1 - progress) / c.decay)
-        for group in self.optimizer.param_groups:
-            group["lr"] = c.lr * rate
+            lr *= optim.linear(progress, floor=0.05, share=c.decay)
         self.net.train()
         row = self._row(self.talks, self.seed, number) if weight or not c.singles else None
         drawn, l1, shown = self._draw(row, self._singles(number, bool(weight)))
@@ -84,16 +83,12 @@ class GeneratorTraining:
             believed = self.critic(shown[0])
             quality = F.binary_cross_entropy(believed, torch.ones_like(believed))
             loss, losses["quality"] = loss + c.quality_weight * quality, quality.item()
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
+        optim.step(self.optimizer, loss, lr)
         if self.critic is not None and self.critic_optimizer is not None:
-            self.critic_optimizer.zero_grad()  # the generator's step left gradients here
             real, fake = self.critic(shown[1]), self.critic(shown[0].detach())
             critic = F.binary_cross_entropy(real, torch.ones_like(real))
             critic = critic + F.binary_cross_entropy(fake, torch.zeros_like(fake))
-            critic.backward()  # type: ignore[no-untyped-call]
-            self.critic_optimizer.step()
+            optim.step(self.critic_optimizer, critic, c.lr)
             losses["critic"] = critic.item()
         return losses
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lipbench.baselines.wav2lip.networks import SIZE, SYNC_FRAMES
+from lipbench.core import optim
 from lipbench.synthetic.corpus.spec import stream
 from lipbench.training.wav2lip.clips import Talk
 from lipbench.training.wav2lip.losses import MOUTH
@@ -67,6 +68,7 @@ class Hearing:
         seed: int = 0,
     ) -> None:
         self.sound, self.faces, self.talks, self.batch, self.seed = sound, faces, talks, batch, seed
+        self.lr = lr
         self.device = next(sound.parameters()).device
         self.basis, self.spread = components(talks, seed)
         channels = int(sound[-1].conv_block[0].out_channels)  # type: ignore[union-attr, index, arg-type]
@@ -78,9 +80,7 @@ class Hearing:
         """One step of Adam; returns the losses, 1 where nothing is known."""
         self.nets.train()
         losses = self._losses(self.talks, self.seed, number)
-        self.optimizer.zero_grad()
-        torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
+        optim.step(self.optimizer, torch.stack(list(losses.values())).sum(), self.lr)
         return {name: loss.item() for name, loss in losses.items()}
 
     @torch.no_grad()

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from lipbench.baselines.wav2lip.checkpoint import load, read_info, save_npz
 from lipbench.baselines.wav2lip.networks import SyncExpert
-from lipbench.core.errors import UsageError
 from lipbench.core.training import Request
+from lipbench.training.base import configuration
 from lipbench.training.wav2lip.clips import Talk, digest, split, usable
 from lipbench.training.wav2lip.config import CONFIGS, Config
 from lipbench.training.wav2lip.expert import EXPORT, ExpertTraining
@@ -119,7 +119,7 @@ def trainer(request: Request) -> Wav2LipTraining:
     Raises:
         UsageError: an unknown configuration, or a manifest with fewer than two speakers.
     """
-    config = _config(request)
+    config = configuration(request, CONFIGS)
     beside = request.out / "expert"
     talks, held_out = _talks(request, request.out / "cache")
     return Wav2LipTraining(config, talks, held_out, request.seed, request.device, beside if beside.is_dir() else None)
@@ -131,16 +131,10 @@ def expert_trainer(request: Request) -> ExpertTraining:
     Raises:
         UsageError: as `trainer`.
     """
-    config = _config(request)
+    config = configuration(request, CONFIGS)
     home = request.out.parent if request.out.name == "expert" else request.out
     talks, held_out = _talks(request, home / "cache")
     return ExpertTraining(talks, held_out, config.expert, request.seed, request.device)
-
-
-def _config(request: Request) -> Config:
-    if request.config not in CONFIGS:
-        raise UsageError(f"there is no configuration {request.config!r}", "", f"choose from {', '.join(CONFIGS)}")
-    return CONFIGS[request.config]
 
 
 def _talks(request: Request, cache: Path) -> tuple[list[Talk], list[Talk]]:

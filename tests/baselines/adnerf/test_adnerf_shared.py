@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lipbench.core import registry
+from lipbench.core.code import current
 
 
 def test_the_same_fit_has_the_same_key() -> None:
@@ -15,4 +16,5 @@ def test_the_same_fit_has_the_same_key() -> None:
         "prepare", ours.spec.params(fit="paper", parser="colour")
     )
     assert ours.stage_code("fit") != theirs.stage_code("fit")
-    assert "lipbench.lipnerf" in ours.stage_code("fit").modules
+    fit = current().code(*ours.stage_code("fit").modules)
+    assert "lipbench.nerf.training.trainer" in fit.modules

@@ -27,8 +27,10 @@ def project(pytester, bench, monkeypatch):
 
     def run(name, *args):
         monkeypatch.setenv("RUN", name)
+        # Where lipbench is installed, its plugin has been imported before this pytest can rewrite it.
+        quiet = "ignore::pytest.PytestAssertRewriteWarning"
         return pytester.runpytest_inprocess(
-            "-p", "no:lipbench", "-p", "lipbench.pytest_plugin", "-p", "no:hypothesispytest", *args
+            "-p", "no:lipbench", "-p", "lipbench.pytest_plugin", "-p", "no:hypothesispytest", "-W", quiet, *args
         )
 
     return run

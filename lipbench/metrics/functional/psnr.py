@@ -34,22 +34,50 @@ def mean_psnr(per_frame: NDArray[np.float64]) -> float:
 
 
 def psnr_per_frame(prediction: Frame, reference: Frame, data_range: float = 255) -> NDArray[np.float64]:
-    """PSNR of every frame, (T,) dB, +inf where the frames are equal. Arguments and errors as `psnr`."""
+    """PSNR of every frame.
+
+    Args:
+        prediction: uint8 RGB, (H, W, 3) or (T, H, W, 3).
+        reference: the same of what it is compared to.
+        data_range: the peak.
+
+    Returns:
+        (T,) dB, +inf where the frames are equal.
+
+    Raises:
+        UsageError: other dtype or shape, or the two differ in shape.
+    """
     a, b = as_clips(prediction, reference)
     return np.array([frame_psnr(x, y, data_range) for x, y in zip(a, b, strict=True)])
 
 
 def psnr(prediction: Frame, reference: Frame, data_range: float = 255) -> float:
-    """Mean of the per-frame PSNR of two clips, dB (not the PSNR of the pooled error, which is lower).
+    """Peak signal-to-noise ratio: mean of the per-frame PSNR of two clips.
 
-    Frames that are equal have an infinite PSNR: they are left out of the mean, unless all are (+inf).
+    Not the PSNR of the pooled error, which is lower. Frames that are equal have an infinite PSNR: they are left out of
+    the mean, unless all are.
 
     Args:
         prediction: uint8 RGB, (H, W, 3) or (T, H, W, 3).
-        reference: uint8 RGB, (H, W, 3) or (T, H, W, 3).
+        reference: the same of what it is compared to.
         data_range: the peak.
+
+    Returns:
+        dB, higher is closer; +inf when all frames are equal.
 
     Raises:
         UsageError: other dtype or shape, or the two differ in shape.
+
+    Source:
+        10 log10(data_range^2 / MSE) over all pixels and channels of a frame.
+
+    Example:
+        >>> import numpy as np
+        >>> from lipbench.metrics import psnr
+        >>> grey = np.full((3, 16, 16, 3), 100, np.uint8)
+        >>> round(psnr(grey + np.uint8(10), grey), 2)
+        28.13
+        >>> psnr(grey, grey)
+        inf
     """
     return mean_psnr(psnr_per_frame(prediction, reference, data_range))

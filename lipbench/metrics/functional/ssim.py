@@ -144,8 +144,7 @@ def box_ssim(
     """What `frame_ssim` says of several parts of two frames, all from one pass: windows that lie inside a part count.
 
     Args:
-        prediction: uint8 RGB, (H, W, 3).
-        reference: uint8 RGB, (H, W, 3).
+        prediction, reference: uint8 RGB, (H, W, 3).
         boxes: x1, y1, x2, y2 of each part, the pixels [y1:y2, x1:x2], inside the frame, at least 11 px either way.
     """
     if np.array_equal(prediction, reference):
@@ -160,7 +159,20 @@ def box_ssim(
 
 
 def ssim_per_frame(prediction: Frame, reference: Frame, data_range: float = 255) -> NDArray[np.float64]:
-    """SSIM of every frame, (T,). Arguments and errors as `ssim`."""
+    """SSIM of every frame.
+
+    Args:
+        prediction: uint8 RGB, (H, W, 3) or (T, H, W, 3), H and W at least 11.
+        reference: the same of what it is compared to.
+        data_range: L in the constants (K L)^2.
+
+    Returns:
+        (T,) in -1..1, exactly 1 where the frames are equal.
+
+    Raises:
+        UsageError: other dtype or shape, or the two differ in shape.
+        Unsupported: frames smaller than the 11 px window.
+    """
     a, b = as_clips(prediction, reference)
     if min(a.shape[1:3]) < WINDOW:
         raise Unsupported(
@@ -172,15 +184,30 @@ def ssim_per_frame(prediction: Frame, reference: Frame, data_range: float = 255)
 
 
 def ssim(prediction: Frame, reference: Frame, data_range: float = 255) -> float:
-    """Mean over frames of the SSIM of Wang et al. on RGB (the exact variant stands at the top of this module).
+    """Structural similarity on RGB, mean over frames (the exact variant stands at the top of this module).
 
     Args:
-        prediction: uint8 RGB, (H, W, 3) or (T, H, W, 3).
-        reference: uint8 RGB, (H, W, 3) or (T, H, W, 3).
+        prediction: uint8 RGB, (H, W, 3) or (T, H, W, 3), H and W at least 11.
+        reference: the same of what it is compared to.
         data_range: L in the constants (K L)^2.
+
+    Returns:
+        -1 to 1, higher is closer; exactly 1 when all frames are equal.
 
     Raises:
         UsageError: other dtype or shape, or the two differ in shape.
         Unsupported: frames smaller than the 11 px window.
+
+    Source:
+        Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment", IEEE TIP 13(4), 2004.
+
+    Example:
+        >>> import numpy as np
+        >>> from lipbench.metrics import ssim
+        >>> noise = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+        >>> ssim(noise, noise)
+        1.0
+        >>> abs(ssim(255 - noise, noise) + 0.97) < 0.03  # the negative: nearly -1
+        True
     """
     return float(ssim_per_frame(prediction, reference, data_range).mean())

@@ -133,7 +133,21 @@ def distances(net: Lpips, prediction: Frame, others: Sequence[Frame]) -> list[fl
 
 
 def lpips_per_frame(prediction: Frame, reference: Frame, device: str = "cpu") -> NDArray[np.float64]:
-    """LPIPS of every frame, (T,). Arguments and errors as `lpips`."""
+    """LPIPS of every frame.
+
+    Args:
+        prediction: uint8 RGB, (H, W, 3) or (T, H, W, 3), at least 31 x 31 px.
+        reference: the same of what it is compared to.
+        device: where to compute, "cpu" or "cuda:N".
+
+    Returns:
+        (T,), 0 where the frames are equal.
+
+    Raises:
+        UsageError: other dtype or shape, or the two differ in shape.
+        Unsupported: frames that are too small.
+        WeightsMissing, WeightsMismatch: run `lipbench weights get alexnet`.
+    """
     a, b = as_clips(prediction, reference)
     if min(a.shape[1:3]) < SMALLEST:
         raise Unsupported(
@@ -146,16 +160,31 @@ def lpips_per_frame(prediction: Frame, reference: Frame, device: str = "cpu") ->
 
 
 def lpips(prediction: Frame, reference: Frame, device: str = "cpu") -> float:
-    """Mean over frames of LPIPS v0.1 with AlexNet ("lpips_alex_v0.1"), frames as they are, without resizing.
+    """LPIPS v0.1 with AlexNet ("lpips_alex_v0.1"), mean over frames, frames as they are, without resizing.
 
     Args:
         prediction: uint8 RGB, (H, W, 3) or (T, H, W, 3), at least 31 x 31 px.
-        reference: uint8 RGB, (H, W, 3) or (T, H, W, 3), at least 31 x 31 px.
+        reference: the same of what it is compared to.
         device: where to compute, "cpu" or "cuda:N".
+
+    Returns:
+        0 when equal, lower is closer; rarely above 1.
 
     Raises:
         UsageError: other dtype or shape, or the two differ in shape.
         Unsupported: frames that are too small.
         WeightsMissing, WeightsMismatch: run `lipbench weights get alexnet`.
+
+    Source:
+        Zhang et al., "The unreasonable effectiveness of deep features as a perceptual metric", CVPR 2018.
+
+    Example:
+        >>> import numpy as np
+        >>> from lipbench.metrics import lpips
+        >>> noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+        >>> lpips(noise, noise)
+        0.0
+        >>> lpips(255 - noise, noise) > 0.01
+        True
     """
     return float(lpips_per_frame(prediction, reference, device).mean())

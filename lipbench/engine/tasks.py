@@ -1,0 +1,183 @@
+"""What a stage is told: one type for each kind of stage.
+
+A plan makes tasks when everything they name is there (`Node.task`). They travel to workers as JSON; `stages` runs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import ConfigDict, TypeAdapter
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """The base of all tasks. `kind` is the kind of stage."""
+
+    kind: ClassVar[str]
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    def to_json(self) -> dict[str, Any]:
+        """The task as JSON; paths become text."""
+        data: dict[str, Any] = _adapter(type(self)).dump_python(self, mode="json")
+        return data
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipTask(Task):
+    """Normalise a clip.
+
+    Attributes:
+        video: the source file; sha256 is what it must be.
+        fps: the rate to bring it to.
+        start_s, end_s: the part to take, s of the source; end_s None: to its end.
+    """
+
+    kind = "clip"
+    video: Path
+    sha256: str | None
+    fps: float
+    start_s: float
+    end_s: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DubTask(Task):
+    """Lay a dub over its clip.
+
+    Attributes:
+        clip_video, clip_audio: of the normalised clip; clip_audio None when it has no sound.
+        audio: the dub's sound, None for the clip's own; sha256 is what it must be.
+        offset_s: how much later the sound starts.
+        truth: the correct video, or None.
+    """
+
+    kind = "dub"
+    clip_video: Path
+    clip_audio: Path | None
+    audio: Path | None
+    sha256: str | None
+    offset_s: float
+    truth: Path | None
+    fps: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class FacesTask(Task):
+    """Track the main face of a video, or read it from a landmark file."""
+
+    kind = "faces"
+    video: Path
+    backend: str
+    fps: float
+    landmarks: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareTask(Task):
+    """A method's first stage; the others add to it.
+
+    Attributes:
+        method: how to find the method again, and its parameters (`Row.source`).
+        clip: folder of the normalised clip.
+        faces: its face track, where the method needs one.
+        annotations: what is known of a generated clip's frames.
+    """
+
+    kind = "prepare"
+    method: Mapping[str, Any]
+    clip: Path
+    clip_id: str
+    clip_language: str
+    faces: Path | None
+    annotations: Path | None
+    seed: int
+    train_seconds: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitTask(PrepareTask):
+    """A method's training.
+
+    Attributes:
+        prepare_folder: what prepare left, where the method has that stage.
+    """
+
+    kind = "fit"
+    prepare_folder: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SynthesizeTask(FitTask):
+    """A method's video of a dub.
+
+    Attributes:
+        fit_folder: what fit left, where the method has that stage.
+        driver: the video of the method that this one starts from.
+        dub: folder of the dub laid over its clip.
+    """
+
+    kind = "synthesize"
+    fit_folder: Path | None = None
+    driver: Path | None = None
+    dub: Path
+    dub_id: str
+    dub_language: str
+    transcript: str | None = None
+    truth_annotations: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreTask(Task):
+    """Measure a video with one metric family. The fields are those of `Pair`, files that are not there are None.
+
+    Attributes:
+        faces: face track of the clip, which `index` lays over the dub: dub frame -> clip frame.
+    """
+
+    kind = "score"
+    family: str
+    options: Mapping[str, Any]
+    fps: float
+    prediction: Path
+    reference: Path | None = None
+    truth: Path | None = None
+    audio: Path | None = None
+    index: Path | None = None
+    faces: Path | None = None
+    faces_reason: str = ""
+    prediction_faces: Path | None = None
+    prediction_faces_reason: str = ""
+    truth_faces: Path | None = None
+    truth_faces_reason: str = ""
+    truth_annotations: Path | None = None
+    prediction_annotations: Path | None = None
+
+
+TASKS: dict[str, type[Task]] = {
+    task.kind: task for task in (ClipTask, DubTask, FacesTask, PrepareTask, FitTask, SynthesizeTask, ScoreTask)
+}
+
+
+_ADAPTERS: dict[type[Task], TypeAdapter[Any]] = {}
+
+
+def _adapter(task: type[Task]) -> TypeAdapter[Any]:
+    # Made when first used: planning a cached run needs none.
+    if task not in _ADAPTERS:
+        _ADAPTERS[task] = TypeAdapter(task)
+    return _ADAPTERS[task]
+
+
+def from_json(kind: str, data: Mapping[str, Any]) -> Task:
+    """The task that `Task.to_json` wrote.
+
+    Raises:
+        KeyError: no such kind of stage.
+        pydantic.ValidationError: a field is missing, unknown or of another type.
+    """
+    task: Task = _adapter(TASKS[kind]).validate_python(dict(data))
+    return task

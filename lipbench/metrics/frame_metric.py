@@ -1,0 +1,231 @@
+"""The base of metrics that compare frames: a subclass measures one box of one frame, everything else is done here.
+
+    class Difference(FrameMetric):
+        id = "difference"
+        metrics = specs("difference", "Difference", regions=("mouth",), better="lower", unit="grey levels", ...)
+
+        def frame(self, prediction, reference, box):
+            return float(cv2.absdiff(box.cut(prediction), box.cut(reference)).mean())
+
+Videos are read once, in step; the boxes follow the reference's face; a frame that cannot be measured is left out. A
+video that is missing or has another size or length is the reason why there is no value, for that comparison alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipbench.core.errors import LipbenchError, Unsupported, UsageError
+from lipbench.core.metric import MetricFamily, MetricSpec, Options, Pair, Score, none_for
+from lipbench.metrics import regions as regions_module
+from lipbench.metrics.arrays import Frame
+from lipbench.metrics.pair_reader import AGAINST, SUFFIX, PairReader, Step
+from lipbench.metrics.regions import Box, Regions
+from lipbench.metrics.series import from_frames, plain_mean
+
+__all__ = ["Box", "Frame", "FrameMetric", "Options", "Value", "specs"]
+
+REGIONS = ("full", "face", "mouth")
+#: What a prediction is compared to, for people.
+WHAT = {"reference": "the undubbed source", "truth": "the correct video"}
+
+#: A metric's id with its value in one frame, None, or the reason why there is none.
+Value = tuple[str, "float | str | None"]
+
+
+def specs(
+    name: str,
+    title: str,
+    *,
+    regions: Sequence[str] = REGIONS,
+    against: Sequence[str] = AGAINST,
+    convention: str | Callable[[str], str] = "",
+    description: str = "",
+    headlines: Sequence[str] = (),
+    version: str = "1",
+    **fields: Any,
+) -> tuple[MetricSpec, ...]:
+    """The specs of one number in several regions and against several videos: `name_region`, `name_region_truth`.
+
+    Args:
+        name: beginning of the metric ids, e.g. "psnr".
+        title: beginning of the column headers, e.g. "PSNR".
+        regions: of "full", "face", "mouth".
+        against: of "reference" (the undubbed source) and "truth" (the correct video, which generated clips have).
+        convention: the exact variant, or a function that tells it for a region.
+        description: what the number says; the region and the video are added.
+        headlines: ids of those that the default table shows.
+        version: bump it when the same video would get another number.
+        fields: those of MetricSpec that all share: unit, better, tolerance, decimals, source, weights.
+    """
+    made = []
+    for other in against:
+        for region in regions:
+            metric_id = f"{name}_{region}{SUFFIX[other]}"
+            label = title if region == "full" else f"{title} {region}"
+            variant = convention if isinstance(convention, str) else convention(region)
+            made.append(
+                MetricSpec(
+                    id=metric_id,
+                    version=version,
+                    title=label + (" (truth)" if other == "truth" else ""),
+                    needs=frozenset({other} if region == "full" else {other, "faces"}),
+                    region=region,
+                    convention=f"{name}[{','.join(w for w in (variant, region) if w)},vs {WHAT[other]}]",
+                    headline=metric_id in headlines,
+                    description=f"{description or title}, {_PLACE[region]}, against {WHAT[other]}.",
+                    **fields,
+                )
+            )
+    return tuple(made)
+
+
+_PLACE = {"full": "whole frames", "face": "the face's box", "mouth": "the mouth's box"}
+
+
+class FrameMetric(MetricFamily):
+    """A family that compares the frames of a prediction with those of the reference and the truth, box by box.
+
+    `metrics` says what is measured: each spec's region, and the reference or the truth of its needs. `specs` writes it.
+    Options arrive as keyword arguments, each under its name.
+
+    Attributes:
+        span: how many frames in a row `frame` sees; with 2 it sees a change.
+    """
+
+    span: int = 1
+
+    def __init__(self) -> None:
+        kind = type(self)
+        if kind.frame is FrameMetric.frame and kind.measure is FrameMetric.measure:
+            raise TypeError(f"{kind.__name__} defines neither `frame` nor `measure`")
+
+    def frame(self, prediction: Frame, reference: Frame, box: Box, *args: Any, **options: Any) -> float | None:
+        """The number of one box of one frame.
+
+        Args:
+            prediction: the whole frame, (H, W, 3) uint8 RGB; (span, H, W, 3) when `span` is larger than 1.
+            reference: the same of what it is compared to, of one size.
+            box: the region of the first frame; `box.cut(prediction)` are its pixels.
+            options: those of the family's model, by name.
+
+        Returns:
+            The number; None or NaN leaves the frame out. A mean over the frames becomes the clip's value.
+
+        Raises:
+            Unsupported: the box cannot be measured; the error becomes the reason when no frame can.
+        """
+        raise NotImplementedError  # `measure` does without it
+
+    def begin(self, pair: Pair, **options: Any) -> Any:
+        """What the frames of a pair share, handed to `measure`: a network, for example.
+
+        Raises:
+            LipbenchError: nothing can be measured; it becomes the reason of every metric.
+        """
+
+    def measure(self, step: Step, boxes: Mapping[str, Box | None], shared: Any, **options: Any) -> Iterable[Value]:
+        """All numbers of one step. Override it to compute several regions or videos at once.
+
+        Args:
+            step: the frames; see `frame` for their shape.
+            boxes: of every region that the family's metrics have; None where there is no such region.
+            shared: what `begin` gave.
+
+        Yields:
+            Metric id and value; of every metric whose other video (`step.others`) is there, also when it has no box.
+        """
+        for spec in self.metrics:
+            reference, box = step.others.get(against_of(spec)), boxes[spec.region]
+            if reference is None:
+                continue
+            try:
+                yield spec.id, None if box is None else self.frame(step.prediction, reference, box, **options)
+            except Unsupported as error:
+                yield spec.id, f"{error.reason}: {error.one_line()}"
+
+    def mean(self, spec: MetricSpec, per_frame: NDArray[np.float64]) -> float:
+        """The clip's value of (T,) values, NaN for frames that were not measured."""
+        return plain_mean(per_frame)
+
+    def finish(self, spec: MetricSpec, score: Score) -> Score:
+        """The last word on a score: remarks and details."""
+        return score
+
+    def identity(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"regions": regions_module.VERSION}
+
+    def score(self, pair: Pair) -> Mapping[str, Score]:
+        options = dict(self.parse(pair.options))
+        try:
+            shared = self.begin(pair, **options)
+            regions = regions_module.from_file(pair.faces, pair.faces_reason)
+        except UsageError:
+            raise
+        except LipbenchError as error:
+            return none_for(self.metrics, f"{error.reason}: {error.one_line()}")
+        reader = PairReader(pair)
+        wanted = dict.fromkeys(spec.region for spec in self.metrics)
+        values: dict[str, list[float]] = {spec.id: [] for spec in self.metrics}
+        reasons: dict[str, str] = {}
+        for step in in_a_row(reader, self.span):
+            boxes = {region: self._box(regions, region, step) for region in wanted}
+            for name, value in self.measure(step, boxes, shared, **options):
+                if isinstance(value, str):
+                    reasons.setdefault(name, value)
+                values[name].append(float("nan") if value is None or isinstance(value, str) else value)
+        return {
+            spec.id: self.finish(spec, self._score(spec, values[spec.id], reasons.get(spec.id), reader, regions))
+            for spec in self.metrics
+        }
+
+    def _box(self, regions: Regions, region: str, step: Step) -> Box | None:
+        """The box of the first frame, where every frame of the step has one."""
+        frame = step.prediction if self.span == 1 else step.prediction[0]
+        boxes = [regions.box(frame, region, t) for t in range(step.t, step.t + self.span)]
+        return boxes[0] if all(boxes) else None
+
+    def _score(
+        self, spec: MetricSpec, values: Sequence[float], reason: str | None, reader: PairReader, regions: Regions
+    ) -> Score:
+        """The clip's score after the pass: the refusal that applies, else the mean over the measured frames."""
+        against = against_of(spec)
+        if against in reader.refusals:
+            return Score(None, reader.refusals[against])
+        n_frames = reader.compared(against)
+        if refusal := regions.refusal(spec.region, n_frames, reader.size):
+            return Score(None, refusal, n_total=n_frames)
+        extra = {**reader.facts(against), **regions.facts(spec.region)}
+        score = from_frames(values, mean=lambda measured: self.mean(spec, measured), extra=extra)
+        if score.value is None and reason is None and self.span > 1:
+            reason = f"too_short: no {_COUNT.get(self.span, self.span)} frames in a row have a face"
+        per_frame = np.append(np.asarray(score.per_frame), [np.nan] * (self.span - 1))
+        if score.value is None:
+            score = replace(score, reason=reason or score.reason)
+        return replace(score, per_frame=per_frame)
+
+
+_COUNT = {2: "two", 3: "three"}
+
+
+def against_of(spec: MetricSpec) -> str:
+    """What a metric compares the prediction to: "truth" or "reference"."""
+    return "truth" if "truth" in spec.needs else "reference"
+
+
+def in_a_row(reader: PairReader, span: int) -> Iterable[Step]:
+    """The steps of a reader; with span > 1 each holds (span, H, W, 3) frames and is numbered by its first one."""
+    if span == 1:
+        yield from reader
+        return
+    last: list[Step] = []
+    for step in reader:
+        last = [*last, step][-span:]
+        if len(last) == span:
+            others = {name: np.stack([s.others[name] for s in last]) for name in step.others}
+            yield Step(last[0].t, np.stack([s.prediction for s in last]), others)
