@@ -140,7 +140,9 @@ def pages() -> dict[str, str]:
     return {
         "reference/cli.md": commands_page(),
         "reference/run-file.md": format_page(
-            "Run file", "What to benchmark. [Running](../running.md) explains it.", RunFile.model_json_schema()
+            "Run file",
+            "What to benchmark. [Running](../running.md) explains it; `lipbench run --schema` prints the JSON Schema.",
+            RunFile.model_json_schema(),
         ),
         "reference/manifest.md": format_page(
             "Manifest",
@@ -150,7 +152,8 @@ def pages() -> dict[str, str]:
         ),
         "reference/method-file.md": format_page(
             "Method file",
-            "A method in its own environment. [External methods](../external-methods.md) explains it.",
+            "A method in its own environment. [External methods](../external-methods.md) explains it; "
+            "`lipbench data schema method` prints the JSON Schema.",
             Definition.model_json_schema(),
         ),
     }

@@ -18,7 +18,10 @@ class ClipInput:
         id: the manifest's clip id.
         video: lossless mp4 with the original audio muxed (if the clip has any).
         audio: 16 kHz mono PCM16 wav of the original speech, or None.
-        fps, n_frames, width, height: of `video`.
+        fps: of `video`.
+        n_frames: of `video`.
+        width: of `video`.
+        height: of `video`.
         language: BCP-47 of the original speech.
         faces: a saved `lipbench.faces.FaceTrack` over `video`, when the spec needs "faces".
         annotations: the generated corpus's per-frame truth (npz), or None.
@@ -41,7 +44,8 @@ class DubInput:
     """A dub laid over its clip.
 
     Attributes:
-        id, language: of the manifest's dub.
+        id: of the manifest's dub.
+        language: of the manifest's dub.
         video: lossless mp4 of the clip's frames under the dub: as many frames as the dub has (index says which).
         audio: 16 kHz mono PCM16 wav, n_frames / fps seconds long.
         index: (n_frames,) clip frame shown at each output frame (longer dubs play the clip back and forth).
@@ -69,7 +73,8 @@ class Job:
         out: an empty private directory; everything a stage writes goes here.
         clip: the input.
         params: a validated instance of the spec's params.
-        seed, train_seconds: axes of the run; train_seconds None means the whole clip.
+        seed: of the run.
+        train_seconds: of the clip to train on; None means the whole clip.
         device: "cpu", "cuda:N", or "mps" where the user asked for it.
         threads: torch and OpenMP threads to use.
         log: takes one line of progress.

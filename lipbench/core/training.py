@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench.core import keys
-from lipbench.core.atomic import atomic_write, write_json, write_text
+from lipbench.core.atomic import atomic_write, write_text
 from lipbench.core.errors import UsageError, disk_full
 from lipbench.core.provenance import provenance
 
@@ -207,7 +207,7 @@ def _describe(folder: Path, training: Trainable, budget: Budget, seed: int) -> N
         "command": sys.argv,
         "provenance": provenance(),
     }
-    write_json(folder / RUN, facts)
+    write_text(folder / RUN, json.dumps(facts, indent=1))  # configurations may hold infinity
 
 
 def _report(folder: Path, at: Progress, values: Mapping[str, float], say: Callable[[str], None]) -> None:

@@ -41,7 +41,8 @@ def score_video(
     Args:
         metrics: entries as in a run file: ids, glob patterns, {"id": ..., "params": {...}}; all when empty.
         options: family -> values of its options, for families that are measured.
-        judge, protocol: options of the family sync, as in a run file.
+        judge: option of the family sync, as in a run file.
+        protocol: option of the family sync, as in a run file.
 
     Returns:
         {"video", "judge", "protocol", "metrics": {id: {"value", "reason", "n_valid", "n_total", "version", "extra"}},

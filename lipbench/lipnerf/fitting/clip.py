@@ -145,7 +145,8 @@ def refit(
 
     Args:
         fit: of the source. When the video has another length, hand over `fit.take(index)`.
-        frames: (T, H, W, 3) uint8 RGB. track: of the same frames.
+        frames: (T, H, W, 3) uint8 RGB.
+        track: of the same frames.
         options: as for the source; `model` and `focal` are ignored.
 
     Raises:

@@ -177,9 +177,11 @@ class Report:
     """Means over the frames with a face, and frames to look at.
 
     Attributes:
-        n_frames, n_found: frames, and those with a face.
+        n_frames: frames of the clip.
+        n_found: those with a face.
         focal_px: focal length.
-        landmark_px, worst_landmark_px: mean and largest of the frames' landmark errors.
+        landmark_px: mean of the frames' landmark errors.
+        worst_landmark_px: the largest of them.
         photometric: mean colour error 0..1, None when no colours were fitted.
         expression_size: root mean square of the expression coefficients, standard deviations; far above 1 = unlikely.
         suspicious: frames whose landmark error is more than twice the median, or without a face.

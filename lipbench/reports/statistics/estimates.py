@@ -24,7 +24,8 @@ class Interval:
     """An interval of a mean.
 
     Attributes:
-        low, high: in the metric's unit.
+        low: lower end, in the metric's unit.
+        high: upper end.
         level: nominal coverage, 0.95.
         method: "t" or "BCa".
         n: clips.
@@ -93,7 +94,8 @@ class Paired:
 
     Attributes:
         n: clips.
-        mean, sd: of the differences; sd None for one clip.
+        mean: of the differences.
+        sd: of the differences; None for one clip.
         interval: t interval of the mean, None for one clip.
         bca: bootstrap interval, from 20 clips on.
         p: of the sign-flip test, two-sided; None without clips.
