@@ -6,6 +6,7 @@ Duplicates, references between entries, and paths: every media path must stay in
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 import re
 from pathlib import Path
@@ -47,6 +48,7 @@ class Builder:
         plain = self.root / text
         try:
             real = plain.resolve()
+            _refuse_loop(plain)
         except (OSError, RuntimeError) as error:
             self.problem(location, f"cannot be resolved: {error}", text, "check the symbolic links")
             return plain
@@ -133,3 +135,12 @@ class Builder:
 
 def licence(entry: LicenceEntry) -> Licence:
     return Licence(entry.id, entry.url, entry.checked, entry.by)
+
+
+def _refuse_loop(path: Path) -> None:
+    """Raise OSError for links that lead back to themselves, which `Path.resolve` passes over from Python 3.13 on."""
+    try:
+        path.stat()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise
