@@ -73,7 +73,8 @@ def tests(session: nox.Session) -> None:
 def tests_lowest(session: nox.Session) -> None:
     """The fast tests with the lowest version of each direct dependency that has a wheel for this Python."""
     session.install("uv")
-    lock = Path(session.create_tmp()) / "lowest.txt"
+    # Not in create_tmp(), which would put the tests' own folders below this repository.
+    lock = Path(session.virtualenv.location) / "lowest.txt"
     # python_speech_features was only ever published as source.
     only = ("--only-binary", ":all:", "--no-binary", "python_speech_features")
     # The resolver's own comments name package hosts and paths.
