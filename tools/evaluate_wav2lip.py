@@ -142,15 +142,15 @@ def _psnr(dubbing: Dubbing, row: str) -> float | None:
 
 
 def _mouths(frames: Frames, regions: Regions) -> NDArray[np.float64]:
-    """(T, PROBE^2) grey mouths."""
+    """(T, PROBE^2) gray mouths."""
     cut = [regions.cut(frame, "mouth", t) for t, frame in enumerate(frames)]
     size = (PROBE, PROBE)
-    grey = [
+    gray = [
         cv2.resize(cv2.cvtColor(np.ascontiguousarray(m), cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
         for m in cut
         if m is not None
     ]
-    return np.stack(grey).reshape(len(grey), -1).astype(np.float64) / 255
+    return np.stack(gray).reshape(len(gray), -1).astype(np.float64) / 255
 
 
 def _probe(dubbing: Dubbing) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
@@ -159,10 +159,10 @@ def _probe(dubbing: Dubbing) -> Callable[[NDArray[np.float64]], NDArray[np.float
     others = [tag for tag in clip.frames if tag != dubbing.language]
     seen = np.concatenate([_mouths(clip.frames[tag], dubbing.regions) for tag in others])
     gap = np.concatenate([clip.annotations[tag].lip_gap for tag in others]).astype(np.float64)
-    centre, middle = seen.mean(axis=0), gap.mean()
-    x = seen - centre
+    center, middle = seen.mean(axis=0), gap.mean()
+    x = seen - center
     weights = np.linalg.solve(x.T @ x + 0.3 * np.eye(x.shape[1]), x.T @ (gap - middle))
-    return lambda mouths: np.asarray((mouths - centre) @ weights + middle, np.float64)
+    return lambda mouths: np.asarray((mouths - center) @ weights + middle, np.float64)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -31,7 +31,7 @@ def words_of(speech: Speech) -> list[list[Any]]:
     for phoneme in phonemes:
         if phoneme.ipa and waiting and phoneme.start_s >= waiting[0][0] - 1e-6:
             out.append([waiting.pop(0)[1], []])
-            # Some short words are spoken with their neighbour and have no time of their own.
+            # Some short words are spoken with their neighbor and have no time of their own.
             while waiting and phoneme.start_s >= waiting[0][0] - 1e-6:
                 out[-1][0] += " " + waiting.pop(0)[1]
         ms = round(phoneme.duration_s * 1e3)

@@ -38,7 +38,7 @@ def main(run: Path, output: Path | None, single_file: bool, budget: int, gate: P
     """Write a page about the run directory RUN: verdict, tables, curves, videos side by side, failures, provenance.
 
     It works without a network. The folder form keeps the videos beside the page; --single-file is for mails and
-    build artefacts.
+    build artifacts.
 
     \b
     Examples:

@@ -54,7 +54,7 @@ class MethodSpec:
         uses_train_seconds, uses_seed: whether those axes can change the output; cells that differ only in an unused
             axis share their stages.
         params: the parameter model.
-        paper_results: metric id -> value of the paper's table; shown greyed, never ranked.
+        paper_results: metric id -> value of the paper's table; shown grayed, never ranked.
         deviations: known differences from the published method, one line each.
         kind: "method" is ranked; "control" rows (dubbed, truth, still-mouth, shifted-audio) bound the metrics only.
         implementation: "module:Class" of the `Method`, where the spec stands in a module of its own (`spec.py`); it is

@@ -49,7 +49,7 @@ class Trainable(Protocol):
         """(H, W, 3) RGB samples to look at, or None."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Tensors and plain values: networks, optimisers, schedules."""
+        """Tensors and plain values: networks, optimizers, schedules."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """What `state_dict` gave."""

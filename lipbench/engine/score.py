@@ -143,7 +143,7 @@ def _own_sound(video: Path, remarks: list[str]) -> Any:
 
 
 def _upright(path: Path, target: Path, fps: float) -> Path:
-    media.normalise_clip(path, target, fps=fps)
+    media.normalize_clip(path, target, fps=fps)
     return target
 
 

@@ -37,12 +37,12 @@ def read_shot(video: str | Path, like: Shot, backend: str, folder: Path) -> Shot
 
     Raises:
         Unsupported: another picture size than the clip's.
-        MediaError, NoVideo, Truncated, TooShort, NoFace: see `media.normalise_clip` and `faces.track_faces`.
+        MediaError, NoVideo, Truncated, TooShort, NoFace: see `media.normalize_clip` and `faces.track_faces`.
     """
     from lipbench.faces import track_faces
 
     folder.mkdir(parents=True)
-    media.normalise_clip(video, folder / "video.mp4", fps=like.track.fps)
+    media.normalize_clip(video, folder / "video.mp4", fps=like.track.fps)
     frames = media.load_frames(folder / "video.mp4")
     if frames.shape[1:] != like.frames.shape[1:]:
         (h, w), (wanted_h, wanted_w) = frames.shape[1:3], like.frames.shape[1:3]

@@ -24,8 +24,8 @@ BLOCK = 32
 
 
 @dataclass(frozen=True)
-class NormalisedClip:
-    """What `normalise_clip` made and from what.
+class NormalizedClip:
+    """What `normalize_clip` made and from what.
 
     Attributes:
         n_frames, width, height, fps: of the new file.
@@ -51,9 +51,9 @@ class NormalisedClip:
     audio_lead_s: float | None = None
 
 
-def normalise_clip(
+def normalize_clip(
     src: str | Path, dst: str | Path, *, fps: float | Fraction = 25, start_s: float = 0.0, end_s: float | None = None
-) -> NormalisedClip:
+) -> NormalizedClip:
     """[start_s, end_s) of `src` as a lossless H.264 mp4 (qp 0, yuv420p): constant rate, upright, even-sized.
 
     Frames are picked by time stamp (`media.clock`). Sound, when there is some, is muxed as AAC mono.
@@ -71,7 +71,7 @@ def normalise_clip(
         for shown in pick(source, rate, start_s, end_s):
             out.write(uniform(shown.frame))
         n = out.n_frames
-    return NormalisedClip(
+    return NormalizedClip(
         n,
         uniform.form.width,
         uniform.form.height,
@@ -138,7 +138,7 @@ def lay_over(
     16 kHz and 25 fps).
 
     Args:
-        clip_video: a constant-rate clip at `fps` (see `normalise_clip`).
+        clip_video: a constant-rate clip at `fps` (see `normalize_clip`).
         audio: (N,) int16 at `rate`.
 
     Raises:
@@ -162,7 +162,7 @@ def lay_over(
             raise UsageError(
                 f"cannot lay {clip_video} under a dub at {float(grid):g} fps",
                 f"it has {'a variable rate' if info.vfr else f'{float(info.fps):g} fps'}",
-                "normalise the clip first",
+                "normalize the clip first",
             )
         index = ping_pong(n_out, info.n_frames)
         uniform = ToUniform(source.first, orientation(source.first), info.sample_aspect)

@@ -8,7 +8,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 from lipbench.core.errors import MediaError
-from lipbench.media.picture import Colour, Form, Orientation, ToRgb, ToYuv
+from lipbench.media.picture import Color, Form, Orientation, ToRgb, ToYuv
 from lipbench.media.siting import siting
 
 
@@ -35,7 +35,7 @@ class ToUniform:
         found = siting(first) if plain else None
         self.exact = found is not None
         if found is not None:
-            self.form = Form(width, height, Colour.of(first), found, aspect, first.format.name)
+            self.form = Form(width, height, Color.of(first), found, aspect, first.format.name)
         else:
             self.form = Form(width, height, sample_aspect=aspect)
         self._to_rgb, self._to_yuv = ToRgb(), ToYuv()

@@ -2,7 +2,7 @@
 
     class Difference(FrameMetric):
         id = "difference"
-        metrics = specs("difference", "Difference", regions=("mouth",), better="lower", unit="grey levels", ...)
+        metrics = specs("difference", "Difference", regions=("mouth",), better="lower", unit="gray levels", ...)
 
         def frame(self, prediction, reference, box):
             return float(cv2.absdiff(box.cut(prediction), box.cut(reference)).mean())

@@ -14,7 +14,7 @@ class FieldConfig:
         field: "mlp" (the paper's network) or "triplane".
         condition: length of the expression, latent: of the code learned per frame (0 for none).
         width, depth: of the MLP's trunk (of the small MLP for "triplane").
-        position_frequencies, direction_frequencies, position_scale: of the encodings; scale 1 encodes metres.
+        position_frequencies, direction_frequencies, position_scale: of the encodings; scale 1 encodes meters.
         activation: of the density, "relu" or "softplus". density_scale: 1/m per unit of it.
         init: of the MLP, "torch" as AD-NeRF or "he", see `MLPField`.
         density_bias: what the bias of the MLP's density starts at, None for a draw near 0.

@@ -2,7 +2,7 @@
 
 Three things make it cheaper than the same layers under autograd, none of which changes the result:
 
-- A sample whose weight on its ray is 0 (no density, or hidden behind something opaque) has no colour to compute and no
+- A sample whose weight on its ray is 0 (no density, or hidden behind something opaque) has no color to compute and no
   gradient to send back. With ReLU density that is a large share of all samples: the trunk has to see them, the view
   branch and the whole backward pass have not.
 - Points need no gradient: the first layer, and the encoding's share of the skip layer, have only weight gradients.
@@ -70,16 +70,16 @@ class Layers(NamedTuple):
 
 
 def perceptron(x: Tensor, layers: Layers, color: bool, matter: Matter | None) -> tuple[Tensor | None, Tensor]:
-    """Encoded points -> raw colour and raw density.
+    """Encoded points -> raw color and raw density.
 
     Args:
         x: (E, N), frame after frame, ray after ray; gets no gradient.
         color: False leaves the view branch out.
-        matter: tells from the raw density which samples are worth a colour and a gradient; None for all. What it
+        matter: tells from the raw density which samples are worth a color and a gradient; None for all. What it
             leaves out must have weight 0 on its ray.
 
     Returns:
-        (N, 3) raw colour, 0 for samples that do not matter, or None; (N,) raw density.
+        (N, 3) raw color, 0 for samples that do not matter, or None; (N,) raw density.
     """
     if torch.is_grad_enabled():
         out = _Perceptron.apply(x, layers.biased, color, matter, *layers.flat())

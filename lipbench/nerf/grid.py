@@ -19,7 +19,7 @@ START = 100.0  # 1/m: half opaque over 7 mm, so that the first samples go to the
 
 
 class DensityGrid(nn.Module):
-    """(G, G, G) densities per metre over the scene's box, [x, y, z]; `hull` tells the cells that may hold the head."""
+    """(G, G, G) densities per meter over the scene's box, [x, y, z]; `hull` tells the cells that may hold the head."""
 
     bounds: Tensor
     values: Tensor
@@ -64,7 +64,7 @@ class DensityGrid(nn.Module):
         self.values[rows] = torch.maximum(self.values[rows] * DECAY, density.float()) * self.hull[rows]
 
     def spread(self) -> None:
-        """Set `wide`: the largest density of each cell and its neighbours, so that no moving lip is missed."""
+        """Set `wide`: the largest density of each cell and its neighbors, so that no moving lip is missed."""
         n = self.size
         self.wide.copy_(F.max_pool3d(self.values.view(1, 1, n, n, n), 3, 1, 1).view(-1) * self.hull)
 

@@ -72,7 +72,7 @@ class MLPField(nn.Module):
         """F frames, R rays each, S samples.
 
         Args:
-            points: (F, R, S, 3) in head space, metres; they get no gradient. directions: (F, R, 3) of unit length.
+            points: (F, R, S, 3) in head space, meters; they get no gradient. directions: (F, R, 3) of unit length.
             condition: (F, C), a frame's expression and latent code.
             color: False leaves the color out.
             matter: which samples have a weight on their ray. Here all samples are computed; `FusedMLPField` uses it.

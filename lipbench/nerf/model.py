@@ -1,4 +1,4 @@
-"""A radiance field with its sampler: rays in, colours out."""
+"""A radiance field with its sampler: rays in, colors out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lipbench.nerf.triplane import TriPlaneField
 
 LONGEST_STEP = 3.0  # cells of the proposal: beyond the last sample before a gap there is nothing
 PROPOSAL_FLOOR = 2e-3
-MISSED = 1e-3  # metres
+MISSED = 1e-3  # meters
 PROBES = 32  # readings of the hull along a ray
 
 
@@ -36,7 +36,7 @@ class HeadField(nn.Module):
 
     Args:
         config: what to build.
-        bounds: (2, 3) box of the head in its own space, metres.
+        bounds: (2, 3) box of the head in its own space, meters.
     """
 
     bounds: Tensor
@@ -106,16 +106,16 @@ class HeadField(nn.Module):
             return rays._replace(near=near, far=torch.where(hit, rays.near + last, rays.near + MISSED))
 
     def sigma(self, raw: Tensor, points: Tensor) -> Tensor:
-        """Raw output -> density per metre; 0 outside the hull."""
+        """Raw output -> density per meter; 0 outside the hull."""
         found = density(raw, self.config.activation, self.config.density_scale)
         return found if self.grid is None else found * self.grid.hull[self.grid.cells(points)]
 
     def render(self, rays: Rays, background: Tensor, condition: Tensor, train: bool = False) -> RayColors:
-        """Colours of rays.
+        """Colors of rays.
 
         Args:
             rays: F frames, R rays each. background: (F, R, 3) in [0, 1]. condition: (F, C) expression and latent.
-            train: jitter the samples; colour in the coarse pass too.
+            train: jitter the samples; color in the coarse pass too.
         """
         if self.config.proposal == "grid":
             return self.shade(rays, self.propose(rays), background, condition, train)
@@ -163,10 +163,10 @@ class HeadField(nn.Module):
     def shade(
         self, rays: Rays, proposal: tuple[Tensor, Tensor], background: Tensor, condition: Tensor, train: bool = False
     ) -> RayColors:
-        """Colours of rays whose samples follow what `propose` answered."""
+        """Colors of rays whose samples follow what `propose` answered."""
         edges, weights = proposal
         with torch.no_grad():
-            # Neighbouring bins lend each other weight: the surface may lie on either side of an edge.
+            # Neighboring bins lend each other weight: the surface may lie on either side of an edge.
             wide = torch.maximum(weights[..., 1:], weights[..., :-1])
             weights = 0.5 * (torch.cat([weights[..., :1], wide], -1) + torch.cat([wide, weights[..., -1:]], -1))
             z = sample_pdf(edges, weights, self.config.fine, "strata" if train else "middle", PROPOSAL_FLOOR)

@@ -86,7 +86,7 @@ def _table(table: Table) -> str:
         keys = [escape(key_text(word, value)) for word, value in zip(table.by, row.keys, strict=False)]
         clips = str(row.clips) if row.kind != "paper" else ""
         numbers = [_cell(row, row.entries[column.id], column) for column in table.columns]
-        lines.append(" & ".join([_grey(row, escape(row.title)), *keys, clips, *numbers]) + r" \\")
+        lines.append(" & ".join([_gray(row, escape(row.title)), *keys, clips, *numbers]) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}"]
     below = [rf"\textsuperscript{{{i}}} {escape(note)}" for i, note in enumerate(table.notes, 1)]
     if table.legend == SIGNIFICANT and any(entry.rank for row in table.rows for entry in row.entries.values()):
@@ -106,13 +106,13 @@ def _cell(row: Row, entry: Entry, column: Column) -> str:
     mean = entry.mean
     note = rf"\textsuperscript{{{','.join(map(str, entry.notes))}}}" if entry.notes else ""
     if mean.mean is None:
-        return _grey(row, f"{mean.n}/{mean.total}{note}" if mean.n else f"--{note}")
+        return _gray(row, f"{mean.n}/{mean.total}{note}" if mean.n else f"--{note}")
     sign = "-" if mean.mean < 0 else ""
     text = rf"${sign}\infty$" if math.isinf(mean.mean) else shown(mean.mean, column.decimals)
     if text.startswith("-"):
         text = f"${text}$"
-    return _grey(row, _MARKS[entry.rank] % text)
+    return _gray(row, _MARKS[entry.rank] % text)
 
 
-def _grey(row: Row, text: str) -> str:
+def _gray(row: Row, text: str) -> str:
     return rf"\lbpaper{{{text}}}" if row.kind == "paper" else text

@@ -1,6 +1,6 @@
 """Many runs over time: one row per run, method and metric, kept in a Parquet file, so that run folders may go.
 
-Values are means over clips with t intervals, as in tables. Two neighbours are connected only when they measured the
+Values are means over clips with t intervals, as in tables. Two neighbors are connected only when they measured the
 same thing: same judge, metric version, clips and dubs.
 """
 
@@ -208,7 +208,7 @@ def find_steps(data: pd.DataFrame) -> list[Step]:
 
 
 def stretches(part: pd.DataFrame) -> list[pd.DataFrame]:
-    """Rows of one method and metric, cut where neighbours are not comparable."""
+    """Rows of one method and metric, cut where neighbors are not comparable."""
     breaks = (part["same"] != part["same"].shift()).cumsum()
     return [stretch for _, stretch in part.groupby(breaks, sort=False)]
 

@@ -154,9 +154,9 @@ class FaceTraining(SupervisedTraining[FaceConfig]):
             found = self.net.read(demo_face.to_input(crops).to(self.device))[1].cpu().numpy()
         big = [cv2.resize(crop, (2 * CROP, 2 * CROP)) for crop in crops]
         for image, wanted, got in zip(big, points, found, strict=True):
-            for colour, dots in (((0, 255, 0), wanted), ((255, 0, 0), got)):
+            for color, dots in (((0, 255, 0), wanted), ((255, 0, 0), got)):
                 for x, y in dots * 2 * CROP:
-                    cv2.circle(image, (int(x), int(y)), 1, colour, -1)
+                    cv2.circle(image, (int(x), int(y)), 1, color, -1)
         return np.concatenate([np.concatenate(big[i : i + 4], 1) for i in range(0, 16, 4)])
 
     def export(self, folder: Path, facts: Mapping[str, Any]) -> Path:

@@ -73,7 +73,7 @@ def pair(plain: ModuleType, condition: int, latent: int, width: int, empty: floa
 
 
 def some_rays(count: int) -> tuple[Rays, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Rays, background, condition (1, 111), true colours."""
+    """Rays, background, condition (1, 111), true colors."""
     torch.manual_seed(1)
     d = torch.cat([0.15 * torch.randn(1, count, 2), -torch.ones(1, count, 1)], -1)
     near, far = torch.full((1, count), NEAR), torch.full((1, count), FAR)

@@ -32,7 +32,7 @@ def test_the_same_scores_through_ray(manifest, tmp_path):
             prepared = api.prepare(request, out=tmp_path / name, manifest=manifest)
             result = api.execute(prepared, executor=name, workers=2, quiet=True)
             values[name] = [
-                (c["method"], c["language"], c["status"], c["metrics"]["grey"]["value"]) for c in result.cells
+                (c["method"], c["language"], c["status"], c["metrics"]["gray"]["value"]) for c in result.cells
             ]
         assert values["ray"] == values["local"]
         assert {status for _, _, status, _ in values["ray"]} == {"ok", "error"}

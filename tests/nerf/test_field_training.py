@@ -30,7 +30,7 @@ def small(kind: str, **changes):
 
 
 def psnr(model, scene) -> float:
-    """Over the plate (transparent: 6 dB, evenly grey: 14 dB), in the head's pixels of all frames."""
+    """Over the plate (transparent: 6 dB, evenly gray: 14 dB), in the head's pixels of all frames."""
     error = []
     for t, shown in enumerate(render_frames(model, scene, scene.condition, None, np.arange(len(scene)))):
         over = shown.rgb + (1 - shown.alpha[..., None]) * scene.plates[scene.shot[t]] / 255

@@ -149,7 +149,7 @@ def test_infinite_means_are_told_and_not_drawn(runs):
 
 
 @pytest.mark.parametrize("kind", ["length", "cost", "shift"])
-def test_drawing_has_text_a_label_and_the_pages_colour(lengths, kind):
+def test_drawing_has_text_a_label_and_the_pages_color(lengths, kind):
     curve = curves.build(lengths, kind)
     drawn = plots.svg(plots.draw(curve), "c 1", "what <it> shows")
     root = ET.fromstring(drawn)

@@ -277,7 +277,7 @@ def test_mouth_landmarks_open_with_the_jaw_and_jaw_follows_the_contour(head: pro
 # ---- identities and looks ------------------------------------------------------------------------
 
 
-def test_identities_are_reproducible_distinct_and_serialisable() -> None:
+def test_identities_are_reproducible_distinct_and_serializable() -> None:
     people = [procedural.sample_identity(seed) for seed in range(40)]
     assert people[7] == procedural.sample_identity(7)
     assert len({p.skin for p in people}) == 40

@@ -81,7 +81,7 @@ def test_lips_are_shut_when_bilabials_are_heard(clip: ClipRender) -> None:
     for truth in clip.annotations.values():
         for unit in phones.units(truth.phonemes):
             if unit.symbol in ("p", "b", "m"):
-                shut.append(truth.lip_gap[min(int((unit.centre_s - 0.01) * 25), 74)])
+                shut.append(truth.lip_gap[min(int((unit.center_s - 0.01) * 25), 74)])
     assert len(shut) >= 8
     assert max(shut) < 0.3, "mm"
     assert max(truth.lip_gap.max() for truth in clip.annotations.values()) > 6.0

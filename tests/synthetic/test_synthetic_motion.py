@@ -24,7 +24,7 @@ def spoken(language: str, pool: str = "all") -> list[tuple[list[Unit], np.ndarra
 
 
 def frame(unit: Unit, channels: np.ndarray) -> np.ndarray:
-    out: np.ndarray = channels[min(int((unit.centre_s - 0.01) * 25), len(channels) - 1)]
+    out: np.ndarray = channels[min(int((unit.center_s - 0.01) * 25), len(channels) - 1)]
     return out
 
 

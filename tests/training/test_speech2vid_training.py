@@ -36,11 +36,11 @@ def talks(count: int, first: int = 0, languages: tuple[str, ...] = ("en", "fr"))
     out = []
     for k in range(first, first + count):
         rng = np.random.default_rng(k)
-        colour = rng.integers(90, 200, 3)
+        color = rng.integers(90, 200, 3)
         faces, sounds, weights = {}, {}, {}
         for tag in languages:
             loud = np.abs(np.sin(np.arange(40) * rng.uniform(0.3, 0.6)))
-            faces[tag] = np.full((40, 128, 128, 3), colour, np.uint8)
+            faces[tag] = np.full((40, 128, 128, 3), color, np.uint8)
             for t in range(40):
                 cv2.ellipse(faces[tag][t], (64, 65), (12, 1 + round(9 * loud[t])), 0, 0, 360, (30, 20, 90), -1)
             sounds[tag] = rng.normal(0, 0.1, (1, 12, 159)).astype(np.float32)
@@ -71,7 +71,7 @@ def test_a_batch_shows_the_moment_in_another_language() -> None:
 
 
 def test_in_one_language_no_still_is_near(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every frame of these is grey of its own number."""
+    """Every frame of these is gray of its own number."""
     (talk,) = talks(1, languages=("en",))
     talk.faces["en"][:] = np.arange(40, dtype=np.uint8)[:, None, None, None] * 5
     batch = draw([talk], 16, np.random.default_rng(0))

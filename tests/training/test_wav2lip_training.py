@@ -29,7 +29,7 @@ TINY = 1 / 64
 
 
 def talk(name: str, seed: int = 0, n: int = 30) -> clips.Talk:
-    """Frames whose grey level tells their number, in two languages, and noise to hear."""
+    """Frames whose gray level tells their number, in two languages, and noise to hear."""
     rng = np.random.default_rng(seed)
     frames = np.broadcast_to(np.arange(n, dtype=np.uint8)[:, None, None, None], (n, 96, 96, 3)).copy()
     sound = melspectrogram((rng.standard_normal(n * 640) * 3000).astype(np.int16))[None].astype(np.float32)
@@ -199,7 +199,7 @@ def test_contrast_prefers_the_own_sound():
     assert contrast(own, own.roll(1, dims=1), stride, scale).item() > 10
     chance = contrast(own, torch.ones(1, 4, 4) / 2, stride, scale).item()
     assert chance == pytest.approx(np.log(4))
-    # Lips that fit every sound, but belong to none, cost; a neighbour one frame away costs less than one two away.
+    # Lips that fit every sound, but belong to none, cost; a neighbor one frame away costs less than one two away.
     assert contrast(own, own, stride, scale, own).item() == pytest.approx(np.log(2) / 2, abs=1e-3)
     near = contrast(own, own.roll(1, dims=1), torch.tensor([1]), scale).item()
     assert near < contrast(own, own.roll(1, dims=1), stride, scale).item()

@@ -2,7 +2,7 @@
 
     C = sum_i w_i c_i (torso) + T (torso) * C (head over the plate)        NeRFs/TorsoNeRF/run_nerf.py
 
-so the finished head's picture takes the place that the plate has for the head: the colour of a ray's last sample.
+so the finished head's picture takes the place that the plate has for the head: the color of a ray's last sample.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ class TorsoTraining(FieldTraining):
         self.facts = {**self.facts, "head": behind.digest()}
 
     def _look(self, least: float, restart: bool) -> None:
-        """A torso is begun again only when nothing at all is left of it: where the picture behind it has its colours
+        """A torso is begun again only when nothing at all is left of it: where the picture behind it has its colors
         already, it may be thin.
 
         Raises:

@@ -94,8 +94,8 @@ SPEC = MethodSpec(
     deviations=(
         "landmarks come from the shared face track; upstream runs face-alignment's 3D FAN",
         "the voice embedding is a file of yours; upstream runs Resemblyzer in the same process",
-        "pitch by normalised autocorrelation; upstream runs RAPT (pysptk)",
-        "the face is levelled before its landmarks are normalised; upstream expects upright photos",
+        "pitch by normalized autocorrelation; upstream runs RAPT (pysptk)",
+        "the face is leveled before its landmarks are normalized; upstream expects upright photos",
         "landmarks are brought from 62.5 to 25 frames per second, then drawn; upstream's video has 62.5",
         "the last 0.29 s of a dub, which upstream drops, hear its sound backwards",
         "the 256 px square is put back into the picture; upstream returns the square beside its inputs",

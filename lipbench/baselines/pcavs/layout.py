@@ -45,7 +45,7 @@ class Layout:
         return 8 * 2 ** (len(self.depths) - 1) * Sizes(self.identity).of(32)
 
     def networks(self) -> Networks:
-        """The four networks, freshly initialised."""
+        """The four networks, freshly initialized."""
         groups = Sizes(self.identity).of(32)
         behind = [8 * groups * 2**k for k in reversed(range(len(self.depths) - 1))]  # channels of the layers
         finer = [*behind, 2 * groups] if self.finer else []

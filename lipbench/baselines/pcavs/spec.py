@@ -55,7 +55,7 @@ SPEC = MethodSpec(
     deviations=(
         "the crop is put back into the frame, faded out at its edges; the paper scores the 224 px crop as it comes",
         "landmarks come from the shared face track; upstream runs face-alignment's 2D FAN",
-        "frames without a face get landmarks interpolated from their neighbours; upstream gives up on the clip",
+        "frames without a face get landmarks interpolated from their neighbors; upstream gives up on the clip",
         "the first and last two frames, which upstream drops, hear silence where there is no sound",
         "the person is the first frame with a face; upstream draws one of the given pictures at random",
         "the generator's noise is the one stored in the file; upstream draws new noise at every call",

@@ -55,11 +55,11 @@ SPEC = MethodSpec(
     deviations=(
         "landmarks come from the shared face track; upstream runs dlib's 68 points",
         "eyes and nose are laid on the procedural head's mean face; upstream's mean landmarks are not shipped",
-        "sound windows are centred on their frame; `offset_frames: 4` is upstream's",
+        "sound windows are centered on their frame; `offset_frames: 4` is upstream's",
         "stills come from the dubbed clip itself; upstream's demo has pictures of six people",
         "the face goes back into the frame with faded edges; upstream returns the 109 px face, the paper names "
         "Poisson blending",
-        "frames without a face are framed between their neighbours",
+        "frames without a face are framed between their neighbors",
         "weights: speech2vid-demo is a quarter as wide, trained on generated faces in a way of its own",
         "paste: change adds the difference of two drawings to the frame; the published method shows the drawing",
     ),

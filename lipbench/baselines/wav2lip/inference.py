@@ -82,7 +82,7 @@ def relip(
 def add_change(old: Frame, crop: Frame, face: Frame) -> Frame:
     """(h, w, 3) `old` plus the difference between `face` and `crop`, (96, 96, 3) each, enlarged to its size.
 
-    Differences of one grey level are the cut-off of the network's answer, not a change. Fades towards the edges.
+    Differences of one gray level are the cut-off of the network's answer, not a change. Fades towards the edges.
     """
     difference = face.astype(np.float32) - crop
     difference[np.abs(difference) <= 1] = 0

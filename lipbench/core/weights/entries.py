@@ -1,4 +1,4 @@
-"""What is known about weights: where each comes from, how it is recognised, under what licence, and what needs it.
+"""What is known about weights: where each comes from, how it is recognized, under what licence, and what needs it.
 
 The entries themselves stand in the `spec` module beside the code that uses them."""
 

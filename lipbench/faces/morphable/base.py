@@ -62,7 +62,7 @@ class MorphableModel:
         expression_basis, expression_sigma: (K_exp, N, 3) and (K_exp,) dm.
         triangles: (M, 3) int64, counter-clockwise from outside.
         albedo_mean, albedo_basis, albedo_sigma: (N, 3), (K_alb, N, 3), (K_alb,), display RGB in [0, 1]; empty when the
-            model has no colours.
+            model has no colors.
         landmarks: None when the file names none.
         rigid: vertices that expressions hardly move (for temporal smoothing of the pose), may be empty.
         lips: vertices of the lips, may be empty.
@@ -117,11 +117,11 @@ class MorphableModel:
         """(..., K_alb) coefficients -> (..., N, 3) display RGB, not clipped.
 
         Raises:
-            Unsupported: the model has no colours.
+            Unsupported: the model has no colors.
         """
         if not len(self.albedo_mean):
             raise Unsupported(
-                f"the model {self.name} has no albedo", "its file holds shapes only", "use a model with colours"
+                f"the model {self.name} has no albedo", "its file holds shapes only", "use a model with colors"
             )
         if coefficients is None:
             return self.albedo_mean

@@ -116,7 +116,7 @@ class Output(nn.Module):
 
 
 class BiSeNet(nn.Module):
-    """x (N, 3, H, W), ImageNet-normalised RGB, H and W multiples of 32 -> logits (N, n_classes, H, W)."""
+    """x (N, 3, H, W), ImageNet-normalized RGB, H and W multiples of 32 -> logits (N, n_classes, H, W)."""
 
     def __init__(self, n_classes: int = 19) -> None:
         super().__init__()

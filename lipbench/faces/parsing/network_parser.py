@@ -32,7 +32,7 @@ class Layout:
     Attributes:
         weights: entry of the weights registry.
         classes: names by number.
-        mean, std: of the input's normalisation, RGB in [0, 1].
+        mean, std: of the input's normalization, RGB in [0, 1].
         interpolation: how its authors shrink a picture to 512 x 512.
     """
 
@@ -122,7 +122,7 @@ class NetworkParser:
         return full.permute(0, 2, 3, 1).cpu().numpy()
 
     def prepare(self, small: NDArray[np.uint8]) -> Tensor:
-        """(N, 512, 512, 3) uint8 -> (N, 3, 512, 512) normalised."""
+        """(N, 512, 512, 3) uint8 -> (N, 3, 512, 512) normalized."""
         x = torch.from_numpy(small).to(self.device).permute(0, 3, 1, 2).float() / 255
         mean, std = (x.new_tensor(v).reshape(1, 3, 1, 1) for v in (self.layout.mean, self.layout.std))
         return (x - mean) / std

@@ -1,4 +1,4 @@
-"""Rasteriser: meshes to images, labels and depth, on one CPU core."""
+"""Rasterizer: meshes to images, labels and depth, on one CPU core."""
 
 from lipbench.faces.raster.camera import Camera, euler_to_matrix, matrix_to_euler
 from lipbench.faces.raster.light import Light, sh9

@@ -61,7 +61,7 @@ def height_map(
 
     Args:
         points: (N, 3). triangles: (M, 3). wanted: (M,) which of them cast.
-        direction: towards the light. size: cells per side. region: centre (3,) and half side.
+        direction: towards the light. size: cells per side. region: center (3,) and half side.
 
     Returns:
         map (size, size) float32, axes (3, 3), and (scale, offset x, offset y) from light space to cells.

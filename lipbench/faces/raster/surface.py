@@ -108,9 +108,9 @@ class Surface:
         vertex_rgb: NDArray[np.floating] | None = None,
         label: Label = Label.SKIN,
     ) -> Surface:
-        """A mesh without a texture: one colour per vertex (N, 3) sRGB in [0, 1] (mid grey by default).
+        """A mesh without a texture: one color per vertex (N, 3) sRGB in [0, 1] (mid gray by default).
 
-        The colours become one texel per vertex, so they are not blended across a triangle wider than a few pixels;
+        The colors become one texel per vertex, so they are not blended across a triangle wider than a few pixels;
         meant for looking at 3DMM fits, whose triangles are small.
         """
         width = 256

@@ -41,10 +41,10 @@ class _Placed:
 
     s: int
     window: mattes.Window
-    colours: NDArray[np.float32]
+    colors: NDArray[np.float32]
     matte: NDArray[np.float32]
     gap: NDArray[np.bool_]
-    hole: NDArray[np.bool_]  # (H, W), whole frame: neighbours have other windows
+    hole: NDArray[np.bool_]  # (H, W), whole frame: neighbors have other windows
 
 
 @dataclass(frozen=True)
@@ -141,16 +141,16 @@ class Compositor:
         window = self._window(head)
         x0, y0, x1, y1 = window
         open_head = head[y0:y1, x0:x1]
-        colours, alpha = mattes.place(render, window, (height, width))
-        colours = mattes.straight(colours, alpha)
-        matte = mattes.within(mattes.levelled(alpha, self.options.levels), open_head, self.reach)
+        colors, alpha = mattes.place(render, window, (height, width))
+        colors = mattes.straight(colors, alpha)
+        matte = mattes.within(mattes.leveled(alpha, self.options.levels), open_head, self.reach)
         matte = mattes.feathered(matte, self.options.feather_px)
         matte[matte < 1 / 512] = 0
         gap = gaps.uncovered(open_head, matte, self.options.threshold)
         whole = np.zeros((height, width), np.bool_)
         if self.inpainter is not None:
             whole[y0:y1, x0:x1] = gaps.hole(gap, matte)
-        return _Placed(render.s, window, colours, matte, gap, whole)
+        return _Placed(render.s, window, colors, matte, gap, whole)
 
     def _window(self, head: NDArray[np.bool_]) -> mattes.Window:
         """The source's head with everything that can change around it."""
@@ -166,7 +166,7 @@ class Compositor:
             min(int(rows[-1]) + 1 + margin, height),
         )
 
-    def _finish(self, placed: _Placed, neighbours: list[NDArray[np.bool_]]) -> _Made:
+    def _finish(self, placed: _Placed, neighbors: list[NDArray[np.bool_]]) -> _Made:
         x0, y0, x1, y1 = placed.window
         view = (slice(y0, y1), slice(x0, x1))
         frame = self.frames[placed.s]
@@ -175,12 +175,12 @@ class Compositor:
         back, neck = source, np.zeros(placed.gap.shape, np.bool_)
         share = np.zeros(placed.gap.shape, np.float32)
         if self.inpainter is not None:
-            share = gaps.weight(placed.hole[view], [n[view] for n in neighbours])
+            share = gaps.weight(placed.hole[view], [n[view] for n in neighbors])
             share[share < 1 / 512] = 0
         if share.any():
             filled, neck = self._fill(placed, share > 0, source)
             back = source + share[..., None] * (filled.astype(np.float32) - source)
-        mixed = matte * placed.colours * 255 + (1 - matte) * back
+        mixed = matte * placed.colors * 255 + (1 - matte) * back
         changed = ((placed.matte > 0) | (share > 0))[..., None]
         image = frame.copy()
         image[view] = np.where(changed, np.clip(mixed + 0.5, 0, 255).astype(np.uint8), frame[view])
@@ -209,7 +209,7 @@ class Compositor:
         neck = hole & body_behind
         if neck.any():
             matte = placed.matte[..., None]
-            shown = matte * placed.colours * 255 + (1 - matte) * out
+            shown = matte * placed.colors * 255 + (1 - matte) * out
             image, wide, trusted = frame.copy(), *(np.zeros(frame.shape[:2], np.bool_) for _ in range(2))
             image[view] = np.clip(shown + 0.5, 0, 255).astype(np.uint8)
             wide[view], trusted[view] = neck, clean & body(labels) & (placed.matte == 0)

@@ -33,7 +33,7 @@ class GatedConv(nn.Module):
 
 
 class GatedUp(nn.Module):
-    """Doubling by nearest neighbour, then a gated convolution."""
+    """Doubling by nearest neighbor, then a gated convolution."""
 
     def __init__(self, n_in: int, n_out: int) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class Generator(nn.Module):
 
     Args:
         cnum: width; 48 in the published weights.
-        fuse: whether attention scores of neighbouring patches support each other, as published.
+        fuse: whether attention scores of neighboring patches support each other, as published.
     """
 
     def __init__(self, cnum: int = CNUM, fuse: bool = True) -> None:

@@ -71,7 +71,7 @@ class GatedInpainter:
 
 
 def square(hole: Mask) -> tuple[int, int, int]:
-    """x, y, side px of the square that the network looks at: centred on the hole, at least twice as large."""
+    """x, y, side px of the square that the network looks at: centered on the hole, at least twice as large."""
     rows, columns = np.flatnonzero(hole.any(1)), np.flatnonzero(hole.any(0))
     extent = max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1
     side = int(max(2 * extent, min(SIDE, *hole.shape)))

@@ -43,10 +43,10 @@ class Familiar:
     def of(cls, expression: Array) -> Familiar:
         """The box of (T, K) training expressions."""
         mean = expression.mean(0)
-        centred = expression - mean
+        centered = expression - mean
         # Of the K x K moment, so that the axes span the space even for clips of fewer than K frames.
-        axes = np.linalg.eigh(centred.T @ centred)[1][:, ::-1].T
-        along = centred @ axes.T
+        axes = np.linalg.eigh(centered.T @ centered)[1][:, ::-1].T
+        along = centered @ axes.T
         sigma = along.std(0)
         box = cls(mean, axes, along.min(0), along.max(0), sigma, 0.0)
         k = box.leading

@@ -108,9 +108,9 @@ def as_fit(
     n = len(found)
     error = np.full(n, np.nan)
     error[found] = numpy(p.error_px(state))
-    colour_error = np.full(n, np.nan)
+    color_error = np.full(n, np.nan)
     if photo is not None:
-        colour_error[found] = photo.error
+        color_error[found] = photo.error
     return Fit(
         model=options.model,
         model_name=model.name,
@@ -128,7 +128,7 @@ def as_fit(
         texture=np.zeros((0, 3), np.float32) if photo is None else photo.look.texture.astype(np.float32),
         found=found,
         landmark_error_px=error,
-        photometric_error=colour_error,
+        photometric_error=color_error,
     )
 
 
@@ -189,14 +189,14 @@ def refit(
             tensor(np.float64(fit.focal)),
         )
         state = p.solve(state, Free(pose=False), options.iterations)
-        light, colour_error = fit.light, np.full(len(found), np.nan)
+        light, color_error = fit.light, np.full(len(found), np.nan)
         if options.photometric and len(fit.texture):
             at = np.flatnonzero(found)
             small = photo_stage.shrink(frames, at, float(np.median(face_size(track)[found])), options.face_px)
             look = Look(fit.albedo, fit.texture.astype(np.float64), fit.light[fit.found].mean(0))
             photo = photo_stage.refine(p, model, state, small, options, Free(pose=False), 1, look, say)
             state, light = photo.state, gaps.fill(photo.light, found)
-            colour_error[found] = photo.error
+            color_error[found] = photo.error
         error = np.full(len(found), np.nan)
         error[found] = p.error_px(state).cpu().numpy()
         expression = gaps.fill(state.expression.cpu().numpy(), found)
@@ -207,6 +207,6 @@ def refit(
         found=found,
         landmark_error_px=error,
         light=light,
-        photometric_error=colour_error,
+        photometric_error=color_error,
         fps=track.fps,
     )

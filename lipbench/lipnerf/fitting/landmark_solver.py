@@ -5,11 +5,11 @@ of one iteration is linear in the number of frames and the minimum is that of th
 A few iterations replace the thousands of Adam steps of AD-NeRF's tracker (data_util/face_tracking/face_tracker.py,
 phases A and B), and no learning rate has to suit the size of the picture.
 
-Minimised, with r in units of sigma times the face's size in the frame (`points.face_size`):
+Minimized, with r in units of sigma times the face's size in the frame (`points.face_size`):
 
     sum_tl w_l rho(|r_tl|) + w_e sum_t |e_t - e_0|^2 + w_i T / N |i|^2 + smoothness of pose and expression
 
-rho is Cauchy's; smoothness is the squared difference to the mean of the neighbours in time.
+rho is Cauchy's; smoothness is the squared difference to the mean of the neighbors in time.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class LandmarkProblem:
         )
 
     def subset(self, frames: Tensor) -> LandmarkProblem:
-        """The problem of some frames, far enough apart not to know their neighbours."""
+        """The problem of some frames, far enough apart not to know their neighbors."""
         out = object.__new__(LandmarkProblem)
         out.__dict__.update(self.__dict__)
         out.photo = None
@@ -114,7 +114,7 @@ class LandmarkProblem:
         return (distance * self.weight).sum(1) / self.weight.sum()
 
     def cost(self, state: State) -> Tensor:
-        """() what is minimised."""
+        """() what is minimized."""
         w = self.weights
         r = (self.project(state)[0] - self.seen) / self.scale[:, None, None]
         q = r.pow(2).sum(-1) / ROBUST**2

@@ -89,7 +89,7 @@ MIDDLE = (
     (200, -0.739, 0.733),
     (199, -0.797, 0.759),
 )
-#: Relative precision of one point: neighbours err together, so many points of a part count less each.
+#: Relative precision of one point: neighbors err together, so many points of a part count less each.
 WEIGHTS = {"outer": 0.9, "inner": 1.0, "lids": 1.2, "brows": 0.3, "nose": 0.5, "cheeks": 0.3, "middle": 0.5}
 
 

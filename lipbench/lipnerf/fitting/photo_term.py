@@ -1,4 +1,4 @@
-"""The photometric term: colours of the person against the pixels they project to.
+"""The photometric term: colors of the person against the pixels they project to.
 
 Which vertices are seen, and how the light falls on them, is fixed between refreshes; where they project to moves, and
 the gradient of the image carries that to pose and expression:
@@ -6,7 +6,7 @@ the gradient of the image carries that to pose and expression:
     r = (I(u(v)) - texture_v * shade_v) / sigma        dr = grad I . du
 
 The error per vertex passes through rho(|r|) = c^2 log(1 + |r|^2 / c^2): no square root, so nothing is undefined where
-colours agree (the cause of the NaN poses of AD-NeRF's tracker), and occluders count little.
+colors agree (the cause of the NaN poses of AD-NeRF's tracker), and occluders count little.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ FLAT = 1e-5  # squared slope, sigmas per px, of an image that tells nothing
 
 
 class PhotoTerm:
-    """Colours of V vertices in T frames.
+    """Colors of V vertices in T frames.
 
     Args:
         frames: (T, 3, h, w) uint8 at the working resolution, `zoom` = its size over that of the full frames; they may
             be cut out of the frames, each elsewhere.
         mean: (V, 3) and bases (K, V, 3), sigmas folded in, float32.
-        target: (T, V, 3) expected colours, 0..1. weight: (T, V) >= 0, 0 where not seen.
+        target: (T, V, 3) expected colors, 0..1. weight: (T, V) >= 0, 0 where not seen.
         center: principal point at full resolution, counted from the corner of the cut: (2,), or (T, 2).
     """
 
@@ -52,7 +52,7 @@ class PhotoTerm:
         self.target, self.weight, self.sigma = target, weight, sigma
 
     def _images(self, part: slice) -> Tensor:
-        """(t, 9, h, w): colours in 0..1, and their derivatives by x and y per px."""
+        """(t, 9, h, w): colors in 0..1, and their derivatives by x and y per px."""
         x = self.frames[part].float() / 255
         out = x.new_zeros(len(x), 9, *x.shape[2:])
         out[:, :3] = x
@@ -97,7 +97,7 @@ class PhotoTerm:
         return r, slope, x, turned
 
     def error(self, state: State) -> Tensor:
-        """(T,) weighted mean absolute colour difference, 0..1."""
+        """(T,) weighted mean absolute color difference, 0..1."""
         out = []
         for k in range(0, len(self.frames), CHUNK):
             part = slice(k, k + CHUNK)
@@ -134,7 +134,7 @@ class PhotoTerm:
 
 
 def _whiten(slope: Tensor, r: Tensor) -> tuple[Tensor, Tensor]:
-    """Two equations per vertex that replace those of its three colours: slope (..., 3, 2) and r (..., 3) -> lower
+    """Two equations per vertex that replace those of its three colors: slope (..., 3, 2) and r (..., 3) -> lower
     triangular L (..., 2, 2) and e (..., 2) with L L' = slope' slope and L e = slope' r.
 
     A flat piece of image has no slope; the small number on the diagonal keeps L invertible there.

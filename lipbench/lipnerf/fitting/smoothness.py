@@ -1,4 +1,4 @@
-"""Temporal smoothness: every frame near the mean of its two neighbours, and the linear systems that this couples."""
+"""Temporal smoothness: every frame near the mean of its two neighbors, and the linear systems that this couples."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Smoothness:
         n = len(next_to)
         t = torch.arange(n, device=next_to.device)
         last = torch.cat([next_to[1:], next_to.new_zeros(1)])
-        self.known = (next_to & last)[:, None].double()  # (T, 1): has both neighbours
+        self.known = (next_to & last)[:, None].double()  # (T, 1): has both neighbors
         self.before, self.after = (t - 1).clamp_min(0), (t + 1).clamp_max(n - 1)
         self.weights = weights
 
     def residual(self, pose: bool, expression: bool, state: State) -> Tensor:
-        """(T, P) difference to the mean of the neighbours: turn (3), shift (3), expression; 0 at ends and gaps."""
+        """(T, P) difference to the mean of the neighbors: turn (3), shift (3), expression; 0 at ends and gaps."""
         r, before, after = state.rotation, self.before, self.after
         parts = []
         if pose:

@@ -30,7 +30,7 @@ class Weights:
         expression, identity: of the priors, per squared standard deviation.
         frames: how many frames' worth of independent evidence a clip holds about the identity.
         smooth_expression: per squared standard deviation. smooth_rotation: per squared radian. smooth_translation: per
-            squared dm. All of the difference to the mean of the two neighbours.
+            squared dm. All of the difference to the mean of the two neighbors.
         focal, focal_guess: per squared natural logarithm of the focal length, around this multiple of the shorter
             image side. Landmarks alone hardly tell a long lens from a flat face.
     """

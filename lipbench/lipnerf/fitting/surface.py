@@ -1,4 +1,4 @@
-"""The part of a model's surface whose colours are compared with the frames."""
+"""The part of a model's surface whose colors are compared with the frames."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Surface:
 
 def face_surface(model: MorphableModel, wanted: int) -> Surface:
     """Vertices of the face: inside the hull of the landmarks, seen from the front with a neutral face, the whole lips;
-    without eyeballs and what lies behind the lips, whose colours no expression moves. At most about `wanted`, densest
+    without eyeballs and what lies behind the lips, whose colors no expression moves. At most about `wanted`, densest
     round mouth and eyes.
 
     Raises:

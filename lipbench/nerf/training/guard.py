@@ -1,6 +1,6 @@
 """A field that turns transparent never comes back: find out early, begin again, or say so.
 
-With ReLU density a sample whose raw density is negative gets no gradient. `nn.Linear`'s own initialisation shrinks
+With ReLU density a sample whose raw density is negative gets no gradient. `nn.Linear`'s own initialization shrinks
 signals by sqrt(3) a layer, so after 8 layers the raw density is the same number everywhere but for 0.01: the density's
 bias, which is drawn from +-1/sqrt(width). When that one draw is negative the whole field is dead before the first step.
 """

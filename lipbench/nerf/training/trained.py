@@ -26,7 +26,7 @@ VISIBLE = 1e-3  # rays on which the grid sees less than this opacity show the ba
 
 
 class FrameRender(NamedTuple):
-    """rgb: (H, W, 3) float32, the head's colour times its opacity (premultiplied); alpha: (H, W) float32 opacity;
+    """rgb: (H, W, 3) float32, the head's color times its opacity (premultiplied); alpha: (H, W) float32 opacity;
     box: x0, y0, x1, y1 px outside of which both are 0. Over a picture: rgb + (1 - alpha) * picture."""
 
     rgb: NDArray[np.float32]
@@ -201,7 +201,7 @@ def _enlarged(
     import cv2
 
     big = np.clip(cv2.resize(picture, (w, h), interpolation=cv2.INTER_CUBIC), 0.0, 1.0).astype(np.float32)
-    big[..., :3] = np.minimum(big[..., :3], big[..., 3:])  # cubic overshoot: no colour brighter than its opacity allows
+    big[..., :3] = np.minimum(big[..., :3], big[..., 3:])  # cubic overshoot: no color brighter than its opacity allows
     sx, sy = w / picture.shape[1], h / picture.shape[0]
     x0, y0 = max(0, int((box[0] - 2) * sx)), max(0, int((box[1] - 2) * sy))
     x1, y1 = min(w, int((box[2] + 2) * sx) + 1), min(h, int((box[3] + 2) * sy) + 1)

@@ -71,7 +71,7 @@ class FieldTraining:
         self._build()
 
     def _build(self) -> None:
-        """Networks, codes and optimiser of this attempt."""
+        """Networks, codes and optimizer of this attempt."""
         torch.manual_seed(int(np.random.SeedSequence([self.seed, 77, self.attempt]).generate_state(1)[0]))
         p = self.preset
         self.field = HeadField(p.field, torch.from_numpy(self.shown.bounds)).to(self.device)

@@ -152,7 +152,7 @@ def _charts(details: Details, ids: list[str]) -> list[dict[str, str]]:
 def _strips(details: Details, ids: list[str]) -> list[dict[str, str]]:
     """One strip per headline metric, a dot per clip."""
     series = statistics.clip_series(details.run)
-    colours = {title_of(details.run.methods, label): i for i, label in enumerate(details.run.methods)}
+    colors = {title_of(details.run.methods, label): i for i, label in enumerate(details.run.methods)}
     found: list[dict[str, str]] = []
     for name in led(ids)[:MAX_CHARTS]:
         spec = details.run.metrics[name]
@@ -165,7 +165,7 @@ def _strips(details: Details, ids: list[str]) -> list[dict[str, str]]:
         if values:
             axis = str(spec["title"]) + (f" [{unit(spec)}]" if unit(spec) else "")
             alt = f"{spec['title']} of every clip, one row each for {', '.join(values)}"
-            drawn = plots.svg(plots.strip(axis, values, colours), f"s{len(found)}", alt)
+            drawn = plots.svg(plots.strip(axis, values, colors), f"s{len(found)}", alt)
             found.append({"title": str(spec["title"]), "svg": drawn})
     return found
 

@@ -77,11 +77,11 @@ def bca_interval(
 
 def bca_levels(means: NDArray[np.float64], x: NDArray[np.float64], level: float) -> Sequence[float]:
     """The two levels at which the bootstrapped means (resamples,) of x (n,) are read."""
-    centre = x.mean()
-    share = ((means < centre).mean() + (means <= centre).mean()) / 2
+    center = x.mean()
+    share = ((means < center).mean() + (means <= center).mean()) / 2
     bias = ndtri(np.clip(share, 1e-9, 1 - 1e-9))
-    # Jackknife of a mean: leaving x_i out moves it by (centre - x_i) / (n - 1); constants cancel in the ratio.
-    d = x - centre
+    # Jackknife of a mean: leaving x_i out moves it by (center - x_i) / (n - 1); constants cancel in the ratio.
+    d = x - center
     acceleration = (d**3).sum() / (6 * (d**2).sum() ** 1.5)
     z = bias + ndtri(np.array([(1 - level) / 2, (1 + level) / 2]))
     return [float(p) for p in ndtr(bias + z / (1 - acceleration * z))]

@@ -126,8 +126,8 @@ def _frame_times(n_frames: int, fps: float) -> Array:
     return np.asarray((np.arange(n_frames) + 0.5) / fps, np.float64)
 
 
-def _bell(t: Array, centre: float, width: float) -> Array:
-    out: Array = np.exp(-0.5 * ((t - centre) / width) ** 2)
+def _bell(t: Array, center: float, width: float) -> Array:
+    out: Array = np.exp(-0.5 * ((t - center) / width) ** 2)
     return out
 
 

@@ -182,7 +182,7 @@ def _manner(level: Difficulty, rng: np.random.Generator) -> tuple[Manner, str]:
 
 
 def _body(manner: Manner, view: float, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Shoulders turn part of the way with the head's mean direction; the face is framed a little off-centre."""
+    """Shoulders turn part of the way with the head's mean direction; the face is framed a little off-center."""
     yaw = np.deg2rad(0.4 * manner.yaw[0] + rng.normal(0, 3.0))
     rotation = euler_to_matrix((0.0, yaw, 0.0))
     offset = np.array([rng.normal(0, 0.03), rng.normal(0, 0.02), 0.0]) * view

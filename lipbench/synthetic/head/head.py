@@ -34,7 +34,7 @@ REST_TRANSLATION = np.array([0.0, 0.0, -7.5])
 
 @dataclass(frozen=True)
 class Outfit:
-    """What a hair style adds to the template: vertices, the joined surface without colours, occlusion."""
+    """What a hair style adds to the template: vertices, the joined surface without colors, occlusion."""
 
     hair_points: Array
     hair_share: Array

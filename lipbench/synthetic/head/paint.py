@@ -33,7 +33,7 @@ class Paint:
 
     @classmethod
     def plain(cls, shape: tuple[int, ...], color: Color, gloss: float, label: Label) -> Paint:
-        """One colour all over."""
+        """One color all over."""
         rgb = np.empty((*shape, 3), np.float32)
         rgb[:] = color
         return cls(rgb, np.full(shape, gloss, np.float32), np.full(shape, int(label), np.uint8))
@@ -43,7 +43,7 @@ class Paint:
         return Paint(self.rgb[rows, columns], self.gloss[rows, columns], self.label[rows, columns])
 
     def mix(self, color: object, weight: Array) -> None:
-        """Lay a colour over by (...) weight in [0, 1]."""
+        """Lay a color over by (...) weight in [0, 1]."""
         self.rgb += (np.asarray(color, np.float32) - self.rgb) * weight[..., None].astype(np.float32)
 
     def darken(self, weight: Array, warm: float = 0.6) -> None:

@@ -205,7 +205,7 @@ class PcAvsTraining(SupervisedTraining[Config]):
 
     @torch.no_grad()
     def picture(self) -> NDArray[np.uint8]:
-        """People never seen, two columns each: the person, the truth, what is drawn, drawn with a neighbour's sound."""
+        """People never seen, two columns each: the person, the truth, what is drawn, drawn with a neighbor's sound."""
         self.net.eval()
         rng = np.random.default_rng(7)
         batch = draw(self.held_out, 6, self.config.layout.size, rng, plain=True).to(self.device)

@@ -37,14 +37,14 @@ class Batch:
 
 def framed(crop: NDArray[np.uint8], shift: NDArray[np.float64], scale: float, flip: bool) -> NDArray[np.uint8]:
     """(112, 112, 3) RGB: the square around the face box, out of a cached BGR crop, moved by `shift` px."""
-    # The judge's crop, margin included, is 2 (1 + CROP_SCALE) MARGIN face half edges wide; its centre lies CROP_SCALE
+    # The judge's crop, margin included, is 2 (1 + CROP_SCALE) MARGIN face half edges wide; its center lies CROP_SCALE
     # of one below the box's.
     edge = crop.shape[0]
     unit = edge / (2 * (1 + CROP_SCALE) * cache.MARGIN)
     k = SIZE / (2 * BOX_SCALE * unit) * scale
     x, y = edge / 2 - 0.5, edge / 2 - 0.5 - CROP_SCALE * unit
-    centre = SIZE / 2 - 0.5
-    matrix = np.array([[k, 0, centre - k * x + shift[0]], [0, k, centre - k * y + shift[1]]])
+    center = SIZE / 2 - 0.5
+    matrix = np.array([[k, 0, center - k * x + shift[0]], [0, k, center - k * y + shift[1]]])
     out = cv2.warpAffine(crop, matrix, (SIZE, SIZE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.ascontiguousarray(out[:, ::-1, ::-1] if flip else out[..., ::-1])
 

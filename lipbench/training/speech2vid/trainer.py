@@ -2,7 +2,7 @@
 
 The published training is not released; its loss was L1 on pixels and on the features of a VGG-M face network. Here: L1
 on pixels alone, what speech changes counted more. Four things that a short training needs come on top: the ears learn
-first (`hearing`); the decoder is normalised while it learns (`norms`); pictures and sound are of different languages
+first (`hearing`); the decoder is normalized while it learns (`norms`); pictures and sound are of different languages
 (`pairs`), so that no picture tells the mouth; and every moment is drawn to the sounds of two languages, whose drawings
 have to differ as the truths do.
 """
@@ -112,7 +112,7 @@ class Speech2VidTraining(SupervisedTraining[Config]):
         return all(len(talk.languages) > 1 for talk in self.talks)
 
     def _start(self) -> None:
-        """Drawing begins with the mean colour: from further away the first steps are needlessly long."""
+        """Drawing begins with the mean color: from further away the first steps are needlessly long."""
         truth = draw(self.talks, 16, np.random.default_rng([self.seed, 2**31])).truth
         torch.nn.init.normal_(self.net.conv5_3.weight, std=0.02)
         with torch.no_grad():

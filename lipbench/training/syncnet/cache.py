@@ -99,7 +99,7 @@ def crops_of_track(
     out = np.empty((len(best.boxes), edge, edge, 3), np.uint8)
     for t in range(len(out)):
         s = path.s[t]
-        # The square's centre lies CROP_SCALE s below the box's: a larger square about the same centre starts higher.
+        # The square's center lies CROP_SCALE s below the box's: a larger square about the same center starts higher.
         face = crop(frames[best.first + t], path.x[t], path.y[t] - CROP_SCALE * grow * s, s * (1 + grow), edge)
         out[t] = face[..., ::-1]
     return out, best.first

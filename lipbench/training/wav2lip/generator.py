@@ -22,7 +22,7 @@ from lipbench.training.wav2lip.losses import MOUTH, SyncSchedule, contrast_loss,
 
 
 class GeneratorTraining:
-    """Generator, discriminator if wanted, their optimisers, the expert once it is there, and the sync schedule.
+    """Generator, discriminator if wanted, their optimizers, the expert once it is there, and the sync schedule.
 
     The expert is frozen and kept in eval mode; upstream leaves it in train mode, so that its batch norms follow the
     drawn faces that it is to judge.

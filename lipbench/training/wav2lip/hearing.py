@@ -31,10 +31,10 @@ Pair = tuple[tuple[str, int], tuple[str, int]]
 
 
 def pictures(faces: NDArray[np.uint8], at: Sequence[int]) -> NDArray[np.float32]:
-    """(n, EDGE^2) grey mouths of the given frames in [0, 1]."""
+    """(n, EDGE^2) gray mouths of the given frames in [0, 1]."""
     size = (EDGE, EDGE)
-    grey = [cv2.cvtColor(np.ascontiguousarray(faces[t][MOUTH]), cv2.COLOR_BGR2GRAY) for t in at]
-    small = [cv2.resize(g, size, interpolation=cv2.INTER_AREA).astype(np.float32).ravel() / 255 for g in grey]
+    gray = [cv2.cvtColor(np.ascontiguousarray(faces[t][MOUTH]), cv2.COLOR_BGR2GRAY) for t in at]
+    small = [cv2.resize(g, size, interpolation=cv2.INTER_AREA).astype(np.float32).ravel() / 255 for g in gray]
     return np.stack(small)
 
 

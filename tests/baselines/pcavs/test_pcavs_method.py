@@ -203,7 +203,7 @@ def test_spectrogram_frames_and_loudness() -> None:
     assert mel.min() >= 0
     assert mel.max() <= 1
     quiet = sound.melspectrogram(tone // 2)
-    assert np.abs(mel[:, 10:90].max(0) - quiet[:, 10:90].max(0)).max() < 1e-3  # levelled
+    assert np.abs(mel[:, 10:90].max(0) - quiet[:, 10:90].max(0)).max() < 1e-3  # leveled
     assert not sound.melspectrogram(np.zeros(1600, np.int16)).any()
     with pytest.raises(TooShort):
         sound.melspectrogram(np.zeros(0, np.int16))

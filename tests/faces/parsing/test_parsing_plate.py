@@ -104,7 +104,7 @@ def test_labels_of_another_clip_are_refused() -> None:
         clean_plate(frames[:4], parsing)
 
 
-def test_of_equally_far_frames_the_first_gives_the_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_equally_far_frames_the_first_gives_the_color(monkeypatch: pytest.MonkeyPatch) -> None:
     labels = np.full((3, 40, 40), Label.BACKGROUND, np.uint8)
     labels[:, 15:25, 15:25] = Label.HEAD
     frames = np.stack([np.full((40, 40, 3), 100 + t, np.uint8) for t in range(3)])
