@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from lipbench.baselines.wav2lip import boxes as framing
 from lipbench.baselines.wav2lip.checkpoint import load
-from lipbench.baselines.wav2lip.inference import LipDrawer, relip
+from lipbench.baselines.wav2lip.inference import Wav2LipInference, generate_frames
 from lipbench.baselines.wav2lip.mel import melspectrogram, window_starts
 from lipbench.baselines.wav2lip.networks import Generator
 from lipbench.metrics.functional.psnr import frame_psnr, mean_psnr
@@ -74,13 +74,13 @@ def dubbings(net: Generator, spec: ClipSpec) -> list[Dubbing]:
     """The clip with lips for each of its dubs, drawn as the method draws them."""
     clip = render_clip(spec)
     track = clip.annotations[spec.source].face_track()
-    boxes, regions, drawer = framing.follow(track).xyxy, from_track(track), LipDrawer(net)
+    boxes, regions, drawer = framing.follow(track).xyxy, from_track(track), Wav2LipInference(net)
     coded = {tag: through_codec(frames, CRF, spec.fps) for tag, frames in clip.frames.items()}
     out = []
     for tag in spec.dubs:
         mel = melspectrogram(clip.audio[tag])
         starts = window_starts(mel.shape[1], spec.fps, spec.n_frames)
-        drawn = np.stack(list(relip(drawer, coded[spec.source], boxes, mel, starts)))
+        drawn = np.stack(list(generate_frames(drawer, coded[spec.source], boxes, mel, starts)))
         videos = {"truth": coded[tag], "drawn": through_codec(drawn, 12, spec.fps), "dubbed": coded[spec.source]}
         out.append(Dubbing(clip, tag, videos, regions))
     return out

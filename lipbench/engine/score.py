@@ -157,6 +157,6 @@ def _aligned(path: Path, target: Path, fps: float, n_frames: int, name: str, rem
         return upright
     laid = target.with_name(f"laid-{target.name}")
     silence = np.zeros(round(n_frames * 16000 / fps), np.int16)
-    overlay = media.lay_over(upright, silence, laid, target.with_suffix(".wav"), fps=fps)
-    remarks.append(f"{name}: {overlay.policy}")
+    aligned = media.retime_to_audio(upright, silence, laid, target.with_suffix(".wav"), fps=fps)
+    remarks.append(f"{name}: {aligned.policy}")
     return laid

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lipbench.faces.parsing import Plate
 from lipbench.lipnerf.composite import CompositeOptions, Compositor, Render
-from lipbench.lipnerf.composite.change import laid_over, lower_face
+from lipbench.lipnerf.composite.change import lower_face, transfer_change
 from lipbench.lipnerf.prepared import Prepared
 from lipbench.nerf.scene import Scene
 from lipbench.nerf.training.trained import TrainedField, render_frames
@@ -63,7 +63,9 @@ def changed(
     kept = compositor.video(_renders(prepared, trained, scene, own[index], index))
     for n, (picture, other) in enumerate(zip(drawn, kept, strict=True)):
         s = int(index[n])
-        yield laid_over(frames[s], picture, other, lower_face(prepared.fit, model, s, expression[n], picture.shape[:2]))
+        yield transfer_change(
+            frames[s], picture, other, lower_face(prepared.fit, model, s, expression[n], picture.shape[:2])
+        )
 
 
 def _renders(

@@ -17,7 +17,7 @@ from lipbench.faces.parsing import clean_plate
 from lipbench.lipnerf import head
 from lipbench.lipnerf.composite import CompositeOptions
 from lipbench.lipnerf.driving import expressions
-from lipbench.lipnerf.expression.familiar import Familiar
+from lipbench.lipnerf.expression.expression_range import ExpressionRange
 from lipbench.lipnerf.expression.smoothing import smooth
 from lipbench.lipnerf.expression.upper_face import keep_upper_face
 from lipbench.lipnerf.output import changed, composited
@@ -71,7 +71,7 @@ def fit(job: FitJob) -> Outputs:
     files["field"] = job.out / "field.pt"
     model.save(files["field"])
     if p.condition == "expression":
-        files["familiar"] = Familiar.of(scene.condition.astype(np.float64)).save(job.out / "familiar.npz")
+        files["familiar"] = ExpressionRange.of(scene.condition.astype(np.float64)).save(job.out / "familiar.npz")
     facts = {k: v for k, v in model.facts.items() if isinstance(v, (int, float, str, bool))}
     return Outputs(files, {"frames": len(scene), "shots": len(pooled), "preset": p.preset, "field": p.field, **facts})
 
@@ -95,7 +95,7 @@ def synthesize(job: DubJob) -> Outputs:
             shown = own_condition(job, prepared.fit.expression)[index]
             driven = keep_upper_face(prepared.fit.load_model(), shown, driven)
         if p.familiar:
-            driven, info["expression_cut"] = Familiar.load(job.fitted / "familiar.npz").hold(driven)
+            driven, info["expression_cut"] = ExpressionRange.load(job.fitted / "familiar.npz").clamp(driven)
         if prepared.fit.model_name == "procedural":
             model = prepared.fit.load_model()
             files["annotations"] = job.out / "lips.npz"

@@ -16,7 +16,7 @@ from lipbench.media.picture import orientation
 from lipbench.media.probe import facts
 from lipbench.media.read import pick
 from lipbench.media.source import Shown, VideoSource
-from lipbench.media.uniform import ToUniform
+from lipbench.media.uniform import ToYuv420p
 from lipbench.media.wav import check_samples, write_wav
 
 #: Frames held at a time while playing backwards.
@@ -65,7 +65,7 @@ def normalize_clip(
     check_range(start_s, end_s)
     with VideoSource(src) as source, Mp4(dst, synthetic=False) as out:
         info = facts(source, None if end_s is None else as_time(end_s))
-        uniform = ToUniform(source.first, orientation(source.first), info.sample_aspect)
+        uniform = ToYuv420p(source.first, orientation(source.first), info.sample_aspect)
         out.encode_video(uniform.form, rate, crf=None)
         sound = info.audio is not None and out.sound(src, 0, start_s, end_s, trim=True)
         for shown in pick(source, rate, start_s, end_s):
@@ -88,7 +88,7 @@ def normalize_clip(
 
 
 @dataclass(frozen=True)
-class Overlay:
+class AlignedClip:
     """How a clip was laid under a dub.
 
     Attributes:
@@ -124,14 +124,14 @@ def policy(n_out: int, n_clip: int) -> str:
     return f"dub {frames} {noun} longer: clip played back and forth"
 
 
-def lay_over(
+def retime_to_audio(
     clip_video: str | Path,
     audio: np.ndarray,
     dst_video: str | Path,
     dst_wav: str | Path,
     fps: float | Fraction = 25,
     rate: int = 16000,
-) -> Overlay:
+) -> AlignedClip:
     """The clip's frames under a dub: as many as the dub has, cut or played back and forth, never interpolated.
 
     Writes `dst_video` (lossless, the dub muxed) and `dst_wav` (the dub, trimmed to whole frames: 640 samples each at
@@ -165,14 +165,14 @@ def lay_over(
                 "normalize the clip first",
             )
         index = ping_pong(n_out, info.n_frames)
-        uniform = ToUniform(source.first, orientation(source.first), info.sample_aspect)
+        uniform = ToYuv420p(source.first, orientation(source.first), info.sample_aspect)
         with Mp4(dst_video, synthetic=False) as out:
             out.encode_video(uniform.form, grid, crf=None)
             out.sound(audio[:n_samples], rate)
             for shown in _back_and_forth(source, n_out, info.n_frames):
                 out.write(uniform(shown.frame))
     write_wav(dst_wav, audio[:n_samples], rate)
-    return Overlay(index, policy(n_out, info.n_frames), n_out, info.n_frames, n_samples, len(audio) - n_samples)
+    return AlignedClip(index, policy(n_out, info.n_frames), n_out, info.n_frames, n_samples, len(audio) - n_samples)
 
 
 def _back_and_forth(source: VideoSource, n_out: int, n_clip: int) -> Iterator[Shown]:

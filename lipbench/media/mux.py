@@ -101,7 +101,7 @@ class Mp4:
             options = {"qp": "0", "preset": "ultrafast", "g": "25", "bf": "0"}
         else:
             options = {"crf": str(crf), "preset": "fast"}
-        options["chroma_sample_location"] = form.siting
+        options["chroma_sample_location"] = form.chroma_location
         with writing(self.path):
             stream = self._container.add_stream("libx264", rate=fps, options=options)
         assert isinstance(stream, VideoStream)

@@ -60,7 +60,7 @@ class Form:
     Attributes:
         width, height: even.
         color: tags.
-        siting: where the color samples lie (`chroma_sample_location`); "center" is what `ToYuv` makes.
+        chroma_location: where the color samples lie (`chroma_sample_location`); "center" is what `ToYuv` makes.
         sample_aspect: width of a pixel over its height.
         pix_fmt: yuv420p or yuvj420p.
     """
@@ -68,7 +68,7 @@ class Form:
     width: int
     height: int
     color: Color = WRITTEN
-    siting: str = "center"
+    chroma_location: str = "center"
     sample_aspect: Fraction = Fraction(1)
     pix_fmt: str = "yuv420p"
 

@@ -16,8 +16,8 @@ DENSITY_FLOOR = 1e-6  # AD-NeRF adds it to every density
 ALPHA_FLOOR = 1e-10  # and this to every factor of the transmittance
 UNSEEN = 1e-9  # a weight or a transmittance below which a sample shows nothing: 200 of them are 2e-7
 
-#: Raw density -> bool of the same shape, the samples that matter (see `matters`).
-Matter = Callable[[Tensor], Tensor]
+#: Raw density -> bool of the same shape, the samples that matter (see `active_samples`).
+SampleMask = Callable[[Tensor], Tensor]
 
 
 class Composite(NamedTuple):
@@ -65,7 +65,7 @@ def composite(
     return Composite(foreground + transmittance[..., None] * background, foreground, weights, transmittance)
 
 
-def matters(sigma: Tensor, depth: Tensor, length: Tensor) -> Tensor:
+def active_samples(sigma: Tensor, depth: Tensor, length: Tensor) -> Tensor:
     """Samples that have a color to show or a gradient to take; arguments as `composite`'s.
 
     Left out is what lies behind something opaque, and what has no density: there a ReLU has no gradient, and in single

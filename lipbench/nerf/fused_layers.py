@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from lipbench.nerf.compositing import Matter
+from lipbench.nerf.compositing import SampleMask
 from lipbench.nerf.pool import give, take
 
 DENSE = 0.9  # share of the samples from which on picking rows costs more than it saves
@@ -69,23 +69,23 @@ class Layers(NamedTuple):
         return cls(first, again, per_ray, first_x, again_x, alpha, rgb, flat[9], trunk, views)
 
 
-def perceptron(x: Tensor, layers: Layers, color: bool, matter: Matter | None) -> tuple[Tensor | None, Tensor]:
+def perceptron(x: Tensor, layers: Layers, color: bool, active: SampleMask | None) -> tuple[Tensor | None, Tensor]:
     """Encoded points -> raw color and raw density.
 
     Args:
         x: (E, N), frame after frame, ray after ray; gets no gradient.
         color: False leaves the view branch out.
-        matter: tells from the raw density which samples are worth a color and a gradient; None for all. What it
+        active: tells from the raw density which samples are worth a color and a gradient; None for all. What it
             leaves out must have weight 0 on its ray.
 
     Returns:
         (N, 3) raw color, 0 for samples that do not matter, or None; (N,) raw density.
     """
     if torch.is_grad_enabled():
-        out = _Perceptron.apply(x, layers.biased, color, matter, *layers.flat())
+        out = _Perceptron.apply(x, layers.biased, color, active, *layers.flat())
         return (out[0] if color else None), out[1]
     h, raw = _trunk(x, layers, None)
-    rgb = _color(h, layers, _rows(raw, matter), None) if color else None
+    rgb = _color(h, layers, _rows(raw, active), None) if color else None
     give(h)
     return rgb, raw
 
@@ -144,12 +144,12 @@ def _trunk(x: Tensor, layers: Layers, kept: list[Tensor] | None) -> tuple[Tensor
     return last, raw.view(-1)
 
 
-def _rows(raw: Tensor, matter: Matter | None) -> Tensor | None:
+def _rows(raw: Tensor, active: SampleMask | None) -> Tensor | None:
     """Numbers of the samples that matter, None for all."""
     # Picking rows makes a GPU wait for the count.
-    if matter is None or raw.device.type != "cpu":
+    if active is None or raw.device.type != "cpu":
         return None
-    rows = torch.nonzero(matter(raw))[:, 0]
+    rows = torch.nonzero(active(raw))[:, 0]
     return rows if len(rows) < DENSE * len(raw) else None
 
 
@@ -183,13 +183,13 @@ class _Perceptron(torch.autograd.Function):
     """The same with gradients for every layer."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, biased: list[bool], color: bool, matter: Matter | None, *flat: Tensor) -> Any:
+    def forward(ctx: Any, x: Tensor, biased: list[bool], color: bool, active: SampleMask | None, *flat: Tensor) -> Any:
         layers = Layers.of(flat, biased)
         kept: list[Tensor] = []
         h, raw = _trunk(x, layers, kept)
         rows, rgb = None, None
         if color:
-            rows = _rows(raw, matter)
+            rows = _rows(raw, active)
             rgb = _color(h, layers, rows, kept)
         ctx.biased, ctx.color, ctx.picked, ctx.count = biased, color, rows is not None, len(flat)
         ctx.save_for_backward(x, *flat, *kept, *([] if rows is None else [rows]))

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lipbench.nerf.compositing import Matter
+from lipbench.nerf.compositing import SampleMask
 from lipbench.nerf.encoding import encoded_columns, positional_encoding, waves_first
 from lipbench.nerf.fused_layers import Layers, perceptron
 from lipbench.nerf.mlp import SKIP, MLPField
@@ -20,11 +20,16 @@ from lipbench.nerf.mlp import SKIP, MLPField
 class FusedMLPField(MLPField):
     """The same function of the same parameters as `MLPField`, faster on a CPU and in less memory everywhere.
 
-    Samples that do not matter (see `forward`'s `matter`) get raw color 0 and send no gradient back.
+    Samples that do not active (see `forward`'s `active`) get raw color 0 and send no gradient back.
     """
 
     def forward(
-        self, points: Tensor, directions: Tensor, condition: Tensor, color: bool = True, matter: Matter | None = None
+        self,
+        points: Tensor,
+        directions: Tensor,
+        condition: Tensor,
+        color: bool = True,
+        active: SampleMask | None = None,
     ) -> tuple[Tensor | None, Tensor]:
         """As `MLPField.forward`."""
         f, r, s, _ = points.shape
@@ -36,11 +41,11 @@ class FusedMLPField(MLPField):
             x, layers = x.to(torch.get_autocast_dtype(kind)), layers.to(torch.get_autocast_dtype(kind))
 
         def kept(raw: Tensor) -> Tensor:
-            assert matter is not None
-            return matter(raw.view(f, r, s)).view(-1)
+            assert active is not None
+            return active(raw.view(f, r, s)).view(-1)
 
         with torch.autocast(kind, enabled=False):
-            rgb, density = perceptron(x, layers, color, None if matter is None else kept)
+            rgb, density = perceptron(x, layers, color, None if active is None else kept)
         return (None if rgb is None else rgb.view(f, r, s, 3)), density.view(f, r, s)
 
     def _layers(self, directions: Tensor, condition: Tensor) -> Layers:

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lipbench.core.errors import WeightsMismatch
-from lipbench.nerf.compositing import Matter
+from lipbench.nerf.compositing import SampleMask
 from lipbench.nerf.encoding import encoded_size, positional_encoding
 
 SKIP = 4  # the input enters again after this layer
@@ -67,7 +67,12 @@ class MLPField(nn.Module):
             nn.init.constant_(self.alpha_linear.bias, density_bias)
 
     def forward(
-        self, points: Tensor, directions: Tensor, condition: Tensor, color: bool = True, matter: Matter | None = None
+        self,
+        points: Tensor,
+        directions: Tensor,
+        condition: Tensor,
+        color: bool = True,
+        active: SampleMask | None = None,
     ) -> tuple[Tensor | None, Tensor]:
         """F frames, R rays each, S samples.
 
@@ -75,7 +80,7 @@ class MLPField(nn.Module):
             points: (F, R, S, 3) in head space, meters; they get no gradient. directions: (F, R, 3) of unit length.
             condition: (F, C), a frame's expression and latent code.
             color: False leaves the color out.
-            matter: which samples have a weight on their ray. Here all samples are computed; `FusedMLPField` uses it.
+            active: which samples have a weight on their ray. Here all samples are computed; `FusedMLPField` uses it.
 
         Returns:
             (F, R, S, 3) raw color or None; (F, R, S) raw density.

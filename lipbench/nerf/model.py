@@ -7,10 +7,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from lipbench.nerf.compositing import Composite, composite, density, matters
+from lipbench.nerf.compositing import Composite, active_samples, composite, density
 from lipbench.nerf.config import FieldConfig
 from lipbench.nerf.fused_mlp import FusedMLPField
-from lipbench.nerf.grid import DensityGrid
+from lipbench.nerf.grid import OccupancyGrid
 from lipbench.nerf.mlp import MLPField
 from lipbench.nerf.rays import Rays, box_interval, directions, slab
 from lipbench.nerf.sampling import sample_pdf, stratified
@@ -46,7 +46,7 @@ class HeadField(nn.Module):
         self.config = config
         self.register_buffer("bounds", torch.as_tensor(bounds, dtype=torch.float32).clone())
         gridded = config.proposal == "grid" or config.interval == "hull"
-        self.grid = DensityGrid(self.bounds) if gridded else None
+        self.grid = OccupancyGrid(self.bounds) if gridded else None
         self.coarse = self._network() if config.proposal == "network" else None
         self.fine = self._network()
 
@@ -144,11 +144,11 @@ class HeadField(nn.Module):
         assert net is not None
         points = rays.at(z[..., :-1])
 
-        def matter(raw: Tensor) -> Tensor:
+        def active(raw: Tensor) -> Tensor:
             with torch.no_grad():
-                return matters(self.sigma(raw, points), z, length)
+                return active_samples(self.sigma(raw, points), z, length)
 
-        rgb, raw = net(points, unit, condition, color, matter)
+        rgb, raw = net(points, unit, condition, color, active)
         return composite(rgb, self.sigma(raw, points), z, length, background)
 
     def propose(self, rays: Rays) -> tuple[Tensor, Tensor]:
@@ -180,7 +180,7 @@ class HeadField(nn.Module):
         return RayColors(composite(rgb, self.sigma(raw, points), ends, length, background), None, z)
 
     @torch.no_grad()
-    def refresh(self, condition: Tensor, share: float = 0.25) -> None:
+    def update_grid(self, condition: Tensor, share: float = 0.25) -> None:
         """Ask the field for the density of a random share of the hull's cells, under the code (1, C)."""
         if self.grid is None or self.config.proposal != "grid":
             return
@@ -191,5 +191,5 @@ class HeadField(nn.Module):
             x = points[part][None, :, None]
             _, raw = self.fine(x, torch.zeros_like(x[:, :, 0]), condition, False)
             found = density(raw, self.config.activation, self.config.density_scale)
-            self.grid.note(rows[part], found.reshape(-1))
-        self.grid.spread()
+            self.grid.ema(rows[part], found.reshape(-1))
+        self.grid.dilate()

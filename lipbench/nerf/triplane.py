@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lipbench.nerf.compositing import Matter
+from lipbench.nerf.compositing import SampleMask
 from lipbench.nerf.encoding import encoded_size, positional_encoding
 
 START = 0.5  # standard deviation of the features at the start; Adam's steps have to be in proportion (`planes_lr`)
@@ -67,7 +67,12 @@ class TriPlaneField(nn.Module):
         nn.init.zeros_(self.view.weight)
 
     def forward(
-        self, points: Tensor, directions: Tensor, condition: Tensor, color: bool = True, matter: Matter | None = None
+        self,
+        points: Tensor,
+        directions: Tensor,
+        condition: Tensor,
+        color: bool = True,
+        active: SampleMask | None = None,
     ) -> tuple[Tensor | None, Tensor]:
         """As `MLPField.forward`: raw color (F, R, S, 3) or None, raw density (F, R, S)."""
         f, r, s, _ = points.shape

@@ -13,7 +13,7 @@ import torch
 
 from lipbench.baselines.wav2lip import boxes as w2l_boxes
 from lipbench.baselines.wav2lip import checkpoint
-from lipbench.baselines.wav2lip.inference import LipDrawer, add_change, blend, relip
+from lipbench.baselines.wav2lip.inference import Wav2LipInference, add_change, blend, generate_frames
 from lipbench.baselines.wav2lip.mel import window_starts
 from lipbench.baselines.wav2lip.networks import Generator, SyncExpert
 from lipbench.core.errors import NoFace, Refused, WeightsError, WeightsMismatch, WeightsMissing
@@ -31,7 +31,9 @@ def test_inference_is_golden(golden: Path, rule: ModuleType) -> None:
     rule.fill(net.state_dict(), gain=0.8)
 
     boxes = w2l_boxes.fixed((x1, y1, x2, y2), 12, 160, 120).xyxy
-    out = np.stack(list(relip(LipDrawer(net), bgr[..., ::-1], boxes, mel, window_starts(mel.shape[1], 25, 12))))
+    out = np.stack(
+        list(generate_frames(Wav2LipInference(net), bgr[..., ::-1], boxes, mel, window_starts(mel.shape[1], 25, 12)))
+    )
     difference = np.abs(out[..., ::-1].astype(int) - reference["frames"])
     assert difference.max() <= 1
     assert (difference > 0).mean() < 0.01
@@ -41,9 +43,9 @@ def test_inference_is_golden(golden: Path, rule: ModuleType) -> None:
 
 
 @pytest.fixture(scope="module")
-def drawer() -> LipDrawer:
+def drawer() -> Wav2LipInference:
     torch.manual_seed(0)
-    return LipDrawer(Generator(1 / 16).eval())
+    return Wav2LipInference(Generator(1 / 16).eval())
 
 
 def material(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[int]]:
@@ -53,18 +55,18 @@ def material(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[int]]:
     return frames, boxes, rng.uniform(-4, 4, (80, 120)), window_starts(120, 25, n)
 
 
-def test_batches_do_not_change_the_frames(drawer: LipDrawer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_do_not_change_the_frames(drawer: Wav2LipInference, monkeypatch: pytest.MonkeyPatch) -> None:
     frames, boxes, mel, starts = material(11)
     monkeypatch.setattr(drawer, "batch", 4)
-    some = np.stack(list(relip(drawer, frames, boxes, mel, starts)))
+    some = np.stack(list(generate_frames(drawer, frames, boxes, mel, starts)))
     monkeypatch.setattr(drawer, "batch", 11)
-    all_at_once = np.stack(list(relip(drawer, frames, boxes, mel, starts)))
+    all_at_once = np.stack(list(generate_frames(drawer, frames, boxes, mel, starts)))
     assert some.shape == frames.shape
     assert np.abs(some.astype(int) - all_at_once).max() <= 1
     assert not np.array_equal(some, frames)
 
 
-def test_frames_are_streamed(drawer: LipDrawer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frames_are_streamed(drawer: Wav2LipInference, monkeypatch: pytest.MonkeyPatch) -> None:
     frames, boxes, mel, starts = material(11)
     monkeypatch.setattr(drawer, "batch", 4)
     taken = 0
@@ -75,13 +77,13 @@ def test_frames_are_streamed(drawer: LipDrawer, monkeypatch: pytest.MonkeyPatch)
             taken += 1
             yield frame
 
-    out = relip(drawer, source(), boxes, mel, starts)
+    out = generate_frames(drawer, source(), boxes, mel, starts)
     next(out)
     assert taken == 4
     assert len(list(out)) == 10
 
 
-def test_the_sound_and_the_picture_both_matter(drawer: LipDrawer) -> None:
+def test_the_sound_and_the_picture_both_matter(drawer: Wav2LipInference) -> None:
     rng = np.random.default_rng(2)
     crops, mel = rng.integers(0, 256, (1, 96, 96, 3), dtype=np.uint8), rng.uniform(-4, 4, (1, 80, 16))
     raw = drawer.net

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from lipbench.baselines.wav2lip.inference import LipDrawer
+from lipbench.baselines.wav2lip.inference import Wav2LipInference
 from lipbench.baselines.wav2lip.mel import melspectrogram
 from lipbench.baselines.wav2lip.networks import Generator
 
@@ -28,7 +28,7 @@ def best(run: Callable[[], object], rounds: int = 3) -> float:
 @pytest.mark.slow
 def test_generator_batch(benchmark: Any) -> None:
     net = Generator().eval()
-    drawer = LipDrawer(net)
+    drawer = Wav2LipInference(net)
     rng = np.random.default_rng(0)
     crops = rng.integers(0, 256, (drawer.batch, 96, 96, 3), dtype=np.uint8)
     mel = rng.uniform(-4, 4, (drawer.batch, 80, 16))

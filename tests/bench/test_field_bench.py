@@ -22,7 +22,7 @@ import pytest
 import torch
 
 from lipbench.nerf import model
-from lipbench.nerf.compositing import matters
+from lipbench.nerf.compositing import active_samples
 from lipbench.nerf.config import FieldConfig
 from lipbench.nerf.model import HeadField
 from lipbench.nerf.rays import Rays
@@ -189,12 +189,12 @@ def shares(field: HeadField, data: Any, monkeypatch: pytest.MonkeyPatch) -> tupl
     seen: list[float] = []
 
     def noted(*given: Any) -> torch.Tensor:
-        found = matters(*given)
+        found = active_samples(*given)
         seen.append(float(found.float().mean()))
         return found
 
     with monkeypatch.context() as patch, torch.no_grad():
-        patch.setattr(model, "matters", noted)
+        patch.setattr(model, "active_samples", noted)
         field.render(*data[:3], train=True)
     return seen[0], seen[1]
 

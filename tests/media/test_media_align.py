@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lipbench import media
 from lipbench.core.errors import TooShort, UsageError
-from lipbench.media import align, siting
+from lipbench.media import align, chroma_location
 
 rng = np.random.default_rng(0)
 TONE = (rng.normal(size=96000) * 4000).astype(np.int16)
@@ -53,7 +53,7 @@ def test_normalizing_keeps_every_bit(films, name: str, how: dict) -> None:
 
 def test_without_a_known_siting_the_way_is_rgb(films, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is claimed to be exact that was not seen to be."""
-    monkeypatch.setattr(siting, "SITINGS", ())
+    monkeypatch.setattr(chroma_location, "CHROMA_LOCATIONS", ())
     y, x = np.mgrid[0:48, 0:64]
     picture = np.stack([128 + 90 * np.sin(x / 37), 128 + 90 * np.cos(y / 29), 1.5 * (x + y)], -1).astype(np.uint8)
     source = films.make("a.mp4", 5, 25, frames=picture[None].repeat(5, 0))
@@ -211,7 +211,7 @@ def test_lay_over(films, monkeypatch: pytest.MonkeyPatch, n_samples: int, policy
     clip = films.make("clip.mp4", 40, 25, frames=NOISE, options={"crf": "20", "g": "11", "bf": "2"})
     dub = TONE[:n_samples]
     video, wav = films.folder / "dub.mp4", films.folder / "dub.wav"
-    over = media.lay_over(clip, dub, video, wav)
+    over = media.retime_to_audio(clip, dub, video, wav)
     n = n_samples // 640
     assert over.policy == policy
     assert over.index == media.ping_pong(n, 40)
@@ -230,7 +230,7 @@ def test_lay_over(films, monkeypatch: pytest.MonkeyPatch, n_samples: int, policy
 
 def test_a_clip_of_one_frame(films) -> None:
     clip = films.make("clip.mp4", 1, 25)
-    over = media.lay_over(clip, TONE[:6400], films.folder / "dub.mp4", films.folder / "dub.wav")
+    over = media.retime_to_audio(clip, TONE[:6400], films.folder / "dub.mp4", films.folder / "dub.wav")
     assert over.index == (0,) * 10
     assert films.numbers(media.load_frames(films.folder / "dub.mp4")) == [0] * 10
 
@@ -239,7 +239,7 @@ def test_laying_over_twice_gives_the_same_bytes(films) -> None:
     clip = films.make("clip.mp4", 20, 25, frames=NOISE)
     digests = set()
     for name in ("a", "b"):
-        media.lay_over(clip, TONE[:20000], films.folder / f"{name}.mp4", films.folder / f"{name}.wav")
+        media.retime_to_audio(clip, TONE[:20000], films.folder / f"{name}.mp4", films.folder / f"{name}.wav")
         digests.add((sha(films.folder / f"{name}.mp4"), sha(films.folder / f"{name}.wav")))
     assert len(digests) == 1
 
@@ -247,10 +247,12 @@ def test_laying_over_twice_gives_the_same_bytes(films) -> None:
 def test_other_rates(films) -> None:
     """30 fps and 44.1 kHz: 1470 samples a frame; NTSC: whole samples only."""
     clip = films.make("clip.mp4", 10, 30)
-    over = media.lay_over(clip, TONE[:14701], films.folder / "a.mp4", films.folder / "a.wav", fps=30, rate=44100)
+    over = media.retime_to_audio(clip, TONE[:14701], films.folder / "a.mp4", films.folder / "a.wav", fps=30, rate=44100)
     assert (over.n_frames, over.n_samples, over.dropped_samples) == (10, 14700, 1)
     clip = films.make("ntsc.mp4", 10, Fraction(30000, 1001))
-    over = media.lay_over(clip, TONE[:16000], films.folder / "a.mp4", films.folder / "a.wav", fps=Fraction(30000, 1001))
+    over = media.retime_to_audio(
+        clip, TONE[:16000], films.folder / "a.mp4", films.folder / "a.wav", fps=Fraction(30000, 1001)
+    )
     assert (over.n_frames, over.n_samples) == (29, int(29 * 1001 / 30000 * 16000))
 
 
@@ -258,12 +260,12 @@ def test_refusals(films) -> None:
     clip = films.make("clip.mp4", 10, 30)
     out = films.folder / "a.mp4", films.folder / "a.wav"
     with pytest.raises(TooShort, match="639 samples"):
-        media.lay_over(clip, TONE[:639], *out)
+        media.retime_to_audio(clip, TONE[:639], *out)
     with pytest.raises(UsageError, match="30 fps"):
-        media.lay_over(clip, TONE, *out)
+        media.retime_to_audio(clip, TONE, *out)
     with pytest.raises(UsageError, match="int16"):
-        media.lay_over(clip, TONE / 1.0, *out)
+        media.retime_to_audio(clip, TONE / 1.0, *out)
     vfr = films.make("vfr.mp4", 6, 30, pts=[0, 1, 2, 10, 11, 20], time_base=Fraction(1, 30))
     with pytest.raises(UsageError, match="variable"):
-        media.lay_over(vfr, TONE, *out)
+        media.retime_to_audio(vfr, TONE, *out)
     assert not any(path.exists() for path in out)

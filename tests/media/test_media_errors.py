@@ -62,7 +62,7 @@ def test_files_that_are_no_media(tmp_path: Path, kind: str) -> None:
         media.read_wav,
         lambda p: media.normalize_clip(p, tmp_path / "out.mp4"),
         lambda p: media.remux(p, TONE, tmp_path / "out.mp4"),
-        lambda p: media.lay_over(p, TONE, tmp_path / "out.mp4", tmp_path / "out.wav"),
+        lambda p: media.retime_to_audio(p, TONE, tmp_path / "out.mp4", tmp_path / "out.wav"),
     ):
         with pytest.raises(MediaError) as caught:
             use(path)
@@ -243,7 +243,7 @@ def test_really_full_disk(films) -> None:
             lambda: media.write_video(small / "v.mp4", NOISE, 25, TONE),
             lambda: media.normalize_clip(clip, small / "v.mp4"),
             lambda: media.remux(clip, TONE, small / "v.mp4"),
-            lambda: media.lay_over(clip, TONE, small / "v.mp4", small / "v.wav"),
+            lambda: media.retime_to_audio(clip, TONE, small / "v.mp4", small / "v.wav"),
             lambda: media.write_wav(small / "v.wav", np.zeros(60_000, np.int16)),
         ):
             with pytest.raises(DiskFull) as caught:

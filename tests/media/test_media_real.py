@@ -75,7 +75,7 @@ def test_dub(real_clips: Path, tmp_path: Path) -> None:
     assert len(dub) == len(expected)
     assert np.abs(dub - np.clip(expected, -32768, 32767)).max() <= 2
     media.normalize_clip(real_clips / "katie.mp4", tmp_path / "k.mp4", end_s=2)
-    over = media.lay_over(tmp_path / "k.mp4", dub[:64000], tmp_path / "d.mp4", tmp_path / "d.wav")
+    over = media.retime_to_audio(tmp_path / "k.mp4", dub[:64000], tmp_path / "d.mp4", tmp_path / "d.wav")
     assert (over.n_frames, over.n_clip_frames) == (100, 50)
     assert over.policy == "dub 50 frames longer: clip played back and forth"
     clip = media.load_frames(tmp_path / "k.mp4")

@@ -24,7 +24,7 @@ from lipbench.core.training import train as run
 from lipbench.nerf.model import MISSED, HeadField
 from lipbench.nerf.scene import Scene
 from lipbench.nerf.training.draw import Batch, RayDrawer
-from lipbench.nerf.training.guard import ALIVE, FieldCollapsed
+from lipbench.nerf.training.guard import MIN_OPACITY_EARLY, FieldCollapsed
 from lipbench.nerf.training.presets import Preset
 from lipbench.nerf.training.trained import TrainedField, render_one
 from lipbench.nerf.training.trainer import MODEL, FieldTraining
@@ -132,15 +132,15 @@ class TorsoTraining(FieldTraining):
         self.drawer = OverHead(self.shown, preset, behind, self.scale, device)
         self.facts = {**self.facts, "head": behind.digest()}
 
-    def _look(self, least: float, restart: bool) -> None:
+    def _check_opacity(self, min_opacity: float, restart: bool) -> None:
         """A torso is begun again only when nothing at all is left of it: where the picture behind it has its colors
         already, it may be thin.
 
         Raises:
-            FieldCollapsed: as `FieldTraining._look`.
+            FieldCollapsed: as `FieldTraining._check_opacity`.
         """
         try:
-            super()._look(min(least, ALIVE), restart)
+            super()._check_opacity(min(min_opacity, MIN_OPACITY_EARLY), restart)
         except FieldCollapsed as error:
             raise FieldCollapsed("the torso's field turned transparent", error.why, TRY) from error
 

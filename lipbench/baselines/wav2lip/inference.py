@@ -20,7 +20,7 @@ Paste = Literal["hard", "feather", "change"]
 FEATHER = 1 / 8  # of the box, on each side
 
 
-class LipDrawer:
+class Wav2LipInference:
     """A generator made ready for inference: norms folded, channels last, on its device."""
 
     def __init__(self, net: Generator, device: str = "cpu") -> None:
@@ -44,8 +44,8 @@ class LipDrawer:
         return drawn
 
 
-def relip(
-    drawer: LipDrawer,
+def generate_frames(
+    drawer: Wav2LipInference,
     frames: Iterable[Frame],
     boxes: NDArray[np.int64],
     mel: NDArray[np.floating],

@@ -67,7 +67,7 @@ class FieldTraining:
         self.shown = shown
         self.facts: Mapping[str, Any] = {"preset": preset.to_dict(), "scene": scene_hash(scene), "seed": seed}
         self.attempt = 0
-        self.looks = guard.looks(preset.steps, preset.warmup)
+        self.check_steps = guard.check_steps(preset.steps, preset.warmup)
         self._build()
 
     def _build(self) -> None:
@@ -95,7 +95,7 @@ class FieldTraining:
         """(F,) training frames -> (F, C + L)."""
         return torch.cat([self.drawer.condition[frames], self.latents[frames]], 1)
 
-    def _strangers(self, codes: Tensor) -> Tensor:
+    def _shuffled_latents(self, codes: Tensor) -> Tensor:
         """(F, C + L) with the latent codes of frames drawn at random, as they stand."""
         size = self.latents.shape[1]
         drawn = torch.randint(len(self.latents), (len(codes),), device=self.device)
@@ -110,13 +110,13 @@ class FieldTraining:
             group["lr"] = p.lr * group["lr_scale"] * fall * rise
         if p.field.proposal == "grid" and number % REFRESH == 0:
             frame = torch.randint(len(self.drawer), (1,), device=self.device)
-            self.field.refresh(self.codes(frame).detach(), 1.0 if number < 8 * REFRESH else 0.25)
+            self.field.update_grid(self.codes(frame).detach(), 1.0 if number < 8 * REFRESH else 0.25)
         batch = self.drawer.draw(self.field)
         self.optimizer.zero_grad(set_to_none=True)
         total = self._backward(batch)
         self.optimizer.step()
-        if number + 1 in self.looks:
-            self._look(guard.least(number + 1, p.steps), restart=progress < guard.LAST_RESTART)
+        if number + 1 in self.check_steps:
+            self._check_opacity(guard.min_opacity(number + 1, p.steps), restart=progress < guard.LAST_RESTART)
         # Read once per report: on a GPU every reading waits for the device.
         return {"photo": total, "psnr": -10.0 * torch.log10(total)}  # type: ignore[dict-item]
 
@@ -143,7 +143,7 @@ class FieldTraining:
     def _render(self, batch: Batch) -> RayColors:
         codes = self.codes(batch.frames)
         if batch.mouth:
-            codes = torch.cat([self._strangers(codes[: batch.mouth]), codes[batch.mouth :]])
+            codes = torch.cat([self._shuffled_latents(codes[: batch.mouth]), codes[batch.mouth :]])
         with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.preset.bf16):
             return self.field.render(batch.rays, batch.background, codes, train=True)
 
@@ -162,14 +162,14 @@ class FieldTraining:
         passes = [p for p in (colors.fine, colors.coarse) if p is not None]
         return min(float((1.0 - p.transmittance).mean()) for p in passes)
 
-    def _look(self, least: float, restart: bool) -> None:
+    def _check_opacity(self, min_opacity: float, restart: bool) -> None:
         """Begin again with other weights when the field is transparent.
 
         Raises:
             FieldCollapsed: after the last restart, or when too little time is left for one.
         """
         opacity = self.opacity()
-        if opacity >= least:
+        if opacity >= min_opacity:
             return
         if not restart or self.attempt >= guard.RESTARTS:
             raise guard.collapsed(opacity, self.attempt + 1)

@@ -65,7 +65,7 @@ class Talk:
 
 
 def crops(frames: Sequence[NDArray[np.uint8]] | NDArray[np.uint8], boxes: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """(T, H, W, 3) RGB frames -> (T, 96, 96, 3) BGR faces, resized as in `inference.relip`."""
+    """(T, H, W, 3) RGB frames -> (T, 96, 96, 3) BGR faces, resized as in `inference.generate_frames`."""
     pairs = zip(frames, boxes.tolist(), strict=True)
     faces = [cv2.resize(frame[y1:y2, x1:x2], (SIZE, SIZE)) for frame, (x1, y1, x2, y2) in pairs]
     return np.ascontiguousarray(np.stack(faces)[..., ::-1]).astype(np.uint8)

@@ -2,7 +2,7 @@
 
 A decoded frame says whether its color samples sit at the left of, or between, the brightness samples; swscale heeds it
 when it makes RGB, and PyAV does not show it. Copying planes into another stream keeps the RGB only if that stream says
-the same. So a noise picture is put into a frame of the source, and into one-frame H.264 streams of each siting in turn,
+the same. So a noise picture is put into a frame of the source, and into one-frame H.264 streams of each place in turn,
 until both give the same RGB.
 """
 
@@ -18,11 +18,11 @@ from av.video.frame import VideoFrame
 from lipbench.media.picture import Color, ToRgb
 
 #: The most common first; H.264 without a word on it means "left".
-SITINGS = ("left", "center", "topleft", "top", "bottomleft", "bottom")
+CHROMA_LOCATIONS = ("left", "center", "topleft", "top", "bottomleft", "bottom")
 
 
-def siting(frame: VideoFrame) -> str | None:
-    """The name that `chroma_sample_location` has for the siting of an 8-bit 4:2:0 frame; None when none fits.
+def chroma_location(frame: VideoFrame) -> str | None:
+    """The name that `chroma_sample_location` has for the chroma location of an 8-bit 4:2:0 frame; None when none fits.
 
     The frame's picture is overwritten for a moment and put back.
     """
@@ -37,7 +37,7 @@ def siting(frame: VideoFrame) -> str | None:
         _fill(frame, saved)
     plain = VideoFrame(frame.width, frame.height, frame.format.name)
     _fill(plain, noise)
-    for name in SITINGS:
+    for name in CHROMA_LOCATIONS:
         if np.array_equal(ToRgb()(_through_h264(plain, Color.of(frame), name)), wanted):
             return name
     return None

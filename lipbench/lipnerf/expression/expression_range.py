@@ -17,7 +17,7 @@ SIGNAL = 0.998
 
 
 @dataclass(frozen=True)
-class Familiar:
+class ExpressionRange:
     """Where a clip's expressions lie, along their own principal axes.
 
     Attributes:
@@ -40,7 +40,7 @@ class Familiar:
         return int(np.searchsorted(share, SIGNAL) + 1)
 
     @classmethod
-    def of(cls, expression: Array) -> Familiar:
+    def of(cls, expression: Array) -> ExpressionRange:
         """The box of (T, K) training expressions."""
         mean = expression.mean(0)
         centered = expression - mean
@@ -53,7 +53,7 @@ class Familiar:
         reach = float(np.linalg.norm(along[:, :k] / np.maximum(sigma[:k], 1e-12), axis=1).max())
         return replace(box, reach=reach)
 
-    def hold(self, expression: Array, slack: float = SLACK) -> tuple[Array, float]:
+    def clamp(self, expression: Array, slack: float = SLACK) -> tuple[Array, float]:
         """(N, K) expressions moved to where training was, and the share of their energy that was cut off."""
         along, k = (expression - self.mean) @ self.axes.T, self.leading
         room = slack * (self.high - self.low)
@@ -70,7 +70,7 @@ class Familiar:
         return path
 
     @classmethod
-    def load(cls, path: Path) -> Familiar:
+    def load(cls, path: Path) -> ExpressionRange:
         """What `save` wrote."""
         with np.load(path, allow_pickle=False) as z:
             return cls(z["mean"], z["axes"], z["low"], z["high"], z["sigma"], float(z["reach"]))
