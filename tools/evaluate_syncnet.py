@@ -96,7 +96,7 @@ def evaluate(
     seconds: float = 6.0,
     size: int = 256,
     supersample: int = 1,
-    say: Callable[[str], None] = lambda _: None,
+    log: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """All figures of the model card.
 
@@ -136,7 +136,7 @@ def evaluate(
             less = net.embed_video(_crops(damped_scene(scene, amplitude), tag, net.size)[0])
             row["damped"][f"{amplitude:g}"] = score_embeddings(less, audio[tag]).lse_d
         rows.append(row)
-        say(f"{spec.id} {tag}: LSE-D {truth.lse_d:.2f}, dubbed {np.mean(list(row['dubbed'].values())):.2f}")
+        log(f"{spec.id} {tag}: LSE-D {truth.lse_d:.2f}, dubbed {np.mean(list(row['dubbed'].values())):.2f}")
     return summary(rows, seed)
 
 
@@ -184,7 +184,7 @@ def main(weights: Path, seed: int, per_language: int, seconds: float, out: Path 
     """Evaluate a judge on freshly generated people."""
     torch.set_num_threads(min(2, torch.get_num_threads()))
     net = SyncNet.from_file(weights).folded()
-    found = evaluate(net, seed, per_language=per_language, seconds=seconds, say=lambda s: click.echo(s, err=True))
+    found = evaluate(net, seed, per_language=per_language, seconds=seconds, log=lambda s: click.echo(s, err=True))
     folder = out or Path(tempfile.mkdtemp(prefix="judge-"))
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "evaluation.json").write_text(json.dumps(found, indent=1))

@@ -47,8 +47,8 @@ def main(run: Path, output: Path | None, single_file: bool, budget: int, gate: P
     """
     from lipbench.reports.html import write
 
-    say = (lambda line: None) if as_json else (lambda line: click.echo(line, err=True))
-    made = write(run, output, single_file=single_file, budget=budget, gate=gate, say=say)
+    log = (lambda line: None) if as_json else (lambda line: click.echo(line, err=True))
+    made = write(run, output, single_file=single_file, budget=budget, gate=gate, log=log)
     if as_json:
         click.echo(
             json.dumps(

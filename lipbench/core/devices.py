@@ -94,7 +94,7 @@ def asked_device() -> str:
     return _known(os.environ.get(VARIABLE, ""), VARIABLE)
 
 
-def choose_device(given: str = "cpu", asked: str | None = None, say: Callable[[str], None] = print) -> str:
+def choose_device(given: str = "cpu", asked: str | None = None, log: Callable[[str], None] = print) -> str:
     """The torch device to compute on: "cpu", "cuda", "cuda:N" or "mps".
 
     MPS (the GPU of a Mac) is used only when it is asked for: it has no float64 and not every operation, and a stage
@@ -103,7 +103,7 @@ def choose_device(given: str = "cpu", asked: str | None = None, say: Callable[[s
     Args:
         given: what this process was handed: a card ("cuda:N"; "cuda": any), or "cpu". "auto" means this.
         asked: what the user wants instead (None: LIPBENCH_DEVICE).
-        say: takes a line when torch cannot use the card that was handed out and "auto" falls back to the CPU.
+        log: takes a line when torch cannot use the card that was handed out and "auto" falls back to the CPU.
 
     Raises:
         UsageError: torch does not have the device that was asked for, or there is none of that name.
@@ -125,7 +125,7 @@ def choose_device(given: str = "cpu", asked: str | None = None, say: Callable[[s
         return device
     if wanted != "auto":
         raise _absent(wanted, "torch sees no CUDA device (is it a build for the CPU?)")
-    say("this machine has a CUDA card, but torch cannot use it: computing on the CPU")
+    log("this machine has a CUDA card, but torch cannot use it: computing on the CPU")
     return "cpu"
 
 

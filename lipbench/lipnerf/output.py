@@ -26,7 +26,7 @@ def composited(
     driven: NDArray[np.floating],
     index: NDArray[np.int64],
     options: CompositeOptions,
-    say: Callable[[str], None] = lambda _: None,
+    log: Callable[[str], None] = lambda _: None,
 ) -> Iterator[NDArray[np.uint8]]:
     """The dub's frames (H, W, 3): rendered heads over the source's torso and background.
 
@@ -36,7 +36,7 @@ def composited(
         driven: (N, C) conditions. index: (N,) source frame under each output frame: pose, torso, latent code.
     """
     compositor = Compositor(frames, prepared.parsing, plate, options)
-    return iter(compositor.video(_renders(prepared, trained, scene, driven, index, say)))
+    return iter(compositor.video(_renders(prepared, trained, scene, driven, index, log)))
 
 
 def changed(
@@ -50,7 +50,7 @@ def changed(
     expression: NDArray[np.floating],
     index: NDArray[np.int64],
     options: CompositeOptions,
-    say: Callable[[str], None] = lambda _: None,
+    log: Callable[[str], None] = lambda _: None,
 ) -> Iterator[NDArray[np.uint8]]:
     """The source's frames (H, W, 3) with what another condition changes around the mouth, see `composite.change`.
 
@@ -59,7 +59,7 @@ def changed(
         The others: see `composited`.
     """
     compositor, model = Compositor(frames, prepared.parsing, plate, options), prepared.fit.load_model()
-    drawn = compositor.video(_renders(prepared, trained, scene, driven, index, say))
+    drawn = compositor.video(_renders(prepared, trained, scene, driven, index, log))
     kept = compositor.video(_renders(prepared, trained, scene, own[index], index))
     for n, (picture, other) in enumerate(zip(drawn, kept, strict=True)):
         s = int(index[n])
@@ -74,12 +74,12 @@ def _renders(
     scene: Scene,
     conditions: NDArray[np.floating],
     index: NDArray[np.int64],
-    say: Callable[[str], None] = lambda _: None,
+    log: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Render]:
     x, y = prepared.crop[:2]
     for n, frame in enumerate(render_frames(trained, scene, conditions, None, index)):
         if n % SAY_EVERY == 0:
-            say(f"rendered {n} of {len(index)} frames")
+            log(f"rendered {n} of {len(index)} frames")
         x0, y0, x1, y1 = frame.box
         part = np.s_[y0:y1, x0:x1]
         yield Render(int(index[n]), frame.rgb[part], frame.alpha[part], (x0 + x, y0 + y, x1 + x, y1 + y))

@@ -17,7 +17,7 @@ from lipbench.lipnerf.fitting import Fit, FitOptions, fit_clip, gaps
 from lipbench.lipnerf.prepared import Prepared, head_crop
 
 Frames = NDArray[np.uint8]
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 FOLDER = "shots"
 
 
@@ -65,7 +65,7 @@ def load_shots(prepared: Path) -> list[tuple[Prepared, Shot]]:
     return found
 
 
-def prepare_shots(shots: Sequence[Shot], options: FitOptions, parser_name: str, say: Say) -> list[Prepared]:
+def prepare_shots(shots: Sequence[Shot], options: FitOptions, parser_name: str, log: Log) -> list[Prepared]:
     """Fit all shots at once and parse each: identity, albedo and focal length are common, and so is the crop's box.
 
     Args:
@@ -76,8 +76,8 @@ def prepare_shots(shots: Sequence[Shot], options: FitOptions, parser_name: str, 
     """
     blank = np.zeros_like(shots[0].frames[:1])
     frames = np.concatenate([part for shot in shots for part in (shot.frames, blank)][:-1])
-    fit = fit_clip(frames, join([shot.track for shot in shots]), options, say)
-    say(f"fitted {len(shots)} shots, {len(fit) - len(shots) + 1} frames, as one person")
+    fit = fit_clip(frames, join([shot.track for shot in shots]), options, log)
+    log(f"fitted {len(shots)} shots, {len(fit) - len(shots) + 1} frames, as one person")
     ends = np.cumsum([len(shot.frames) + 1 for shot in shots]) - 1
     fits = [_own(fit, np.arange(end - len(shot.frames), end)) for shot, end in zip(shots, ends, strict=True)]
     parsings = [parser(parser_name).parse(shot.frames, HeadGuide.from_track(shot.track)) for shot in shots]

@@ -66,7 +66,7 @@ def fit(job: FitJob) -> Outputs:
     changes: dict[str, Any] = {**p.settings, "condition": scene.condition.shape[1], "latent": p.latent}
     changes |= {name: value for name, value in (("steps", p.steps), ("size", p.size)) if value is not None}
     model = train(
-        scene, preset(p.preset, p.field, changes), job.out / "training", seed=job.seed, device=job.device, say=job.log
+        scene, preset(p.preset, p.field, changes), job.out / "training", seed=job.seed, device=job.device, log=job.log
     )
     files["field"] = job.out / "field.pt"
     model.save(files["field"])

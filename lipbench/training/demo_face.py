@@ -92,7 +92,7 @@ def data(folder: Path, split: str, people: int, clips: int, config: FaceConfig, 
     )
     file = folder / f"{split}-{key[:12]}.npz"
     if not file.exists():
-        request.say(f"rendering {people * clips * config.frames} frames of {people} people ({split})")
+        request.log(f"rendering {people * clips * config.frames} frames of {people} people ({split})")
         with one_thread_each(), ProcessPoolExecutor(max(1, request.workers), mp_context=get_context("spawn")) as pool:
             jobs = [pool.submit(_frames, p, clips, config.frames, request.seed, split) for p in range(people)]
             parts = [job.result() for job in jobs]

@@ -126,7 +126,7 @@ def _flat(points: NDArray[np.float64]) -> Float32:
 
 
 def gather(
-    wanted: Sequence[ClipSpec], cache: Path, *, workers: int = 1, say: Callable[[str], None] = lambda _: None
+    wanted: Sequence[ClipSpec], cache: Path, *, workers: int = 1, log: Callable[[str], None] = lambda _: None
 ) -> list[Speaking]:
     """All of the specs, planned where the folder `cache` does not have them."""
     cache.mkdir(parents=True, exist_ok=True)
@@ -137,7 +137,7 @@ def gather(
         clip = made[0].id.split("/")[0]
         np.savez(files[clip], **arrays)  # type: ignore[arg-type]
         if done % 20 == 0 or done == len(waiting):
-            say(f"{done} of {len(waiting)} clips planned")
+            log(f"{done} of {len(waiting)} clips planned")
     out = []
     for file in files.values():
         with np.load(file, allow_pickle=False) as z:
@@ -276,7 +276,7 @@ def trainer(request: Request) -> ContentTraining:
     config = configuration(request, CONFIGS)
     people = int(request.options.get("identities", 120))
     cache = request.out / "data"
-    train = gather(specs("train", people, seed=request.seed), cache, workers=request.workers, say=request.say)
+    train = gather(specs("train", people, seed=request.seed), cache, workers=request.workers, log=request.log)
     few = specs("held-out", max(2, people // 10), seed=request.seed)
-    held_out = gather(few, cache, workers=request.workers, say=request.say)
+    held_out = gather(few, cache, workers=request.workers, log=request.log)
     return ContentTraining(config, train, held_out, request.seed, request.device)

@@ -69,7 +69,7 @@ def kept_speech(
     key = keys.key_of({"kind": kind, "seconds": config.seconds, "takes": config.takes, **facts})
     file = folder / f"{split}-{key[:12]}.npz"
     if not file.exists():
-        request.say(f"speaking {n} clips of {config.seconds:g} s ({split})")
+        request.log(f"speaking {n} clips of {config.seconds:g} s ({split})")
         found: list[Any] = [None] * n
         with one_thread_each(), ProcessPoolExecutor(max(1, request.workers), mp_context=get_context("spawn")) as pool:
             jobs = {pool.submit(speak, i, request.seed, split, config, share): i for i in range(n)}

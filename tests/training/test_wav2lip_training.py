@@ -426,7 +426,7 @@ def test_generated_clips_are_cached_and_cut_alike(tmp_path: Path):
     # Only the articulation differs: brows and eyes are the same pixels, the mouths are not.
     assert np.abs(a - b)[:, :30].mean() < 0.2 * np.abs(a - b)[:, 60:].mean()
     said: list[str] = []
-    (again,) = generated(recipe, tmp_path, say=said.append)
+    (again,) = generated(recipe, tmp_path, log=said.append)
     assert not said
     assert np.array_equal(again.faces[one.languages[1]], one.faces[one.languages[1]])
 

@@ -58,7 +58,7 @@ def fit(job: FitJob) -> Outputs:
         seed=job.seed,
         device=job.device,
         smooth_after=p.smooth_after,
-        say=job.log,
+        log=job.log,
     )
     files = {"field": folder / MODEL, "audio": folder / AUDIO}
     info = {"frames": n, "preset": p.preset, "field": p.field, "torso": "source", **heard.record}
@@ -84,7 +84,7 @@ def _fit_torso(
         job.out / TORSO,
         seed=job.seed,
         device=job.device,
-        say=job.log,
+        log=job.log,
     )
     files = {"torso": job.out / TORSO / MODEL}
     if is_published(torso.field.config):

@@ -167,7 +167,7 @@ def train_torso(
     *,
     seed: int = 0,
     device: str = "cpu",
-    say: Callable[[str], None] = lambda _: None,
+    log: Callable[[str], None] = lambda _: None,
 ) -> TrainedField:
     """Train the torso over the finished head; the same call goes on with an interrupted folder.
 
@@ -181,6 +181,6 @@ def train_torso(
         report_every=max(1, preset.steps // 30),
         picture_every=max(1, preset.steps // 4),
     )
-    if run(training, folder, budget, seed=seed, say=say).stopped == "signal":
+    if run(training, folder, budget, seed=seed, log=log).stopped == "signal":
         raise KeyboardInterrupt
     return TrainedField.load(folder / MODEL, device)

@@ -134,7 +134,7 @@ def train(
     seed: int = 0,
     device: str = "cpu",
     smooth_after: float = 0.5,
-    say: Callable[[str], None] = lambda _: None,
+    log: Callable[[str], None] = lambda _: None,
 ) -> Path:
     """Train head field and audio networks; the same call goes on with an interrupted folder.
 
@@ -151,7 +151,7 @@ def train(
         report_every=max(1, preset.steps // 30),
         picture_every=max(1, preset.steps // 4),
     )
-    if run(training, folder, budget, seed=seed, say=say).stopped == "signal":
+    if run(training, folder, budget, seed=seed, log=log).stopped == "signal":
         raise KeyboardInterrupt
     return folder
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from lipbench.faces.morphable import MorphableModel
 from lipbench.lipnerf.fitting import gaps, rotations
 from lipbench.lipnerf.fitting.landmark_solver import LandmarkProblem
-from lipbench.lipnerf.fitting.options import FOCALS, FitOptions, Say
+from lipbench.lipnerf.fitting.options import FOCALS, FitOptions, Log
 from lipbench.lipnerf.fitting.points import Points
 from lipbench.lipnerf.fitting.state import Free, State, Weights
 
@@ -91,7 +91,7 @@ def spread(n: int, wanted: int) -> Tensor:
     return torch.linspace(0, n - 1, min(wanted, n)).round().long().unique()
 
 
-def search_focal(p: LandmarkProblem, model: MorphableModel, points: Points, options: FitOptions, say: Say) -> float:
+def search_focal(p: LandmarkProblem, model: MorphableModel, points: Points, options: FitOptions, log: Log) -> float:
     """The focal length, in px, with which some frames fit best.
 
     A landmark fit knows it badly, for a longer lens and a flatter face look alike; the costs are said.
@@ -105,13 +105,13 @@ def search_focal(p: LandmarkProblem, model: MorphableModel, points: Points, opti
         state = some.solve(state, Free(expression=False), POSE_ALONE)
         state = some.solve(state, Free(identity=True), options.iterations)
         costs.append(float(some.cost(state)) / len(frames))
-    say("focal search: " + ", ".join(f"{f * side:.0f} px {c:.2f}" for f, c in zip(FOCALS, costs, strict=True)))
+    log("focal search: " + ", ".join(f"{f * side:.0f} px {c:.2f}" for f, c in zip(FOCALS, costs, strict=True)))
     return _parabola(np.log(FOCALS), np.asarray(costs), side)
 
 
-def fit_landmarks(p: LandmarkProblem, model: MorphableModel, points: Points, options: FitOptions, say: Say) -> State:
+def fit_landmarks(p: LandmarkProblem, model: MorphableModel, points: Points, options: FitOptions, log: Log) -> State:
     """Focal length and identity from frames spread over the clip, then pose and expression of all frames."""
-    focal = search_focal(p, model, points, options, say) if options.focal is None else options.focal
+    focal = search_focal(p, model, points, options, log) if options.focal is None else options.focal
     some = p.subset(spread(len(p.seen), options.identity_frames))
     state = some.solve(start(some, model, points, focal), Free(expression=False), POSE_ALONE)
     identity = some.solve(state, Free(identity=True), options.iterations).identity

@@ -12,7 +12,7 @@ from lipbench.core.errors import UnknownName
 #: spread a little.
 FOCALS = (1.2, 1.5, 1.9, 2.3, 2.8, 3.4, 4.2)
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 def silent(line: str) -> None:

@@ -15,7 +15,7 @@ from lipbench.lipnerf.fitting import appearance
 from lipbench.lipnerf.fitting.appearance import Geometry, Look
 from lipbench.lipnerf.fitting.landmark_solver import LandmarkProblem
 from lipbench.lipnerf.fitting.landmark_stage import spread
-from lipbench.lipnerf.fitting.options import FitOptions, Say
+from lipbench.lipnerf.fitting.options import FitOptions, Log
 from lipbench.lipnerf.fitting.photo_term import PhotoTerm
 from lipbench.lipnerf.fitting.state import Free, State
 from lipbench.lipnerf.fitting.surface import Surface, face_surface
@@ -85,7 +85,7 @@ def refine(
     free: Free,
     rounds: int,
     look: Look | None,
-    say: Say,
+    log: Log,
 ) -> Photo:
     """Fit the frames of a landmark problem photometrically, on top of its landmarks.
 
@@ -121,7 +121,7 @@ def refine(
         p.photo = _term(p, model, surface, small, seen, target, weight * EVIDENCE * options.photo_weight, options)
         before = float(p.photo.error(state).mean())
         state = p.solve(state, free, options.photo_steps)
-        say(f"colors, round {k + 1}: error {before:.4f} -> {float(p.photo.error(state).mean()):.4f}")
+        log(f"colors, round {k + 1}: error {before:.4f} -> {float(p.photo.error(state).mean()):.4f}")
     assert look is not None
     assert p.photo is not None
     error = p.photo.error(state).cpu().numpy().astype(np.float64)

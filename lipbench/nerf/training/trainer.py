@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lipbench.core import optim
 from lipbench.core.errors import UsageError
-from lipbench.core.training import Budget, Progress
+from lipbench.core.training import Budget, TrainState
 from lipbench.core.training import train as run
 from lipbench.nerf.grid import carve
 from lipbench.nerf.model import HeadField, RayColors
@@ -267,7 +267,7 @@ def train(
     fresh: bool = False,
     seconds: float | None = None,
     previews: int = 4,
-    say: Callable[[str], None] = lambda _: None,
+    log: Callable[[str], None] = lambda _: None,
 ) -> TrainedField:
     """Train a field on a scene; the same call on an interrupted folder goes on exactly where it stopped.
 
@@ -289,7 +289,7 @@ def train(
         report_every=max(1, steps // 30),
         picture_every=max(1, steps // previews) if previews else 0,
     )
-    at: Progress = run(training, folder, budget, seed=seed, fresh=fresh, say=say)
-    if at.stopped == "signal":
+    state: TrainState = run(training, folder, budget, seed=seed, fresh=fresh, log=log)
+    if state.stopped == "signal":
         raise KeyboardInterrupt
     return TrainedField.load(folder / MODEL, device)

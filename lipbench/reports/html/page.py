@@ -51,7 +51,7 @@ def write(
     single_file: bool = False,
     budget: int = BUDGET,
     gate: str | Path | None = None,
-    say: Callable[[str], None] = lambda line: None,
+    log: Callable[[str], None] = lambda line: None,
 ) -> Written:
     """Write the report of a run.
 
@@ -60,7 +60,7 @@ def write(
             report.html in the run directory.
         budget: bytes that a single file may have.
         gate: verdict file of `lipbench gate --output`; default gate.json in the run directory, when it is there.
-        say: hears progress.
+        log: hears progress.
 
     Raises:
         UsageError, StoreError: as `load_run`. NothingComparable: the run has no cells.
@@ -76,11 +76,11 @@ def write(
     rows = grid(details, ids, wanted)
     context = {**_context(details, ids, rows, wanted), "banner": banner(details, ids, verdict)}
     if not single_file:
-        album = videos.folder(list(dict.fromkeys(v for row in rows for v in row.videos)), page.parent / "media", say)
+        album = videos.folder(list(dict.fromkeys(v for row in rows for v in row.videos)), page.parent / "media", log)
         return _finish(page, context, rows, album, False, ())
     with tempfile.TemporaryDirectory() as scratch:
         bare = len(_render(context, rows, videos.Album({}, videos.FOLDER, (), 0), True, ()).encode())
-        album = videos.budgeted([row.videos for row in rows], Path(scratch), budget - bare - 4096, say)
+        album = videos.budgeted([row.videos for row in rows], Path(scratch), budget - bare - 4096, log)
         remarks = [f"Videos are previews to keep this file below {videos.megabytes(budget)}: {album.quality.words}"]
         if album.left_out:
             remarks.append(

@@ -103,7 +103,7 @@ def specs(split: str, people: int, seed: int = 0, seconds: float = 3.0, takes: i
 
 
 def generated(
-    wanted: Sequence[ClipSpec], cache: Path, *, workers: int = 1, say: Callable[[str], None] = lambda _: None
+    wanted: Sequence[ClipSpec], cache: Path, *, workers: int = 1, log: Callable[[str], None] = lambda _: None
 ) -> list[Talk]:
     """The specs' clips, rendered where the folder `cache` does not have them.
 
@@ -114,11 +114,11 @@ def generated(
     files = {s.id: cache / f"{s.id}-{_key(s)[:12]}.npz" for s in wanted}
     waiting = [s for s in wanted if not files[s.id].is_file()]
     if waiting:
-        say(f"rendering {len(waiting)} clips ({len(wanted) - len(waiting)} are cached)")
+        log(f"rendering {len(waiting)} clips ({len(wanted) - len(waiting)} are cached)")
     for done, talk in enumerate(over_clips(partial(_render), waiting, workers=workers), 1):
         save(talk, files[talk.id])
         if done % 20 == 0 or done == len(waiting):
-            say(f"  {done} of {len(waiting)} clips")
+            log(f"  {done} of {len(waiting)} clips")
     return [load(file) for file in files.values()]
 
 

@@ -242,7 +242,7 @@ def trainer(request: Request) -> PcAvsTraining:
         train, held_out = split(clips.from_manifest(resolve(request.data)), 0.2, request.seed, "pcavs")
     else:
         people, folder = int(request.options.get("identities", 160)), request.out / "cache"
-        more: dict[str, Any] = {"workers": request.workers, "say": request.say}
+        more: dict[str, Any] = {"workers": request.workers, "log": request.log}
         seed = int(request.options.get("data_seed", request.seed))
         held_out = clips.generated(clips.specs("held-out", max(2, people // 11), seed), folder, **more)
         train = clips.generated(clips.specs("train", people, seed), folder, **more)

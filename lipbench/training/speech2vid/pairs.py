@@ -39,7 +39,7 @@ CACHE_VERSION = 1
 
 
 def generated(
-    recipe: Recipe, folder: Path, *, workers: int = 1, say: Callable[[str], None] = lambda _: None
+    recipe: Recipe, folder: Path, *, workers: int = 1, log: Callable[[str], None] = lambda _: None
 ) -> list[Talk]:
     """The recipe's clips, rendered where they are not in the folder already.
 
@@ -50,11 +50,11 @@ def generated(
     keys = {spec.id: _key(spec, recipe) for spec in specs}
     waiting = [spec for spec in specs if not is_cached(folder / spec.id, keys[spec.id])]
     if waiting:
-        say(f"rendering {len(waiting)} clips ({recipe.split}; {len(specs) - len(waiting)} are cached)")
+        log(f"rendering {len(waiting)} clips ({recipe.split}; {len(specs) - len(waiting)} are cached)")
     for done, talk in enumerate(over_clips(partial(_render, coded=recipe.coded), waiting, workers=workers), 1):
         save(talk, folder / talk.id, keys[talk.id])
         if done % 10 == 0 or done == len(waiting):
-            say(f"  {done} of {len(waiting)} clips")
+            log(f"  {done} of {len(waiting)} clips")
     return [load(folder / spec.id) for spec in specs]
 
 
@@ -85,13 +85,13 @@ def speeches(talks: Sequence[Talk]) -> list[Speech]:
 
 
 def spoken(
-    recipe: Recipe, folder: Path, *, workers: int = 1, say: Callable[[str], None] = lambda _: None
+    recipe: Recipe, folder: Path, *, workers: int = 1, log: Callable[[str], None] = lambda _: None
 ) -> list[Speech]:
     """The recipe's clips without pictures, a sixth of the work: the ears need more of them than the drawing does."""
     files = {spec: folder / f"{spec.id}-{_key(spec, recipe)[:12]}.npz" for spec in recipe.specs()}
     waiting = [spec for spec, file in files.items() if not file.exists()]
     if waiting:
-        say(f"speaking {len(waiting)} clips ({len(files) - len(waiting)} are cached)")
+        log(f"speaking {len(waiting)} clips ({len(files) - len(waiting)} are cached)")
     for spec, arrays in zip(waiting, over_clips(_speak, waiting, workers=workers), strict=True):
         with atomic_write(files[spec]) as draft:
             npz.save(draft, arrays, compressed=False)

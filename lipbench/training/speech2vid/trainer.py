@@ -212,14 +212,14 @@ def trainer(request: Request) -> Speech2VidTraining:
     if request.data is not None:
         from lipbench.training.syncnet.footage import from_manifest
 
-        found = from_manifest(request.data, folder, pairs.JUDGE_SIZE, request.seed, say=request.say)
+        found = from_manifest(request.data, folder, pairs.JUDGE_SIZE, request.seed, log=request.log)
         train, held_out = (pairs.from_cached(clips) for clips in found)
     else:
         people, each, seed = o.get("identities", 44), o.get("clips", 1), o.get("data_seed", request.seed)
         recipe = Recipe("train", people, each, seed, size=pairs.RENDERED, spoken=pairs.SPOKEN)
         unseen = Recipe("held-out", max(2, people // 7), 1, seed, size=pairs.RENDERED, pool="test")
         more_speech = Recipe("train", 3 * people, each, seed + 1, size=pairs.RENDERED, spoken=pairs.SPOKEN)
-        more: dict[str, Any] = {"workers": request.workers, "say": request.say}
+        more: dict[str, Any] = {"workers": request.workers, "log": request.log}
         held_out = pairs.generated(unseen, folder, **more)
         train = pairs.generated(recipe, folder, **more)
         speech = pairs.spoken(more_speech, folder / "speech", **more)

@@ -137,7 +137,7 @@ def build(
     judge_size: int = 112,
     *,
     workers: int = 1,
-    say: Callable[[str], None] = lambda _: None,
+    log: Callable[[str], None] = lambda _: None,
 ) -> list[clips.CachedClip]:
     """Render what is not cached yet; an interrupted build goes on where it stopped.
 
@@ -159,11 +159,11 @@ def build(
     waiting = [job for job in jobs if not clips.is_cached(folder, job[0].id, job[1])]
     done = len(jobs) - len(waiting)
     if waiting:
-        say(f"rendering {len(waiting)} clips of {recipe.seconds:g} s ({recipe.split}; {done} are cached)")
+        log(f"rendering {len(waiting)} clips of {recipe.seconds:g} s ({recipe.split}; {done} are cached)")
     for _ in _work_off(waiting, recipe, folder, judge_size, workers):
         done += 1
         if done % 20 == 0 or done == len(jobs):
-            say(f"  {done} of {len(jobs)} clips")
+            log(f"  {done} of {len(jobs)} clips")
     return clips.read_clips(folder, [spec.id for spec, _ in jobs])
 
 

@@ -154,10 +154,10 @@ def trainer(request: Request) -> SyncTraining:
     if request.data is not None:
         from lipbench.training.syncnet.footage import from_manifest
 
-        train, held_out = from_manifest(request.data, folder, config.size, request.seed, say=request.say)
+        train, held_out = from_manifest(request.data, folder, config.size, request.seed, log=request.log)
     else:
         o = request.options
-        more: dict[str, Any] = {"workers": request.workers, "say": request.say}
+        more: dict[str, Any] = {"workers": request.workers, "log": request.log}
         drawn = int(o.get("data_seed", request.seed))
         recipe = Recipe("train", drawn, o.get("identities", 44), o.get("clips", 9), espeak=o.get("espeak", 0.0))
         train = build(recipe, folder, config.size, **more)

@@ -94,7 +94,7 @@ class Recipe:
 
 
 def generated(
-    recipe: Recipe, cache: Path, *, workers: int = 1, say: Callable[[str], None] = lambda _: None
+    recipe: Recipe, cache: Path, *, workers: int = 1, log: Callable[[str], None] = lambda _: None
 ) -> list[Talk]:
     """The recipe's clips, rendered where they are not in the folder `cache` already.
 
@@ -104,12 +104,12 @@ def generated(
     keys = {spec.id: _key(spec, recipe) for spec in specs}
     waiting = [spec for spec in specs if not is_cached(cache / spec.id, keys[spec.id])]
     if waiting:
-        say(f"rendering {len(waiting)} clips ({recipe.split}; {len(specs) - len(waiting)} are cached)")
+        log(f"rendering {len(waiting)} clips ({recipe.split}; {len(specs) - len(waiting)} are cached)")
     task = partial(_render, jitter=recipe.jitter, coded=recipe.coded)
     for done, talk in enumerate(over_clips(task, waiting, workers=workers), 1):
         save(talk, cache / talk.id, keys[talk.id])
         if done % 20 == 0 or done == len(waiting):
-            say(f"  {done} of {len(waiting)} clips")
+            log(f"  {done} of {len(waiting)} clips")
     return [load(cache / spec.id) for spec in specs]
 
 

@@ -146,5 +146,5 @@ def _talks(request: Request, cache: Path) -> tuple[list[Talk], list[Talk]]:
     train = Recipe("train", o.get("identities", 50), o.get("clips", 2), request.seed)
     few = max(2, train.identities // 5)
     held_out = Recipe("held-out", few, seed=request.seed, seconds=4.0, pool="test", shuffled=0.0)
-    made = [generated(recipe, cache, workers=request.workers, say=request.say) for recipe in (held_out, train)]
+    made = [generated(recipe, cache, workers=request.workers, log=request.log) for recipe in (held_out, train)]
     return usable(made[1]), usable(made[0])
