@@ -25,7 +25,7 @@ from lipbench.metrics.sync.network import SyncNet
 from lipbench.synthetic.corpus.scene import Scene, plan
 from lipbench.synthetic.corpus.spec import ClipSpec
 from lipbench.training.syncnet import augment, cache
-from lipbench.training.syncnet.generated import Recipe, damped_scene, through_codec, video_of
+from lipbench.training.syncnet.generated import SyncNetDatasetConfig, damped_scene, through_codec, video_of
 
 LANGUAGES = ("en", "fr", "es", "de", "it")
 AMPLITUDES = (0.75, 0.5, 0.25, 0.0)
@@ -44,7 +44,7 @@ DAMAGE: dict[str, Callable[[Frames], Frames]] = {
 
 def specs(seed: int, per_language: int, seconds: float, size: int, supersample: int) -> list[ClipSpec]:
     """New people, one per clip; every clip also has the sound of all other languages."""
-    recipe = Recipe(
+    recipe = SyncNetDatasetConfig(
         "evaluation",
         seed,
         per_language * len(LANGUAGES),

@@ -25,14 +25,14 @@ from lipbench.baselines.wav2lip import boxes as framing
 from lipbench.baselines.wav2lip.checkpoint import load
 from lipbench.baselines.wav2lip.inference import Wav2LipInference, generate_frames
 from lipbench.baselines.wav2lip.mel import melspectrogram, window_starts
-from lipbench.baselines.wav2lip.networks import Generator
+from lipbench.baselines.wav2lip.networks import Wav2LipGenerator
 from lipbench.metrics.functional.psnr import frame_psnr, mean_psnr
 from lipbench.metrics.regions import Regions, from_track
 from lipbench.synthetic.corpus.render import ClipRender, render_clip
 from lipbench.synthetic.corpus.spec import ClipSpec
 from lipbench.training.syncnet.cache import crops_of_track
 from lipbench.training.syncnet.generated import through_codec
-from lipbench.training.wav2lip.sources import Recipe
+from lipbench.training.wav2lip.sources import LipDatasetConfig
 
 if TYPE_CHECKING:
     from lipbench.metrics.sync.folded import FoldedSyncNet
@@ -56,7 +56,7 @@ class Dubbing:
 
 def specs(seed: int, per_language: int, seconds: float) -> list[ClipSpec]:
     """New people, one per clip; every clip is dubbed into two other languages."""
-    return Recipe(
+    return LipDatasetConfig(
         "evaluation",
         per_language * len(LANGUAGES),
         seed=seed,
@@ -70,7 +70,7 @@ def specs(seed: int, per_language: int, seconds: float) -> list[ClipSpec]:
     ).specs()
 
 
-def dubbings(net: Generator, spec: ClipSpec) -> list[Dubbing]:
+def dubbings(net: Wav2LipGenerator, spec: ClipSpec) -> list[Dubbing]:
     """The clip with lips for each of its dubs, drawn as the method draws them."""
     clip = render_clip(spec)
     track = clip.annotations[spec.source].face_track()

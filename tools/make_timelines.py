@@ -11,7 +11,7 @@ from typing import Any
 
 from lipbench.core.atomic import write_text
 from lipbench.synthetic.speech import timelines
-from lipbench.synthetic.speech.espeak import Espeak, Speech
+from lipbench.synthetic.speech.espeak import Espeak, SpokenText
 from lipbench.synthetic.speech.timelines import LANGUAGES
 
 RATE_WPM = 160
@@ -19,7 +19,7 @@ RATE_WPM = 160
 PAUSE_MS = 120
 
 
-def words_of(speech: Speech) -> list[list[Any]]:
+def words_of(speech: SpokenText) -> list[list[Any]]:
     """[[word, [[ipa, ms], ...]], ...] of a sentence, silence at both ends cut, pauses within kept as word ""."""
     phonemes = list(speech.phonemes)
     while phonemes and not phonemes[0].ipa:

@@ -56,8 +56,8 @@ class Node:
     id: str
     kind: str
     needs: tuple[str, ...]
-    preimage: Callable[[Progress], dict[str, Any]]
-    task: Callable[[Progress], Task]
+    preimage: Callable[[PlanState], dict[str, Any]]
+    task: Callable[[PlanState], Task]
     wants: tuple[str, ...] = ()
     refusal: LipbenchError | None = None
     gpu: bool = False
@@ -77,7 +77,7 @@ class Plan:
     sources: Sources = field(default_factory=Sources)
 
 
-class Progress:
+class PlanState:
     """What is known about a plan's nodes so far: keys and finished records, looked up in the store."""
 
     def __init__(self, plan: Plan, store: Store) -> None:
@@ -170,7 +170,7 @@ class Count:
     impossible: int = 0
 
 
-def counts(plan: Plan, progress: Progress) -> Mapping[str, Count]:
+def counts(plan: Plan, progress: PlanState) -> Mapping[str, Count]:
     """Stage kind -> what is known before anything runs."""
     result: dict[str, Count] = {}
     dead: set[str] = set()  # gives no result however often it is run

@@ -14,7 +14,7 @@ from lipbench.core.keys import sha256_file
 from lipbench.core.store import Store
 from lipbench.engine import stages
 from lipbench.engine.config import parse_run_file
-from lipbench.engine.plan import Plan, Progress
+from lipbench.engine.plan import Plan, PlanState
 from lipbench.engine.rows import Measured, families
 from lipbench.engine.score_node import TRACKS, File, Source, score_node
 from lipbench.engine.tasks import FacesTask
@@ -125,7 +125,7 @@ def _run(
 ) -> dict[str, dict[str, Any]]:
     """Scores by metric id: a plan of one node for each family, run here."""
     nodes = [score_node(family, options, of, fps, inputs) for family, options in measured]
-    progress = Progress(Plan([], {node.id: node for node in nodes}), Store(work / "store"))
+    progress = PlanState(Plan([], {node.id: node for node in nodes}), Store(work / "store"))
     scores: dict[str, dict[str, Any]] = {}
     for i, node in enumerate(nodes):
         out = work / f"score-{i}"

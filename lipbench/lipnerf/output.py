@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lipbench.faces.parsing import Plate
 from lipbench.lipnerf.composite import CompositeOptions, Compositor, Render
 from lipbench.lipnerf.composite.change import lower_face, transfer_change
-from lipbench.lipnerf.prepared import Prepared
+from lipbench.lipnerf.prepared import PreparedClip
 from lipbench.nerf.scene import Scene
 from lipbench.nerf.training.trained import TrainedField, render_frames
 
@@ -18,7 +18,7 @@ SAY_EVERY = 50
 
 
 def composited(
-    prepared: Prepared,
+    prepared: PreparedClip,
     frames: NDArray[np.uint8],
     plate: Plate,
     trained: TrainedField,
@@ -40,7 +40,7 @@ def composited(
 
 
 def changed(
-    prepared: Prepared,
+    prepared: PreparedClip,
     frames: NDArray[np.uint8],
     plate: Plate,
     trained: TrainedField,
@@ -69,7 +69,7 @@ def changed(
 
 
 def _renders(
-    prepared: Prepared,
+    prepared: PreparedClip,
     trained: TrainedField,
     scene: Scene,
     conditions: NDArray[np.floating],

@@ -14,7 +14,7 @@ from lipbench.core.errors import Unsupported
 from lipbench.faces.parsing import HeadGuide, parser
 from lipbench.faces.track import FaceTrack
 from lipbench.lipnerf.fitting import Fit, FitOptions, fit_clip, gaps
-from lipbench.lipnerf.prepared import Prepared, head_crop
+from lipbench.lipnerf.prepared import PreparedClip, head_crop
 
 Frames = NDArray[np.uint8]
 Log = Callable[[str], None]
@@ -56,16 +56,16 @@ def read_shot(video: str | Path, like: Shot, backend: str, folder: Path) -> Shot
     return Shot(frames, track)
 
 
-def load_shots(prepared: Path) -> list[tuple[Prepared, Shot]]:
+def load_shots(prepared: Path) -> list[tuple[PreparedClip, Shot]]:
     """What `read_shot` and `prepare_shots` left in the prepare stage's folder; empty for a single shot."""
     found = []
     for folder in sorted((prepared / FOLDER).glob("*")):
         shot = Shot(media.load_frames(folder / "video.mp4"), FaceTrack.load(folder / "faces.npz"))
-        found.append((Prepared.load(folder), shot))
+        found.append((PreparedClip.load(folder), shot))
     return found
 
 
-def prepare_shots(shots: Sequence[Shot], options: FitOptions, parser_name: str, log: Log) -> list[Prepared]:
+def prepare_shots(shots: Sequence[Shot], options: FitOptions, parser_name: str, log: Log) -> list[PreparedClip]:
     """Fit all shots at once and parse each: identity, albedo and focal length are common, and so is the crop's box.
 
     Args:
@@ -82,7 +82,7 @@ def prepare_shots(shots: Sequence[Shot], options: FitOptions, parser_name: str, 
     fits = [_own(fit, np.arange(end - len(shot.frames), end)) for shot, end in zip(shots, ends, strict=True)]
     parsings = [parser(parser_name).parse(shot.frames, HeadGuide.from_track(shot.track)) for shot in shots]
     crop = head_crop(np.concatenate([parsing.head for parsing in parsings]))
-    return [Prepared(own, parsing, crop) for own, parsing in zip(fits, parsings, strict=True)]
+    return [PreparedClip(own, parsing, crop) for own, parsing in zip(fits, parsings, strict=True)]
 
 
 def join(tracks: Sequence[FaceTrack]) -> FaceTrack:

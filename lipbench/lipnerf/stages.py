@@ -22,7 +22,7 @@ from lipbench.lipnerf.expression.smoothing import smooth
 from lipbench.lipnerf.expression.upper_face import keep_upper_face
 from lipbench.lipnerf.output import changed, composited
 from lipbench.lipnerf.params import LipNerfParams
-from lipbench.lipnerf.prepared import Prepared, scene_of
+from lipbench.lipnerf.prepared import PreparedClip, scene_of
 from lipbench.lipnerf.shots import load_shots
 from lipbench.lipnerf.sound import fit_features, project, windows
 from lipbench.nerf.scene import pool
@@ -33,7 +33,7 @@ from lipbench.nerf.training.trainer import train
 
 def fit(job: FitJob) -> Outputs:
     """Train the field on the prepared clip, its further shots with it."""
-    prepared, frames, track = Prepared.load(job.prepared), media.load_frames(job.clip.video), head.clip_track(job)
+    prepared, frames, track = PreparedClip.load(job.prepared), media.load_frames(job.clip.video), head.clip_track(job)
     p: LipNerfParams = job.params
     files: dict[str, Path] = {}
     if p.condition == "audio":
@@ -80,7 +80,7 @@ def synthesize(job: DubJob) -> Outputs:
     """Render a dub and put it back into the clip."""
     torch.set_num_threads(job.threads)
     p, index = job.params, np.asarray(job.dub.index)
-    prepared, frames, track = Prepared.load(job.prepared), media.load_frames(job.clip.video), head.clip_track(job)
+    prepared, frames, track = PreparedClip.load(job.prepared), media.load_frames(job.clip.video), head.clip_track(job)
     files: dict[str, Path] = {}
     info: dict[str, Any] = {}
     expression = prepared.fit.expression[index]

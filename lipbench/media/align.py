@@ -15,7 +15,7 @@ from lipbench.media.mux import Mp4
 from lipbench.media.picture import orientation
 from lipbench.media.probe import facts
 from lipbench.media.read import pick
-from lipbench.media.source import Shown, VideoSource
+from lipbench.media.source import TimedFrame, VideoSource
 from lipbench.media.uniform import ToYuv420p
 from lipbench.media.wav import check_samples, write_wav
 
@@ -175,7 +175,7 @@ def retime_to_audio(
     return AlignedClip(index, policy(n_out, info.n_frames), n_out, info.n_frames, n_samples, len(audio) - n_samples)
 
 
-def _back_and_forth(source: VideoSource, n_out: int, n_clip: int) -> Iterator[Shown]:
+def _back_and_forth(source: VideoSource, n_out: int, n_clip: int) -> Iterator[TimedFrame]:
     """Frames in ping-pong order: forwards streamed, backwards in blocks of `BLOCK` frames found by seeking."""
     sent = 0
     starts: list[Fraction] = []
@@ -195,7 +195,7 @@ def _back_and_forth(source: VideoSource, n_out: int, n_clip: int) -> Iterator[Sh
         forwards = not forwards
 
 
-def _forwards(source: VideoSource, starts: list[Fraction], skip: int) -> Iterator[Shown]:
+def _forwards(source: VideoSource, starts: list[Fraction], skip: int) -> Iterator[TimedFrame]:
     first_time = not starts
     for i, shown in enumerate(source.frames()):
         if first_time:
@@ -204,12 +204,12 @@ def _forwards(source: VideoSource, starts: list[Fraction], skip: int) -> Iterato
             yield shown
 
 
-def _backwards(source: VideoSource, starts: list[Fraction]) -> Iterator[Shown]:
+def _backwards(source: VideoSource, starts: list[Fraction]) -> Iterator[TimedFrame]:
     """Frames n-2 .. 0."""
     stop = len(starts) - 1
     while stop > 0:
         begin = max(stop - BLOCK, 0)
-        held: list[Shown] = []
+        held: list[TimedFrame] = []
         for shown in source.frames(starts[begin]):
             if shown.start >= starts[stop]:
                 break

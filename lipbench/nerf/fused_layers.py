@@ -25,7 +25,7 @@ DENSE = 0.9  # share of the samples from which on picking rows costs more than i
 BLOCK = 1024  # samples that go through all layers together: half a megabyte a layer stays in a core's cache
 
 
-class Layers(NamedTuple):
+class FusedLayers(NamedTuple):
     """Weights (O, I) and biases (O,); W the trunk's width, V the view branch's, E the encoding's length.
 
     first, again: (F, W), what the frame's condition and the bias add to the first layer and to the one after the skip.
@@ -49,9 +49,9 @@ class Layers(NamedTuple):
         pairs = [t for weight, bias in self.trunk for t in (weight, bias) if t is not None]
         return [*self[:5], *self.alpha, *self.rgb, self.view_h, *pairs, *(t for pair in self.views for t in pair)]
 
-    def to(self, dtype: torch.dtype) -> Layers:
+    def to(self, dtype: torch.dtype) -> FusedLayers:
         """The same in another precision."""
-        return Layers.of([t.to(dtype) for t in self.flat()], self.biased)
+        return FusedLayers.of([t.to(dtype) for t in self.flat()], self.biased)
 
     @property
     def biased(self) -> list[bool]:
@@ -59,7 +59,7 @@ class Layers(NamedTuple):
         return [bias is not None for _, bias in self.trunk]
 
     @classmethod
-    def of(cls, flat: Sequence[Tensor], biased: Sequence[bool]) -> Layers:
+    def of(cls, flat: Sequence[Tensor], biased: Sequence[bool]) -> FusedLayers:
         """What `flat` took apart; biased: as the property."""
         rest = iter(flat[10:])
         trunk = [(next(rest), next(rest) if has else None) for has in biased]
@@ -69,7 +69,7 @@ class Layers(NamedTuple):
         return cls(first, again, per_ray, first_x, again_x, alpha, rgb, flat[9], trunk, views)
 
 
-def perceptron(x: Tensor, layers: Layers, color: bool, active: SampleMask | None) -> tuple[Tensor | None, Tensor]:
+def perceptron(x: Tensor, layers: FusedLayers, color: bool, active: SampleMask | None) -> tuple[Tensor | None, Tensor]:
     """Encoded points -> raw color and raw density.
 
     Args:
@@ -113,7 +113,7 @@ def _affine(
     return torch.index_select(per_group, 0, _groups(at, rows, count // groups, h), out=out).addmm_(h, weight.t())
 
 
-def _trunk(x: Tensor, layers: Layers, kept: list[Tensor] | None) -> tuple[Tensor, Tensor]:
+def _trunk(x: Tensor, layers: FusedLayers, kept: list[Tensor] | None) -> tuple[Tensor, Tensor]:
     """(E, N) -> (N, W), the last hidden layer, and (N,) raw density; all hidden layers are appended to `kept`."""
     count, width = x.shape[1], layers.first.shape[1]
     blocks = _blocks(count, x)
@@ -158,7 +158,7 @@ def _part(t: Tensor, at: slice, rows: Tensor | None, out: Tensor) -> Tensor:
     return t[at] if rows is None else torch.index_select(t, 0, rows[at], out=out[: at.stop - at.start])
 
 
-def _color(h: Tensor, layers: Layers, rows: Tensor | None, kept: list[Tensor] | None) -> Tensor:
+def _color(h: Tensor, layers: FusedLayers, rows: Tensor | None, kept: list[Tensor] | None) -> Tensor:
     """(N, W) -> (N, 3); the view branch's layers, of the rows that matter, are appended to `kept`."""
     count, half = len(h), layers.per_ray.shape[1]
     some = count if rows is None else len(rows)
@@ -184,7 +184,7 @@ class _Perceptron(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, biased: list[bool], color: bool, active: SampleMask | None, *flat: Tensor) -> Any:
-        layers = Layers.of(flat, biased)
+        layers = FusedLayers.of(flat, biased)
         kept: list[Tensor] = []
         h, raw = _trunk(x, layers, kept)
         rows, rgb = None, None
@@ -204,7 +204,9 @@ class _Perceptron(torch.autograd.Function):
         kept = saved[ctx.count :]
         depth, some = len(ctx.biased), x.shape[1] if rows is None else len(rows)
         grads = [torch.zeros_like(t) for t in flat]
-        back = _Backward(Layers.of(flat, ctx.biased), Layers.of(grads, ctx.biased), x, rows, kept[: depth + 1])
+        back = _Backward(
+            FusedLayers.of(flat, ctx.biased), FusedLayers.of(grads, ctx.biased), x, rows, kept[: depth + 1]
+        )
         d_rgb = d_rgb if ctx.color else None
         if rows is not None:
             d_raw, d_rgb = d_raw[rows], None if d_rgb is None else d_rgb[rows]
@@ -220,8 +222,8 @@ class _Perceptron(torch.autograd.Function):
 class _Backward(NamedTuple):
     """The chain rule for the rows that matter. grads: summed up. hidden: (N, W) of the trunk."""
 
-    layers: Layers
-    grads: Layers
+    layers: FusedLayers
+    grads: FusedLayers
     x: Tensor
     rows: Tensor | None
     hidden: list[Tensor]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from lipbench.nerf.compositing import SampleMask
 from lipbench.nerf.encoding import encoded_columns, positional_encoding, waves_first
-from lipbench.nerf.fused_layers import Layers, perceptron
+from lipbench.nerf.fused_layers import FusedLayers, perceptron
 from lipbench.nerf.mlp import SKIP, MLPField
 
 
@@ -48,7 +48,7 @@ class FusedMLPField(MLPField):
             rgb, density = perceptron(x, layers, color, None if active is None else kept)
         return (None if rgb is None else rgb.view(f, r, s, 3)), density.view(f, r, s)
 
-    def _layers(self, directions: Tensor, condition: Tensor) -> Layers:
+    def _layers(self, directions: Tensor, condition: Tensor) -> FusedLayers:
         """What the samples see: the parts of condition and direction are multiplied out, once per frame and ray."""
         e, skip = self.encoded, SKIP + 1 if self.depth > SKIP + 1 else 0
         trunk, views = _pairs(self.pts_linears), _pairs(self.views_linears)
@@ -57,7 +57,7 @@ class FusedMLPField(MLPField):
         rest: list[tuple[Tensor, Tensor | None]] = list(trunk[1:])
         if skip:
             rest[skip - 1] = again[:, e + self.condition :], None
-        return Layers(
+        return FusedLayers(
             first=F.linear(condition, first[:, e : e + self.condition], first_bias),
             again=F.linear(condition, again[:, e : e + self.condition], again_bias),
             per_ray=F.linear(d, view[:, self.width :], view_bias),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lipbench.core.errors import UsageError
-from lipbench.reports.curves import Curve, Line, Point
+from lipbench.reports.curves import Curve, CurveLine, Point
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,7 +67,7 @@ def draw(curve: Curve) -> Figure:
     return fig
 
 
-def _keep_lines_readable(axes: Axes, lines: Sequence[Line]) -> None:
+def _keep_lines_readable(axes: Axes, lines: Sequence[CurveLine]) -> None:
     """Bands over two or three clips can be wide enough to press the lines flat: then they reach out of the picture."""
     means = [p.y for line in lines for p in line.points if math.isfinite(p.y)]
     if not means:
@@ -89,7 +89,7 @@ def _whole(curve: Curve) -> float:
     return 1.6 * max(known, default=1.0)
 
 
-def _line(axes: Axes, curve: Curve, line: Line, place: int, whole: float) -> None:
+def _line(axes: Axes, curve: Curve, line: CurveLine, place: int, whole: float) -> None:
     points = [p for p in line.points if math.isfinite(p.y)]
     if not points:
         return

@@ -12,7 +12,7 @@ import torch
 
 from lipbench.baselines.wav2lip.inference import Wav2LipInference
 from lipbench.baselines.wav2lip.mel import melspectrogram
-from lipbench.baselines.wav2lip.networks import Generator
+from lipbench.baselines.wav2lip.networks import Wav2LipGenerator
 
 
 def best(run: Callable[[], object], rounds: int = 3) -> float:
@@ -27,7 +27,7 @@ def best(run: Callable[[], object], rounds: int = 3) -> float:
 
 @pytest.mark.slow
 def test_generator_batch(benchmark: Any) -> None:
-    net = Generator().eval()
+    net = Wav2LipGenerator().eval()
     drawer = Wav2LipInference(net)
     rng = np.random.default_rng(0)
     crops = rng.integers(0, 256, (drawer.batch, 96, 96, 3), dtype=np.uint8)

@@ -18,7 +18,7 @@ from lipbench.core import keys
 from lipbench.core.errors import RunIncomplete, UsageError, WeightsMissing
 from lipbench.core.store import Store
 from lipbench.engine import api
-from lipbench.engine.runner import Options
+from lipbench.engine.runner import RunOptions
 
 
 def go(manifest, out, methods, options=None, workers=2, **fields):
@@ -109,7 +109,7 @@ def test_a_method_starts_from_what_another_made(manifest, tmp_path):
 def test_what_a_failed_driver_stops_says_so(manifest, tmp_path):
     params = {"trigger": str(tmp_path / "never"), "gray": 1}
     row = [{"id": "fake-driven", "params": params}]
-    result = go(manifest, tmp_path / "run", row, Options(retries=0), clips=["one"], languages=["fr"])
+    result = go(manifest, tmp_path / "run", row, RunOptions(retries=0), clips=["one"], languages=["fr"])
     cell = by(result, method="fake-driven")
     assert cell["status"] != "ok"
     assert "RuntimeError: bang" in cell["reason"]
@@ -123,7 +123,7 @@ def test_unused_axes_share_everything(manifest, tmp_path):
 
 def test_failures_are_told_apart_and_the_run_goes_on(manifest, tmp_path):
     methods = ["fake-copy", "fake-faceless", "fake-raises", "fake-crashes", "fake-hangs", "fake-short", "fake-memory"]
-    options = Options(timeout_s=4, retries=0)
+    options = RunOptions(timeout_s=4, retries=0)
     result = go(manifest, tmp_path / "run", methods, options, clips=["one"], languages=["fr"])
     status = {c["method"]: c["status"] for c in result.cells}
     assert status == {
@@ -160,7 +160,7 @@ def test_a_refusal_alone_is_a_complete_run(manifest, tmp_path):
 
 def test_a_crash_is_tried_again(manifest, tmp_path):
     methods = [{"id": "fake-crashes", "params": {"trigger": str(tmp_path / "died")}}]
-    result = go(manifest, tmp_path / "run", methods, Options(retries=1), clips=["one"], languages=["fr"])
+    result = go(manifest, tmp_path / "run", methods, RunOptions(retries=1), clips=["one"], languages=["fr"])
     cell = by(result, method="fake-crashes")
     assert cell["status"] == "ok"
     assert Store(tmp_path / "run").get(cell["keys"]["synthesize"]).attempts == 2
@@ -179,7 +179,7 @@ def test_the_next_run_retries_only_what_failed(manifest, tmp_path):
 
 
 def test_max_failures_stops_starting(manifest, tmp_path):
-    options = Options(max_failures=1)
+    options = RunOptions(max_failures=1)
     result = go(manifest, tmp_path / "run", ["fake-raises", "fake-slow"], options, workers=1)
     assert result.outcome.stopped == "stopped after 1 failures (--max-failures)"
     assert result.outcome.count("failed") == 1
@@ -220,9 +220,9 @@ def test_editing_a_parameter_or_the_code_changes_the_key(manifest, tmp_path, plu
             out=tmp_path / "run",
             manifest=manifest,
         )
-        from lipbench.engine.plan import Progress
+        from lipbench.engine.plan import PlanState
 
-        return Progress(prepared.plan, prepared.store).key("synthesize fake-copy one/fr")
+        return PlanState(prepared.plan, prepared.store).key("synthesize fake-copy one/fr")
 
     before = key()
     assert key(gray=0) == before
@@ -238,8 +238,8 @@ def test_editing_a_parameter_or_the_code_changes_the_key(manifest, tmp_path, plu
 
 
 def test_wrong_parameter_is_named(manifest, tmp_path):
-    with pytest.raises(UsageError, match="parameter gray") as caught:
-        go(manifest, tmp_path / "run", [{"id": "fake-copy", "params": {"gray": 1}}])
+    with pytest.raises(UsageError, match="parameter grey") as caught:
+        go(manifest, tmp_path / "run", [{"id": "fake-copy", "params": {"grey": 1}}])
     assert "gray" in caught.value.fix
 
 

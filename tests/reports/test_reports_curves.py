@@ -94,9 +94,9 @@ def test_cost_sums_the_stages(lengths):
 def test_pareto(better, expected):
     points = [(1.0, 5.0), (2.0, 3.0), (3.0, 6.0), (4.0, 1.0), (5.0, 2.0)]
     lines = [
-        curves.Line(f"m{i}", "", "method", (curves.Point(x, y, None, None, 1),)) for i, (x, y) in enumerate(points)
+        curves.CurveLine(f"m{i}", "", "method", (curves.Point(x, y, None, None, 1),)) for i, (x, y) in enumerate(points)
     ]
-    lines.append(curves.Line("c", "", "control", (curves.Point(0.5, 0.1, None, None, 1),)))
+    lines.append(curves.CurveLine("c", "", "control", (curves.Point(0.5, 0.1, None, None, 1),)))
     assert curves._pareto(lines, better) == expected
 
 

@@ -275,7 +275,7 @@ def test_resume_keeps_finished_clips(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, copy)
     shutil.rmtree(copy / "clips" / "p001-00")
     kept = (copy / "clips" / "p000-00" / "clip.json").stat().st_mtime_ns
-    seen: list[corpus.Progress] = []
+    seen: list[corpus.CorpusProgress] = []
     corpus.generate(CORPUS, copy, workers=1, progress=seen.append)
     assert [(p.clip, p.frames, p.done) for p in seen] == [("p000-00", 0, 1), ("p001-00", 80, 2)]
     assert (copy / "clips" / "p000-00" / "clip.json").stat().st_mtime_ns == kept

@@ -19,11 +19,11 @@ from lipbench.faces.track import FaceTrack
 from lipbench.training.speech2vid import trainer as training_module
 from lipbench.training.speech2vid.batches import draw, framed
 from lipbench.training.speech2vid.norms import folded, normed
-from lipbench.training.speech2vid.trainer import CONFIGS, Config, Speech2VidTraining, trainer
+from lipbench.training.speech2vid.trainer import CONFIGS, Speech2VidConfig, Speech2VidTraining, trainer
 from lipbench.training.syncnet.cache import crops_of_track
-from lipbench.training.wav2lip.clips import Talk
+from lipbench.training.wav2lip.clips import LipTrainingClip
 
-SMALL = Config(width=0.06, batch=2, warm_up=2, hearing=2)
+SMALL = Speech2VidConfig(width=0.06, batch=2, warm_up=2, hearing=2)
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +31,7 @@ def short_validation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training_module, "HELD_OUT_BATCHES", 1)
 
 
-def talks(count: int, first: int = 0, languages: tuple[str, ...] = ("en", "fr")) -> list[Talk]:
+def talks(count: int, first: int = 0, languages: tuple[str, ...] = ("en", "fr")) -> list[LipTrainingClip]:
     """Faces whose mouths open with the sound's second coefficient, another way in each language."""
     out = []
     for k in range(first, first + count):
@@ -46,7 +46,7 @@ def talks(count: int, first: int = 0, languages: tuple[str, ...] = ("en", "fr"))
             sounds[tag] = rng.normal(0, 0.1, (1, 12, 159)).astype(np.float32)
             sounds[tag][0, 0] += 10 * np.repeat(loud, 4)[:159]
             weights[tag] = np.stack([loud, 0 * loud], 1).astype(np.float32)
-        out.append(Talk(str(k), str(k), 25.0, faces, sounds, weights if len(languages) > 1 else {}, str(k)))
+        out.append(LipTrainingClip(str(k), str(k), 25.0, faces, sounds, weights if len(languages) > 1 else {}, str(k)))
     return out
 
 
@@ -94,7 +94,7 @@ def test_training_frames_a_face_as_inference_does() -> None:
 
 
 def test_the_sound_gets_through_from_the_start() -> None:
-    training = Speech2VidTraining(Config(width=0.125, batch=2, hearing=0), talks(2), talks(1, 90))
+    training = Speech2VidTraining(Speech2VidConfig(width=0.125, batch=2, hearing=0), talks(2), talks(1, 90))
     batch = draw(talks(3), 8, np.random.default_rng(5))
     seen: dict[str, float] = {}
 
@@ -158,7 +158,7 @@ def test_it_learns_and_exports(tmp_path: Path) -> None:
 
 
 def test_the_ears_learn_first() -> None:
-    training = Speech2VidTraining(Config(width=0.06, batch=2, hearing=60), talks(4), talks(2, 90))
+    training = Speech2VidTraining(Speech2VidConfig(width=0.06, batch=2, hearing=60), talks(4), talks(2, 90))
     ears = training.net.conv3_audio.weight.detach().clone()
     eyes = training.net.conv3_face.weight.detach().clone()
     for number in range(60):

@@ -22,7 +22,7 @@ from lipbench.faces.parsing import clean_plate
 from lipbench.lipnerf import head
 from lipbench.lipnerf.composite import CompositeOptions
 from lipbench.lipnerf.output import composited
-from lipbench.lipnerf.prepared import Prepared, scene_of
+from lipbench.lipnerf.prepared import PreparedClip, scene_of
 from lipbench.nerf.training.presets import preset
 from lipbench.nerf.training.trained import TrainedField
 from lipbench.nerf.training.trainer import MODEL
@@ -35,7 +35,7 @@ def fit(job: FitJob) -> Outputs:
     p = job.params
     if job.clip.audio is None:
         raise NoAudio(f"clip {job.clip.id} has no sound", "AD-NeRF is trained on it", "use a clip with speech")
-    prepared, frames = Prepared.load(job.prepared), media.load_frames(job.clip.video)
+    prepared, frames = PreparedClip.load(job.prepared), media.load_frames(job.clip.video)
     heard = audio.extract(
         media.read_audio(job.clip.audio),
         len(frames),
@@ -99,7 +99,7 @@ def synthesize(job: DubJob) -> Outputs:
     """Render head and torso, or the head over the source's torso."""
     dub, p = job.dub, job.params
     torch.set_num_threads(job.threads)
-    prepared, frames = Prepared.load(job.prepared), media.load_frames(job.clip.video)
+    prepared, frames = PreparedClip.load(job.prepared), media.load_frames(job.clip.video)
     trained, audio_codes, smooth = load(job.fitted / "training", job.device)
     heard = audio.extract(
         media.read_audio(dub.audio),

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from lipbench.baselines.adnerf.torso_pose import pose_code
 from lipbench.baselines.adnerf.torso_scene import torso_view
 from lipbench.faces.parsing import Plate
-from lipbench.lipnerf.prepared import Prepared
+from lipbench.lipnerf.prepared import PreparedClip
 from lipbench.nerf.scene import Scene
 from lipbench.nerf.training.trained import TrainedField, render_frames
 
 
 def composed(
-    prepared: Prepared,
+    prepared: PreparedClip,
     plate: Plate,
     head: TrainedField,
     torso: TrainedField,

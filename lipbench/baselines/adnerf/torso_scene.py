@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from lipbench.baselines.adnerf.torso_pose import pose_code
 from lipbench.core.errors import Refused
 from lipbench.faces.parsing import Label, Plate
-from lipbench.lipnerf.prepared import Prepared
+from lipbench.lipnerf.prepared import PreparedClip
 from lipbench.nerf.scene import Scene, head_bounds
 
 
 def torso_scene(
-    prepared: Prepared, frames: NDArray[np.uint8], plate: Plate, head: Scene, codes: NDArray[np.float32]
+    prepared: PreparedClip, frames: NDArray[np.uint8], plate: Plate, head: Scene, codes: NDArray[np.float32]
 ) -> Scene:
     """What the torso is trained on.
 
@@ -58,7 +58,7 @@ def torso_scene(
     )
 
 
-def torso_view(prepared: Prepared, head: Scene, size: tuple[int, int], condition: int) -> Scene:
+def torso_view(prepared: PreparedClip, head: Scene, size: tuple[int, int], condition: int) -> Scene:
     """The torso's camera alone, as a scene of one black frame, to render from.
 
     Args:
@@ -79,12 +79,12 @@ def torso_view(prepared: Prepared, head: Scene, size: tuple[int, int], condition
     )
 
 
-def _center(prepared: Prepared, head: Scene) -> tuple[float, float]:
+def _center(prepared: PreparedClip, head: Scene) -> tuple[float, float]:
     """(cx, cy) px in the whole picture; the head's scene is a crop of it."""
     return head.center[0] + prepared.crop[0], head.center[1] + prepared.crop[1]
 
 
-def _camera(prepared: Prepared, head: Scene, n: int) -> dict[str, Any]:
+def _camera(prepared: PreparedClip, head: Scene, n: int) -> dict[str, Any]:
     """The head's camera of frame 0, n times; near and far are one pair for the clip, from the mean depth."""
     return {
         "c2w": np.repeat(head.c2w[:1], n, 0),

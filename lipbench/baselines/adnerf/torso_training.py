@@ -23,7 +23,7 @@ from lipbench.core.training import Budget
 from lipbench.core.training import train as run
 from lipbench.nerf.model import MISSED, HeadField
 from lipbench.nerf.scene import Scene
-from lipbench.nerf.training.draw import Batch, RayDrawer
+from lipbench.nerf.training.draw import RayBatch, RayDrawer
 from lipbench.nerf.training.guard import MIN_OPACITY_EARLY, FieldCollapsed
 from lipbench.nerf.training.presets import Preset
 from lipbench.nerf.training.trained import TrainedField, render_one
@@ -113,7 +113,7 @@ class OverHead(RayDrawer):
         super().__init__(scene, preset, device)
         self.behind, self.scale = behind, scale
 
-    def batch(self, field: HeadField, frames: Tensor, pixels: Tensor, random_background: bool = False) -> Batch:
+    def batch(self, field: HeadField, frames: Tensor, pixels: Tensor, random_background: bool = False) -> RayBatch:
         """As `RayDrawer.batch`."""
         found = super().batch(field, frames, pixels, random_background)
         row, column = (pixels // self.w).float(), (pixels % self.w).float()

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from lipbench.core.method import MethodSpec, Params
 from lipbench.core.renames import former_values
-from lipbench.core.weights import Entry, packaged
+from lipbench.core.weights import WeightsEntry, packaged
 
 _MAKEITTALK_TERMS = "CC BY-NC 4.0 (README of github.com/yzhou359/MakeItTalk)"
 _MAKEITTALK_LINK = "from the link to pre-trained models in the README of github.com/yzhou359/MakeItTalk"
@@ -107,7 +107,7 @@ SPEC = MethodSpec(
 METHODS = (SPEC,)
 
 WEIGHTS = (
-    Entry(
+    WeightsEntry(
         "makeittalk_content",
         "ckpt_content_branch.pth",
         "method makeittalk: what the words do to the face",
@@ -115,7 +115,7 @@ WEIGHTS = (
         7_880_000,
         where=f"ckpt_content_branch.pth {_MAKEITTALK_LINK}",
     ),
-    Entry(
+    WeightsEntry(
         "makeittalk_speaker",
         "ckpt_speaker_branch.pth",
         "method makeittalk: how this speaker moves",
@@ -123,7 +123,7 @@ WEIGHTS = (
         15_400_000,
         where=f"ckpt_speaker_branch.pth {_MAKEITTALK_LINK}",
     ),
-    Entry(
+    WeightsEntry(
         "makeittalk_autovc",
         "ckpt_autovc.pth",
         "method makeittalk: voice conversion of the dub",
@@ -131,7 +131,7 @@ WEIGHTS = (
         172_000_000,
         where=f"ckpt_autovc.pth {_MAKEITTALK_LINK}",
     ),
-    Entry(
+    WeightsEntry(
         "makeittalk_i2i",
         "ckpt_116_i2i_comb.pth",
         "method makeittalk: picture from landmarks",

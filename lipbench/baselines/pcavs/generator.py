@@ -154,7 +154,7 @@ class _Constant(nn.Module):
         self.input = nn.Parameter(torch.randn(1, channels, 7, 7))
 
 
-class Generator(nn.Module):
+class PcAvsGenerator(nn.Module):
     """(B, style) and an identity map (B, 512 w, 7, 7) -> (B, 3, 224, 224) RGB in (-1, 1).
 
     `style` (the mapping network), `input` are in the published file and never used: the style vector is the latent.

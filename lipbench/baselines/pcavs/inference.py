@@ -15,7 +15,7 @@ from lipbench.baselines.pcavs.alignment import SIZE, Frame, Paste, cut, put_back
 from lipbench.baselines.pcavs.layout import Networks
 
 
-class FaceDrawer:
+class PcAvsInference:
     """The four networks, ready for inference on their device, and the person they draw.
 
     Args:
@@ -49,8 +49,12 @@ def _sized(pictures: NDArray[np.uint8], size: int, way: int) -> NDArray[np.uint8
     return np.stack([np.asarray(cv2.resize(p, (size, size), interpolation=way), np.uint8) for p in pictures])
 
 
-def redraw(
-    drawer: FaceDrawer, frames: Iterable[Frame], matrices: NDArray[np.float64], mel: NDArray[np.float32], paste: Paste
+def generate_frames(
+    drawer: PcAvsInference,
+    frames: Iterable[Frame],
+    matrices: NDArray[np.float64],
+    mel: NDArray[np.float32],
+    paste: Paste,
 ) -> Iterator[Frame]:
     """The frames with redrawn faces, in order; at most one batch of them is held.
 

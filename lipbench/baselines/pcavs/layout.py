@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lipbench.baselines.pcavs.encoders import AudioEncoder, IdentityEncoder, PoseMouthEncoder
-from lipbench.baselines.pcavs.generator import POSE, SIZE, Generator, Sizes
+from lipbench.baselines.pcavs.generator import POSE, SIZE, PcAvsGenerator, Sizes
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Layout:
         behind = [8 * groups * 2**k for k in reversed(range(len(self.depths) - 1))]  # channels of the layers
         finer = [*behind, 2 * groups] if self.finer else []
         return Networks(
-            Generator(1.0, channels=self.channels, style=self.who + self.mouth + POSE, finer=finer),
+            PcAvsGenerator(1.0, channels=self.channels, style=self.who + self.mouth + POSE, finer=finer),
             IdentityEncoder(self.identity, 1, depths=self.depths, channels=self.channels[0]),
             PoseMouthEncoder(
                 self.pose, 1, features=self.features, mouth=self.mouth, size=self.size, depth=self.halvings
@@ -86,7 +86,7 @@ class Networks(nn.Module):
 
     def __init__(
         self,
-        generator: Generator,
+        generator: PcAvsGenerator,
         identity: IdentityEncoder,
         pose: PoseMouthEncoder,
         audio: AudioEncoder,

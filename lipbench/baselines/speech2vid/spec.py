@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from lipbench.core.method import MethodSpec, Params
-from lipbench.core.weights import Entry, packaged
+from lipbench.core.weights import WeightsEntry, packaged
 
 _SPEECH2VID_TERMS = "none stated (github.com/joonson/yousaidthat has no licence file)"
 
@@ -70,7 +70,7 @@ SPEC = MethodSpec(
 METHODS = (SPEC,)
 
 WEIGHTS = (
-    Entry(
+    WeightsEntry(
         "speech2vid",
         "v201.mat",
         "method speech2vid: the face from sound and five stills",
@@ -78,7 +78,7 @@ WEIGHTS = (
         112_000_000,
         where="v201.mat from http://www.robots.ox.ac.uk/~vgg/software/yousaidthat/model/",
     ),
-    Entry(
+    WeightsEntry(
         "speech2vid_deblur",
         "v114.mat",
         "method speech2vid: sharpens the drawn face",

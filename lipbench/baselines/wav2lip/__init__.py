@@ -1,6 +1,6 @@
 """Wav2Lip (Prajwal et al., ACM MM 2020): networks, spectrogram, inference and the method.
 
-    Generator, SyncExpert, QualityDiscriminator     the networks; published state dicts load as they are
+    Wav2LipGenerator, SyncExpert, QualityDiscriminator     the networks; published state dicts load as they are
     melspectrogram, window_starts                   what they hear
     Wav2LipInference, generate_frames               drawing lips into frames
     load, read_state_dict                           checkpoints in any of the three forms that go around
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from lipbench.baselines.wav2lip.mel import melspectrogram as melspectrogram
     from lipbench.baselines.wav2lip.mel import window_starts as window_starts
     from lipbench.baselines.wav2lip.method import Wav2Lip as Wav2Lip
-    from lipbench.baselines.wav2lip.networks import Generator as Generator
     from lipbench.baselines.wav2lip.networks import QualityDiscriminator as QualityDiscriminator
     from lipbench.baselines.wav2lip.networks import SyncExpert as SyncExpert
+    from lipbench.baselines.wav2lip.networks import Wav2LipGenerator as Wav2LipGenerator
 
 _HOMES = {
     "Boxes": "boxes",
@@ -38,16 +38,16 @@ _HOMES = {
     "melspectrogram": "mel",
     "window_starts": "mel",
     "Wav2Lip": "method",
-    "Generator": "networks",
+    "Wav2LipGenerator": "networks",
     "QualityDiscriminator": "networks",
     "SyncExpert": "networks",
 }
 __all__ = [
     "Boxes",
-    "Generator",
     "QualityDiscriminator",
     "SyncExpert",
     "Wav2Lip",
+    "Wav2LipGenerator",
     "Wav2LipInference",
     "generate_frames",
     "load",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lipbench.baselines.wav2lip.mel import STEPS
-from lipbench.baselines.wav2lip.networks import SIZE, Generator, folded
+from lipbench.baselines.wav2lip.networks import SIZE, Wav2LipGenerator, folded
 
 Frame = NDArray[np.uint8]
 Paste = Literal["hard", "feather", "change"]
@@ -23,7 +23,7 @@ FEATHER = 1 / 8  # of the box, on each side
 class Wav2LipInference:
     """A generator made ready for inference: norms folded, channels last, on its device."""
 
-    def __init__(self, net: Generator, device: str = "cpu") -> None:
+    def __init__(self, net: Wav2LipGenerator, device: str = "cpu") -> None:
         self.device = torch.device(device)
         # Folding and channels last together: 1.3 times as fast on a CPU, same answers to 1e-5.
         self.net = folded(net).to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

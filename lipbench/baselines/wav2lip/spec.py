@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from lipbench.core.method import MethodSpec, Params
-from lipbench.core.weights import Entry, packaged
+from lipbench.core.weights import WeightsEntry, packaged
 
 _WAV2LIP_TERMS = "no licence file; its README allows personal, research and non-commercial use only (trained on LRS2)"
 
@@ -61,7 +61,7 @@ SPEC = MethodSpec(
 METHODS = (SPEC,)
 
 WEIGHTS = (
-    Entry(
+    WeightsEntry(
         "wav2lip",
         "wav2lip.pth",
         "method wav2lip, without GAN training",
@@ -70,7 +70,7 @@ WEIGHTS = (
         where="Wav2Lip-SD-NOGAN.pt (or the older wav2lip.pth) from the link 'Wav2Lip' in the README of "
         "github.com/Rudrabha/Wav2Lip",
     ),
-    Entry(
+    WeightsEntry(
         "wav2lip_gan",
         "wav2lip_gan.pth",
         "method wav2lip with GAN training; LipNeRF's lip source",
@@ -79,7 +79,7 @@ WEIGHTS = (
         where="Wav2Lip-SD-GAN.pt (or the older wav2lip_gan.pth) from the link 'Wav2Lip + GAN' in the README of "
         "github.com/Rudrabha/Wav2Lip",
     ),
-    Entry(
+    WeightsEntry(
         "wav2lip_expert",
         "lipsync_expert.pth",
         "sync expert for training a Wav2Lip generator",
@@ -87,7 +87,7 @@ WEIGHTS = (
         197_200_000,
         where="lipsync_expert.pth from the checkpoint folder linked in the README of github.com/Rudrabha/Wav2Lip",
     ),
-    Entry(
+    WeightsEntry(
         "wav2lip_disc",
         "visual_quality_disc.pth",
         "visual quality discriminator for training with GAN",

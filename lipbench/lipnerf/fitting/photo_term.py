@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lipbench.lipnerf.fitting import rotations
-from lipbench.lipnerf.fitting.state import Free, State
+from lipbench.lipnerf.fitting.state import FitState, Free
 
 CHUNK = 20  # frames
 ROBUST = 2.0
@@ -67,7 +67,7 @@ class PhotoTerm:
         grid = 2 * uv / size - 1
         return functional.grid_sample(images, grid[:, :, None], padding_mode="border", align_corners=False)[..., 0].mT
 
-    def _project(self, state: State, part: slice) -> tuple[Tensor, Tensor, Tensor]:
+    def _project(self, state: FitState, part: slice) -> tuple[Tensor, Tensor, Tensor]:
         """(t, V, 2) px as for `_sample`, (t, V, 3) camera space, (t, V, 3) model turned but not shifted."""
         expression, rotation = state.expression[part].float(), state.rotation[part].float()
         shape = self.mean + torch.tensordot(state.identity.float(), self.identity_basis, 1)
@@ -78,7 +78,7 @@ class PhotoTerm:
         uv = torch.stack([-f * x[..., 0] / x[..., 2], f * x[..., 1] / x[..., 2]], -1) + self.center[part, None]
         return uv, x, turned
 
-    def cost(self, state: State) -> Tensor:
+    def cost(self, state: FitState) -> Tensor:
         """() sum over frames and vertices."""
         total = state.focal.new_zeros(())
         for k in range(0, len(self.frames), CHUNK):
@@ -87,7 +87,7 @@ class PhotoTerm:
             total = total + (self.weight[part] * ROBUST**2 * torch.log1p(r.pow(2).sum(-1) / ROBUST**2)).sum().double()
         return total
 
-    def residual(self, state: State, part: slice) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def residual(self, state: FitState, part: slice) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """(t, V, 3) r, its derivatives (t, V, 3, 2) per px of the full frame, camera-space and turned points."""
         uv, x, turned = self._project(state, part)
         colors = self._sample(self._images(part), uv)
@@ -96,7 +96,7 @@ class PhotoTerm:
         slope = torch.stack([colors[..., 3:6], colors[..., 6:9]], -1) * zoom / self.sigma
         return r, slope, x, turned
 
-    def error(self, state: State) -> Tensor:
+    def error(self, state: FitState) -> Tensor:
         """(T,) weighted mean absolute color difference, 0..1."""
         out = []
         for k in range(0, len(self.frames), CHUNK):
@@ -106,7 +106,7 @@ class PhotoTerm:
             out.append((r * w).sum(1) / w.sum(1).clamp_min(1e-9))
         return torch.cat(out)
 
-    def normal(self, state: State, free: Free) -> tuple[Tensor, Tensor]:
+    def normal(self, state: FitState, free: Free) -> tuple[Tensor, Tensor]:
         """(T, P, P), (T, P): normal equations of pose and expression, to be added to those of the landmarks."""
         left, right = [], []
         for k in range(0, len(self.frames), CHUNK):

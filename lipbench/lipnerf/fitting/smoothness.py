@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from lipbench.lipnerf.fitting import rotations
-from lipbench.lipnerf.fitting.state import State, Weights
+from lipbench.lipnerf.fitting.state import FitState, Weights
 
 
 class Smoothness:
@@ -24,7 +24,7 @@ class Smoothness:
         self.before, self.after = (t - 1).clamp_min(0), (t + 1).clamp_max(n - 1)
         self.weights = weights
 
-    def residual(self, pose: bool, expression: bool, state: State) -> Tensor:
+    def residual(self, pose: bool, expression: bool, state: FitState) -> Tensor:
         """(T, P) difference to the mean of the neighbors: turn (3), shift (3), expression; 0 at ends and gaps."""
         r, before, after = state.rotation, self.before, self.after
         parts = []
@@ -36,7 +36,7 @@ class Smoothness:
             parts.append(self._bend(state.expression))
         return self.known * torch.cat(parts, 1)
 
-    def weight(self, pose: bool, expression: bool, state: State) -> Tensor:
+    def weight(self, pose: bool, expression: bool, state: FitState) -> Tensor:
         """(P,) precision of every column of `residual`."""
         w = self.weights
         parts = [w.smooth_rotation] * 3 + [w.smooth_translation] * 3 if pose else []

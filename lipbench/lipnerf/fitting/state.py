@@ -10,7 +10,7 @@ POSE = 6  # turn and shift
 
 
 @dataclass(frozen=True)
-class State:
+class FitState:
     """Parameters of T frames. identity (K_id,), expression (T, K_exp), rotation (T, 3, 3), translation (T, 3) dm,
     focal () px."""
 

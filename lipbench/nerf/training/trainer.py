@@ -21,7 +21,7 @@ from lipbench.nerf.model import HeadField, RayColors
 from lipbench.nerf.scene import Scene
 from lipbench.nerf.training import guard
 from lipbench.nerf.training.codes import eye_codes, lid_direction, without
-from lipbench.nerf.training.draw import Batch, RayDrawer
+from lipbench.nerf.training.draw import RayBatch, RayDrawer
 from lipbench.nerf.training.presets import Preset
 from lipbench.nerf.training.trained import TrainedField, render_one
 
@@ -120,7 +120,7 @@ class FieldTraining:
         # Read once per report: on a GPU every reading waits for the device.
         return {"photo": total, "psnr": -10.0 * torch.log10(total)}  # type: ignore[dict-item]
 
-    def _backward(self, batch: Batch) -> Tensor:
+    def _backward(self, batch: RayBatch) -> Tensor:
         """Gradients of sum_rays |C - C_true|^2 (coarse and fine) + lambda |v|, once per pass; returns the fine pass's
         mean squared error (LipNeRF eq. 3, 4)."""
         p = self.preset
@@ -140,7 +140,7 @@ class FieldTraining:
             (passes * p.latent_penalty * (v.square().sum(1) + 1e-12).sqrt().sum()).backward()
         return total / (batch.color.numel())
 
-    def _render(self, batch: Batch) -> RayColors:
+    def _render(self, batch: RayBatch) -> RayColors:
         codes = self.codes(batch.frames)
         if batch.mouth:
             codes = torch.cat([self._shuffled_latents(codes[: batch.mouth]), codes[batch.mouth :]])

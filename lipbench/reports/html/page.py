@@ -27,7 +27,7 @@ MAX_CHARTS = 6
 
 
 @dataclass(frozen=True)
-class Written:
+class ReportFile:
     """What `write` made.
 
     Attributes:
@@ -52,7 +52,7 @@ def write(
     budget: int = BUDGET,
     gate: str | Path | None = None,
     log: Callable[[str], None] = lambda line: None,
-) -> Written:
+) -> ReportFile:
     """Write the report of a run.
 
     Args:
@@ -192,11 +192,11 @@ def _finish(
     album: videos.Album,
     single: bool,
     remarks: tuple[str, ...],
-) -> Written:
+) -> ReportFile:
     text = _render(context, rows, album, single, remarks)
     write_text(page, text)
     shown = sum(preview.video is not None for preview in album.previews.values())
-    return Written(page, len(text.encode()), shown, len(album.left_out), remarks)
+    return ReportFile(page, len(text.encode()), shown, len(album.left_out), remarks)
 
 
 def _render(

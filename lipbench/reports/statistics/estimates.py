@@ -88,7 +88,7 @@ def bca_levels(means: NDArray[np.float64], x: NDArray[np.float64], level: float)
 
 
 @dataclass(frozen=True)
-class Paired:
+class PairedEstimate:
     """What n paired differences say.
 
     Attributes:
@@ -144,12 +144,12 @@ def worsening(difference: ArrayLike, better: str) -> NDArray[np.float64]:
     return -d if better == "higher" else d
 
 
-def paired(differences: ArrayLike, *, level: float = 0.95, seed: int = 0) -> Paired:
+def paired(differences: ArrayLike, *, level: float = 0.95, seed: int = 0) -> PairedEstimate:
     """Everything about (n,) paired differences over clips."""
     d = np.asarray(differences, np.float64).ravel()
     n = len(d)
     if n == 0:
-        return Paired(0, None, remarks=("no clip in common",))
+        return PairedEstimate(0, None, remarks=("no clip in common",))
     floor, remarks = smallest_p(n), []
     if floor > 1 - level:
         remarks.append(
@@ -160,7 +160,7 @@ def paired(differences: ArrayLike, *, level: float = 0.95, seed: int = 0) -> Pai
         remarks.append(f"p from random sign flips (seed {seed}): more than {EXACT_CLIPS} clips")
     x = finite(d)
     sd = None if x is None else float(x.std(ddof=1))
-    return Paired(
+    return PairedEstimate(
         n,
         float(d.mean()),
         sd,

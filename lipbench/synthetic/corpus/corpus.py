@@ -34,7 +34,7 @@ CONSENT = "generated person, no real face or voice"
 
 
 @dataclass(frozen=True)
-class Progress:
+class CorpusProgress:
     """clip: that has just been finished. done, total: clips. frames: rendered for it, 0 when it was there already."""
 
     clip: str
@@ -49,7 +49,7 @@ def generate(
     *,
     workers: int = 1,
     command: str = "",
-    progress: Callable[[Progress], None] = lambda _: None,
+    progress: Callable[[CorpusProgress], None] = lambda _: None,
 ) -> Manifest:
     """Write a corpus. Clips that are there already are kept, so an interrupted run goes on where it stopped.
 
@@ -72,10 +72,10 @@ def generate(
     for clip in clips:
         if clip not in waiting:
             done += 1
-            progress(Progress(clip.id, done, total, 0))
+            progress(CorpusProgress(clip.id, done, total, 0))
     for clip in over_clips(_Write(folder, spec.crf, spec.audio), waiting, workers=workers):
         done += 1
-        progress(Progress(clip.id, done, total, clip.n_frames * len(clip.languages)))
+        progress(CorpusProgress(clip.id, done, total, clip.n_frames * len(clip.languages)))
     manifest = _manifest(spec, clips, folder)
     save_manifest(manifest, folder / MANIFEST)
     _sheet(clips, folder)

@@ -54,7 +54,7 @@ FEMALE_VARIANTS = frozenset(("f1", "f2", "f3", "f4", "f5", "Annie", "Alicia"))
 
 
 @dataclass(frozen=True)
-class Speech:
+class SpokenText:
     """What was said.
 
     Attributes:
@@ -99,7 +99,7 @@ class Espeak:
 
     def say(
         self, text: str, language: str, *, variant: str = "m3", rate: float = 160, pitch: float = 50, span: float = 50
-    ) -> Speech:
+    ) -> SpokenText:
         """Speak a text.
 
         Args:
@@ -157,7 +157,7 @@ class Espeak:
         self.close()
 
 
-def _speech(pcm: NDArray[np.int16], facts: dict[str, Any], text: str) -> Speech:
+def _speech(pcm: NDArray[np.int16], facts: dict[str, Any], text: str) -> SpokenText:
     import soxr
 
     rate = int(facts["rate"])
@@ -179,7 +179,7 @@ def _speech(pcm: NDArray[np.int16], facts: dict[str, Any], text: str) -> Speech:
     peak = float(np.abs(audio).max(initial=1e-9))
     if peak > 0.99:  # resampling overshoots full scale now and then
         audio *= 0.99 / peak
-    return Speech((audio * 32767.0).round().astype(np.int16), tuple(phonemes), words)
+    return SpokenText((audio * 32767.0).round().astype(np.int16), tuple(phonemes), words)
 
 
 def _closures(pcm: NDArray[np.int16], events: list[tuple[int, str]], rate: int) -> list[float]:

@@ -19,7 +19,7 @@ SHORTEST_LINE_S = 0.9
 
 
 @dataclass(frozen=True)
-class Line:
+class ScriptLine:
     """One sentence as spoken.
 
     Attributes:
@@ -43,7 +43,7 @@ class Part:
     """Everything said in one language of a clip."""
 
     language: str
-    lines: tuple[Line, ...]
+    lines: tuple[ScriptLine, ...]
 
     @property
     def phonemes(self) -> tuple[Phoneme, ...]:
@@ -153,7 +153,7 @@ def _random_words(pool: str, language: str, seconds: float, rng: np.random.Gener
     return words
 
 
-def _fit(words: list[Word], text: str, start_s: float, wish_s: float, limit_s: float) -> Line:
+def _fit(words: list[Word], text: str, start_s: float, wish_s: float, limit_s: float) -> ScriptLine:
     """Words at the tempo that comes nearest to the wished length, cut at a word where even the fastest is too long."""
     room = limit_s - start_s
     kept = list(words)
@@ -166,7 +166,7 @@ def _fit(words: list[Word], text: str, start_s: float, wish_s: float, limit_s: f
     natural = sum(w.duration_s for w in kept)
     tempo = float(np.clip(natural / max(wish_s, 1e-3), *TEMPO))
     tempo = max(tempo, natural / room)
-    return Line(text, start_s, limit_s, timelines.place(kept, start_s, tempo))
+    return ScriptLine(text, start_s, limit_s, timelines.place(kept, start_s, tempo))
 
 
 def _spoken(text: str, words: list[Word]) -> str:
@@ -179,6 +179,6 @@ def _spoken(text: str, words: list[Word]) -> str:
     return text[:at].rstrip(" ,;") + "."
 
 
-def with_phonemes(line: Line, phonemes: tuple[Phoneme, ...]) -> Line:
+def with_phonemes(line: ScriptLine, phonemes: tuple[Phoneme, ...]) -> ScriptLine:
     """The line as another engine speaks it."""
     return replace(line, phonemes=phonemes)

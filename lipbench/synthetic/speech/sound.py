@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from lipbench.core.errors import LipbenchError
 from lipbench.synthetic.corpus.spec import ClipSpec, stream
 from lipbench.synthetic.speech import espeak, room
-from lipbench.synthetic.speech.espeak import RATE, Espeak, Speech
+from lipbench.synthetic.speech.espeak import RATE, Espeak, SpokenText
 from lipbench.synthetic.speech.formant import synthesize
 from lipbench.synthetic.speech.phones import Phoneme
-from lipbench.synthetic.speech.script import Line, Part, with_phonemes
+from lipbench.synthetic.speech.script import Part, ScriptLine, with_phonemes
 from lipbench.synthetic.speech.voices import random_voice
 
 _TRIES = 5
@@ -91,7 +91,7 @@ def _spoken_by_espeak(spec: ClipSpec, part: Part, female: bool, owner: tuple[int
     return Part(part.language, tuple(_line(line, part.language, variant, engine) for line in part.lines))
 
 
-def _line(line: Line, language: str, variant: str, engine: Espeak) -> Line:
+def _line(line: ScriptLine, language: str, variant: str, engine: Espeak) -> ScriptLine:
     wish = line.end_s - line.start_s
     rate = 165.0
     trimmed: tuple[Phoneme, ...] = ()
@@ -109,7 +109,7 @@ def _line(line: Line, language: str, variant: str, engine: Espeak) -> Line:
     )
 
 
-def _trim(speech: Speech) -> tuple[Phoneme, ...]:
+def _trim(speech: SpokenText) -> tuple[Phoneme, ...]:
     """Phonemes without the silence at both ends, from 0.
 
     Raises:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lipbench.training.pcavs.clips import EDGE, Talk
+from lipbench.training.pcavs.clips import EDGE, PcAvsTrainingClip
 from lipbench.training.pcavs.data import opening
 
 _GRID = 14  # px, of the mouth pictures
@@ -26,7 +26,9 @@ class Readout:
         talks: to learn from. size: of the pictures. region: top, bottom, left, right of the mouth, of their width.
     """
 
-    def __init__(self, talks: Sequence[Talk], size: int, region: tuple[float, float, float, float]) -> None:
+    def __init__(
+        self, talks: Sequence[PcAvsTrainingClip], size: int, region: tuple[float, float, float, float]
+    ) -> None:
         self.box = [round(size * x) for x in region]
         box = [round(EDGE * x) for x in region]
         rows, wanted = [], []

@@ -34,7 +34,7 @@ PEOPLE = {"train": 100_000, "held-out": 200_000, "evaluation": 300_000}
 
 
 @dataclass(frozen=True)
-class Recipe:
+class SyncNetDatasetConfig:
     """A generated set of clips.
 
     Attributes:
@@ -132,7 +132,7 @@ def through_codec(frames: NDArray[np.uint8], crf: int, fps: float = 25.0) -> NDA
 
 
 def build(
-    recipe: Recipe,
+    recipe: SyncNetDatasetConfig,
     folder: Path,
     judge_size: int = 112,
     *,
@@ -167,7 +167,7 @@ def build(
     return clips.read_clips(folder, [spec.id for spec, _ in jobs])
 
 
-def _key(spec: ClipSpec, recipe: Recipe, judge_size: int) -> str:
+def _key(spec: ClipSpec, recipe: SyncNetDatasetConfig, judge_size: int) -> str:
     facts = {k: v for k, v in asdict(recipe).items() if k in ("damped", "coded")}
     return key_of(
         {
@@ -181,7 +181,9 @@ def _key(spec: ClipSpec, recipe: Recipe, judge_size: int) -> str:
     )
 
 
-def _work_off(waiting: Sequence[tuple[ClipSpec, str]], recipe: Recipe, folder: Path, size: int, workers: int) -> Any:
+def _work_off(
+    waiting: Sequence[tuple[ClipSpec, str]], recipe: SyncNetDatasetConfig, folder: Path, size: int, workers: int
+) -> Any:
     if workers <= 1 or len(waiting) < 2:
         for spec, key in waiting:
             yield _render(spec, key, recipe, folder, size)
@@ -201,7 +203,7 @@ def _engine() -> Espeak:
     return Espeak()
 
 
-def _render(spec: ClipSpec, key: str, recipe: Recipe, folder: Path, size: int) -> str:
+def _render(spec: ClipSpec, key: str, recipe: SyncNetDatasetConfig, folder: Path, size: int) -> str:
     import cv2
 
     cv2.setNumThreads(1)

@@ -28,7 +28,7 @@ SHORTEST = 3 * SYNC_FRAMES
 
 
 @dataclass(frozen=True)
-class Talk:
+class LipTrainingClip:
     """A clip, ready for training.
 
     Attributes:
@@ -85,7 +85,7 @@ def spectrograms(takes: Sequence[NDArray[np.int16]]) -> NDArray[np.float32]:
     return np.stack([melspectrogram(take) for take in takes]).astype(np.float32)
 
 
-def save(talk: Talk, final: Path, key: str) -> Path:
+def save(talk: LipTrainingClip, final: Path, key: str) -> Path:
     """Write a talk as a folder; it appears whole or not at all.
 
     Raises:
@@ -115,16 +115,16 @@ def is_cached(folder: Path, key: str) -> bool:
         return False
 
 
-def load(folder: Path) -> Talk:
+def load(folder: Path) -> LipTrainingClip:
     """Open what `save` wrote."""
     facts = json.loads((folder / "talk.json").read_text())
     faces = {tag: np.load(folder / f"faces_{tag}.npy", mmap_mode="r") for tag in facts["languages"]}
     sounds = {tag: np.load(folder / f"sounds_{tag}.npy") for tag in facts["languages"]}
     gaps = {tag: np.load(folder / f"gap_{tag}.npy") for tag in facts["gaps"]}
-    return Talk(facts["id"], facts["speaker"], facts["fps"], faces, sounds, gaps, facts["key"])
+    return LipTrainingClip(facts["id"], facts["speaker"], facts["fps"], faces, sounds, gaps, facts["key"])
 
 
-class Kept(Protocol):
+class ClipOrigin(Protocol):
     """A training clip of any method: whose it is, and what it was made from."""
 
     @property
@@ -135,15 +135,15 @@ class Kept(Protocol):
     def key(self) -> str: ...
 
 
-AnyClip = TypeVar("AnyClip", bound=Kept)
+AnyClip = TypeVar("AnyClip", bound=ClipOrigin)
 
 
-def digest(talks: Sequence[Kept], method: str = "wav2lip") -> str:
+def digest(talks: Sequence[ClipOrigin], method: str = "wav2lip") -> str:
     """A hash of what a set of clips was made from."""
     return key_of({"kind": f"{method} training data", "clips": sorted([t.id, t.key] for t in talks)})
 
 
-def usable(talks: Sequence[Talk]) -> list[Talk]:
+def usable(talks: Sequence[LipTrainingClip]) -> list[LipTrainingClip]:
     """Those long enough to draw from.
 
     Raises:

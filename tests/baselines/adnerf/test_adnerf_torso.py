@@ -20,7 +20,7 @@ from lipbench.core.errors import Refused
 from lipbench.core.training import Budget
 from lipbench.core.training import train as run
 from lipbench.faces.parsing import Label, Parsing, Plate
-from lipbench.lipnerf.prepared import Prepared
+from lipbench.lipnerf.prepared import PreparedClip
 from lipbench.nerf.model import HeadField
 from lipbench.nerf.scene import Scene, make_scene
 from lipbench.nerf.training.presets import Preset, preset
@@ -45,7 +45,7 @@ def about(axis: int, angle: float) -> np.ndarray:
     return out
 
 
-def person() -> tuple[np.ndarray, Prepared, Plate, Scene]:
+def person() -> tuple[np.ndarray, PreparedClip, Plate, Scene]:
     """A disc over a shirt that goes along with it; the head's scene is the crop."""
     shift = np.round(2 * np.sin(np.arange(T))).astype(int)
     column, row = np.meshgrid(np.arange(SIZE), np.arange(SIZE))
@@ -57,7 +57,7 @@ def person() -> tuple[np.ndarray, Prepared, Plate, Scene]:
     frames[labels == Label.HEAD], frames[labels == Label.TORSO] = SKIN, SHIRT
     frames[:, 0, 0] = 255  # background that is not the plate's
     plate = Plate.still(np.full((SIZE, SIZE, 3), GRAY, np.uint8))
-    prepared = Prepared(None, Parsing(labels, "truth"), CROP)  # type: ignore[arg-type]
+    prepared = PreparedClip(None, Parsing(labels, "truth"), CROP)  # type: ignore[arg-type]
     x0, y0, x1, y1 = CROP
     translation = np.stack([0.2 * shift, np.full(T, 0.3), np.linspace(-7.4, -7.6, T)], 1)
     head = make_scene(
@@ -160,7 +160,7 @@ def test_one_camera_for_all_frames() -> None:
 def test_no_torso_is_refused() -> None:
     frames, prepared, plate, head = person()
     labels = np.where(prepared.parsing.labels == Label.TORSO, Label.BACKGROUND, prepared.parsing.labels)
-    alone = Prepared(prepared.fit, Parsing(labels.astype(np.uint8), "truth"), CROP)
+    alone = PreparedClip(prepared.fit, Parsing(labels.astype(np.uint8), "truth"), CROP)
     with pytest.raises(Refused, match="no torso"):
         torso_scene(alone, frames, plate, head, CODES)
 

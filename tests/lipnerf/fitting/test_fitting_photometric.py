@@ -17,13 +17,13 @@ from lipbench.faces.morphable import MorphableModel, load_model
 from lipbench.faces.raster import sh9
 from lipbench.lipnerf.fitting import FitOptions, appearance, fit_clip, overlay, photo_stage, refit
 from lipbench.lipnerf.fitting.photo_term import PhotoTerm
-from lipbench.lipnerf.fitting.state import Free, State
+from lipbench.lipnerf.fitting.state import FitState, Free
 from lipbench.lipnerf.fitting.surface import face_surface
 
 CLIP = Path(demo.__file__).parent / "clips" / "demo-it"
 
 
-def term(frames: np.ndarray, target: torch.Tensor, k: int = 4) -> tuple[PhotoTerm, State]:
+def term(frames: np.ndarray, target: torch.Tensor, k: int = 4) -> tuple[PhotoTerm, FitState]:
     """30 points on a dome before a 64 px camera of focal length 80, in two frames."""
     g = torch.Generator().manual_seed(2)
     xy = torch.rand(30, 2, generator=g) * 2.4 - 1.2
@@ -39,7 +39,7 @@ def term(frames: np.ndarray, target: torch.Tensor, k: int = 4) -> tuple[PhotoTer
         torch.rand(2, 30, generator=g),
         0.2,
     )
-    state = State(
+    state = FitState(
         torch.zeros(2).double(),
         torch.zeros(2, k).double(),
         torch.eye(3).double().repeat(2, 1, 1),
