@@ -25,7 +25,7 @@ EXTRAS = {
     "transformers": "wav2vec2 features of ad-nerf (pip install transformers)",
 }
 #: Packages whose versions are told first when something fails.
-TOLD = ("torch", "numpy", "scipy", "av", "opencv-python-headless", "numba", "pandas", "lpips", "librosa")
+REPORTED_PACKAGES = ("torch", "numpy", "scipy", "av", "opencv-python-headless", "numba", "pandas", "lpips", "librosa")
 NEEDED_GB = 5.0  # of free disk: a demo run leaves about one
 
 
@@ -78,7 +78,7 @@ def _memory_gb() -> float | None:
 def _packages() -> list[MachineFact]:
     lines = []
     versions = {}
-    for name in TOLD:
+    for name in REPORTED_PACKAGES:
         try:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

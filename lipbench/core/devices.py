@@ -54,11 +54,11 @@ def visible() -> list[str]:
     As in CUDA, a list ends at its first invalid entry: "1,-1,0" shows card 1 alone.
     """
     count = len(accelerators())
-    told = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if told is None or not count:
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None or not count:
         return [str(i) for i in range(count)]
     chosen: list[str] = []
-    for word in (part.strip() for part in told.split(",")):
+    for word in (part.strip() for part in visible.split(",")):
         fits = int(word) < count if word.isdigit() else word.startswith(("GPU-", "MIG-"))
         if not fits:
             break
@@ -157,8 +157,8 @@ def _from_nvml() -> list[str] | None:
             for i in range(count.value):
                 handle, name = ctypes.c_void_p(), ctypes.create_string_buffer(96)
                 if nvml.nvmlDeviceGetHandleByIndex_v2(ctypes.c_uint(i), ctypes.byref(handle)) == 0:
-                    told = nvml.nvmlDeviceGetName(handle, name, ctypes.c_uint(96)) == 0
-                    names.append(name.value.decode("utf-8", "replace") if told else "CUDA card")
+                    named = nvml.nvmlDeviceGetName(handle, name, ctypes.c_uint(96)) == 0
+                    names.append(name.value.decode("utf-8", "replace") if named else "CUDA card")
             return names
         finally:
             nvml.nvmlShutdown()

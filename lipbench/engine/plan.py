@@ -46,11 +46,11 @@ class Node:
         id: for people: "synthesize wav2lip katie/fr".
         kind: clip, dub, faces, prepare, fit, synthesize or score.
         needs: nodes that must be ok first.
-        wants: nodes that must be finished first, whatever came of them.
+        optional_deps: nodes that must be finished first, whatever came of them.
         preimage: what the key is made of; may raise Pending.
-        task: the worker's instructions; called when needs and wants are finished.
+        task: the worker's instructions; called when needs and optional_deps are finished.
         refusal: why this cannot run at all, known at planning time (missing weights, unusable parameters).
-        gpu: wants a GPU when there is one.
+        gpu: prefers a GPU when there is one.
     """
 
     id: str
@@ -58,14 +58,14 @@ class Node:
     needs: tuple[str, ...]
     preimage: Callable[[PlanState], dict[str, Any]]
     task: Callable[[PlanState], Task]
-    wants: tuple[str, ...] = ()
+    optional_deps: tuple[str, ...] = ()
     refusal: LipbenchError | None = None
     gpu: bool = False
 
 
 @dataclass
 class Plan:
-    """All cells and the stages behind them, in an order that respects needs and wants.
+    """All cells and the stages behind them, in an order that respects needs and optional_deps.
 
     `sources` is the code that their keys hold.
     """
@@ -113,10 +113,10 @@ class PlanState:
             raise Pending(node_id)
         return record
 
-    def settle(self, node_id: str, record: Record) -> None:
+    def put(self, node_id: str, record: Record) -> None:
         self._records[node_id] = record
 
-    def forget(self, node_id: str) -> None:
+    def evict(self, node_id: str) -> None:
         self._records.pop(node_id, None)
 
     def digest(self, node_id: str, output: str) -> str | None:

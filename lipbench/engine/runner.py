@@ -147,7 +147,7 @@ class Runner:
         for need in node.needs:
             if need in states and (states[need].record is None or states[need].record.status != "ok"):  # type: ignore[union-attr]
                 return self._end(node, NodeState("blocked", reason=states[need].reason))
-        if any(other not in states for other in (*node.needs, *node.wants)):
+        if any(other not in states for other in (*node.needs, *node.optional_deps)):
             return False
         try:
             key = self.progress.key(node.id)
@@ -160,7 +160,7 @@ class Runner:
             if node not in nodes:
                 nodes.append(node)
             return False
-        self.progress.forget(node.id)
+        self.progress.evict(node.id)
         record = self.progress.find(node.id)
         if record is not None and (record.finished or key in self._attempts):
             how = "cached" if key not in self._attempts else "run"
@@ -235,7 +235,7 @@ class Runner:
             self.outcome.stopped = f"stopped: {record.reason}"
         how = "run" if record.finished else "failed"
         for node in nodes:
-            self.progress.settle(node.id, record)
+            self.progress.put(node.id, record)
             self._end(node, NodeState(how, record, record.reason))
         limit = self.options.max_failures
         if limit is not None and self.outcome.count("failed") >= limit and not self.outcome.stopped:

@@ -114,5 +114,7 @@ def score_node(
         reasons: dict[str, Any] = {f"{name}_reason": inputs[name].reason(progress) for name in TRACKS if name in inputs}
         return ScoreTask(family=family.id, options=dict(options), fps=fps, **files, **reasons)
 
-    wants = tuple(source.node for source in inputs.values() if isinstance(source, Track))
-    return Node(f"score {family.id} of {of}", "score", tuple(needs), preimage, task, wants=wants, gpu=True)
+    optional_deps = tuple(source.node for source in inputs.values() if isinstance(source, Track))
+    return Node(
+        f"score {family.id} of {of}", "score", tuple(needs), preimage, task, optional_deps=optional_deps, gpu=True
+    )

@@ -28,16 +28,17 @@ BLOCK = 1024  # samples that go through all layers together: half a megabyte a l
 class FusedLayers(NamedTuple):
     """Weights (O, I) and biases (O,); W the trunk's width, V the view branch's, E the encoding's length.
 
-    first, again: (F, W), what the frame's condition and the bias add to the first layer and to the one after the skip.
-    per_ray: (F R, V), the same of the direction in the view branch. first_x, again_x: (W, E). trunk: weight and bias
+    input_bias, skip_bias: (F, W), what the frame's condition and the bias add to the first layer and to the one after
+    the skip.
+    per_ray: (F R, V), the same of the direction in the view branch. w_xyz, w_skip_xyz: (W, E). trunk: weight and bias
     of the layers after the first; the one without a bias is the one after the skip.
     """
 
-    first: Tensor
-    again: Tensor
+    input_bias: Tensor
+    skip_bias: Tensor
     per_ray: Tensor
-    first_x: Tensor
-    again_x: Tensor
+    w_xyz: Tensor
+    w_skip_xyz: Tensor
     alpha: tuple[Tensor, Tensor]
     rgb: tuple[Tensor, Tensor]
     view_h: Tensor
@@ -64,12 +65,12 @@ class FusedLayers(NamedTuple):
         rest = iter(flat[10:])
         trunk = [(next(rest), next(rest) if has else None) for has in biased]
         views = [(weight, next(rest)) for weight in rest]
-        first, again, per_ray, first_x, again_x = flat[:5]
+        input_bias, skip_bias, per_ray, w_xyz, w_skip_xyz = flat[:5]
         alpha, rgb = (flat[5], flat[6]), (flat[7], flat[8])
-        return cls(first, again, per_ray, first_x, again_x, alpha, rgb, flat[9], trunk, views)
+        return cls(input_bias, skip_bias, per_ray, w_xyz, w_skip_xyz, alpha, rgb, flat[9], trunk, views)
 
 
-def perceptron(x: Tensor, layers: FusedLayers, color: bool, active: SampleMask | None) -> tuple[Tensor | None, Tensor]:
+def fused_mlp(x: Tensor, layers: FusedLayers, color: bool, active: SampleMask | None) -> tuple[Tensor | None, Tensor]:
     """Encoded points -> raw color and raw density.
 
     Args:
@@ -115,7 +116,7 @@ def _affine(
 
 def _trunk(x: Tensor, layers: FusedLayers, kept: list[Tensor] | None) -> tuple[Tensor, Tensor]:
     """(E, N) -> (N, W), the last hidden layer, and (N,) raw density; all hidden layers are appended to `kept`."""
-    count, width = x.shape[1], layers.first.shape[1]
+    count, width = x.shape[1], layers.input_bias.shape[1]
     blocks = _blocks(count, x)
     last = take(count, width, x)
     if kept is not None:
@@ -132,10 +133,14 @@ def _trunk(x: Tensor, layers: FusedLayers, kept: list[Tensor] | None) -> tuple[T
         else:
             outs = [t[at] for t in hidden]
         part = x[:, at].t()
-        h = _affine(layers.first, at, None, count, part, layers.first_x, outs[0]).relu_()
+        h = _affine(layers.input_bias, at, None, count, part, layers.w_xyz, outs[0]).relu_()
         for (weight, bias), out in zip(layers.trunk, outs[1:], strict=True):
             if bias is None:
-                h = _affine(layers.again, at, None, count, h, weight, out).addmm_(part, layers.again_x.t()).relu_()
+                h = (
+                    _affine(layers.skip_bias, at, None, count, h, weight, out)
+                    .addmm_(part, layers.w_skip_xyz.t())
+                    .relu_()
+                )
             else:
                 h = torch.addmm(bias, h, weight.t(), out=out).relu_()
         torch.addmm(layers.alpha[1], h, layers.alpha[0].t(), out=raw[at])
@@ -257,12 +262,12 @@ class _Backward(NamedTuple):
             room.reverse()
             _add(grads.trunk[k], d, below)
             if grads.trunk[k][1] is None:
-                self._gather(grads.again, d, at)
-                grads.again_x.addmm_(d.t(), x)
+                self._gather(grads.skip_bias, d, at)
+                grads.w_skip_xyz.addmm_(d.t(), x)
             d, other = torch.mm(d, layers.trunk[k][0], out=other), d
         _through_relu(d, below)
-        self._gather(grads.first, d, at)
-        grads.first_x.addmm_(d.t(), x)
+        self._gather(grads.input_bias, d, at)
+        grads.w_xyz.addmm_(d.t(), x)
 
     def _gather(self, total: Tensor, d: Tensor, at: slice) -> None:
         """Sum a block's rows (B, O) over the frames or rays (G, O) they belong to."""

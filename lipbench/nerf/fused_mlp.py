@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from lipbench.nerf.compositing import SampleMask
 from lipbench.nerf.encoding import encoded_columns, positional_encoding, waves_first
-from lipbench.nerf.fused_layers import FusedLayers, perceptron
+from lipbench.nerf.fused_layers import FusedLayers, fused_mlp
 from lipbench.nerf.mlp import SKIP, MLPField
 
 
@@ -45,7 +45,7 @@ class FusedMLPField(MLPField):
             return active(raw.view(f, r, s)).view(-1)
 
         with torch.autocast(kind, enabled=False):
-            rgb, density = perceptron(x, layers, color, None if active is None else kept)
+            rgb, density = fused_mlp(x, layers, color, None if active is None else kept)
         return (None if rgb is None else rgb.view(f, r, s, 3)), density.view(f, r, s)
 
     def _layers(self, directions: Tensor, condition: Tensor) -> FusedLayers:
@@ -58,11 +58,11 @@ class FusedMLPField(MLPField):
         if skip:
             rest[skip - 1] = again[:, e + self.condition :], None
         return FusedLayers(
-            first=F.linear(condition, first[:, e : e + self.condition], first_bias),
-            again=F.linear(condition, again[:, e : e + self.condition], again_bias),
+            input_bias=F.linear(condition, first[:, e : e + self.condition], first_bias),
+            skip_bias=F.linear(condition, again[:, e : e + self.condition], again_bias),
             per_ray=F.linear(d, view[:, self.width :], view_bias),
-            first_x=waves_first(first[:, :e], self.position_frequencies),
-            again_x=waves_first(again[:, :e], self.position_frequencies),
+            w_xyz=waves_first(first[:, :e], self.position_frequencies),
+            w_skip_xyz=waves_first(again[:, :e], self.position_frequencies),
             alpha=(self.alpha_linear.weight, self.alpha_linear.bias),
             rgb=(self.rgb_linear.weight, self.rgb_linear.bias),
             view_h=view[:, : self.width],

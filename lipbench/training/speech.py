@@ -173,8 +173,8 @@ class SpeechToLabels(SupervisedTraining[Config]):
         self.optimizer = torch.optim.AdamW(self.net.parameters(), config.rate, weight_decay=1e-3)
 
     @abstractmethod
-    def loss(self, told: Tensor, labels: Tensor) -> Tensor:
-        """told: what the network answers, (B, K, R). labels: (B, R) or (B, R, K)."""
+    def loss(self, predicted: Tensor, labels: Tensor) -> Tensor:
+        """predicted: what the network answers, (B, K, R). labels: (B, R) or (B, R, K)."""
 
     def varied(self, bands: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
         """A stretch (40, N) as another speaker would say it; as it is by default."""
@@ -195,8 +195,8 @@ class SpeechToLabels(SupervisedTraining[Config]):
 
     def tell(self, sounds: NDArray[Any]) -> Tensor:
         """(B, 40, N) features -> what the network answers."""
-        told: Tensor = self.net(torch.from_numpy(sounds.astype(np.float32)).to(self.device))
-        return told
+        predicted: Tensor = self.net(torch.from_numpy(sounds.astype(np.float32)).to(self.device))
+        return predicted
 
     def export(self, folder: Path, facts: Mapping[str, Any]) -> Path:
         """The network's npz, float16."""

@@ -91,7 +91,7 @@ def test_the_sound_and_the_picture_both_matter(drawer: Wav2LipInference) -> None
     sound = torch.from_numpy(mel).float()[:, None]
     assert not torch.equal(raw(sound, face), raw(-sound, face))
     assert not torch.equal(raw(sound, face), raw(sound, 1 - face))
-    assert drawer.draw(crops, mel).shape == (1, 96, 96, 3)
+    assert drawer.infer(crops, mel).shape == (1, 96, 96, 3)
 
 
 def test_feathering_keeps_the_edges_and_the_middle() -> None:

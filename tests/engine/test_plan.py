@@ -72,11 +72,11 @@ def test_a_record_that_appears_later_is_found(progress):
 def test_a_settled_record_counts_until_it_is_forgotten(progress):
     stored = finish(progress, "made")
     own = Record("k", "synthesize", "crashed", {})
-    progress.settle("made", own)
+    progress.put("made", own)
     assert progress.find("made") is own
-    progress.forget("made")
+    progress.evict("made")
     assert progress.find("made") == stored
-    progress.forget("scored")  # nothing is known of it
+    progress.evict("scored")  # nothing is known of it
 
 
 def test_outputs_of_a_finished_stage(progress):
@@ -129,7 +129,7 @@ def test_a_stage_that_cannot_run_is_not_looked_up(tmp_path):
 def test_a_stage_waits_for_nothing_that_it_does_not_name():
     """A GPU above all: clips and dubs would queue for it."""
     plain = node("x")
-    assert (plain.wants, plain.refusal, plain.gpu) == ((), None, False)
+    assert (plain.optional_deps, plain.refusal, plain.gpu) == ((), None, False)
 
 
 def test_cells_are_points_of_the_benchmark():

@@ -34,10 +34,10 @@ def composed(
     """
     x0, y0, x1, y1 = prepared.crop
     size = prepared.parsing.labels.shape[1:3]
-    told = np.concatenate([driven, pose_code(scene.c2w)[index]], 1)
-    view = torso_view(prepared, scene.take(np.arange(n)), size, told.shape[1])
+    conditions = np.concatenate([driven, pose_code(scene.c2w)[index]], 1)
+    view = torso_view(prepared, scene.take(np.arange(n)), size, conditions.shape[1])
     heads = render_frames(head, scene, driven, None, index)
-    torsos = render_frames(torso, view, told, None, np.zeros(len(index), np.int64))
+    torsos = render_frames(torso, view, conditions, None, np.zeros(len(index), np.int64))
     for t, face, body in zip(index, heads, torsos, strict=True):
         picture = plate.frame(int(t)).astype(np.float32) / 255.0
         picture[y0:y1, x0:x1] = face.rgb + (1.0 - face.alpha[..., None]) * picture[y0:y1, x0:x1]

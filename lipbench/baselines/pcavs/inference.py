@@ -31,7 +31,7 @@ class PcAvsInference:
             self.who = self.networks.who(self._seen(reference[None]))  # (1, 2048), (1, 512, 7, 7)
 
     @torch.inference_mode()
-    def draw(self, crops: NDArray[np.uint8], mel: NDArray[np.float32]) -> NDArray[np.uint8]:
+    def infer(self, crops: NDArray[np.uint8], mel: NDArray[np.float32]) -> NDArray[np.uint8]:
         """(B, 224, 224, 3) RGB that shows the pose and (B, 80, 20) mel -> (B, 224, 224, 3) RGB."""
         heard = self.networks.mouth(torch.from_numpy(mel)[:, None].to(self.device))
         out = self.networks.draw(self.who, heard, self.networks.pose(self._seen(crops)))
@@ -64,6 +64,6 @@ def generate_frames(
     work = zip(matrices, mel, frames, strict=False)
     while batch := list(islice(work, drawer.batch)):
         crops = np.stack([cut(frame, matrix) for matrix, _, frame in batch])
-        faces = drawer.draw(crops, np.stack([window for _, window, _ in batch]))
+        faces = drawer.infer(crops, np.stack([window for _, window, _ in batch]))
         for (matrix, _, frame), face in zip(batch, faces, strict=True):
             yield put_back(frame, face, matrix, paste)

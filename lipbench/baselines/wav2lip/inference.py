@@ -30,7 +30,7 @@ class Wav2LipInference:
         self.batch = 8 if self.device.type == "cpu" else 64
 
     @torch.inference_mode()
-    def draw(self, crops: NDArray[np.uint8], mel: NDArray[np.floating]) -> NDArray[np.uint8]:
+    def infer(self, crops: NDArray[np.uint8], mel: NDArray[np.floating]) -> NDArray[np.uint8]:
         """(B, 96, 96, 3) RGB faces and (B, 80, 16) windows -> (B, 96, 96, 3) RGB faces with other lips."""
         bgr = torch.from_numpy(np.ascontiguousarray(crops[..., ::-1].transpose(0, 3, 1, 2)))  # (B, 3, 96, 96)
         face = bgr.to(self.device, torch.float32) / 255
@@ -67,7 +67,7 @@ def generate_frames(
     while batch := list(islice(work, drawer.batch)):
         crops = np.stack([cv2.resize(frame[y1:y2, x1:x2], (SIZE, SIZE)) for (x1, y1, x2, y2), _, frame in batch])
         windows = np.stack([mel[:, start : start + STEPS] for _, start, _ in batch])
-        faces = drawer.draw(crops.astype(np.uint8), windows)
+        faces = drawer.infer(crops.astype(np.uint8), windows)
         for ((x1, y1, x2, y2), _, frame), crop, face in zip(batch, crops, faces, strict=True):
             out = frame.copy()
             region = out[y1:y2, x1:x2]

@@ -56,11 +56,11 @@ class FieldTraining:
                 "choose rays as a multiple of frames",
             )
         self.preset, self.seed, self.device = preset, seed, device
-        self.untold = lid_direction(scene.condition, scene.lids) if preset.lids == "code" else None
+        self.removed_direction = lid_direction(scene.condition, scene.lids) if preset.lids == "code" else None
         self.scale = min(1.0, preset.size / max(scene.size)) if preset.size else 1.0
         kept = round(len(scene) * (1.0 - preset.held_out))
         self.frames = np.arange(len(scene))[:kept]
-        self.scene = scene.resized(self.scale).with_condition(without(scene.condition, self.untold))
+        self.scene = scene.resized(self.scale).with_condition(without(scene.condition, self.removed_direction))
         shown = self.scene.take(self.frames) if kept < len(scene) else self.scene
         self.rest = self.scene.take(np.arange(kept, len(scene))) if len(scene) - kept >= 5 else None
         self.drawer = RayDrawer(shown, preset, device)
@@ -232,7 +232,9 @@ class FieldTraining:
 
     def trained(self, facts: Mapping[str, Any]) -> TrainedField:
         """The field as it stands."""
-        return TrainedField(self.field.eval(), self.latents.detach(), self.frames, self.scale, facts, self.untold)
+        return TrainedField(
+            self.field.eval(), self.latents.detach(), self.frames, self.scale, facts, self.removed_direction
+        )
 
     def export(self, folder: Path, facts: Mapping[str, Any]) -> Path:
         """Write field.pt."""

@@ -82,9 +82,9 @@ class AudioPretraining:
 
     def _error(self, speeches: Sequence[SpeechClip], rng: np.random.Generator, batch: int = BATCH) -> Tensor:
         sounds, wanted = drawn(speeches, batch, rng)
-        told = self.head(self.net.hear(torch.from_numpy(sounds).to(self.device)).flatten(1))
+        predicted = self.head(self.net.hear(torch.from_numpy(sounds).to(self.device)).flatten(1))
         target = torch.from_numpy(((wanted - self.mean) / self.spread).astype(np.float32)).to(self.device)
-        return ((told - target) ** 2).mean() / self.nothing
+        return ((predicted - target) ** 2).mean() / self.nothing
 
     def state_dict(self) -> dict[str, Any]:
         return {"head": self.head.state_dict(), "optimizer": self.optimizer.state_dict()}

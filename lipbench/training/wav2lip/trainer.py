@@ -53,12 +53,12 @@ class Wav2LipTraining:
         self.expert = ExpertTraining(talks, held_out, config.expert, seed, device) if beside is None else None
         self.began = 0 if beside is not None else -1  # step at which the generator began; -1: not yet
         self.expert_far = 0.0
-        told = asdict(config)
+        settings = asdict(config)
         if beside is not None:  # that run tells about the expert
-            del told["expert"], told["expert_share"]
+            del settings["expert"], settings["expert_share"]
         self.facts: Mapping[str, Any] = {
             "name": "wav2lip",
-            "config": told,
+            "config": settings,
             "clips": len(talks),
             "speakers": len({t.speaker for t in talks}),
             "data": digest(talks),

@@ -102,10 +102,10 @@ def test_the_sound_moves_the_face_and_so_does_the_pose(folder: Path) -> None:
     nets = [load(folder / f"latest_net_{name}.pth", kind) for name, kind in NETS.items()]
     drawer = PcAvsInference(together(*nets), crops[0])  # type: ignore[arg-type]
     quiet, loud = np.zeros((1, 80, 20), np.float32), rng.random((1, 80, 20), np.float32)
-    first = drawer.draw(crops[:1], quiet).astype(int)
-    assert np.abs(drawer.draw(crops[:1], loud) - first).mean() > 1
-    assert np.abs(drawer.draw(crops[1:], quiet) - first).mean() > 1
-    both = drawer.draw(crops, np.concatenate([quiet, quiet]))
+    first = drawer.infer(crops[:1], quiet).astype(int)
+    assert np.abs(drawer.infer(crops[:1], loud) - first).mean() > 1
+    assert np.abs(drawer.infer(crops[1:], quiet) - first).mean() > 1
+    both = drawer.infer(crops, np.concatenate([quiet, quiet]))
     assert np.abs(both[:1] - first).max() <= 1
 
 
