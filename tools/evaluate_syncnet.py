@@ -22,7 +22,7 @@ from lipbench.metrics.sync.arithmetic import SyncScore, pair_distances, score_em
 from lipbench.metrics.sync.constants import VSHIFT
 from lipbench.metrics.sync.folded import FoldedSyncNet
 from lipbench.metrics.sync.network import SyncNet
-from lipbench.synthetic.corpus.scene import Scene, plan
+from lipbench.synthetic.corpus.scene import CorpusScene, plan
 from lipbench.synthetic.corpus.spec import ClipSpec
 from lipbench.training.syncnet import augment, cache
 from lipbench.training.syncnet.generated import SyncNetDatasetConfig, damped_scene, through_codec, video_of
@@ -65,7 +65,7 @@ def specs(seed: int, per_language: int, seconds: float, size: int, supersample: 
     return out
 
 
-def _crops(scene: Scene, language: str, size: int) -> tuple[Frames, int]:
+def _crops(scene: CorpusScene, language: str, size: int) -> tuple[Frames, int]:
     frames, shot = video_of(scene, language)
     return cache.crops_of_track(through_codec(frames, 16), shot.annotations().face_track(), size, margin=False)
 

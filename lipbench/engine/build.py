@@ -17,7 +17,7 @@ from lipbench.engine.config import MethodEntry, RunFile
 from lipbench.engine.plan import STAGE_VERSIONS, Cell, Node, Plan, PlanState, file_digest, select
 from lipbench.engine.rows import Measured, MethodRow, families, rows
 from lipbench.engine.rows import row as row_of
-from lipbench.engine.score_node import File, Output, Source, Track, score_node
+from lipbench.engine.score_node import File, Source, StageOutput, StageTrack, score_node
 from lipbench.engine.tasks import ClipTask, DubTask, FacesTask, FitTask, PrepareTask, SynthesizeTask
 
 #: The module whose functions run the stages; each kind's key holds its own function's closure.
@@ -232,19 +232,19 @@ class PlanBuilder:
     def score(self, family: MetricFamily, options: Mapping[str, Any], made: str, clip: Clip, dub: Dub) -> str:
         dub_node, truth_annotations = self.dub(clip, dub), clip.truth_annotations.get(dub.language)
         inputs: dict[str, Source] = {
-            "prediction": Output(made, "video"),
-            **{name: Output(dub_node, output) for name, output in DUB_OUTPUTS.items()},
+            "prediction": StageOutput(made, "video"),
+            **{name: StageOutput(dub_node, output) for name, output in DUB_OUTPUTS.items()},
             "truth_annotations": File(truth_annotations),
         }
         needs = family.needs(options)
         if "faces" in needs:
-            inputs["faces"] = Track(self.faces(clip))
+            inputs["faces"] = StageTrack(self.faces(clip))
         if "prediction_faces" in needs:
-            inputs["prediction_faces"] = Track(self.faces_of(f"faces of {made}", made))
+            inputs["prediction_faces"] = StageTrack(self.faces_of(f"faces of {made}", made))
         if "truth_faces" in needs and dub.language in clip.truth:
-            inputs["truth_faces"] = Track(self.faces_of(f"faces of truth {dub.id}", dub_node, output="truth"))
+            inputs["truth_faces"] = StageTrack(self.faces_of(f"faces of truth {dub.id}", dub_node, output="truth"))
         if "mesh" in needs:
-            inputs["prediction_annotations"] = Output(made, "annotations")
+            inputs["prediction_annotations"] = StageOutput(made, "annotations")
         label = made.removeprefix("synthesize ")
         code = self.code(f"{STAGES}:run_score", type(family).__module__, *maker("metrics", family.id, family))
         return self.add(score_node(family, options, label, self.config.fps, inputs, code, needs=(made, dub_node)))

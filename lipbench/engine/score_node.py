@@ -29,7 +29,7 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True)
-class Output:
+class StageOutput:
     """An output of a stage that has to be there: without it nothing is measured."""
 
     node: str
@@ -46,7 +46,7 @@ class Output:
 
 
 @dataclass(frozen=True)
-class Track(Output):
+class StageTrack(StageOutput):
     """The face track of a stage that may have failed."""
 
     output: str = "faces"
@@ -114,7 +114,7 @@ def score_node(
         reasons: dict[str, Any] = {f"{name}_reason": inputs[name].reason(progress) for name in TRACKS if name in inputs}
         return ScoreTask(family=family.id, options=dict(options), fps=fps, **files, **reasons)
 
-    optional_deps = tuple(source.node for source in inputs.values() if isinstance(source, Track))
+    optional_deps = tuple(source.node for source in inputs.values() if isinstance(source, StageTrack))
     return Node(
         f"score {family.id} of {of}", "score", tuple(needs), preimage, task, optional_deps=optional_deps, gpu=True
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lipbench.reports.trend import Step, stretches
+from lipbench.reports.trend import TrendStep, stretches
 
 ARROWS = {"higher": "higher is better", "lower": "lower is better", "zero": "0 is best"}
 #: Okabe and Ito's palette: told apart by color-blind readers too.
@@ -17,7 +17,7 @@ MOST_NAMES = 16
 
 
 def draw(
-    data: pd.DataFrame, metrics: Sequence[str], folder: Path, found: Sequence[Step] = (), form: str = "svg"
+    data: pd.DataFrame, metrics: Sequence[str], folder: Path, found: Sequence[TrendStep] = (), form: str = "svg"
 ) -> list[Path]:
     """Write FOLDER/<metric>.svg (or .png) for each metric; returns the files.
 

@@ -21,7 +21,7 @@ from lipbench.core.threads import one_thread_each
 from lipbench.core.training import Request
 from lipbench.faces import demo_face
 from lipbench.faces.demo_face import CROP, DemoFace
-from lipbench.synthetic.corpus.render import Shot
+from lipbench.synthetic.corpus.render import RenderedShot
 from lipbench.synthetic.corpus.scene import plan
 from lipbench.synthetic.corpus.spec import DIFFICULTIES, ClipSpec, stream
 from lipbench.training.base import SupervisedTraining, configuration, generated_only
@@ -68,7 +68,7 @@ def _frames(person: int, clips: int, per_clip: int, seed: int, split: str) -> tu
             shuffle_words=True,
         )
         scene = plan(spec)
-        shot = Shot(scene, spec.source)
+        shot = RenderedShot(scene, spec.source)
         for t in np.sort(rng.choice(spec.n_frames, per_clip, replace=False)):
             frames.append(shot.frame(int(t)))
             points.append(scene.head.landmarks68(shot.vertices(int(t)), scene.camera))

@@ -18,7 +18,7 @@ from lipbench.datasets import load_manifest
 from lipbench.datasets.annotations import Annotations
 from lipbench.faces.track import FaceTrack
 from lipbench.synthetic.corpus import corpus, parallel, scene, spec
-from lipbench.synthetic.corpus.render import ClipRender, Shot, render_clip
+from lipbench.synthetic.corpus.render import ClipRender, RenderedShot, render_clip
 from lipbench.synthetic.corpus.spec import ClipSpec, CorpusSpec
 from lipbench.synthetic.speech import espeak, phones, sound
 
@@ -98,7 +98,7 @@ def test_landmarks_are_where_the_pixels_are(clip: ClipRender) -> None:
 
 
 def test_labels_are_exact() -> None:
-    shot = Shot(scene.plan(CLIP), "en")
+    shot = RenderedShot(scene.plan(CLIP), "en")
     truth = shot.annotations()
     labels = shot.label(10)
     x, y = truth.landmarks68[10, 48:60].mean(0)

@@ -13,7 +13,7 @@ _SIDE = 360
 IDENTITY = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 
 
-class Motion:
+class ImageMotion:
     """Similarities between frames, measured on corners inside masks that are tracked by Lucas-Kanade.
 
     Args:

@@ -26,7 +26,7 @@ SIDE = 512  # both networks were trained on 512 x 512
 
 
 @dataclass(frozen=True)
-class Layout:
+class LabelLayout:
     """A network and what it expects.
 
     Attributes:
@@ -46,7 +46,7 @@ class Layout:
 
 LAYOUTS = {
     # face-parsing.PyTorch test.py, AD-NeRF data_util/face_parsing/test.py
-    "bisenet": Layout(
+    "bisenet": LabelLayout(
         WEIGHTS["bisenet"],
         BiSeNet,
         celebamask.BISENET_CLASSES,
@@ -55,7 +55,7 @@ LAYOUTS = {
         cv2.INTER_LINEAR,
     ),
     # CelebAMask-HQ face_parsing/tester.py
-    "celebamask": Layout(
+    "celebamask": LabelLayout(
         WEIGHTS["celebamask"], CelebAMaskUNet, celebamask.UNET_CLASSES, (0.5,) * 3, (0.5,) * 3, cv2.INTER_NEAREST
     ),
 }

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench.core.errors import UsageError
-from lipbench.faces.parsing.align import Motion
+from lipbench.faces.parsing.align import ImageMotion
 from lipbench.faces.parsing.fill import smooth_fill
 from lipbench.faces.parsing.types import Label, Parsing
 
@@ -46,7 +46,7 @@ class Plate:
     ) -> None:
         self.image, self.seen, self.notes = image, seen, notes
         self._frames, self._parsing = frames, parsing
-        self._motion = None if image is not None else Motion(frames, parsing.background)
+        self._motion = None if image is not None else ImageMotion(frames, parsing.background)
         self._last: tuple[int, NDArray[np.uint8]] | None = None
 
     @property

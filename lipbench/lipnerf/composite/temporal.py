@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench.faces.parsing import Label, Parsing
-from lipbench.faces.parsing.align import Motion
+from lipbench.faces.parsing.align import ImageMotion
 from lipbench.lipnerf.composite.gap import behind
 from lipbench.lipnerf.composite.inpaint import Frame, Mask, around, match, telea
 
@@ -36,7 +36,7 @@ class TemporalInpainter:
 
     def __init__(self, frames: Frame, parsing: Parsing) -> None:
         self.frames, self.parsing = frames, parsing
-        self.motion = Motion(frames, parsing.mask(*PARTS))
+        self.motion = ImageMotion(frames, parsing.mask(*PARTS))
         self.reference = len(frames) // 2
         self.fade = 0.03 * float(np.sqrt(parsing.head.sum() / max(len(frames), 1))) + 1
         self._moves: dict[int, NDArray[np.float64]] = {}

@@ -167,7 +167,7 @@ _PLAIN: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class Report:
+class FitReport:
     """Means over the frames with a face, and frames to look at.
 
     Attributes:
@@ -207,10 +207,10 @@ def frame_error(fit: Fit) -> NDArray[np.float64]:
     return np.where(fit.found, fit.landmark_error_px / max(median, 1e-9), np.inf)
 
 
-def report(fit: Fit) -> Report:
+def report(fit: Fit) -> FitReport:
     """Sum a fit up."""
     colors = fit.photometric_error[fit.found]
-    return Report(
+    return FitReport(
         n_frames=len(fit),
         n_found=int(fit.found.sum()),
         focal_px=fit.focal,

@@ -18,7 +18,7 @@ from lipbench.lipnerf.fitting.landmark_stage import spread
 from lipbench.lipnerf.fitting.options import FitOptions, Log
 from lipbench.lipnerf.fitting.photo_term import PhotoTerm
 from lipbench.lipnerf.fitting.state import FitState, Free
-from lipbench.lipnerf.fitting.surface import Surface, face_surface
+from lipbench.lipnerf.fitting.surface import FitSurface, face_surface
 
 Array = NDArray[np.float64]
 #: The photometric term's weight in landmarks: all vertices together count like this many points, for their errors are
@@ -130,7 +130,7 @@ def refine(
 
 
 def _expect(
-    surface: Surface, look: Look, geometries: list[Geometry], small: Small, camera: Camera
+    surface: FitSurface, look: Look, geometries: list[Geometry], small: Small, camera: Camera
 ) -> tuple[Array, NDArray[np.float32], NDArray[np.float32]]:
     """Light (n, 9, 3) of every frame; the colors (n, V, 3) that it gives the surface; weight (n, V)."""
     index = surface.vertices
@@ -148,7 +148,7 @@ def _expect(
 def _term(
     p: LandmarkProblem,
     model: MorphableModel,
-    surface: Surface,
+    surface: FitSurface,
     small: Small,
     seen: Array,
     target: NDArray[np.float32],

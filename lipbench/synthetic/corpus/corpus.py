@@ -20,7 +20,7 @@ from lipbench.core.errors import UsageError, disk_full
 from lipbench.datasets.types import Clip, Dub, Licence, Manifest
 from lipbench.datasets.write import save_manifest
 from lipbench.synthetic.corpus.parallel import over_clips
-from lipbench.synthetic.corpus.render import Shot
+from lipbench.synthetic.corpus.render import RenderedShot
 from lipbench.synthetic.corpus.scene import plan
 from lipbench.synthetic.corpus.spec import ClipSpec, CorpusSpec, check_size
 from lipbench.synthetic.speech.espeak import RATE, Espeak
@@ -123,7 +123,7 @@ def write_clip(spec: ClipSpec, folder: Path, crf: int, audio: str, engine: Espea
         }
         for language in spec.languages:
             take = scene.takes[language][0]
-            shot = Shot(scene, language)
+            shot = RenderedShot(scene, language)
             video = work / (f"{spec.id}.mp4" if language == spec.source else f"truth_{language}.mp4")
             with media.VideoWriter(
                 video, fps=spec.fps, width=spec.width, height=spec.height, audio=take.audio, crf=crf

@@ -46,7 +46,7 @@ class Manner:
 
 
 @dataclass(frozen=True)
-class Motion:
+class HeadMotion:
     """Per video frame.
 
     Attributes:
@@ -73,7 +73,7 @@ def move(
     accents: Sequence[Accent],
     pauses: Sequence[float],
     rng: np.random.Generator,
-) -> Motion:
+) -> HeadMotion:
     """Draw the motion of a clip.
 
     Args:
@@ -105,7 +105,7 @@ def move(
     mood = np.clip(1.0 + 0.30 * manner.vivid * pink(n_frames, fps, rng, 0.5), 0.2, 1.6)
     slow = np.clip(0.10 * pink(n_frames, fps, rng, 0.7), 0.0, 0.3)
     brows = np.clip(manner.vivid * (0.8 * brows + slow), 0.0, 1.0)
-    return Motion(angles, shift, gaze, lids, brows, mood)
+    return HeadMotion(angles, shift, gaze, lids, brows, mood)
 
 
 def pink(n: int, fps: float, rng: np.random.Generator, speed: float = 1.0) -> Array:
@@ -189,7 +189,7 @@ def _ease(x: Array) -> Array:
     return out
 
 
-def add_layers(mouth_weights: Array, motion: Motion, mood: Mapping[str, float]) -> Array:
+def add_layers(mouth_weights: Array, motion: HeadMotion, mood: Mapping[str, float]) -> Array:
     """Put blinks, brows and mood over the mouth's weights: (T, 36).
 
     Mood adds to the mouth, and gives way where the lips round. Lids that follow the gaze are the head's own business.

@@ -39,7 +39,7 @@ class ScriptLine:
 
 
 @dataclass(frozen=True)
-class Part:
+class ScriptPart:
     """Everything said in one language of a clip."""
 
     language: str
@@ -71,7 +71,7 @@ def compose(
     pool: str = "train",
     shuffle_words: bool = False,
     sentences: Sequence[str] | None = None,
-) -> dict[str, Part]:
+) -> dict[str, ScriptPart]:
     """Write the script of a clip.
 
     Args:
@@ -94,7 +94,7 @@ def compose(
     ids = list(sentences) if sentences is not None else list(rng.permutation(timelines.pool(pool)))
     tempo = float(rng.uniform(0.97, 1.15))
     slots = _slots(seconds, [timelines.sentences()[i][source].duration_s / tempo for i in ids], rng)
-    parts: dict[str, Part] = {}
+    parts: dict[str, ScriptPart] = {}
     for language in dict.fromkeys((source, *dubs)):
         lines = []
         for k, (chosen, start, end) in enumerate(slots):
@@ -108,7 +108,7 @@ def compose(
             # The original fills its slot; a dub is a little shorter or longer, as translations are.
             wish = (end - start) * (1.0 if language == source else float(rng.uniform(0.92, 1.06)))
             lines.append(_fit(words, text, start, min(wish, limit - start), limit))
-        parts[language] = Part(language, tuple(lines))
+        parts[language] = ScriptPart(language, tuple(lines))
     return parts
 
 

@@ -22,7 +22,7 @@ from lipbench.datasets.types import Manifest
 from lipbench.faces.track import FaceTrack
 from lipbench.synthetic.corpus.corpus import GENERATOR_VERSION
 from lipbench.synthetic.corpus.parallel import over_clips
-from lipbench.synthetic.corpus.render import Shot
+from lipbench.synthetic.corpus.render import RenderedShot
 from lipbench.synthetic.corpus.scene import plan
 from lipbench.synthetic.corpus.spec import DIFFICULTIES, ClipSpec, stream
 from lipbench.synthetic.head.landmarks import landmarks
@@ -135,7 +135,7 @@ def _render(spec: ClipSpec, engine: Espeak | None) -> PcAvsTrainingClip:
     at = np.arange(int(stream(spec.seed, "pcavs").integers(EVERY)), spec.n_frames, EVERY)
     faces, sounds, lips, matrices = {}, {}, {}, None
     for tag in spec.languages:
-        shot = Shot(scene, tag)
+        shot = RenderedShot(scene, tag)
         if matrices is None:
             matrices = alignment.follow(shot.annotations().face_track())
         faces[tag] = np.stack([_cut(shot.frame(int(t)), matrices[t]) for t in at])

@@ -92,5 +92,5 @@ def _store(clip: Clip, language: str, video: Path, truth: bool, folder: Path, ow
     # Truth videos carry the dub they show as their own sound.
     sound = media.read_audio(video)
     features = cache.sound_features([sound], first, len(crops))
-    facts = cache.ClipFacts(own, key, clip.speaker, language, len(crops), (clip.speaker,))
+    facts = cache.CachedClipFacts(own, key, clip.speaker, language, len(crops), (clip.speaker,))
     cache.write_clip(folder, facts, crops, features)

@@ -20,8 +20,8 @@ from lipbench.core.keys import key_of
 from lipbench.core.threads import one_thread_each
 from lipbench.faces.morphable.visemes import SPEECH_COLUMNS
 from lipbench.synthetic.corpus.corpus import GENERATOR_VERSION
-from lipbench.synthetic.corpus.render import Shot
-from lipbench.synthetic.corpus.scene import Scene, plan
+from lipbench.synthetic.corpus.render import RenderedShot
+from lipbench.synthetic.corpus.scene import CorpusScene, plan
 from lipbench.synthetic.corpus.spec import DIFFICULTIES, ClipSpec, stream
 from lipbench.synthetic.speech import espeak
 from lipbench.synthetic.speech.espeak import Espeak
@@ -108,15 +108,15 @@ def damp(semantic: NDArray[np.float64], amplitude: float) -> NDArray[np.float64]
     return out
 
 
-def damped_scene(scene: Scene, amplitude: float) -> Scene:
+def damped_scene(scene: CorpusScene, amplitude: float) -> CorpusScene:
     """The scene with less lip movement in every language."""
     return replace(scene, semantic={tag: damp(weights, amplitude) for tag, weights in scene.semantic.items()})
 
 
-def video_of(scene: Scene, language: str) -> tuple[NDArray[np.uint8], Shot]:
+def video_of(scene: CorpusScene, language: str) -> tuple[NDArray[np.uint8], RenderedShot]:
     """(T, H, W, 3) uint8 RGB frames of a language, and the shot with its annotations."""
     spec = scene.spec
-    shot = Shot(scene, language)
+    shot = RenderedShot(scene, language)
     frames = np.empty((spec.n_frames, spec.height, spec.width, 3), np.uint8)
     for t, frame in enumerate(shot):
         frames[t] = frame
@@ -212,7 +212,7 @@ def _render(spec: ClipSpec, key: str, recipe: SyncNetDatasetConfig, folder: Path
     crf = int(rng.integers(14, 37)) if rng.uniform() < recipe.coded else None
     amplitude = float(rng.uniform(0.15, 0.7)) if rng.uniform() < recipe.damped else None
 
-    def cut(of: Scene) -> tuple[NDArray[np.uint8], int]:
+    def cut(of: CorpusScene) -> tuple[NDArray[np.uint8], int]:
         frames, shot = video_of(of, spec.source)
         track = shot.annotations().face_track()
         return clips.crops_of_track(frames if crf is None else through_codec(frames, crf), track, size)
@@ -225,7 +225,7 @@ def _render(spec: ClipSpec, key: str, recipe: SyncNetDatasetConfig, folder: Path
             less = amplitude = None
     takes = scene.takes[spec.source]
     sound = clips.sound_features([take.audio for take in takes], first, len(frames))
-    facts = clips.ClipFacts(
+    facts = clips.CachedClipFacts(
         spec.id, key, f"person-{spec.identity}", spec.source, len(frames), tuple(t.voice for t in takes), amplitude
     )
     clips.write_clip(folder, facts, frames, sound, less)

@@ -18,7 +18,7 @@ from lipbench.faces import track_faces
 from lipbench.faces.parsing import HeadGuide, Label, Parsing, parser, truth_parsing
 from lipbench.faces.parsing.geometry import HeadFrame, head_frames
 from lipbench.faces.parsing.refine import connected, guided
-from lipbench.synthetic.corpus.render import Shot
+from lipbench.synthetic.corpus.render import RenderedShot
 from lipbench.synthetic.corpus.scene import plan
 from lipbench.synthetic.corpus.spec import ClipSpec
 
@@ -32,7 +32,7 @@ def clip() -> tuple[np.ndarray, np.ndarray, Parsing]:
     held = json.loads((folder / "clip.json").read_text())["spec"]
     known = {field.name for field in fields(ClipSpec)}
     spec = ClipSpec(**{k: tuple(v) if isinstance(v, list) else v for k, v in held.items() if k in known})
-    shot = Shot(plan(replace(spec, dubs=())), "it")
+    shot = RenderedShot(plan(replace(spec, dubs=())), "it")
     truth = truth_parsing(np.stack([shot.label(t) for t in PICKED]))
     points = Annotations.load(folder / "annotations_it.npz").landmarks68
     return media.load_frames(folder / "demo-it.mp4")[PICKED], points[PICKED], truth
