@@ -164,7 +164,7 @@ def test_checkpoints(folder: Path, tmp_path: Path) -> None:
         assert not net.training
     state = read_state_dict(folder / "latest_net_G.pth")
     assert torch.equal(load(folder / "latest_net_G.pth", PcAvsGenerator).conv1.conv.weight, state["conv1.conv.weight"])
-    with pytest.raises(WeightsMismatch, match="no Generator"):
+    with pytest.raises(WeightsMismatch, match="no PcAvsGenerator"):
         load(folder / "latest_net_V.pth", PcAvsGenerator)
     with pytest.raises(WeightsMismatch, match="entries differ"):
         load(_short(folder, tmp_path), AudioEncoder)
