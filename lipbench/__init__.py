@@ -3,7 +3,7 @@
 lipbench.run("run.yaml")              plan, run, score; returns a RunResult
 lipbench.metrics.psnr(a, b)           the metrics as functions
 lipbench.metrics.sync.SyncNet()       the judge
-lipbench.baselines.wav2lip.Generator  networks with the published state-dict keys
+lipbench.baselines.wav2lip.Wav2LipGenerator  networks with the published state-dict keys
 """
 
 from __future__ import annotations

@@ -84,13 +84,13 @@ def _one_torch_thread() -> None:
 
 
 class Films:
-    """Makes videos below a folder and reads frame numbers back; frame k is flat grey `grey(k)`."""
+    """Makes videos below a folder and reads frame numbers back; frame k is flat gray `gray(k)`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     @staticmethod
-    def grey(k: int) -> int:
+    def gray(k: int) -> int:
         """Level of frame k: 16 + 3 k, up to frame 79."""
         return 16 + 3 * k
 
@@ -130,10 +130,10 @@ class Films:
         audio_rate: int = 16000,
         audio_start: float = 0.0,
         audio_codec: str = "aac",
-        colour: tuple[int, int] | None = None,
+        color: tuple[int, int] | None = None,
         frames: np.ndarray | None = None,
     ) -> Path:
-        """Encode `frames` (default: flat greys), losslessly by default; `pts` in `time_base` units."""
+        """Encode `frames` (default: flat grays), losslessly by default; `pts` in `time_base` units."""
         path = self.folder / name
         width, height = size
         base = time_base or 1 / Fraction(rate)
@@ -141,8 +141,8 @@ class Films:
             stream = out.add_stream(codec, rate=rate, options=options if options is not None else {"qp": "0"})
             stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
             stream.codec_context.time_base = base
-            if colour:
-                stream.codec_context.colorspace, stream.codec_context.color_range = colour
+            if color:
+                stream.codec_context.colorspace, stream.codec_context.color_range = color
             if rotation or hflip:
                 stream.set_display_rotation(rotation, hflip=hflip)
             sound = None
@@ -157,11 +157,11 @@ class Films:
                 if frames is not None:
                     picture = frames[k]
                 else:
-                    picture = np.full((height, width, 3), self.grey(k), np.uint8)
+                    picture = np.full((height, width, 3), self.gray(k), np.uint8)
                 frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-                if colour:
-                    frame = self.encoded(picture, *colour)
-                    limits = colour[1]
+                if color:
+                    frame = self.encoded(picture, *color)
+                    limits = color[1]
                     frame = frame.reformat(
                         format=pix_fmt, src_color_range=limits, dst_color_range=limits, interpolation=EXACT
                     )

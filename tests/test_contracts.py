@@ -22,7 +22,7 @@ from lipbench.core import registry, specs, weights
 from lipbench.core.contract import checked_method, faults
 from lipbench.core.errors import UsageError
 from lipbench.core.method import DubJob, FitJob, Job, Method, MethodSpec, Outputs, Params, PrepareJob
-from lipbench.core.renames import Renamed
+from lipbench.core.renames import RenameWarning
 from lipbench.engine.config import MethodEntry, RunFile
 
 METHODS = registry.names("methods")
@@ -188,16 +188,16 @@ def test_jobs_say_which_stage_is_missing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("old", "new"), [("still_mouth", "still-mouth"), ("shifted_audio", "shifted-audio")])
 def test_former_ids_are_understood_with_a_remark(old: str, new: str) -> None:
-    with pytest.warns(Renamed, match=f"{old}.* is called .*{new}"):
+    with pytest.warns(RenameWarning, match=f"{old}.* is called .*{new}"):
         assert MethodEntry(id=old).id == new
     registry.load.cache_clear()
-    with pytest.warns(Renamed, match=new):
+    with pytest.warns(RenameWarning, match=new):
         assert registry.load("methods", old).spec.id == new
 
 
 def test_a_former_id_beside_the_present_one_is_one_row_too_many() -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Renamed)
+        warnings.simplefilter("ignore", RenameWarning)
         with pytest.raises(ValueError, match="two methods are called 'still-mouth'"):
             RunFile.model_validate({"manifest": "demo", "methods": ["still_mouth", "still-mouth"]})
 
@@ -205,7 +205,7 @@ def test_a_former_id_beside_the_present_one_is_one_row_too_many() -> None:
 @pytest.mark.parametrize(("name", "value"), [("pc-avs", "pcavs-demo"), ("makeittalk", "makeittalk-demo")])
 def test_former_values_of_weights_are_understood_with_a_remark(name: str, value: str) -> None:
     params: type[Params] = registry.method_spec(name).params
-    with pytest.warns(Renamed, match=value):
+    with pytest.warns(RenameWarning, match=value):
         assert params.model_validate({"weights": "demo"}) == params.model_validate({"weights": value})
 
 
@@ -281,7 +281,7 @@ def test_another_package_brings_methods_weights_and_trainers(
 ) -> None:
     spec = replace(Good.spec, implementation=f"{__name__}:Good")
     monkeypatch.setattr(Good, "spec", spec)
-    entry = weights.Entry("good-net", "good.pth", "method good", "MIT", where="from its page")
+    entry = weights.WeightsEntry("good-net", "good.pth", "method good", "MIT", where="from its page")
     other_package(METHODS=(spec,), WEIGHTS=(entry,), TRAINERS={"good": f"{__name__}:Good"})
     assert isinstance(registry.load("methods", "good"), Good)
     assert registry.method_spec("good") is spec
@@ -309,7 +309,7 @@ def test_a_spec_module_without_anything_is_refused(other_package: Callable[..., 
 
 
 def test_one_name_for_two_things_is_refused(other_package: Callable[..., None]) -> None:
-    entry = weights.Entry("syncnet_v2", "mine.pth", "mine", "MIT")
+    entry = weights.WeightsEntry("syncnet_v2", "mine.pth", "mine", "MIT")
     other_package(WEIGHTS=(entry,), METHODS=(replace(Good.spec, id="dubbed"),))
     with pytest.raises(UsageError, match="two weights are called 'syncnet_v2'"):
         weights.entry("syncnet_v2")

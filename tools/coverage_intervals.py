@@ -3,7 +3,7 @@
     python -m tools.coverage_intervals [--repetitions 1500]
 
 Each clip has an effect of its own (sd 1) and `LANGUAGES` languages inside it (sd 0.5); skewed clips draw their effect
-from a centred exponential distribution. `rows` resamples (clip, language) rows as if they were independent: the usual
+from a centered exponential distribution. `rows` resamples (clip, language) rows as if they were independent: the usual
 mistake.
 """
 

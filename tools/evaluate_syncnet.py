@@ -22,10 +22,10 @@ from lipbench.metrics.sync.arithmetic import SyncScore, pair_distances, score_em
 from lipbench.metrics.sync.constants import VSHIFT
 from lipbench.metrics.sync.folded import FoldedSyncNet
 from lipbench.metrics.sync.network import SyncNet
-from lipbench.synthetic.corpus.scene import Scene, plan
+from lipbench.synthetic.corpus.scene import CorpusScene, plan
 from lipbench.synthetic.corpus.spec import ClipSpec
 from lipbench.training.syncnet import augment, cache
-from lipbench.training.syncnet.generated import Recipe, damped_scene, through_codec, video_of
+from lipbench.training.syncnet.generated import SyncNetDatasetConfig, damped_scene, through_codec, video_of
 
 LANGUAGES = ("en", "fr", "es", "de", "it")
 AMPLITUDES = (0.75, 0.5, 0.25, 0.0)
@@ -44,7 +44,7 @@ DAMAGE: dict[str, Callable[[Frames], Frames]] = {
 
 def specs(seed: int, per_language: int, seconds: float, size: int, supersample: int) -> list[ClipSpec]:
     """New people, one per clip; every clip also has the sound of all other languages."""
-    recipe = Recipe(
+    recipe = SyncNetDatasetConfig(
         "evaluation",
         seed,
         per_language * len(LANGUAGES),
@@ -65,7 +65,7 @@ def specs(seed: int, per_language: int, seconds: float, size: int, supersample: 
     return out
 
 
-def _crops(scene: Scene, language: str, size: int) -> tuple[Frames, int]:
+def _crops(scene: CorpusScene, language: str, size: int) -> tuple[Frames, int]:
     frames, shot = video_of(scene, language)
     return cache.crops_of_track(through_codec(frames, 16), shot.annotations().face_track(), size, margin=False)
 
@@ -96,7 +96,7 @@ def evaluate(
     seconds: float = 6.0,
     size: int = 256,
     supersample: int = 1,
-    say: Callable[[str], None] = lambda _: None,
+    log: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """All figures of the model card.
 
@@ -136,7 +136,7 @@ def evaluate(
             less = net.embed_video(_crops(damped_scene(scene, amplitude), tag, net.size)[0])
             row["damped"][f"{amplitude:g}"] = score_embeddings(less, audio[tag]).lse_d
         rows.append(row)
-        say(f"{spec.id} {tag}: LSE-D {truth.lse_d:.2f}, dubbed {np.mean(list(row['dubbed'].values())):.2f}")
+        log(f"{spec.id} {tag}: LSE-D {truth.lse_d:.2f}, dubbed {np.mean(list(row['dubbed'].values())):.2f}")
     return summary(rows, seed)
 
 
@@ -184,7 +184,7 @@ def main(weights: Path, seed: int, per_language: int, seconds: float, out: Path 
     """Evaluate a judge on freshly generated people."""
     torch.set_num_threads(min(2, torch.get_num_threads()))
     net = SyncNet.from_file(weights).folded()
-    found = evaluate(net, seed, per_language=per_language, seconds=seconds, say=lambda s: click.echo(s, err=True))
+    found = evaluate(net, seed, per_language=per_language, seconds=seconds, log=lambda s: click.echo(s, err=True))
     folder = out or Path(tempfile.mkdtemp(prefix="judge-"))
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "evaluation.json").write_text(json.dumps(found, indent=1))

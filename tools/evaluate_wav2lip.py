@@ -23,16 +23,16 @@ from numpy.typing import NDArray
 
 from lipbench.baselines.wav2lip import boxes as framing
 from lipbench.baselines.wav2lip.checkpoint import load
-from lipbench.baselines.wav2lip.inference import LipDrawer, relip
+from lipbench.baselines.wav2lip.inference import Wav2LipInference, generate_frames
 from lipbench.baselines.wav2lip.mel import melspectrogram, window_starts
-from lipbench.baselines.wav2lip.networks import Generator
+from lipbench.baselines.wav2lip.networks import Wav2LipGenerator
 from lipbench.metrics.functional.psnr import frame_psnr, mean_psnr
 from lipbench.metrics.regions import Regions, from_track
 from lipbench.synthetic.corpus.render import ClipRender, render_clip
 from lipbench.synthetic.corpus.spec import ClipSpec
 from lipbench.training.syncnet.cache import crops_of_track
 from lipbench.training.syncnet.generated import through_codec
-from lipbench.training.wav2lip.sources import Recipe
+from lipbench.training.wav2lip.sources import LipDatasetConfig
 
 if TYPE_CHECKING:
     from lipbench.metrics.sync.folded import FoldedSyncNet
@@ -56,7 +56,7 @@ class Dubbing:
 
 def specs(seed: int, per_language: int, seconds: float) -> list[ClipSpec]:
     """New people, one per clip; every clip is dubbed into two other languages."""
-    return Recipe(
+    return LipDatasetConfig(
         "evaluation",
         per_language * len(LANGUAGES),
         seed=seed,
@@ -70,17 +70,17 @@ def specs(seed: int, per_language: int, seconds: float) -> list[ClipSpec]:
     ).specs()
 
 
-def dubbings(net: Generator, spec: ClipSpec) -> list[Dubbing]:
+def dubbings(net: Wav2LipGenerator, spec: ClipSpec) -> list[Dubbing]:
     """The clip with lips for each of its dubs, drawn as the method draws them."""
     clip = render_clip(spec)
     track = clip.annotations[spec.source].face_track()
-    boxes, regions, drawer = framing.follow(track).xyxy, from_track(track), LipDrawer(net)
+    boxes, regions, drawer = framing.follow(track).xyxy, from_track(track), Wav2LipInference(net)
     coded = {tag: through_codec(frames, CRF, spec.fps) for tag, frames in clip.frames.items()}
     out = []
     for tag in spec.dubs:
         mel = melspectrogram(clip.audio[tag])
         starts = window_starts(mel.shape[1], spec.fps, spec.n_frames)
-        drawn = np.stack(list(relip(drawer, coded[spec.source], boxes, mel, starts)))
+        drawn = np.stack(list(generate_frames(drawer, coded[spec.source], boxes, mel, starts)))
         videos = {"truth": coded[tag], "drawn": through_codec(drawn, 12, spec.fps), "dubbed": coded[spec.source]}
         out.append(Dubbing(clip, tag, videos, regions))
     return out
@@ -142,15 +142,15 @@ def _psnr(dubbing: Dubbing, row: str) -> float | None:
 
 
 def _mouths(frames: Frames, regions: Regions) -> NDArray[np.float64]:
-    """(T, PROBE^2) grey mouths."""
+    """(T, PROBE^2) gray mouths."""
     cut = [regions.cut(frame, "mouth", t) for t, frame in enumerate(frames)]
     size = (PROBE, PROBE)
-    grey = [
+    gray = [
         cv2.resize(cv2.cvtColor(np.ascontiguousarray(m), cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
         for m in cut
         if m is not None
     ]
-    return np.stack(grey).reshape(len(grey), -1).astype(np.float64) / 255
+    return np.stack(gray).reshape(len(gray), -1).astype(np.float64) / 255
 
 
 def _probe(dubbing: Dubbing) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
@@ -159,10 +159,10 @@ def _probe(dubbing: Dubbing) -> Callable[[NDArray[np.float64]], NDArray[np.float
     others = [tag for tag in clip.frames if tag != dubbing.language]
     seen = np.concatenate([_mouths(clip.frames[tag], dubbing.regions) for tag in others])
     gap = np.concatenate([clip.annotations[tag].lip_gap for tag in others]).astype(np.float64)
-    centre, middle = seen.mean(axis=0), gap.mean()
-    x = seen - centre
+    center, middle = seen.mean(axis=0), gap.mean()
+    x = seen - center
     weights = np.linalg.solve(x.T @ x + 0.3 * np.eye(x.shape[1]), x.T @ (gap - middle))
-    return lambda mouths: np.asarray((mouths - centre) @ weights + middle, np.float64)
+    return lambda mouths: np.asarray((mouths - center) @ weights + middle, np.float64)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from lipbench.core.atomic import write_text
 from lipbench.synthetic.speech import timelines
-from lipbench.synthetic.speech.espeak import Espeak, Speech
+from lipbench.synthetic.speech.espeak import Espeak, SpokenText
 from lipbench.synthetic.speech.timelines import LANGUAGES
 
 RATE_WPM = 160
@@ -19,7 +19,7 @@ RATE_WPM = 160
 PAUSE_MS = 120
 
 
-def words_of(speech: Speech) -> list[list[Any]]:
+def words_of(speech: SpokenText) -> list[list[Any]]:
     """[[word, [[ipa, ms], ...]], ...] of a sentence, silence at both ends cut, pauses within kept as word ""."""
     phonemes = list(speech.phonemes)
     while phonemes and not phonemes[0].ipa:
@@ -31,7 +31,7 @@ def words_of(speech: Speech) -> list[list[Any]]:
     for phoneme in phonemes:
         if phoneme.ipa and waiting and phoneme.start_s >= waiting[0][0] - 1e-6:
             out.append([waiting.pop(0)[1], []])
-            # Some short words are spoken with their neighbour and have no time of their own.
+            # Some short words are spoken with their neighbor and have no time of their own.
             while waiting and phoneme.start_s >= waiting[0][0] - 1e-6:
                 out[-1][0] += " " + waiting.pop(0)[1]
         ms = round(phoneme.duration_s * 1e3)

@@ -14,7 +14,7 @@ import numpy as np
 
 from lipbench.metrics.sync.constants import VSHIFT
 
-COLOURS = {"en": "#1b6ca8", "fr": "#c8553d", "es": "#3a7d44", "de": "#8a4f9e", "it": "#b8860b"}
+COLORS = {"en": "#1b6ca8", "fr": "#c8553d", "es": "#3a7d44", "de": "#8a4f9e", "it": "#b8860b"}
 
 
 def _axes(title: str, x: str, y: str) -> tuple[Any, Any]:
@@ -37,7 +37,7 @@ def shift_curves(found: dict[str, Any], path: Path) -> Path:
     for tag in found["languages"]:
         mean = np.mean([r["distances"] for r in found["rows"] if r["language"] == tag], axis=0)
         unheard = " (never trained on)" if tag == "it" else ""
-        axes.plot(shifts, mean, label=tag + unheard, color=COLOURS.get(tag), lw=1.6)
+        axes.plot(shifts, mean, label=tag + unheard, color=COLORS.get(tag), lw=1.6)
     axes.axvline(0, color="0.6", lw=0.8)
     axes.legend(frameon=False, fontsize=8)
     figure.savefig(path, dpi=110)
@@ -47,12 +47,12 @@ def shift_curves(found: dict[str, Any], path: Path) -> Path:
 def bars(found: dict[str, Any], path: Path) -> Path:
     """LSE-D of truth beside dubbed (per language), smaller movements, and damage."""
     figure, axes = _axes("LSE-D, mean over the clips", "", "LSE-D (lower is better)")
-    rows = [(f"{t}", g["lse_d"], COLOURS.get(t)) for t, g in found["languages"].items()]
+    rows = [(f"{t}", g["lse_d"], COLORS.get(t)) for t, g in found["languages"].items()]
     rows += [(f"{t} dubbed", g["lse_d_dubbed"], "0.55") for t, g in found["languages"].items()]
     rows += [(f"movement x{a}", v, "#d98c5f") for a, v in found["lse_d_by_amplitude"].items() if a != "1"]
     rows += [(k, v, "#7aa6a1") for k, v in found["lse_d_by_damage"].items()]
-    names, values, colours = zip(*rows, strict=True)
-    axes.bar(range(len(rows)), values, color=colours)
+    names, values, colors = zip(*rows, strict=True)
+    axes.bar(range(len(rows)), values, color=colors)
     axes.axhline(found["all"]["lse_d"], color="0.3", lw=0.8, ls="--")
     axes.set_xticks(range(len(rows)), names, rotation=60, ha="right", fontsize=8)
     figure.savefig(path, dpi=110)

@@ -1,6 +1,6 @@
 """A lip-sync method that is none: it shows, and tests, what lipbench asks of an external method.
 
-    python fake.py BEHAVIOUR --video IN.mp4 --audio IN.wav --out OUT.mp4
+    python fake.py BEHAVIOR --video IN.mp4 --audio IN.wav --out OUT.mp4
 
 copy       returns its input (lipbench notices: nothing was lip-synced)
 freeze     the first frame, all the time
@@ -15,7 +15,7 @@ no_face    says so and ends with code 1     no_face_quiet   says so and ends wit
 oom        says that the GPU's memory is full
 garbage    writes bytes that are no video   no_output   writes nothing
 
-Standard library only, but for the behaviours that touch frames: those use PyAV.
+Standard library only, but for the behaviors that touch frames: those use PyAV.
 """
 
 import argparse
@@ -48,17 +48,17 @@ def write(out, fps, frames, crf="18"):
         container.mux(stream.encode(None))
 
 
-def redraw(behaviour, video, out):
+def redraw(behavior, video, out):
     fps, frames = frames_of(video)
-    if behaviour == "freeze":
+    if behavior == "freeze":
         frames = frames[:1] * len(frames)
-    elif behaviour == "shift":
+    elif behavior == "shift":
         frames = frames[:1] * 6 + frames[:-6]
-    elif behaviour == "short":
+    elif behavior == "short":
         frames = frames[: len(frames) // 2]
-    elif behaviour == "quarter":
+    elif behavior == "quarter":
         frames = [frame[::2, ::2].copy() for frame in frames[:1] + frames[:-1]]
-    write(out, fps, frames, crf="23" if behaviour == "recode" else "18")
+    write(out, fps, frames, crf="23" if behavior == "recode" else "18")
 
 
 def pictures(video, out):
@@ -86,7 +86,7 @@ def hang(stubborn):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("behaviour")
+    parser.add_argument("behavior")
     parser.add_argument("--video", required=True)
     parser.add_argument("--audio", required=True)
     parser.add_argument("--out", required=True)
@@ -96,28 +96,28 @@ def main():
         if not os.path.exists(path):
             sys.exit("no input " + path)
 
-    if args.behaviour == "copy":
+    if args.behavior == "copy":
         shutil.copyfile(args.video, args.out)
-    elif args.behaviour in ("freeze", "shift", "recode", "short", "quarter"):
-        redraw(args.behaviour, args.video, args.out)
-    elif args.behaviour == "frames":
+    elif args.behavior in ("freeze", "shift", "recode", "short", "quarter"):
+        redraw(args.behavior, args.video, args.out)
+    elif args.behavior == "frames":
         pictures(args.video, args.out)
-    elif args.behaviour == "crash":
+    elif args.behavior == "crash":
         sys.exit(3)
-    elif args.behaviour == "crash_hard":
+    elif args.behavior == "crash_hard":
         os.kill(os.getpid(), signal.SIGSEGV)
-    elif args.behaviour in ("hang", "stubborn"):
-        hang(args.behaviour == "stubborn")
-    elif args.behaviour in ("no_face", "no_face_quiet"):
+    elif args.behavior in ("hang", "stubborn"):
+        hang(args.behavior == "stubborn")
+    elif args.behavior in ("no_face", "no_face_quiet"):
         print("Face not detected! Ensure the video contains a face in all the frames.")
-        sys.exit(1 if args.behaviour == "no_face" else 0)
-    elif args.behaviour == "oom":
+        sys.exit(1 if args.behavior == "no_face" else 0)
+    elif args.behavior == "oom":
         sys.exit("RuntimeError: CUDA out of memory. Tried to allocate 2.00 GiB")
-    elif args.behaviour == "garbage":
+    elif args.behavior == "garbage":
         with open(args.out, "wb") as file:
             file.write(os.urandom(4096))
-    elif args.behaviour != "no_output":
-        parser.error("no such behaviour: " + args.behaviour)
+    elif args.behavior != "no_output":
+        parser.error("no such behavior: " + args.behavior)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import click
 
 from lipbench import __version__
 from lipbench.core.errors import LipbenchError
-from lipbench.core.renames import Renamed
+from lipbench.core.renames import RenameWarning
 
 #: command -> one line for `lipbench --help`; the module lipbench.cli.<command> holds a click command `main`.
 COMMANDS = {
@@ -115,7 +115,7 @@ class _Remarks(warnings.catch_warnings):
         others = warnings.showwarning
 
         def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-            if issubclass(category, Renamed):
+            if issubclass(category, RenameWarning):
                 click.echo(f"remark: {message}", err=True)
             else:
                 others(message, category, *place, **more)

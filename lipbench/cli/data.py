@@ -14,7 +14,7 @@ import click
 from lipbench.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from lipbench.datasets.check import Report
+    from lipbench.datasets.check import ManifestReport
     from lipbench.datasets.types import Licence, Manifest
 
 #: Commands that live in modules of their own: name -> ("module:attribute", one line of help); imported when called.
@@ -59,12 +59,12 @@ def main() -> None:
 def show(file: str, as_json: bool) -> None:
     """Show the clips and dubs of a manifest (or of a data set by name) with lengths and licences."""
     from lipbench.core.document import of_mapping
-    from lipbench.datasets.check import Report, probe_media
+    from lipbench.datasets.check import ManifestReport, probe_media
     from lipbench.datasets.licences import commercial
     from lipbench.datasets.manifest import resolve
 
     manifest = resolve(file)
-    report = Report(manifest)
+    report = ManifestReport(manifest)
     probe_media(manifest, of_mapping({}, file), report)
     if as_json:
         click.echo(json.dumps(_manifest_json(manifest, report), indent=2))
@@ -115,7 +115,7 @@ def show(file: str, as_json: bool) -> None:
         console.print(f"{unseen} files are missing or cannot be opened: `lipbench data check` says which")
 
 
-def _manifest_json(manifest: Manifest, report: Report) -> dict[str, Any]:
+def _manifest_json(manifest: Manifest, report: ManifestReport) -> dict[str, Any]:
     clips, dubs = [], []
     for clip in manifest.clips:
         facts = report.clips.get(clip.id)

@@ -13,7 +13,7 @@ from lipbench.core.errors import LipbenchError, ManifestError
 
 if TYPE_CHECKING:
     from lipbench.core.document import Problem
-    from lipbench.datasets.check import Report
+    from lipbench.datasets.check import ManifestReport
 
 
 @click.command(name="check")
@@ -62,7 +62,7 @@ def _ending(failed: list[LipbenchError], checked: int) -> LipbenchError:
     return many
 
 
-def _show(file: Path, report: Report) -> None:
+def _show(file: Path, report: ManifestReport) -> None:
     for word, problems in (("error", report.errors), ("warning", report.warnings)):
         for problem in problems:
             click.echo(f"{word}: {_problem_text(problem)}")
@@ -77,7 +77,7 @@ def _problem_text(problem: Problem) -> str:
     return f"{problem}{found}" + (f"\n       {problem.hint}" if problem.hint else "")
 
 
-def _report_json(file: Path, report: Report) -> dict[str, Any]:
+def _report_json(file: Path, report: ManifestReport) -> dict[str, Any]:
     return {
         "file": str(file),
         "ok": report.ok,

@@ -104,7 +104,7 @@ def main(
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    from lipbench.synthetic.corpus.corpus import MANIFEST, Progress, generate
+    from lipbench.synthetic.corpus.corpus import MANIFEST, CorpusProgress, generate
     from lipbench.synthetic.corpus.spec import ClipSpec, CorpusSpec
 
     width, height = resolution(size)
@@ -138,7 +138,7 @@ def main(
     with Bar(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("clips", total=identities * clips_per_identity)
 
-        def tell(step: Progress) -> None:
+        def tell(step: CorpusProgress) -> None:
             nonlocal frames
             frames += step.frames
             bar.update(task, completed=step.done)

@@ -25,12 +25,12 @@ EXTRAS = {
     "transformers": "wav2vec2 features of ad-nerf (pip install transformers)",
 }
 #: Packages whose versions are told first when something fails.
-TOLD = ("torch", "numpy", "scipy", "av", "opencv-python-headless", "numba", "pandas", "lpips", "librosa")
+REPORTED_PACKAGES = ("torch", "numpy", "scipy", "av", "opencv-python-headless", "numba", "pandas", "lpips", "librosa")
 NEEDED_GB = 5.0  # of free disk: a demo run leaves about one
 
 
 @dataclass(frozen=True)
-class Line:
+class MachineFact:
     """One finding. `state`: ok, missing (something optional is not there) or wrong (lipbench will fail)."""
 
     group: str
@@ -44,25 +44,27 @@ class Line:
         return asdict(self)
 
 
-def machine() -> list[Line]:
+def machine() -> list[MachineFact]:
     """Everything that decides what can run here; nothing is fetched, nothing is changed."""
     return [*_system(), *_packages(), *_devices(), *_weights(), *_methods()]
 
 
-def _system() -> list[Line]:
+def _system() -> list[MachineFact]:
     lines = [
-        Line("machine", "lipbench", "ok", f"{__version__}, Python {platform.python_version()} ({sys.executable})"),
-        Line("machine", "system", "ok", f"{platform.system()} {platform.release()}, {platform.machine()}"),
-        Line("machine", "processor", "ok", f"{usable_cores()} of {os.cpu_count()} cores may be used"),
+        MachineFact(
+            "machine", "lipbench", "ok", f"{__version__}, Python {platform.python_version()} ({sys.executable})"
+        ),
+        MachineFact("machine", "system", "ok", f"{platform.system()} {platform.release()}, {platform.machine()}"),
+        MachineFact("machine", "processor", "ok", f"{usable_cores()} of {os.cpu_count()} cores may be used"),
     ]
     if (memory := _memory_gb()) is not None:
-        lines.append(Line("machine", "memory", "ok" if memory > 3 else "wrong", f"{memory:.1f} GB"))
+        lines.append(MachineFact("machine", "memory", "ok" if memory > 3 else "wrong", f"{memory:.1f} GB"))
     for name, folder in (("here", Path.cwd()), ("weights", weights.folder())):
         place = next(p for p in (folder, *folder.parents) if p.exists())
         free, fine = shutil.disk_usage(place).free / 1e9, os.access(place, os.W_OK)
         state = "ok" if fine and free > NEEDED_GB else "wrong"
         fix = "" if state == "ok" else f"free some space (under {NEEDED_GB:g} GB left)" if fine else "it is read-only"
-        lines.append(Line("machine", f"disk ({name})", state, f"{free:.0f} GB free at {folder}", fix))
+        lines.append(MachineFact("machine", f"disk ({name})", state, f"{free:.0f} GB free at {folder}", fix))
     return lines
 
 
@@ -73,37 +75,41 @@ def _memory_gb() -> float | None:
         return None
 
 
-def _packages() -> list[Line]:
+def _packages() -> list[MachineFact]:
     lines = []
     versions = {}
-    for name in TOLD:
+    for name in REPORTED_PACKAGES:
         try:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            lines.append(Line("packages", name, "wrong", "not installed", "reinstall lipbench"))
-    lines.append(Line("packages", "versions", "ok", ", ".join(f"{k} {v}" for k, v in versions.items())))
+            lines.append(MachineFact("packages", name, "wrong", "not installed", "reinstall lipbench"))
+    lines.append(MachineFact("packages", "versions", "ok", ", ".join(f"{k} {v}" for k, v in versions.items())))
     for name, purpose in EXTRAS.items():
         there = importlib.util.find_spec(name) is not None
         detail = "installed" if there else "not installed"
-        lines.append(Line("packages", name, "ok" if there else "missing", detail, "" if there else f"for {purpose}"))
+        lines.append(
+            MachineFact("packages", name, "ok" if there else "missing", detail, "" if there else f"for {purpose}")
+        )
     try:
         import lpips  # noqa: F401
     except Exception as error:  # a torchvision that does not fit torch raises RuntimeError
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         fix = "install torchvision in the version that goes with torch"
-        lines.append(Line("packages", "lpips", "wrong", f"cannot be imported: {first}", f"LPIPS needs it; {fix}"))
+        lines.append(
+            MachineFact("packages", "lpips", "wrong", f"cannot be imported: {first}", f"LPIPS needs it; {fix}")
+        )
     return lines
 
 
-def _devices() -> list[Line]:
+def _devices() -> list[MachineFact]:
     import torch
 
     if torch.backends.mps.is_available():
-        return [Line("devices", "mps", "ok", "used only when LIPBENCH_DEVICE=mps asks for it; else the CPU is")]
+        return [MachineFact("devices", "mps", "ok", "used only when LIPBENCH_DEVICE=mps asks for it; else the CPU is")]
     if not torch.cuda.is_available():
         if cards := accelerators():
             return [
-                Line(
+                MachineFact(
                     "devices",
                     "GPU",
                     "missing",
@@ -112,7 +118,7 @@ def _devices() -> list[Line]:
                 )
             ]
         return [
-            Line(
+            MachineFact(
                 "devices",
                 "GPU",
                 "missing",
@@ -123,21 +129,21 @@ def _devices() -> list[Line]:
     lines = []
     for k in range(torch.cuda.device_count()):
         found = torch.cuda.get_device_properties(k)
-        lines.append(Line("devices", f"cuda:{k}", "ok", f"{found.name}, {found.total_memory / 2**30:.0f} GB"))
+        lines.append(MachineFact("devices", f"cuda:{k}", "ok", f"{found.name}, {found.total_memory / 2**30:.0f} GB"))
     return lines
 
 
-def _weights() -> list[Line]:
+def _weights() -> list[MachineFact]:
     lines = []
     for name in weights.registry():
         entry, found = weights.entry(name), weights.status(name)
         state = {"ok": "ok", "missing": "missing", "mismatch": "wrong"}[found.state]
         detail = entry.used_for if found.state != "mismatch" else found.remark
-        lines.append(Line("weights", name, state, detail, "" if found.state == "ok" else entry.how))
+        lines.append(MachineFact("weights", name, state, detail, "" if found.state == "ok" else entry.how))
     return lines
 
 
-def _methods() -> list[Line]:
+def _methods() -> list[MachineFact]:
     from lipbench.cli.list import what_it_lacks
 
     lines = []
@@ -145,7 +151,7 @@ def _methods() -> list[Line]:
         try:
             _, answer, how = what_it_lacks(name)
         except LipbenchError as error:
-            lines.append(Line("methods", name, "wrong", error.what, error.fix))
+            lines.append(MachineFact("methods", name, "wrong", error.what, error.fix))
             continue
-        lines.append(Line("methods", name, "ok" if answer == "yes" else "missing", answer, "; ".join(how)))
+        lines.append(MachineFact("methods", name, "ok" if answer == "yes" else "missing", answer, "; ".join(how)))
     return lines

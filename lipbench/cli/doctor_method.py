@@ -115,7 +115,7 @@ def examine(
     }
     manifest = tiny(folder / "clip", frames)
 
-    def run() -> tuple[api.Prepared, Any, str]:
+    def run() -> tuple[api.PlannedRun, Any, str]:
         prepared = api.prepare(config, out=folder / "run", manifest=manifest)
         made = _without_scores(prepared)
         return prepared, api.execute(prepared, workers=1, quiet=True), made
@@ -266,7 +266,7 @@ def answer(video: Path, reference: Path, sound: Path, is_method: bool, landmarks
     return found
 
 
-def _without_scores(prepared: api.Prepared) -> str:
+def _without_scores(prepared: api.PlannedRun) -> str:
     """Nothing is measured: leave only what the video needs; the name of its stage."""
     plan = prepared.plan
     made = plan.synthesize[plan.cells[0]]

@@ -38,7 +38,7 @@ def main(run: Path, output: Path | None, single_file: bool, budget: int, gate: P
     """Write a page about the run directory RUN: verdict, tables, curves, videos side by side, failures, provenance.
 
     It works without a network. The folder form keeps the videos beside the page; --single-file is for mails and
-    build artefacts.
+    build artifacts.
 
     \b
     Examples:
@@ -47,8 +47,8 @@ def main(run: Path, output: Path | None, single_file: bool, budget: int, gate: P
     """
     from lipbench.reports.html import write
 
-    say = (lambda line: None) if as_json else (lambda line: click.echo(line, err=True))
-    made = write(run, output, single_file=single_file, budget=budget, gate=gate, say=say)
+    log = (lambda line: None) if as_json else (lambda line: click.echo(line, err=True))
+    made = write(run, output, single_file=single_file, budget=budget, gate=gate, log=log)
     if as_json:
         click.echo(
             json.dumps(

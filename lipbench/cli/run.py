@@ -108,7 +108,7 @@ def main(
       lipbench run paper.yaml --method lipnerf,wav2lip --lang fr --seed 0..2 --dry-run
     """
     from lipbench.engine import api
-    from lipbench.engine.runner import Options
+    from lipbench.engine.runner import RunOptions
 
     overrides = api.select_fields(**axes)
     if methods:
@@ -120,7 +120,7 @@ def main(
         return
     if not as_json:
         click.echo(plan["text"], err=True)
-    options = Options(retries=retries, timeout_s=timeout, max_failures=max_failures)
+    options = RunOptions(retries=retries, timeout_s=timeout, max_failures=max_failures)
     result = api.execute(prepared, executor=executor, workers=workers, options=options, quiet=as_json)
     ended = {how: result.outcome.count(how) for how in ("cached", "run", "refused", "failed", "blocked", "skipped")}
     if as_json:

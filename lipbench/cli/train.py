@@ -69,16 +69,16 @@ def main(
 
     torch.set_num_threads(threads)
 
-    def say(line: str) -> None:
+    def log(line: str) -> None:
         click.echo(line, err=True)
 
-    device = choose_device("cuda", device, say)
+    device = choose_device("cuda", device, log)
     given = {"identities": identities, "clips": clips, "espeak": espeak, "data_seed": data_seed}
     options = {key: value for key, value in given.items() if value is not None}
     make = registry.load("trainers", name)
-    training = make(Request(out, data, config, seed, device, workers, options, say))
+    training = make(Request(out, data, config, seed, device, workers, options, log))
     budget = Budget(steps, seconds, validate_every=validate_every, patience=patience)
-    end = train(training, out, budget, seed=seed, fresh=fresh, say=say)
+    end = train(training, out, budget, seed=seed, fresh=fresh, log=log)
     if as_json:
         click.echo(json.dumps(asdict(end), indent=1))
     else:

@@ -54,11 +54,11 @@ def visible() -> list[str]:
     As in CUDA, a list ends at its first invalid entry: "1,-1,0" shows card 1 alone.
     """
     count = len(accelerators())
-    told = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if told is None or not count:
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None or not count:
         return [str(i) for i in range(count)]
     chosen: list[str] = []
-    for word in (part.strip() for part in told.split(",")):
+    for word in (part.strip() for part in visible.split(",")):
         fits = int(word) < count if word.isdigit() else word.startswith(("GPU-", "MIG-"))
         if not fits:
             break
@@ -94,7 +94,7 @@ def asked_device() -> str:
     return _known(os.environ.get(VARIABLE, ""), VARIABLE)
 
 
-def choose_device(given: str = "cpu", asked: str | None = None, say: Callable[[str], None] = print) -> str:
+def choose_device(given: str = "cpu", asked: str | None = None, log: Callable[[str], None] = print) -> str:
     """The torch device to compute on: "cpu", "cuda", "cuda:N" or "mps".
 
     MPS (the GPU of a Mac) is used only when it is asked for: it has no float64 and not every operation, and a stage
@@ -103,7 +103,7 @@ def choose_device(given: str = "cpu", asked: str | None = None, say: Callable[[s
     Args:
         given: what this process was handed: a card ("cuda:N"; "cuda": any), or "cpu". "auto" means this.
         asked: what the user wants instead (None: LIPBENCH_DEVICE).
-        say: takes a line when torch cannot use the card that was handed out and "auto" falls back to the CPU.
+        log: takes a line when torch cannot use the card that was handed out and "auto" falls back to the CPU.
 
     Raises:
         UsageError: torch does not have the device that was asked for, or there is none of that name.
@@ -125,7 +125,7 @@ def choose_device(given: str = "cpu", asked: str | None = None, say: Callable[[s
         return device
     if wanted != "auto":
         raise _absent(wanted, "torch sees no CUDA device (is it a build for the CPU?)")
-    say("this machine has a CUDA card, but torch cannot use it: computing on the CPU")
+    log("this machine has a CUDA card, but torch cannot use it: computing on the CPU")
     return "cpu"
 
 
@@ -157,8 +157,8 @@ def _from_nvml() -> list[str] | None:
             for i in range(count.value):
                 handle, name = ctypes.c_void_p(), ctypes.create_string_buffer(96)
                 if nvml.nvmlDeviceGetHandleByIndex_v2(ctypes.c_uint(i), ctypes.byref(handle)) == 0:
-                    told = nvml.nvmlDeviceGetName(handle, name, ctypes.c_uint(96)) == 0
-                    names.append(name.value.decode("utf-8", "replace") if told else "CUDA card")
+                    named = nvml.nvmlDeviceGetName(handle, name, ctypes.c_uint(96)) == 0
+                    names.append(name.value.decode("utf-8", "replace") if named else "CUDA card")
             return names
         finally:
             nvml.nvmlShutdown()

@@ -57,7 +57,7 @@ class MethodSpec:
             share their stages.
         uses_seed: the same of the seed.
         params: the parameter model.
-        paper_results: metric id -> value of the paper's table; shown greyed, never ranked.
+        paper_results: metric id -> value of the paper's table; shown grayed, never ranked.
         deviations: known differences from the published method, one line each.
         kind: "method" is ranked; "control" rows (dubbed, truth, still-mouth, shifted-audio) bound the metrics only.
         implementation: "module:Class" of the `Method`, where the spec stands in a module of its own (`spec.py`); it is

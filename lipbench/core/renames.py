@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 
-class Renamed(FutureWarning):
+class RenameWarning(FutureWarning):
     """Something was named as it was called before; shown to users, not to developers alone."""
 
 
@@ -17,7 +17,7 @@ def warn(what: str, old: str, new: str) -> None:
     Args:
         what: "method", "weights", ...
     """
-    warnings.warn(Renamed(f"{what} {old!r} is called {new!r} now; the old name will go"), stacklevel=3)
+    warnings.warn(RenameWarning(f"{what} {old!r} is called {new!r} now; the old name will go"), stacklevel=3)
 
 
 def former_values(what: str, names: Mapping[str, str]) -> Callable[[Any], Any]:

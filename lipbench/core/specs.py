@@ -7,7 +7,7 @@ A `spec.py` is data alone: it imports neither torch nor the code that it describ
     METRICS           id of a metric family -> "module:attribute"
     DATASETS          name -> "module:attribute"
     TRAINERS          what `lipbench train` can train -> "module:function"
-    WEIGHTS           tuple of weights.Entry
+    WEIGHTS           tuple of WeightsEntry
 
 Built-in ones are found by their place below the package. Another package names its own:
 

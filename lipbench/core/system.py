@@ -51,11 +51,11 @@ def processor_name() -> str:
     if sys.platform == "darwin":  # platform.processor() says no more than "arm" there
         words = ["sysctl", "-n", "machdep.cpu.brand_string"]
         try:
-            told = subprocess.run(words, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+            answer = subprocess.run(words, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
         except (OSError, subprocess.SubprocessError):
-            told = ""
-        if told:
-            return told
+            answer = ""
+        if answer:
+            return answer
     return platform.processor() or platform.machine()
 
 

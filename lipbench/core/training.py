@@ -49,7 +49,7 @@ class Trainable(Protocol):
         """(H, W, 3) RGB samples to look at, or None."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Tensors and plain values: networks, optimisers, schedules."""
+        """Tensors and plain values: networks, optimizers, schedules."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """What `state_dict` gave."""
@@ -69,7 +69,7 @@ class Request:
     device: str = "cpu"
     workers: int = 1
     options: Mapping[str, Any] = field(default_factory=dict)
-    say: Callable[[str], None] = lambda _: None
+    log: Callable[[str], None] = lambda _: None
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,9 @@ class Budget:
     """How long, and how often what happens.
 
     Attributes:
-        steps, seconds: whichever comes first ends the training; at least one is set. Only `steps` resumes exactly,
-            because the learning rate follows the clock under `seconds`.
+        steps: whichever comes first ends the training; at least one is set. Only `steps` resumes exactly, because the
+            learning rate follows the clock under `seconds`.
+        seconds: see `steps`.
         validate_every: steps between validations, each of which leaves a checkpoint.
         report_every: steps between lines.
         picture_every: steps between sample pictures; 0 for none.
@@ -94,14 +95,14 @@ class Budget:
 
 
 @dataclass
-class Progress:
+class TrainState:
     """Where a training stands; saved with every checkpoint."""
 
     step: int = 0
     elapsed_s: float = 0.0
     best: float | None = None
     best_step: int = 0
-    worse: int = 0
+    validations_without_improvement: int = 0
     stopped: str = ""
 
 
@@ -112,8 +113,8 @@ def train(
     *,
     seed: int = 0,
     fresh: bool = False,
-    say: Callable[[str], None] = lambda _: None,
-) -> Progress:
+    log: Callable[[str], None] = lambda _: None,
+) -> TrainState:
     """Train until the budget is used, the held-out value stops falling, or a signal asks to stop.
 
     The same call on a folder that holds an unfinished run of the same training goes on with it.
@@ -121,7 +122,7 @@ def train(
     Args:
         seed: of everything drawn.
         fresh: begin again although the folder holds a run.
-        say: takes progress lines.
+        log: takes progress lines.
 
     Raises:
         UsageError: no budget, or the folder holds another training.
@@ -133,47 +134,53 @@ def train(
         raise UsageError("the training has no end", "neither steps nor seconds are given", "use --steps or --seconds")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    at = _open(folder, training, seed, fresh)
+    state = _open(folder, training, seed, fresh)
     _describe(folder, training, budget, seed)
-    started = time.monotonic() - at.elapsed_s
-    at.stopped = ""
+    started = time.monotonic() - state.elapsed_s
+    state.stopped = ""
     with _asked_to_stop() as asked:
-        while not at.stopped:
-            at.elapsed_s = time.monotonic() - started
-            progress = _progress(at, budget)
+        while not state.stopped:
+            state.elapsed_s = time.monotonic() - started
+            progress = _progress(state, budget)
             if progress >= 1.0:
-                at.stopped = "budget"
+                state.stopped = "budget"
             elif asked:
-                at.stopped = "signal"
-            if at.stopped:
+                state.stopped = "signal"
+            if state.stopped:
                 break
-            torch.manual_seed(int(np.random.SeedSequence([seed, at.step]).generate_state(1)[0]))
-            losses = training.step(at.step, progress)
-            at.step += 1
-            if at.step % budget.report_every == 0:
-                _report(folder, at, losses, say)
-            if budget.picture_every and at.step % budget.picture_every == 0:
-                _picture(folder, training, at.step)
-            if at.step % budget.validate_every == 0:
-                _validate(folder, training, at, budget, say)
-                _checkpoint(folder / CHECKPOINT, training, at)
-    _checkpoint(folder / CHECKPOINT, training, at)
-    if at.stopped != "signal":
+            torch.manual_seed(int(np.random.SeedSequence([seed, state.step]).generate_state(1)[0]))
+            losses = training.step(state.step, progress)
+            state.step += 1
+            if state.step % budget.report_every == 0:
+                _report(folder, state, losses, log)
+            if budget.picture_every and state.step % budget.picture_every == 0:
+                _picture(folder, training, state.step)
+            if state.step % budget.validate_every == 0:
+                _validate(folder, training, state, budget, log)
+                _checkpoint(folder / CHECKPOINT, training, state)
+    _checkpoint(folder / CHECKPOINT, training, state)
+    if state.stopped != "signal":
         held_out = training.validate()
-        _report(folder, at, held_out, say)
-        facts = {"seed": seed, "steps": at.step, "seconds": round(at.elapsed_s), "held_out": held_out, **training.facts}
-        say(f"wrote {training.export(folder, facts)}")
-    return at
+        _report(folder, state, held_out, log)
+        facts = {
+            "seed": seed,
+            "steps": state.step,
+            "seconds": round(state.elapsed_s),
+            "held_out": held_out,
+            **training.facts,
+        }
+        log(f"wrote {training.export(folder, facts)}")
+    return state
 
 
-def _progress(at: Progress, budget: Budget) -> float:
-    shares = [at.step / budget.steps] if budget.steps else []
+def _progress(state: TrainState, budget: Budget) -> float:
+    shares = [state.step / budget.steps] if budget.steps else []
     if budget.seconds is not None:
-        shares.append(at.elapsed_s / max(budget.seconds, 1e-9))
+        shares.append(state.elapsed_s / max(budget.seconds, 1e-9))
     return max(shares, default=1.0)
 
 
-def _open(folder: Path, training: Trainable, seed: int, fresh: bool) -> Progress:
+def _open(folder: Path, training: Trainable, seed: int, fresh: bool) -> TrainState:
     import torch
 
     ours = json.loads(json.dumps({"seed": seed, "training": dict(training.facts)}))
@@ -181,7 +188,7 @@ def _open(folder: Path, training: Trainable, seed: int, fresh: bool) -> Progress
     if fresh or not saved.exists():
         for old in (saved, folder / LOG, folder / BEST):
             old.unlink(missing_ok=True)
-        return Progress()
+        return TrainState()
     theirs = {k: json.loads(note.read_text())[k] for k in ours}
     found = keys.first_difference(ours, theirs)
     if found is not None:
@@ -192,11 +199,14 @@ def _open(folder: Path, training: Trainable, seed: int, fresh: bool) -> Progress
         )
     held = torch.load(saved, map_location="cpu", weights_only=True)
     training.load_state_dict(held["training"])
-    at = Progress(**held["progress"])
+    stands = dict(held["progress"])
+    if "worse" in stands:  # as checkpoints called it before
+        stands["validations_without_improvement"] = stands.pop("worse")
+    state = TrainState(**stands)
     lines = [x for x in (folder / LOG).read_text().splitlines() if x] if (folder / LOG).exists() else []
-    kept = [x for x in lines if json.loads(x)["step"] <= at.step]  # what came after the checkpoint happens again
+    kept = [x for x in lines if json.loads(x)["step"] <= state.step]  # what came after the checkpoint happens again
     write_text(folder / LOG, "".join(f"{x}\n" for x in kept))
-    return at
+    return state
 
 
 def _describe(folder: Path, training: Trainable, budget: Budget, seed: int) -> None:
@@ -210,34 +220,38 @@ def _describe(folder: Path, training: Trainable, budget: Budget, seed: int) -> N
     write_text(folder / RUN, json.dumps(facts, indent=1))  # configurations may hold infinity
 
 
-def _report(folder: Path, at: Progress, values: Mapping[str, float], say: Callable[[str], None]) -> None:
-    row = {"step": at.step, "seconds": round(at.elapsed_s, 1), **{k: round(float(v), 5) for k, v in values.items()}}
+def _report(folder: Path, state: TrainState, values: Mapping[str, float], log: Callable[[str], None]) -> None:
+    row = {
+        "step": state.step,
+        "seconds": round(state.elapsed_s, 1),
+        **{k: round(float(v), 5) for k, v in values.items()},
+    }
     try:
-        with open(folder / LOG, "a") as log:
-            log.write(json.dumps(row) + "\n")
+        with open(folder / LOG, "a") as file:
+            file.write(json.dumps(row) + "\n")
     except OSError as error:
         raise disk_full(error, folder / LOG) from error
-    say("  ".join(f"{k} {v:g}" for k, v in row.items()))
+    log("  ".join(f"{k} {v:g}" for k, v in row.items()))
 
 
-def _validate(folder: Path, training: Trainable, at: Progress, budget: Budget, say: Callable[[str], None]) -> None:
+def _validate(folder: Path, training: Trainable, state: TrainState, budget: Budget, log: Callable[[str], None]) -> None:
     values = training.validate()
-    _report(folder, at, values, say)
+    _report(folder, state, values, log)
     now = float(values[training.monitor])
-    if at.best is None or now < at.best:
-        at.best, at.best_step, at.worse = now, at.step, 0
-        _checkpoint(folder / BEST, training, at)
+    if state.best is None or now < state.best:
+        state.best, state.best_step, state.validations_without_improvement = now, state.step, 0
+        _checkpoint(folder / BEST, training, state)
     else:
-        at.worse += 1
-        if budget.patience and at.worse >= budget.patience:
-            at.stopped = "early stop"
+        state.validations_without_improvement += 1
+        if budget.patience and state.validations_without_improvement >= budget.patience:
+            state.stopped = "early stop"
 
 
-def _checkpoint(path: Path, training: Trainable, at: Progress) -> None:
+def _checkpoint(path: Path, training: Trainable, state: TrainState) -> None:
     import torch
 
     with atomic_write(path) as draft:
-        torch.save({"training": training.state_dict(), "progress": asdict(at)}, draft)
+        torch.save({"training": training.state_dict(), "progress": asdict(state)}, draft)
 
 
 def _picture(folder: Path, training: Trainable, step: int) -> None:

@@ -22,7 +22,7 @@ from lipbench.datasets.write import clip_data, dub_data, licence_data, to_yaml
 
 
 @dataclass(frozen=True)
-class Added:
+class AddResult:
     """What `add_clip` did: the manifest afterwards, the clip's id, whether the clip is new, ids of the new dubs."""
 
     manifest: Manifest
@@ -57,7 +57,7 @@ def add_clip(
     source_url: str = "",
     kind: DubKind = "recorded",
     copy: bool = False,
-) -> Added:
+) -> AddResult:
     """Add a video and its dubs to the manifest at `path`, which is made when it is not there.
 
     A clip that the manifest has already (same id, same content) only gets the new dubs. The text of the file is kept:
@@ -125,7 +125,7 @@ def add_clip(
         except OSError as error:
             raise disk_full(error, target) from error
     write_text(path, text.replace("\n", newline))
-    return Added(wanted, clip.id, known is None, tuple(dub.id for dub in new_dubs))
+    return AddResult(wanted, clip.id, known is None, tuple(dub.id for dub in new_dubs))
 
 
 def _tag(text: str) -> str:

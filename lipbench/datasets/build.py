@@ -17,7 +17,7 @@ from lipbench.datasets.model import ClipEntry, DubEntry, LicenceEntry, ManifestF
 from lipbench.datasets.types import Clip, Dub, Licence, Manifest
 
 
-class Builder:
+class ManifestBuilder:
     """Builds one manifest; what is wrong collects in `problems`, and with any the manifest must not be used."""
 
     def __init__(self, document: Document, model: ManifestFile, folder: Path) -> None:

@@ -41,7 +41,7 @@ class DubFacts:
 
 
 @dataclass
-class Report:
+class ManifestReport:
     """What `check` found. Errors make a run fail or a number wrong; warnings are worth knowing."""
 
     manifest: Manifest | None
@@ -55,7 +55,7 @@ class Report:
         return not self.errors
 
 
-def check(path: Path, *, hashes: bool = True) -> Report:
+def check(path: Path, *, hashes: bool = True) -> ManifestReport:
     """Check a manifest file and the media behind it.
 
     Args:
@@ -66,8 +66,8 @@ def check(path: Path, *, hashes: bool = True) -> Report:
     """
     manifest, document, problems = examine(path)
     if manifest is None or problems:
-        return Report(manifest, problems)
-    report = Report(manifest, verify_files(manifest, document, hashes=hashes))
+        return ManifestReport(manifest, problems)
+    report = ManifestReport(manifest, verify_files(manifest, document, hashes=hashes))
     if manifest.superseded_by:
         report.warnings.append(
             document.problem(("superseded_by",), f"this data set is superseded by {manifest.superseded_by}")
@@ -78,7 +78,7 @@ def check(path: Path, *, hashes: bool = True) -> Report:
     return report
 
 
-def probe_media(manifest: Manifest, document: Document, report: Report) -> None:
+def probe_media(manifest: Manifest, document: Document, report: ManifestReport) -> None:
     """Open every file that is there; adds facts, errors and warnings to the report."""
     for i, clip in enumerate(manifest.clips):
         if clip.video.is_file():
@@ -118,7 +118,7 @@ def probe_media(manifest: Manifest, document: Document, report: Report) -> None:
             report.warnings.append(document.problem(("dubs", i), f"{dub.id} is {abs(longer):.2f} s {what}"))
 
 
-def _clip(i: int, clip: Clip, document: Document, report: Report) -> None:
+def _clip(i: int, clip: Clip, document: Document, report: ManifestReport) -> None:
     from lipbench import media
 
     info = media.probe(clip.video)
@@ -157,7 +157,7 @@ def _clip(i: int, clip: Clip, document: Document, report: Report) -> None:
 
 
 def _truth(
-    path: Path, clip: ClipFacts | None, location: tuple[str | int, ...], document: Document, report: Report
+    path: Path, clip: ClipFacts | None, location: tuple[str | int, ...], document: Document, report: ManifestReport
 ) -> None:
     from lipbench import media
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from lipbench.core import keys, registry, yaml
 from lipbench.core.document import Document, Kind, Location, Problem, invalid, of_mapping
 from lipbench.core.fields import validate
-from lipbench.datasets.build import Builder
+from lipbench.datasets.build import ManifestBuilder
 from lipbench.datasets.model import ManifestFile
 from lipbench.datasets.types import SCHEMA, Manifest
 
@@ -89,7 +89,7 @@ def from_document(document: Document, folder: Path) -> tuple[Manifest | None, Do
     model, problems = validate(ManifestFile, document)
     if model is None:
         return None, document, problems
-    builder = Builder(document, model, folder)
+    builder = ManifestBuilder(document, model, folder)
     manifest = builder.build()
     return (None if builder.problems else manifest), document, builder.problems
 

@@ -92,11 +92,11 @@ RelativePath = Annotated[str, AfterValidator(_relative), Field(min_length=1)]
 Seconds = Annotated[float, Field(allow_inf_nan=False)]
 
 
-class Entry(BaseModel):
+class ManifestModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=False)
 
 
-class LicenceEntry(Entry):
+class LicenceEntry(ManifestModel):
     """A licence: its id alone, or id and url."""
 
     id: LicenceId
@@ -111,7 +111,7 @@ class LicenceEntry(Entry):
         return self
 
 
-class TruthEntry(Entry):
+class TruthEntry(ManifestModel):
     """The correct video of a dub: its path alone, or with hash and annotations."""
 
     video: RelativePath
@@ -123,7 +123,7 @@ LicenceField = Annotated[LicenceEntry, or_text("id", LicenceId | LicenceEntry)]
 TruthField = Annotated[TruthEntry, or_text("video", RelativePath | TruthEntry)]
 
 
-class ClipEntry(Entry):
+class ClipEntry(ManifestModel):
     """One shot-consistent video of one speaker with its original audio."""
 
     id: Identifier
@@ -152,7 +152,7 @@ class ClipEntry(Entry):
         return self
 
 
-class DubEntry(Entry):
+class DubEntry(ManifestModel):
     """An aligned target audio of a clip in one language."""
 
     id: Identifier | None = Field(None, description="clip@language when left out.")
@@ -178,7 +178,7 @@ class DubEntry(Entry):
         return self
 
 
-class ManifestFile(Entry):
+class ManifestFile(ManifestModel):
     """A lipbench data set: clips, dubs, splits and licences."""
 
     schema_version: Annotated[Literal[1], BeforeValidator(_version)] = Field(alias="schema")

@@ -15,13 +15,13 @@ from lipbench.datasets.types import Manifest
 from lipbench.engine import build, index, progress
 from lipbench.engine.config import RunFile, load_run_file, parse_run_file
 from lipbench.engine.executors import create as create_executor
-from lipbench.engine.plan import Count, Plan, Progress, counts
-from lipbench.engine.rows import Measured, Row, narrowed
-from lipbench.engine.runner import Options, Outcome, Runner
+from lipbench.engine.plan import Count, Plan, PlanState, counts
+from lipbench.engine.rows import Measured, MethodRow, narrowed
+from lipbench.engine.runner import Runner, RunOptions, RunOutcome
 
 
 @dataclass
-class Prepared:
+class PlannedRun:
     """A planned run: nothing has been executed yet."""
 
     config: RunFile
@@ -29,13 +29,13 @@ class Prepared:
     root: Path
     store: Store
     plan: Plan
-    rows: list[Row]
+    rows: list[MethodRow]
     measured: list[Measured]
     shard: tuple[int, int] | None = None
 
     def counts(self) -> Mapping[str, Count]:
         """Stage kind -> how many there are, are cached, cannot run."""
-        return counts(self.plan, Progress(self.plan, self.store))
+        return counts(self.plan, PlanState(self.plan, self.store))
 
 
 @dataclass
@@ -50,7 +50,7 @@ class RunResult:
 
     root: Path
     cells: list[dict[str, Any]] = field(default_factory=list)
-    outcome: Outcome = field(default_factory=Outcome)
+    outcome: RunOutcome = field(default_factory=RunOutcome)
 
     @property
     def complete(self) -> bool:
@@ -85,7 +85,7 @@ def prepare(
     overrides: Mapping[str, Any] | None = None,
     shard: tuple[int, int] | None = None,
     manifest: Manifest | None = None,
-) -> Prepared:
+) -> PlannedRun:
     """Read, validate and plan.
 
     Args:
@@ -116,15 +116,15 @@ def prepare(
     root = Path(out) if out is not None else Path("runs") / config.name
     plan, rows, measured = build.build(config, chosen, base, shard)
     # Planning leaves no trace: the folders are made by `execute`.
-    return Prepared(config, chosen, root, Store(root, create=False), plan, rows, measured, shard)
+    return PlannedRun(config, chosen, root, Store(root, create=False), plan, rows, measured, shard)
 
 
 def execute(
-    prepared: Prepared,
+    prepared: PlannedRun,
     *,
     executor: str = "local",
     workers: int | None = None,
-    options: Options | None = None,
+    options: RunOptions | None = None,
     quiet: bool = False,
     listener: Any = None,
 ) -> RunResult:
@@ -137,7 +137,7 @@ def execute(
         root, prepared.config, prepared.manifest.digest, prepared.rows, prepared.measured, plan.cells, prepared.manifest
     )
     with listener or progress.create(plan.nodes.values(), quiet) as hears:
-        runner = Runner(plan, store, lambda: create_executor(executor, workers), options or Options(), hears)
+        runner = Runner(plan, store, lambda: create_executor(executor, workers), options or RunOptions(), hears)
         try:
             outcome = runner.run()
         finally:
@@ -158,7 +158,7 @@ def run(
     workers: int | None = None,
     executor: str = "local",
     shard: tuple[int, int] | None = None,
-    options: Options | None = None,
+    options: RunOptions | None = None,
     quiet: bool = True,
     **overrides: Any,
 ) -> RunResult:

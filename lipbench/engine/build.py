@@ -14,10 +14,10 @@ from lipbench.core.errors import LipbenchError, UsageError
 from lipbench.core.metric import MetricFamily
 from lipbench.datasets.types import Clip, Dub, Manifest
 from lipbench.engine.config import MethodEntry, RunFile
-from lipbench.engine.plan import STAGE_VERSIONS, Cell, Node, Plan, Progress, file_digest, select
-from lipbench.engine.rows import Measured, Row, families, rows
+from lipbench.engine.plan import STAGE_VERSIONS, Cell, Node, Plan, PlanState, file_digest, select
+from lipbench.engine.rows import Measured, MethodRow, families, rows
 from lipbench.engine.rows import row as row_of
-from lipbench.engine.score_node import File, Output, Source, Track, score_node
+from lipbench.engine.score_node import File, Source, StageOutput, StageTrack, score_node
 from lipbench.engine.tasks import ClipTask, DubTask, FacesTask, FitTask, PrepareTask, SynthesizeTask
 
 #: The module whose functions run the stages; each kind's key holds its own function's closure.
@@ -36,7 +36,7 @@ def maker(kind: str, name: str, made: Any) -> tuple[str, ...]:
 DUB_OUTPUTS = {"reference": "video", "truth": "truth", "audio": "audio", "index": "index"}
 
 
-class Builder:
+class PlanBuilder:
     """Collects the nodes of a plan; asking twice for the same stage gives the same node."""
 
     def __init__(self, config: RunFile, manifest: Manifest) -> None:
@@ -82,7 +82,7 @@ class Builder:
         # The backend's identity holds the code of the pipeline, as far as that backend uses it.
         code = self.code(f"{STAGES}:run_faces", skip=frozenset({"lipbench.faces.pipeline"}))
 
-        def preimage(p: Progress) -> dict[str, Any]:
+        def preimage(p: PlanState) -> dict[str, Any]:
             from lipbench.faces import backend_identity
 
             return {
@@ -140,7 +140,7 @@ class Builder:
 
     # ---- methods ----------------------------------------------------------------------------------------------
 
-    def method(self, row: Row, clip: Clip, dub: Dub, train_seconds: float | None, seed: int) -> str:
+    def method(self, row: MethodRow, clip: Clip, dub: Dub, train_seconds: float | None, seed: int) -> str:
         """The synthesize node of a cell, and behind it fit and prepare where the method has them."""
         spec = row.method.spec
         refusal: LipbenchError | None = None
@@ -170,7 +170,7 @@ class Builder:
             shared = stage_code.shared
             code = self.code(f"{STAGES}:run_method", *stage_code.modules, *(() if shared else made_by))
 
-            def preimage(p: Progress) -> dict[str, Any]:
+            def preimage(p: PlanState) -> dict[str, Any]:
                 params, used = row.method.stage_inputs(kind, row.params)
                 owner = {"id": spec.id, "version": spec.version}
                 if shared:
@@ -187,7 +187,7 @@ class Builder:
                     **({"truth_annotations": file_digest(truth_mesh)} if kind == "synthesize" else {}),
                 }
 
-            def task(p: Progress) -> PrepareTask:
+            def task(p: PlanState) -> PrepareTask:
                 facts: dict[str, Any] = {
                     "method": row.source,
                     "clip": p.folder(clip_node),
@@ -219,7 +219,7 @@ class Builder:
             earlier["fit"] = stage("fit", clip.id + axes_name, dict(earlier), "", None)
         return stage("synthesize", f"{dub.id}{axes_name}", earlier, dub.language, self.dub(clip, dub))
 
-    def _driver(self, row: Row, clip: Clip, dub: Dub, train_seconds: float | None, seed: int) -> str | None:
+    def _driver(self, row: MethodRow, clip: Clip, dub: Dub, train_seconds: float | None, seed: int) -> str | None:
         """The synthesize node of the method that a row's method starts from."""
         named = row.method.driver(row.params)
         if named is None:
@@ -232,19 +232,19 @@ class Builder:
     def score(self, family: MetricFamily, options: Mapping[str, Any], made: str, clip: Clip, dub: Dub) -> str:
         dub_node, truth_annotations = self.dub(clip, dub), clip.truth_annotations.get(dub.language)
         inputs: dict[str, Source] = {
-            "prediction": Output(made, "video"),
-            **{name: Output(dub_node, output) for name, output in DUB_OUTPUTS.items()},
+            "prediction": StageOutput(made, "video"),
+            **{name: StageOutput(dub_node, output) for name, output in DUB_OUTPUTS.items()},
             "truth_annotations": File(truth_annotations),
         }
         needs = family.needs(options)
         if "faces" in needs:
-            inputs["faces"] = Track(self.faces(clip))
+            inputs["faces"] = StageTrack(self.faces(clip))
         if "prediction_faces" in needs:
-            inputs["prediction_faces"] = Track(self.faces_of(f"faces of {made}", made))
+            inputs["prediction_faces"] = StageTrack(self.faces_of(f"faces of {made}", made))
         if "truth_faces" in needs and dub.language in clip.truth:
-            inputs["truth_faces"] = Track(self.faces_of(f"faces of truth {dub.id}", dub_node, output="truth"))
+            inputs["truth_faces"] = StageTrack(self.faces_of(f"faces of truth {dub.id}", dub_node, output="truth"))
         if "mesh" in needs:
-            inputs["prediction_annotations"] = Output(made, "annotations")
+            inputs["prediction_annotations"] = StageOutput(made, "annotations")
         label = made.removeprefix("synthesize ")
         code = self.code(f"{STAGES}:run_score", type(family).__module__, *maker("metrics", family.id, family))
         return self.add(score_node(family, options, label, self.config.fps, inputs, code, needs=(made, dub_node)))
@@ -252,7 +252,7 @@ class Builder:
 
 def build(
     config: RunFile, manifest: Manifest, base: Path, shard: tuple[int, int] | None = None
-) -> tuple[Plan, list[Row], list[Measured]]:
+) -> tuple[Plan, list[MethodRow], list[Measured]]:
     """The plan of a run.
 
     Args:
@@ -264,7 +264,7 @@ def build(
     """
     chosen = rows(config, base)
     measured = families(config)
-    builder = Builder(config, manifest)
+    builder = PlanBuilder(config, manifest)
     for clip in _clips(config, manifest, shard):
         for row, dub in product(chosen, _dubs(config, manifest, clip)):
             for seconds, seed in product(config.train_seconds, config.seeds):

@@ -18,9 +18,9 @@ from lipbench.core.provenance import provenance
 from lipbench.core.store import Store
 from lipbench.datasets.types import Licence, Manifest
 from lipbench.engine.config import RunFile
-from lipbench.engine.plan import Cell, Pending, Plan, Progress
-from lipbench.engine.rows import Row
-from lipbench.engine.runner import Outcome, State
+from lipbench.engine.plan import Cell, Pending, Plan, PlanState
+from lipbench.engine.rows import MethodRow
+from lipbench.engine.runner import NodeState, RunOutcome
 
 SCHEMA = 1
 
@@ -114,7 +114,7 @@ def write_run(
     root: Path,
     config: RunFile,
     manifest_digest: str,
-    rows: Sequence[Row],
+    rows: Sequence[MethodRow],
     measured: Sequence[tuple[MetricFamily, Mapping[str, Any]]],
     cells: Sequence[Cell],
     manifest: Manifest | None = None,
@@ -165,7 +165,7 @@ def write_run(
     )
 
 
-def cell_json(cell: Cell, plan: Plan, progress: Progress, store: Store, outcome: Outcome | None) -> dict[str, Any]:
+def cell_json(cell: Cell, plan: Plan, progress: PlanState, store: Store, outcome: RunOutcome | None) -> dict[str, Any]:
     """One line of cells.jsonl."""
     made = plan.synthesize[cell]
     record = progress.find(made) if plan.nodes[made].refusal is None else None
@@ -201,14 +201,14 @@ def cell_json(cell: Cell, plan: Plan, progress: Progress, store: Store, outcome:
     }
 
 
-def _key(progress: Progress, node: str) -> str | None:
+def _key(progress: PlanState, node: str) -> str | None:
     try:
         return progress.key(node)
     except Pending:
         return None
 
 
-def _status(state: State | None, record: Any) -> tuple[str, str | None]:
+def _status(state: NodeState | None, record: Any) -> tuple[str, str | None]:
     if record is not None:
         return record.status, record.reason
     if state is None:
@@ -218,10 +218,10 @@ def _status(state: State | None, record: Any) -> tuple[str, str | None]:
 
 def cells_json(
     plan: Plan,
-    progress: Progress,
+    progress: PlanState,
     store: Store,
-    outcome: Outcome | None,
-    rows: Sequence[Row],
+    outcome: RunOutcome | None,
+    rows: Sequence[MethodRow],
     measured: Sequence[tuple[MetricFamily, Mapping[str, Any]]],
 ) -> list[dict[str, Any]]:
     """All lines of cells.jsonl, each with every requested metric's value or reason."""

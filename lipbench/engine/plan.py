@@ -46,26 +46,26 @@ class Node:
         id: for people: "synthesize wav2lip katie/fr".
         kind: clip, dub, faces, prepare, fit, synthesize or score.
         needs: nodes that must be ok first.
-        wants: nodes that must be finished first, whatever came of them.
+        optional_deps: nodes that must be finished first, whatever came of them.
         preimage: what the key is made of; may raise Pending.
-        task: the worker's instructions; called when needs and wants are finished.
+        task: the worker's instructions; called when needs and optional_deps are finished.
         refusal: why this cannot run at all, known at planning time (missing weights, unusable parameters).
-        gpu: wants a GPU when there is one.
+        gpu: prefers a GPU when there is one.
     """
 
     id: str
     kind: str
     needs: tuple[str, ...]
-    preimage: Callable[[Progress], dict[str, Any]]
-    task: Callable[[Progress], Task]
-    wants: tuple[str, ...] = ()
+    preimage: Callable[[PlanState], dict[str, Any]]
+    task: Callable[[PlanState], Task]
+    optional_deps: tuple[str, ...] = ()
     refusal: LipbenchError | None = None
     gpu: bool = False
 
 
 @dataclass
 class Plan:
-    """All cells and the stages behind them, in an order that respects needs and wants.
+    """All cells and the stages behind them, in an order that respects needs and optional_deps.
 
     `sources` is the code that their keys hold.
     """
@@ -77,7 +77,7 @@ class Plan:
     sources: Sources = field(default_factory=Sources)
 
 
-class Progress:
+class PlanState:
     """What is known about a plan's nodes so far: keys and finished records, looked up in the store."""
 
     def __init__(self, plan: Plan, store: Store) -> None:
@@ -113,10 +113,10 @@ class Progress:
             raise Pending(node_id)
         return record
 
-    def settle(self, node_id: str, record: Record) -> None:
+    def put(self, node_id: str, record: Record) -> None:
         self._records[node_id] = record
 
-    def forget(self, node_id: str) -> None:
+    def evict(self, node_id: str) -> None:
         self._records.pop(node_id, None)
 
     def digest(self, node_id: str, output: str) -> str | None:
@@ -170,7 +170,7 @@ class Count:
     impossible: int = 0
 
 
-def counts(plan: Plan, progress: Progress) -> Mapping[str, Count]:
+def counts(plan: Plan, progress: PlanState) -> Mapping[str, Count]:
     """Stage kind -> what is known before anything runs."""
     result: dict[str, Count] = {}
     dead: set[str] = set()  # gives no result however often it is run

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lipbench.engine.plan import Node
-from lipbench.engine.runner import State
+from lipbench.engine.runner import NodeState
 
 MARKS = {
     "run": "ok",
@@ -34,7 +34,7 @@ class PlainProgress:
     def __exit__(self, *exc: object) -> None:
         pass
 
-    def __call__(self, event: str, node: Node, state: State | None) -> None:
+    def __call__(self, event: str, node: Node, state: NodeState | None) -> None:
         if event != "end" or state is None:
             return
         self.done += 1
@@ -42,7 +42,7 @@ class PlainProgress:
             print(f"[{self.done}/{self.total}] {describe(node, state)}", file=sys.stderr, flush=True)
 
 
-def describe(node: Node, state: State) -> str:
+def describe(node: Node, state: NodeState) -> str:
     """A finished stage in one line."""
     wall = state.record.timing.get("wall_s") if state.record is not None else None
     took = f" {wall:.1f} s" if wall is not None and state.how == "run" else ""
@@ -60,7 +60,7 @@ class Tally:
     refused: int = 0
     failed: int = 0
 
-    def add(self, state: State) -> None:
+    def add(self, state: NodeState) -> None:
         if state.how in ("run", "cached") and (state.record is None or state.record.status == "ok"):
             self.done += 1
         elif state.how in ("run", "cached", "refused") or state.final:
@@ -88,7 +88,7 @@ class LiveProgress:
     def __exit__(self, *exc: Any) -> None:
         self.live.__exit__(*exc)
 
-    def __call__(self, event: str, node: Node, state: State | None) -> None:
+    def __call__(self, event: str, node: Node, state: NodeState | None) -> None:
         if event == "start":
             self.running[node.id] = time.monotonic()
             return

@@ -18,7 +18,7 @@ from lipbench.engine.config import MethodEntry, MetricEntry, RunFile
 
 
 @dataclass(frozen=True)
-class Row:
+class MethodRow:
     """A method with validated parameters, as one row of the table."""
 
     label: str
@@ -35,7 +35,7 @@ class Row:
 
 
 def load_method(source: Mapping[str, Any]) -> Method:
-    """The method behind `Row.source`: a registered one or an external file."""
+    """The method behind `MethodRow.source`: a registered one or an external file."""
     if source.get("file"):
         from lipbench.baselines.external import load_external
 
@@ -44,7 +44,7 @@ def load_method(source: Mapping[str, Any]) -> Method:
     return method
 
 
-def rows(config: RunFile, base: Path) -> list[Row]:
+def rows(config: RunFile, base: Path) -> list[MethodRow]:
     """Resolve the run file's methods.
 
     Raises:
@@ -53,7 +53,7 @@ def rows(config: RunFile, base: Path) -> list[Row]:
     return [row(entry, base) for entry in config.methods]
 
 
-def row(entry: MethodEntry, base: Path) -> Row:
+def row(entry: MethodEntry, base: Path) -> MethodRow:
     """One of them.
 
     Args:
@@ -75,7 +75,7 @@ def row(entry: MethodEntry, base: Path) -> Row:
             f"found {first.found}" if first.found else "",
             first.hint if "did you mean" in first.hint else f"known: {known}",
         )
-    return Row(label, method, params, entry, base)
+    return MethodRow(label, method, params, entry, base)
 
 
 def _resolve_paths(method: Method, params: Mapping[str, Any], base: Path) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from lipbench.core.errors import FINAL_REASONS, DiskFull, LipbenchError, disk_full
 from lipbench.core.store import Lease, Record, Store
-from lipbench.engine.executors import Done, Executor, Request
-from lipbench.engine.plan import Node, Pending, Plan, Progress
+from lipbench.engine.executors import Executor, StageRequest, StageResult
+from lipbench.engine.plan import Node, Pending, Plan, PlanState
 
 #: Seconds a stage may take, by kind; --timeout replaces fit and synthesize.
 TIMEOUTS = {
@@ -30,7 +30,7 @@ RETRIED = frozenset({"crashed", "oom"})
 
 
 @dataclass(frozen=True)
-class Options:
+class RunOptions:
     """How to run; nothing here can change a number.
 
     Attributes:
@@ -45,7 +45,7 @@ class Options:
 
 
 @dataclass
-class State:
+class NodeState:
     """The outcome of one node in this run. `how`: cached, run, refused, failed, blocked or skipped."""
 
     how: str
@@ -59,7 +59,7 @@ class State:
 
 
 @dataclass
-class Outcome:
+class RunOutcome:
     """What a run did.
 
     Attributes:
@@ -68,7 +68,7 @@ class Outcome:
         wall_s: seconds it took.
     """
 
-    states: dict[str, State] = field(default_factory=dict)
+    states: dict[str, NodeState] = field(default_factory=dict)
     stopped: str = ""
     wall_s: float = 0.0
 
@@ -79,18 +79,18 @@ class Outcome:
 #: Order among stages that could start; 0 for everything that is not named.
 RANK = {"synthesize": 1, "score": 2}
 
-Listener = Callable[[str, Node, State | None], None]
+Listener = Callable[[str, Node, NodeState | None], None]
 
 
 class Runner:
     """One pass over a plan. `listener(event, node, state)` hears "start" and "end" of each stage."""
 
     def __init__(
-        self, plan: Plan, store: Store, make_executor: Callable[[], Executor], options: Options, listener: Listener
+        self, plan: Plan, store: Store, make_executor: Callable[[], Executor], options: RunOptions, listener: Listener
     ) -> None:
         self.plan, self.store, self.options, self.listener = plan, store, options, listener
-        self.progress = Progress(plan, store)
-        self.outcome = Outcome()
+        self.progress = PlanState(plan, store)
+        self.outcome = RunOutcome()
         self._make_executor = make_executor
         self._executor: Executor | None = None
         self._flying: dict[str, tuple[list[Node], Lease, int]] = {}  # key -> nodes, lease, attempt
@@ -103,7 +103,7 @@ class Runner:
             self._executor = self._make_executor()
         return self._executor
 
-    def run(self) -> Outcome:
+    def run(self) -> RunOutcome:
         """Run until every node has an outcome. Ctrl-C stops at once; finished stages are kept."""
         began = time.monotonic()
         # What others wait for comes first: a fit that starts last keeps one core busy while the others idle.
@@ -132,7 +132,7 @@ class Runner:
         self.outcome.wall_s = time.monotonic() - began
         return self.outcome
 
-    def _end(self, node: Node, state: State) -> bool:
+    def _end(self, node: Node, state: NodeState) -> bool:
         self.outcome.states[node.id] = state
         self.listener("end", node, state)
         return True
@@ -143,30 +143,30 @@ class Runner:
         if node.id in states:
             return True
         if node.refusal is not None:
-            return self._end(node, State("refused", reason=f"{node.refusal.reason}: {node.refusal.one_line()}"))
+            return self._end(node, NodeState("refused", reason=f"{node.refusal.reason}: {node.refusal.one_line()}"))
         for need in node.needs:
             if need in states and (states[need].record is None or states[need].record.status != "ok"):  # type: ignore[union-attr]
-                return self._end(node, State("blocked", reason=states[need].reason))
-        if any(other not in states for other in (*node.needs, *node.wants)):
+                return self._end(node, NodeState("blocked", reason=states[need].reason))
+        if any(other not in states for other in (*node.needs, *node.optional_deps)):
             return False
         try:
             key = self.progress.key(node.id)
         except Pending:
             return False
         except LipbenchError as error:
-            return self._end(node, State("refused", reason=f"{error.reason}: {error.one_line()}"))
+            return self._end(node, NodeState("refused", reason=f"{error.reason}: {error.one_line()}"))
         if key in self._flying:
             nodes = self._flying[key][0]
             if node not in nodes:
                 nodes.append(node)
             return False
-        self.progress.forget(node.id)
+        self.progress.evict(node.id)
         record = self.progress.find(node.id)
         if record is not None and (record.finished or key in self._attempts):
             how = "cached" if key not in self._attempts else "run"
-            return self._end(node, State(how if record.finished else "failed", record, record.reason))
+            return self._end(node, NodeState(how if record.finished else "failed", record, record.reason))
         if self.outcome.stopped:
-            return self._end(node, State("skipped", reason=self.outcome.stopped))
+            return self._end(node, NodeState("skipped", reason=self.outcome.stopped))
         return self._start(node, key)
 
     def _start(self, node: Node, key: str) -> bool:
@@ -182,7 +182,7 @@ class Runner:
                 return False
             workspace = self.store.workspace(key)
             task = node.task(self.progress).to_json()
-            request = Request(node.kind, key, task, str(workspace), self._timeout(node.kind), node.gpu)
+            request = StageRequest(node.kind, key, task, str(workspace), self._timeout(node.kind), node.gpu)
             (workspace / "job.json").write_text(json.dumps({"kind": node.kind, "key": key, "task": task}, indent=1))
         except (LipbenchError, OSError) as error:
             lease.release()
@@ -201,7 +201,7 @@ class Runner:
             return self.options.timeout_s
         return float(TIMEOUTS[kind])
 
-    def _finish(self, done: Done) -> None:
+    def _finish(self, done: StageResult) -> None:
         key = done.request.key
         nodes, lease, attempt = self._flying.pop(key)
         answer = done.answer
@@ -235,8 +235,8 @@ class Runner:
             self.outcome.stopped = f"stopped: {record.reason}"
         how = "run" if record.finished else "failed"
         for node in nodes:
-            self.progress.settle(node.id, record)
-            self._end(node, State(how, record, record.reason))
+            self.progress.put(node.id, record)
+            self._end(node, NodeState(how, record, record.reason))
         limit = self.options.max_failures
         if limit is not None and self.outcome.count("failed") >= limit and not self.outcome.stopped:
             self.outcome.stopped = f"stopped after {limit} failures (--max-failures)"

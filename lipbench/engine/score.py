@@ -14,7 +14,7 @@ from lipbench.core.keys import sha256_file
 from lipbench.core.store import Store
 from lipbench.engine import stages
 from lipbench.engine.config import parse_run_file
-from lipbench.engine.plan import Plan, Progress
+from lipbench.engine.plan import Plan, PlanState
 from lipbench.engine.rows import Measured, families
 from lipbench.engine.score_node import TRACKS, File, Source, score_node
 from lipbench.engine.tasks import FacesTask
@@ -126,7 +126,7 @@ def _run(
 ) -> dict[str, dict[str, Any]]:
     """Scores by metric id: a plan of one node for each family, run here."""
     nodes = [score_node(family, options, of, fps, inputs) for family, options in measured]
-    progress = Progress(Plan([], {node.id: node for node in nodes}), Store(work / "store"))
+    progress = PlanState(Plan([], {node.id: node for node in nodes}), Store(work / "store"))
     scores: dict[str, dict[str, Any]] = {}
     for i, node in enumerate(nodes):
         out = work / f"score-{i}"
@@ -144,7 +144,7 @@ def _own_sound(video: Path, remarks: list[str]) -> Any:
 
 
 def _upright(path: Path, target: Path, fps: float) -> Path:
-    media.normalise_clip(path, target, fps=fps)
+    media.normalize_clip(path, target, fps=fps)
     return target
 
 
@@ -158,6 +158,6 @@ def _aligned(path: Path, target: Path, fps: float, n_frames: int, name: str, rem
         return upright
     laid = target.with_name(f"laid-{target.name}")
     silence = np.zeros(round(n_frames * 16000 / fps), np.int16)
-    overlay = media.lay_over(upright, silence, laid, target.with_suffix(".wav"), fps=fps)
-    remarks.append(f"{name}: {overlay.policy}")
+    aligned = media.retime_to_audio(upright, silence, laid, target.with_suffix(".wav"), fps=fps)
+    remarks.append(f"{name}: {aligned.policy}")
     return laid

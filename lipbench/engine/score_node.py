@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lipbench.core.metric import MetricFamily
-from lipbench.engine.plan import Node, Progress, file_digest
+from lipbench.engine.plan import Node, PlanState, file_digest
 from lipbench.engine.tasks import ScoreTask
 
 #: Inputs that a stage may fail to make; why they are missing is told to the metric.
@@ -18,44 +18,44 @@ TRACKS = ("faces", "prediction_faces", "truth_faces")
 class Source(Protocol):
     """Where an input of a score comes from."""
 
-    def digest(self, progress: Progress) -> str | None:
+    def digest(self, progress: PlanState) -> str | None:
         """SHA-256 of the file, None without one; raises Pending while it is still to be made."""
 
-    def path(self, progress: Progress) -> Path | None:
+    def path(self, progress: PlanState) -> Path | None:
         """The file, None without one."""
 
-    def reason(self, progress: Progress) -> str:
+    def reason(self, progress: PlanState) -> str:
         """Why there is none; "" when that needs no reason."""
 
 
 @dataclass(frozen=True)
-class Output:
+class StageOutput:
     """An output of a stage that has to be there: without it nothing is measured."""
 
     node: str
     output: str
 
-    def digest(self, progress: Progress) -> str | None:
+    def digest(self, progress: PlanState) -> str | None:
         return progress.digest(self.node, self.output)
 
-    def path(self, progress: Progress) -> Path | None:
+    def path(self, progress: PlanState) -> Path | None:
         return progress.path(self.node, self.output)
 
-    def reason(self, progress: Progress) -> str:
+    def reason(self, progress: PlanState) -> str:
         return ""
 
 
 @dataclass(frozen=True)
-class Track(Output):
+class StageTrack(StageOutput):
     """The face track of a stage that may have failed."""
 
     output: str = "faces"
 
-    def digest(self, progress: Progress) -> str | None:
+    def digest(self, progress: PlanState) -> str | None:
         record = progress.find(self.node)
         return str(record.outputs[self.output]["sha256"]) if record is not None and record.status == "ok" else None
 
-    def reason(self, progress: Progress) -> str:
+    def reason(self, progress: PlanState) -> str:
         record = progress.find(self.node)
         return "" if record is None else record.reason or ""
 
@@ -67,13 +67,13 @@ class File:
     file: Path | None
     why: str = ""
 
-    def digest(self, progress: Progress) -> str | None:
+    def digest(self, progress: PlanState) -> str | None:
         return file_digest(self.file)
 
-    def path(self, progress: Progress) -> Path | None:
+    def path(self, progress: PlanState) -> Path | None:
         return self.file
 
-    def reason(self, progress: Progress) -> str:
+    def reason(self, progress: PlanState) -> str:
         return self.why
 
 
@@ -97,7 +97,7 @@ def score_node(
         needs: nodes that must be ok first. Tracks among the inputs are waited for, whatever comes of them.
     """
 
-    def preimage(progress: Progress) -> dict[str, Any]:
+    def preimage(progress: PlanState) -> dict[str, Any]:
         return {
             "kind": "score",
             "family": family.id,
@@ -109,10 +109,12 @@ def score_node(
             **{name: source.digest(progress) for name, source in inputs.items()},
         }
 
-    def task(progress: Progress) -> ScoreTask:
+    def task(progress: PlanState) -> ScoreTask:
         files: dict[str, Any] = {name: source.path(progress) for name, source in inputs.items()}
         reasons: dict[str, Any] = {f"{name}_reason": inputs[name].reason(progress) for name in TRACKS if name in inputs}
         return ScoreTask(family=family.id, options=dict(options), fps=fps, **files, **reasons)
 
-    wants = tuple(source.node for source in inputs.values() if isinstance(source, Track))
-    return Node(f"score {family.id} of {of}", "score", tuple(needs), preimage, task, wants=wants, gpu=True)
+    optional_deps = tuple(source.node for source in inputs.values() if isinstance(source, StageTrack))
+    return Node(
+        f"score {family.id} of {of}", "score", tuple(needs), preimage, task, optional_deps=optional_deps, gpu=True
+    )

@@ -36,11 +36,11 @@ Result = tuple[dict[str, Path], dict[str, Any], dict[str, Any]]
 
 
 def run_clip(task: ClipTask, out: Path) -> Result:
-    """Normalise a clip: constant fps, upright, even size, trimmed; lossless from here on."""
+    """Normalize a clip: constant fps, upright, even size, trimmed; lossless from here on."""
     source = task.video
     check_digest(source, task.sha256)
     video = out / "video.mp4"
-    made = media.normalise_clip(source, video, fps=task.fps, start_s=task.start_s, end_s=task.end_s)
+    made = media.normalize_clip(source, video, fps=task.fps, start_s=task.start_s, end_s=task.end_s)
     outputs = {"video": video}
     if made.audio:
         # From the source file: the copy in video.mp4 went through AAC.
@@ -72,17 +72,17 @@ def run_dub(task: DubTask, out: Path) -> Result:
         samples = media.read_audio(source)
     samples = shift(samples, task.offset_s)
     video, wav = out / "video.mp4", out / "audio.wav"
-    overlay = media.lay_over(task.clip_video, samples, video, wav, fps=task.fps)
-    (out / "index.json").write_text(json.dumps(list(overlay.index)))
+    aligned = media.retime_to_audio(task.clip_video, samples, video, wav, fps=task.fps)
+    (out / "index.json").write_text(json.dumps(list(aligned.index)))
     outputs = {"video": video, "audio": wav, "index": out / "index.json"}
-    info: dict[str, Any] = {"n_frames": len(overlay.index), "policy": overlay.policy, "offset_s": task.offset_s}
+    info: dict[str, Any] = {"n_frames": len(aligned.index), "policy": aligned.policy, "offset_s": task.offset_s}
     if task.truth is not None:
         upright = out / "truth-clip.mp4"
-        media.normalise_clip(task.truth, upright, fps=task.fps)
-        truth = media.lay_over(upright, samples, out / "truth.mp4", out / "truth.wav", fps=task.fps)
+        media.normalize_clip(task.truth, upright, fps=task.fps)
+        truth = media.retime_to_audio(upright, samples, out / "truth.mp4", out / "truth.wav", fps=task.fps)
         upright.unlink()
         (out / "truth.wav").unlink()
-        if truth.policy != overlay.policy:
+        if truth.policy != aligned.policy:
             info["truth_policy"] = truth.policy
         outputs["truth"] = out / "truth.mp4"
     return outputs, info, {}

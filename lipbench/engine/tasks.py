@@ -28,12 +28,13 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class ClipTask(Task):
-    """Normalise a clip.
+    """Normalize a clip.
 
     Attributes:
         video: the source file; sha256 is what it must be.
         fps: the rate to bring it to.
-        start_s, end_s: the part to take, s of the source; end_s None: to its end.
+        start_s: where the part that is used begins, in seconds of the file.
+        end_s: where it ends; None = to the end.
     """
 
     kind = "clip"
@@ -49,7 +50,8 @@ class DubTask(Task):
     """Lay a dub over its clip.
 
     Attributes:
-        clip_video, clip_audio: of the normalised clip; clip_audio None when it has no sound.
+        clip_video: of the normalized clip; clip_audio None when it has no sound.
+        clip_audio: of the normalized clip; clip_audio None when it has no sound.
         audio: the dub's sound, None for the clip's own; sha256 is what it must be.
         offset_s: how much later the sound starts.
         truth: the correct video, or None.
@@ -82,7 +84,7 @@ class PrepareTask(Task):
 
     Attributes:
         method: how to find the method again, and its parameters (`Row.source`).
-        clip: folder of the normalised clip.
+        clip: folder of the normalized clip.
         faces: its face track, where the method needs one.
         annotations: what is known of a generated clip's frames.
     """

@@ -1,4 +1,4 @@
-"""A face in an image: detection, landmarks, tracking, parsing, morphable models and rasterisation.
+"""A face in an image: detection, landmarks, tracking, parsing, morphable models and rasterization.
 
     track_faces(video, backend="mediapipe-face") -> FaceTrack
     require_face(track)                 NoFace unless enough frames show one

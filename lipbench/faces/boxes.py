@@ -1,4 +1,4 @@
-"""Arithmetic on boxes: overlap and non-maximum suppression, vectorised in numpy.
+"""Arithmetic on boxes: overlap and non-maximum suppression, vectorized in numpy.
 
 Boxes are (N, 4) arrays x1 y1 x2 y2.
 """

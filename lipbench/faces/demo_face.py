@@ -109,7 +109,7 @@ def cut(frame: Image, center: NDArray[np.floating], half: float, angle: float = 
     c, s = np.cos(angle) * 2 * half, np.sin(angle) * 2 * half
     back = np.array([[c, -s, center[0] - (c - s) / 2], [s, c, center[1] - (s + c) / 2]])
     pixels = back @ np.array([[1 / CROP, 0, 0.5 / CROP], [0, 1 / CROP, 0.5 / CROP], [0, 0, 1]])
-    pixels[:, 2] -= 0.5  # px centres lie at +0.5
+    pixels[:, 2] -= 0.5  # px centers lie at +0.5
     if 2 * half > 1.5 * CROP:  # shrink smoothly before sampling
         k = round(2 * half / CROP)
         frame = np.asarray(cv2.blur(frame, (k, k)), np.uint8)
@@ -120,7 +120,7 @@ def cut(frame: Image, center: NDArray[np.floating], half: float, angle: float = 
 
 
 def place(points: NDArray[np.floating]) -> tuple[NDArray[np.float64], float]:
-    """Where to crop for (68, 2) points: centre and half edge, px."""
+    """Where to crop for (68, 2) points: center and half edge, px."""
     low, high = points.min(0), points.max(0)
     return (low + high) / 2.0, float(REACH * (high - low).max())
 

@@ -53,17 +53,17 @@ def landmarks_to_matrix(
     level = torch.stack([cos, -sin, sin, cos], -1).reshape(-1, 2, 2)  # turns the points level; its transpose back
     turned = xy[:, subset] @ level.transpose(1, 2)  # (N, S, 2)
     low, high = turned.amin(1), turned.amax(1)
-    centre = torch.einsum("nji,nj->ni", level, (low + high) / 2)
+    center = torch.einsum("nji,nj->ni", level, (low + high) / 2)
     per_pixel = (high - low) * points.new_tensor(scale) / points.new_tensor([size[1], size[0]])
     linear = level.transpose(1, 2) * per_pixel[:, None, :]  # (N, 2, 2): rotate back after scaling
     matrix = torch.eye(4, device=points.device).repeat(len(points), 1, 1)
     matrix[:, :2, :2] = linear
-    matrix[:, :2, 3] = centre - linear @ points.new_tensor([size[1] / 2, size[0] / 2])
+    matrix[:, :2, 3] = center - linear @ points.new_tensor([size[1] / 2, size[0] / 2])
     return matrix
 
 
 def transform_bilinear(features: Tensor, matrix: Tensor, size: tuple[int, int]) -> Tensor:
-    """features (N, C, H, W), matrix (N, 4, 4) -> (N, C, *size), pixel centres at half integers, 0 outside."""
+    """features (N, C, H, W), matrix (N, 4, 4) -> (N, C, *size), pixel centers at half integers, 0 outside."""
     height, width = features.shape[2:]
     y, x = torch.meshgrid(torch.arange(size[0]) + 0.5, torch.arange(size[1]) + 0.5, indexing="ij")
     grid = torch.stack([x, y], -1).reshape(1, -1, 2).to(features.device)

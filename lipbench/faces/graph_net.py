@@ -180,7 +180,7 @@ def _pad(op: Op, graph: Graph, constants: dict[int, Any]) -> tuple[Run, dict[int
 def _resize(op: Op, graph: Graph, constants: dict[int, Any]) -> tuple[Run, dict[int, Tensor]]:
     size, corners = constants[op.inputs[1]].tolist(), bool(op.options["align_corners"])
     if not corners and not op.options["half_pixel_centers"]:
-        raise Unsupported("RESIZE_BILINEAR without half pixel centres", "not implemented", "use the pinned models")
+        raise Unsupported("RESIZE_BILINEAR without half pixel centers", "not implemented", "use the pinned models")
     return (lambda x: F.interpolate(x[0], size=size, mode="bilinear", align_corners=corners)), {}
 
 

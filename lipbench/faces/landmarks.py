@@ -33,7 +33,7 @@ _OUTPUTS = (
     "output_right_iris",
     "conv_faceflag",
 )
-LEFT_IRIS, RIGHT_IRIS = slice(468, 473), slice(473, 478)  # centre, right, top, left, bottom; "left" = left in the image
+LEFT_IRIS, RIGHT_IRIS = slice(468, 473), slice(473, 478)  # center, right, top, left, bottom; "left" = left in the image
 # An iris lies at the mean depth of its eye's contour: the first 16 points of the eye outputs.
 _CONTOUR = 16
 _EYE_CORNERS = (33, 263)  # outer ones: image left, image right
@@ -41,7 +41,7 @@ _EYE_CORNERS = (33, 263)  # outer ones: image left, image right
 
 @dataclass(frozen=True)
 class Roi:
-    """A rotated square in the frame: centre px, side px, angle in radians (positive: image right side down)."""
+    """A rotated square in the frame: center px, side px, angle in radians (positive: image right side down)."""
 
     x: float
     y: float
@@ -49,7 +49,7 @@ class Roi:
     angle: float
 
     def to_frame(self) -> NDArray[np.float64]:
-        """(2, 3) affine map from crop coordinates, 0 to `SIDE`, to frame coordinates; both count edges, not centres."""
+        """(2, 3) affine map from crop coordinates, 0 to `SIDE`, to frame coordinates; both count edges, not centers."""
         k, c, s = self.side / SIDE, np.cos(self.angle), np.sin(self.angle)
         linear = np.asarray([[c, -s], [s, c]]) * k
         return np.concatenate([linear, (np.asarray([self.x, self.y]) - linear @ [SIDE / 2, SIDE / 2])[:, None]], 1)
@@ -70,9 +70,9 @@ def roi_from_points(points: NDArray[np.floating]) -> Roi:
     """The square for the next frame from (478, >=2) landmarks of this one: around all of them, level with the eyes."""
     low, high = points[:, :2].min(0), points[:, :2].max(0)
     across = points[_EYE_CORNERS[1], :2] - points[_EYE_CORNERS[0], :2]
-    centre = (low + high) / 2
+    center = (low + high) / 2
     angle = float(np.arctan2(across[1], across[0]))
-    return Roi(float(centre[0]), float(centre[1]), MARGIN * float((high - low).max()), angle)
+    return Roi(float(center[0]), float(center[1]), MARGIN * float((high - low).max()), angle)
 
 
 class FaceMesh:
@@ -105,7 +105,7 @@ class FaceMesh:
             rois: where to look.
 
         Returns:
-            (N, 478, 3) px in the frame, z in px with 0 at the head's centre and smaller nearer to the camera, and
+            (N, 478, 3) px in the frame, z in px with 0 at the head's center and smaller nearer to the camera, and
             (N,) the net's belief in [0, 1] that there is a face.
         """
         x = np.stack([crop(frame, roi) for frame, roi in zip(frames, rois, strict=True)])
@@ -130,7 +130,7 @@ def crop(frame: NDArray[np.uint8], roi: Roi) -> NDArray[np.float32]:
     import cv2
 
     to_frame = roi.to_frame()
-    # cv2 counts pixel centres: index i stands for the edge coordinate i + 0.5.
+    # cv2 counts pixel centers: index i stands for the edge coordinate i + 0.5.
     to_frame[:, 2] += to_frame[:, :2] @ [0.5, 0.5] - 0.5
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     out = cv2.warpAffine(frame, to_frame, (SIDE, SIDE), flags=flags, borderMode=cv2.BORDER_REPLICATE)

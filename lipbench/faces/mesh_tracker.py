@@ -36,7 +36,7 @@ class Mesh(Protocol):
 
 
 @dataclass(frozen=True)
-class Seen:
+class MainFace:
     """The main face of one frame: landmarks (K, 3), box (4,), score; faces counts everybody."""
 
     points: NDArray[np.float32]
@@ -61,7 +61,7 @@ class MeshTracker:
         self.last: NDArray[np.float32] | None = None  # box of the last face seen, however long ago
         self.others = 0  # faces besides the main one, as of the last count
 
-    def step(self, frame: NDArray[np.uint8]) -> Seen | None:
+    def step(self, frame: NDArray[np.uint8]) -> MainFace | None:
         """The main face of the next frame, (H, W, 3) uint8 RGB; None when there is none."""
         count = self.frame % self.count_every == 0
         self.frame += 1
@@ -78,7 +78,7 @@ class MeshTracker:
             corners = np.asarray([(f.x1, f.y1, f.x2, f.y2) for f in found]).reshape(-1, 4)
             self.others = int((overlaps(box, corners) <= SAME_FACE).sum())
         self.roi, self.last = roi_from_points(points), box
-        return Seen(points, box, score, 1 + self.others)
+        return MainFace(points, box, score, 1 + self.others)
 
     def _acquire(self, frame: NDArray[np.uint8], found: Sequence[Box]) -> tuple[NDArray[np.float32], float] | None:
         for face in choose(found, self.last):

@@ -62,7 +62,7 @@ def track_faces(
         raise UsageError("frames do not say how many there are per second", "", "give fps")
     else:
         frames = video
-    watched = _Watched(frames)
+    watched = _SizedFrames(frames)
     if backend == "mediapipe-face":
         track = _track_mesh(watched, folder, fps, count_every)
     elif backend == "demo-face":
@@ -72,7 +72,7 @@ def track_faces(
     return track
 
 
-class _Watched:
+class _SizedFrames:
     """Frames on their way through, all of one size, which is known at the end."""
 
     def __init__(self, frames: Iterable[NDArray[np.uint8]]) -> None:
@@ -94,14 +94,14 @@ class _Watched:
         return self.size
 
 
-def _track_mesh(frames: _Watched, folder: Path, fps: float, count_every: int) -> FaceTrack:
+def _track_mesh(frames: _SizedFrames, folder: Path, fps: float, count_every: int) -> FaceTrack:
     from lipbench.faces.detect import BlazeFacePair
     from lipbench.faces.landmarks import POINTS, FaceMesh
-    from lipbench.faces.mesh_tracker import MeshTracker, Seen
+    from lipbench.faces.mesh_tracker import MainFace, MeshTracker
 
     with _one_thread():
         tracker = MeshTracker(BlazeFacePair(folder), FaceMesh(folder), count_every)
-        seen: list[Seen | None] = [tracker.step(frame) for frame in frames]
+        seen: list[MainFace | None] = [tracker.step(frame) for frame in frames]
     width, height = frames.known_size()
     lost = np.full((POINTS, 3), np.nan, np.float32)
     return FaceTrack(
@@ -116,7 +116,7 @@ def _track_mesh(frames: _Watched, folder: Path, fps: float, count_every: int) ->
     )
 
 
-def _track_points(frames: _Watched, file: Path, fps: float) -> FaceTrack:
+def _track_points(frames: _SizedFrames, file: Path, fps: float) -> FaceTrack:
     from lipbench.faces.demo_face import DemoFace, landmarks
 
     with _one_thread():
@@ -124,7 +124,7 @@ def _track_points(frames: _Watched, file: Path, fps: float) -> FaceTrack:
     return from_landmarks(points, fps=fps, size=frames.known_size(), backend="demo-face")
 
 
-def _track_boxes(frames: _Watched, file: Path, fps: float, backend: str, device: str) -> FaceTrack:
+def _track_boxes(frames: _SizedFrames, file: Path, fps: float, backend: str, device: str) -> FaceTrack:
     from lipbench.faces.box_tracker import follow
     from lipbench.faces.detect import S3FD
 

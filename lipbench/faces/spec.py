@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lipbench.core.weights import Entry, Member, Wheel, packaged
+from lipbench.core.weights import Member, WeightsEntry, Wheel, packaged
 
 _CELEBAMASK_TERMS = "non-commercial: trained on CelebAMask-HQ, whose terms allow research and education only"
 _MEDIAPIPE = Wheel(
@@ -13,7 +13,7 @@ _MEDIAPIPE = Wheel(
 )
 
 WEIGHTS = (
-    Entry(
+    WeightsEntry(
         "s3fd",
         "s3fd-619a316812.pth",
         "face detector of Wav2Lip's inference (from face-alignment); backend s3fd-wav2lip",
@@ -22,7 +22,7 @@ WEIGHTS = (
         "619a316812",
         ("https://www.adrianbulat.com/downloads/python-fan/s3fd-619a316812.pth",),
     ),
-    Entry(
+    WeightsEntry(
         "bisenet_face",
         "79999_iter.pth",
         "parser bisenet: head, neck and torso masks as in AD-NeRF",
@@ -32,7 +32,7 @@ WEIGHTS = (
         where="79999_iter.pth from the link to the pre-trained model in the README of "
         "github.com/zllrunning/face-parsing.PyTorch",
     ),
-    Entry(
+    WeightsEntry(
         "celebamask_unet",
         "celebamask_unet.pth",
         "parser celebamask: head, neck and torso masks as in LipNeRF",
@@ -41,7 +41,7 @@ WEIGHTS = (
         where="model.pth from the link under 'Well-trained model' in face_parsing/README.md of "
         "github.com/switchablenorms/CelebAMask-HQ",
     ),
-    Entry(
+    WeightsEntry(
         "mediapipe-face",
         "mediapipe-face",
         "face detection and 478 landmarks; backend mediapipe-face",
@@ -65,7 +65,7 @@ WEIGHTS = (
             ),
         ),
     ),
-    Entry(
+    WeightsEntry(
         "mediapipe-selfie",
         "mediapipe-selfie",
         "person segmentation for head and torso masks",

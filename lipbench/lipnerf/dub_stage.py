@@ -17,11 +17,11 @@ from lipbench.faces.parsing import clean_plate
 from lipbench.lipnerf import head
 from lipbench.lipnerf.composite import CompositeOptions
 from lipbench.lipnerf.driving import expressions
-from lipbench.lipnerf.expression.familiar import Familiar
+from lipbench.lipnerf.expression.expression_range import ExpressionRange
 from lipbench.lipnerf.expression.smoothing import smooth
 from lipbench.lipnerf.expression.upper_face import keep_upper_face
 from lipbench.lipnerf.output import changed, composited
-from lipbench.lipnerf.prepared import Prepared, scene_of
+from lipbench.lipnerf.prepared import PreparedClip, scene_of
 from lipbench.lipnerf.sound import project, windows
 from lipbench.nerf.training.trained import TrainedField
 
@@ -30,7 +30,7 @@ def synthesize(job: DubJob) -> Outputs:
     """Render a dub and put it back into the clip."""
     torch.set_num_threads(job.threads)
     p, index = job.params, np.asarray(job.dub.index)
-    prepared, frames, track = Prepared.load(job.prepared), media.load_frames(job.clip.video), head.clip_track(job)
+    prepared, frames, track = PreparedClip.load(job.prepared), media.load_frames(job.clip.video), head.clip_track(job)
     files: dict[str, Path] = {}
     info: dict[str, Any] = {}
     expression = prepared.fit.expression[index]
@@ -45,7 +45,7 @@ def synthesize(job: DubJob) -> Outputs:
             shown = own_condition(job, prepared.fit.expression)[index]
             driven = keep_upper_face(prepared.fit.load_model(), shown, driven)
         if p.familiar:
-            driven, info["expression_cut"] = Familiar.load(job.fitted / "familiar.npz").hold(driven)
+            driven, info["expression_cut"] = ExpressionRange.load(job.fitted / "familiar.npz").clamp(driven)
         if prepared.fit.model_name == "procedural":
             model = prepared.fit.load_model()
             files["annotations"] = job.out / "lips.npz"

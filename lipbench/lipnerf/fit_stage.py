@@ -12,10 +12,10 @@ from lipbench.core.errors import NoAudio, Unsupported
 from lipbench.core.method import FitJob, Outputs
 from lipbench.faces.parsing import clean_plate
 from lipbench.lipnerf import head
-from lipbench.lipnerf.expression.familiar import Familiar
+from lipbench.lipnerf.expression.expression_range import ExpressionRange
 from lipbench.lipnerf.expression.smoothing import smooth
 from lipbench.lipnerf.params import LipNerfParams
-from lipbench.lipnerf.prepared import Prepared, scene_of
+from lipbench.lipnerf.prepared import PreparedClip, scene_of
 from lipbench.lipnerf.shots import load_shots
 from lipbench.lipnerf.sound import fit_features
 from lipbench.nerf.scene import pool
@@ -25,7 +25,7 @@ from lipbench.nerf.training.trainer import train
 
 def fit(job: FitJob) -> Outputs:
     """Train the field on the prepared clip, its further shots with it."""
-    prepared, frames, track = Prepared.load(job.prepared), media.load_frames(job.clip.video), head.clip_track(job)
+    prepared, frames, track = PreparedClip.load(job.prepared), media.load_frames(job.clip.video), head.clip_track(job)
     p: LipNerfParams = job.params
     files: dict[str, Path] = {}
     if p.condition == "audio":
@@ -58,11 +58,11 @@ def fit(job: FitJob) -> Outputs:
     changes: dict[str, Any] = {**p.settings, "condition": scene.condition.shape[1], "latent": p.latent}
     changes |= {name: value for name, value in (("steps", p.steps), ("size", p.size)) if value is not None}
     model = train(
-        scene, preset(p.preset, p.field, changes), job.out / "training", seed=job.seed, device=job.device, say=job.log
+        scene, preset(p.preset, p.field, changes), job.out / "training", seed=job.seed, device=job.device, log=job.log
     )
     files["field"] = job.out / "field.pt"
     model.save(files["field"])
     if p.condition == "expression":
-        files["familiar"] = Familiar.of(scene.condition.astype(np.float64)).save(job.out / "familiar.npz")
+        files["familiar"] = ExpressionRange.of(scene.condition.astype(np.float64)).save(job.out / "familiar.npz")
     facts = {k: v for k, v in model.facts.items() if isinstance(v, (int, float, str, bool))}
     return Outputs(files, {"frames": len(scene), "shots": len(pooled), "preset": p.preset, "field": p.field, **facts})

@@ -63,8 +63,8 @@ class LipNerf(Method):
 
     def driver(self, params: Any) -> tuple[str, Mapping[str, Any]] | None:
         """The lip source, where expressions come from one."""
-        told = params.condition == "expression" and params.expression_from == "lip_source"
-        return (params.lip_source, params.lip_source_params) if told else None
+        driven = params.condition == "expression" and params.expression_from == "lip_source"
+        return (params.lip_source, params.lip_source_params) if driven else None
 
     # ---- stages -----------------------------------------------------------------------------------------------
 

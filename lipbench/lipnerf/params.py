@@ -25,7 +25,7 @@ class LipNerfParams(Params):
     fit: Literal["landmarks", "demo", "paper"] = Field(default="demo", description="How finely the model is fitted.")
     parser: Literal["projection", "colour", "bisenet", "celebamask"] = Field(
         default="projection",
-        description="What finds head, neck and torso: landmarks, colours and, when its weights "
+        description="What finds head, neck and torso: landmarks, colors and, when its weights "
         "are here, person segmentation; the same without it; networks that need weights of the user.",
     )
     shots: tuple[str, ...] = Field(

@@ -23,7 +23,7 @@ Crop = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedClip:
     """fit, parsing: of all frames of the clip. crop: x0, y0, x1, y1 px, what the field is trained on."""
 
     fit: Fit
@@ -52,7 +52,7 @@ class Prepared:
         }
 
     @classmethod
-    def load(cls, folder: Path) -> Prepared:
+    def load(cls, folder: Path) -> PreparedClip:
         """What `save` wrote."""
         x0, y0, x1, y1 = json.loads((folder / "crop.json").read_text())
         return cls(Fit.load(folder / "fit.npz"), Parsing.load(folder / "parsing.npz"), (x0, y0, x1, y1))
@@ -78,13 +78,15 @@ def head_crop(head: NDArray[np.bool_]) -> Crop:
 
 
 def scene_of(
-    prepared: Prepared, frames: NDArray[np.uint8], plate: Plate, condition: NDArray[np.floating], track: FaceTrack
+    prepared: PreparedClip, frames: NDArray[np.uint8], plate: Plate, condition: NDArray[np.floating], track: FaceTrack
 ) -> Scene:
     """The training scene of the crop.
 
     Args:
-        frames: (T, H, W, 3) uint8 RGB of the clip. plate: of the same frames.
-        condition: (T, C). track: for the boxes of mouth and eyes.
+        frames: (T, H, W, 3) uint8 RGB of the clip.
+        plate: of the same frames.
+        condition: (T, C).
+        track: for the boxes of mouth and eyes.
     """
     x0, y0, x1, y1 = prepared.crop
     fit, window = prepared.fit, np.s_[y0:y1, x0:x1]

@@ -14,10 +14,10 @@ from lipbench.core.errors import Unsupported
 from lipbench.faces.parsing import HeadGuide, parser
 from lipbench.faces.track import FaceTrack
 from lipbench.lipnerf.fitting import Fit, FitOptions, fit_clip, gaps
-from lipbench.lipnerf.prepared import Prepared, head_crop
+from lipbench.lipnerf.prepared import PreparedClip, head_crop
 
 Frames = NDArray[np.uint8]
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 FOLDER = "shots"
 
 
@@ -33,16 +33,17 @@ def read_shot(video: str | Path, like: Shot, backend: str, folder: Path) -> Shot
     """A further shot as the clip has it: its rate, even size, a face track; kept in `folder` for the training.
 
     Args:
-        like: the clip. backend: face backend that finds the face.
+        like: the clip.
+        backend: face backend that finds the face.
 
     Raises:
         Unsupported: another picture size than the clip's.
-        MediaError, NoVideo, Truncated, TooShort, NoFace: see `media.normalise_clip` and `faces.track_faces`.
+        MediaError, NoVideo, Truncated, TooShort, NoFace: see `media.normalize_clip` and `faces.track_faces`.
     """
     from lipbench.faces import track_faces
 
     folder.mkdir(parents=True)
-    media.normalise_clip(video, folder / "video.mp4", fps=like.track.fps)
+    media.normalize_clip(video, folder / "video.mp4", fps=like.track.fps)
     frames = media.load_frames(folder / "video.mp4")
     if frames.shape[1:] != like.frames.shape[1:]:
         (h, w), (wanted_h, wanted_w) = frames.shape[1:3], like.frames.shape[1:3]
@@ -56,16 +57,16 @@ def read_shot(video: str | Path, like: Shot, backend: str, folder: Path) -> Shot
     return Shot(frames, track)
 
 
-def load_shots(prepared: Path) -> list[tuple[Prepared, Shot]]:
+def load_shots(prepared: Path) -> list[tuple[PreparedClip, Shot]]:
     """What `read_shot` and `prepare_shots` left in the prepare stage's folder; empty for a single shot."""
     found = []
     for folder in sorted((prepared / FOLDER).glob("*")):
         shot = Shot(media.load_frames(folder / "video.mp4"), FaceTrack.load(folder / "faces.npz"))
-        found.append((Prepared.load(folder), shot))
+        found.append((PreparedClip.load(folder), shot))
     return found
 
 
-def prepare_shots(shots: Sequence[Shot], options: FitOptions, parser_name: str, say: Say) -> list[Prepared]:
+def prepare_shots(shots: Sequence[Shot], options: FitOptions, parser_name: str, log: Log) -> list[PreparedClip]:
     """Fit all shots at once and parse each: identity, albedo and focal length are common, and so is the crop's box.
 
     Args:
@@ -77,13 +78,13 @@ def prepare_shots(shots: Sequence[Shot], options: FitOptions, parser_name: str, 
     """
     blank = np.zeros_like(shots[0].frames[:1])
     frames = np.concatenate([part for shot in shots for part in (shot.frames, blank)][:-1])
-    fit = fit_clip(frames, join([shot.track for shot in shots]), options, say)
-    say(f"fitted {len(shots)} shots, {len(fit) - len(shots) + 1} frames, as one person")
+    fit = fit_clip(frames, join([shot.track for shot in shots]), options, log)
+    log(f"fitted {len(shots)} shots, {len(fit) - len(shots) + 1} frames, as one person")
     ends = np.cumsum([len(shot.frames) + 1 for shot in shots]) - 1
     fits = [_own(fit, np.arange(end - len(shot.frames), end)) for shot, end in zip(shots, ends, strict=True)]
     parsings = [parser(parser_name).parse(shot.frames, HeadGuide.from_track(shot.track)) for shot in shots]
     crop = head_crop(np.concatenate([parsing.head for parsing in parsings]))
-    return [Prepared(own, parsing, crop) for own, parsing in zip(fits, parsings, strict=True)]
+    return [PreparedClip(own, parsing, crop) for own, parsing in zip(fits, parsings, strict=True)]
 
 
 def join(tracks: Sequence[FaceTrack]) -> FaceTrack:

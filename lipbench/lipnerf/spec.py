@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lipbench.core.method import MethodSpec
-from lipbench.core.weights import Entry, packaged
+from lipbench.core.weights import WeightsEntry, packaged
 from lipbench.lipnerf.params import LipNerfParams
 
 SPEC = MethodSpec(
@@ -32,7 +32,7 @@ SPEC = MethodSpec(
 METHODS = (SPEC,)
 
 WEIGHTS = (
-    Entry(
+    WeightsEntry(
         "deepfill_celeba",
         "states_tf_celebahq.pth",
         "inpainter gated: the neck under LipNeRF's head",

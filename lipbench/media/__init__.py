@@ -1,10 +1,10 @@
 """Video and sound files: the only reader and writer.
 
 Frames are (H, W, 3) uint8 RGB, upright; sound is (N,) int16 mono. Time 0 is the moment the first frame is shown.
-How frames are picked at another rate stands in `media.clock`, how colours are converted in `media.picture`.
+How frames are picked at another rate stands in `media.clock`, how colors are converted in `media.picture`.
 """
 
-from lipbench.media.align import NormalisedClip, Overlay, lay_over, normalise_clip, ping_pong
+from lipbench.media.align import AlignedClip, NormalizedClip, normalize_clip, ping_pong, retime_to_audio
 from lipbench.media.audio import AudioTrack, load_audio, read_audio
 from lipbench.media.probe import AudioInfo, MediaInfo, probe
 from lipbench.media.read import load_frames, read_frames
@@ -12,23 +12,23 @@ from lipbench.media.wav import read_wav, write_wav
 from lipbench.media.write import VideoWriter, is_synthetic, remux, write_video
 
 __all__ = [
+    "AlignedClip",
     "AudioInfo",
     "AudioTrack",
     "MediaInfo",
-    "NormalisedClip",
-    "Overlay",
+    "NormalizedClip",
     "VideoWriter",
     "is_synthetic",
-    "lay_over",
     "load_audio",
     "load_frames",
-    "normalise_clip",
+    "normalize_clip",
     "ping_pong",
     "probe",
     "read_audio",
     "read_frames",
     "read_wav",
     "remux",
+    "retime_to_audio",
     "write_video",
     "write_wav",
 ]

@@ -15,8 +15,8 @@ from lipbench.media.mux import Mp4
 from lipbench.media.picture import orientation
 from lipbench.media.probe import facts
 from lipbench.media.read import pick
-from lipbench.media.source import Shown, VideoSource
-from lipbench.media.uniform import ToUniform
+from lipbench.media.source import TimedFrame, VideoSource
+from lipbench.media.uniform import ToYuv420p
 from lipbench.media.wav import check_samples, write_wav
 
 #: Frames held at a time while playing backwards.
@@ -24,8 +24,8 @@ BLOCK = 32
 
 
 @dataclass(frozen=True)
-class NormalisedClip:
-    """What `normalise_clip` made and from what.
+class NormalizedClip:
+    """What `normalize_clip` made and from what.
 
     Attributes:
         n_frames: of the new file.
@@ -56,9 +56,9 @@ class NormalisedClip:
     audio_lead_s: float | None = None
 
 
-def normalise_clip(
+def normalize_clip(
     src: str | Path, dst: str | Path, *, fps: float | Fraction = 25, start_s: float = 0.0, end_s: float | None = None
-) -> NormalisedClip:
+) -> NormalizedClip:
     """[start_s, end_s) of `src` as a lossless H.264 mp4 (qp 0, yuv420p): constant rate, upright, even-sized.
 
     Frames are picked by time stamp (`media.clock`). Sound, when there is some, is muxed as AAC mono.
@@ -75,13 +75,13 @@ def normalise_clip(
     check_range(start_s, end_s)
     with VideoSource(src) as source, Mp4(dst, synthetic=False) as out:
         info = facts(source, None if end_s is None else as_time(end_s))
-        uniform = ToUniform(source.first, orientation(source.first), info.sample_aspect)
+        uniform = ToYuv420p(source.first, orientation(source.first), info.sample_aspect)
         out.encode_video(uniform.form, rate, crf=None)
         sound = info.audio is not None and out.sound(src, 0, start_s, end_s, trim=True)
         for shown in pick(source, rate, start_s, end_s):
             out.write(uniform(shown.frame))
         n = out.n_frames
-    return NormalisedClip(
+    return NormalizedClip(
         n,
         uniform.form.width,
         uniform.form.height,
@@ -98,7 +98,7 @@ def normalise_clip(
 
 
 @dataclass(frozen=True)
-class Overlay:
+class AlignedClip:
     """How a clip was laid under a dub.
 
     Attributes:
@@ -135,21 +135,21 @@ def policy(n_out: int, n_clip: int) -> str:
     return f"dub {frames} {noun} longer: clip played back and forth"
 
 
-def lay_over(
+def retime_to_audio(
     clip_video: str | Path,
     audio: np.ndarray,
     dst_video: str | Path,
     dst_wav: str | Path,
     fps: float | Fraction = 25,
     rate: int = 16000,
-) -> Overlay:
+) -> AlignedClip:
     """The clip's frames under a dub: as many as the dub has, cut or played back and forth, never interpolated.
 
     Writes `dst_video` (lossless, the dub muxed) and `dst_wav` (the dub, trimmed to whole frames: 640 samples each at
     16 kHz and 25 fps).
 
     Args:
-        clip_video: a constant-rate clip at `fps` (see `normalise_clip`).
+        clip_video: a constant-rate clip at `fps` (see `normalize_clip`).
         audio: (N,) int16 at `rate`.
 
     Raises:
@@ -176,20 +176,20 @@ def lay_over(
             raise UsageError(
                 f"cannot lay {clip_video} under a dub at {float(grid):g} fps",
                 f"it has {'a variable rate' if info.vfr else f'{float(info.fps):g} fps'}",
-                "normalise the clip first",
+                "normalize the clip first",
             )
         index = ping_pong(n_out, info.n_frames)
-        uniform = ToUniform(source.first, orientation(source.first), info.sample_aspect)
+        uniform = ToYuv420p(source.first, orientation(source.first), info.sample_aspect)
         with Mp4(dst_video, synthetic=False) as out:
             out.encode_video(uniform.form, grid, crf=None)
             out.sound(audio[:n_samples], rate)
             for shown in _back_and_forth(source, n_out, info.n_frames):
                 out.write(uniform(shown.frame))
     write_wav(dst_wav, audio[:n_samples], rate)
-    return Overlay(index, policy(n_out, info.n_frames), n_out, info.n_frames, n_samples, len(audio) - n_samples)
+    return AlignedClip(index, policy(n_out, info.n_frames), n_out, info.n_frames, n_samples, len(audio) - n_samples)
 
 
-def _back_and_forth(source: VideoSource, n_out: int, n_clip: int) -> Iterator[Shown]:
+def _back_and_forth(source: VideoSource, n_out: int, n_clip: int) -> Iterator[TimedFrame]:
     """Frames in ping-pong order: forwards streamed, backwards in blocks of `BLOCK` frames found by seeking."""
     sent = 0
     starts: list[Fraction] = []
@@ -209,7 +209,7 @@ def _back_and_forth(source: VideoSource, n_out: int, n_clip: int) -> Iterator[Sh
         forwards = not forwards
 
 
-def _forwards(source: VideoSource, starts: list[Fraction], skip: int) -> Iterator[Shown]:
+def _forwards(source: VideoSource, starts: list[Fraction], skip: int) -> Iterator[TimedFrame]:
     first_time = not starts
     for i, shown in enumerate(source.frames()):
         if first_time:
@@ -218,12 +218,12 @@ def _forwards(source: VideoSource, starts: list[Fraction], skip: int) -> Iterato
             yield shown
 
 
-def _backwards(source: VideoSource, starts: list[Fraction]) -> Iterator[Shown]:
+def _backwards(source: VideoSource, starts: list[Fraction]) -> Iterator[TimedFrame]:
     """Frames n-2 .. 0."""
     stop = len(starts) - 1
     while stop > 0:
         begin = max(stop - BLOCK, 0)
-        held: list[Shown] = []
+        held: list[TimedFrame] = []
         for shown in source.frames(starts[begin]):
             if shown.start >= starts[stop]:
                 break

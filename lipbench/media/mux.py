@@ -101,15 +101,15 @@ class Mp4:
             options = {"qp": "0", "preset": "ultrafast", "g": "25", "bf": "0"}
         else:
             options = {"crf": str(crf), "preset": "fast"}
-        options["chroma_sample_location"] = form.siting
+        options["chroma_sample_location"] = form.chroma_location
         with writing(self.path):
             stream = self._container.add_stream("libx264", rate=fps, options=options)
         assert isinstance(stream, VideoStream)
         stream.width, stream.height, stream.pix_fmt = form.width, form.height, form.pix_fmt
-        context, colour = stream.codec_context, form.colour
+        context, color = stream.codec_context, form.color
         context.time_base, context.thread_count = 1 / fps, THREADS
-        context.colorspace, context.color_primaries = colour.matrix, colour.primaries
-        context.color_trc, context.color_range = colour.transfer, colour.range
+        context.colorspace, context.color_primaries = color.matrix, color.primaries
+        context.color_trc, context.color_range = color.transfer, color.range
         if form.sample_aspect != 1:
             context.sample_aspect_ratio = form.sample_aspect
         self._video, self._fps, self._encoded = stream, fps, True

@@ -1,8 +1,8 @@
 """One conversion between decoded frames and RGB arrays, orientation, and even sizes.
 
-Colour: swscale with accurate rounding, bilinear chroma and bit-exact code paths, so that every machine gets the same
+Color: swscale with accurate rounding, bilinear chroma and bit-exact code paths, so that every machine gets the same
 bytes. The matrix (BT.601, BT.709, BT.2020) and the range come from the stream's tags; an untagged stream counts as
-BT.601 limited range, as in ffmpeg and OpenCV. Results differ by about one grey level from OpenCV's, whose faster
+BT.601 limited range, as in ffmpeg and OpenCV. Results differ by about one gray level from OpenCV's, whose faster
 conversion rounds down. No tone mapping: HDR transfer curves stay as they are.
 """
 
@@ -28,7 +28,7 @@ Array = TypeVar("Array", bound=np.ndarray)
 
 
 @dataclass(frozen=True)
-class Colour:
+class Color:
     """ITU-T H.273 tags: matrix, primaries, transfer; and the range (0 untagged, 1 limited, 2 full)."""
 
     matrix: int
@@ -37,7 +37,7 @@ class Colour:
     range: int
 
     @classmethod
-    def of(cls, frame: VideoFrame) -> Colour:
+    def of(cls, frame: VideoFrame) -> Color:
         if frame.format.is_rgb:
             return WRITTEN
         full = frame.format.name.startswith("yuvj")
@@ -50,7 +50,7 @@ class Colour:
 
 
 #: What `ToYuv` makes: BT.601 limited range, which readers that ignore tags assume too; BT.709 primaries and curve.
-WRITTEN = Colour(SMPTE170M, BT709, BT709, 1)
+WRITTEN = Color(SMPTE170M, BT709, BT709, 1)
 
 
 @dataclass(frozen=True)
@@ -60,16 +60,16 @@ class Form:
     Attributes:
         width: even.
         height: even.
-        colour: tags.
-        siting: where the colour samples lie (`chroma_sample_location`); "center" is what `ToYuv` makes.
+        color: tags.
+        chroma_location: where the color samples lie (`chroma_sample_location`); "center" is what `ToYuv` makes.
         sample_aspect: width of a pixel over its height.
         pix_fmt: yuv420p or yuvj420p.
     """
 
     width: int
     height: int
-    colour: Colour = WRITTEN
-    siting: str = "center"
+    color: Color = WRITTEN
+    chroma_location: str = "center"
     sample_aspect: Fraction = Fraction(1)
     pix_fmt: str = "yuv420p"
 
@@ -146,7 +146,7 @@ class ToRgb:
 
 
 class ToYuv:
-    """(H, W, 3) uint8 RGB, H and W even -> yuv420p frame in the colour `WRITTEN`."""
+    """(H, W, 3) uint8 RGB, H and W even -> yuv420p frame in the color `WRITTEN`."""
 
     def __init__(self) -> None:
         self._scaler = VideoReformatter()

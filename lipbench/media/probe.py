@@ -10,7 +10,7 @@ from pathlib import Path
 from av.audio.stream import AudioStream
 
 from lipbench.media.opening import fraction
-from lipbench.media.picture import Colour, orientation
+from lipbench.media.picture import Color, orientation
 from lipbench.media.source import VideoSource
 
 
@@ -39,7 +39,7 @@ class MediaInfo:
         vfr: frames do not lie on a constant-rate grid.
         start_s: time stamp of the first frame in the container.
         sample_aspect: width of a pixel over its height.
-        colour: H.273 tags of the stream.
+        color: H.273 tags of the stream.
     """
 
     path: Path
@@ -56,7 +56,7 @@ class MediaInfo:
     mirrored: bool = False
     start_s: float = 0.0
     sample_aspect: Fraction = Fraction(1)
-    colour: Colour | None = None
+    color: Color | None = None
 
 
 def probe(path: str | Path) -> MediaInfo:
@@ -103,7 +103,7 @@ def facts(source: VideoSource, until_s: Fraction | None = None) -> MediaInfo:
         turn.mirrored,
         float(source.zero),
         aspect,
-        Colour.of(first),
+        Color.of(first),
     )
 
 

@@ -12,13 +12,15 @@ from lipbench.core.errors import TooShort
 from lipbench.media.clock import TOLERANCE, as_rate, check_range, slot
 from lipbench.media.opening import check_file
 from lipbench.media.picture import ToRgb, orientation
-from lipbench.media.source import Shown, VideoSource
+from lipbench.media.source import TimedFrame, VideoSource
 
 
-def pick(source: VideoSource, fps: float | Fraction | None, start_s: float, end_s: float | None) -> Iterator[Shown]:
+def pick(
+    source: VideoSource, fps: float | Fraction | None, start_s: float, end_s: float | None
+) -> Iterator[TimedFrame]:
     """The frames of [start_s, end_s): as they are (fps None) or on a constant-rate grid that starts at start_s.
 
-    On the grid the same `Shown` object comes again where a frame is repeated. The rule is in `media.clock`.
+    On the grid the same `TimedFrame` object comes again where a frame is repeated. The rule is in `media.clock`.
     """
     start, end = check_range(start_s, end_s)
     if fps is None:
@@ -31,7 +33,7 @@ def pick(source: VideoSource, fps: float | Fraction | None, start_s: float, end_
     rate = as_rate(fps)
     limit = None if end is None else max(slot(end - start, rate), 1)
     n = 0
-    held: Shown | None = None
+    held: TimedFrame | None = None
     for shown in source.frames(start):
         at = slot(shown.start - start, rate)
         while held is not None and n < at and n != limit:

@@ -36,7 +36,7 @@ BACK_OFF = (0, 2, 10, 60)
 
 
 @dataclass(frozen=True)
-class Shown:
+class TimedFrame:
     """A decoded frame and the seconds [start, end) in which it is shown."""
 
     frame: VideoFrame
@@ -108,7 +108,7 @@ class VideoSource:
         """The rate that the container states, for frames without a duration."""
         return fraction(self.stream.average_rate) or fraction(self.stream.guessed_rate) or Fraction(25)
 
-    def frames(self, from_s: Fraction = Fraction(0)) -> Iterator[Shown]:
+    def frames(self, from_s: Fraction = Fraction(0)) -> Iterator[TimedFrame]:
         """Every frame from the one shown at `from_s` seconds on, in order, each with the time it is shown.
 
         Raises:
@@ -237,7 +237,7 @@ class VideoSource:
             "copy or download the file again, or set end_s to a time before the damage",
         )
 
-    def _timed(self, frames: Iterator[VideoFrame]) -> Iterator[Shown]:
+    def _timed(self, frames: Iterator[VideoFrame]) -> Iterator[TimedFrame]:
         """Each frame with its interval: it is shown until the next one starts, the last one for its own duration."""
         held: tuple[VideoFrame, Fraction] | None = None
         step = 1 / self.rate
@@ -250,13 +250,13 @@ class VideoSource:
             if held:
                 start = max(start, held[1])
                 if start > held[1]:  # of two frames at one time the later stays
-                    yield Shown(held[0], held[1], start)
+                    yield TimedFrame(held[0], held[1], start)
             held = frame, start
         if held:
             frame = held[0]
             base = fraction(frame.time_base)
             duration = frame.duration * base if frame.duration and base else step
-            yield Shown(frame, held[1], held[1] + duration)
+            yield TimedFrame(frame, held[1], held[1] + duration)
 
     def _from(self, from_s: Fraction) -> Iterator[VideoFrame]:
         """Frames from `from_s` or some time before: found by seeking, or from the beginning where that fails."""

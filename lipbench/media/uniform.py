@@ -8,11 +8,11 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 from lipbench.core.errors import MediaError
-from lipbench.media.picture import Colour, Form, Orientation, ToRgb, ToYuv
-from lipbench.media.siting import siting
+from lipbench.media.chroma_location import chroma_location
+from lipbench.media.picture import Color, Form, Orientation, ToRgb, ToYuv
 
 
-class ToUniform:
+class ToYuv420p:
     """Decoded frames of one video -> 8-bit 4:2:0 frames, upright and even-sized.
 
     8-bit 4:2:0 of even size without rotation passes bit by bit with its own tags. Everything else goes through RGB, so
@@ -32,10 +32,10 @@ class ToUniform:
         width, height = width + self.pad[0], height + self.pad[1]
         aspect = 1 / sample_aspect if turn.transpose else sample_aspect
         plain = first.format.name in ("yuv420p", "yuvj420p") and turn.identity and self.pad == (0, 0)
-        found = siting(first) if plain else None
+        found = chroma_location(first) if plain else None
         self.exact = found is not None
         if found is not None:
-            self.form = Form(width, height, Colour.of(first), found, aspect, first.format.name)
+            self.form = Form(width, height, Color.of(first), found, aspect, first.format.name)
         else:
             self.form = Form(width, height, sample_aspect=aspect)
         self._to_rgb, self._to_yuv = ToRgb(), ToYuv()

@@ -29,8 +29,8 @@ class VideoWriter:
 
     Args:
         fps: constant rate.
-        width: even numbers (4:2:0 stores colour at half the size).
-        height: even numbers (4:2:0 stores colour at half the size).
+        width: even numbers (4:2:0 stores color at half the size).
+        height: even numbers (4:2:0 stores color at half the size).
         audio: (N,) int16 at `rate`, or any file with sound, or None.
         crf: x264 quality, preset fast; 12 is visually lossless. None means lossless.
         lossless: qp 0 instead; what is lost then is only RGB -> 8-bit 4:2:0.
@@ -60,7 +60,7 @@ class VideoWriter:
             raise UsageError(
                 f"cannot write a video of {width}x{height}",
                 "H.264 4:2:0 needs an even width and height",
-                "normalise the clip first, or repeat its last row or column",
+                "normalize the clip first, or repeat its last row or column",
             )
         self.path, self.width, self.height, self.fps = Path(path), width, height, as_rate(fps)
         self._audio, self._rate = audio, rate

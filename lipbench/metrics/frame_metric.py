@@ -2,7 +2,7 @@
 
     class Difference(FrameMetric):
         id = "difference"
-        metrics = specs("difference", "Difference", regions=("mouth",), better="lower", unit="grey levels", ...)
+        metrics = specs("difference", "Difference", regions=("mouth",), better="lower", unit="gray levels", ...)
 
         def frame(self, prediction, reference, box):
             return float(cv2.absdiff(box.cut(prediction), box.cut(reference)).mean())
@@ -24,7 +24,7 @@ from lipbench.core.errors import LipbenchError, Unsupported, UsageError
 from lipbench.core.metric import MetricFamily, MetricSpec, Options, Pair, Score, none_for
 from lipbench.metrics import regions as regions_module
 from lipbench.metrics.arrays import Frame
-from lipbench.metrics.pair_reader import AGAINST, SUFFIX, PairReader, Step
+from lipbench.metrics.pair_reader import AGAINST, SUFFIX, FrameStep, PairReader
 from lipbench.metrics.regions import Box, Regions
 from lipbench.metrics.series import from_frames, plain_mean
 
@@ -129,7 +129,7 @@ class FrameMetric(MetricFamily):
             LipbenchError: nothing can be measured; it becomes the reason of every metric.
         """
 
-    def measure(self, step: Step, boxes: Mapping[str, Box | None], shared: Any, **options: Any) -> Iterable[Value]:
+    def measure(self, step: FrameStep, boxes: Mapping[str, Box | None], shared: Any, **options: Any) -> Iterable[Value]:
         """All numbers of one step. Override it to compute several regions or videos at once.
 
         Args:
@@ -184,7 +184,7 @@ class FrameMetric(MetricFamily):
             for spec in self.metrics
         }
 
-    def _box(self, regions: Regions, region: str, step: Step) -> Box | None:
+    def _box(self, regions: Regions, region: str, step: FrameStep) -> Box | None:
         """The box of the first frame, where every frame of the step has one."""
         frame = step.prediction if self.span == 1 else step.prediction[0]
         boxes = [regions.box(frame, region, t) for t in range(step.t, step.t + self.span)]
@@ -218,14 +218,14 @@ def against_of(spec: MetricSpec) -> str:
     return "truth" if "truth" in spec.needs else "reference"
 
 
-def in_a_row(reader: PairReader, span: int) -> Iterable[Step]:
+def in_a_row(reader: PairReader, span: int) -> Iterable[FrameStep]:
     """The steps of a reader; with span > 1 each holds (span, H, W, 3) frames and is numbered by its first one."""
     if span == 1:
         yield from reader
         return
-    last: list[Step] = []
+    last: list[FrameStep] = []
     for step in reader:
         last = [*last, step][-span:]
         if len(last) == span:
             others = {name: np.stack([s.others[name] for s in last]) for name in step.others}
-            yield Step(last[0].t, np.stack([s.prediction for s in last]), others)
+            yield FrameStep(last[0].t, np.stack([s.prediction for s in last]), others)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lipbench.core.metric import MetricSpec, Score
 from lipbench.metrics.frame_metric import WHAT, FrameMetric, Value, against_of, specs
 from lipbench.metrics.functional.psnr import frame_psnr, mean_psnr
-from lipbench.metrics.pair_reader import SUFFIX, Step
+from lipbench.metrics.pair_reader import SUFFIX, FrameStep
 from lipbench.metrics.regions import Box
 
 
@@ -56,7 +56,7 @@ class ImageFamily(FrameMetric):
         ),
     )
 
-    def measure(self, step: Step, boxes: Mapping[str, Box | None], shared: Any, **options: Any) -> Iterator[Value]:
+    def measure(self, step: FrameStep, boxes: Mapping[str, Box | None], shared: Any, **options: Any) -> Iterator[Value]:
         from lipbench.metrics.functional.ssim import WINDOW, box_ssim  # needs numba, which a cached run does not
 
         # All regions' SSIM come from one pass over the frame: their windows are windows of the frame.

@@ -18,7 +18,7 @@ from lipbench.core.metric import Pair
 from lipbench.metrics.arrays import Frame
 from lipbench.metrics.frame_metric import FrameMetric, Value, specs
 from lipbench.metrics.lpips_weights import TRUNK, linear_sha256
-from lipbench.metrics.pair_reader import SUFFIX, Step
+from lipbench.metrics.pair_reader import SUFFIX, FrameStep
 from lipbench.metrics.regions import Box
 
 #: Longer side that the network sees, px; the full frame stays as it is.
@@ -63,7 +63,7 @@ class LpipsFamily(FrameMetric):
 
         return lpips.load(pair.device)
 
-    def measure(self, step: Step, boxes: Mapping[str, Box | None], shared: Any, **options: Any) -> Iterator[Value]:
+    def measure(self, step: FrameStep, boxes: Mapping[str, Box | None], shared: Any, **options: Any) -> Iterator[Value]:
         from lipbench.metrics.functional.lpips import SMALLEST, distances
 
         for region, box in boxes.items():

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lipbench.core.metric import MetricFamily, MetricSpec, Pair, Score, none_for
 from lipbench.metrics.functional.mesh import lip_vertex_error
 
-#: Annotations keep lip vertices in decimetres of model space.
+#: Annotations keep lip vertices in decimeters of model space.
 MM_PER_UNIT = 100.0
 
 

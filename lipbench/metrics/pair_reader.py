@@ -23,7 +23,7 @@ ABSENT = {
 
 
 @dataclass(frozen=True)
-class Step:
+class FrameStep:
     """Frame t of the prediction and of every video that it can be compared to ("reference", "truth")."""
 
     t: int
@@ -54,7 +54,7 @@ class PairReader:
                 self._paths[name] = path
                 self._counts[name] = 0
 
-    def __iter__(self) -> Iterator[Step]:
+    def __iter__(self) -> Iterator[FrameStep]:
         if not self._paths:
             return
         others: dict[str, Iterator[Frame]] = {}
@@ -81,7 +81,7 @@ class PairReader:
                         continue
                     frames[name] = frame
                 if frames:
-                    yield Step(t, prediction, frames)
+                    yield FrameStep(t, prediction, frames)
                 elif len(self.refusals) == len(AGAINST):
                     return
         except MediaError as error:

@@ -6,7 +6,7 @@ all rows of a table are measured on the same pixels.
 A box has one size for the whole clip and follows the face:
 
     size     median over the frames with a face, so that frames are comparable and a wide-open mouth does not widen it
-    centre   the middle of the points' bounding box, averaged over the found frames among t-2 .. t+2
+    center   the middle of the points' bounding box, averaged over the found frames among t-2 .. t+2
     place    whole pixels; at the border the box is moved inside, never shrunk (only a box larger than the frame is cut)
 
     face     bounding box of the 68 points (brows to chin, ear to ear), 10 % wider on each side, 30 % of its height
@@ -146,16 +146,16 @@ def from_track(track: FaceTrack) -> Regions:
     reasons: dict[str, str] = {}
     if points is None:
         corners = track.boxes.astype(np.float64)
-        found = {"face": _follow(_centre(corners), _extent(corners), track)}
+        found = {"face": _follow(_center(corners), _extent(corners), track)}
         reasons["mouth"] = f"unsupported: the face backend {track.backend!r} finds no landmarks, so no mouth"
     else:
         all68 = _bounds(points)
         extent = _extent(all68)
-        middle = _centre(all68) + extent * [0, (FACE_BELOW - FACE_ABOVE) / 2]
+        middle = _center(all68) + extent * [0, (FACE_BELOW - FACE_ABOVE) / 2]
         grown = extent * [1 + 2 * FACE_SIDE, 1 + FACE_ABOVE + FACE_BELOW]
         lips = _bounds(points[:, MOUTH_68])
         side = np.repeat(_extent(lips).max(axis=1, keepdims=True), 2, axis=1) * MOUTH_SCALE
-        found = {"face": _follow(middle, grown, track), "mouth": _follow(_centre(lips), side, track)}
+        found = {"face": _follow(middle, grown, track), "mouth": _follow(_center(lips), side, track)}
     boxes = {name: b for name, b in found.items() if b.valid.any()}
     reasons |= {name: NO_FACE for name in found if name not in boxes}
     return Regions(boxes, reasons, len(track), (track.width, track.height))
@@ -167,7 +167,7 @@ def _bounds(points: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.concatenate([p.min(axis=1), p.max(axis=1)], axis=1)
 
 
-def _centre(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+def _center(corners: NDArray[np.float64]) -> NDArray[np.float64]:
     return (corners[:, :2] + corners[:, 2:]) / 2
 
 
@@ -175,19 +175,19 @@ def _extent(corners: NDArray[np.float64]) -> NDArray[np.float64]:
     return corners[:, 2:] - corners[:, :2]
 
 
-def _follow(centre: NDArray[np.float64], extent: NDArray[np.float64], track: FaceTrack) -> Boxes:
-    """Boxes of the median size round the smoothed centre. centre, extent: (T, 2) px, NaN where lost."""
+def _follow(center: NDArray[np.float64], extent: NDArray[np.float64], track: FaceTrack) -> Boxes:
+    """Boxes of the median size round the smoothed center. center, extent: (T, 2) px, NaN where lost."""
     frame = np.array([track.width, track.height])
-    known = np.isfinite(np.concatenate([centre, extent], axis=1)).all(axis=1)
-    corners = np.zeros((len(centre), 4), np.int64)
+    known = np.isfinite(np.concatenate([center, extent], axis=1)).all(axis=1)
+    corners = np.zeros((len(center), 4), np.int64)
     # A face whose middle is outside the picture is not in the picture.
-    valid = np.asarray(known & (centre >= 0).all(axis=1) & (centre < frame).all(axis=1), np.bool_)
+    valid = np.asarray(known & (center >= 0).all(axis=1) & (center < frame).all(axis=1), np.bool_)
     if not valid.any():
         return Boxes(corners, valid)
     size = np.clip(_whole(np.median(extent[known], axis=0)), 1, frame)
     for t in np.flatnonzero(valid):
         near = slice(max(t - SMOOTHING, 0), t + SMOOTHING + 1)
-        middle = centre[near][known[near]].mean(axis=0)
+        middle = center[near][known[near]].mean(axis=0)
         corner = np.clip(_whole(middle - size / 2), 0, frame - size)
         corners[t] = *corner, *(corner + size)
     return Boxes(corners, valid)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lipbench.core.weights import Entry
+from lipbench.core.weights import WeightsEntry
 
 _TORCHVISION_TERMS = "BSD-3-Clause (torchvision); trained on ImageNet, whose terms are non-commercial research"
 
@@ -17,7 +17,7 @@ METRICS = {
 }
 
 WEIGHTS = (
-    Entry(
+    WeightsEntry(
         "alexnet",
         "alexnet-owt-7be5be79.pth",
         "trunk of LPIPS (AlexNet, v0.1)",
@@ -27,7 +27,7 @@ WEIGHTS = (
         ("https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",),
         hub=True,
     ),
-    Entry(
+    WeightsEntry(
         "vgg16",
         "vgg16-397923af.pth",
         "trunk of LPIPS (VGG)",

@@ -1,6 +1,6 @@
-"""Density and colour along rays -> pixels (AD-NeRF run_nerf.py, `raw2outputs`).
+"""Density and color along rays -> pixels (AD-NeRF run_nerf.py, `raw2outputs`).
 
-The last sample of a ray is the background: its colour is the plate's and its opacity 1, so no network is asked there.
+The last sample of a ray is the background: its color is the plate's and its opacity 1, so no network is asked there.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ DENSITY_FLOOR = 1e-6  # AD-NeRF adds it to every density
 ALPHA_FLOOR = 1e-10  # and this to every factor of the transmittance
 UNSEEN = 1e-9  # a weight or a transmittance below which a sample shows nothing: 200 of them are 2e-7
 
-#: Raw density -> bool of the same shape, the samples that matter (see `matters`).
-Matter = Callable[[Tensor], Tensor]
+#: Raw density -> bool of the same shape, the samples that matter (see `active_samples`).
+SampleMask = Callable[[Tensor], Tensor]
 
 
 class Composite(NamedTuple):
     """One pass over the rays.
 
-    rgb: (..., 3) colour over the background, None without colours. foreground: (..., 3) the head's share of it
+    rgb: (..., 3) color over the background, None without colors. foreground: (..., 3) the head's share of it
     (premultiplied). weights: (..., S) of the samples without the background. transmittance: (...,) share of the
     background, AD-NeRF's `last_weight`; the head's opacity is 1 minus it.
     """
@@ -40,7 +40,7 @@ def at_least_single(x: Tensor) -> Tensor:
 
 
 def density(raw: Tensor, activation: str, scale: float = 1.0) -> Tensor:
-    """Raw network output -> density per metre.
+    """Raw network output -> density per meter.
 
     activation: "relu" as AD-NeRF, or "softplus" (shifted by 1 as mip-NeRF's), whose gradient never vanishes.
     """
@@ -54,9 +54,11 @@ def composite(
     """Blend S samples and the background.
 
     Args:
-        color: (..., S, 3) raw colour, or None. sigma: (..., S) density per metre.
+        color: (..., S, 3) raw color, or None.
+        sigma: (..., S) density per meter.
         depth: (..., S + 1) of the samples and of the background, along the axis.
-        length: (..., 1) of the ray per unit of depth. background: (..., 3) in [0, 1], None with `color` None.
+        length: (..., 1) of the ray per unit of depth.
+        background: (..., 3) in [0, 1], None with `color` None.
     """
     weights, _, transmittance = _weights(sigma, depth, length)
     if color is None or background is None:
@@ -65,8 +67,8 @@ def composite(
     return Composite(foreground + transmittance[..., None] * background, foreground, weights, transmittance)
 
 
-def matters(sigma: Tensor, depth: Tensor, length: Tensor) -> Tensor:
-    """Samples that have a colour to show or a gradient to take; arguments as `composite`'s.
+def active_samples(sigma: Tensor, depth: Tensor, length: Tensor) -> Tensor:
+    """Samples that have a color to show or a gradient to take; arguments as `composite`'s.
 
     Left out is what lies behind something opaque, and what has no density: there a ReLU has no gradient, and in single
     precision AD-NeRF's floor of the density is an opacity of exactly 0 over the 3 cm and less between samples.

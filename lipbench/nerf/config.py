@@ -13,9 +13,13 @@ class FieldConfig:
     Attributes:
         field: "mlp" (the paper's network) or "triplane".
         condition: length of the expression, latent: of the code learned per frame (0 for none).
-        width, depth: of the MLP's trunk (of the small MLP for "triplane").
-        position_frequencies, direction_frequencies, position_scale: of the encodings; scale 1 encodes metres.
-        activation: of the density, "relu" or "softplus". density_scale: 1/m per unit of it.
+        width: of the MLP's trunk (of the small MLP for "triplane").
+        depth: of the MLP's trunk (of the small MLP for "triplane").
+        position_frequencies: of the encodings; scale 1 encodes meters.
+        direction_frequencies: of the encodings; scale 1 encodes meters.
+        position_scale: of the encodings; scale 1 encodes meters.
+        activation: of the density, "relu" or "softplus".
+        density_scale: 1/m per unit of it.
         init: of the MLP, "torch" as AD-NeRF or "he", see `MLPField`.
         density_bias: what the bias of the MLP's density starts at, None for a draw near 0.
         fused: compute the MLP by `FusedMLPField` or by the plain `MLPField`: the same parameters and the same function,
@@ -24,9 +28,13 @@ class FieldConfig:
         proposal: where samples go: "network" (coarse network, as NeRF) or "grid" (a voxel grid of the density).
         interval: of a ray: "slab" (near and far per frame, AD-NeRF), "box" (inside the scene's bounds) or "hull"
             (inside the visual hull of the masks; the density outside it is 0).
-        coarse, fine: samples per ray. With "network" the fine network sees coarse + fine samples, the last of which is
-            the background; with "grid", `coarse` readings of the grid place `fine` samples.
-        resolutions, channels, blended, blend: of the planes, see `TriPlaneField`.
+        coarse: samples per ray. With "network" the fine network sees coarse + fine samples, the last of which is the
+            background; with "grid", `coarse` readings of the grid place `fine` samples.
+        fine: see `coarse`.
+        resolutions: of the planes, see `TriPlaneField`.
+        channels: of the planes, see `TriPlaneField`.
+        blended: of the planes, see `TriPlaneField`.
+        blend: of the planes, see `TriPlaneField`.
     """
 
     field: Literal["mlp", "triplane"] = "mlp"

@@ -2,7 +2,7 @@
 
 Three things make it cheaper than the same layers under autograd, none of which changes the result:
 
-- A sample whose weight on its ray is 0 (no density, or hidden behind something opaque) has no colour to compute and no
+- A sample whose weight on its ray is 0 (no density, or hidden behind something opaque) has no color to compute and no
   gradient to send back. With ReLU density that is a large share of all samples: the trunk has to see them, the view
   branch and the whole backward pass have not.
 - Points need no gradient: the first layer, and the encoding's share of the skip layer, have only weight gradients.
@@ -18,26 +18,27 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from lipbench.nerf.compositing import Matter
+from lipbench.nerf.compositing import SampleMask
 from lipbench.nerf.pool import give, take
 
 DENSE = 0.9  # share of the samples from which on picking rows costs more than it saves
 BLOCK = 1024  # samples that go through all layers together: half a megabyte a layer stays in a core's cache
 
 
-class Layers(NamedTuple):
+class FusedLayers(NamedTuple):
     """Weights (O, I) and biases (O,); W the trunk's width, V the view branch's, E the encoding's length.
 
-    first, again: (F, W), what the frame's condition and the bias add to the first layer and to the one after the skip.
-    per_ray: (F R, V), the same of the direction in the view branch. first_x, again_x: (W, E). trunk: weight and bias
+    input_bias, skip_bias: (F, W), what the frame's condition and the bias add to the first layer and to the one after
+    the skip.
+    per_ray: (F R, V), the same of the direction in the view branch. w_xyz, w_skip_xyz: (W, E). trunk: weight and bias
     of the layers after the first; the one without a bias is the one after the skip.
     """
 
-    first: Tensor
-    again: Tensor
+    input_bias: Tensor
+    skip_bias: Tensor
     per_ray: Tensor
-    first_x: Tensor
-    again_x: Tensor
+    w_xyz: Tensor
+    w_skip_xyz: Tensor
     alpha: tuple[Tensor, Tensor]
     rgb: tuple[Tensor, Tensor]
     view_h: Tensor
@@ -49,9 +50,9 @@ class Layers(NamedTuple):
         pairs = [t for weight, bias in self.trunk for t in (weight, bias) if t is not None]
         return [*self[:5], *self.alpha, *self.rgb, self.view_h, *pairs, *(t for pair in self.views for t in pair)]
 
-    def to(self, dtype: torch.dtype) -> Layers:
+    def to(self, dtype: torch.dtype) -> FusedLayers:
         """The same in another precision."""
-        return Layers.of([t.to(dtype) for t in self.flat()], self.biased)
+        return FusedLayers.of([t.to(dtype) for t in self.flat()], self.biased)
 
     @property
     def biased(self) -> list[bool]:
@@ -59,33 +60,33 @@ class Layers(NamedTuple):
         return [bias is not None for _, bias in self.trunk]
 
     @classmethod
-    def of(cls, flat: Sequence[Tensor], biased: Sequence[bool]) -> Layers:
+    def of(cls, flat: Sequence[Tensor], biased: Sequence[bool]) -> FusedLayers:
         """What `flat` took apart; biased: as the property."""
         rest = iter(flat[10:])
         trunk = [(next(rest), next(rest) if has else None) for has in biased]
         views = [(weight, next(rest)) for weight in rest]
-        first, again, per_ray, first_x, again_x = flat[:5]
+        input_bias, skip_bias, per_ray, w_xyz, w_skip_xyz = flat[:5]
         alpha, rgb = (flat[5], flat[6]), (flat[7], flat[8])
-        return cls(first, again, per_ray, first_x, again_x, alpha, rgb, flat[9], trunk, views)
+        return cls(input_bias, skip_bias, per_ray, w_xyz, w_skip_xyz, alpha, rgb, flat[9], trunk, views)
 
 
-def perceptron(x: Tensor, layers: Layers, color: bool, matter: Matter | None) -> tuple[Tensor | None, Tensor]:
-    """Encoded points -> raw colour and raw density.
+def fused_mlp(x: Tensor, layers: FusedLayers, color: bool, active: SampleMask | None) -> tuple[Tensor | None, Tensor]:
+    """Encoded points -> raw color and raw density.
 
     Args:
         x: (E, N), frame after frame, ray after ray; gets no gradient.
         color: False leaves the view branch out.
-        matter: tells from the raw density which samples are worth a colour and a gradient; None for all. What it
+        active: tells from the raw density which samples are worth a color and a gradient; None for all. What it
             leaves out must have weight 0 on its ray.
 
     Returns:
-        (N, 3) raw colour, 0 for samples that do not matter, or None; (N,) raw density.
+        (N, 3) raw color, 0 for samples that do not matter, or None; (N,) raw density.
     """
     if torch.is_grad_enabled():
-        out = _Perceptron.apply(x, layers.biased, color, matter, *layers.flat())
+        out = _Perceptron.apply(x, layers.biased, color, active, *layers.flat())
         return (out[0] if color else None), out[1]
     h, raw = _trunk(x, layers, None)
-    rgb = _color(h, layers, _rows(raw, matter), None) if color else None
+    rgb = _color(h, layers, _rows(raw, active), None) if color else None
     give(h)
     return rgb, raw
 
@@ -113,9 +114,9 @@ def _affine(
     return torch.index_select(per_group, 0, _groups(at, rows, count // groups, h), out=out).addmm_(h, weight.t())
 
 
-def _trunk(x: Tensor, layers: Layers, kept: list[Tensor] | None) -> tuple[Tensor, Tensor]:
+def _trunk(x: Tensor, layers: FusedLayers, kept: list[Tensor] | None) -> tuple[Tensor, Tensor]:
     """(E, N) -> (N, W), the last hidden layer, and (N,) raw density; all hidden layers are appended to `kept`."""
-    count, width = x.shape[1], layers.first.shape[1]
+    count, width = x.shape[1], layers.input_bias.shape[1]
     blocks = _blocks(count, x)
     last = take(count, width, x)
     if kept is not None:
@@ -132,10 +133,14 @@ def _trunk(x: Tensor, layers: Layers, kept: list[Tensor] | None) -> tuple[Tensor
         else:
             outs = [t[at] for t in hidden]
         part = x[:, at].t()
-        h = _affine(layers.first, at, None, count, part, layers.first_x, outs[0]).relu_()
+        h = _affine(layers.input_bias, at, None, count, part, layers.w_xyz, outs[0]).relu_()
         for (weight, bias), out in zip(layers.trunk, outs[1:], strict=True):
             if bias is None:
-                h = _affine(layers.again, at, None, count, h, weight, out).addmm_(part, layers.again_x.t()).relu_()
+                h = (
+                    _affine(layers.skip_bias, at, None, count, h, weight, out)
+                    .addmm_(part, layers.w_skip_xyz.t())
+                    .relu_()
+                )
             else:
                 h = torch.addmm(bias, h, weight.t(), out=out).relu_()
         torch.addmm(layers.alpha[1], h, layers.alpha[0].t(), out=raw[at])
@@ -144,12 +149,12 @@ def _trunk(x: Tensor, layers: Layers, kept: list[Tensor] | None) -> tuple[Tensor
     return last, raw.view(-1)
 
 
-def _rows(raw: Tensor, matter: Matter | None) -> Tensor | None:
+def _rows(raw: Tensor, active: SampleMask | None) -> Tensor | None:
     """Numbers of the samples that matter, None for all."""
     # Picking rows makes a GPU wait for the count.
-    if matter is None or raw.device.type != "cpu":
+    if active is None or raw.device.type != "cpu":
         return None
-    rows = torch.nonzero(matter(raw))[:, 0]
+    rows = torch.nonzero(active(raw))[:, 0]
     return rows if len(rows) < DENSE * len(raw) else None
 
 
@@ -158,7 +163,7 @@ def _part(t: Tensor, at: slice, rows: Tensor | None, out: Tensor) -> Tensor:
     return t[at] if rows is None else torch.index_select(t, 0, rows[at], out=out[: at.stop - at.start])
 
 
-def _color(h: Tensor, layers: Layers, rows: Tensor | None, kept: list[Tensor] | None) -> Tensor:
+def _color(h: Tensor, layers: FusedLayers, rows: Tensor | None, kept: list[Tensor] | None) -> Tensor:
     """(N, W) -> (N, 3); the view branch's layers, of the rows that matter, are appended to `kept`."""
     count, half = len(h), layers.per_ray.shape[1]
     some = count if rows is None else len(rows)
@@ -183,13 +188,13 @@ class _Perceptron(torch.autograd.Function):
     """The same with gradients for every layer."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, biased: list[bool], color: bool, matter: Matter | None, *flat: Tensor) -> Any:
-        layers = Layers.of(flat, biased)
+    def forward(ctx: Any, x: Tensor, biased: list[bool], color: bool, active: SampleMask | None, *flat: Tensor) -> Any:
+        layers = FusedLayers.of(flat, biased)
         kept: list[Tensor] = []
         h, raw = _trunk(x, layers, kept)
         rows, rgb = None, None
         if color:
-            rows = _rows(raw, matter)
+            rows = _rows(raw, active)
             rgb = _color(h, layers, rows, kept)
         ctx.biased, ctx.color, ctx.picked, ctx.count = biased, color, rows is not None, len(flat)
         ctx.save_for_backward(x, *flat, *kept, *([] if rows is None else [rows]))
@@ -204,7 +209,9 @@ class _Perceptron(torch.autograd.Function):
         kept = saved[ctx.count :]
         depth, some = len(ctx.biased), x.shape[1] if rows is None else len(rows)
         grads = [torch.zeros_like(t) for t in flat]
-        back = _Backward(Layers.of(flat, ctx.biased), Layers.of(grads, ctx.biased), x, rows, kept[: depth + 1])
+        back = _Backward(
+            FusedLayers.of(flat, ctx.biased), FusedLayers.of(grads, ctx.biased), x, rows, kept[: depth + 1]
+        )
         d_rgb = d_rgb if ctx.color else None
         if rows is not None:
             d_raw, d_rgb = d_raw[rows], None if d_rgb is None else d_rgb[rows]
@@ -220,8 +227,8 @@ class _Perceptron(torch.autograd.Function):
 class _Backward(NamedTuple):
     """The chain rule for the rows that matter. grads: summed up. hidden: (N, W) of the trunk."""
 
-    layers: Layers
-    grads: Layers
+    layers: FusedLayers
+    grads: FusedLayers
     x: Tensor
     rows: Tensor | None
     hidden: list[Tensor]
@@ -255,12 +262,12 @@ class _Backward(NamedTuple):
             room.reverse()
             _add(grads.trunk[k], d, below)
             if grads.trunk[k][1] is None:
-                self._gather(grads.again, d, at)
-                grads.again_x.addmm_(d.t(), x)
+                self._gather(grads.skip_bias, d, at)
+                grads.w_skip_xyz.addmm_(d.t(), x)
             d, other = torch.mm(d, layers.trunk[k][0], out=other), d
         _through_relu(d, below)
-        self._gather(grads.first, d, at)
-        grads.first_x.addmm_(d.t(), x)
+        self._gather(grads.input_bias, d, at)
+        grads.w_xyz.addmm_(d.t(), x)
 
     def _gather(self, total: Tensor, d: Tensor, at: slice) -> None:
         """Sum a block's rows (B, O) over the frames or rays (G, O) they belong to."""

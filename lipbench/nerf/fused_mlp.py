@@ -11,20 +11,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lipbench.nerf.compositing import Matter
+from lipbench.nerf.compositing import SampleMask
 from lipbench.nerf.encoding import encoded_columns, positional_encoding, waves_first
-from lipbench.nerf.fused_layers import Layers, perceptron
+from lipbench.nerf.fused_layers import FusedLayers, fused_mlp
 from lipbench.nerf.mlp import SKIP, MLPField
 
 
 class FusedMLPField(MLPField):
     """The same function of the same parameters as `MLPField`, faster on a CPU and in less memory everywhere.
 
-    Samples that do not matter (see `forward`'s `matter`) get raw color 0 and send no gradient back.
+    Samples that do not active (see `forward`'s `active`) get raw color 0 and send no gradient back.
     """
 
     def forward(
-        self, points: Tensor, directions: Tensor, condition: Tensor, color: bool = True, matter: Matter | None = None
+        self,
+        points: Tensor,
+        directions: Tensor,
+        condition: Tensor,
+        color: bool = True,
+        active: SampleMask | None = None,
     ) -> tuple[Tensor | None, Tensor]:
         """As `MLPField.forward`."""
         f, r, s, _ = points.shape
@@ -36,14 +41,14 @@ class FusedMLPField(MLPField):
             x, layers = x.to(torch.get_autocast_dtype(kind)), layers.to(torch.get_autocast_dtype(kind))
 
         def kept(raw: Tensor) -> Tensor:
-            assert matter is not None
-            return matter(raw.view(f, r, s)).view(-1)
+            assert active is not None
+            return active(raw.view(f, r, s)).view(-1)
 
         with torch.autocast(kind, enabled=False):
-            rgb, density = perceptron(x, layers, color, None if matter is None else kept)
+            rgb, density = fused_mlp(x, layers, color, None if active is None else kept)
         return (None if rgb is None else rgb.view(f, r, s, 3)), density.view(f, r, s)
 
-    def _layers(self, directions: Tensor, condition: Tensor) -> Layers:
+    def _layers(self, directions: Tensor, condition: Tensor) -> FusedLayers:
         """What the samples see: the parts of condition and direction are multiplied out, once per frame and ray."""
         e, skip = self.encoded, SKIP + 1 if self.depth > SKIP + 1 else 0
         trunk, views = _pairs(self.pts_linears), _pairs(self.views_linears)
@@ -52,12 +57,12 @@ class FusedMLPField(MLPField):
         rest: list[tuple[Tensor, Tensor | None]] = list(trunk[1:])
         if skip:
             rest[skip - 1] = again[:, e + self.condition :], None
-        return Layers(
-            first=F.linear(condition, first[:, e : e + self.condition], first_bias),
-            again=F.linear(condition, again[:, e : e + self.condition], again_bias),
+        return FusedLayers(
+            input_bias=F.linear(condition, first[:, e : e + self.condition], first_bias),
+            skip_bias=F.linear(condition, again[:, e : e + self.condition], again_bias),
             per_ray=F.linear(d, view[:, self.width :], view_bias),
-            first_x=waves_first(first[:, :e], self.position_frequencies),
-            again_x=waves_first(again[:, :e], self.position_frequencies),
+            w_xyz=waves_first(first[:, :e], self.position_frequencies),
+            w_skip_xyz=waves_first(again[:, :e], self.position_frequencies),
             alpha=(self.alpha_linear.weight, self.alpha_linear.bias),
             rgb=(self.rgb_linear.weight, self.rgb_linear.bias),
             view_h=view[:, : self.width],

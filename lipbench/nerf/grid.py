@@ -18,8 +18,8 @@ DECAY = 0.95
 START = 100.0  # 1/m: half opaque over 7 mm, so that the first samples go to the hull's surface
 
 
-class DensityGrid(nn.Module):
-    """(G, G, G) densities per metre over the scene's box, [x, y, z]; `hull` tells the cells that may hold the head."""
+class OccupancyGrid(nn.Module):
+    """(G, G, G) densities per meter over the scene's box, [x, y, z]; `hull` tells the cells that may hold the head."""
 
     bounds: Tensor
     values: Tensor
@@ -59,17 +59,17 @@ class DensityGrid(nn.Module):
         i = i + (torch.rand_like(i) if jitter else 0.5)
         return self.bounds[0] + i / n * (self.bounds[1] - self.bounds[0])
 
-    def note(self, rows: Tensor, density: Tensor) -> None:
+    def ema(self, rows: Tensor, density: Tensor) -> None:
         """Cells `rows` were found to hold `density`: the larger of that and the faded old value stays."""
         self.values[rows] = torch.maximum(self.values[rows] * DECAY, density.float()) * self.hull[rows]
 
-    def spread(self) -> None:
-        """Set `wide`: the largest density of each cell and its neighbours, so that no moving lip is missed."""
+    def dilate(self) -> None:
+        """Set `wide`: the largest density of each cell and its neighbors, so that no moving lip is missed."""
         n = self.size
         self.wide.copy_(F.max_pool3d(self.values.view(1, 1, n, n, n), 3, 1, 1).view(-1) * self.hull)
 
 
-def carve(grid: DensityGrid, scene: Scene, *, margin: float = 0.05, share: float = 0.97, views: int = 40) -> None:
+def carve(grid: OccupancyGrid, scene: Scene, *, margin: float = 0.05, share: float = 0.97, views: int = 40) -> None:
     """Set the grid's hull from the scene's masks: cells seen inside the grown head mask in `share` of the frames.
 
     Args:
@@ -100,4 +100,4 @@ def carve(grid: DensityGrid, scene: Scene, *, margin: float = 0.05, share: float
     hull = torch.from_numpy(inside >= share * len(chosen)).to(device)
     grid.hull.copy_(hull)
     grid.values.copy_(torch.where(hull, torch.full_like(grid.values, START), torch.zeros_like(grid.values)))
-    grid.spread()
+    grid.dilate()

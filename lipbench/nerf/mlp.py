@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lipbench.core.errors import WeightsMismatch
-from lipbench.nerf.compositing import Matter
+from lipbench.nerf.compositing import SampleMask
 from lipbench.nerf.encoding import encoded_size, positional_encoding
 
 SKIP = 4  # the input enters again after this layer
@@ -27,8 +27,10 @@ class MLPField(nn.Module):
 
     Args:
         condition: length of the code of a frame.
-        width, depth: of the trunk; LipNeRF 128 and 8, AD-NeRF 256 and 8.
-        position_frequencies, direction_frequencies: of the encodings.
+        width: of the trunk; LipNeRF 128 and 8, AD-NeRF 256 and 8.
+        depth: of the trunk; LipNeRF 128 and 8, AD-NeRF 256 and 8.
+        position_frequencies: of the encodings.
+        direction_frequencies: of the encodings.
         position_scale: factor on the points before they are encoded; 1 is AD-NeRF's.
         init: "torch" (`nn.Linear`'s own, as AD-NeRF) or "he" (He et al. 2015, for ReLU layers). The first shrinks
             signals by sqrt(3) a layer: after 8 layers color and density hardly depend on the point.
@@ -67,15 +69,21 @@ class MLPField(nn.Module):
             nn.init.constant_(self.alpha_linear.bias, density_bias)
 
     def forward(
-        self, points: Tensor, directions: Tensor, condition: Tensor, color: bool = True, matter: Matter | None = None
+        self,
+        points: Tensor,
+        directions: Tensor,
+        condition: Tensor,
+        color: bool = True,
+        active: SampleMask | None = None,
     ) -> tuple[Tensor | None, Tensor]:
         """F frames, R rays each, S samples.
 
         Args:
-            points: (F, R, S, 3) in head space, metres; they get no gradient. directions: (F, R, 3) of unit length.
+            points: (F, R, S, 3) in head space, meters; they get no gradient.
+            directions: (F, R, 3) of unit length.
             condition: (F, C), a frame's expression and latent code.
             color: False leaves the color out.
-            matter: which samples have a weight on their ray. Here all samples are computed; `FusedMLPField` uses it.
+            active: which samples have a weight on their ray. Here all samples are computed; `FusedMLPField` uses it.
 
         Returns:
             (F, R, S, 3) raw color or None; (F, R, S) raw density.

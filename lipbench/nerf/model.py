@@ -1,4 +1,4 @@
-"""A radiance field with its sampler: rays in, colours out."""
+"""A radiance field with its sampler: rays in, colors out."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from lipbench.nerf.compositing import Composite, composite, density, matters
+from lipbench.nerf.compositing import Composite, active_samples, composite, density
 from lipbench.nerf.config import FieldConfig
 from lipbench.nerf.fused_mlp import FusedMLPField
-from lipbench.nerf.grid import DensityGrid
+from lipbench.nerf.grid import OccupancyGrid
 from lipbench.nerf.mlp import MLPField
 from lipbench.nerf.rays import Rays, box_interval, directions, slab
 from lipbench.nerf.sampling import sample_pdf, stratified
@@ -18,7 +18,7 @@ from lipbench.nerf.triplane import TriPlaneField
 
 LONGEST_STEP = 3.0  # cells of the proposal: beyond the last sample before a gap there is nothing
 PROPOSAL_FLOOR = 2e-3
-MISSED = 1e-3  # metres
+MISSED = 1e-3  # meters
 PROBES = 32  # readings of the hull along a ray
 
 
@@ -36,7 +36,7 @@ class HeadField(nn.Module):
 
     Args:
         config: what to build.
-        bounds: (2, 3) box of the head in its own space, metres.
+        bounds: (2, 3) box of the head in its own space, meters.
     """
 
     bounds: Tensor
@@ -46,7 +46,7 @@ class HeadField(nn.Module):
         self.config = config
         self.register_buffer("bounds", torch.as_tensor(bounds, dtype=torch.float32).clone())
         gridded = config.proposal == "grid" or config.interval == "hull"
-        self.grid = DensityGrid(self.bounds) if gridded else None
+        self.grid = OccupancyGrid(self.bounds) if gridded else None
         self.coarse = self._network() if config.proposal == "network" else None
         self.fine = self._network()
 
@@ -106,16 +106,18 @@ class HeadField(nn.Module):
             return rays._replace(near=near, far=torch.where(hit, rays.near + last, rays.near + MISSED))
 
     def sigma(self, raw: Tensor, points: Tensor) -> Tensor:
-        """Raw output -> density per metre; 0 outside the hull."""
+        """Raw output -> density per meter; 0 outside the hull."""
         found = density(raw, self.config.activation, self.config.density_scale)
         return found if self.grid is None else found * self.grid.hull[self.grid.cells(points)]
 
     def render(self, rays: Rays, background: Tensor, condition: Tensor, train: bool = False) -> RayColors:
-        """Colours of rays.
+        """Colors of rays.
 
         Args:
-            rays: F frames, R rays each. background: (F, R, 3) in [0, 1]. condition: (F, C) expression and latent.
-            train: jitter the samples; colour in the coarse pass too.
+            rays: F frames, R rays each.
+            background: (F, R, 3) in [0, 1].
+            condition: (F, C) expression and latent.
+            train: jitter the samples; color in the coarse pass too.
         """
         if self.config.proposal == "grid":
             return self.shade(rays, self.propose(rays), background, condition, train)
@@ -144,11 +146,11 @@ class HeadField(nn.Module):
         assert net is not None
         points = rays.at(z[..., :-1])
 
-        def matter(raw: Tensor) -> Tensor:
+        def active(raw: Tensor) -> Tensor:
             with torch.no_grad():
-                return matters(self.sigma(raw, points), z, length)
+                return active_samples(self.sigma(raw, points), z, length)
 
-        rgb, raw = net(points, unit, condition, color, matter)
+        rgb, raw = net(points, unit, condition, color, active)
         return composite(rgb, self.sigma(raw, points), z, length, background)
 
     def propose(self, rays: Rays) -> tuple[Tensor, Tensor]:
@@ -163,10 +165,10 @@ class HeadField(nn.Module):
     def shade(
         self, rays: Rays, proposal: tuple[Tensor, Tensor], background: Tensor, condition: Tensor, train: bool = False
     ) -> RayColors:
-        """Colours of rays whose samples follow what `propose` answered."""
+        """Colors of rays whose samples follow what `propose` answered."""
         edges, weights = proposal
         with torch.no_grad():
-            # Neighbouring bins lend each other weight: the surface may lie on either side of an edge.
+            # Neighboring bins lend each other weight: the surface may lie on either side of an edge.
             wide = torch.maximum(weights[..., 1:], weights[..., :-1])
             weights = 0.5 * (torch.cat([weights[..., :1], wide], -1) + torch.cat([wide, weights[..., -1:]], -1))
             z = sample_pdf(edges, weights, self.config.fine, "strata" if train else "middle", PROPOSAL_FLOOR)
@@ -180,7 +182,7 @@ class HeadField(nn.Module):
         return RayColors(composite(rgb, self.sigma(raw, points), ends, length, background), None, z)
 
     @torch.no_grad()
-    def refresh(self, condition: Tensor, share: float = 0.25) -> None:
+    def update_grid(self, condition: Tensor, share: float = 0.25) -> None:
         """Ask the field for the density of a random share of the hull's cells, under the code (1, C)."""
         if self.grid is None or self.config.proposal != "grid":
             return
@@ -191,5 +193,5 @@ class HeadField(nn.Module):
             x = points[part][None, :, None]
             _, raw = self.fine(x, torch.zeros_like(x[:, :, 0]), condition, False)
             found = density(raw, self.config.activation, self.config.density_scale)
-            self.grid.note(rows[part], found.reshape(-1))
-        self.grid.spread()
+            self.grid.ema(rows[part], found.reshape(-1))
+        self.grid.dilate()

@@ -15,7 +15,7 @@ _free: list[Tensor] = []
 
 
 def take(rows: int, columns: int, like: Tensor) -> Tensor:
-    """An uninitialised (rows, columns) matrix of the type and on the device of `like`."""
+    """An uninitialized (rows, columns) matrix of the type and on the device of `like`."""
     if like.device.type != "cpu":  # a GPU's allocator keeps its memory by itself
         return like.new_empty(rows, columns)
     need = rows * columns * like.element_size()

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class Rays(NamedTuple):
-    """F frames with R rays each. origin: (F, 3) metres; direction: (F, R, 3), 1 long along the camera's axis, so that a
+    """F frames with R rays each. origin: (F, 3) meters; direction: (F, R, 3), 1 long along the camera's axis, so that a
     parameter along it is a depth; near, far: (F, R)."""
 
     origin: Tensor
@@ -32,7 +32,7 @@ class Rays(NamedTuple):
 
 
 def directions(c2w: Tensor, row: Tensor, column: Tensor, focal: float, center: tuple[float, float]) -> Tensor:
-    """(F, 3, 4) cameras and (F, R) pixels -> (F, R, 3) ray directions, not normalised
+    """(F, 3, 4) cameras and (F, R) pixels -> (F, R, 3) ray directions, not normalized
     (AD-NeRF run_nerf_helpers.py, `get_rays`)."""
     x, y = (column - center[0]) / focal, -(row - center[1]) / focal
     local = torch.stack([x, y, -torch.ones_like(x)], -1)  # (F, R, 3)
@@ -48,7 +48,9 @@ def box_interval(origin: Tensor, direction: Tensor, bounds: Tensor) -> tuple[Ten
     """Depths at which rays enter and leave a box.
 
     Args:
-        origin: (F, 3). direction: (F, R, 3). bounds: (2, 3).
+        origin: (F, 3).
+        direction: (F, R, 3).
+        bounds: (2, 3).
 
     Returns:
         near, far (F, R); near >= far where a ray misses the box.

@@ -1,6 +1,6 @@
 """What a radiance field is trained on: posed frames of a head over a clean plate.
 
-Lengths are metres (AD-NeRF's unit; the fit's decimetres / 10), matrices map camera to head space, the camera looks down
+Lengths are meters (AD-NeRF's unit; the fit's decimeters / 10), matrices map camera to head space, the camera looks down
 -z with x right and y up. The head stands still in its own space; every frame has its own camera.
 """
 
@@ -22,7 +22,7 @@ Float32 = NDArray[np.float32]
 SCHEMA = 2
 NO_EYES: NDArray[np.int64] = np.zeros((0, 0, 4), np.int64)
 NO_LIDS: Float32 = np.zeros(0, np.float32)
-#: AD-NeRF process_data.py: nearest and farthest depth of a sample, metres from the head's origin.
+#: AD-NeRF process_data.py: nearest and farthest depth of a sample, meters from the head's origin.
 NEAR, FAR = 0.2, 0.4
 MIN_FRAMES = 5
 #: Half the head's depth as a share of half its visible width: heads are about as deep as they are wide, and more.
@@ -38,14 +38,14 @@ class Scene:
         head: (T, H, W) bool, pixels of the head (skin, features, ears, hair).
         plates: (S, H, W, 3) uint8 RGB, one clean plate per shot.
         shot: (T,) int, which plate lies behind each frame.
-        c2w: (T, 3, 4) float32, camera to head space: [R^T | -R^T t] of the fit's pose, metres.
+        c2w: (T, 3, 4) float32, camera to head space: [R^T | -R^T t] of the fit's pose, meters.
         focal: px.
         center: (cx, cy) px; pixel (row i, column j) is seen along ((j - cx) / f, -(i - cy) / f, -1) (AD-NeRF's pixel
             corners).
-        near_far: (T, 2) float32 depth along the axis, metres.
+        near_far: (T, 2) float32 depth along the axis, meters.
         condition: (T, C) float32: expression coefficients, or any other code of a frame.
         mouth: (T, 4) int, x0, y0, x1, y1 px (exclusive) of the box from which extra rays are drawn.
-        bounds: (2, 3) float32, corners of a box in head space that holds the head, metres.
+        bounds: (2, 3) float32, corners of a box in head space that holds the head, meters.
         eyes: (T, E, 4) int, boxes like the mouth's round E eyes; none when it is left out.
         lids: (T,) float32, how far the eyes are open, in any unit; all the same where nothing is known about it.
     """
@@ -140,7 +140,7 @@ class Scene:
         def scaled(box: NDArray[np.int64]) -> NDArray[np.int64]:
             return (np.floor(box * scale) + np.array([0, 0, 1, 1])).astype(np.int64)
 
-        # The old corner lattice stands at j = 0 .. w; the colour of a new pixel is the mean about its middle.
+        # The old corner lattice stands at j = 0 .. w; the color of a new pixel is the mean about its middle.
         offset = 0.5 * (1 - np.array([sx, sy]))
         center = (float(self.center[0] * sx - offset[0]), float(self.center[1] * sy - offset[1]))
         return replace(
@@ -203,7 +203,7 @@ def make_scene(
         mouth: (T, 4) px boxes x0, y0, x1, y1.
         eyes: (T, E, 4) px, the same for eyes.
         lids: (T,) how far they are open.
-        landmark_center: shift by half a pixel from pixel centres at + 0.5 to AD-NeRF's pixel corners (exact).
+        landmark_center: shift by half a pixel from pixel centers at + 0.5 to AD-NeRF's pixel corners (exact).
 
     Raises:
         TooShort: fewer than 5 frames.
@@ -253,7 +253,7 @@ def _inside(boxes: ArrayLike, h: int, w: int) -> NDArray[np.int64]:
 
 
 def head_bounds(head: NDArray[np.bool_], c2w: Float32, focal: float, center: tuple[float, float]) -> Float32:
-    """(2, 3) box in head space around what the masks show, metres.
+    """(2, 3) box in head space around what the masks show, meters.
 
     Width and height come from the masks' outlines on the plane through the head's origin that faces the camera, the
     depth (which masks hardly show) from the width. 3 % of the rays may lie outside on each side: loose mask pixels.
@@ -299,7 +299,7 @@ def pool(scenes: Sequence[Scene]) -> Scene:
         if ours != theirs:
             raise UsageError(
                 f"cannot pool shot {k} with shot 0",
-                f"size, focal length, centre, code length: {theirs}, not {ours}",
+                f"size, focal length, center, code length: {theirs}, not {ours}",
                 "fit all shots of a video together, with one camera",
             )
     offsets = np.cumsum([0, *(len(s.plates) for s in scenes[:-1])])

@@ -1,7 +1,7 @@
 """A light field for machines without a GPU: tri-plane features and a small conditional MLP (`field: triplane`).
 
 Not the paper's network. A point is projected onto three axis-aligned planes of learned features at several resolutions
-(EG3D, Chan et al. 2022, section 3.2); a 3-layer MLP turns the features and the frame's code into density and colour.
+(EG3D, Chan et al. 2022, section 3.2); a 3-layer MLP turns the features and the frame's code into density and color.
 Some of the planes are blended per frame with weights that depend on the code, as NeRFBlendShape (Gao et al. 2022) does
 with hash tables: that is where the mouth's shapes live.
 """
@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lipbench.nerf.compositing import Matter
+from lipbench.nerf.compositing import SampleMask
 from lipbench.nerf.encoding import encoded_size, positional_encoding
 
 START = 0.5  # standard deviation of the features at the start; Adam's steps have to be in proportion (`planes_lr`)
@@ -25,11 +25,13 @@ class TriPlaneField(nn.Module):
 
     Args:
         condition: length of the code of a frame.
-        bounds: (2, 3) corners of the box the planes span, metres.
-        resolutions: of the planes that are the same in every frame. channels: of each plane.
+        bounds: (2, 3) corners of the box the planes span, meters.
+        resolutions: of the planes that are the same in every frame.
+        channels: of each plane.
         blended: resolution of the frontal planes that are mixed per frame, a quarter of it for the two across; blend:
             how many are mixed, 0 for none.
-        width, depth: of the MLP.
+        width: of the MLP.
+        depth: of the MLP.
     """
 
     bounds: Tensor
@@ -67,9 +69,14 @@ class TriPlaneField(nn.Module):
         nn.init.zeros_(self.view.weight)
 
     def forward(
-        self, points: Tensor, directions: Tensor, condition: Tensor, color: bool = True, matter: Matter | None = None
+        self,
+        points: Tensor,
+        directions: Tensor,
+        condition: Tensor,
+        color: bool = True,
+        active: SampleMask | None = None,
     ) -> tuple[Tensor | None, Tensor]:
-        """As `MLPField.forward`: raw colour (F, R, S, 3) or None, raw density (F, R, S)."""
+        """As `MLPField.forward`: raw color (F, R, S, 3) or None, raw density (F, R, S)."""
         f, r, s, _ = points.shape
         middle, half = self.bounds.mean(0), 0.5 * (self.bounds[1] - self.bounds[0])
         q = ((points - middle) / half).reshape(f, r * s, 3)

@@ -19,7 +19,16 @@ from lipbench.reports.frame import Run, load_run
 from lipbench.reports.gate.baseline import Headline, Snapshot
 from lipbench.reports.gate.comparable import headline_difference
 from lipbench.reports.gate.facts import snapshot
-from lipbench.reports.statistics import Paired, Spread, differences, holm, paired, seed_spread, smallest_p, worsening
+from lipbench.reports.statistics import (
+    PairedEstimate,
+    Spread,
+    differences,
+    holm,
+    paired,
+    seed_spread,
+    smallest_p,
+    worsening,
+)
 
 ALPHA = 0.05
 
@@ -57,7 +66,7 @@ class Delta:
     reason: str = ""
     a: float | None = None
     b: float | None = None
-    paired: Paired | None = None
+    paired: PairedEstimate | None = None
     p_holm: float | None = None
     clips: tuple[ClipDelta, ...] = ()
     seeds: tuple[Spread | None, Spread | None] = (None, None)

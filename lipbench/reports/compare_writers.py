@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 from lipbench.reports.compare import ClipDelta, Comparison, Delta
-from lipbench.reports.statistics import Interval, Paired, Spread
+from lipbench.reports.statistics import Interval, PairedEstimate, Spread
 
 LEGEND = (
     "marks: - worse, + better (p ≤ 0.05, Holm); ~ beyond the tolerance, maybe by chance; "
@@ -159,7 +159,7 @@ def _delta(d: Delta) -> dict[str, Any]:
     }
 
 
-def _paired(p: Paired | None) -> dict[str, Any]:
+def _paired(p: PairedEstimate | None) -> dict[str, Any]:
     if p is None:
         return {"n": 0, "delta": None, "sd": None, "interval": None, "bca": None, "p": None, "detectable": None}
     ends = {name: i and [i.low, i.high] for name, i in (("interval", p.interval), ("bca", p.bca))}

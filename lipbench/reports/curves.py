@@ -49,7 +49,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Line:
+class CurveLine:
     """One method; `group` is the language where languages are kept apart."""
 
     method: str
@@ -74,7 +74,7 @@ class Curve:
     x_title: str
     y_title: str
     better: str
-    lines: tuple[Line, ...]
+    lines: tuple[CurveLine, ...]
     pareto: tuple[tuple[float, float], ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -97,7 +97,7 @@ def lengths(run: Run, metric: str, by_language: bool = False) -> Curve:
             "a curve needs two",
             "run it with more, e.g. `lipbench run --train-seconds 3,5,8,full`",
         )
-    lines: list[Line] = []
+    lines: list[CurveLine] = []
     notes: list[str] = []
     for language in sorted(data["language"].unique()) if by_language else [""]:
         part = data[data["language"] == language] if language else data
@@ -114,7 +114,7 @@ def lengths(run: Run, metric: str, by_language: bool = False) -> Curve:
                     points.append(point)
             if points:
                 title = title_of(run.methods, label)
-                lines.append(Line(label, title, str(about["kind"]), tuple(sorted(points, key=_place)), language))
+                lines.append(CurveLine(label, title, str(about["kind"]), tuple(sorted(points, key=_place)), language))
     return _curve(
         run,
         Curve(
@@ -172,7 +172,7 @@ def costs(details: Details, metric: str) -> Curve:
                 x = max(float(np.mean(seconds[label, at])), 1e-3)
                 points.append(replace(point, x=x, label="" if at is None else f"{at:g} s"))
         if points:
-            lines.append(Line(label, title_of(run.methods, label), str(about["kind"]), tuple(points)))
+            lines.append(CurveLine(label, title_of(run.methods, label), str(about["kind"]), tuple(points)))
     pareto = _pareto(lines, str(spec["better"]))
     return _curve(
         run,
@@ -189,7 +189,7 @@ def costs(details: Details, metric: str) -> Curve:
     )
 
 
-def _pareto(lines: Sequence[Line], better: str) -> tuple[tuple[float, float], ...]:
+def _pareto(lines: Sequence[CurveLine], better: str) -> tuple[tuple[float, float], ...]:
     """Points of methods (not controls) that no cheaper one beats."""
     sign = -1 if better == "higher" else 1
     points = sorted((p.x or 0.0, sign * p.y) for line in lines if line.kind == "method" for p in line.points)
@@ -222,7 +222,7 @@ def shifts(details: Details) -> Curve:
             table = np.stack(clips)  # (clips, 31)
             points = [p for x, y in zip(OFFSETS, table.T, strict=True) if (p := _point(float(x), y)) is not None]
             title = title_of(details.run.methods, label)
-            lines.append(Line(label, title, str(about["kind"]), tuple(reversed(points))))
+            lines.append(CurveLine(label, title, str(about["kind"]), tuple(reversed(points))))
     curve = Curve(
         "shift",
         "Sync distance over AV offset",

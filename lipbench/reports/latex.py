@@ -5,7 +5,17 @@ from __future__ import annotations
 import math
 import re
 
-from lipbench.reports.table import HEADS, SIGNIFICANT, Column, Entry, Row, Table, caption, key_text, shown
+from lipbench.reports.table import (
+    HEADS,
+    SIGNIFICANT,
+    ReportTable,
+    TableColumn,
+    TableEntry,
+    TableRow,
+    caption,
+    key_text,
+    shown,
+)
 
 ARROWS = {"higher": r" $\uparrow$", "lower": r" $\downarrow$", "zero": r" $\rightarrow$0", "none": ""}
 _MARKS = {1: r"\lbfirst{%s}", 2: r"\lbsecond{%s}", 3: r"\lbthird{%s}", None: "%s"}
@@ -50,7 +60,7 @@ def escape(text: str) -> str:
     return "".join(_ESCAPES.get(c, c) for c in re.sub(r"\s+", " ", text))
 
 
-def latex(tables: list[Table]) -> str:
+def latex(tables: list[ReportTable]) -> str:
     """One `table` environment per table; input it with \\input."""
     paper = any(row.kind == "paper" for table in tables for row in table.rows)
     packages = r"\usepackage{booktabs}" + (r" \usepackage{xcolor}" if paper else "")
@@ -65,7 +75,7 @@ def latex(tables: list[Table]) -> str:
     return "\n".join(head) + "\n" + "\n".join(_table(table) for table in tables)
 
 
-def _table(table: Table) -> str:
+def _table(table: ReportTable) -> str:
     what = f"{table.run}, against the {table.against}" if table.against else table.run
     heads = ["method", *(HEADS[word] for word in table.by), "clips"]
     align = "l" * (1 + len(table.by)) + "r" * (1 + len(table.columns))
@@ -86,7 +96,7 @@ def _table(table: Table) -> str:
         keys = [escape(key_text(word, value)) for word, value in zip(table.by, row.keys, strict=False)]
         clips = str(row.clips) if row.kind != "paper" else ""
         numbers = [_cell(row, row.entries[column.id], column) for column in table.columns]
-        lines.append(" & ".join([_grey(row, escape(row.title)), *keys, clips, *numbers]) + r" \\")
+        lines.append(" & ".join([_gray(row, escape(row.title)), *keys, clips, *numbers]) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}"]
     below = [rf"\textsuperscript{{{i}}} {escape(note)}" for i, note in enumerate(table.notes, 1)]
     if table.legend == SIGNIFICANT and any(entry.rank for row in table.rows for entry in row.entries.values()):
@@ -98,21 +108,21 @@ def _table(table: Table) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _head(column: Column) -> str:
+def _head(column: TableColumn) -> str:
     return escape(column.title) + ARROWS[column.better] + (rf" [{escape(column.unit)}]" if column.unit else "")
 
 
-def _cell(row: Row, entry: Entry, column: Column) -> str:
+def _cell(row: TableRow, entry: TableEntry, column: TableColumn) -> str:
     mean = entry.mean
     note = rf"\textsuperscript{{{','.join(map(str, entry.notes))}}}" if entry.notes else ""
     if mean.mean is None:
-        return _grey(row, f"{mean.n}/{mean.total}{note}" if mean.n else f"--{note}")
+        return _gray(row, f"{mean.n}/{mean.total}{note}" if mean.n else f"--{note}")
     sign = "-" if mean.mean < 0 else ""
     text = rf"${sign}\infty$" if math.isinf(mean.mean) else shown(mean.mean, column.decimals)
     if text.startswith("-"):
         text = f"${text}$"
-    return _grey(row, _MARKS[entry.rank] % text)
+    return _gray(row, _MARKS[entry.rank] % text)
 
 
-def _grey(row: Row, text: str) -> str:
+def _gray(row: TableRow, text: str) -> str:
     return rf"\lbpaper{{{text}}}" if row.kind == "paper" else text

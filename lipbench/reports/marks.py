@@ -10,10 +10,10 @@ from typing import Any
 import pandas as pd
 
 from lipbench.reports.aggregate import KEYS
-from lipbench.reports.table import SIGNIFICANT, Row, Table
+from lipbench.reports.table import SIGNIFICANT, ReportTable, TableRow
 
 
-def marked(table: Table, values: pd.DataFrame) -> Table:
+def marked(table: ReportTable, values: pd.DataFrame) -> ReportTable:
     """A table whose rank 1 goes to the best method and all not significantly worse, per column and group of rows.
 
     Args:
@@ -45,7 +45,7 @@ def marked(table: Table, values: pd.DataFrame) -> Table:
     return replace(table, rows=rows, legend=SIGNIFICANT, remarks=(*table.remarks, *([line] if line else [])))
 
 
-def _marked(row: Row, best: Mapping[tuple[Any, str], frozenset[str]]) -> Row:
+def _marked(row: TableRow, best: Mapping[tuple[Any, str], frozenset[str]]) -> TableRow:
     if row.kind != "method":
         return row
     entries = {

@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lipbench.core.errors import UsageError
-from lipbench.reports.curves import Curve, Line, Point
+from lipbench.reports.curves import Curve, CurveLine, Point
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: Colours that people with colour-blindness tell apart (Okabe and Ito, 2008), less black and yellow, which vanish on
+#: Colors that people with color-blindness tell apart (Okabe and Ito, 2008), less black and yellow, which vanish on
 #: a dark or a light page.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#8A6FDF", "#7F7F7F")
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#8A6FDF", "#7F7F7F")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-#: Stands for the text colour until the svg is written, there it becomes currentColor.
+#: Stands for the text color until the svg is written, there it becomes currentColor.
 _INK = "#010203"
 FORMATS = ("svg", "pdf", "png")
 
@@ -67,7 +67,7 @@ def draw(curve: Curve) -> Figure:
     return fig
 
 
-def _keep_lines_readable(axes: Axes, lines: Sequence[Line]) -> None:
+def _keep_lines_readable(axes: Axes, lines: Sequence[CurveLine]) -> None:
     """Bands over two or three clips can be wide enough to press the lines flat: then they reach out of the picture."""
     means = [p.y for line in lines for p in line.points if math.isfinite(p.y)]
     if not means:
@@ -89,26 +89,26 @@ def _whole(curve: Curve) -> float:
     return 1.6 * max(known, default=1.0)
 
 
-def _line(axes: Axes, curve: Curve, line: Line, place: int, whole: float) -> None:
+def _line(axes: Axes, curve: Curve, line: CurveLine, place: int, whole: float) -> None:
     points = [p for p in line.points if math.isfinite(p.y)]
     if not points:
         return
-    colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
+    color, marker = COLORS[place % len(COLORS)], MARKERS[place % len(MARKERS)]
     x = [whole if p.x is None else p.x for p in points]
     y = [p.y for p in points]
     style = "--" if line.kind == "control" else "-"
     if curve.kind == "cost":
         axes.errorbar(
-            x, y, _bars(points), fmt=marker, color=colour, markersize=6, capsize=2, linewidth=1, label=line.title
+            x, y, _bars(points), fmt=marker, color=color, markersize=6, capsize=2, linewidth=1, label=line.title
         )
         for p in points:
             axes.annotate(p.label, (p.x or 0, p.y), (4, 4), textcoords="offset points", fontsize=7, color=_INK)
         return
     shape: dict[str, Any] = {} if curve.kind == "shift" else {"marker": marker, "markersize": 4.5}
-    axes.plot(x, y, style, color=colour, linewidth=1.6, label=line.title, **shape)
+    axes.plot(x, y, style, color=color, linewidth=1.6, label=line.title, **shape)
     if all(p.low is not None for p in points):
         low, high = [p.low or 0.0 for p in points], [p.high or 0.0 for p in points]
-        axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+        axes.fill_between(x, low, high, color=color, alpha=0.15, linewidth=0)
 
 
 def _bars(points: Sequence[Point]) -> Any:
@@ -138,7 +138,7 @@ def _axes(axes: Axes, curve: Curve) -> None:
 
 
 def plain(axes: Axes) -> None:
-    """Two spines, small grey ticks, a light grid."""
+    """Two spines, small gray ticks, a light grid."""
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
@@ -152,12 +152,12 @@ def plain(axes: Axes) -> None:
     axes.grid(color=_INK, alpha=0.12, linewidth=0.6)
 
 
-def strip(title: str, values: Mapping[str, Mapping[str, float]], colours: Mapping[str, int]) -> Figure:
+def strip(title: str, values: Mapping[str, Mapping[str, float]], colors: Mapping[str, int]) -> Figure:
     """One row per method, one dot per clip, a bar at the mean.
 
     Args:
         values: method title -> clip -> finite value.
-        colours: method title -> place in COLOURS, so that a method has one colour in all strips.
+        colors: method title -> place in COLORS, so that a method has one color in all strips.
     """
     fig = figure(5.6, 0.75 + 0.36 * len(values))
     axes = fig.subplots()
@@ -166,7 +166,7 @@ def strip(title: str, values: Mapping[str, Mapping[str, float]], colours: Mappin
         for clip, value in own.items():
             # A fixed place within the row for each clip: the same clip stands at the same height in every row.
             offset = 0.0 if len(clips) < 2 else 0.5 * clips.index(clip) / (len(clips) - 1) - 0.25
-            axes.plot([value], [row + offset], "o", markersize=4, color=COLOURS[colours[name] % len(COLOURS)])
+            axes.plot([value], [row + offset], "o", markersize=4, color=COLORS[colors[name] % len(COLORS)])
         mean = sum(own.values()) / len(own)
         axes.plot([mean, mean], [row - 0.34, row + 0.34], color=_INK, linewidth=1.6)
     axes.set_yticks(range(len(values)), list(values))
@@ -199,7 +199,7 @@ def save(fig: Figure, path: Path) -> None:
 
 
 def svg(fig: Figure, name: str, alt: str = "") -> str:
-    """A figure as an <svg> element to stand inside a page: text stays text, black follows the page's text colour.
+    """A figure as an <svg> element to stand inside a page: text stays text, black follows the page's text color.
 
     Args:
         name: unique in the page; ids inside the drawing begin with it.

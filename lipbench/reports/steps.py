@@ -18,7 +18,7 @@ def steps(values: NDArray[np.float64], *, floor: float = 0.0) -> list[tuple[int,
 
     The least sum of absolute deviations from the pieces' medians plus a price per step (the L1 Potts functional, with
     which airspeed velocity finds steps too), by dynamic programming, O(n^2) medians. Absolute deviations: one odd run
-    does not pay for a step. The noise is the median absolute difference of neighbours, which steps hardly touch.
+    does not pay for a step. The noise is the median absolute difference of neighbors, which steps hardly touch.
 
     Args:
         floor: least noise; runs of a deterministic method would otherwise make a step of every rounding.

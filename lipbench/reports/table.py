@@ -20,7 +20,7 @@ SIGNIFICANT = (
 
 
 @dataclass(frozen=True)
-class Column:
+class TableColumn:
     """A metric as a column. `title` is unique in its table."""
 
     id: str
@@ -32,7 +32,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Entry:
+class TableEntry:
     """One number of a table: its mean, its rank (1, 2, 3 or None) and the footnotes that say why there is none."""
 
     mean: Mean
@@ -41,7 +41,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """A line of a table.
 
     Attributes:
@@ -58,11 +58,11 @@ class Row:
     kind: str
     keys: tuple[Any, ...]
     clips: int
-    entries: Mapping[str, Entry]
+    entries: Mapping[str, TableEntry]
 
 
 @dataclass(frozen=True)
-class Table:
+class ReportTable:
     """One table, ready for a writer.
 
     Attributes:
@@ -80,8 +80,8 @@ class Table:
     protocol: str
     by: tuple[str, ...]
     against: str
-    columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
+    columns: tuple[TableColumn, ...]
+    rows: tuple[TableRow, ...]
     notes: tuple[str, ...]
     remarks: tuple[str, ...]
     legend: str = RANKED
@@ -95,7 +95,7 @@ def shown(value: float, decimals: int) -> str:
     return text.lstrip("-") if float(text) == 0 else text
 
 
-def caption(table: Table) -> str:
+def caption(table: ReportTable) -> str:
     """What every table says of itself: "judge: demo (weights missing), protocol: realvideo"."""
     judge = f"judge: {table.judge}" + (f" ({table.judge_note})" if table.judge_note else "")
     return judge + (f", protocol: {table.protocol}" if table.protocol else "")
@@ -108,10 +108,10 @@ def key_text(word: str, value: Any) -> str:
     return "whole clip" if value is None else f"{value:g} s"
 
 
-def entry_at(table: Table, first: Table, i: int, column: Column) -> Entry:
+def entry_at(table: ReportTable, first: ReportTable, i: int, column: TableColumn) -> TableEntry:
     """The entry of row `i` of `first` in another table of the same run; only published rows can lack one."""
     if first.rows[i].kind != "paper":
         return table.rows[i].entries[column.id]
     same = (row for row in table.rows if row.kind == "paper" and row.method == first.rows[i].method)
     found = next(same, None)
-    return Entry(Mean(None, 0, 0)) if found is None else found.entries[column.id]
+    return TableEntry(Mean(None, 0, 0)) if found is None else found.entries[column.id]

@@ -22,7 +22,7 @@ from lipbench.reports.aggregate import KEYS, Mean, clip_values, means
 from lipbench.reports.frame import Run, combine, load_run
 from lipbench.reports.marks import marked
 from lipbench.reports.statistics import magnitudes
-from lipbench.reports.table import Column, Entry, Row, Table, shown
+from lipbench.reports.table import ReportTable, TableColumn, TableEntry, TableRow, shown
 
 #: Metrics measured against the correct video stand in a table of their own.
 TRUTH = "_truth"
@@ -39,7 +39,7 @@ def build(
     paper: bool = False,
     definitions: bool = False,
     mark: str = "ranks",
-) -> list[Table]:
+) -> list[ReportTable]:
     """The tables of a run: the main one, and one against the truth when it has numbers.
 
     Args:
@@ -74,7 +74,7 @@ def build(
     return [_defined(table) for table in tables] if definitions else tables
 
 
-def _defined(table: Table) -> Table:
+def _defined(table: ReportTable) -> ReportTable:
     lines = (f"{column.title}: {column.convention}" for column in table.columns if column.convention)
     return replace(table, remarks=(*table.remarks, *lines))
 
@@ -138,17 +138,17 @@ def _table(
     groups: list[tuple[tuple[Any, ...], int]],
     paper: bool,
     remarks: tuple[str, ...],
-) -> Table:
+) -> ReportTable:
     columns = _titled([_column(run.metrics[name]) for name in ids])
     order = sorted(run.methods, key=lambda label: _place(run.methods[label]))
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     for key, clips in groups:
         group = []
         for label in order:
             absent = Mean(None, 0, clips, ("some cells are not in the run",))
-            entries = {c.id: Entry(numbers.get((label, *key, c.id), absent)) for c in columns}
+            entries = {c.id: TableEntry(numbers.get((label, *key, c.id), absent)) for c in columns}
             method = run.methods[label]
-            group.append(Row(label, _title(method), str(method["kind"]), key, clips, entries))
+            group.append(TableRow(label, _title(method), str(method["kind"]), key, clips, entries))
         rows += _ranked(group, columns)
     rows, notes = _noted(rows, columns)
     lines = [*remarks, *_remarks(rows, columns)]
@@ -157,7 +157,7 @@ def _table(
         rows += published
         lines.append("† as published, on other data; not ranked" if published else "no published numbers are known")
     judge_note = _judge_note(run)
-    return Table(
+    return ReportTable(
         run.name,
         run.judge,
         judge_note,
@@ -171,8 +171,8 @@ def _table(
     )
 
 
-def _column(spec: Mapping[str, Any]) -> Column:
-    return Column(
+def _column(spec: Mapping[str, Any]) -> TableColumn:
+    return TableColumn(
         str(spec["id"]),
         str(spec["title"]),
         str(spec.get("unit") or ""),
@@ -182,7 +182,7 @@ def _column(spec: Mapping[str, Any]) -> Column:
     )
 
 
-def _titled(columns: list[Column]) -> list[Column]:
+def _titled(columns: list[TableColumn]) -> list[TableColumn]:
     """Columns with one title each: where two share one, the id tells them apart."""
     count = Counter(column.title for column in columns)
     return [replace(c, title=f"{c.title} ({c.id})") if count[c.title] > 1 else c for c in columns]
@@ -198,7 +198,7 @@ def _title(method: Mapping[str, Any]) -> str:
     return str(method["title"] if method["label"] == method["id"] and method.get("title") else method["label"])
 
 
-def _ranked(rows: list[Row], columns: list[Column]) -> list[Row]:
+def _ranked(rows: list[TableRow], columns: list[TableColumn]) -> list[TableRow]:
     """Ranks 1 to 3 per column among the methods with a complete mean; none when there is only one."""
     for column in columns:
         if column.better not in ("higher", "lower", "zero"):
@@ -219,7 +219,7 @@ def _ranked(rows: list[Row], columns: list[Column]) -> list[Row]:
     return rows
 
 
-def _noted(rows: list[Row], columns: list[Column]) -> tuple[list[Row], list[str]]:
+def _noted(rows: list[TableRow], columns: list[TableColumn]) -> tuple[list[TableRow], list[str]]:
     """Number the reasons of missing numbers in reading order, one number per text."""
     notes: list[str] = []
     done = []
@@ -233,7 +233,7 @@ def _noted(rows: list[Row], columns: list[Column]) -> tuple[list[Row], list[str]
     return done, notes
 
 
-def _remarks(rows: list[Row], columns: list[Column]) -> list[str]:
+def _remarks(rows: list[TableRow], columns: list[TableColumn]) -> list[str]:
     lines = []
     if controls := list(dict.fromkeys(row.title for row in rows if row.kind == "control")):
         lines.append(f"controls, not ranked: {', '.join(controls)}")
@@ -251,12 +251,14 @@ def _remarks(rows: list[Row], columns: list[Column]) -> list[str]:
     return lines
 
 
-def _paper_row(method: Mapping[str, Any], columns: list[Column]) -> Row | None:
+def _paper_row(method: Mapping[str, Any], columns: list[TableColumn]) -> TableRow | None:
     results = method.get("paper_results") or {}
     if not any(results.get(column.id) is not None for column in columns):
         return None
-    entries = {c.id: Entry(Mean(None if results.get(c.id) is None else float(results[c.id]), 0, 0)) for c in columns}
-    return Row(str(method["label"]), f"{method.get('title') or method['label']} †", "paper", (), 0, entries)
+    entries = {
+        c.id: TableEntry(Mean(None if results.get(c.id) is None else float(results[c.id]), 0, 0)) for c in columns
+    }
+    return TableRow(str(method["label"]), f"{method.get('title') or method['label']} †", "paper", (), 0, entries)
 
 
 def _judge_note(run: Run) -> str:

@@ -1,6 +1,6 @@
 """Many runs over time: one row per run, method and metric, kept in a Parquet file, so that run folders may go.
 
-Values are means over clips with t intervals, as in tables. Two neighbours are connected only when they measured the
+Values are means over clips with t intervals, as in tables. Two neighbors are connected only when they measured the
 same thing: same judge, metric version, clips and dubs.
 """
 
@@ -54,7 +54,7 @@ FILE = "trend.parquet"
 
 
 @dataclass(frozen=True)
-class Step:
+class TrendStep:
     """A lasting change: between run `before` and run `at`, made at `when`, the level went from `old` to `new`."""
 
     method: str
@@ -188,7 +188,7 @@ def metrics_of(data: pd.DataFrame, wanted: Sequence[str] = ()) -> list[str]:
     return list(dict.fromkeys(measured.loc[measured["headline"], "metric"]))
 
 
-def find_steps(data: pd.DataFrame) -> list[Step]:
+def find_steps(data: pd.DataFrame) -> list[TrendStep]:
     """Lasting changes of every method and metric, inside stretches of comparable runs; newest last."""
     found = []
     for key, part in data[data["mean"].notna()].groupby(["method", "metric"], sort=False):
@@ -203,12 +203,12 @@ def find_steps(data: pd.DataFrame) -> list[Step]:
                 if abs(new - old) > tolerance:
                     worse = (new < old) if better == "higher" else (new > old)
                     when = stretch["when"].iloc[i]
-                    found.append(Step(method, metric, runs[i - 1], runs[i], when, old, new, worse))
+                    found.append(TrendStep(method, metric, runs[i - 1], runs[i], when, old, new, worse))
     return sorted(found, key=lambda step: step.when)
 
 
 def stretches(part: pd.DataFrame) -> list[pd.DataFrame]:
-    """Rows of one method and metric, cut where neighbours are not comparable."""
+    """Rows of one method and metric, cut where neighbors are not comparable."""
     breaks = (part["same"] != part["same"].shift()).cumsum()
     return [stretch for _, stretch in part.groupby(breaks, sort=False)]
 

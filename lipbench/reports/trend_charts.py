@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from lipbench.reports.trend import Step, stretches
+from lipbench.reports.trend import TrendStep, stretches
 
 ARROWS = {"higher": "higher is better", "lower": "lower is better", "zero": "0 is best"}
-#: Okabe and Ito's palette: told apart by colour-blind readers too.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+#: Okabe and Ito's palette: told apart by color-blind readers too.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 #: Run names under the axis; with more runs every second, third, ... one.
 MOST_NAMES = 16
 
 
 def draw(
-    data: pd.DataFrame, metrics: Sequence[str], folder: Path, found: Sequence[Step] = (), form: str = "svg"
+    data: pd.DataFrame, metrics: Sequence[str], folder: Path, found: Sequence[TrendStep] = (), form: str = "svg"
 ) -> list[Path]:
     """Write FOLDER/<metric>.svg (or .png) for each metric; returns the files.
 
@@ -45,18 +45,18 @@ def draw(
             FigureCanvasAgg(figure)
             axes = figure.subplots()
             for number, method in enumerate(methods):
-                colour = COLOURS[number % len(COLOURS)]
+                color = COLORS[number % len(COLORS)]
                 label = str(method)
                 for stretch in stretches(own[own["method"] == method]):
                     x = [place[key] for key in zip(stretch["run"], stretch["when"], strict=True)]
-                    axes.plot(x, stretch["mean"], "o-", color=colour, label=label, markersize=4, linewidth=1.5)
-                    axes.fill_between(x, stretch["low"], stretch["high"], color=colour, alpha=0.15, linewidth=0)
+                    axes.plot(x, stretch["mean"], "o-", color=color, label=label, markersize=4, linewidth=1.5)
+                    axes.fill_between(x, stretch["low"], stretch["high"], color=color, alpha=0.15, linewidth=0)
                     if len(x) == 1:  # a band needs two runs
-                        axes.vlines(x, stretch["low"], stretch["high"], color=colour, alpha=0.5)
+                        axes.vlines(x, stretch["low"], stretch["high"], color=color, alpha=0.5)
                     label = ""
                 for step in found:
                     if step.metric == metric and step.method == method:
-                        axes.axvline(place[step.at, step.when] - 0.5, color=colour, linestyle="--", linewidth=1)
+                        axes.axvline(place[step.at, step.when] - 0.5, color=color, linestyle="--", linewidth=1)
             every = -(-len(runs) // MOST_NAMES)
             axes.set_xticks(range(0, len(runs), every), names[::every], rotation=40, ha="right")
             axes.set_xlim(-0.5, len(runs) - 0.5)

@@ -12,7 +12,17 @@ from typing import Any
 
 from lipbench.reports.aggregate import KEYS
 from lipbench.reports.latex import latex
-from lipbench.reports.table import HEADS, Column, Entry, Row, Table, caption, entry_at, key_text, shown
+from lipbench.reports.table import (
+    HEADS,
+    ReportTable,
+    TableColumn,
+    TableEntry,
+    TableRow,
+    caption,
+    entry_at,
+    key_text,
+    shown,
+)
 
 ARROWS = {"higher": " ↑", "lower": " ↓", "zero": " →0", "none": ""}
 _MARK_NAMES = {"first": "**bold**", "second": "<u>underlined</u>", "third": "*italic*"}
@@ -23,12 +33,12 @@ _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 # ---- Markdown -------------------------------------------------------------------------------------------------
 
 
-def markdown(tables: list[Table]) -> str:
+def markdown(tables: list[ReportTable]) -> str:
     """GitHub Markdown, padded so that it reads in a terminal too."""
     return "\n".join(_markdown(table) for table in tables)
 
 
-def _markdown(table: Table) -> str:
+def _markdown(table: ReportTable) -> str:
     head = f"**{table.run}**" + (f", against the {table.against}" if table.against else "")
     lines = [f"{head}: {caption(table)}", ""]
     heads = ["method", *(HEADS[word] for word in table.by), "clips", *(_head(column) for column in table.columns)]
@@ -55,11 +65,11 @@ def _markdown(table: Table) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _head(column: Column) -> str:
+def _head(column: TableColumn) -> str:
     return column.title + ARROWS[column.better] + (f" [{column.unit}]" if column.unit else "")
 
 
-def _cell(entry: Entry, column: Column) -> str:
+def _cell(entry: TableEntry, column: TableColumn) -> str:
     mean, note = entry.mean, ",".join(map(superscript, entry.notes))
     if mean.mean is not None:
         return _MARKS[entry.rank].format(shown(mean.mean, column.decimals))
@@ -83,7 +93,7 @@ def _pad(text: str, width: int, right: bool) -> str:
 # ---- CSV ------------------------------------------------------------------------------------------------------
 
 
-def csv_text(tables: list[Table]) -> str:
+def csv_text(tables: list[ReportTable]) -> str:
     """One line per row: means in full precision (empty = none), clips behind each mean, frames measured and seen."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -104,7 +114,7 @@ def csv_text(tables: list[Table]) -> str:
 # ---- JSON -----------------------------------------------------------------------------------------------------
 
 
-def json_text(tables: list[Table]) -> str:
+def json_text(tables: list[ReportTable]) -> str:
     """{"run", "judge", "rows": [{"method", "metrics": {id: {"mean", "n", "total", "reason"}}}]}.
 
     Rows also have "clip", "language", "train_seconds" when the table is by them, and "paper": true for published
@@ -119,13 +129,13 @@ def json_text(tables: list[Table]) -> str:
     return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _json_keys(row: Row, by: tuple[str, ...]) -> dict[str, Any]:
+def _json_keys(row: TableRow, by: tuple[str, ...]) -> dict[str, Any]:
     if row.kind == "paper":
         return {"paper": True}
     return dict(zip((KEYS[word] for word in by), row.keys, strict=True))
 
 
-def _json_mean(entry: Entry) -> dict[str, Any]:
+def _json_mean(entry: TableEntry) -> dict[str, Any]:
     mean = entry.mean
     value: Any = mean.mean
     if value is not None and math.isinf(value):
@@ -133,4 +143,9 @@ def _json_mean(entry: Entry) -> dict[str, Any]:
     return {"mean": value, "n": mean.n, "total": mean.total, "reason": mean.reason}
 
 
-WRITERS: dict[str, Callable[[list[Table]], str]] = {"md": markdown, "tex": latex, "csv": csv_text, "json": json_text}
+WRITERS: dict[str, Callable[[list[ReportTable]], str]] = {
+    "md": markdown,
+    "tex": latex,
+    "csv": csv_text,
+    "json": json_text,
+}

@@ -15,15 +15,23 @@ from lipbench import media
 from lipbench.core.errors import MediaError
 from lipbench.datasets.annotations import Annotations
 from lipbench.faces.morphable.semantic import SEMANTIC, semantic_to_expression
-from lipbench.faces.raster import Label
+from lipbench.faces.raster import SurfaceLabel
 from lipbench.lipnerf.face_boxes import eye_boxes, eye_opening, mouth_boxes
 from lipbench.nerf.scene import Scene, make_scene
-from lipbench.synthetic.corpus.render import Shot
+from lipbench.synthetic.corpus.render import RenderedShot
 from lipbench.synthetic.corpus.scene import plan
 from lipbench.synthetic.corpus.spec import ClipSpec
 
 #: Classes of the rendered label map that belong to the head.
-HEAD = (Label.SKIN, Label.HAIR, Label.LIP, Label.MOUTH, Label.TEETH, Label.EYE, Label.EAR)
+HEAD = (
+    SurfaceLabel.SKIN,
+    SurfaceLabel.HAIR,
+    SurfaceLabel.LIP,
+    SurfaceLabel.MOUTH,
+    SurfaceLabel.TEETH,
+    SurfaceLabel.EYE,
+    SurfaceLabel.EAR,
+)
 
 
 def true_scene(folder: str | Path, language: str | None = None, *, blinks: bool = True) -> Scene:
@@ -48,7 +56,7 @@ def true_scene(folder: str | Path, language: str | None = None, *, blinks: bool 
     video = folder / (f"{spec.id}.mp4" if language == spec.source else f"truth_{language}.mp4")
     truth = Annotations.load(folder / f"annotations_{language}.npz")
     planned = plan(spec)
-    shot = Shot(planned, language)
+    shot = RenderedShot(planned, language)
     labels = np.stack([shot.label(t) for t in range(spec.n_frames)])
     expression = truth.expression if blinks else without_blinks(truth.semantic)
     return make_scene(

@@ -72,22 +72,22 @@ class ArticulationTraining(SpeechToLabels[ArticulationConfig]):
         super().__init__(lambda: Articulator(config.width), config, train, held_out, seed, device)
         self.weight = torch.from_numpy(WEIGHT).to(self.device)[:, None]
 
-    def loss(self, told: Tensor, labels: Tensor) -> Tensor:
-        error = (told - labels.transpose(1, 2)).square() * self.weight
+    def loss(self, predicted: Tensor, labels: Tensor) -> Tensor:
+        error = (predicted - labels.transpose(1, 2)).square() * self.weight
         return error[..., 4:-4].mean()  # the ends of a stretch lack their context
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Loss, and the correlation with the truth of jaw, rounding and closure."""
         self.net.eval()
-        told, labels = self.tell(self.test_sound[:, 0]), torch.from_numpy(self.test_labels).to(self.device)
-        rows = told.transpose(1, 2).cpu().numpy()
+        predicted, labels = self.tell(self.test_sound[:, 0]), torch.from_numpy(self.test_labels).to(self.device)
+        rows = predicted.transpose(1, 2).cpu().numpy()
         scores = {
             f"r_{name}": float(np.corrcoef(rows[..., k].ravel(), self.test_labels[..., k].ravel())[0, 1])
             for k, name in enumerate(CHANNELS)
             if name in ("jaw", "round", "close")
         }
-        return {"held_out_loss": float(self.loss(told, labels)), **scores}
+        return {"held_out_loss": float(self.loss(predicted, labels)), **scores}
 
 
 def trainer(request: Request) -> ArticulationTraining:

@@ -21,7 +21,7 @@ from lipbench.core.threads import one_thread_each
 from lipbench.core.training import Request
 from lipbench.faces import demo_face
 from lipbench.faces.demo_face import CROP, DemoFace
-from lipbench.synthetic.corpus.render import Shot
+from lipbench.synthetic.corpus.render import RenderedShot
 from lipbench.synthetic.corpus.scene import plan
 from lipbench.synthetic.corpus.spec import DIFFICULTIES, ClipSpec, stream
 from lipbench.training.base import SupervisedTraining, configuration, generated_only
@@ -68,7 +68,7 @@ def _frames(person: int, clips: int, per_clip: int, seed: int, split: str) -> tu
             shuffle_words=True,
         )
         scene = plan(spec)
-        shot = Shot(scene, spec.source)
+        shot = RenderedShot(scene, spec.source)
         for t in np.sort(rng.choice(spec.n_frames, per_clip, replace=False)):
             frames.append(shot.frame(int(t)))
             points.append(scene.head.landmarks68(shot.vertices(int(t)), scene.camera))
@@ -92,7 +92,7 @@ def data(folder: Path, split: str, people: int, clips: int, config: FaceConfig, 
     )
     file = folder / f"{split}-{key[:12]}.npz"
     if not file.exists():
-        request.say(f"rendering {people * clips * config.frames} frames of {people} people ({split})")
+        request.log(f"rendering {people * clips * config.frames} frames of {people} people ({split})")
         with one_thread_each(), ProcessPoolExecutor(max(1, request.workers), mp_context=get_context("spawn")) as pool:
             jobs = [pool.submit(_frames, p, clips, config.frames, request.seed, split) for p in range(people)]
             parts = [job.result() for job in jobs]
@@ -154,9 +154,9 @@ class FaceTraining(SupervisedTraining[FaceConfig]):
             found = self.net.read(demo_face.to_input(crops).to(self.device))[1].cpu().numpy()
         big = [cv2.resize(crop, (2 * CROP, 2 * CROP)) for crop in crops]
         for image, wanted, got in zip(big, points, found, strict=True):
-            for colour, dots in (((0, 255, 0), wanted), ((255, 0, 0), got)):
+            for color, dots in (((0, 255, 0), wanted), ((255, 0, 0), got)):
                 for x, y in dots * 2 * CROP:
-                    cv2.circle(image, (int(x), int(y)), 1, colour, -1)
+                    cv2.circle(image, (int(x), int(y)), 1, color, -1)
         return np.concatenate([np.concatenate(big[i : i + 4], 1) for i in range(0, 16, 4)])
 
     def export(self, folder: Path, facts: Mapping[str, Any]) -> Path:

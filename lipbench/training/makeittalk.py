@@ -65,7 +65,7 @@ class Speaking:
 
     Attributes:
         id: of clip and language.
-        face: (204,) normalised landmarks at rest, depth 0.
+        face: (204,) normalized landmarks at rest, depth 0.
         moved: (T, 204) displacement at 62.5 per second.
         sounds: (takes, T', 80) mel rows of the same words by different voices.
     """
@@ -109,7 +109,7 @@ def speaking(spec: ClipSpec, engine: Espeak | None) -> list[Speaking]:
     found = []
     for tag in spec.languages:
         frames = np.stack([scene.head.deform(weights)[index] for weights in scene.semantic[tag]])  # (F, 68, 3) dm
-        mels = np.stack([sound.melspectrogram(sound.levelled(take.audio)) for take in scene.takes[tag]])
+        mels = np.stack([sound.melspectrogram(sound.leveled(take.audio)) for take in scene.takes[tag]])
         at = np.minimum(np.arange(mels.shape[1]) / sound.ROWS_PER_SECOND * spec.fps, spec.n_frames - 1)
         low = np.minimum(at.astype(int), spec.n_frames - 2)
         part = (at - low)[:, None, None]
@@ -126,7 +126,7 @@ def _flat(points: NDArray[np.float64]) -> Float32:
 
 
 def gather(
-    wanted: Sequence[ClipSpec], cache: Path, *, workers: int = 1, say: Callable[[str], None] = lambda _: None
+    wanted: Sequence[ClipSpec], cache: Path, *, workers: int = 1, log: Callable[[str], None] = lambda _: None
 ) -> list[Speaking]:
     """All of the specs, planned where the folder `cache` does not have them."""
     cache.mkdir(parents=True, exist_ok=True)
@@ -137,7 +137,7 @@ def gather(
         clip = made[0].id.split("/")[0]
         np.savez(files[clip], **arrays)  # type: ignore[arg-type]
         if done % 20 == 0 or done == len(waiting):
-            say(f"{done} of {len(waiting)} clips planned")
+            log(f"{done} of {len(waiting)} clips planned")
     out = []
     for file in files.values():
         with np.load(file, allow_pickle=False) as z:
@@ -181,7 +181,7 @@ class ContentTraining(SupervisedTraining[ContentConfig]):
             heard.append(one.sounds[int(rng.integers(len(one.sounds))), j : j + STEPS])
             faces.append(one.face + rng.normal(0, self.config.noise, COORDINATES) * np.tile((1, 1, 0), 68))
             moved.append(one.moved[j])
-        # Level and colour of the microphone: one offset per recording and a slope over the bands.
+        # Level and color of the microphone: one offset per recording and a slope over the bands.
         tilt = rng.normal(0, 0.03, (len(heard), 1, 1)) + rng.normal(0, 0.03, (len(heard), 1, 1)) * np.linspace(
             -1, 1, sound.BANDS
         )
@@ -239,10 +239,10 @@ class ContentTraining(SupervisedTraining[ContentConfig]):
         out = np.zeros((4 * 90, 380, 3), np.uint8)
         for k, one in enumerate(self.held_out[:4]):
             rest = one.face.reshape(68, 3)
-            for moved, colour in ((one.moved.reshape(-1, 68, 3), (255, 255, 255)), (self.predict(one), (80, 255, 80))):
+            for moved, color in ((one.moved.reshape(-1, 68, 3), (255, 255, 255)), (self.predict(one), (80, 255, 80))):
                 gap = mouth_gap(rest + moved)[:187]
                 line = np.stack([2 * np.arange(len(gap)), 90 * k + 85 - 110 * gap], 1)
-                cv2.polylines(out, [np.round(line).astype(np.int32)], False, colour, 1, cv2.LINE_AA)
+                cv2.polylines(out, [np.round(line).astype(np.int32)], False, color, 1, cv2.LINE_AA)
         return out
 
     def export(self, folder: Path, facts: Mapping[str, Any]) -> Path:
@@ -276,7 +276,7 @@ def trainer(request: Request) -> ContentTraining:
     config = configuration(request, CONFIGS)
     people = int(request.options.get("identities", 120))
     cache = request.out / "data"
-    train = gather(specs("train", people, seed=request.seed), cache, workers=request.workers, say=request.say)
+    train = gather(specs("train", people, seed=request.seed), cache, workers=request.workers, log=request.log)
     few = specs("held-out", max(2, people // 10), seed=request.seed)
-    held_out = gather(few, cache, workers=request.workers, say=request.say)
+    held_out = gather(few, cache, workers=request.workers, log=request.log)
     return ContentTraining(config, train, held_out, request.seed, request.device)

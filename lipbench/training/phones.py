@@ -95,23 +95,23 @@ class PhoneTraining(SpeechToLabels[PhoneConfig]):
         """Longer and shorter vocal tracts."""
         return _warped(bands, float(rng.uniform(-1.5, 1.5)))
 
-    def loss(self, told: Tensor, labels: Tensor) -> Tensor:
+    def loss(self, predicted: Tensor, labels: Tensor) -> Tensor:
         # The ends of a stretch lack their context.
-        return F.cross_entropy(told[..., 8:-8], labels[..., 8:-8].long(), label_smoothing=0.05)
+        return F.cross_entropy(predicted[..., 8:-8], labels[..., 8:-8].long(), label_smoothing=0.05)
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Loss, and the share of rows whose class is right: of all rows, and per language of those with speech."""
         self.net.eval()
-        told, classes = self.tell(self.test_sound[:, 0]), torch.from_numpy(self.test_labels).to(self.device)
-        right, speech = (told.argmax(1) == classes).cpu().numpy(), self.test_labels > 0
+        predicted, classes = self.tell(self.test_sound[:, 0]), torch.from_numpy(self.test_labels).to(self.device)
+        right, speech = (predicted.argmax(1) == classes).cpu().numpy(), self.test_labels > 0
         spoken_in = (*LANGUAGES, UNHEARD)
         scores = {
             f"{tag}_accuracy": float(right[k :: len(spoken_in)][speech[k :: len(spoken_in)]].mean())
             for k, tag in enumerate(spoken_in)
             if len(right) > k
         }
-        return {"held_out_loss": float(self.loss(told, classes)), "accuracy": float(right.mean()), **scores}
+        return {"held_out_loss": float(self.loss(predicted, classes)), "accuracy": float(right.mean()), **scores}
 
     @torch.no_grad()
     def export(self, folder: Path, facts: Mapping[str, Any]) -> Path:

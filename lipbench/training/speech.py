@@ -54,8 +54,11 @@ def kept_speech(
     """n clips' features as float16, what is to be told from them, and a digest.
 
     Args:
-        config: has `seconds` and `takes`. speak: a function of a module (worker processes import it).
-        kind: of data, for the key. target: name of what is told, in the file. version: of `speak`.
+        config: has `seconds` and `takes`.
+        speak: a function of a module (worker processes import it).
+        kind: of data, for the key.
+        target: name of what is told, in the file.
+        version: of `speak`.
 
     Raises:
         UsageError: espeak-ng voices are asked for and not installed.
@@ -69,7 +72,7 @@ def kept_speech(
     key = keys.key_of({"kind": kind, "seconds": config.seconds, "takes": config.takes, **facts})
     file = folder / f"{split}-{key[:12]}.npz"
     if not file.exists():
-        request.say(f"speaking {n} clips of {config.seconds:g} s ({split})")
+        request.log(f"speaking {n} clips of {config.seconds:g} s ({split})")
         found: list[Any] = [None] * n
         with one_thread_each(), ProcessPoolExecutor(max(1, request.workers), mp_context=get_context("spawn")) as pool:
             jobs = {pool.submit(speak, i, request.seed, split, config, share): i for i in range(n)}
@@ -97,9 +100,13 @@ def spoken_clip(
     """One generated clip that is heard and not seen.
 
     Args:
-        stream_name: of the random numbers. people: number of the first speaker.
-        number: of the clip; clips take turns with the languages. split: "train" or "held-out".
-        config: has `seconds`. share: of espeak-ng voices. takes: voices that say the same.
+        stream_name: of the random numbers.
+        people: number of the first speaker.
+        number: of the clip; clips take turns with the languages.
+        split: "train" or "held-out".
+        config: has `seconds`.
+        share: of espeak-ng voices.
+        takes: voices that say the same.
 
     Returns:
         (takes, 40, 4 T) log bands, the timed sounds, and the clip's description (T frames).
@@ -145,10 +152,12 @@ class SpeechToLabels(SupervisedTraining[Config]):
 
     Args:
         net: one that tells `labels` from sound.
-        train, held_out: (n, takes, 40, `per_row` R) features, (n, R) or (n, R, K) labels, and a digest.
+        train: (n, takes, 40, `per_row` R) features, (n, R) or (n, R, K) labels, and a digest.
+        held_out: see `train`.
 
     Attributes:
-        per_row: columns of the features per row of the labels. file: that the network is written to.
+        per_row: columns of the features per row of the labels.
+        file: that the network is written to.
     """
 
     per_row: int = PER_FRAME
@@ -173,8 +182,8 @@ class SpeechToLabels(SupervisedTraining[Config]):
         self.optimizer = torch.optim.AdamW(self.net.parameters(), config.rate, weight_decay=1e-3)
 
     @abstractmethod
-    def loss(self, told: Tensor, labels: Tensor) -> Tensor:
-        """told: what the network answers, (B, K, R). labels: (B, R) or (B, R, K)."""
+    def loss(self, predicted: Tensor, labels: Tensor) -> Tensor:
+        """predicted: what the network answers, (B, K, R). labels: (B, R) or (B, R, K)."""
 
     def varied(self, bands: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
         """A stretch (40, N) as another speaker would say it; as it is by default."""
@@ -195,8 +204,8 @@ class SpeechToLabels(SupervisedTraining[Config]):
 
     def tell(self, sounds: NDArray[Any]) -> Tensor:
         """(B, 40, N) features -> what the network answers."""
-        told: Tensor = self.net(torch.from_numpy(sounds.astype(np.float32)).to(self.device))
-        return told
+        predicted: Tensor = self.net(torch.from_numpy(sounds.astype(np.float32)).to(self.device))
+        return predicted
 
     def export(self, folder: Path, facts: Mapping[str, Any]) -> Path:
         """The network's npz, float16."""

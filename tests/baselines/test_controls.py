@@ -32,7 +32,7 @@ def shown(method: Method, job: DubJob) -> np.ndarray:
 
 
 def nearly(a: np.ndarray, b: np.ndarray) -> bool:
-    """Equal but for one more passage through 8-bit 4:2:0, which costs colour at hard edges."""
+    """Equal but for one more passage through 8-bit 4:2:0, which costs color at hard edges."""
     difference = np.abs(a.astype(int) - b)
     return bool(difference.mean() < 0.8 and np.percentile(difference, 99) < 12)
 

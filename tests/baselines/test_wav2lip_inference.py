@@ -13,9 +13,9 @@ import torch
 
 from lipbench.baselines.wav2lip import boxes as w2l_boxes
 from lipbench.baselines.wav2lip import checkpoint
-from lipbench.baselines.wav2lip.inference import LipDrawer, add_change, blend, relip
+from lipbench.baselines.wav2lip.inference import Wav2LipInference, add_change, blend, generate_frames
 from lipbench.baselines.wav2lip.mel import window_starts
-from lipbench.baselines.wav2lip.networks import Generator, SyncExpert
+from lipbench.baselines.wav2lip.networks import SyncExpert, Wav2LipGenerator
 from lipbench.core.errors import NoFace, Refused, WeightsError, WeightsMismatch, WeightsMissing
 from lipbench.faces.track import FaceTrack
 
@@ -27,11 +27,13 @@ def test_inference_is_golden(golden: Path, rule: ModuleType) -> None:
     y1, y2, x1, x2 = (int(v) for v in reference["box"])
     bgr = rule.frames("w/frames", 12, 120, 160)
     mel = np.load(golden / "wav2lip_mel.npz")["mel"]
-    net = Generator().eval()
+    net = Wav2LipGenerator().eval()
     rule.fill(net.state_dict(), gain=0.8)
 
     boxes = w2l_boxes.fixed((x1, y1, x2, y2), 12, 160, 120).xyxy
-    out = np.stack(list(relip(LipDrawer(net), bgr[..., ::-1], boxes, mel, window_starts(mel.shape[1], 25, 12))))
+    out = np.stack(
+        list(generate_frames(Wav2LipInference(net), bgr[..., ::-1], boxes, mel, window_starts(mel.shape[1], 25, 12)))
+    )
     difference = np.abs(out[..., ::-1].astype(int) - reference["frames"])
     assert difference.max() <= 1
     assert (difference > 0).mean() < 0.01
@@ -41,9 +43,9 @@ def test_inference_is_golden(golden: Path, rule: ModuleType) -> None:
 
 
 @pytest.fixture(scope="module")
-def drawer() -> LipDrawer:
+def drawer() -> Wav2LipInference:
     torch.manual_seed(0)
-    return LipDrawer(Generator(1 / 16).eval())
+    return Wav2LipInference(Wav2LipGenerator(1 / 16).eval())
 
 
 def material(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[int]]:
@@ -53,18 +55,18 @@ def material(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[int]]:
     return frames, boxes, rng.uniform(-4, 4, (80, 120)), window_starts(120, 25, n)
 
 
-def test_batches_do_not_change_the_frames(drawer: LipDrawer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_do_not_change_the_frames(drawer: Wav2LipInference, monkeypatch: pytest.MonkeyPatch) -> None:
     frames, boxes, mel, starts = material(11)
     monkeypatch.setattr(drawer, "batch", 4)
-    some = np.stack(list(relip(drawer, frames, boxes, mel, starts)))
+    some = np.stack(list(generate_frames(drawer, frames, boxes, mel, starts)))
     monkeypatch.setattr(drawer, "batch", 11)
-    all_at_once = np.stack(list(relip(drawer, frames, boxes, mel, starts)))
+    all_at_once = np.stack(list(generate_frames(drawer, frames, boxes, mel, starts)))
     assert some.shape == frames.shape
     assert np.abs(some.astype(int) - all_at_once).max() <= 1
     assert not np.array_equal(some, frames)
 
 
-def test_frames_are_streamed(drawer: LipDrawer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frames_are_streamed(drawer: Wav2LipInference, monkeypatch: pytest.MonkeyPatch) -> None:
     frames, boxes, mel, starts = material(11)
     monkeypatch.setattr(drawer, "batch", 4)
     taken = 0
@@ -75,13 +77,13 @@ def test_frames_are_streamed(drawer: LipDrawer, monkeypatch: pytest.MonkeyPatch)
             taken += 1
             yield frame
 
-    out = relip(drawer, source(), boxes, mel, starts)
+    out = generate_frames(drawer, source(), boxes, mel, starts)
     next(out)
     assert taken == 4
     assert len(list(out)) == 10
 
 
-def test_the_sound_and_the_picture_both_matter(drawer: LipDrawer) -> None:
+def test_the_sound_and_the_picture_both_matter(drawer: Wav2LipInference) -> None:
     rng = np.random.default_rng(2)
     crops, mel = rng.integers(0, 256, (1, 96, 96, 3), dtype=np.uint8), rng.uniform(-4, 4, (1, 80, 16))
     raw = drawer.net
@@ -89,7 +91,7 @@ def test_the_sound_and_the_picture_both_matter(drawer: LipDrawer) -> None:
     sound = torch.from_numpy(mel).float()[:, None]
     assert not torch.equal(raw(sound, face), raw(-sound, face))
     assert not torch.equal(raw(sound, face), raw(sound, 1 - face))
-    assert drawer.draw(crops, mel).shape == (1, 96, 96, 3)
+    assert drawer.infer(crops, mel).shape == (1, 96, 96, 3)
 
 
 def test_feathering_keeps_the_edges_and_the_middle() -> None:
@@ -193,9 +195,9 @@ def test_given_boxes_are_checked() -> None:
 
 
 @pytest.fixture(scope="module")
-def small() -> Generator:
+def small() -> Wav2LipGenerator:
     torch.manual_seed(3)
-    return Generator(1 / 16).eval()
+    return Wav2LipGenerator(1 / 16).eval()
 
 
 def same(a: torch.nn.Module, b: torch.nn.Module) -> bool:
@@ -205,7 +207,7 @@ def same(a: torch.nn.Module, b: torch.nn.Module) -> bool:
 
 @pytest.mark.parametrize("legacy", [False, True])
 @pytest.mark.parametrize("form", ["training", "bare", "parallel"])
-def test_pickled_forms(small: Generator, tmp_path: Path, form: str, legacy: bool) -> None:
+def test_pickled_forms(small: Wav2LipGenerator, tmp_path: Path, form: str, legacy: bool) -> None:
     state = small.state_dict()
     content = {
         "training": {"state_dict": state, "optimizer": {"lr": 1e-4}, "global_step": 7, "global_epoch": 1},
@@ -216,13 +218,13 @@ def test_pickled_forms(small: Generator, tmp_path: Path, form: str, legacy: bool
     assert same(checkpoint.load(tmp_path / "w.pth"), small)
 
 
-def test_torchscript_form(small: Generator, tmp_path: Path) -> None:
+def test_torchscript_form(small: Wav2LipGenerator, tmp_path: Path) -> None:
     traced = torch.jit.trace(small, (torch.zeros(1, 1, 80, 16), torch.zeros(1, 6, 96, 96)))
     torch.jit.save(traced, str(tmp_path / "Wav2Lip-SD-GAN.pt"))
     assert same(checkpoint.load(tmp_path / "Wav2Lip-SD-GAN.pt"), small)
 
 
-def test_half_precision_becomes_single(small: Generator, tmp_path: Path) -> None:
+def test_half_precision_becomes_single(small: Wav2LipGenerator, tmp_path: Path) -> None:
     torch.save({k: v.half() if v.is_floating_point() else v for k, v in small.state_dict().items()}, tmp_path / "h.pt")
     assert next(checkpoint.load(tmp_path / "h.pt").parameters()).dtype == torch.float32
 
@@ -243,7 +245,7 @@ def test_wrong_files_say_what_they_are(tmp_path: Path) -> None:
         checkpoint.load(tmp_path / "list.pth")
 
 
-def test_another_network_is_named(small: Generator, tmp_path: Path) -> None:
+def test_another_network_is_named(small: Wav2LipGenerator, tmp_path: Path) -> None:
     torch.save(SyncExpert(1 / 16).state_dict(), tmp_path / "expert.pth")
     with pytest.raises(WeightsMismatch, match="looks like a SyncExpert"):
         checkpoint.load(tmp_path / "expert.pth")

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from lipbench import media
-from lipbench.baselines.wav2lip import Generator, SyncExpert, Wav2Lip
+from lipbench.baselines.wav2lip import SyncExpert, Wav2Lip, Wav2LipGenerator
 from lipbench.baselines.wav2lip.checkpoint import load as load_checkpoint
 from lipbench.baselines.wav2lip.checkpoint import read_info
 from lipbench.core import weights
@@ -29,7 +29,7 @@ BOX = (22, 12, 70, 76)
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
     torch.manual_seed(5)
-    net = Generator(1 / 16)
+    net = Wav2LipGenerator(1 / 16)
     for weight in net.parameters():
         if weight.dim() == 4:  # torch's own start is so weak that neither picture nor sound reaches the output
             torch.nn.init.kaiming_normal_(weight)
@@ -164,7 +164,7 @@ def test_keys_see_code_and_checkpoint(checkpoint: str, tmp_path: Path) -> None:
     method = Wav2Lip()
     first = method.identity(params(checkpoint), "c", "fr")
     assert set(first) == {"weights_file"}
-    torch.save(Generator(1 / 16).state_dict(), tmp_path / "other.pth")
+    torch.save(Wav2LipGenerator(1 / 16).state_dict(), tmp_path / "other.pth")
     assert method.identity(params(str(tmp_path / "other.pth")), "c", "fr")["weights_file"] != first["weights_file"]
     assert method.identity(Wav2Lip.spec.params(detector="s3fd"), "c", "fr")["detector"]["backend"] == "s3fd-wav2lip"
     with pytest.raises(WeightsMissing):

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from lipbench.baselines.wav2lip.mel import basis, melspectrogram, window_starts
-from lipbench.baselines.wav2lip.networks import Generator, QualityDiscriminator, SyncExpert, folded
+from lipbench.baselines.wav2lip.networks import QualityDiscriminator, SyncExpert, Wav2LipGenerator, folded
 from lipbench.core.errors import TooShort
 
 
@@ -21,7 +21,7 @@ def filled(net: torch.nn.Module, rule: ModuleType, gain: float) -> torch.nn.Modu
 
 @pytest.fixture(scope="module")
 def generator(rule: ModuleType) -> torch.nn.Module:
-    return filled(Generator(), rule, 0.8)
+    return filled(Wav2LipGenerator(), rule, 0.8)
 
 
 def close(mine: torch.Tensor, reference: np.ndarray, relative: float = 1e-4) -> None:
@@ -39,7 +39,7 @@ def test_generator_is_golden(generator: torch.nn.Module, rule: ModuleType, golde
 
 
 def test_generator_windows_are_single_frames_in_order(rule: ModuleType) -> None:
-    net = filled(Generator(1 / 8), rule, 1.5)
+    net = filled(Wav2LipGenerator(1 / 8), rule, 1.5)
     torch.manual_seed(0)
     mel, face = torch.randn(2, 3, 1, 80, 16), torch.rand(2, 6, 3, 96, 96)
     with torch.inference_mode():
@@ -70,7 +70,7 @@ def test_quality_is_golden(rule: ModuleType, golden: Path) -> None:
 @pytest.mark.parametrize(
     ("net", "entries", "parameters", "first", "last"),
     [
-        (Generator, 352, 36_298_035, "face_encoder_blocks.0.0.conv_block.0.weight", "output_block.1.bias"),
+        (Wav2LipGenerator, 352, 36_298_035, "face_encoder_blocks.0.0.conv_block.0.weight", "output_block.1.bias"),
         (
             SyncExpert,
             217,
@@ -92,14 +92,14 @@ def test_sizes_and_names(net: type[torch.nn.Module], entries: int, parameters: i
 @pytest.mark.parametrize("width", [0.0625, 0.25])
 def test_narrow_networks_have_the_same_names_and_run(width: float) -> None:
     with torch.inference_mode():
-        out = Generator(width).eval()(torch.randn(1, 1, 80, 16), torch.rand(1, 6, 96, 96))
+        out = Wav2LipGenerator(width).eval()(torch.randn(1, 1, 80, 16), torch.rand(1, 6, 96, 96))
         audio, video = SyncExpert(width).eval()(torch.randn(1, 1, 80, 16), torch.rand(1, 15, 48, 96))
         real = QualityDiscriminator(width).eval()(torch.rand(1, 3, 2, 96, 96))
     assert out.shape == (1, 3, 96, 96)
     assert audio.shape == video.shape
     assert torch.allclose(audio.norm(dim=1), torch.ones(1), atol=1e-5)
     assert real.shape == (2, 1)
-    assert Generator(width).state_dict().keys() == Generator(1.0).state_dict().keys()
+    assert Wav2LipGenerator(width).state_dict().keys() == Wav2LipGenerator(1.0).state_dict().keys()
 
 
 def test_mel_is_golden(rule: ModuleType, golden: Path) -> None:

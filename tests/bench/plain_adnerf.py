@@ -58,7 +58,7 @@ def ask(net, origin, direction, z, condition):
 
 
 def blend(raw, z, direction, background):
-    """AD-NeRF's raw2outputs: the last sample's colour is the background's, its step 1e10."""
+    """AD-NeRF's raw2outputs: the last sample's color is the background's, its step 1e10."""
     step = torch.cat([z[:, 1:] - z[:, :-1], torch.full_like(z[:, :1], 1e10)], -1) * direction.norm(dim=-1, keepdim=True)
     rgb = torch.cat([torch.sigmoid(raw[:, :-1, :3]), background[:, None]], 1)
     alpha = 1.0 - torch.exp(-(F.relu(raw[..., 3]) + 1e-6) * step)

@@ -20,7 +20,7 @@ import pytest
 
 from lipbench import media
 from lipbench.synthetic.corpus import scene
-from lipbench.synthetic.corpus.render import Shot
+from lipbench.synthetic.corpus.render import RenderedShot
 from lipbench.synthetic.corpus.spec import ClipSpec
 from lipbench.synthetic.speech.formant import synthesize
 from lipbench.synthetic.speech.timelines import sentences
@@ -36,11 +36,11 @@ def test_bench_frame(benchmark: Any, size: str, tmp_path: Path) -> None:
     cv2.setNumThreads(1)
     width, height, supersample = SIZES[size]
     spec = replace(CLIP, width=width, height=height, supersample=supersample, seconds=4.0 if width <= 450 else 1.2)
-    next(iter(Shot(scene.plan(spec), "en")))  # compile, build the head
+    next(iter(RenderedShot(scene.plan(spec), "en")))  # compile, build the head
 
     def one_clip() -> None:
         planned = scene.plan(spec)
-        shot = Shot(planned, "en")
+        shot = RenderedShot(planned, "en")
         sound = planned.takes["en"][0].audio
         with media.VideoWriter(tmp_path / "clip.mp4", fps=25, width=width, height=height, audio=sound, crf=16) as video:
             for frame in shot:

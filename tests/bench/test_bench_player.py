@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 
-def neighbour(name: str) -> ModuleType:
+def neighbor(name: str) -> ModuleType:
     """A conftest.py of the report's tests: it has the browser and the page."""
     path = Path(__file__).parents[1] / "reports" / name
     spec = importlib.util.spec_from_file_location(f"bench_{path.parent.name}", path)
@@ -21,7 +21,7 @@ def neighbour(name: str) -> ModuleType:
     return module
 
 
-reports, html = neighbour("conftest.py"), neighbour("html/conftest.py")
+reports, html = neighbor("conftest.py"), neighbor("html/conftest.py")
 stored_run, folder_page, browser = reports.stored_run, reports.folder_page, html.browser
 
 START = "document.querySelectorAll('.row')[1].querySelector('.play').click()"

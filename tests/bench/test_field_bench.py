@@ -22,7 +22,7 @@ import pytest
 import torch
 
 from lipbench.nerf import model
-from lipbench.nerf.compositing import matters
+from lipbench.nerf.compositing import active_samples
 from lipbench.nerf.config import FieldConfig
 from lipbench.nerf.model import HeadField
 from lipbench.nerf.rays import Rays
@@ -73,7 +73,7 @@ def pair(plain: ModuleType, condition: int, latent: int, width: int, empty: floa
 
 
 def some_rays(count: int) -> tuple[Rays, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Rays, background, condition (1, 111), true colours."""
+    """Rays, background, condition (1, 111), true colors."""
     torch.manual_seed(1)
     d = torch.cat([0.15 * torch.randn(1, count, 2), -torch.ones(1, count, 1)], -1)
     near, far = torch.full((1, count), NEAR), torch.full((1, count), FAR)
@@ -189,12 +189,12 @@ def shares(field: HeadField, data: Any, monkeypatch: pytest.MonkeyPatch) -> tupl
     seen: list[float] = []
 
     def noted(*given: Any) -> torch.Tensor:
-        found = matters(*given)
+        found = active_samples(*given)
         seen.append(float(found.float().mean()))
         return found
 
     with monkeypatch.context() as patch, torch.no_grad():
-        patch.setattr(model, "matters", noted)
+        patch.setattr(model, "active_samples", noted)
         field.render(*data[:3], train=True)
     return seen[0], seen[1]
 

@@ -35,14 +35,14 @@ def states(checks: Any) -> dict[str, str]:
     return {c.what: c.state for c in checks}
 
 
-def external(folder: Path, fake: Path, behaviour: str, extra: str = "") -> str:
+def external(folder: Path, fake: Path, behavior: str, extra: str = "") -> str:
     # Its own folder: what lies beside a method file in a plain folder is its code, and hashed into the keys.
     folder = folder / "method"
     folder.mkdir()
     shutil.copyfile(fake, folder / "fake.py")
-    file = folder / f"{behaviour}.yaml"
-    words = f'"{{python}}", fake.py, {behaviour}, --video, "{{video}}", --audio, "{{audio}}", --out, "{{out}}"'
-    file.write_text(f"name: fake-{behaviour}\nrepo: {{path: .}}\nargv: [{words}]\n{extra}")
+    file = folder / f"{behavior}.yaml"
+    words = f'"{{python}}", fake.py, {behavior}, --video, "{{video}}", --audio, "{{audio}}", --out, "{{out}}"'
+    file.write_text(f"name: fake-{behavior}\nrepo: {{path: .}}\nargv: [{words}]\n{extra}")
     return str(file)
 
 
@@ -112,9 +112,9 @@ def test_an_external_method(tmp_path: Path, fake: Path) -> None:
     assert found["marked synthetic"] == "ok"
 
 
-@pytest.mark.parametrize(("behaviour", "reason"), [("crash", "crash"), ("copy", "pass_through")])
-def test_what_breaks_is_named(behaviour: str, reason: str, tmp_path: Path, fake: Path) -> None:
-    found = examine(external(tmp_path, fake, behaviour), {}, tmp_path / "run", frames=10)
+@pytest.mark.parametrize(("behavior", "reason"), [("crash", "crash"), ("copy", "pass_through")])
+def test_what_breaks_is_named(behavior: str, reason: str, tmp_path: Path, fake: Path) -> None:
+    found = examine(external(tmp_path, fake, behavior), {}, tmp_path / "run", frames=10)
     last = found[-1]
     assert (last.what, last.state) == ("makes a video", "fail")
     assert reason in last.detail

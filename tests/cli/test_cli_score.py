@@ -42,7 +42,7 @@ def test_text(tiny):
     assert result.exit_code == 0, result.output
     lines = dict(line.split(maxsplit=1) for line in result.stdout.splitlines())
     assert set(lines) == {"psnr_full", "ssim_full", "lse_d"}
-    # 50 grey levels apart everywhere.
+    # 50 gray levels apart everywhere.
     assert float(lines["psnr_full"]) == pytest.approx(14.15, abs=0.3)
     assert lines["lse_d"].startswith("–  (weights_missing: ")
 

@@ -156,14 +156,14 @@ TABLE = {}
 TABLE["x"] = 1
 def used(): return LIMIT
 def stage(task): return used(), shared.f()
-def neighbour(): return other.f()
+def neighbor(): return other.f()
 class Stages(BaseMethod):
     SIZE = 4
     def __init__(self): self.n = LIMIT
     def fit(self): return self._step()
     def _step(self): return getattr(self, "_named")()
     def _named(self): return shared.f()
-    def synthesize(self): return neighbour()
+    def synthesize(self): return neighbor()
 class Derived(Stages):
     def fit(self): return super().fit()
     def _step(self): return third.f()
@@ -176,7 +176,7 @@ def test_a_part_of_a_module_is_what_it_uses_of_it(package):
     package.write("other.py", "def f(): return 1")
     package.write("third.py", "def f(): return 1")
     assert package.modules("a:stage") == {"", "a:stage", "shared"}
-    assert package.modules("a:neighbour") == {"", "a:neighbour", "other"}
+    assert package.modules("a:neighbor") == {"", "a:neighbor", "other"}
     assert package.modules("a:Stages.fit") == {"", "a:Stages.fit", "shared"}
     assert package.modules("a:Stages.synthesize") == {"", "a:Stages.synthesize", "other"}
     # Stages.fit may call any method of Derived.
@@ -187,18 +187,18 @@ def test_a_part_of_a_module_is_what_it_uses_of_it(package):
     ("before", "after", "changed"),
     [
         ("LIMIT = 3", "LIMIT = 4", "stage fit synthesize"),
-        ('TABLE["x"] = 1', 'TABLE["x"] = 2', "stage neighbour fit synthesize"),
+        ('TABLE["x"] = 1', 'TABLE["x"] = 2', "stage neighbor fit synthesize"),
         ("SIZE = 4", "SIZE = 5", "fit synthesize"),
         ("return used()", "return 1, used()", "stage"),
-        ("return other.f()", "return 1", "neighbour synthesize"),
+        ("return other.f()", "return 1", "neighbor synthesize"),
         ("return self._step()", "return 1 + self._step()", "fit"),
         ('getattr(self, "_named")()', 'getattr(self, "_named")(1)', "fit"),
-        ("return neighbour()", "return neighbour", "synthesize"),
+        ("return neighbor()", "return neighbor", "synthesize"),
         ("import shared, other, third", "import third, other, shared", ""),
     ],
 )
 def test_an_edit_changes_the_parts_that_use_it(package, before, after, changed):
-    roots = {"stage": "a:stage", "neighbour": "a:neighbour", "fit": "a:Stages.fit", "synthesize": "a:Stages.synthesize"}
+    roots = {"stage": "a:stage", "neighbor": "a:neighbor", "fit": "a:Stages.fit", "synthesize": "a:Stages.synthesize"}
     package.write("a.py", PARTS)
     old = {name: package.digest(root) for name, root in roots.items()}
     assert before in PARTS

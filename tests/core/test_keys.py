@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lipbench.core import keys
 from lipbench.engine.config import RunFile
-from lipbench.engine.runner import Options
+from lipbench.engine.runner import RunOptions
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**6), 10**6) | st.text(max_size=8) | st.floats(-1e6, 1e6),
@@ -131,4 +131,4 @@ NOT_IN_KEYS = {"retries", "timeout_s", "max_failures"}
 
 def test_every_run_field_is_classed():
     assert set(RunFile.model_fields) == IN_KEYS | CHOOSES
-    assert {f.name for f in fields(Options)} == NOT_IN_KEYS
+    assert {f.name for f in fields(RunOptions)} == NOT_IN_KEYS

@@ -25,7 +25,7 @@ from lipbench.core.metric import MetricFamily, MetricSpec, Options, Score
 
 class FakeParams(Params):
     trigger: str = ""        # a file; what happens when it exists differs by method
-    grey: int = 0
+    gray: int = 0
 
 
 class Copy(Method):
@@ -81,7 +81,7 @@ class Driven(Copy):
     """Shows what another method made of the dub."""
     spec = MethodSpec(id="fake-driven", version="1", title="driven", params=FakeParams)
     def driver(self, params):
-        return ("fake-raises" if params.grey else "fake-copy"), {"trigger": params.trigger}
+        return ("fake-raises" if params.gray else "fake-copy"), {"trigger": params.trigger}
     def synthesize(self, job):
         assert job.driver.parent != job.out
         return Outputs({"video": shutil.copy(job.driver, job.out / "video.mp4")})
@@ -90,7 +90,7 @@ class Driven(Copy):
 class Faceless(Copy):
     spec = MethodSpec(id="fake-faceless", version="1", title="refuses")
     def synthesize(self, job):
-        raise NoFace("no face", "it is a grey square", "film a person")
+        raise NoFace("no face", "it is a gray square", "film a person")
 
 
 class Raises(Copy):
@@ -142,16 +142,16 @@ class Memory(Copy):
 
 
 class BrightnessOptions(Options):
-    gain: float = Field(1.0, gt=0, description="What grey is multiplied by.")
+    gain: float = Field(1.0, gt=0, description="What gray is multiplied by.")
 
 
 class Brightness(MetricFamily):
-    """Mean grey of the prediction, and its difference to the reference."""
+    """Mean gray of the prediction, and its difference to the reference."""
     id = "fake"
     options = BrightnessOptions
     metrics = (
-        MetricSpec("grey", "1", "Grey", "", "none", frozenset()),
-        MetricSpec("grey_diff", "1", "dGrey", "", "lower", frozenset({"reference"})),
+        MetricSpec("gray", "1", "Gray", "", "none", frozenset()),
+        MetricSpec("gray_diff", "1", "dGray", "", "lower", frozenset({"reference"})),
         MetricSpec("never", "1", "Never", "", "higher", frozenset()),
         MetricSpec("endless", "1", "Endless", "", "higher", frozenset()),
     )
@@ -159,8 +159,8 @@ class Brightness(MetricFamily):
         a = pair.options["gain"] * media.load_frames(pair.prediction).astype(float)
         b = media.load_frames(pair.reference).astype(float)
         per = a.mean((1, 2, 3))
-        return {"grey": Score(per.mean(), per_frame=per, n_valid=len(a), n_total=len(a), extra={"x": np.float32(1)}),
-                "grey_diff": Score(float(abs(a - b).mean()), n_valid=len(a), n_total=len(a)),
+        return {"gray": Score(per.mean(), per_frame=per, n_valid=len(a), n_total=len(a), extra={"x": np.float32(1)}),
+                "gray_diff": Score(float(abs(a - b).mean()), n_valid=len(a), n_total=len(a)),
                 "never": Score(None, "cannot be known"), "endless": Score(float("inf"))}
 '''
 

@@ -1,6 +1,6 @@
 """Bad input, end to end: one run over clips and dubs that are broken in every way.
 
-Each must end in a number or a recorded reason that says what happened, and must not disturb its neighbours. The other
+Each must end in a number or a recorded reason that says what happened, and must not disturb its neighbors. The other
 lines of the list: a full disk is in test_disk_full.py, two runs in one directory in test_run.py.
 """
 
@@ -33,8 +33,8 @@ def face68(x: float = 64, y: float = 46, width: float = 44) -> np.ndarray:
     points += [(sx, -0.5) for sx in (*np.linspace(-0.8, -0.2, 5), *np.linspace(0.2, 0.8, 5))]  # brows
     points += [(0, sy) for sy in np.linspace(-0.3, 0.2, 4)] + [(sx, 0.3) for sx in np.linspace(-0.2, 0.2, 5)]  # nose
     ring = np.radians([180, 240, 300, 0, 60, 120])
-    for centre in (-0.45, 0.45):
-        points += [(centre + 0.17 * np.cos(a), -0.25 + 0.07 * np.sin(a)) for a in ring]
+    for center in (-0.45, 0.45):
+        points += [(center + 0.17 * np.cos(a), -0.25 + 0.07 * np.sin(a)) for a in ring]
     points += [(0.38 * np.cos(a), 0.62 + 0.16 * np.sin(a)) for a in np.radians(np.arange(180, 540, 30))]
     points += [(0.3 * np.cos(a), 0.62 + 0.07 * np.sin(a)) for a in np.radians(np.arange(180, 540, 45))]
     flat = np.array(points) * width / 2 + (x, y)

@@ -239,8 +239,8 @@ def test_an_edited_metric_of_a_plug_in_is_measured_again_and_explained(manifest,
     first = go(manifest, tmp_path / "run")
     edited("per = a.mean((1, 2, 3))", "per = 2 * a.mean((1, 2, 3))")
     second = go(manifest, tmp_path / "run")
-    grey = [result.cells[0]["metrics"]["grey"]["value"] for result in (first, second)]
-    assert grey[1] == pytest.approx(2 * grey[0])
+    gray = [result.cells[0]["metrics"]["gray"]["value"] for result in (first, second)]
+    assert gray[1] == pytest.approx(2 * gray[0])
     assert first.cells[0]["keys"]["synthesize"] == second.cells[0]["keys"]["synthesize"]
     assert {s.how for name, s in second.outcome.states.items() if not name.startswith("score")} == {"cached"}
     names = [result.cells[0]["keys"]["score"]["fake"] for result in (first, second)]

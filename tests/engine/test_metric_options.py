@@ -31,14 +31,14 @@ def run(manifest, out, *metrics, **overrides):
     return api.execute(prepared, workers=1, quiet=True)
 
 
-def greys(result):
-    return [cell["metrics"]["grey"]["value"] for cell in result.cells]
+def grays(result):
+    return [cell["metrics"]["gray"]["value"] for cell in result.cells]
 
 
 def test_a_plug_ins_option_changes_its_numbers_and_its_stages_alone(manifest, tmp_path):
     plain = run(manifest, tmp_path / "run", "fake")
     doubled = run(manifest, tmp_path / "run", {"id": "fake", "params": {"gain": 2}})
-    assert greys(doubled) == pytest.approx([2 * value for value in greys(plain)])
+    assert grays(doubled) == pytest.approx([2 * value for value in grays(plain)])
     how = Counter((node.split(" ")[0], state.how) for node, state in doubled.outcome.states.items())
     assert how == {("clip", "cached"): 2, ("dub", "cached"): 2, ("synthesize", "cached"): 2, ("score", "run"): 2}
     record = Store(tmp_path / "run").get(doubled.cells[0]["keys"]["score"]["fake"])
@@ -50,19 +50,19 @@ def test_a_plug_ins_option_changes_its_numbers_and_its_stages_alone(manifest, tm
 
 def test_an_option_at_its_default_is_the_same_as_none(manifest, tmp_path):
     run(manifest, tmp_path / "run", "fake")
-    again = run(manifest, tmp_path / "run", {"id": "grey", "params": {"gain": 1}})
+    again = run(manifest, tmp_path / "run", {"id": "gray", "params": {"gain": 1}})
     assert {state.how for state in again.outcome.states.values()} == {"cached"}
     shown = json.loads((tmp_path / "run" / "run.json").read_text())["metrics"]
-    assert [metric["id"] for metric in shown] == ["grey"]
+    assert [metric["id"] for metric in shown] == ["gray"]
 
 
 def test_fewer_metrics_on_the_command_line_keep_the_run_files_options(manifest, tmp_path):
     entry = {"id": "fake", "params": {"gain": 3}}
-    assert greys(run(manifest, tmp_path / "run", entry, "image", metrics=("grey",))) == greys(
+    assert grays(run(manifest, tmp_path / "run", entry, "image", metrics=("gray",))) == grays(
         run(manifest, tmp_path / "run", entry)
     )
     assert narrowed(config(entry), ["gr*", "psnr_full"]) == [
-        *config({"id": "grey", "params": {"gain": 3}}, {"id": "grey_diff", "params": {"gain": 3}}).metrics,
+        *config({"id": "gray", "params": {"gain": 3}}, {"id": "gray_diff", "params": {"gain": 3}}).metrics,
         *config("psnr_full").metrics,
     ]
 
@@ -74,7 +74,7 @@ def test_runs_with_other_options_share_no_table(manifest, tmp_path):
     one, two, three = (load_run(tmp_path / name) for name in ("one", "two", "three"))
     with pytest.raises(NothingComparable, match=r"version 1 in one and 1 with gain=2\.0 in the other"):
         combine([one, two])
-    assert combine([one, three]).metrics["grey"]["version"] == "1"
+    assert combine([one, three]).metrics["gray"]["version"] == "1"
 
 
 def test_judge_protocol_and_sync_are_options_of_the_sync_family():
@@ -107,7 +107,7 @@ def test_patterns_mean_families_or_metrics():
         ([{"id": "fake", "params": {"gain": 0}}], {}, UsageError, "'gain'"),
         ([{"id": "image", "params": {"gain": 1}}], {}, UsageError, "image has no options"),
         (
-            ["grey", {"id": "fake", "params": {"gain": 2}}, {"id": "grey", "params": {"gain": 3}}],
+            ["gray", {"id": "fake", "params": {"gain": 2}}, {"id": "gray", "params": {"gain": 3}}],
             {},
             UsageError,
             "twice",
@@ -126,14 +126,14 @@ def test_mistakes_are_named_before_anything_runs(metrics, fields, error, message
 
 def score(folder, *args):
     video = folder / "one.mp4"
-    command = [str(video), "--reference", str(video), "--metric", "grey", "--json", *args]
+    command = [str(video), "--reference", str(video), "--metric", "gray", "--json", *args]
     return CliRunner().invoke(score_command, command)
 
 
 def test_a_video_outside_any_run_is_scored_with_options_too(media_files):
     plain, doubled = (json.loads(score(media_files, *more).stdout) for more in ([], ["--option", "fake.gain=2"]))
-    assert list(doubled["metrics"]) == ["grey"]
-    assert doubled["metrics"]["grey"]["value"] == pytest.approx(2 * plain["metrics"]["grey"]["value"])
+    assert list(doubled["metrics"]) == ["gray"]
+    assert doubled["metrics"]["gray"]["value"] == pytest.approx(2 * plain["metrics"]["gray"]["value"])
     assert isinstance(score(media_files, "--option", "fake.gian=2").exception, UsageError)
     assert isinstance(score(media_files, "--option", "sync.min_track=2").exception, UsageError)
     assert isinstance(score(media_files, "--option", "fke.gain=2").exception, UnknownName)

@@ -10,7 +10,7 @@ import pytest
 from lipbench.core import keys
 from lipbench.core.errors import UsageError, WeightsMissing
 from lipbench.core.store import Record, Store
-from lipbench.engine.plan import Cell, Count, Node, Pending, Plan, Progress, counts, file_digest, select
+from lipbench.engine.plan import Cell, Count, Node, Pending, Plan, PlanState, counts, file_digest, select
 
 VIDEO = {"path": "out/video.mp4", "sha256": "ab" * 32, "bytes": 1}
 
@@ -20,13 +20,13 @@ def node(name: str, kind: str = "clip", preimage=None, **more) -> Node:
 
 
 @pytest.fixture
-def progress(tmp_path: Path) -> Progress:
+def progress(tmp_path: Path) -> PlanState:
     """Two stages: a score that hashes the video of a synthesis."""
     made, scored = node("made", "synthesize"), node("scored", "score", lambda p: {"video": p.digest("made", "video")})
-    return Progress(Plan([], {"made": made, "scored": scored}), Store(tmp_path))
+    return PlanState(Plan([], {"made": made, "scored": scored}), Store(tmp_path))
 
 
-def finish(progress: Progress, name: str, status: str = "ok", **outputs) -> Record:
+def finish(progress: PlanState, name: str, status: str = "ok", **outputs) -> Record:
     key = progress.key(name)
     record = Record(key, progress.plan.nodes[name].kind, status, progress.preimage(name), outputs=outputs)
     return progress.store.put(record, progress.store.workspace(key))
@@ -39,7 +39,7 @@ def test_a_key_is_the_hash_of_the_preimage(progress):
 def test_a_key_is_made_once(tmp_path):
     calls = []
     once = node("once", preimage=lambda p: {"call": calls.append(1) or len(calls)})
-    progress = Progress(Plan([], {"once": once}), Store(tmp_path))
+    progress = PlanState(Plan([], {"once": once}), Store(tmp_path))
     assert progress.key("once") == progress.key("once") == keys.key_of({"call": 1})
     assert calls == [1]
 
@@ -72,11 +72,11 @@ def test_a_record_that_appears_later_is_found(progress):
 def test_a_settled_record_counts_until_it_is_forgotten(progress):
     stored = finish(progress, "made")
     own = Record("k", "synthesize", "crashed", {})
-    progress.settle("made", own)
+    progress.put("made", own)
     assert progress.find("made") is own
-    progress.forget("made")
+    progress.evict("made")
     assert progress.find("made") == stored
-    progress.forget("scored")  # nothing is known of it
+    progress.evict("scored")  # nothing is known of it
 
 
 def test_outputs_of_a_finished_stage(progress):
@@ -103,7 +103,7 @@ def test_counts_by_kind(tmp_path):
         node("f", "clip"),
         node("g", "score", lambda p: {"video": p.digest("a", "video")}),
     ]
-    progress = Progress(Plan([], {n.id: n for n in nodes}), Store(tmp_path))
+    progress = PlanState(Plan([], {n.id: n for n in nodes}), Store(tmp_path))
     before = {"synthesize": Count(5, 0, 1), "clip": Count(1, 0, 0), "score": Count(1, 0, 0)}
     assert counts(progress.plan, progress) == before
     finish(progress, "a")
@@ -122,13 +122,13 @@ def test_a_stage_that_cannot_run_is_not_looked_up(tmp_path):
         raise AssertionError("its inputs may not even exist")
 
     plan = Plan([], {"x": node("x", preimage=broken, refusal=WeightsMissing("weights are missing", "", "get them"))})
-    assert counts(plan, Progress(plan, Store(tmp_path))) == {"clip": Count(1, 0, 1)}
+    assert counts(plan, PlanState(plan, Store(tmp_path))) == {"clip": Count(1, 0, 1)}
 
 
 def test_a_stage_waits_for_nothing_that_it_does_not_name():
     """A GPU above all: clips and dubs would queue for it."""
     plain = node("x")
-    assert (plain.wants, plain.refusal, plain.gpu) == ((), None, False)
+    assert (plain.optional_deps, plain.refusal, plain.gpu) == ((), None, False)
 
 
 def test_cells_are_points_of_the_benchmark():

@@ -8,7 +8,7 @@ import pytest
 
 from lipbench.core.errors import UsageError
 from lipbench.engine import api, executors
-from lipbench.engine.runner import Options
+from lipbench.engine.runner import RunOptions
 
 
 def test_unknown_executor_and_missing_extra():
@@ -32,12 +32,12 @@ def test_the_same_scores_through_ray(manifest, tmp_path):
             prepared = api.prepare(request, out=tmp_path / name, manifest=manifest)
             result = api.execute(prepared, executor=name, workers=2, quiet=True)
             values[name] = [
-                (c["method"], c["language"], c["status"], c["metrics"]["grey"]["value"]) for c in result.cells
+                (c["method"], c["language"], c["status"], c["metrics"]["gray"]["value"]) for c in result.cells
             ]
         assert values["ray"] == values["local"]
         assert {status for _, _, status, _ in values["ray"]} == {"ok", "error"}
         prepared = api.prepare({**request, "methods": ["fake-hangs"]}, out=tmp_path / "hang", manifest=manifest)
-        options = Options(timeout_s=5, retries=0)
+        options = RunOptions(timeout_s=5, retries=0)
         result = api.execute(prepared, executor="ray", workers=3, options=options, quiet=True)
         assert {c["status"] for c in result.cells} == {"timeout"}
     finally:

@@ -18,7 +18,7 @@ from lipbench.core import keys
 from lipbench.core.errors import RunIncomplete, UsageError, WeightsMissing
 from lipbench.core.store import Store
 from lipbench.engine import api
-from lipbench.engine.runner import Options
+from lipbench.engine.runner import RunOptions
 
 
 def go(manifest, out, methods, options=None, workers=2, **fields):
@@ -45,7 +45,7 @@ def test_run_scores_and_a_second_run_is_cached(manifest, tmp_path):
     assert kinds(first) == {"clip": 2, "dub": 6, "synthesize": 6, "score": 6}
     cell = by(first, clip="one", language="fr")
     assert cell["status"] == "ok"
-    assert cell["metrics"]["grey_diff"]["value"] == 0
+    assert cell["metrics"]["gray_diff"]["value"] == 0
     assert cell["metrics"]["endless"]["value"] == "inf"
     assert cell["metrics"]["never"] == {
         "value": None,
@@ -57,8 +57,8 @@ def test_run_scores_and_a_second_run_is_cached(manifest, tmp_path):
     }
     assert (tmp_path / "run" / cell["video"]).exists()
     # Longer and shorter dubs: the clip is played back and forth, or cut.
-    assert by(first, clip="one", language="de")["metrics"]["grey"]["n_total"] == 15
-    assert by(first, clip="one", language="es")["metrics"]["grey"]["n_total"] == 30
+    assert by(first, clip="one", language="de")["metrics"]["gray"]["n_total"] == 15
+    assert by(first, clip="one", language="es")["metrics"]["gray"]["n_total"] == 30
 
     second = go(manifest, tmp_path / "run", methods)
     assert {s.how for s in second.outcome.states.values()} == {"cached"}
@@ -88,7 +88,7 @@ def test_methods_share_a_stage_that_they_name_alike(manifest, tmp_path):
     result = go(manifest, tmp_path / "run", both, clips=["one"], languages=["fr"])
     assert result.complete
     assert counter.read_text() == "x" * (1 + 1 + 2)  # one prepare for both, the other's fit, two syntheses
-    other = [{"id": "fake-also-sharing", "params": {"trigger": str(counter), "grey": 3}}]
+    other = [{"id": "fake-also-sharing", "params": {"trigger": str(counter), "gray": 3}}]
     go(manifest, tmp_path / "run", other, clips=["one"], languages=["fr"])
     assert counter.read_text() == "x" * (4 + 2)  # other parameters of that stage: another result
 
@@ -107,9 +107,9 @@ def test_a_method_starts_from_what_another_made(manifest, tmp_path):
 
 
 def test_what_a_failed_driver_stops_says_so(manifest, tmp_path):
-    params = {"trigger": str(tmp_path / "never"), "grey": 1}
+    params = {"trigger": str(tmp_path / "never"), "gray": 1}
     row = [{"id": "fake-driven", "params": params}]
-    result = go(manifest, tmp_path / "run", row, Options(retries=0), clips=["one"], languages=["fr"])
+    result = go(manifest, tmp_path / "run", row, RunOptions(retries=0), clips=["one"], languages=["fr"])
     cell = by(result, method="fake-driven")
     assert cell["status"] != "ok"
     assert "RuntimeError: bang" in cell["reason"]
@@ -123,7 +123,7 @@ def test_unused_axes_share_everything(manifest, tmp_path):
 
 def test_failures_are_told_apart_and_the_run_goes_on(manifest, tmp_path):
     methods = ["fake-copy", "fake-faceless", "fake-raises", "fake-crashes", "fake-hangs", "fake-short", "fake-memory"]
-    options = Options(timeout_s=4, retries=0)
+    options = RunOptions(timeout_s=4, retries=0)
     result = go(manifest, tmp_path / "run", methods, options, clips=["one"], languages=["fr"])
     status = {c["method"]: c["status"] for c in result.cells}
     assert status == {
@@ -136,11 +136,11 @@ def test_failures_are_told_apart_and_the_run_goes_on(manifest, tmp_path):
         "fake-memory": "oom",
     }
     reasons = {c["method"]: c["reason"] for c in result.cells}
-    assert reasons["fake-faceless"].startswith("no_face: no face; it is a grey square")
+    assert reasons["fake-faceless"].startswith("no_face: no face; it is a gray square")
     assert "RuntimeError: bang" in reasons["fake-raises"]
     assert "SIGSEGV" in reasons["fake-crashes"]
     assert "bad_output" in reasons["fake-short"]
-    assert by(result, method="fake-raises")["metrics"]["grey"]["reason"] == reasons["fake-raises"]
+    assert by(result, method="fake-raises")["metrics"]["gray"]["reason"] == reasons["fake-raises"]
     store = Store(tmp_path / "run")
     raised = store.get(by(result, method="fake-raises")["keys"]["synthesize"])
     assert "RuntimeError: bang" in raised.error["traceback"]
@@ -160,7 +160,7 @@ def test_a_refusal_alone_is_a_complete_run(manifest, tmp_path):
 
 def test_a_crash_is_tried_again(manifest, tmp_path):
     methods = [{"id": "fake-crashes", "params": {"trigger": str(tmp_path / "died")}}]
-    result = go(manifest, tmp_path / "run", methods, Options(retries=1), clips=["one"], languages=["fr"])
+    result = go(manifest, tmp_path / "run", methods, RunOptions(retries=1), clips=["one"], languages=["fr"])
     cell = by(result, method="fake-crashes")
     assert cell["status"] == "ok"
     assert Store(tmp_path / "run").get(cell["keys"]["synthesize"]).attempts == 2
@@ -179,7 +179,7 @@ def test_the_next_run_retries_only_what_failed(manifest, tmp_path):
 
 
 def test_max_failures_stops_starting(manifest, tmp_path):
-    options = Options(max_failures=1)
+    options = RunOptions(max_failures=1)
     result = go(manifest, tmp_path / "run", ["fake-raises", "fake-slow"], options, workers=1)
     assert result.outcome.stopped == "stopped after 1 failures (--max-failures)"
     assert result.outcome.count("failed") == 1
@@ -220,13 +220,13 @@ def test_editing_a_parameter_or_the_code_changes_the_key(manifest, tmp_path, plu
             out=tmp_path / "run",
             manifest=manifest,
         )
-        from lipbench.engine.plan import Progress
+        from lipbench.engine.plan import PlanState
 
-        return Progress(prepared.plan, prepared.store).key("synthesize fake-copy one/fr")
+        return PlanState(prepared.plan, prepared.store).key("synthesize fake-copy one/fr")
 
     before = key()
-    assert key(grey=0) == before
-    assert key(grey=1) != before
+    assert key(gray=0) == before
+    assert key(gray=1) != before
     source = plugin / "fake_lipbench_plugin.py"
     text = source.read_text()
     source.write_text(text.replace("count(job.params.trigger)", "count(job.params.trigger or None)"))
@@ -238,9 +238,9 @@ def test_editing_a_parameter_or_the_code_changes_the_key(manifest, tmp_path, plu
 
 
 def test_wrong_parameter_is_named(manifest, tmp_path):
-    with pytest.raises(UsageError, match="parameter gray") as caught:
-        go(manifest, tmp_path / "run", [{"id": "fake-copy", "params": {"gray": 1}}])
-    assert "grey" in caught.value.fix
+    with pytest.raises(UsageError, match="parameter grey") as caught:
+        go(manifest, tmp_path / "run", [{"id": "fake-copy", "params": {"grey": 1}}])
+    assert "gray" in caught.value.fix
 
 
 def test_shards_divide_the_clips_and_share_the_directory(manifest, tmp_path):
@@ -261,7 +261,7 @@ def test_scores_do_not_depend_on_the_number_of_workers(manifest, tmp_path):
     values = []
     for workers in (1, 3):
         result = go(manifest, tmp_path / f"run{workers}", ["fake-copy"], workers=workers)
-        values.append({(c["clip"], c["language"]): c["metrics"]["grey"]["value"] for c in result.cells})
+        values.append({(c["clip"], c["language"]): c["metrics"]["gray"]["value"] for c in result.cells})
     assert values[0] == values[1]
 
 

@@ -16,7 +16,7 @@ N = 30
 FULL = ("psnr_full", "ssim_full")
 
 
-def grey(n: int = N, first: int = 40, step: int = 3) -> np.ndarray:
+def gray(n: int = N, first: int = 40, step: int = 3) -> np.ndarray:
     return np.stack([np.full((48, 64, 3), first + step * i, np.uint8) for i in range(n)])
 
 
@@ -28,12 +28,12 @@ def noise(seconds: float) -> np.ndarray:
 def folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("videos")
     write = {"synthetic": False, "lossless": True}
-    media.write_video(root / "source.mp4", grey(), fps=25, audio=noise(N / 25), **write)
-    media.write_video(root / "brighter.mp4", grey(first=50), fps=25, audio=noise(N / 25), **write)
-    media.write_video(root / "mute.mp4", grey(), fps=25, **write)
-    media.write_video(root / "short.mp4", grey(20), fps=25, **write)
-    media.write_video(root / "at30.mp4", grey(36), fps=30, **write)
-    media.write_video(root / "large.mp4", np.repeat(grey(), 2, axis=2), fps=25, **write)
+    media.write_video(root / "source.mp4", gray(), fps=25, audio=noise(N / 25), **write)
+    media.write_video(root / "brighter.mp4", gray(first=50), fps=25, audio=noise(N / 25), **write)
+    media.write_video(root / "mute.mp4", gray(), fps=25, **write)
+    media.write_video(root / "short.mp4", gray(20), fps=25, **write)
+    media.write_video(root / "at30.mp4", gray(36), fps=30, **write)
+    media.write_video(root / "large.mp4", np.repeat(gray(), 2, axis=2), fps=25, **write)
     media.write_wav(root / "dub.wav", noise(N / 25))
     return root
 
@@ -49,7 +49,7 @@ def test_against_itself(folder):
 
 def test_a_known_difference(folder):
     found = score_video(folder / "brighter.mp4", reference=folder / "source.mp4", metrics=FULL)
-    # 10 grey levels everywhere, as far as limited-range YUV keeps them.
+    # 10 gray levels everywhere, as far as limited-range YUV keeps them.
     assert found["metrics"]["psnr_full"]["value"] == pytest.approx(20 * np.log10(255 / 10), abs=0.5)
 
 

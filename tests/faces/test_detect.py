@@ -59,7 +59,7 @@ def face(dx: float, dy: float, w: float, h: float) -> list[float]:
 
 
 def test_decoding_reaches_the_frame(monkeypatch: pytest.MonkeyPatch) -> None:
-    # anchor 2 * (16 * 5 + 8) = 176 has its centre at (68, 44); the frame is 640 x 480, so 5 px per input pixel
+    # anchor 2 * (16 * 5 + 8) = 176 has its center at (68, 44); the frame is 640 x 480, so 5 px per input pixel
     found, _ = detector(monkeypatch, {176: (face(2, 3, 30, 40), 4.0)})
     (box,) = found.detect(np.zeros((1, 480, 640, 3), np.uint8))[0]
     cx, cy = 320 + (70 - 64) * 5, 240 + (47 - 64) * 5
@@ -96,7 +96,7 @@ def test_is_a_detector_and_checks_its_input(monkeypatch: pytest.MonkeyPatch) -> 
         found.detect(np.zeros((8, 8, 3), np.uint8))
 
 
-def test_letterbox_is_centred_and_black_outside() -> None:
+def test_letterbox_is_centered_and_black_outside() -> None:
     out = letterbox(np.full((100, 200, 3), 255, np.uint8), 128)
     assert out.shape == (128, 128, 3)
     assert out.dtype == np.float32

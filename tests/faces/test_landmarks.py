@@ -51,8 +51,8 @@ def test_crop_and_map_agree() -> None:
     roi = Roi(300, 200, 250, 0.4)
     seen = crop(frame, roi)[..., 0]
     v, u = np.mgrid[:SIDE, :SIDE] + 0.5
-    centre = np.asarray([(seen * u).sum(), (seen * v).sum()]) / seen.sum()
-    np.testing.assert_allclose(roi.to_frame() @ [*centre, 1], (330, 170), atol=0.15)
+    center = np.asarray([(seen * u).sum(), (seen * v).sum()]) / seen.sum()
+    np.testing.assert_allclose(roi.to_frame() @ [*center, 1], (330, 170), atol=0.15)
 
 
 def test_crop_repeats_the_edge_and_is_in_unit_range() -> None:
@@ -194,7 +194,7 @@ def test_no_face_no_belief(mesh: FaceMesh) -> None:
 
 @pytest.mark.real
 def test_a_mirrored_face_has_mirrored_landmarks(mesh: FaceMesh, katie: np.ndarray) -> None:
-    """Edges are counted, not pixel centres: what is cut out mirrored must come back mirrored about the middle."""
+    """Edges are counted, not pixel centers: what is cut out mirrored must come back mirrored about the middle."""
     roi, width = Roi(257, 300, 450, 0.0), katie.shape[1]
     twin = Roi(width - 257, 300, 450, 0.0)
     (a, b), _ = mesh([katie, np.ascontiguousarray(katie[:, ::-1])], [roi, twin])

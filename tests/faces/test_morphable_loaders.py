@@ -47,7 +47,7 @@ def test_adnerf_layout(adnerf_folder: Path) -> None:
     info = np.load(adnerf_folder / "3DMM_info.npy", allow_pickle=True).item()
     model = load_model(adnerf_folder)
     assert (model.n_vertices, model.n_identity, model.n_expression, model.n_albedo) == (N, 6, 79, 5)
-    np.testing.assert_allclose(model.mean.mean(0), 0, atol=1e-6)  # centred on every axis
+    np.testing.assert_allclose(model.mean.mean(0), 0, atol=1e-6)  # centered on every axis
     e = np.zeros(79)
     e[4] = 2.0
     expected = 2 * info["sig_exp"][4] * info["b_exp"][4].reshape(N, 3) / 1e5

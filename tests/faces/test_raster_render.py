@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lipbench.core.errors import UsageError
-from lipbench.faces.raster import Camera, Label, Light, Material, Renderer, Surface, sh9
+from lipbench.faces.raster import Camera, Light, Material, Renderer, Surface, SurfaceLabel, sh9
 
 CAMERA = Camera(60, 64, 64)
 FLAT = Light(sh=np.zeros((9, 3)) + np.eye(9)[0][:, None] * 2, color=np.zeros(3), shadows=False)
@@ -31,11 +31,11 @@ def test_background_stays_untouched_and_depth_is_metric() -> None:
     background = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     before = background.copy()
     out = Renderer(Surface.plain(len(points), triangles)).render(points, CAMERA, FLAT, background=background)
-    outside = out.labels == Label.BACKGROUND
+    outside = out.labels == SurfaceLabel.BACKGROUND
     assert outside.any()
     np.testing.assert_array_equal(out.image[outside], before[outside])
     np.testing.assert_array_equal(background, before)
-    inside = out.labels == Label.SKIN
+    inside = out.labels == SurfaceLabel.SKIN
     np.testing.assert_allclose(out.depth[inside], 5.0, rtol=1e-5)
     assert np.isinf(out.depth[outside]).all()
     # The square of 2 dm at 5 dm covers 24 x 24 px at f = 60.

@@ -1,4 +1,4 @@
-"""The z-buffer against analytic geometry and a brute-force rasteriser; camera and rotation conventions."""
+"""The z-buffer against analytic geometry and a brute-force rasterizer; camera and rotation conventions."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_interpolation_is_perspective_correct() -> None:
     position = interpolate(points, TRIANGLE, seen.triangle, weights)
     covered = seen.triangle >= 0
     assert covered.sum() > 300
-    # Interpolated positions must project back onto their own pixel centres ...
+    # Interpolated positions must project back onto their own pixel centers ...
     ys, xs = np.nonzero(covered)
     inside = weights[covered].min(1) > 1e-3
     back = camera.project(position[covered])

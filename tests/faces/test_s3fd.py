@@ -98,7 +98,7 @@ def planted(variant: str, level: int, row: int, column: int, score: float = 0.99
 
 @pytest.mark.parametrize("variant", ["syncnet", "wav2lip"])
 def test_decoding_of_one_cell(variant: str) -> None:
-    net = planted(variant, level=2, row=1, column=3)  # stride 16: centre (56, 24), side 64
+    net = planted(variant, level=2, row=1, column=3)  # stride 16: center (56, 24), side 64
     (box,) = net.detect(np.zeros((1, 96, 128, 3), np.uint8), scale=1.0)[0]
     cx, cy, w, h = 56 + 0.5 * 0.1 * 64, 24 - 0.5 * 0.1 * 64, 64 * np.exp(0.04), 64 * np.exp(-0.04)
     expected = (cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2)

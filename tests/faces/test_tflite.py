@@ -14,7 +14,7 @@ from lipbench.core import weights
 from lipbench.core.errors import Unsupported, WeightsError
 from lipbench.faces.graph_net import GraphNet
 from lipbench.faces.tflite import parse, read
-from lipbench.faces.tflite.flat import Table, flexbuffer
+from lipbench.faces.tflite.flat import FlatTable, flexbuffer
 from lipbench.faces.tflite.model import densify
 
 # -- a minimal flatbuffer writer ----------------------------------------------------------------------------------
@@ -114,7 +114,7 @@ def model(
 
 def test_table_fields_and_defaults() -> None:
     data = Writer().finish({0: ("i", -7), 2: "name", 5: np.asarray([1, 2, 3], "<u2"), 6: [{0: ("b", -3)}, {}]})
-    root = Table.root(data)
+    root = FlatTable.root(data)
     assert root.scalar(0, "i") == -7
     assert root.scalar(1, "i", 42) == 42  # absent
     assert root.scalar(99, "i", 5) == 5  # beyond the vtable
@@ -174,7 +174,7 @@ def sparse_level(segments: list[int], indices: list[int], dtype: str = "u1") -> 
 
 
 def unpack(values: list[float], shape: tuple[int, ...], sparsity: dict[int, Any]) -> np.ndarray:
-    return densify(np.asarray(values, np.float32), shape, Table.root(Writer().finish(sparsity)))
+    return densify(np.asarray(values, np.float32), shape, FlatTable.root(Writer().finish(sparsity)))
 
 
 @pytest.mark.parametrize("dtype", ["<i4", "<u2", "u1"])

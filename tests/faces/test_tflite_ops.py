@@ -240,14 +240,14 @@ def naive_matrix(points: np.ndarray, o: dict[str, Any]) -> np.ndarray:
 
     turned = np.asarray([rotation(turn) @ points[k, :2] for k in o["subset_idxs"]])
     low, high = turned.min(0), turned.max(0)
-    centre = rotation(-turn) @ ((low + high) / 2)
+    center = rotation(-turn) @ ((low + high) / 2)
     scale = np.diag(
         [o["scale_x"] * (high - low)[0] / o["output_width"], o["scale_y"] * (high - low)[1] / o["output_height"]]
     )
     linear = rotation(-turn) @ scale
     matrix = np.eye(4)
     matrix[:2, :2] = linear
-    matrix[:2, 3] = centre + linear @ [-o["output_width"] / 2, -o["output_height"] / 2]
+    matrix[:2, 3] = center + linear @ [-o["output_width"] / 2, -o["output_height"] / 2]
     return matrix
 
 

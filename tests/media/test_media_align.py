@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lipbench import media
 from lipbench.core.errors import TooShort, UsageError
-from lipbench.media import align, siting
+from lipbench.media import align, chroma_location
 
 rng = np.random.default_rng(0)
 TONE = (rng.normal(size=96000) * 4000).astype(np.int16)
@@ -30,18 +30,18 @@ def sha(path: Path) -> str:
     [
         ("plain.mp4", {}),
         ("lossy.mp4", {"options": {"crf": "28", "bf": "3"}}),
-        ("709.mkv", {"colour": (1, 1)}),
-        ("full.mkv", {"colour": (5, 2), "pix_fmt": "yuvj420p"}),
-        ("full709.mp4", {"colour": (1, 2), "pix_fmt": "yuvj420p"}),
-        ("full.webm", {"codec": "libvpx-vp9", "options": {"cpu-used": "8", "crf": "30"}, "colour": (5, 2)}),
+        ("709.mkv", {"color": (1, 1)}),
+        ("full.mkv", {"color": (5, 2), "pix_fmt": "yuvj420p"}),
+        ("full709.mp4", {"color": (1, 2), "pix_fmt": "yuvj420p"}),
+        ("full.webm", {"codec": "libvpx-vp9", "options": {"cpu-used": "8", "crf": "30"}, "color": (5, 2)}),
         ("old.avi", {"codec": "mpeg4", "options": {}}),
         ("vp9.webm", {"codec": "libvpx-vp9", "options": {"cpu-used": "8", "crf": "30"}}),
         ("late.mp4", {"pts": [k + 7 for k in range(30)], "time_base": Fraction(1, 25)}),
     ],
 )
-def test_normalising_keeps_every_bit(films, name: str, how: dict) -> None:
+def test_normalizing_keeps_every_bit(films, name: str, how: dict) -> None:
     source = films.make(name, 30, 25, frames=NOISE, audio=TONE[:19200] if name.endswith("mp4") else None, **how)
-    clip = media.normalise_clip(source, films.folder / "clip.mp4")
+    clip = media.normalize_clip(source, films.folder / "clip.mp4")
     assert np.array_equal(media.load_frames(films.folder / "clip.mp4"), media.load_frames(source))
     assert clip.exact
     assert (clip.n_frames, clip.width, clip.height, clip.fps, clip.padded) == (30, 64, 48, 25, False)
@@ -53,11 +53,11 @@ def test_normalising_keeps_every_bit(films, name: str, how: dict) -> None:
 
 def test_without_a_known_siting_the_way_is_rgb(films, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is claimed to be exact that was not seen to be."""
-    monkeypatch.setattr(siting, "SITINGS", ())
+    monkeypatch.setattr(chroma_location, "CHROMA_LOCATIONS", ())
     y, x = np.mgrid[0:48, 0:64]
     picture = np.stack([128 + 90 * np.sin(x / 37), 128 + 90 * np.cos(y / 29), 1.5 * (x + y)], -1).astype(np.uint8)
     source = films.make("a.mp4", 5, 25, frames=picture[None].repeat(5, 0))
-    clip = media.normalise_clip(source, films.folder / "clip.mp4")
+    clip = media.normalize_clip(source, films.folder / "clip.mp4")
     assert not clip.exact
     error = media.load_frames(films.folder / "clip.mp4").astype(int) - media.load_frames(source)
     assert 0 < np.abs(error).mean() < 1
@@ -65,7 +65,7 @@ def test_without_a_known_siting_the_way_is_rgb(films, monkeypatch: pytest.Monkey
 
 def test_late_sound_is_recorded(films) -> None:
     source = films.make("a.mp4", 50, 25, audio=TONE[:16000], audio_start=0.5)
-    clip = media.normalise_clip(source, films.folder / "clip.mp4")
+    clip = media.normalize_clip(source, films.folder / "clip.mp4")
     assert clip.audio_lead_s == pytest.approx(0.5, abs=0.07)
     assert (media.read_audio(films.folder / "clip.mp4")[:6000] == 0).all()
 
@@ -73,34 +73,34 @@ def test_late_sound_is_recorded(films) -> None:
 def test_pixels_that_are_not_square_stay_so(films) -> None:
     source = films.make("a.mp4", 5, 25, options={"qp": "0", "sar": "4/3"})
     assert media.probe(source).sample_aspect == Fraction(4, 3)
-    media.normalise_clip(source, films.folder / "clip.mp4")
+    media.normalize_clip(source, films.folder / "clip.mp4")
     assert media.probe(films.folder / "clip.mp4").sample_aspect == Fraction(4, 3)
 
 
-def test_normalising_twice_changes_nothing(films) -> None:
+def test_normalizing_twice_changes_nothing(films) -> None:
     source = films.make("a.mp4", 80, 30, frames=NOISE, audio=TONE, options={"crf": "20"})
     out = [films.folder / name for name in ("b.mp4", "c.mp4", "d.mp4")]
-    clip = media.normalise_clip(source, out[0])
+    clip = media.normalize_clip(source, out[0])
     assert (clip.source_fps, clip.fps, clip.n_frames) == (30, 25, 67)
-    media.normalise_clip(source, out[1])
+    media.normalize_clip(source, out[1])
     assert sha(out[0]) == sha(out[1])
-    media.normalise_clip(out[0], out[2])
+    media.normalize_clip(out[0], out[2])
     assert np.array_equal(media.load_frames(out[0]), media.load_frames(out[2]))
     assert np.array_equal(media.load_frames(out[0]), media.load_frames(source, fps=25))
 
 
-def test_normalising_a_variable_rate(films) -> None:
+def test_normalizing_a_variable_rate(films) -> None:
     source = films.make("vfr.mp4", 6, 30, pts=[0, 1, 2, 10, 11, 20], time_base=Fraction(1, 30))
-    clip = media.normalise_clip(source, films.folder / "clip.mp4")
+    clip = media.normalize_clip(source, films.folder / "clip.mp4")
     assert clip.vfr
     assert clip.n_frames == 18
     assert films.numbers(media.load_frames(films.folder / "clip.mp4")) == [0, 1, *[2] * 6, 3, *[4] * 8, 5]
     assert not media.probe(films.folder / "clip.mp4").vfr
 
 
-def test_normalising_a_part(films) -> None:
+def test_normalizing_a_part(films) -> None:
     source = films.make("a.mp4", 75, 25, audio=TONE[:48000], options={"qp": "0", "g": "250"})
-    clip = media.normalise_clip(source, films.folder / "clip.mp4", start_s=1, end_s=2.2)
+    clip = media.normalize_clip(source, films.folder / "clip.mp4", start_s=1, end_s=2.2)
     assert clip.n_frames == 30
     assert films.numbers(media.read_frames(films.folder / "clip.mp4")) == list(range(25, 55))
     heard = media.read_audio(films.folder / "clip.mp4")
@@ -113,14 +113,14 @@ def test_normalising_a_part(films) -> None:
 
 def test_sound_ends_with_the_picture(films) -> None:
     source = films.make("a.mp4", 25, 25, audio=TONE)
-    clip = media.normalise_clip(source, films.folder / "clip.mp4")
+    clip = media.normalize_clip(source, films.folder / "clip.mp4")
     assert clip.audio
     audio = media.probe(films.folder / "clip.mp4").audio
     assert audio is not None
     assert audio.duration_s == pytest.approx(1, abs=0.01)
     # A part after the end of the sound has none.
     short = films.make("b.mp4", 50, 25, audio=TONE[:8000])
-    clip = media.normalise_clip(short, films.folder / "silent.mp4", start_s=1)
+    clip = media.normalize_clip(short, films.folder / "silent.mp4", start_s=1)
     assert not clip.audio
     assert media.probe(films.folder / "silent.mp4").audio is None
 
@@ -142,7 +142,7 @@ def test_turned_and_odd(films, rotation: int, size: tuple[int, int]) -> None:
         options={} if rotation == 0 else {"qscale": "1", "b": "9000000"},
     )
     frames = media.load_frames(source)
-    clip = media.normalise_clip(source, films.folder / "clip.mp4")
+    clip = media.normalize_clip(source, films.folder / "clip.mp4")
     got = media.load_frames(films.folder / "clip.mp4")
     height, width = frames.shape[1:3]
     assert (clip.width, clip.height) == (width + width % 2, height + height % 2)
@@ -168,7 +168,7 @@ def test_other_pixel_formats(films, pix_fmt: str) -> None:
     name, codec = ("a.mov", "png") if pix_fmt == "rgb24" else ("a.mkv", "ffv1")
     source = films.make(name, 2, 25, frames=picture[None].repeat(2, 0), pix_fmt=pix_fmt, codec=codec, options={})
     frames = media.load_frames(source).astype(int)
-    clip = media.normalise_clip(source, films.folder / "clip.mp4")
+    clip = media.normalize_clip(source, films.folder / "clip.mp4")
     assert not clip.exact
     error = media.load_frames(films.folder / "clip.mp4") - frames
     assert np.abs(error).mean() < 1
@@ -211,7 +211,7 @@ def test_lay_over(films, monkeypatch: pytest.MonkeyPatch, n_samples: int, policy
     clip = films.make("clip.mp4", 40, 25, frames=NOISE, options={"crf": "20", "g": "11", "bf": "2"})
     dub = TONE[:n_samples]
     video, wav = films.folder / "dub.mp4", films.folder / "dub.wav"
-    over = media.lay_over(clip, dub, video, wav)
+    over = media.retime_to_audio(clip, dub, video, wav)
     n = n_samples // 640
     assert over.policy == policy
     assert over.index == media.ping_pong(n, 40)
@@ -230,7 +230,7 @@ def test_lay_over(films, monkeypatch: pytest.MonkeyPatch, n_samples: int, policy
 
 def test_a_clip_of_one_frame(films) -> None:
     clip = films.make("clip.mp4", 1, 25)
-    over = media.lay_over(clip, TONE[:6400], films.folder / "dub.mp4", films.folder / "dub.wav")
+    over = media.retime_to_audio(clip, TONE[:6400], films.folder / "dub.mp4", films.folder / "dub.wav")
     assert over.index == (0,) * 10
     assert films.numbers(media.load_frames(films.folder / "dub.mp4")) == [0] * 10
 
@@ -239,7 +239,7 @@ def test_laying_over_twice_gives_the_same_bytes(films) -> None:
     clip = films.make("clip.mp4", 20, 25, frames=NOISE)
     digests = set()
     for name in ("a", "b"):
-        media.lay_over(clip, TONE[:20000], films.folder / f"{name}.mp4", films.folder / f"{name}.wav")
+        media.retime_to_audio(clip, TONE[:20000], films.folder / f"{name}.mp4", films.folder / f"{name}.wav")
         digests.add((sha(films.folder / f"{name}.mp4"), sha(films.folder / f"{name}.wav")))
     assert len(digests) == 1
 
@@ -247,10 +247,12 @@ def test_laying_over_twice_gives_the_same_bytes(films) -> None:
 def test_other_rates(films) -> None:
     """30 fps and 44.1 kHz: 1470 samples a frame; NTSC: whole samples only."""
     clip = films.make("clip.mp4", 10, 30)
-    over = media.lay_over(clip, TONE[:14701], films.folder / "a.mp4", films.folder / "a.wav", fps=30, rate=44100)
+    over = media.retime_to_audio(clip, TONE[:14701], films.folder / "a.mp4", films.folder / "a.wav", fps=30, rate=44100)
     assert (over.n_frames, over.n_samples, over.dropped_samples) == (10, 14700, 1)
     clip = films.make("ntsc.mp4", 10, Fraction(30000, 1001))
-    over = media.lay_over(clip, TONE[:16000], films.folder / "a.mp4", films.folder / "a.wav", fps=Fraction(30000, 1001))
+    over = media.retime_to_audio(
+        clip, TONE[:16000], films.folder / "a.mp4", films.folder / "a.wav", fps=Fraction(30000, 1001)
+    )
     assert (over.n_frames, over.n_samples) == (29, int(29 * 1001 / 30000 * 16000))
 
 
@@ -258,12 +260,12 @@ def test_refusals(films) -> None:
     clip = films.make("clip.mp4", 10, 30)
     out = films.folder / "a.mp4", films.folder / "a.wav"
     with pytest.raises(TooShort, match="639 samples"):
-        media.lay_over(clip, TONE[:639], *out)
+        media.retime_to_audio(clip, TONE[:639], *out)
     with pytest.raises(UsageError, match="30 fps"):
-        media.lay_over(clip, TONE, *out)
+        media.retime_to_audio(clip, TONE, *out)
     with pytest.raises(UsageError, match="int16"):
-        media.lay_over(clip, TONE / 1.0, *out)
+        media.retime_to_audio(clip, TONE / 1.0, *out)
     vfr = films.make("vfr.mp4", 6, 30, pts=[0, 1, 2, 10, 11, 20], time_base=Fraction(1, 30))
     with pytest.raises(UsageError, match="variable"):
-        media.lay_over(vfr, TONE, *out)
+        media.retime_to_audio(vfr, TONE, *out)
     assert not any(path.exists() for path in out)

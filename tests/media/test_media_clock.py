@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lipbench.core.errors import UsageError
 from lipbench.media.clock import as_rate, as_time, check_range, slot
 from lipbench.media.read import pick
-from lipbench.media.source import Shown
+from lipbench.media.source import TimedFrame
 
 
 class Listed:
@@ -25,11 +25,11 @@ class Listed:
     def __init__(self, ticks: list[int], last: int, base: Fraction) -> None:
         ends = [*ticks[1:], ticks[-1] + last]
         self.all = [
-            Shown(k, (a - ticks[0]) * base, (b - ticks[0]) * base)  # type: ignore[arg-type]
+            TimedFrame(k, (a - ticks[0]) * base, (b - ticks[0]) * base)  # type: ignore[arg-type]
             for k, (a, b) in enumerate(zip(ticks, ends, strict=True))
         ]
 
-    def frames(self, from_s: Fraction = Fraction(0)) -> Iterator[Shown]:
+    def frames(self, from_s: Fraction = Fraction(0)) -> Iterator[TimedFrame]:
         return (shown for shown in self.all if shown.end > from_s)
 
 

@@ -60,9 +60,9 @@ def test_files_that_are_no_media(tmp_path: Path, kind: str) -> None:
         media.read_audio,
         media.is_synthetic,
         media.read_wav,
-        lambda p: media.normalise_clip(p, tmp_path / "out.mp4"),
+        lambda p: media.normalize_clip(p, tmp_path / "out.mp4"),
         lambda p: media.remux(p, TONE, tmp_path / "out.mp4"),
-        lambda p: media.lay_over(p, TONE, tmp_path / "out.mp4", tmp_path / "out.wav"),
+        lambda p: media.retime_to_audio(p, TONE, tmp_path / "out.mp4", tmp_path / "out.wav"),
     ):
         with pytest.raises(MediaError) as caught:
             use(path)
@@ -100,7 +100,7 @@ def test_cut_in_the_middle_of_the_frames(films) -> None:
         media.load_frames,
         lambda p: media.load_frames(p, fps=25),
         lambda p: media.load_frames(p, start_s=0.5),
-        lambda p: media.normalise_clip(p, films.folder / "out.mp4"),
+        lambda p: media.normalize_clip(p, films.folder / "out.mp4"),
         lambda p: media.remux(p, TONE, films.folder / "out.mp4"),
     ):
         with pytest.raises(Truncated, match=r"only 3[45] of 60 frames") as caught:
@@ -115,7 +115,7 @@ def test_cut_in_the_middle_of_the_frames(films) -> None:
     assert len(got) in (34, 35)
     assert np.array_equal(got, reference[: len(got)])
     assert np.array_equal(media.load_frames(path, start_s=0.4, end_s=0.8), reference[12:24])
-    assert media.normalise_clip(path, films.folder / "out.mp4", end_s=1).n_frames == 25
+    assert media.normalize_clip(path, films.folder / "out.mp4", end_s=1).n_frames == 25
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_a_change_of_size_is_told(films) -> None:
     )
     both = films.folder / "both.ts"
     both.write_bytes(a.read_bytes() + b.read_bytes())
-    for use in (media.load_frames, lambda p: media.normalise_clip(p, films.folder / "out.mp4")):
+    for use in (media.load_frames, lambda p: media.normalize_clip(p, films.folder / "out.mp4")):
         with pytest.raises(MediaError, match="from 64x48 to 80x60") as caught:
             use(both)
         check(caught.value, "both.ts")
@@ -163,7 +163,7 @@ def test_streams_that_are_not_there(films) -> None:
         media.read_audio(silent)
     check(caught.value, "silent.mp4")
     media.write_wav(films.folder / "a.wav", TONE)
-    for use in (media.probe, media.load_frames, lambda p: media.normalise_clip(p, films.folder / "out.mp4")):
+    for use in (media.probe, media.load_frames, lambda p: media.normalize_clip(p, films.folder / "out.mp4")):
         with pytest.raises(NoVideo) as caught_video:
             use(films.folder / "a.wav")
         check(caught_video.value, "a.wav")
@@ -177,7 +177,7 @@ def test_ranges_beyond_the_end(films) -> None:
         lambda: media.load_frames(path, start_s=0.99),  # within the last frame: it began before
         lambda: media.read_audio(path, start_s=2),
         lambda: media.read_audio(path, start_s=60),
-        lambda: media.normalise_clip(path, films.folder / "out.mp4", start_s=9),
+        lambda: media.normalize_clip(path, films.folder / "out.mp4", start_s=9),
     ):
         with pytest.raises(TooShort) as caught:
             use()
@@ -241,9 +241,9 @@ def test_really_full_disk(films) -> None:
     try:
         for write in (
             lambda: media.write_video(small / "v.mp4", NOISE, 25, TONE),
-            lambda: media.normalise_clip(clip, small / "v.mp4"),
+            lambda: media.normalize_clip(clip, small / "v.mp4"),
             lambda: media.remux(clip, TONE, small / "v.mp4"),
-            lambda: media.lay_over(clip, TONE, small / "v.mp4", small / "v.wav"),
+            lambda: media.retime_to_audio(clip, TONE, small / "v.mp4", small / "v.wav"),
             lambda: media.write_wav(small / "v.wav", np.zeros(60_000, np.int16)),
         ):
             with pytest.raises(DiskFull) as caught:

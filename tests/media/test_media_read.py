@@ -1,4 +1,4 @@
-"""Reading videos in every shape: containers, time stamps, trims, orientation, sizes, colours."""
+"""Reading videos in every shape: containers, time stamps, trims, orientation, sizes, colors."""
 
 from __future__ import annotations
 
@@ -157,27 +157,27 @@ def test_the_eight_orientations_are_distinct() -> None:
 
 
 def smooth(n: int = 2, height: int = 96, width: int = 128) -> np.ndarray:
-    """(n, H, W, 3) colours that change slowly, so that 4:2:0 loses next to nothing."""
+    """(n, H, W, 3) colors that change slowly, so that 4:2:0 loses next to nothing."""
     y, x = np.mgrid[0:height, 0:width]
     planes = [128 + 90 * np.sin(x / 37 + 0.5), 128 + 90 * np.cos(y / 29), 128 + 90 * np.sin((x + y) / 41 + 2)]
     return np.repeat(np.stack(planes, -1).round().astype(np.uint8)[None], n, 0)
 
 
-COLOURS = {"601": (5, 1), "709": (1, 1), "601 full": (5, 2), "709 full": (1, 2), "2020": (9, 1)}
+COLORS = {"601": (5, 1), "709": (1, 1), "601 full": (5, 2), "709 full": (1, 2), "2020": (9, 1)}
 
 
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv420p10le", "yuv444p", "yuv422p10le"])
-@pytest.mark.parametrize("tags", COLOURS)
-def test_colour_tags_are_respected(films, pix_fmt: str, tags: str) -> None:
+@pytest.mark.parametrize("tags", COLORS)
+def test_color_tags_are_respected(films, pix_fmt: str, tags: str) -> None:
     """Encoded with a matrix and range and tagged so: the same RGB comes back, with no shift in any channel."""
     picture = smooth()
-    path = films.make("c.mkv", 2, 25, size=(128, 96), frames=picture, pix_fmt=pix_fmt, colour=COLOURS[tags])
+    path = films.make("c.mkv", 2, 25, size=(128, 96), frames=picture, pix_fmt=pix_fmt, color=COLORS[tags])
     error = media.load_frames(path).astype(float) - picture
     assert np.abs(error).mean() < 1
     assert np.abs(error.mean((0, 1, 2))).max() < 0.5
-    colour = media.probe(path).colour
-    assert colour is not None
-    assert (colour.matrix, colour.range) == COLOURS[tags]
+    color = media.probe(path).color
+    assert color is not None
+    assert (color.matrix, color.range) == COLORS[tags]
 
 
 @pytest.mark.parametrize("matrix", [1, 5, 6, 9, 2])

@@ -46,8 +46,8 @@ def test_frames_are_those_of_opencv(real_clips: Path) -> None:
     assert not capture.read()[0]
 
 
-def test_normalised_katie_is_katie(real_clips: Path, tmp_path: Path) -> None:
-    clip = media.normalise_clip(real_clips / "katie.mp4", tmp_path / "k.mp4")
+def test_normalized_katie_is_katie(real_clips: Path, tmp_path: Path) -> None:
+    clip = media.normalize_clip(real_clips / "katie.mp4", tmp_path / "k.mp4")
     assert (clip.n_frames, clip.exact, clip.padded, clip.audio) == (200, True, False, True)
     pairs = zip(media.read_frames(real_clips / "katie.mp4"), media.read_frames(tmp_path / "k.mp4"), strict=True)
     assert all(np.array_equal(a, b) for a, b in pairs)
@@ -58,7 +58,7 @@ def test_normalised_katie_is_katie(real_clips: Path, tmp_path: Path) -> None:
 
 
 def test_office_at_twenty_five(real_clips: Path, tmp_path: Path) -> None:
-    clip = media.normalise_clip(real_clips / "office.mp4", tmp_path / "o.mp4", start_s=1, end_s=3)
+    clip = media.normalize_clip(real_clips / "office.mp4", tmp_path / "o.mp4", start_s=1, end_s=3)
     assert (clip.n_frames, clip.fps, clip.source_fps) == (50, 25, 30)
     # Of every six frames at 30 fps the fourth goes.
     source = media.load_frames(real_clips / "office.mp4", start_s=1, end_s=3)
@@ -74,8 +74,8 @@ def test_dub(real_clips: Path, tmp_path: Path) -> None:
     expected = soxr.resample(stereo.mean(1), rate, 16000) * 32768
     assert len(dub) == len(expected)
     assert np.abs(dub - np.clip(expected, -32768, 32767)).max() <= 2
-    media.normalise_clip(real_clips / "katie.mp4", tmp_path / "k.mp4", end_s=2)
-    over = media.lay_over(tmp_path / "k.mp4", dub[:64000], tmp_path / "d.mp4", tmp_path / "d.wav")
+    media.normalize_clip(real_clips / "katie.mp4", tmp_path / "k.mp4", end_s=2)
+    over = media.retime_to_audio(tmp_path / "k.mp4", dub[:64000], tmp_path / "d.mp4", tmp_path / "d.wav")
     assert (over.n_frames, over.n_clip_frames) == (100, 50)
     assert over.policy == "dub 50 frames longer: clip played back and forth"
     clip = media.load_frames(tmp_path / "k.mp4")

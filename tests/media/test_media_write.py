@@ -1,4 +1,4 @@
-"""Writing videos: colours come back, bytes repeat, tags are there, files appear whole or not at all."""
+"""Writing videos: colors come back, bytes repeat, tags are there, files appear whole or not at all."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TONE = (8000 * np.sin(np.arange(16000) / 5)).astype(np.int16)
 
 
 def smooth(n: int = 12, height: int = 96, width: int = 128) -> np.ndarray:
-    """(n, H, W, 3) coloured waves that move."""
+    """(n, H, W, 3) colored waves that move."""
     y, x = np.mgrid[0:height, 0:width]
     return np.stack(
         [
@@ -38,7 +38,7 @@ def smooth(n: int = 12, height: int = 96, width: int = 128) -> np.ndarray:
 
 
 @pytest.mark.parametrize("how", [{"crf": 12}, {"lossless": True}, {"crf": None}])
-def test_colours_come_back(tmp_path: Path, how: dict) -> None:
+def test_colors_come_back(tmp_path: Path, how: dict) -> None:
     frames = smooth()
     path = media.write_video(tmp_path / "a.mp4", frames, 25, **how)
     error = media.load_frames(path).astype(float) - frames
@@ -46,19 +46,19 @@ def test_colours_come_back(tmp_path: Path, how: dict) -> None:
     assert np.abs(error.mean((0, 1, 2))).max() < (0.3 if how.get("crf") else 0.1)
     info = media.probe(path)
     assert (info.n_frames, info.fps, info.pix_fmt, info.codec) == (12, 25, "yuv420p", "h264")
-    assert info.colour is not None
-    assert (info.colour.matrix, info.colour.range) == (6, 1)
+    assert info.color is not None
+    assert (info.color.matrix, info.color.range) == (6, 1)
     # A reader that knows no tags sees the same picture, up to its coarser rounding.
     capture = cv2.VideoCapture(str(path))
     _, theirs = capture.read()
     assert np.abs(theirs[..., ::-1].astype(float) - frames[0]).mean() < 3
 
 
-def test_lossless_loses_nothing_but_the_colour_format(tmp_path: Path) -> None:
-    """Once in 8-bit 4:2:0 a grey picture survives bit by bit, any number of times."""
-    grey = np.repeat(np.random.default_rng(0).integers(0, 256, (5, 48, 64, 1), dtype=np.uint8), 3, -1)
-    once = media.load_frames(media.write_video(tmp_path / "a.mp4", grey, 25, lossless=True))
-    assert np.abs(once.astype(int) - grey).max() <= 1
+def test_lossless_loses_nothing_but_the_color_format(tmp_path: Path) -> None:
+    """Once in 8-bit 4:2:0 a gray picture survives bit by bit, any number of times."""
+    gray = np.repeat(np.random.default_rng(0).integers(0, 256, (5, 48, 64, 1), dtype=np.uint8), 3, -1)
+    once = media.load_frames(media.write_video(tmp_path / "a.mp4", gray, 25, lossless=True))
+    assert np.abs(once.astype(int) - gray).max() <= 1
     twice = media.load_frames(media.write_video(tmp_path / "b.mp4", once, 25, lossless=True))
     assert np.array_equal(once, twice)
 

@@ -22,7 +22,7 @@ WIDTH, HEIGHT = 192, 144
 
 
 def make_points(x: float, y: float, size: float = 60.0, gap: float = 4.0) -> np.ndarray:
-    """(68, 2) of a frontal face whose brow-to-chin height is `size`, centred on (x, y), inner lips `gap` px apart."""
+    """(68, 2) of a frontal face whose brow-to-chin height is `size`, centered on (x, y), inner lips `gap` px apart."""
     p = np.zeros((68, 2))
     turn = np.linspace(np.pi, 0, 17)
     p[:17] = np.c_[0.5 * np.cos(turn), -0.3 + 0.8 * np.sin(turn)]

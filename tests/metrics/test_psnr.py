@@ -54,7 +54,7 @@ def test_exact_on_the_largest_error_of_a_4k_frame():
     assert frame_psnr(a, np.full_like(a, 255)) == 0.0
 
 
-def test_one_grey_level_in_one_pixel():
+def test_one_gray_level_in_one_pixel():
     a = np.full((720, 1280, 3), 90, np.uint8)
     b = a.copy()
     b[3, 4, 1] += 1

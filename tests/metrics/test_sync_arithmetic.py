@@ -14,7 +14,7 @@ from lipbench.metrics.sync.arithmetic import VSHIFT, count_windows, offset_words
 
 
 def embeddings(n: int, size: int = 64, seed: int = 0, noise: float = 0.3) -> tuple[torch.Tensor, torch.Tensor]:
-    """Video and audio of a well-synchronised clip, |v| about 8."""
+    """Video and audio of a well-synchronized clip, |v| about 8."""
     rng = np.random.default_rng(seed)
     v = rng.normal(0, 8 / np.sqrt(size), (n, size))
     a = v + rng.normal(0, noise, (n, size))

@@ -40,7 +40,7 @@ def sound(n_frames: float, seed: int = 0) -> np.ndarray:
 
 
 def picture(n: int, seed: int = 0) -> np.ndarray:
-    """(n, H, W, 3) smooth moving colours: no cuts."""
+    """(n, H, W, 3) smooth moving colors: no cuts."""
     rng = np.random.default_rng(seed)
     base = cv2.resize(rng.integers(60, 190, (8, 10, 3)).astype(np.uint8), (W + 2 * n, H))
     return np.stack([base[:, 2 * t : 2 * t + W] for t in range(n)])

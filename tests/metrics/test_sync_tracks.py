@@ -18,14 +18,14 @@ from lipbench.metrics.sync.tracks import iou, track_faces
 # -- shots --------------------------------------------------------------------------------------------------------
 
 
-def shots_of(colours: list[tuple[int, int, int]], size: tuple[int, int] = (40, 60)) -> list[tuple[int, int]]:
+def shots_of(colors: list[tuple[int, int, int]], size: tuple[int, int] = (40, 60)) -> list[tuple[int, int]]:
     detector = ShotDetector()
-    for colour in colours:
-        detector.push(np.full((*size, 3), colour, np.uint8))
+    for color in colors:
+        detector.push(np.full((*size, 3), color, np.uint8))
     return detector.shots()
 
 
-RED, GREY, WHITE = (200, 30, 30), (60, 60, 60), (250, 250, 250)
+RED, GRAY, WHITE = (200, 30, 30), (60, 60, 60), (250, 250, 250)
 
 
 def test_a_cut_starts_a_shot() -> None:
@@ -50,7 +50,7 @@ def test_difference_is_the_mean_over_hue_saturation_value() -> None:
 
 
 def test_threshold_is_inclusive() -> None:
-    # Grey to grey moves only the value channel: 90 / 3 = 30.
+    # Gray to gray moves only the value channel: 90 / 3 = 30.
     assert shots_of([(100,) * 3] * 9 + [(190,) * 3] * 9) == [(0, 9), (9, 18)]
     assert shots_of([(100,) * 3] * 9 + [(189,) * 3] * 9) == [(0, 18)]
 
@@ -270,7 +270,7 @@ def test_crop_equals_padding_the_whole_frame(x: float, y: float, s: float) -> No
     assert np.array_equal(crop(frame, x, y, s, 32), padded_crop(frame, x, y, s, 32))
 
 
-def test_crop_is_a_square_below_the_box_centre() -> None:
+def test_crop_is_a_square_below_the_box_center() -> None:
     frame = np.zeros((400, 400, 3), np.uint8)
     frame[:, :, 0] = np.arange(400) % 256
     frame[:, :, 1] = (np.arange(400) % 256)[:, None]
@@ -279,7 +279,7 @@ def test_crop_is_a_square_below_the_box_centre() -> None:
     assert (got[-1, -1, 0], got[-1, -1, 1]) == (189, 189)
 
 
-def test_outside_is_grey() -> None:
+def test_outside_is_gray() -> None:
     got = crop(np.zeros((100, 100, 3), np.uint8), 0, 0, 40, 112)
     assert (got[0, 0] == 110).all()
     assert (got[-1, -1] == 0).all()

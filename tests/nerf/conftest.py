@@ -14,7 +14,7 @@ T, H, W, F = 8, 48, 64, 120.0
 
 
 def ball_scene(height: int = H, width: int = W, plate_value: int = 40, moving: bool = False) -> Scene:
-    """A ball of 1 dm radius that turns; its colour tells the direction of the surface in its own space."""
+    """A ball of 1 dm radius that turns; its color tells the direction of the surface in its own space."""
     rng = np.random.default_rng(0)
     rotation = euler_to_matrix(rng.normal(0, 0.15, (T, 3)))
     translation = np.array([0.0, 0.0, -7.5]) + rng.normal(0, 0.05, (T, 3))

@@ -61,12 +61,12 @@ def test_codes_carry_what_the_condition_does_not_tell(tmp_path, ball_scene):
     scene = blinking(ball_scene(), told=True)
     model = train(scene, small(), tmp_path, previews=0)
     again = TrainedField.load(tmp_path / "field.pt")
-    np.testing.assert_array_equal(again.untold, model.untold)
+    np.testing.assert_array_equal(again.removed_direction, model.removed_direction)
     assert (spots(model, scene, [2, 3]) - spots(model, scene, [1, 4]) > 0.15).all()
     # A condition that says "shut" shuts nothing.
     said = scene.condition.copy()
     said[:, 0] = 0.0
-    assert abs(float(model.untold[0])) > 0.95
+    assert abs(float(model.removed_direction[0])) > 0.95
     assert np.abs(spots(model, scene.with_condition(said), [2, 3]) - spots(model, scene, [2, 3])).max() < 0.03
 
 

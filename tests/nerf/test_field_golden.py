@@ -67,7 +67,7 @@ def test_render(rule, numbers, network):
     torch.testing.assert_close(weights.sum(-1).reshape(-1), numbers["opacity"].reshape(-1), rtol=1e-4, atol=1e-4)
     disparity = weights.sum(-1) / (weights * out.depth).sum(-1).clamp_min(1e-10)
     torch.testing.assert_close(disparity.reshape(-1), numbers["disparity"].reshape(-1), rtol=1e-4, atol=1e-4)
-    assert out.coarse.rgb is None  # no colour is computed where none is needed
+    assert out.coarse.rgb is None  # no color is computed where none is needed
     with torch.no_grad():
         z = torch.linspace(0, 1, 32) * 0.6 + 0.58
         z = z.expand(1, 576, 32)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lipbench.nerf import fused_layers, pool
-from lipbench.nerf.compositing import composite, matters
+from lipbench.nerf.compositing import active_samples, composite
 from lipbench.nerf.config import FieldConfig
 from lipbench.nerf.encoding import encoded_columns, positional_encoding, waves_first
 from lipbench.nerf.fused_mlp import FusedMLPField
@@ -138,8 +138,8 @@ def test_samples_left_out_change_nothing(activation, bias, monkeypatch):
     rays, background, code = rays_into(0.2)
     seen = []
 
-    def everything(raw, matter):
-        seen.append(float(matter(raw).double().mean()))
+    def everything(raw, active):
+        seen.append(float(active(raw).double().mean()))
 
     def run():
         torch.manual_seed(5)
@@ -163,9 +163,9 @@ def test_what_matters():
     sigma = torch.tensor([[0.0, 50.0, 0.0, 1e5, 50.0, 0.0]])
     depth = torch.linspace(0.5, 0.62, 7)[None]
     length = torch.ones(1, 1)
-    assert matters(sigma, depth, length).tolist() == [[False, True, False, True, False, False]]
+    assert active_samples(sigma, depth, length).tolist() == [[False, True, False, True, False, False]]
     weights = composite(None, sigma, depth, length, None).weights
-    assert weights[~matters(sigma, depth, length)].sum() < 1e-8
+    assert weights[~active_samples(sigma, depth, length)].sum() < 1e-8
 
 
 def test_encoding_in_columns():

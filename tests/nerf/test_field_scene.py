@@ -34,7 +34,7 @@ def test_rays_meet_what_the_camera_sees():
     point = np.array([0.3, 0.4, 0.5])  # dm
     u, v = camera.project(rotation[0] @ point + translation[0])
     c2w = torch.from_numpy(scene.c2w[:1])
-    # AD-NeRF counts pixel corners: the centre of pixel (i, j) lies at (j, i).
+    # AD-NeRF counts pixel corners: the center of pixel (i, j) lies at (j, i).
     row, column = (torch.tensor([[x - 0.5]], dtype=torch.float32) for x in (v, u))
     d = directions(c2w, row, column, scene.focal, scene.center)[0, 0].numpy()
     away = point / 10 - scene.c2w[0, :, 3]

@@ -11,7 +11,7 @@ import torch
 from lipbench.core.errors import TooShort, UnknownName, UsageError, WeightsError
 from lipbench.core.training import CHECKPOINT, SAMPLES, Budget
 from lipbench.core.training import train as run
-from lipbench.nerf.grid import DensityGrid, carve
+from lipbench.nerf.grid import OccupancyGrid, carve
 from lipbench.nerf.model import HeadField
 from lipbench.nerf.scene import pool
 from lipbench.nerf.training import guard
@@ -30,7 +30,7 @@ def small(kind: str, **changes):
 
 
 def psnr(model, scene) -> float:
-    """Over the plate (transparent: 6 dB, evenly grey: 14 dB), in the head's pixels of all frames."""
+    """Over the plate (transparent: 6 dB, evenly gray: 14 dB), in the head's pixels of all frames."""
     error = []
     for t, shown in enumerate(render_frames(model, scene, scene.condition, None, np.arange(len(scene)))):
         over = shown.rgb + (1 - shown.alpha[..., None]) * scene.plates[scene.shot[t]] / 255
@@ -131,9 +131,9 @@ def test_a_dead_coarse_network_is_noticed(ball_scene):
 
 
 def test_when_the_guard_looks():
-    assert guard.looks(1000, 50) == (100, 200, 500, 1000)
-    assert guard.looks(600_000, 0)[:3] == (1000, 5000, 30_000)
-    assert guard.looks(4, 50) == (4,)
+    assert guard.check_steps(1000, 50) == (100, 200, 500, 1000)
+    assert guard.check_steps(600_000, 0)[:3] == (1000, 5000, 30_000)
+    assert guard.check_steps(4, 50) == (4,)
 
 
 def test_held_out_frames(tmp_path, ball_scene):
@@ -179,7 +179,7 @@ def test_random_backgrounds_leave_the_head_alone(ball_scene):
 
 def test_hull_holds_the_ball_and_not_more(ball_scene):
     scene = ball_scene()
-    grid = DensityGrid(torch.from_numpy(scene.bounds), 24)
+    grid = OccupancyGrid(torch.from_numpy(scene.bounds), 24)
     carve(grid, scene)
     points = grid.centers(torch.arange(24**3), jitter=False)
     inside = points.norm(dim=1) < 0.099

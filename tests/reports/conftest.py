@@ -189,7 +189,7 @@ class StoredRun:
     """A run directory with records and small videos behind its cells, as the engine leaves them.
 
     Two clips in fr and de, methods good, bad and still; training lengths 3, 5 and whole when `lengths`; bad fails on
-    one cell. Frame k of a video is a grey of its own, with a white square that moves; 20 frames of 64x64 at 25 fps.
+    one cell. Frame k of a video is a gray of its own, with a white square that moves; 20 frames of 64x64 at 25 fps.
     """
 
     FRAMES = 20

@@ -94,9 +94,9 @@ def test_cost_sums_the_stages(lengths):
 def test_pareto(better, expected):
     points = [(1.0, 5.0), (2.0, 3.0), (3.0, 6.0), (4.0, 1.0), (5.0, 2.0)]
     lines = [
-        curves.Line(f"m{i}", "", "method", (curves.Point(x, y, None, None, 1),)) for i, (x, y) in enumerate(points)
+        curves.CurveLine(f"m{i}", "", "method", (curves.Point(x, y, None, None, 1),)) for i, (x, y) in enumerate(points)
     ]
-    lines.append(curves.Line("c", "", "control", (curves.Point(0.5, 0.1, None, None, 1),)))
+    lines.append(curves.CurveLine("c", "", "control", (curves.Point(0.5, 0.1, None, None, 1),)))
     assert curves._pareto(lines, better) == expected
 
 
@@ -149,7 +149,7 @@ def test_infinite_means_are_told_and_not_drawn(runs):
 
 
 @pytest.mark.parametrize("kind", ["length", "cost", "shift"])
-def test_drawing_has_text_a_label_and_the_pages_colour(lengths, kind):
+def test_drawing_has_text_a_label_and_the_pages_color(lengths, kind):
     curve = curves.build(lengths, kind)
     drawn = plots.svg(plots.draw(curve), "c 1", "what <it> shows")
     root = ET.fromstring(drawn)

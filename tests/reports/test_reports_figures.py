@@ -29,10 +29,10 @@ def points68(n=10, x=100.0, y=50.0, opening=4.0):
     points[:, :36] = (x, y)
     angle = np.linspace(0, 2 * np.pi, 20, endpoint=False)
     points[:, 48:68] = np.stack([x + 20 * np.cos(angle), y + 10 * np.sin(angle)], axis=1)
-    for first, centre in ((36, x - 25), (42, x + 25)):
+    for first, center in ((36, x - 25), (42, x + 25)):
         half = opening / 2
         eye = [(-10, 0), (-4, -half), (4, -half), (10, 0), (4, half), (-4, half)]
-        points[:, first : first + 6] = np.add(eye, [centre, y - 40])
+        points[:, first : first + 6] = np.add(eye, [center, y - 40])
     return points
 
 
@@ -99,8 +99,8 @@ def test_boxes_follow_the_mouth_with_one_size():
     found = crops.boxes(track(points), "mouth")
     size = found[:, 2:] - found[:, :2]
     assert (size == [72, 54]).all()  # 40 * 1.8 wide, three quarters as high
-    centre = (found[:, 0] + found[:, 2]) / 2
-    np.testing.assert_allclose(centre, [100, 103, 103, 103, 112, 115], atol=1)
+    center = (found[:, 0] + found[:, 2]) / 2
+    np.testing.assert_allclose(center, [100, 103, 103, 103, 112, 115], atol=1)
 
 
 def test_cut_repeats_the_edge():
@@ -114,7 +114,7 @@ def test_cut_repeats_the_edge():
 
 
 def test_sheet_shows_the_frames_it_names(details):
-    """Frame k of the fixture is 40 + 5 k grey: the corner of every picture says which frame it is."""
+    """Frame k of the fixture is 40 + 5 k gray: the corner of every picture says which frame it is."""
     found = figures.sheet(details, clip="ann", language="fr", n=4)
     assert [row.title for row in found.rows] == ["Source", "Good one", "Bad <one>", "Still"]
     assert [c.label for c in found.columns] == ["p", "ɛ", "", ""]

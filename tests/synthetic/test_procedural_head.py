@@ -14,7 +14,7 @@ import pytest
 from lipbench.core.errors import UsageError
 from lipbench.faces.morphable import load_model
 from lipbench.faces.morphable.semantic import SEMANTIC, expression_to_semantic, semantic_to_expression
-from lipbench.faces.raster import Camera, Label, Light, Renderer, euler_to_matrix
+from lipbench.faces.raster import Camera, Light, Renderer, SurfaceLabel, euler_to_matrix
 from lipbench.synthetic import head as procedural
 from lipbench.synthetic.head import eyes, mouth
 from lipbench.synthetic.head.hair_styles import STYLES
@@ -271,13 +271,13 @@ def test_mouth_landmarks_open_with_the_jaw_and_jaw_follows_the_contour(head: pro
     # On the far side the contour is the silhouette: just outside of it there is no face any more.
     for i in (12, 13):
         x, y = points[i]
-        assert labels[int(y), int(x) + 4] != Label.SKIN or labels[int(y), int(x) + 8] != Label.SKIN
+        assert labels[int(y), int(x) + 4] != SurfaceLabel.SKIN or labels[int(y), int(x) + 8] != SurfaceLabel.SKIN
 
 
 # ---- identities and looks ------------------------------------------------------------------------
 
 
-def test_identities_are_reproducible_distinct_and_serialisable() -> None:
+def test_identities_are_reproducible_distinct_and_serializable() -> None:
     people = [procedural.sample_identity(seed) for seed in range(40)]
     assert people[7] == procedural.sample_identity(7)
     assert len({p.skin for p in people}) == 40
@@ -303,9 +303,9 @@ def test_every_hair_style_builds_and_renders(name: str) -> None:
     vertices = head.pose_frame({})
     assert np.isfinite(vertices).all()
     labels = Renderer(head.surface).render(vertices, Camera.portrait(96), Light(), supersample=1).labels
-    share = (labels == Label.HAIR).mean()
+    share = (labels == SurfaceLabel.HAIR).mean()
     assert share < 0.01 if name == "bald" else share > 0.002
-    for part in (Label.SKIN, Label.LIP, Label.EYE, Label.NECK, Label.CLOTH):
+    for part in (SurfaceLabel.SKIN, SurfaceLabel.LIP, SurfaceLabel.EYE, SurfaceLabel.NECK, SurfaceLabel.CLOTH):
         assert (labels == part).any()
 
 
@@ -313,10 +313,10 @@ def test_an_open_mouth_shows_teeth_and_cavity(head: procedural.Head) -> None:
     renderer, camera = Renderer(head.surface), Camera.portrait(256)
     closed = renderer.render(head.pose_frame({}), camera).labels
     opened = renderer.render(head.pose_frame({"jawOpen": 0.8, "part": 0.5}), camera).labels
-    inside = (Label.TEETH, Label.MOUTH)
+    inside = (SurfaceLabel.TEETH, SurfaceLabel.MOUTH)
     assert np.isin(closed, inside).sum() < 10
-    assert (opened == Label.TEETH).sum() > 40
-    assert (opened == Label.MOUTH).sum() > 100
+    assert (opened == SurfaceLabel.TEETH).sum() > 40
+    assert (opened == SurfaceLabel.MOUTH).sum() > 100
 
 
 def test_unknown_hair_style_is_an_error() -> None:

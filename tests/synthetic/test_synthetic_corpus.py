@@ -18,7 +18,7 @@ from lipbench.datasets import load_manifest
 from lipbench.datasets.annotations import Annotations
 from lipbench.faces.track import FaceTrack
 from lipbench.synthetic.corpus import corpus, parallel, scene, spec
-from lipbench.synthetic.corpus.render import ClipRender, Shot, render_clip
+from lipbench.synthetic.corpus.render import ClipRender, RenderedShot, render_clip
 from lipbench.synthetic.corpus.spec import ClipSpec, CorpusSpec
 from lipbench.synthetic.speech import espeak, phones, sound
 
@@ -81,7 +81,7 @@ def test_lips_are_shut_when_bilabials_are_heard(clip: ClipRender) -> None:
     for truth in clip.annotations.values():
         for unit in phones.units(truth.phonemes):
             if unit.symbol in ("p", "b", "m"):
-                shut.append(truth.lip_gap[min(int((unit.centre_s - 0.01) * 25), 74)])
+                shut.append(truth.lip_gap[min(int((unit.center_s - 0.01) * 25), 74)])
     assert len(shut) >= 8
     assert max(shut) < 0.3, "mm"
     assert max(truth.lip_gap.max() for truth in clip.annotations.values()) > 6.0
@@ -98,7 +98,7 @@ def test_landmarks_are_where_the_pixels_are(clip: ClipRender) -> None:
 
 
 def test_labels_are_exact() -> None:
-    shot = Shot(scene.plan(CLIP), "en")
+    shot = RenderedShot(scene.plan(CLIP), "en")
     truth = shot.annotations()
     labels = shot.label(10)
     x, y = truth.landmarks68[10, 48:60].mean(0)
@@ -275,7 +275,7 @@ def test_resume_keeps_finished_clips(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, copy)
     shutil.rmtree(copy / "clips" / "p001-00")
     kept = (copy / "clips" / "p000-00" / "clip.json").stat().st_mtime_ns
-    seen: list[corpus.Progress] = []
+    seen: list[corpus.CorpusProgress] = []
     corpus.generate(CORPUS, copy, workers=1, progress=seen.append)
     assert [(p.clip, p.frames, p.done) for p in seen] == [("p000-00", 0, 1), ("p001-00", 80, 2)]
     assert (copy / "clips" / "p000-00" / "clip.json").stat().st_mtime_ns == kept

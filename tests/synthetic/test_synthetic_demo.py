@@ -66,7 +66,7 @@ def test_demo_lips_close_on_bilabials() -> None:
         for path in clip.truth_annotations.values():
             truth = Annotations.load(path)
             shut = [
-                truth.lip_gap[min(int((u.centre_s - 0.01) * 25), len(truth) - 1)]
+                truth.lip_gap[min(int((u.center_s - 0.01) * 25), len(truth) - 1)]
                 for u in phones.units(truth.phonemes)
                 if u.symbol in ("p", "b", "m")
             ]

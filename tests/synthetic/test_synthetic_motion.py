@@ -24,7 +24,7 @@ def spoken(language: str, pool: str = "all") -> list[tuple[list[Unit], np.ndarra
 
 
 def frame(unit: Unit, channels: np.ndarray) -> np.ndarray:
-    out: np.ndarray = channels[min(int((unit.centre_s - 0.01) * 25), len(channels) - 1)]
+    out: np.ndarray = channels[min(int((unit.center_s - 0.01) * 25), len(channels) - 1)]
     return out
 
 
@@ -91,7 +91,7 @@ def test_frames_are_means_over_the_shutter() -> None:
 
 
 @pytest.fixture(scope="module")
-def drawn() -> list[motion.Motion]:
+def drawn() -> list[motion.HeadMotion]:
     units = script.compose(30, "en", [], np.random.default_rng(0))["en"].units
     accents, pauses = prosody.accents(units), [p.end_s for p in prosody.phrases(units)]
     assert len(accents) > 25
@@ -100,7 +100,7 @@ def drawn() -> list[motion.Motion]:
     return [motion.move(750, 25, manner, accents, pauses, np.random.default_rng(s)) for s in range(6)]
 
 
-def test_motion_is_finite_and_reproducible(drawn: list[motion.Motion]) -> None:
+def test_motion_is_finite_and_reproducible(drawn: list[motion.HeadMotion]) -> None:
     for m in drawn:
         for values, width in ((m.angles, 3), (m.shift, 3), (m.gaze, 2), (m.lids, 0), (m.brows, 0), (m.mood, 0)):
             assert values.shape == ((750, width) if width else (750,))
@@ -109,7 +109,7 @@ def test_motion_is_finite_and_reproducible(drawn: list[motion.Motion]) -> None:
     assert (again.angles == motion.move(750, 25, motion.Manner(), [], [], np.random.default_rng(3)).angles).all()
 
 
-def test_head_turns_like_a_head(drawn: list[motion.Motion]) -> None:
+def test_head_turns_like_a_head(drawn: list[motion.HeadMotion]) -> None:
     yaw = np.concatenate([m.angles[:, 0] for m in drawn])
     assert yaw.mean() == pytest.approx(12, abs=3)
     assert 3 < yaw.std() < 8
@@ -126,7 +126,7 @@ def test_pink_motion_has_unit_spread_and_falls_with_frequency() -> None:
     assert power[3] > 10 * power[10] > 10 * power[30]
 
 
-def test_people_blink_every_few_seconds_for_a_fifth_of_a_second(drawn: list[motion.Motion]) -> None:
+def test_people_blink_every_few_seconds_for_a_fifth_of_a_second(drawn: list[motion.HeadMotion]) -> None:
     starts = [np.flatnonzero((m.lids[1:] > 0.5) & (m.lids[:-1] <= 0.5)) for m in drawn]
     per_minute = np.mean([len(s) for s in starts]) * 2
     assert 12 < per_minute < 30
@@ -136,7 +136,7 @@ def test_people_blink_every_few_seconds_for_a_fifth_of_a_second(drawn: list[moti
     assert shut < 0.12
 
 
-def test_eyes_hold_the_camera_while_the_head_turns(drawn: list[motion.Motion]) -> None:
+def test_eyes_hold_the_camera_while_the_head_turns(drawn: list[motion.HeadMotion]) -> None:
     for m in drawn:
         seen = m.gaze[:, 0] + m.angles[:, 0] * 0.85
         assert np.median(np.abs(seen)) < 4.0

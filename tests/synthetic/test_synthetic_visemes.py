@@ -43,7 +43,7 @@ def test_lips_meet_on_bilabials_and_open_on_vowels(language: str) -> None:
         middle = line[:, visemes.lips().middle].mean(1)
         crossing.append(line[channels[:, visemes.CHANNELS.index("tuck")] < 0.2].min())
         for unit in units:
-            now = middle[min(int((unit.centre_s - 0.01) * 25), len(middle) - 1)]
+            now = middle[min(int((unit.center_s - 0.01) * 25), len(middle) - 1)]
             if unit.symbol in ("p", "b", "m"):
                 closed.append(now)
             elif unit.symbol in ("a", "ɑ", "æ"):

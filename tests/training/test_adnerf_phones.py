@@ -1,4 +1,4 @@
-"""The recogniser of sounds: its classes, its alignment, its training, and what the packaged one hears."""
+"""The recognizer of sounds: its classes, its alignment, its training, and what the packaged one hears."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_every_sound_has_one_class() -> None:
     shut = {CLASS_OF[s] for s in BILABIAL}
     assert not shut & {c for s, c in CLASS_OF.items() if s not in BILABIAL}  # shut lips look like nothing else
     both = {CLASS_OF[s] for s in VOWELS} & {CLASS_OF[s] for s in CONSONANTS}
-    assert both == {CLASS_OF["ɹ"], CLASS_OF["y"]}  # r-coloured vowels and the glide of /y/
+    assert both == {CLASS_OF["ɹ"], CLASS_OF["y"]}  # r-colored vowels and the glide of /y/
 
 
 def test_labels_are_those_of_the_middle_of_a_row() -> None:
@@ -89,9 +89,9 @@ def test_phones_are_a_source_of_features(speech: Any) -> None:
         audio.extract(take, 100, source="phones29", file="x.npz")
 
 
-def test_no_recogniser(tmp_path: Path) -> None:
+def test_no_recognizer(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", a=np.zeros(3))
-    with pytest.raises(WeightsError, match="recogniser"):
+    with pytest.raises(WeightsError, match="recognizer"):
         PhoneNet.from_file(tmp_path / "x.npz")
     with pytest.raises(UsageError, match="manifest"):
         phones_training.trainer(Request(tmp_path, data="mine.yaml"))

@@ -10,8 +10,8 @@ import torch
 from lipbench.baselines.pcavs.checkpoint import load_ours
 from lipbench.baselines.pcavs.layout import Layout
 from lipbench.core.training import Budget, train
-from lipbench.training.pcavs.clips import EDGE, Talk, load, save
-from lipbench.training.pcavs.trainer import WEIGHTS, Config, PcAvsTraining
+from lipbench.training.pcavs.clips import EDGE, PcAvsTrainingClip, load, save
+from lipbench.training.pcavs.trainer import WEIGHTS, PcAvsConfig, PcAvsTraining
 
 SMALL = Layout(
     size=112,
@@ -28,16 +28,18 @@ SMALL = Layout(
 )
 
 
-def talk(number: int) -> Talk:
+def talk(number: int) -> PcAvsTrainingClip:
     rng = np.random.default_rng(number)
     faces = {tag: rng.integers(0, 255, (5, EDGE, EDGE, 3), np.uint8) for tag in ("en", "fr")}
     sounds = {tag: rng.random((2, 80, 90), np.float32) for tag in faces}
     lips = {tag: rng.normal(size=(20, 40)).astype(np.float32) for tag in faces}
-    return Talk(f"clip-{number}", f"speaker-{number}", np.arange(0, 20, 4), faces, sounds, lips, str(number))
+    return PcAvsTrainingClip(
+        f"clip-{number}", f"speaker-{number}", np.arange(0, 20, 4), faces, sounds, lips, str(number)
+    )
 
 
 def training() -> PcAvsTraining:
-    config = Config(SMALL, hearing=2, windows=4, moments=2)
+    config = PcAvsConfig(SMALL, hearing=2, windows=4, moments=2)
     return PcAvsTraining(config, [talk(0), talk(1)], [talk(2)], seed=3)
 
 

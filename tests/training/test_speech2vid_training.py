@@ -19,11 +19,11 @@ from lipbench.faces.track import FaceTrack
 from lipbench.training.speech2vid import trainer as training_module
 from lipbench.training.speech2vid.batches import draw, framed
 from lipbench.training.speech2vid.norms import folded, normed
-from lipbench.training.speech2vid.trainer import CONFIGS, Config, Speech2VidTraining, trainer
+from lipbench.training.speech2vid.trainer import CONFIGS, Speech2VidConfig, Speech2VidTraining, trainer
 from lipbench.training.syncnet.cache import crops_of_track
-from lipbench.training.wav2lip.clips import Talk
+from lipbench.training.wav2lip.clips import LipTrainingClip
 
-SMALL = Config(width=0.06, batch=2, warm_up=2, hearing=2)
+SMALL = Speech2VidConfig(width=0.06, batch=2, warm_up=2, hearing=2)
 
 
 @pytest.fixture(autouse=True)
@@ -31,22 +31,22 @@ def short_validation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training_module, "HELD_OUT_BATCHES", 1)
 
 
-def talks(count: int, first: int = 0, languages: tuple[str, ...] = ("en", "fr")) -> list[Talk]:
+def talks(count: int, first: int = 0, languages: tuple[str, ...] = ("en", "fr")) -> list[LipTrainingClip]:
     """Faces whose mouths open with the sound's second coefficient, another way in each language."""
     out = []
     for k in range(first, first + count):
         rng = np.random.default_rng(k)
-        colour = rng.integers(90, 200, 3)
+        color = rng.integers(90, 200, 3)
         faces, sounds, weights = {}, {}, {}
         for tag in languages:
             loud = np.abs(np.sin(np.arange(40) * rng.uniform(0.3, 0.6)))
-            faces[tag] = np.full((40, 128, 128, 3), colour, np.uint8)
+            faces[tag] = np.full((40, 128, 128, 3), color, np.uint8)
             for t in range(40):
                 cv2.ellipse(faces[tag][t], (64, 65), (12, 1 + round(9 * loud[t])), 0, 0, 360, (30, 20, 90), -1)
             sounds[tag] = rng.normal(0, 0.1, (1, 12, 159)).astype(np.float32)
             sounds[tag][0, 0] += 10 * np.repeat(loud, 4)[:159]
             weights[tag] = np.stack([loud, 0 * loud], 1).astype(np.float32)
-        out.append(Talk(str(k), str(k), 25.0, faces, sounds, weights if len(languages) > 1 else {}, str(k)))
+        out.append(LipTrainingClip(str(k), str(k), 25.0, faces, sounds, weights if len(languages) > 1 else {}, str(k)))
     return out
 
 
@@ -71,7 +71,7 @@ def test_a_batch_shows_the_moment_in_another_language() -> None:
 
 
 def test_in_one_language_no_still_is_near(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every frame of these is grey of its own number."""
+    """Every frame of these is gray of its own number."""
     (talk,) = talks(1, languages=("en",))
     talk.faces["en"][:] = np.arange(40, dtype=np.uint8)[:, None, None, None] * 5
     batch = draw([talk], 16, np.random.default_rng(0))
@@ -94,7 +94,7 @@ def test_training_frames_a_face_as_inference_does() -> None:
 
 
 def test_the_sound_gets_through_from_the_start() -> None:
-    training = Speech2VidTraining(Config(width=0.125, batch=2, hearing=0), talks(2), talks(1, 90))
+    training = Speech2VidTraining(Speech2VidConfig(width=0.125, batch=2, hearing=0), talks(2), talks(1, 90))
     batch = draw(talks(3), 8, np.random.default_rng(5))
     seen: dict[str, float] = {}
 
@@ -158,7 +158,7 @@ def test_it_learns_and_exports(tmp_path: Path) -> None:
 
 
 def test_the_ears_learn_first() -> None:
-    training = Speech2VidTraining(Config(width=0.06, batch=2, hearing=60), talks(4), talks(2, 90))
+    training = Speech2VidTraining(Speech2VidConfig(width=0.06, batch=2, hearing=60), talks(4), talks(2, 90))
     ears = training.net.conv3_audio.weight.detach().clone()
     eyes = training.net.conv3_face.weight.detach().clone()
     for number in range(60):

@@ -22,7 +22,7 @@ def clips(tmp_path):
     names = []
     for k in range(3):
         frames = rng.integers(0, 256, (40, 64, 64, 3), dtype=np.uint8)
-        facts = cache.ClipFacts(f"c{k}", f"key{k}", f"person{k}", "en", 40, ("a", "b"), 0.5 if k == 0 else None)
+        facts = cache.CachedClipFacts(f"c{k}", f"key{k}", f"person{k}", "en", 40, ("a", "b"), 0.5 if k == 0 else None)
         sound = rng.normal(size=(2, 13, 159)).astype(np.float32)
         cache.write_clip(tmp_path / "cache", facts, frames, sound, frames if k == 0 else None)
         names.append(f"c{k}")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from lipbench.baselines.wav2lip.networks import Generator
+from lipbench.baselines.wav2lip.networks import Wav2LipGenerator
 from tools import evaluate_wav2lip as ev
 
 
@@ -16,7 +16,7 @@ from tools import evaluate_wav2lip as ev
 def dubbing() -> ev.Dubbing:
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    net = Generator(1 / 64, gated=True).eval()
+    net = Wav2LipGenerator(1 / 64, gated=True).eval()
     with torch.no_grad():
         net.output_block[1].bias[3] = -30.0  # the gate is shut: what is drawn is the reference
     spec = replace(ev.specs(0, 1, 2.0)[0], width=96, height=96, supersample=1)

@@ -12,28 +12,30 @@ import torch
 from lipbench.baselines.wav2lip.checkpoint import load as load_checkpoint
 from lipbench.baselines.wav2lip.checkpoint import read_info, save_npz
 from lipbench.baselines.wav2lip.mel import melspectrogram, window_starts
-from lipbench.baselines.wav2lip.networks import Generator, SyncExpert
+from lipbench.baselines.wav2lip.networks import SyncExpert, Wav2LipGenerator
 from lipbench.core import registry
 from lipbench.core.errors import UsageError
 from lipbench.core.training import Budget, Request, train
 from lipbench.datasets.manifest import resolve
 from lipbench.training.wav2lip import clips, data, trainer
-from lipbench.training.wav2lip.config import CONFIGS, Config, ExpertConfig, GeneratorConfig
+from lipbench.training.wav2lip.audio_pretraining import AudioPretraining
+from lipbench.training.wav2lip.config import CONFIGS, ExpertConfig, GeneratorConfig, Wav2LipConfig
 from lipbench.training.wav2lip.expert import ExpertTraining
 from lipbench.training.wav2lip.generator import GeneratorTraining
-from lipbench.training.wav2lip.hearing import Hearing
 from lipbench.training.wav2lip.losses import SyncSchedule, agreement, contrast, contrast_loss, reconstruction, windows
-from lipbench.training.wav2lip.sources import Recipe, from_manifest, generated
+from lipbench.training.wav2lip.sources import LipDatasetConfig, from_manifest, generated
 
 TINY = 1 / 64
 
 
-def talk(name: str, seed: int = 0, n: int = 30) -> clips.Talk:
-    """Frames whose grey level tells their number, in two languages, and noise to hear."""
+def talk(name: str, seed: int = 0, n: int = 30) -> clips.LipTrainingClip:
+    """Frames whose gray level tells their number, in two languages, and noise to hear."""
     rng = np.random.default_rng(seed)
     frames = np.broadcast_to(np.arange(n, dtype=np.uint8)[:, None, None, None], (n, 96, 96, 3)).copy()
     sound = melspectrogram((rng.standard_normal(n * 640) * 3000).astype(np.int16))[None].astype(np.float32)
-    return clips.Talk(name, name, 25.0, {"en": frames, "fr": frames + 100}, {"en": sound, "fr": sound[:, ::-1].copy()})
+    return clips.LipTrainingClip(
+        name, name, 25.0, {"en": frames, "fr": frames + 100}, {"en": sound, "fr": sound[:, ::-1].copy()}
+    )
 
 
 TALKS, HELD_OUT = [talk("a"), talk("b", 1)], [talk("c", 2)]
@@ -48,7 +50,7 @@ SMALL = replace(
     sync_threshold=0.75,
 )
 EXPERT = replace(CONFIGS["demo"].expert, width=TINY, batch=2, windows=4, wrong=2, hearing=1, held_out_batches=1)
-BOTH = Config(EXPERT, replace(SMALL, sync_threshold=float("inf"), hearing=1), expert_share=0.5, good_enough=0.0)
+BOTH = Wav2LipConfig(EXPERT, replace(SMALL, sync_threshold=float("inf"), hearing=1), expert_share=0.5, good_enough=0.0)
 
 
 @pytest.fixture(autouse=True)
@@ -199,7 +201,7 @@ def test_contrast_prefers_the_own_sound():
     assert contrast(own, own.roll(1, dims=1), stride, scale).item() > 10
     chance = contrast(own, torch.ones(1, 4, 4) / 2, stride, scale).item()
     assert chance == pytest.approx(np.log(4))
-    # Lips that fit every sound, but belong to none, cost; a neighbour one frame away costs less than one two away.
+    # Lips that fit every sound, but belong to none, cost; a neighbor one frame away costs less than one two away.
     assert contrast(own, own, stride, scale, own).item() == pytest.approx(np.log(2) / 2, abs=1e-3)
     near = contrast(own, own.roll(1, dims=1), torch.tensor([1]), scale).item()
     assert near < contrast(own, own.roll(1, dims=1), stride, scale).item()
@@ -272,7 +274,7 @@ def test_official_size_has_the_papers_constants():
 
 def test_a_gated_generator_begins_at_its_reference():
     torch.manual_seed(0)
-    net = Generator(TINY, gated=True).eval()
+    net = Wav2LipGenerator(TINY, gated=True).eval()
     face = torch.rand(2, 6, 96, 96)
     out = net(torch.randn(2, 1, 80, 16), face)
     assert out.shape == (2, 3, 96, 96)
@@ -280,13 +282,13 @@ def test_a_gated_generator_begins_at_its_reference():
 
 
 def test_gate_and_width_are_read_off_the_weights(tmp_path: Path):
-    net = Generator(0.125, gated=True)
+    net = Wav2LipGenerator(0.125, gated=True)
     again = load_checkpoint(save_npz(net, tmp_path / "g.npz", {"seed": 3}))
     assert (again.width, again.gated) == (0.125, True)
     assert read_info(tmp_path / "g.npz") == {"seed": 3}
     for key, value in net.state_dict().items():
         assert torch.allclose(again.state_dict()[key].float(), value.float(), atol=1e-3)
-    plainly = load_checkpoint(save_npz(Generator(0.125), tmp_path / "p.npz"))
+    plainly = load_checkpoint(save_npz(Wav2LipGenerator(0.125), tmp_path / "p.npz"))
     assert not plainly.gated
 
 
@@ -338,12 +340,12 @@ def test_a_head_start_tells_mouths_apart():
     talks = [replace(one, sounds=heard)]
     torch.manual_seed(0)
     net = SyncExpert(TINY)
-    start = Hearing(net.audio_encoder, talks, faces=net.face_encoder, lr=1e-2, batch=4)
+    start = AudioPretraining(net.audio_encoder, talks, faces=net.face_encoder, lr=1e-2, batch=4)
     losses = [start.step(k) for k in range(30)]
     for name in ("hearing", "seeing"):
         assert losses[-1][name] < 0.5 * losses[0][name]
     assert start.validate(talks).keys() == {"hearing", "seeing"}
-    again = Hearing(net.audio_encoder, talks, faces=net.face_encoder, lr=1e-2, batch=4)
+    again = AudioPretraining(net.audio_encoder, talks, faces=net.face_encoder, lr=1e-2, batch=4)
     again.load_state_dict(start.state_dict())
     assert torch.equal(again.heads[0].weight, start.heads[0].weight)
 
@@ -359,7 +361,7 @@ def test_expert_step_and_validation():
     assert training.picture().shape == (4 * 48, 10 * 96, 3)
 
 
-def both(folder: Path | None = None, config: Config = BOTH) -> trainer.Wav2LipTraining:
+def both(folder: Path | None = None, config: Wav2LipConfig = BOTH) -> trainer.Wav2LipTraining:
     return trainer.Wav2LipTraining(config, TALKS, HELD_OUT, beside=folder)
 
 
@@ -415,7 +417,7 @@ def test_an_expert_that_has_learnt_nothing_does_not_join(tmp_path: Path):
 
 
 def test_generated_clips_are_cached_and_cut_alike(tmp_path: Path):
-    recipe = Recipe("held-out", 1, seconds=1.0, spoken=2, size=96, takes=2, jitter=0.0, coded=0.0)
+    recipe = LipDatasetConfig("held-out", 1, seconds=1.0, spoken=2, size=96, takes=2, jitter=0.0, coded=0.0)
     (one,) = generated(recipe, tmp_path)
     assert len(one.languages) == 2
     for tag in one.languages:
@@ -426,7 +428,7 @@ def test_generated_clips_are_cached_and_cut_alike(tmp_path: Path):
     # Only the articulation differs: brows and eyes are the same pixels, the mouths are not.
     assert np.abs(a - b)[:, :30].mean() < 0.2 * np.abs(a - b)[:, 60:].mean()
     said: list[str] = []
-    (again,) = generated(recipe, tmp_path, say=said.append)
+    (again,) = generated(recipe, tmp_path, log=said.append)
     assert not said
     assert np.array_equal(again.faces[one.languages[1]], one.faces[one.languages[1]])
 

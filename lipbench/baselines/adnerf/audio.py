@@ -1,8 +1,8 @@
 """What AD-NeRF hears: one window of 16 rows (20 ms each) x 29 numbers per video frame, from five sources.
 
-    mel29       the default, needs nothing: 29 log-mel bands, standardised per recording. No speech recognition: it
+    mel29       the default, needs nothing: 29 log-mel bands, standardized per recording. No speech recognition: it
                 knows sounds, not letters, and is named `mel29` in every record
-    phones29    a small recogniser's scores for 29 classes of sounds, packaged (`phones`), trained on generated speech
+    phones29    a small recognizer's scores for 29 classes of sounds, packaged (`phones`), trained on generated speech
                 alone: what DeepSpeech is to recordings, for the generated corpus
     deepspeech  the published one: character scores of DeepSpeech 0.1.0, read from its frozen graph without TensorFlow
     wav2vec2    character scores of a wav2vec 2.0 CTC model (transformers, not installed with lipbench)
@@ -128,9 +128,9 @@ def _check(source: str, file: str | Path | None) -> None:
 
 
 def mel29(audio: NDArray[np.int16]) -> Float32:
-    """(N,) int16 at 16 kHz -> (ceil(N / 320), 29): log-mel bands, each standardised over the voiced rows, within +-4.
+    """(N,) int16 at 16 kHz -> (ceil(N / 320), 29): log-mel bands, each standardized over the voiced rows, within +-4.
 
-    Standardising takes voice and microphone out, so that a network fitted on one speaker hears a dub in another voice.
+    Standardizing takes voice and microphone out, so that a network fitted on one speaker hears a dub in another voice.
     A row starts at its time k / 50 s, as DeepSpeech's rows do. Rows 40 dB below the loudest do not count for mean and
     deviation; a band that never moves gives zeros.
 

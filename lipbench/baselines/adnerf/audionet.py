@@ -1,4 +1,4 @@
-"""AD-NeRF's two audio networks: a window of sound -> 64 numbers, and the smoothing over eight neighbours.
+"""AD-NeRF's two audio networks: a window of sound -> 64 numbers, and the smoothing over eight neighbors.
 
 Shapes, names and order of the parameters are those of github.com/YudongGuo/AD-NeRF
 (NeRFs/HeadNeRF/run_nerf_helpers.py), so that `network_audnet_state_dict` and `network_audattnet_state_dict` of
@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 WINDOW, LETTERS = 16, 29  # rows of 20 ms in one window, characters that a row weighs
-NEIGHBOURS = 8  # frames that the attention looks at: [i - 4, i + 4)
+NEIGHBORS = 8  # frames that the attention looks at: [i - 4, i + 4)
 _SLOPE = 0.02
-_CENTRE = 4.0  # log odds of the frame itself over a neighbour when `AudioAttNet` starts
+_CENTER = 4.0  # log odds of the frame itself over a neighbor when `AudioAttNet` starts
 
 
 def _act() -> nn.LeakyReLU:
@@ -45,22 +45,22 @@ class AudioNet(nn.Module):
 
 
 class AudioAttNet(nn.Module):
-    """(..., 8, C) codes of neighbouring frames -> (..., C): their mean, weighted by what the first 32 channels say.
+    """(..., 8, C) codes of neighboring frames -> (..., C): their mean, weighted by what the first 32 channels say.
 
     It starts at the frame itself (published: a nearly even mean over 0.3 s, which 200,000 iterations sharpen), so that
     a short training does not unlearn the lips in the moment that mixing begins.
     """
 
-    def __init__(self, channels: int = 32, neighbours: int = NEIGHBOURS) -> None:
+    def __init__(self, channels: int = 32, neighbors: int = NEIGHBORS) -> None:
         super().__init__()
-        self.channels, self.neighbours = channels, neighbours
+        self.channels, self.neighbors = channels, neighbors
         convs: list[nn.Module] = []
         for cin, cout in ((channels, 16), (16, 8), (8, 4), (4, 2), (2, 1)):
             convs += [nn.Conv1d(cin, cout, 3, 1, 1), _act()]
         self.attentionConvNet = nn.Sequential(*convs)
-        weigh = nn.Linear(neighbours, neighbours)
+        weigh = nn.Linear(neighbors, neighbors)
         with torch.no_grad():
-            weigh.bias[neighbours // 2] += _CENTRE
+            weigh.bias[neighbors // 2] += _CENTER
         self.attentionNet = nn.Sequential(weigh, nn.Softmax(dim=1))
 
     def forward(self, codes: Tensor) -> Tensor:
@@ -70,7 +70,7 @@ class AudioAttNet(nn.Module):
         return (weights[..., None] * flat).sum(1).reshape(*codes.shape[:-2], codes.shape[-1])
 
 
-def neighbours(windows: Tensor, index: Tensor, size: int = NEIGHBOURS) -> Tensor:
+def neighbors(windows: Tensor, index: Tensor, size: int = NEIGHBORS) -> Tensor:
     """(T, 16, 29) windows, (B,) frame numbers -> (B, size, 16, 29): frames [i - size/2, i + size/2) of each i.
 
     Frames before the first and after the last one are zero windows, as published: the padding happens before
@@ -86,9 +86,9 @@ def codes(net: AudioNet, windows: Tensor, attention: AudioAttNet | None = None) 
     if attention is None:
         out: Tensor = net(windows)
         return out
-    half = attention.neighbours // 2
+    half = attention.neighbors // 2
     every = net(F.pad(windows, (0, 0, 0, 0, half, half)))  # (T + 8, dim), each window looked at once
-    return attention(every.unfold(0, attention.neighbours, 1)[: len(windows)].transpose(1, 2))
+    return attention(every.unfold(0, attention.neighbors, 1)[: len(windows)].transpose(1, 2))
 
 
 @torch.no_grad()

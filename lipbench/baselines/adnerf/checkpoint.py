@@ -121,7 +121,7 @@ def _layout(field: HeadField, condition: int, audnet: AudioNet, step: int) -> di
 
 
 def _adam(values: list[torch.Tensor]) -> dict[str, Any]:
-    """The state of an optimiser that has not begun."""
+    """The state of an optimizer that has not begun."""
     return torch.optim.Adam([nn.Parameter(v) for v in values], lr=5e-4).state_dict()
 
 

@@ -3,7 +3,7 @@
 Layers of mozilla/DeepSpeech v0.1.0 (DeepSpeech.py, BiRNN): three dense layers with ReLU clipped at 20, one
 bidirectional LSTM (BasicLSTMCell, forget bias 1), a fourth dense layer, the character scores. The front end is that of
 AD-NeRF's data_util/deepspeech_features: 26 MFCC every 10 ms of which every second row is kept, nine rows of context on
-both sides, standardised over the whole recording.
+both sides, standardized over the whole recording.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def input_vectors(audio: NDArray[np.int16]) -> NDArray[np.float32]:
     """(N,) int16 samples at 16 kHz -> (T, 494) rows, 50 per second.
 
     Raises:
-        TooShort: fewer than two rows, which cannot be standardised.
+        TooShort: fewer than two rows, which cannot be standardized.
     """
     from python_speech_features import mfcc
 

@@ -16,7 +16,7 @@ from lipbench.faces.parsing import clean_plate
 from lipbench.lipnerf import head
 from lipbench.lipnerf.composite import CompositeOptions
 from lipbench.lipnerf.output import composited
-from lipbench.lipnerf.prepared import Prepared, scene_of
+from lipbench.lipnerf.prepared import PreparedClip, scene_of
 from lipbench.nerf.training.trained import TrainedField
 from lipbench.nerf.training.trainer import MODEL
 
@@ -25,7 +25,7 @@ def synthesize(job: DubJob) -> Outputs:
     """Render head and torso, or the head over the source's torso."""
     dub, p = job.dub, job.params
     torch.set_num_threads(job.threads)
-    prepared, frames = Prepared.load(job.prepared), media.load_frames(job.clip.video)
+    prepared, frames = PreparedClip.load(job.prepared), media.load_frames(job.clip.video)
     trained, audio_codes, smooth = load(job.fitted / "training", job.device)
     heard = audio.extract(
         media.read_audio(dub.audio),

@@ -17,7 +17,7 @@ from lipbench.core.errors import NoAudio
 from lipbench.core.method import FitJob, Outputs
 from lipbench.faces.parsing import clean_plate
 from lipbench.lipnerf import head
-from lipbench.lipnerf.prepared import Prepared, scene_of
+from lipbench.lipnerf.prepared import PreparedClip, scene_of
 from lipbench.nerf.training.presets import preset
 from lipbench.nerf.training.trainer import MODEL
 
@@ -27,7 +27,7 @@ def fit(job: FitJob) -> Outputs:
     p = job.params
     if job.clip.audio is None:
         raise NoAudio(f"clip {job.clip.id} has no sound", "AD-NeRF is trained on it", "use a clip with speech")
-    prepared, frames = Prepared.load(job.prepared), media.load_frames(job.clip.video)
+    prepared, frames = PreparedClip.load(job.prepared), media.load_frames(job.clip.video)
     heard = audio.extract(
         media.read_audio(job.clip.audio),
         len(frames),
@@ -50,7 +50,7 @@ def fit(job: FitJob) -> Outputs:
         seed=job.seed,
         device=job.device,
         smooth_after=p.smooth_after,
-        say=job.log,
+        log=job.log,
     )
     files = {"field": folder / MODEL, "audio": folder / AUDIO}
     info = {"frames": n, "preset": p.preset, "field": p.field, "torso": "source", **heard.record}
@@ -76,7 +76,7 @@ def _fit_torso(
         job.out / TORSO,
         seed=job.seed,
         device=job.device,
-        say=job.log,
+        log=job.log,
     )
     files = {"torso": job.out / TORSO / MODEL}
     if is_published(torso.field.config):

@@ -23,7 +23,7 @@ _TYPES = {1: (np.float32, 5), 2: (np.float64, 6), 3: (np.int32, 7), 9: (np.int64
 
 
 @dataclass(frozen=True)
-class Node:
+class GraphNode:
     """One operation: its type, the names it reads from, and where its constant lies in the file."""
 
     name: str
@@ -121,7 +121,7 @@ def _text(data: int | memoryview) -> str:
     return bytes(data).decode() if isinstance(data, memoryview) else ""
 
 
-def _node(data: memoryview) -> Node:
+def _node(data: memoryview) -> GraphNode:
     name, op, inputs, tensor = "", "", [], None
     for number, _, value in _fields(data):
         if number == 1:
@@ -134,7 +134,7 @@ def _node(data: memoryview) -> Node:
             entry = {n: v for n, _, v in _fields(value)}  # a map entry: 1 key, 2 AttrValue
             if _text(entry.get(1, 0)) == "value" and isinstance(entry.get(2), memoryview):
                 tensor = next(_messages(entry[2], 8), None)  # type: ignore[arg-type]
-    return Node(name, op, tuple(inputs), tensor)
+    return GraphNode(name, op, tuple(inputs), tensor)
 
 
 def _tensor(data: memoryview) -> NDArray[np.generic]:

@@ -1,4 +1,4 @@
-"""A small recogniser of sounds, for AD-NeRF without DeepSpeech's graph: 29 scores, 50 times a second.
+"""A small recognizer of sounds, for AD-NeRF without DeepSpeech's graph: 29 scores, 50 times a second.
 
 DeepSpeech's scores say which letter is heard, whoever says it, in 29 classes. These say which sound is heard, in 29
 classes too: silence and 28 groups of IPA symbols, drawn so that sounds which look different on lips are never in one.
@@ -68,7 +68,7 @@ class PhoneNet(SmallNet):
     mean: Tensor
     spread: Tensor
 
-    what = "sound recogniser"
+    what = "sound recognizer"
 
     def __init__(self, width: int = 96) -> None:
         super().__init__(width)

@@ -27,7 +27,7 @@ def angles(c2w: ArrayLike) -> NDArray[np.float64]:
 
 
 def pose_code(c2w: ArrayLike) -> NDArray[np.float32]:
-    """(T, 3, 4) cameras in head space, metres -> (T, 42): angles and camera position, three frequencies each."""
+    """(T, 3, 4) cameras in head space, meters -> (T, 42): angles and camera position, three frequencies each."""
     both = np.stack([angles(c2w), np.asarray(c2w, np.float64)[:, :, 3]], 1)  # (T, 2, 3)
     out: NDArray[np.float32] = positional_encoding(torch.from_numpy(both).float(), FREQUENCIES).flatten(1).numpy()
     return out

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from lipbench.baselines.adnerf.torso_pose import pose_code
 from lipbench.baselines.adnerf.torso_scene import torso_view
 from lipbench.faces.parsing import Plate
-from lipbench.lipnerf.prepared import Prepared
+from lipbench.lipnerf.prepared import PreparedClip
 from lipbench.nerf.scene import Scene
 from lipbench.nerf.training.trained import TrainedField, render_frames
 
 
 def composed(
-    prepared: Prepared,
+    prepared: PreparedClip,
     plate: Plate,
     head: TrainedField,
     torso: TrainedField,
@@ -28,16 +28,19 @@ def composed(
     """The dub's frames (H, W, 3).
 
     Args:
-        prepared: of the clip. plate: of all its frames. scene: the head's cameras in them (of the crop).
+        prepared: of the clip.
+        plate: of all its frames.
+        scene: the head's cameras in them (of the crop).
         n: how many of them were trained on: they decide about the torso's camera.
-        driven: (N, 64) codes of the dub's sound. index: (N,) frame of the clip whose pose each output frame takes.
+        driven: (N, 64) codes of the dub's sound.
+        index: (N,) frame of the clip whose pose each output frame takes.
     """
     x0, y0, x1, y1 = prepared.crop
     size = prepared.parsing.labels.shape[1:3]
-    told = np.concatenate([driven, pose_code(scene.c2w)[index]], 1)
-    view = torso_view(prepared, scene.take(np.arange(n)), size, told.shape[1])
+    conditions = np.concatenate([driven, pose_code(scene.c2w)[index]], 1)
+    view = torso_view(prepared, scene.take(np.arange(n)), size, conditions.shape[1])
     heads = render_frames(head, scene, driven, None, index)
-    torsos = render_frames(torso, view, told, None, np.zeros(len(index), np.int64))
+    torsos = render_frames(torso, view, conditions, None, np.zeros(len(index), np.int64))
     for t, face, body in zip(index, heads, torsos, strict=True):
         picture = plate.frame(int(t)).astype(np.float32) / 255.0
         picture[y0:y1, x0:x1] = face.rgb + (1.0 - face.alpha[..., None]) * picture[y0:y1, x0:x1]

@@ -14,18 +14,21 @@ from numpy.typing import NDArray
 from lipbench.baselines.adnerf.torso_pose import pose_code
 from lipbench.core.errors import Refused
 from lipbench.faces.parsing import Label, Plate
-from lipbench.lipnerf.prepared import Prepared
+from lipbench.lipnerf.prepared import PreparedClip
 from lipbench.nerf.scene import Scene, head_bounds
 
 
 def torso_scene(
-    prepared: Prepared, frames: NDArray[np.uint8], plate: Plate, head: Scene, codes: NDArray[np.float32]
+    prepared: PreparedClip, frames: NDArray[np.uint8], plate: Plate, head: Scene, codes: NDArray[np.float32]
 ) -> Scene:
     """What the torso is trained on.
 
     Args:
-        prepared: of the clip. frames: (T, H, W, 3) uint8 RGB of the clip. plate: of the same frames.
-        head: (n frames) what the head was trained on, the first n of the clip. codes: (n, 64) of the sound.
+        prepared: of the clip.
+        frames: (T, H, W, 3) uint8 RGB of the clip.
+        plate: of the same frames.
+        head: (n frames) what the head was trained on, the first n of the clip.
+        codes: (n, 64) of the sound.
 
     Returns:
         n frames of full size: the whole person over the plate (the published `com_imgs`), all seen by one camera.
@@ -58,11 +61,12 @@ def torso_scene(
     )
 
 
-def torso_view(prepared: Prepared, head: Scene, size: tuple[int, int], condition: int) -> Scene:
+def torso_view(prepared: PreparedClip, head: Scene, size: tuple[int, int], condition: int) -> Scene:
     """The torso's camera alone, as a scene of one black frame, to render from.
 
     Args:
-        head: the frames that the head was trained on. size: (height, width) of the clip.
+        head: the frames that the head was trained on.
+        size: (height, width) of the clip.
         condition: length of the torso's codes.
     """
     blank = np.zeros((1, *size), np.uint8)
@@ -79,12 +83,12 @@ def torso_view(prepared: Prepared, head: Scene, size: tuple[int, int], condition
     )
 
 
-def _center(prepared: Prepared, head: Scene) -> tuple[float, float]:
+def _center(prepared: PreparedClip, head: Scene) -> tuple[float, float]:
     """(cx, cy) px in the whole picture; the head's scene is a crop of it."""
     return head.center[0] + prepared.crop[0], head.center[1] + prepared.crop[1]
 
 
-def _camera(prepared: Prepared, head: Scene, n: int) -> dict[str, Any]:
+def _camera(prepared: PreparedClip, head: Scene, n: int) -> dict[str, Any]:
     """The head's camera of frame 0, n times; near and far are one pair for the clip, from the mean depth."""
     return {
         "c2w": np.repeat(head.c2w[:1], n, 0),

@@ -2,7 +2,7 @@
 
     C = sum_i w_i c_i (torso) + T (torso) * C (head over the plate)        NeRFs/TorsoNeRF/run_nerf.py
 
-so the finished head's picture takes the place that the plate has for the head: the colour of a ray's last sample.
+so the finished head's picture takes the place that the plate has for the head: the color of a ray's last sample.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from lipbench.core.training import Budget
 from lipbench.core.training import train as run
 from lipbench.nerf.model import MISSED, HeadField
 from lipbench.nerf.scene import Scene
-from lipbench.nerf.training.draw import Batch, RayDrawer
-from lipbench.nerf.training.guard import ALIVE, FieldCollapsed
+from lipbench.nerf.training.draw import RayBatch, RayDrawer
+from lipbench.nerf.training.guard import MIN_OPACITY_EARLY, FieldCollapsed
 from lipbench.nerf.training.presets import Preset
 from lipbench.nerf.training.trained import TrainedField, render_one
 from lipbench.nerf.training.trainer import MODEL, FieldTraining
@@ -46,8 +46,10 @@ def torso_preset(head: Preset, scale: float, size: tuple[int, int], steps: int |
     """The torso's settings from the head's.
 
     Args:
-        head: the head's preset. scale: resolution at which the head was trained, relative to the clip's.
-        size: (height, width) of the clip. steps: iterations; the preset's when None.
+        head: the head's preset.
+        scale: resolution at which the head was trained, relative to the clip's.
+        size: (height, width) of the clip.
+        steps: iterations; the preset's when None.
     """
     field = replace(head.field, condition=TORSO_DIM, latent=0)
     shared = replace(head, field=field, mouth_share=0.0, random_background=False, held_out=0.0)
@@ -62,8 +64,11 @@ class Behind:
     """The trained head in every training frame.
 
     Attributes:
-        field: its networks. codes: (T, C) what it is told.
-        c2w, near_far: (T, 3, 4), (T, 2) its cameras. crop: x0, y0, x1, y1 px of the clip, all that it was trained on.
+        field: its networks.
+        codes: (T, C) what it is told.
+        c2w: (T, 3, 4), (T, 2) its cameras.
+        near_far: (T, 3, 4), (T, 2) its cameras.
+        crop: x0, y0, x1, y1 px of the clip, all that it was trained on.
     """
 
     field: HeadField
@@ -86,7 +91,10 @@ class Behind:
         """(F, R, 3) what is seen behind the torso: the head in its crop, elsewhere the plate.
 
         Args:
-            frames: (F,). row, column: (F, R) pixels of `view`. scale: its resolution relative to the clip's.
+            frames: (F,).
+            row: (F, R) pixels of `view`.
+            column: (F, R) pixels of `view`.
+            scale: its resolution relative to the clip's.
             plate: (F, R, 3) in [0, 1].
         """
         rays = self.field.rays(self.c2w[frames], row, column, view.focal, view.center, self.near_far[frames])
@@ -115,7 +123,7 @@ class OverHead(RayDrawer):
         super().__init__(scene, preset, device)
         self.behind, self.scale = behind, scale
 
-    def batch(self, field: HeadField, frames: Tensor, pixels: Tensor, random_background: bool = False) -> Batch:
+    def batch(self, field: HeadField, frames: Tensor, pixels: Tensor, random_background: bool = False) -> RayBatch:
         """As `RayDrawer.batch`."""
         found = super().batch(field, frames, pixels, random_background)
         row, column = (pixels // self.w).float(), (pixels % self.w).float()
@@ -126,7 +134,8 @@ class TorsoTraining(FieldTraining):
     """`FieldTraining` of the torso's scene, over the head.
 
     Args:
-        scene: see `torso_scene`. behind: the head in the same frames.
+        scene: see `torso_scene`.
+        behind: the head in the same frames.
     """
 
     def __init__(self, scene: Scene, behind: Behind, preset: Preset, seed: int = 0, device: str = "cpu") -> None:
@@ -134,15 +143,15 @@ class TorsoTraining(FieldTraining):
         self.drawer = OverHead(self.shown, preset, behind, self.scale, device)
         self.facts = {**self.facts, "head": behind.digest()}
 
-    def _look(self, least: float, restart: bool) -> None:
-        """A torso is begun again only when nothing at all is left of it: where the picture behind it has its colours
+    def _check_opacity(self, min_opacity: float, restart: bool) -> None:
+        """A torso is begun again only when nothing at all is left of it: where the picture behind it has its colors
         already, it may be thin.
 
         Raises:
-            FieldCollapsed: as `FieldTraining._look`.
+            FieldCollapsed: as `FieldTraining._check_opacity`.
         """
         try:
-            super()._look(min(least, ALIVE), restart)
+            super()._check_opacity(min(min_opacity, MIN_OPACITY_EARLY), restart)
         except FieldCollapsed as error:
             raise FieldCollapsed("the torso's field turned transparent", error.why, TRY) from error
 
@@ -169,7 +178,7 @@ def train_torso(
     *,
     seed: int = 0,
     device: str = "cpu",
-    say: Callable[[str], None] = lambda _: None,
+    log: Callable[[str], None] = lambda _: None,
 ) -> TrainedField:
     """Train the torso over the finished head; the same call goes on with an interrupted folder.
 
@@ -183,6 +192,6 @@ def train_torso(
         report_every=max(1, preset.steps // 30),
         picture_every=max(1, preset.steps // 4),
     )
-    if run(training, folder, budget, seed=seed, say=say).stopped == "signal":
+    if run(training, folder, budget, seed=seed, log=log).stopped == "signal":
         raise KeyboardInterrupt
     return TrainedField.load(folder / MODEL, device)

@@ -1,6 +1,6 @@
 """Training AD-NeRF's head: LipNeRF's field and rays, told by what an audio network makes of the sound.
 
-The audio networks learn together with the field. Neighbouring codes are mixed by the attention network from a share of
+The audio networks learn together with the field. Neighboring codes are mixed by the attention network from a share of
 the training on (published: iteration 200,000 of 400,000); before that every frame has its own.
 """
 
@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lipbench.baselines.adnerf.audionet import AudioAttNet, AudioNet, codes, neighbours, spread_out
+from lipbench.baselines.adnerf.audionet import AudioAttNet, AudioNet, codes, neighbors, spread_out
 from lipbench.core.errors import WeightsError
 from lipbench.core.training import Budget
 from lipbench.core.training import train as run
@@ -65,7 +65,7 @@ class AudioFieldTraining(FieldTraining):
     Args:
         scene: its conditions are not looked at.
         windows: (T, 16, 29) of the scene's frames.
-        smooth_after: share of the training after which neighbouring codes are mixed.
+        smooth_after: share of the training after which neighboring codes are mixed.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class AudioFieldTraining(FieldTraining):
     def codes(self, frames: Tensor) -> Tensor:
         """(F,) training frames -> (F, 64 + L), with a way back to the audio networks."""
         if self._smooth:
-            around = neighbours(self.windows, frames)  # (F, 8, 16, 29)
+            around = neighbors(self.windows, frames)  # (F, 8, 16, 29)
             each = self.audio.audnet(around.flatten(0, 1)).view(*around.shape[:2], DIM)
             made = self.audio.audattnet(each)
         else:
@@ -134,7 +134,7 @@ def train(
     seed: int = 0,
     device: str = "cpu",
     smooth_after: float = 0.5,
-    say: Callable[[str], None] = lambda _: None,
+    log: Callable[[str], None] = lambda _: None,
 ) -> Path:
     """Train head field and audio networks; the same call goes on with an interrupted folder.
 
@@ -151,7 +151,7 @@ def train(
         report_every=max(1, preset.steps // 30),
         picture_every=max(1, preset.steps // 4),
     )
-    if run(training, folder, budget, seed=seed, say=say).stopped == "signal":
+    if run(training, folder, budget, seed=seed, log=log).stopped == "signal":
         raise KeyboardInterrupt
     return folder
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lipbench.baselines.external.method import External as External
     from lipbench.baselines.external.method import ExternalMethod as ExternalMethod
     from lipbench.baselines.external.method import load_external as load_external
-    from lipbench.baselines.external.reading import Located as Located
+    from lipbench.baselines.external.reading import MethodFile as MethodFile
     from lipbench.baselines.external.reading import json_schema as json_schema
     from lipbench.baselines.external.reading import read as read
 
@@ -29,7 +29,7 @@ _HOMES = {
     "External": "method",
     "ExternalMethod": "method",
     "load_external": "method",
-    "Located": "reading",
+    "MethodFile": "reading",
     "json_schema": "reading",
     "read": "reading",
 }
@@ -38,7 +38,7 @@ __all__ = [
     "External",
     "ExternalMethod",
     "Finding",
-    "Located",
+    "MethodFile",
     "doctor",
     "json_schema",
     "load_external",

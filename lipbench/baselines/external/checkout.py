@@ -11,7 +11,7 @@ from typing import Any
 
 from lipbench.baselines.external import environment
 from lipbench.baselines.external.config import WeightFile
-from lipbench.baselines.external.reading import Located
+from lipbench.baselines.external.reading import MethodFile
 from lipbench.core.errors import LipbenchError, Refused, WeightsMismatch, WeightsMissing
 from lipbench.core.keys import sha256_file
 
@@ -26,7 +26,7 @@ class Finding:
     reason: str = ""
 
 
-def check(located: Located) -> None:
+def check(located: MethodFile) -> None:
     """Repo, environment and weights are there and are the ones of the method file.
 
     Raises:
@@ -39,7 +39,7 @@ def check(located: Located) -> None:
         weight_hash(located, weights)
 
 
-def doctor(located: Located) -> list[Finding]:
+def doctor(located: MethodFile) -> list[Finding]:
     """Every check on its own, for people."""
     definition = located.definition
     checks: list[tuple[str, Any]] = [
@@ -60,7 +60,7 @@ def doctor(located: Located) -> list[Finding]:
     return findings
 
 
-def repo(located: Located) -> dict[str, Any]:
+def repo(located: MethodFile) -> dict[str, Any]:
     """{"commit", "changes"} of a git checkout, {"files"} of a plain folder; `changes` is the hash of local edits.
 
     Raises:
@@ -95,7 +95,7 @@ def repo(located: Located) -> dict[str, Any]:
     return state
 
 
-def weight_hash(located: Located, weights: WeightFile) -> str | None:
+def weight_hash(located: MethodFile, weights: WeightFile) -> str | None:
     """SHA-256 of a weight file; None for an optional one that is not there.
 
     Raises:

@@ -89,7 +89,7 @@ class Inputs(Part):
     audio_rate: int = Field(default=16000, description="Hz of `{audio}` (mono PCM16 wav).")
 
 
-class Entry(Part):
+class EntryPoint(Part):
     """Instead of argv: a Python function or method in the method's own environment, called by a small worker."""
 
     call: str = Field(pattern=r"^[\w.]+:[\w.]+$", description="module:function or module:Class.method")
@@ -167,7 +167,7 @@ class Definition(Part):
         default_factory=dict, description="Path -> content of files to write before."
     )
     argv: Argv | None = Field(default=None, description="The command. argv or entry, not both.")
-    entry: Entry | None = None
+    entry: EntryPoint | None = None
     cwd: Literal["private", "repo", "work"] = Field(default="private", description="private: a shadow of the checkout.")
     writable: tuple[str, ...] = Field(default=(), description="Folders of the checkout that the command writes to.")
     timeout_s: float = Field(default=3600, gt=0)

@@ -6,7 +6,7 @@ import re
 import signal
 from collections.abc import Mapping
 
-from lipbench.baselines.external.process import Ended
+from lipbench.baselines.external.process import ProcessResult
 from lipbench.core.errors import LipbenchError, NoFace, Refused, WeightsMissing
 
 COMMON = {
@@ -23,7 +23,7 @@ _ADVICE = {
 _LOGS = "see stdout.txt and stderr.txt of the job"
 
 
-def classify(ended: Ended, output: str, failures: Mapping[str, str]) -> str | None:
+def classify(ended: ProcessResult, output: str, failures: Mapping[str, str]) -> str | None:
     """The reason, or None when nothing points to a failure.
 
     Args:
@@ -50,7 +50,7 @@ def said(output: str, failures: Mapping[str, str]) -> str | None:
     return next((reason for reason, pattern in merged.items() if re.search(pattern, output)), None)
 
 
-def error(name: str, reason: str, ended: Ended, output: str) -> LipbenchError:
+def error(name: str, reason: str, ended: ProcessResult, output: str) -> LipbenchError:
     """The error to raise, with the command's last words."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     words = lines[-1][:200] if lines else "it wrote nothing"
@@ -70,7 +70,7 @@ def error(name: str, reason: str, ended: Ended, output: str) -> LipbenchError:
     return kind(what, why, fix, reason=reason)
 
 
-def _how(ended: Ended) -> str:
+def _how(ended: ProcessResult) -> str:
     if ended.rc is not None and ended.rc < 0:
         try:
             return f"signal {signal.Signals(-ended.rc).name}"

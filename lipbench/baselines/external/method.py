@@ -14,7 +14,7 @@ from lipbench import media
 from lipbench.baselines.external import checkout, environment, failures, placeholders, post, process
 from lipbench.baselines.external.accept import accept
 from lipbench.baselines.external.config import Definition
-from lipbench.baselines.external.reading import Located, read
+from lipbench.baselines.external.reading import MethodFile, read
 from lipbench.baselines.external.spec import SPEC, ExternalParams, FileParams
 from lipbench.baselines.external.workspace import Workspace, workspace
 from lipbench.baselines.jobs import track_of
@@ -30,7 +30,7 @@ class ExternalMethod(Method):
 
     own_environment = True
 
-    def __init__(self, located: Located) -> None:
+    def __init__(self, located: MethodFile) -> None:
         self.located = located
         d = located.definition
         self.spec = MethodSpec(
@@ -161,7 +161,7 @@ class ExternalMethod(Method):
             reason = failures.said(output, self.located.definition.failures)
             if reason is None:
                 raise
-            ended = process.Ended(0, False, info["wall_s"], info["peak_rss_bytes"])
+            ended = process.ProcessResult(0, False, info["wall_s"], info["peak_rss_bytes"])
             raise failures.error(self.located.definition.name, reason, ended, output) from error
 
     def _finish(self, found: Path, space: Workspace, job: DubJob) -> Path:

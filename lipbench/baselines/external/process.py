@@ -32,7 +32,7 @@ if not sys.stdin.buffer.read(1):
 
 
 @dataclass(frozen=True)
-class Ended:
+class ProcessResult:
     """How a command ended.
 
     Attributes:
@@ -59,13 +59,14 @@ def run(
     stdout: Path,
     stderr: Path,
     kill: Sequence[str] = (),
-) -> Ended:
+) -> ProcessResult:
     """Run to the end or to the limit; nothing it started in its process group outlives the call, or this process.
 
     Args:
         argv: words, never a shell string.
         timeout_s: then SIGTERM to the whole group, and SIGKILL `GRACE_S` later.
-        stdout, stderr: files that take the output (appended).
+        stdout: files that take the output (appended).
+        stderr: files that take the output (appended).
         kill: a command that ends what signals do not reach (a container), run after a time-out.
     """
     start = time.monotonic()
@@ -81,7 +82,7 @@ def run(
                 start_new_session=True,
             )
         except OSError as error:
-            return Ended(None, False, 0.0, 0, f"{argv[0]}: {error.strerror or error}")
+            return ProcessResult(None, False, 0.0, 0, f"{argv[0]}: {error.strerror or error}")
     peak, timed_out = 0, False
     guard = subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", _GUARD, str(child.pid), str(GRACE_S), *kill],
@@ -111,7 +112,7 @@ def run(
         rc = child.wait()
         with contextlib.suppress(OSError):
             guard.communicate(b"x")
-    return Ended(rc, timed_out, time.monotonic() - start, peak)
+    return ProcessResult(rc, timed_out, time.monotonic() - start, peak)
 
 
 def _signal_group(group: int, what: signal.Signals) -> None:

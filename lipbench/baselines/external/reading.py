@@ -18,7 +18,7 @@ KIND = Kind("method file", "name: my-method", "give the path of a method file (Y
 FREE = (("entry", "init"), ("entry", "args"))
 
 
-class Located(BaseModel):
+class MethodFile(BaseModel):
     """A definition and the file it came from."""
 
     model_config = ConfigDict(frozen=True)
@@ -38,7 +38,7 @@ def json_schema() -> str:
     return json.dumps(fields.json_schema(Definition, "lipbench external method"), indent=2) + "\n"
 
 
-def read(path: str | Path) -> Located:
+def read(path: str | Path) -> MethodFile:
     """Read and check a method file.
 
     Raises:
@@ -50,4 +50,4 @@ def read(path: str | Path) -> Located:
     problems += fields.unclear(document, lambda location: location[:2] in FREE)
     if definition is None or problems:
         raise invalid(problems)
-    return Located(definition=definition, file=path.resolve())
+    return MethodFile(definition=definition, file=path.resolve())

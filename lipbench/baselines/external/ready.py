@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from lipbench.baselines.external.method import ExternalMethod
-from lipbench.baselines.external.reading import Located, read
+from lipbench.baselines.external.reading import MethodFile, read
 from lipbench.baselines.external.spec import FOLDER
 
 _VARIABLE = "${LIPBENCH_REPOS}"
@@ -41,7 +41,9 @@ def ready(name: str) -> ExternalMethod:
     located = read(FOLDER / f"{name}.yaml")
     repo = located.definition.repo
     placed = repo.model_copy(update={"path": repo.path.replace(_VARIABLE, str(repos()))})
-    return ExternalMethod(Located(definition=located.definition.model_copy(update={"repo": placed}), file=located.file))
+    return ExternalMethod(
+        MethodFile(definition=located.definition.model_copy(update={"repo": placed}), file=located.file)
+    )
 
 
 def __getattr__(name: str) -> Callable[[], ExternalMethod]:

@@ -18,7 +18,7 @@ from lipbench import media
 from lipbench.baselines.external import placeholders
 from lipbench.baselines.external.config import Inputs
 from lipbench.baselines.external.environment import interpreter
-from lipbench.baselines.external.reading import Located
+from lipbench.baselines.external.reading import MethodFile
 from lipbench.core.errors import Refused
 from lipbench.core.method import DubJob
 
@@ -45,7 +45,7 @@ class Workspace:
 
 
 @contextmanager
-def workspace(located: Located, job: DubJob, gpu: str) -> Iterator[Workspace]:
+def workspace(located: MethodFile, job: DubJob, gpu: str) -> Iterator[Workspace]:
     """Prepare the folder of one run; it is removed afterwards.
 
     Raises:

@@ -43,7 +43,7 @@ Float32 = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Content:
-    """A content branch and what its input is standardised with: mean, std (80,); then clipped at +-limit."""
+    """A content branch and what its input is standardized with: mean, std (80,); then clipped at +-limit."""
 
     net: ContentBranch
     mean: Float32
@@ -64,7 +64,7 @@ class _Anything:
 def _read(path: Path) -> Mapping[str, Any]:
     """What is in a checkpoint.
 
-    `ckpt_116_i2i_comb.pth` also holds a pickled optimiser and its options. Classes that torch does not allow are
+    `ckpt_116_i2i_comb.pth` also holds a pickled optimizer and its options. Classes that torch does not allow are
     replaced by empty stand-ins; no code of the file is run.
     """
     states.present(path)

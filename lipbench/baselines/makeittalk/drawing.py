@@ -32,8 +32,8 @@ def landmark_drawing(points: Points) -> Frame:
     """(68, >= 2) px -> (256, 256, 3) BGR lines of 2 px on white; coordinates are cut off to integers, as published."""
     picture = np.full((SIZE, SIZE, 3), 255, np.uint8)
     whole = points[:, :2].astype(np.int32)
-    for first, last, closed, colour in _CURVES:
-        cv2.polylines(picture, [whole[first : last + 1]], closed, colour, 2)
+    for first, last, closed, color in _CURVES:
+        cv2.polylines(picture, [whole[first : last + 1]], closed, color, 2)
     return picture
 
 
@@ -104,9 +104,9 @@ class Warp:
 
         self.photo = photo
         height, width = photo.shape[:2]
-        centre = points[27:36].mean(0)
+        center = points[27:36].mean(0)
         around = np.concatenate([points[:17], points[[26, 25, 24, 19, 18, 17]] - (0, 0.35 * np.ptp(points[:, 1]))])
-        ring = centre + 1.45 * (around - centre)
+        ring = center + 1.45 * (around - center)
         xs, ys = np.linspace(0, width - 1, 5), np.linspace(0, height - 1, 5)
         edge = [(x, y) for x in xs for y in (0, height - 1)] + [(x, y) for x in (0, width - 1) for y in ys[1:-1]]
         inside = (ring > 1).all(1) & (ring < (width - 2, height - 2)).all(1)

@@ -1,7 +1,7 @@
 """From predicted displacements to landmarks in the picture: MakeItTalk's rules, one function each.
 
 Source: util/utils.py, src/approaches/train_audio2landmark.py and main_end2end.py of github.com/yzhou359/MakeItTalk.
-Landmarks are (T, 68, 3) or (68, 3), iBUG order. Normalised: the line between the first and the last jaw point is 1.6
+Landmarks are (T, 68, 3) or (68, 3), iBUG order. Normalized: the line between the first and the last jaw point is 1.6
 long, level, its middle is the origin; x right, y down.
 """
 
@@ -40,12 +40,12 @@ class Frame:
         across = right - left
         return cls((left + right) / 2, JAW_WIDTH / float(np.hypot(*across)), float(np.arctan2(across[1], across[0])))
 
-    def normalise(self, points: Points) -> Points:
-        """(..., 68, 2) px -> normalised."""
+    def normalize(self, points: Points) -> Points:
+        """(..., 68, 2) px -> normalized."""
         return (points[..., :2] - self.origin) @ self._rotation() * self.scale
 
     def place(self, points: Points) -> Points:
-        """(..., 68, >= 2) normalised -> (..., 68, 2) px."""
+        """(..., 68, >= 2) normalized -> (..., 68, 2) px."""
         return points[..., :2] @ self._rotation().T / self.scale + self.origin
 
     def _rotation(self) -> Points:
@@ -229,7 +229,7 @@ def with_blinks(points: Points, shut: list[int]) -> Points:
 
 
 def resampled(points: Points, rate: float, count: int, fps: float) -> Points:
-    """(T, ...) at `rate` -> (count, ...) at `fps`, linear between its neighbours, the last one held."""
+    """(T, ...) at `rate` -> (count, ...) at `fps`, linear between its neighbors, the last one held."""
     at = np.minimum(np.arange(count) * rate / fps, len(points) - 1)
     low = np.minimum(at.astype(int), max(len(points) - 2, 0))
     high = np.minimum(low + 1, len(points) - 1)

@@ -25,7 +25,9 @@ class Amounts:
     """How much of what.
 
     Attributes:
-        lip_x, lip_y, head: factors on the lips' movement sideways and up, and on the speaker branch's.
+        lip_x: factors on the lips' movement sideways and up, and on the speaker branch's.
+        lip_y: see `lip_x`.
+        head: see `lip_x`.
         calibrate: take the content branch's rest out, as upstream does.
         upper_face: let the content branch move brows, eyes and nose.
     """
@@ -54,7 +56,7 @@ def converted(net: AutoVC, mel: Float32, pitch: Float32, voice: Float32, wanted:
 
 
 @torch.inference_mode()
-def normalised_landmarks(
+def normalized_landmarks(
     windows: Float32,
     face: Float32,
     content: Content,
@@ -64,7 +66,7 @@ def normalised_landmarks(
     voice: Float32 | None = None,
     device: str = "cpu",
 ) -> rules.Points:
-    """(T, 18, 80) standardised sound and (204,) face at rest -> (T, 68, 3) normalised landmarks, 62.5 per second.
+    """(T, 18, 80) standardized sound and (204,) face at rest -> (T, 68, 3) normalized landmarks, 62.5 per second.
 
     In segments of 512, as upstream; a last one of under ten frames holds the last landmarks (upstream drops it).
     """
@@ -93,7 +95,7 @@ def normalised_landmarks(
 
 
 def placed(points: rules.Points, frame: rules.Frame, *, blink: bool, seed: int) -> rules.Points:
-    """(T, 68, 3) normalised -> (T, 68, 2) px: blinks, then smoothing, 15 frames for the face and 5 for the mouth."""
+    """(T, 68, 3) normalized -> (T, 68, 2) px: blinks, then smoothing, 15 frames for the face and 5 for the mouth."""
     out = frame.place(points)
     if blink:
         out = rules.with_blinks(out, rules.blinks(len(out), seed))
@@ -101,7 +103,7 @@ def placed(points: rules.Points, frame: rules.Frame, *, blink: bool, seed: int) 
     return out
 
 
-def standardised(mel: Float32, content: Content, count: int) -> Float32:
+def standardized(mel: Float32, content: Content, count: int) -> Float32:
     """(T, 80) mel -> (count, 18, 80) windows as the networks take them."""
     normal = np.clip((mel - content.mean) / content.std, -content.limit, content.limit)
     return sound.windows(normal.astype(np.float32), count)

@@ -1,8 +1,8 @@
 """What MakeItTalk hears: 80 mel bands 62.5 times a second, and the pitch for the voice conversion.
 
 Numbers of github.com/yzhou359/MakeItTalk (src/autovc/retrain_version/vocoder_spec/extract_f0_func.py): -20 dBFS,
-high-pass 30 Hz (Butterworth, order 5, forwards and backwards), 1024-point periodic Hann every 256 samples, centred with
-reflected edges, 80 Slaney bands from 90 to 7600 Hz, (dB + 84) / 100. The 1e-6 of noise that upstream adds is left out:
+high-pass 30 Hz (Butterworth, order 5, forwards and backwards), 1024-point periodic Hann every 256 samples, centered,
+edges reflected, 80 Slaney bands from 90 to 7600 Hz, (dB + 84) / 100. The 1e-6 of noise that upstream adds is left out:
 it is below int16.
 """
 
@@ -22,7 +22,7 @@ HIGH_PASS_HZ, F_MIN, F_MAX = 30.0, 90.0, 7600.0
 STEPS = 18  # rows of one window, 0.288 s
 PITCHES = 257  # 256 steps of pitch, and "no voice" as the first
 PITCH_HZ = (100.0, 600.0)  # upstream's range for women, used for everybody
-_VOICED = 0.5  # normalised correlation above which a row has a pitch
+_VOICED = 0.5  # normalized correlation above which a row has a pitch
 
 Float32 = NDArray[np.float32]
 
@@ -36,7 +36,7 @@ def _basis() -> NDArray[np.float32]:
     return filters
 
 
-def levelled(audio: NDArray[np.int16]) -> NDArray[np.float64]:
+def leveled(audio: NDArray[np.int16]) -> NDArray[np.float64]:
     """(N,) int16 -> (N,) in [-1, 1] at -20 dBFS, without what is below 30 Hz, times 0.95. Silence stays silent.
 
     Raises:
@@ -56,7 +56,7 @@ def levelled(audio: NDArray[np.int16]) -> NDArray[np.float64]:
 
 
 def melspectrogram(signal: NDArray[np.float64]) -> Float32:
-    """(N,) from `levelled` -> (1 + N // 256, 80)."""
+    """(N,) from `leveled` -> (1 + N // 256, 80)."""
     x = np.pad(signal, N_FFT // 2, mode="reflect")
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(N_FFT) / N_FFT)
     rows = np.lib.stride_tricks.sliding_window_view(x, N_FFT)[::HOP][: 1 + len(signal) // HOP]
@@ -78,7 +78,7 @@ def windows(mel: Float32, count: int) -> Float32:
 
 
 def pitch(signal: NDArray[np.float64], rows: int) -> NDArray[np.float64]:
-    """(rows,) Hz of every mel row, 0 where there is no voice: peak of the normalised autocorrelation over 64 ms.
+    """(rows,) Hz of every mel row, 0 where there is no voice: peak of the normalized autocorrelation over 64 ms.
 
     Upstream asks RAPT (pysptk); pitch only steers the voice conversion.
     """

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from lipbench.core.method import MethodSpec, Params
 from lipbench.core.renames import former_values
-from lipbench.core.weights import Entry, packaged
+from lipbench.core.weights import WeightsEntry, packaged
 
 _MAKEITTALK_TERMS = "CC BY-NC 4.0 (README of github.com/yzhou359/MakeItTalk)"
 _MAKEITTALK_LINK = "from the link to pre-trained models in the README of github.com/yzhou359/MakeItTalk"
@@ -94,8 +94,8 @@ SPEC = MethodSpec(
     deviations=(
         "landmarks come from the shared face track; upstream runs face-alignment's 3D FAN",
         "the voice embedding is a file of yours; upstream runs Resemblyzer in the same process",
-        "pitch by normalised autocorrelation; upstream runs RAPT (pysptk)",
-        "the face is levelled before its landmarks are normalised; upstream expects upright photos",
+        "pitch by normalized autocorrelation; upstream runs RAPT (pysptk)",
+        "the face is leveled before its landmarks are normalized; upstream expects upright photos",
         "landmarks are brought from 62.5 to 25 frames per second, then drawn; upstream's video has 62.5",
         "the last 0.29 s of a dub, which upstream drops, hear its sound backwards",
         "the 256 px square is put back into the picture; upstream returns the square beside its inputs",
@@ -107,7 +107,7 @@ SPEC = MethodSpec(
 METHODS = (SPEC,)
 
 WEIGHTS = (
-    Entry(
+    WeightsEntry(
         "makeittalk_content",
         "ckpt_content_branch.pth",
         "method makeittalk: what the words do to the face",
@@ -115,7 +115,7 @@ WEIGHTS = (
         7_880_000,
         where=f"ckpt_content_branch.pth {_MAKEITTALK_LINK}",
     ),
-    Entry(
+    WeightsEntry(
         "makeittalk_speaker",
         "ckpt_speaker_branch.pth",
         "method makeittalk: how this speaker moves",
@@ -123,7 +123,7 @@ WEIGHTS = (
         15_400_000,
         where=f"ckpt_speaker_branch.pth {_MAKEITTALK_LINK}",
     ),
-    Entry(
+    WeightsEntry(
         "makeittalk_autovc",
         "ckpt_autovc.pth",
         "method makeittalk: voice conversion of the dub",
@@ -131,7 +131,7 @@ WEIGHTS = (
         172_000_000,
         where=f"ckpt_autovc.pth {_MAKEITTALK_LINK}",
     ),
-    Entry(
+    WeightsEntry(
         "makeittalk_i2i",
         "ckpt_116_i2i_comb.pth",
         "method makeittalk: picture from landmarks",

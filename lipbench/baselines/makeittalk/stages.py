@@ -19,7 +19,7 @@ from lipbench.baselines.makeittalk.image_net import ImageTranslator
 from lipbench.baselines.makeittalk.landmark_nets import ContentBranch, SpeakerBranch
 from lipbench.baselines.makeittalk.landmarks import Frame, Points, resampled, wider_eyes_slimmer_lips
 from lipbench.baselines.makeittalk.picture import choose
-from lipbench.baselines.makeittalk.predict import Amounts, converted, normalised_landmarks, placed, standardised
+from lipbench.baselines.makeittalk.predict import Amounts, converted, normalized_landmarks, placed, standardized
 from lipbench.baselines.makeittalk.spec import AUTOVC, CONTENT, DEMO, IMAGE, SPEAKER
 from lipbench.core import weights
 from lipbench.core.method import DubJob, Outputs
@@ -34,14 +34,14 @@ def synthesize(job: DubJob) -> Outputs:
     frame, face = _face(params, painter, rest)
     content, amounts = _content(params, job.device)
 
-    signal = sound.levelled(media.read_audio(dub.audio))
+    signal = sound.leveled(media.read_audio(dub.audio))
     mel = sound.melspectrogram(signal)
     speaker, voice = _speaker(params, job.device)
     if params.chosen("voice") == "converted":
         mel = _converted(params, signal, mel, voice, job.device)
     count = max(2, round(dub.n_frames / clip.fps * sound.ROWS_PER_SECOND))
-    normal = normalised_landmarks(
-        standardised(mel, content, count), face, content, amounts, speaker=speaker, voice=voice, device=job.device
+    normal = normalized_landmarks(
+        standardized(mel, content, count), face, content, amounts, speaker=speaker, voice=voice, device=job.device
     )
     there = placed(normal, frame, blink=params.blink, seed=job.seed)
     there = resampled(there, sound.ROWS_PER_SECOND, dub.n_frames, clip.fps)
@@ -61,14 +61,14 @@ def _painter(params: Any, photo: NDArray[np.uint8], points: Points, device: str)
 
 
 def _face(params: Any, painter: Any, rest: Points) -> tuple[Any, NDArray[np.float32]]:
-    """The frame of normalisation (in the square's pixels for the network) and the (204,) face at rest."""
+    """The frame of normalization (in the square's pixels for the network) and the (204,) face at rest."""
     depth = np.zeros(68)
     if params.chosen("renderer") == "network":
         rest = wider_eyes_slimmer_lips(painter.to_square(rest))
     if params.weights == "published":
         depth = 0.1 * checkpoint.numbers(params.checkout, checkpoint.FACE, 204).reshape(68, 3)[:, 2]
     frame = Frame.of(rest)
-    face = np.concatenate([frame.normalise(rest), depth[:, None]], 1)
+    face = np.concatenate([frame.normalize(rest), depth[:, None]], 1)
     return frame, face.reshape(204).astype(np.float32)
 
 

@@ -85,7 +85,7 @@ def cut(frame: Frame, matrix: NDArray[np.float64]) -> Frame:
 
 
 def to_crop(matrix: NDArray[np.float64], size: int = SIZE) -> NDArray[np.float64]:
-    """(2, 3): frame px -> px of the crop that `cut` gives, drawn `size` px wide (pixel centres at whole numbers)."""
+    """(2, 3): frame px -> px of the crop that `cut` gives, drawn `size` px wide (pixel centers at whole numbers)."""
     k = size / SEEN
     out = matrix * k
     out[:, 2] += (k * (0.5 - LEFT) - 0.5, k * 0.5 - 0.5)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lipbench.baselines.pcavs.encoders import AudioEncoder, IdentityEncoder, PoseMouthEncoder
-from lipbench.baselines.pcavs.generator import Generator
+from lipbench.baselines.pcavs.generator import PcAvsGenerator
 from lipbench.baselines.pcavs.layout import Layout, Networks
 from lipbench.core.errors import WeightsError, WeightsMismatch
 from lipbench.core.weights import states
@@ -21,10 +21,10 @@ FORMAT = "lipbench.pcavs/1"
 _OURS = "use a file that `lipbench train pc-avs` made"
 #: Heads that only upstream's training uses; a file of ours holds none of them.
 _IDLE = ("V.fc.", "V.model.fc.", "E.classifier.", "E.mouth_fc.", "E.headpose_fc.", "A.fc.", "G.style.")
-Net = TypeVar("Net", Generator, IdentityEncoder, PoseMouthEncoder, AudioEncoder)
+Net = TypeVar("Net", PcAvsGenerator, IdentityEncoder, PoseMouthEncoder, AudioEncoder)
 #: network -> (an entry whose first axis tells the width, its published length, an entry as long as there are classes)
 _SIGNS: dict[type, tuple[str, int, str]] = {
-    Generator: ("conv1.conv.modulation.weight", 512, ""),
+    PcAvsGenerator: ("conv1.conv.modulation.weight", 512, ""),
     IdentityEncoder: ("model.layer1.0.conv1.weight", 128, "fc.weight"),
     PoseMouthEncoder: ("model.fc.weight", 512, "classifier.2.weight"),
     AudioEncoder: ("model.fc.weight", 512, "fc.weight"),
@@ -73,7 +73,9 @@ def load(path: str | Path, kind: type[Net]) -> Net:
     return states.filled(net, state, Path(path), _FIX)
 
 
-def together(generator: Generator, identity: IdentityEncoder, pose: PoseMouthEncoder, audio: AudioEncoder) -> Networks:
+def together(
+    generator: PcAvsGenerator, identity: IdentityEncoder, pose: PoseMouthEncoder, audio: AudioEncoder
+) -> Networks:
     """Four published networks as one.
 
     Raises:

@@ -71,9 +71,9 @@ class Resample(nn.Module):
 
 
 class ModulatedConv(nn.Module):
-    """A convolution whose weights are scaled per input channel by the style, and normalised again (demodulated).
+    """A convolution whose weights are scaled per input channel by the style, and normalized again (demodulated).
 
-    The style goes onto the input and the normalisation onto the output: the same numbers as one weight per sample, and
+    The style goes onto the input and the normalization onto the output: the same numbers as one weight per sample, and
     one plain convolution for the whole batch.
     """
 
@@ -132,7 +132,7 @@ class StyledConv(nn.Module):
 
 
 class ToRgb(nn.Module):
-    """Colours of one resolution, added to the enlarged colours of the last."""
+    """Colors of one resolution, added to the enlarged colors of the last."""
 
     def __init__(self, n_in: int, style: int, up: bool = True) -> None:
         super().__init__()
@@ -154,7 +154,7 @@ class _Constant(nn.Module):
         self.input = nn.Parameter(torch.randn(1, channels, 7, 7))
 
 
-class Generator(nn.Module):
+class PcAvsGenerator(nn.Module):
     """(B, style) and an identity map (B, 512 w, 7, 7) -> (B, 3, 224, 224) RGB in (-1, 1).
 
     `style` (the mapping network), `input` are in the published file and never used: the style vector is the latent.
@@ -175,7 +175,7 @@ class Generator(nn.Module):
         channels = channels or [sizes.of(c) for c in (512, 512, 512, 512, 256, 128)]  # at 7, 14, 28, 56, 112, 224 px
         self.width = width
         if not finer:
-            # Published names start at style.1: number 0 is a normalisation without parameters.
+            # Published names start at style.1: number 0 is a normalization without parameters.
             self.style = nn.ModuleDict({str(i): EqualLinear(style, style, lr=0.01) for i in range(1, 9)})
         self.input = _Constant(channels[0])
         self.conv1 = StyledConv(channels[0], channels[0], style)

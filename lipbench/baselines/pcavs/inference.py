@@ -15,7 +15,7 @@ from lipbench.baselines.pcavs.alignment import SIZE, Frame, Paste, cut, put_back
 from lipbench.baselines.pcavs.layout import Networks
 
 
-class FaceDrawer:
+class PcAvsInference:
     """The four networks, ready for inference on their device, and the person they draw.
 
     Args:
@@ -31,7 +31,7 @@ class FaceDrawer:
             self.who = self.networks.who(self._seen(reference[None]))  # (1, 2048), (1, 512, 7, 7)
 
     @torch.inference_mode()
-    def draw(self, crops: NDArray[np.uint8], mel: NDArray[np.float32]) -> NDArray[np.uint8]:
+    def infer(self, crops: NDArray[np.uint8], mel: NDArray[np.float32]) -> NDArray[np.uint8]:
         """(B, 224, 224, 3) RGB that shows the pose and (B, 80, 20) mel -> (B, 224, 224, 3) RGB."""
         heard = self.networks.mouth(torch.from_numpy(mel)[:, None].to(self.device))
         out = self.networks.draw(self.who, heard, self.networks.pose(self._seen(crops)))
@@ -49,8 +49,12 @@ def _sized(pictures: NDArray[np.uint8], size: int, way: int) -> NDArray[np.uint8
     return np.stack([np.asarray(cv2.resize(p, (size, size), interpolation=way), np.uint8) for p in pictures])
 
 
-def redraw(
-    drawer: FaceDrawer, frames: Iterable[Frame], matrices: NDArray[np.float64], mel: NDArray[np.float32], paste: Paste
+def generate_frames(
+    drawer: PcAvsInference,
+    frames: Iterable[Frame],
+    matrices: NDArray[np.float64],
+    mel: NDArray[np.float32],
+    paste: Paste,
 ) -> Iterator[Frame]:
     """The frames with redrawn faces, in order; at most one batch of them is held.
 
@@ -60,6 +64,6 @@ def redraw(
     work = zip(matrices, mel, frames, strict=False)
     while batch := list(islice(work, drawer.batch)):
         crops = np.stack([cut(frame, matrix) for matrix, _, frame in batch])
-        faces = drawer.draw(crops, np.stack([window for _, window, _ in batch]))
+        faces = drawer.infer(crops, np.stack([window for _, window, _ in batch]))
         for (matrix, _, frame), face in zip(batch, faces, strict=True):
             yield put_back(frame, face, matrix, paste)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lipbench.baselines.pcavs.encoders import AudioEncoder, IdentityEncoder, PoseMouthEncoder
-from lipbench.baselines.pcavs.generator import POSE, SIZE, Generator, Sizes
+from lipbench.baselines.pcavs.generator import POSE, SIZE, PcAvsGenerator, Sizes
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,12 @@ class Layout:
         size: of the pictures, px: 7 for the identity map, doubled by every stage behind it.
         channels: of the generator at 7, 14, ... px.
         depths: blocks of the identity encoder's layers.
-        identity, pose, audio: widths of the encoders, 1 is published.
+        identity: widths of the encoders, 1 is published.
+        pose: widths of the encoders, 1 is published.
+        audio: widths of the encoders, 1 is published.
         halvings: depth of the pose encoder's hourglass.
-        features: of the audio encoder. mouth: length of the mouth's code.
+        features: of the audio encoder.
+        mouth: length of the mouth's code.
         finer: the identity encoder's finer maps go into the generator too; not published.
         pose_rows: share of the picture, from the top, that the pose encoder sees; 1 is published. The rest holds the
             mouth: a small network on few people would read the lips there and not listen.
@@ -45,12 +48,12 @@ class Layout:
         return 8 * 2 ** (len(self.depths) - 1) * Sizes(self.identity).of(32)
 
     def networks(self) -> Networks:
-        """The four networks, freshly initialised."""
+        """The four networks, freshly initialized."""
         groups = Sizes(self.identity).of(32)
         behind = [8 * groups * 2**k for k in reversed(range(len(self.depths) - 1))]  # channels of the layers
         finer = [*behind, 2 * groups] if self.finer else []
         return Networks(
-            Generator(1.0, channels=self.channels, style=self.who + self.mouth + POSE, finer=finer),
+            PcAvsGenerator(1.0, channels=self.channels, style=self.who + self.mouth + POSE, finer=finer),
             IdentityEncoder(self.identity, 1, depths=self.depths, channels=self.channels[0]),
             PoseMouthEncoder(
                 self.pose, 1, features=self.features, mouth=self.mouth, size=self.size, depth=self.halvings
@@ -81,12 +84,13 @@ class Networks(nn.Module):
     """The four networks that draw together: G, V (who), E (pose and mouth) and A (sound), by upstream's letters.
 
     Args:
-        size, pose_rows: see `Layout`.
+        size: see `Layout`.
+        pose_rows: see `Layout`.
     """
 
     def __init__(
         self,
-        generator: Generator,
+        generator: PcAvsGenerator,
         identity: IdentityEncoder,
         pose: PoseMouthEncoder,
         audio: AudioEncoder,

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from lipbench.core.method import MethodSpec, Params
 from lipbench.core.renames import former_values
-from lipbench.core.weights import Entry, packaged
+from lipbench.core.weights import WeightsEntry, packaged
 
 _PCAVS_TERMS = "CC BY 4.0 (the repository github.com/Hangz-nju-cuhk/Talking-Face_PC-AVS)"
 _PCAVS_LINK = "out of demo.zip, linked in the README of github.com/Hangz-nju-cuhk/Talking-Face_PC-AVS"
@@ -55,7 +55,7 @@ SPEC = MethodSpec(
     deviations=(
         "the crop is put back into the frame, faded out at its edges; the paper scores the 224 px crop as it comes",
         "landmarks come from the shared face track; upstream runs face-alignment's 2D FAN",
-        "frames without a face get landmarks interpolated from their neighbours; upstream gives up on the clip",
+        "frames without a face get landmarks interpolated from their neighbors; upstream gives up on the clip",
         "the first and last two frames, which upstream drops, hear silence where there is no sound",
         "the person is the first frame with a face; upstream draws one of the given pictures at random",
         "the generator's noise is the one stored in the file; upstream draws new noise at every call",
@@ -69,7 +69,7 @@ SPEC = MethodSpec(
 METHODS = (SPEC,)
 
 WEIGHTS = (
-    Entry(
+    WeightsEntry(
         "pcavs_generator",
         "latest_net_G.pth",
         "method pc-avs: draws the face",
@@ -77,7 +77,7 @@ WEIGHTS = (
         359_000_000,
         where=f"latest_net_G.pth {_PCAVS_LINK}",
     ),
-    Entry(
+    WeightsEntry(
         "pcavs_identity",
         "latest_net_V.pth",
         "method pc-avs: who it is",
@@ -85,7 +85,7 @@ WEIGHTS = (
         152_000_000,
         where=f"latest_net_V.pth {_PCAVS_LINK}",
     ),
-    Entry(
+    WeightsEntry(
         "pcavs_pose",
         "latest_net_E.pth",
         "method pc-avs: where the head points",
@@ -93,7 +93,7 @@ WEIGHTS = (
         57_000_000,
         where=f"latest_net_E.pth {_PCAVS_LINK}",
     ),
-    Entry(
+    WeightsEntry(
         "pcavs_audio",
         "latest_net_A_sync.pth",
         "method pc-avs: what is said",

@@ -14,8 +14,8 @@ from lipbench.baselines.pcavs import alignment, sound
 from lipbench.baselines.pcavs.checkpoint import load, load_ours, together
 from lipbench.baselines.pcavs.encoders import AudioEncoder, IdentityEncoder, PoseMouthEncoder
 from lipbench.baselines.pcavs.files import checkpoint_file
-from lipbench.baselines.pcavs.generator import Generator
-from lipbench.baselines.pcavs.inference import FaceDrawer, redraw
+from lipbench.baselines.pcavs.generator import PcAvsGenerator
+from lipbench.baselines.pcavs.inference import PcAvsInference, generate_frames
 from lipbench.baselines.pcavs.layout import Networks
 from lipbench.baselines.pcavs.spec import DEMO
 from lipbench.core import weights
@@ -30,10 +30,10 @@ def synthesize(job: DubJob) -> Outputs:
     matrices = alignment.follow(track)
     first = int(np.flatnonzero(track.found)[0])
     person = next(islice(media.read_frames(dub.video), first, None))
-    drawer = FaceDrawer(_networks(params), alignment.cut(person, matrices[first]), job.device)
+    drawer = PcAvsInference(_networks(params), alignment.cut(person, matrices[first]), job.device)
     mel = sound.windows(sound.melspectrogram(media.read_audio(dub.audio)), clip.fps, dub.n_frames)
     video = job.out / "video.mp4"
-    frames = redraw(drawer, media.read_frames(dub.video), matrices, mel, params.paste)
+    frames = generate_frames(drawer, media.read_frames(dub.video), matrices, mel, params.paste)
     media.write_video(video, frames, clip.fps, dub.audio)
     info = {
         "faces": track.backend,
@@ -58,7 +58,7 @@ def _networks(params: Any) -> Networks:
     if params.checkpoints is None and params.weights != "published":
         return load_ours(weights.path(DEMO))
     return together(
-        load(checkpoint_file(params, "pcavs_generator"), Generator),
+        load(checkpoint_file(params, "pcavs_generator"), PcAvsGenerator),
         load(checkpoint_file(params, "pcavs_identity"), IdentityEncoder),
         load(checkpoint_file(params, "pcavs_pose"), PoseMouthEncoder),
         load(checkpoint_file(params, "pcavs_audio"), AudioEncoder),

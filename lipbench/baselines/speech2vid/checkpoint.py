@@ -28,7 +28,7 @@ _FIX = "use v201.mat of github.com/joonson/yousaidthat or a file made by `lipben
 
 
 @dataclass(frozen=True)
-class Drawer:
+class Speech2VidModel:
     """A generator and what it was trained on."""
 
     net: Speech2VidNet
@@ -52,7 +52,7 @@ def save(
     return states.write(net, path, meta)
 
 
-def load(path: str | Path) -> Drawer:
+def load(path: str | Path) -> Speech2VidModel:
     """The generator in an npz of ours or in the published v201.mat, in eval mode.
 
     Raises:
@@ -64,11 +64,13 @@ def load(path: str | Path) -> Drawer:
     if not _is_npz(path):
         state = read_mat(path)
         net = states.filled(_built(Speech2VidNet, state, "conv1_face.weight", 96, path), state, path, _FIX)
-        return Drawer(net, "htk", "eyes-nose", "spread")
+        return Speech2VidModel(net, "htk", "eyes-nose", "spread")
     meta, state = states.read(path, FORMAT, "Speech2Vid network", _FIX)
     with torch.device("meta"):
         net = Speech2VidNet(float(meta["width"]))
-    return Drawer(states.filled(net, state, path, _FIX), meta["sound"], meta["framing"], meta.get("stills", "around"))
+    return Speech2VidModel(
+        states.filled(net, state, path, _FIX), meta["sound"], meta["framing"], meta.get("stills", "around")
+    )
 
 
 def load_deblur(path: str | Path) -> DeblurNet:

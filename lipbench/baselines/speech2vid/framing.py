@@ -25,7 +25,7 @@ from lipbench.metrics.sync.crop import crop_path
 Framing = Literal["eyes-nose", "box"]
 Frame = NDArray[np.uint8]
 
-FILL = 110  # grey of what lies outside of the picture
+FILL = 110  # gray of what lies outside of the picture
 #: Rows and columns of a still in which lips and chin of a face framed by its box lie.
 MOUTH = (slice(59, 99), slice(27, 85))
 #: Half edge of the square over half of the face box's larger edge.
@@ -40,9 +40,9 @@ FEATHER = 1 / 8
 
 
 def similarities(track: FaceTrack, framing: Framing) -> NDArray[np.float64]:
-    """(T, 2, 3) matrices from the frame's pixels (centres on integers) to those of the 112 x 112 still.
+    """(T, 2, 3) matrices from the frame's pixels (centers on integers) to those of the 112 x 112 still.
 
-    Frames without a face get what lies between their neighbours'.
+    Frames without a face get what lies between their neighbors'.
 
     Raises:
         Unsupported: "eyes-nose" with a track that has no landmarks.
@@ -104,7 +104,7 @@ def still(frame: Frame, matrix: NDArray[np.float64]) -> Frame:
         height, width = (n // shrink for n in frame.shape[:2])
         whole = frame[: height * shrink, : width * shrink]
         frame = cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8)
-        # Pixel p of the small frame is centred at shrink (p + 1/2) - 1/2 of the large one.
+        # Pixel p of the small frame is centered at shrink (p + 1/2) - 1/2 of the large one.
         linear = matrix[:, :2]
         matrix = np.column_stack([linear * shrink, matrix[:, 2] + linear.sum(1) * (shrink - 1) / 2])
     cut: Frame = cv2.warpAffine(
@@ -171,7 +171,7 @@ def _in_frame(frame: Frame, drawn: NDArray[Any], matrix: NDArray[np.float64], sm
 
 
 def _filled(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(T, k) without NaN: linear between neighbours, held at the ends."""
+    """(T, k) without NaN: linear between neighbors, held at the ends."""
     known = np.flatnonzero(np.isfinite(values).all(1))
     frames = np.arange(len(values))
     return np.stack([np.interp(frames, known, values[known, k]) for k in range(values.shape[1])], axis=1)

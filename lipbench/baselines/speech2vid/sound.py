@@ -61,8 +61,8 @@ def filters() -> NDArray[np.float64]:
 
     corners = 700 * np.expm1(np.linspace(mel(LOW_HZ), mel(HIGH_HZ), BANDS + 2) / 1127)
     f = np.linspace(0, RATE / 2, N_FFT // 2 + 1)
-    left, centre, right = corners[:-2, None], corners[1:-1, None], corners[2:, None]
-    return np.clip(np.minimum((f - left) / (centre - left), (right - f) / (right - centre)), 0, None)
+    left, center, right = corners[:-2, None], corners[1:-1, None], corners[2:, None]
+    return np.clip(np.minimum((f - left) / (center - left), (right - f) / (right - center)), 0, None)
 
 
 @cache
@@ -74,13 +74,13 @@ def _cosines() -> NDArray[np.float64]:
 
 
 def window_starts(n_frames: int, fps: float, offset_frames: float = 0.0) -> NDArray[np.int64]:
-    """(n_frames,) first column of each frame's sound, window and frame centred on each other; may lie before 0.
+    """(n_frames,) first column of each frame's sound, window and frame centered on each other; may lie before 0.
 
     Args:
         offset_frames: video frames by which the sound heard is later. Upstream takes the window that starts with the
             frame, which is offset_frames=4 at 25 fps, and leaves it to the user to shift the video against the sound.
     """
-    # Column c is centred at 10 c + 12.5 ms, frame k at (k + 1/2) / fps.
+    # Column c is centered at 10 c + 12.5 ms, frame k at (k + 1/2) / fps.
     middle = (np.arange(n_frames) + 0.5 + offset_frames) / fps * COLUMNS_PER_SECOND - 1.25
     return np.floor(middle + 0.5).astype(np.int64) - MIDDLE
 

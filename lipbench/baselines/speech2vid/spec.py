@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from lipbench.core.method import MethodSpec, Params
-from lipbench.core.weights import Entry, packaged
+from lipbench.core.weights import WeightsEntry, packaged
 
 _SPEECH2VID_TERMS = "none stated (github.com/joonson/yousaidthat has no licence file)"
 
@@ -62,11 +62,11 @@ SPEC = MethodSpec(
     deviations=(
         "landmarks come from the shared face track; upstream runs dlib's 68 points",
         "eyes and nose are laid on the procedural head's mean face; upstream's mean landmarks are not shipped",
-        "sound windows are centred on their frame; `offset_frames: 4` is upstream's",
+        "sound windows are centered on their frame; `offset_frames: 4` is upstream's",
         "stills come from the dubbed clip itself; upstream's demo has pictures of six people",
         "the face goes back into the frame with faded edges; upstream returns the 109 px face, the paper names "
         "Poisson blending",
-        "frames without a face are framed between their neighbours",
+        "frames without a face are framed between their neighbors",
         "weights: speech2vid-demo is a quarter as wide, trained on generated faces in a way of its own",
         "paste: change adds the difference of two drawings to the frame; the published method shows the drawing",
     ),
@@ -77,7 +77,7 @@ SPEC = MethodSpec(
 METHODS = (SPEC,)
 
 WEIGHTS = (
-    Entry(
+    WeightsEntry(
         "speech2vid",
         "v201.mat",
         "method speech2vid: the face from sound and five stills",
@@ -85,7 +85,7 @@ WEIGHTS = (
         112_000_000,
         where="v201.mat from http://www.robots.ox.ac.uk/~vgg/software/yousaidthat/model/",
     ),
-    Entry(
+    WeightsEntry(
         "speech2vid_deblur",
         "v114.mat",
         "method speech2vid: sharpens the drawn face",

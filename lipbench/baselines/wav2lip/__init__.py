@@ -1,8 +1,8 @@
 """Wav2Lip (Prajwal et al., ACM MM 2020): networks, spectrogram, inference and the method.
 
-    Generator, SyncExpert, QualityDiscriminator     the networks; published state dicts load as they are
+    Wav2LipGenerator, SyncExpert, QualityDiscriminator     the networks; published state dicts load as they are
     melspectrogram, window_starts                   what they hear
-    LipDrawer, relip                                drawing lips into frames
+    Wav2LipInference, generate_frames               drawing lips into frames
     load, read_state_dict                           checkpoints in any of the three forms that go around
     Wav2Lip                                         the method
 
@@ -20,39 +20,39 @@ if TYPE_CHECKING:
     from lipbench.baselines.wav2lip.boxes import Boxes as Boxes
     from lipbench.baselines.wav2lip.checkpoint import load as load
     from lipbench.baselines.wav2lip.checkpoint import read_state_dict as read_state_dict
-    from lipbench.baselines.wav2lip.inference import LipDrawer as LipDrawer
-    from lipbench.baselines.wav2lip.inference import relip as relip
+    from lipbench.baselines.wav2lip.inference import Wav2LipInference as Wav2LipInference
+    from lipbench.baselines.wav2lip.inference import generate_frames as generate_frames
     from lipbench.baselines.wav2lip.mel import melspectrogram as melspectrogram
     from lipbench.baselines.wav2lip.mel import window_starts as window_starts
     from lipbench.baselines.wav2lip.method import Wav2Lip as Wav2Lip
-    from lipbench.baselines.wav2lip.networks import Generator as Generator
     from lipbench.baselines.wav2lip.networks import QualityDiscriminator as QualityDiscriminator
     from lipbench.baselines.wav2lip.networks import SyncExpert as SyncExpert
+    from lipbench.baselines.wav2lip.networks import Wav2LipGenerator as Wav2LipGenerator
 
 _HOMES = {
     "Boxes": "boxes",
     "load": "checkpoint",
     "read_state_dict": "checkpoint",
-    "LipDrawer": "inference",
-    "relip": "inference",
+    "Wav2LipInference": "inference",
+    "generate_frames": "inference",
     "melspectrogram": "mel",
     "window_starts": "mel",
     "Wav2Lip": "method",
-    "Generator": "networks",
+    "Wav2LipGenerator": "networks",
     "QualityDiscriminator": "networks",
     "SyncExpert": "networks",
 }
 __all__ = [
     "Boxes",
-    "Generator",
-    "LipDrawer",
     "QualityDiscriminator",
     "SyncExpert",
     "Wav2Lip",
+    "Wav2LipGenerator",
+    "Wav2LipInference",
+    "generate_frames",
     "load",
     "melspectrogram",
     "read_state_dict",
-    "relip",
     "window_starts",
 ]
 __getattr__ = lazy(__name__, _HOMES)

@@ -49,7 +49,7 @@ def detector_boxes(track: FaceTrack) -> NDArray[np.float64]:
 
 
 def filled(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(T, 4) with lost frames filled: linear between their neighbours, held before the first and after the last.
+    """(T, 4) with lost frames filled: linear between their neighbors, held before the first and after the last.
 
     Raises:
         NoFace: nothing to fill from.

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lipbench.baselines.wav2lip.networks import Generator, QualityDiscriminator, SyncExpert
+from lipbench.baselines.wav2lip.networks import QualityDiscriminator, SyncExpert, Wav2LipGenerator
 from lipbench.core import npz
 from lipbench.core.errors import WeightsError, WeightsMismatch
 from lipbench.core.weights import states
@@ -23,12 +23,12 @@ _FIX = "get the file again from the links in the README of github.com/Rudrabha/W
 
 #: network -> (key of a convolution that is 512 wide in the published size, to read the width multiplier from)
 _WIDEST = {
-    Generator: "face_encoder_blocks.6.0.conv_block.0.weight",
+    Wav2LipGenerator: "face_encoder_blocks.6.0.conv_block.0.weight",
     SyncExpert: "face_encoder.16.conv_block.0.weight",
     QualityDiscriminator: "face_encoder_blocks.6.0.conv_block.0.weight",
 }
 _INFO = "__info__"  # entry of an npz: JSON, where the weights come from
-Net = TypeVar("Net", Generator, SyncExpert, QualityDiscriminator)
+Net = TypeVar("Net", Wav2LipGenerator, SyncExpert, QualityDiscriminator)
 
 
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:
@@ -62,7 +62,7 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     return {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
 
 
-def load(path: str | Path, kind: type[Net] = Generator) -> Net:  # type: ignore[assignment]
+def load(path: str | Path, kind: type[Net] = Wav2LipGenerator) -> Net:  # type: ignore[assignment]
     """The network in a checkpoint file, in eval mode; its width is read off the weights.
 
     Raises:
@@ -75,7 +75,7 @@ def load(path: str | Path, kind: type[Net] = Generator) -> Net:  # type: ignore[
         raise WeightsMismatch(f"{path} holds no {kind.__name__}", f"it has no {_WIDEST[kind]}", _guess(state) or _FIX)
     width = widest.shape[0] / 512
     with torch.device("meta"):
-        net: Any = Generator(width, _gated(state)) if kind is Generator else kind(width)
+        net: Any = Wav2LipGenerator(width, _gated(state)) if kind is Wav2LipGenerator else kind(width)
     loaded: Net = states.filled(net, state, Path(path), _guess(state) or _FIX)
     return loaded
 
@@ -101,7 +101,7 @@ def _arrays(path: Path) -> dict[str, Tensor]:
 
 
 def _gated(state: Mapping[str, Tensor]) -> bool:
-    """Whether a generator has a fourth output channel; see `networks.Generator`."""
+    """Whether a generator has a fourth output channel; see `networks.Wav2LipGenerator`."""
     last = state.get("output_block.1.weight")
     return last is not None and last.shape[0] == 4
 
@@ -128,5 +128,5 @@ def _guess(state: Mapping[str, Tensor]) -> str:
     """What the file holds instead, as advice."""
     for kind, key in _WIDEST.items():
         if key in state and (kind is not QualityDiscriminator or "binary_pred.0.weight" in state):
-            return f"it looks like a {kind.__name__}; use the file for that" if kind is not Generator else ""
+            return f"it looks like a {kind.__name__}; use the file for that" if kind is not Wav2LipGenerator else ""
     return ""

@@ -13,24 +13,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lipbench.baselines.wav2lip.mel import STEPS
-from lipbench.baselines.wav2lip.networks import SIZE, Generator, folded
+from lipbench.baselines.wav2lip.networks import SIZE, Wav2LipGenerator, folded
 
 Frame = NDArray[np.uint8]
 Paste = Literal["hard", "feather", "change"]
 FEATHER = 1 / 8  # of the box, on each side
 
 
-class LipDrawer:
+class Wav2LipInference:
     """A generator made ready for inference: norms folded, channels last, on its device."""
 
-    def __init__(self, net: Generator, device: str = "cpu") -> None:
+    def __init__(self, net: Wav2LipGenerator, device: str = "cpu") -> None:
         self.device = torch.device(device)
         # Folding and channels last together: 1.3 times as fast on a CPU, same answers to 1e-5.
         self.net = folded(net).to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.batch = 8 if self.device.type == "cpu" else 64
 
     @torch.inference_mode()
-    def draw(self, crops: NDArray[np.uint8], mel: NDArray[np.floating]) -> NDArray[np.uint8]:
+    def infer(self, crops: NDArray[np.uint8], mel: NDArray[np.floating]) -> NDArray[np.uint8]:
         """(B, 96, 96, 3) RGB faces and (B, 80, 16) windows -> (B, 96, 96, 3) RGB faces with other lips."""
         bgr = torch.from_numpy(np.ascontiguousarray(crops[..., ::-1].transpose(0, 3, 1, 2)))  # (B, 3, 96, 96)
         face = bgr.to(self.device, torch.float32) / 255
@@ -44,8 +44,8 @@ class LipDrawer:
         return drawn
 
 
-def relip(
-    drawer: LipDrawer,
+def generate_frames(
+    drawer: Wav2LipInference,
     frames: Iterable[Frame],
     boxes: NDArray[np.int64],
     mel: NDArray[np.floating],
@@ -67,7 +67,7 @@ def relip(
     while batch := list(islice(work, drawer.batch)):
         crops = np.stack([cv2.resize(frame[y1:y2, x1:x2], (SIZE, SIZE)) for (x1, y1, x2, y2), _, frame in batch])
         windows = np.stack([mel[:, start : start + STEPS] for _, start, _ in batch])
-        faces = drawer.draw(crops.astype(np.uint8), windows)
+        faces = drawer.infer(crops.astype(np.uint8), windows)
         for ((x1, y1, x2, y2), _, frame), crop, face in zip(batch, crops, faces, strict=True):
             out = frame.copy()
             region = out[y1:y2, x1:x2]
@@ -82,7 +82,7 @@ def relip(
 def add_change(old: Frame, crop: Frame, face: Frame) -> Frame:
     """(h, w, 3) `old` plus the difference between `face` and `crop`, (96, 96, 3) each, enlarged to its size.
 
-    Differences of one grey level are the cut-off of the network's answer, not a change. Fades towards the edges.
+    Differences of one gray level are the cut-off of the network's answer, not a change. Fades towards the edges.
     """
     difference = face.astype(np.float32) - crop
     difference[np.abs(difference) <= 1] = 0

@@ -1,7 +1,7 @@
 """The mel spectrogram that Wav2Lip hears, without librosa's version traps.
 
 Numbers of github.com/Rudrabha/Wav2Lip (audio.py, hparams.py): 16 kHz, pre-emphasis 0.97, 800-point periodic Hann,
-hop 200 (80 columns per second), centred with reflected edges, 80 Slaney bands from 55 to 7600 Hz, decibels around
+hop 200 (80 columns per second), centered with reflected edges, 80 Slaney bands from 55 to 7600 Hz, decibels around
 20 dB, scaled to [-4, 4].
 """
 

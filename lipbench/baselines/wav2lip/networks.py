@@ -73,7 +73,7 @@ class Widths:
         return Conv(self(channels), self(channels), 3, 1, 1, residual=True)
 
 
-class Generator(nn.Module):
+class Wav2LipGenerator(nn.Module):
     """The lip generator of Wav2Lip (Prajwal et al., ACM MM 2020).
 
     Draws the lower half of a face so that the mouth fits the sound: a U-Net over the face whose bottleneck is replaced

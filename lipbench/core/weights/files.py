@@ -22,7 +22,7 @@ from typing import Any, Literal
 from lipbench.core.atomic import write_json
 from lipbench.core.errors import DiskFull, UsageError, WeightsError, WeightsMismatch, WeightsMissing, disk_full
 from lipbench.core.keys import sha256_file
-from lipbench.core.weights.entries import Entry, entry, registry
+from lipbench.core.weights.entries import WeightsEntry, entry, registry
 
 #: Where the weights that come with the package lie.
 BUNDLED = Path(__file__).parent / "data"
@@ -134,7 +134,7 @@ def status(name: str, *, afresh: bool = False) -> Status:
     return Status(name, "missing", None, None, pinned, "looked in " + " and ".join(str(p.parent) for p in places))
 
 
-def _bundled_status(what: Entry) -> Status:
+def _bundled_status(what: WeightsEntry) -> Status:
     place = BUNDLED / what.file
     if not place.is_file():
         return Status(what.name, "missing", None, None, "published", f"looked in {BUNDLED}")
@@ -150,7 +150,7 @@ def _bundled_digest(place: Path, mtime_ns: int) -> str:
     return sha256_file(place)
 
 
-def _members_status(what: Entry, afresh: bool) -> Status:
+def _members_status(what: WeightsEntry, afresh: bool) -> Status:
     place = folder() / what.file
     lines = []
     for member in what.members:
@@ -194,7 +194,7 @@ def add(name: str, file: str | Path) -> Path:
         raise disk_full(error, folder()) from error
 
 
-def _add_file(what: Entry, file: Path, work: Path) -> Path:
+def _add_file(what: WeightsEntry, file: Path, work: Path) -> Path:
     if not file.is_file():
         raise UsageError(f"{file} is not a file", f"{what.name} is one file, {what.file}", what.how)
     copy = Path(shutil.copyfile(file, work / what.file))
@@ -216,7 +216,7 @@ def _add_file(what: Entry, file: Path, work: Path) -> Path:
     return place
 
 
-def _add_members(what: Entry, source: Path, work: Path) -> Path:
+def _add_members(what: WeightsEntry, source: Path, work: Path) -> Path:
     for member in what.members:
         target = work / member.name
         if source.is_dir():
@@ -247,7 +247,7 @@ def _add_members(what: Entry, source: Path, work: Path) -> Path:
     return place
 
 
-def _refuse_no_checkpoint(file: Path, what: Entry) -> None:
+def _refuse_no_checkpoint(file: Path, what: WeightsEntry) -> None:
     """Weights without a published hash: at least refuse a saved web page or an unfinished download."""
     with open(file, "rb") as stream:
         head = stream.read(4)

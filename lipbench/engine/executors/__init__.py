@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from lipbench.core.errors import UsageError
-from lipbench.engine.executors.base import Done, Executor, Request
+from lipbench.engine.executors.base import Executor, StageRequest, StageResult
 
-__all__ = ["Done", "Executor", "Request", "create"]
+__all__ = ["Executor", "StageRequest", "StageResult", "create"]
 
 
 def create(name: str, workers: int | None) -> Executor:

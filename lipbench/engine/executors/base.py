@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 
 @dataclass(frozen=True)
-class Request:
+class StageRequest:
     """One stage to run: kind, key, task (JSON), workspace (its `out/` is empty), timeout and whether it likes a GPU."""
 
     kind: str
@@ -20,10 +20,10 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Done:
+class StageResult:
     """A request's outcome: the worker's answer, or what became of the worker."""
 
-    request: Request
+    request: StageRequest
     answer: Mapping[str, Any]
 
 
@@ -33,9 +33,9 @@ class Executor(Protocol):
     @property
     def free(self) -> int: ...
 
-    def submit(self, request: Request) -> None: ...
+    def submit(self, request: StageRequest) -> None: ...
 
-    def poll(self, timeout_s: float) -> list[Done]: ...
+    def poll(self, timeout_s: float) -> list[StageResult]: ...
 
     def close(self) -> None: ...
 

@@ -21,7 +21,7 @@ from typing import Any
 from lipbench.core.devices import cards
 from lipbench.core.system import end_group, usable_cores
 from lipbench.core.threads import THREAD_VARIABLES
-from lipbench.engine.executors.base import Done, Request, failure
+from lipbench.engine.executors.base import StageRequest, StageResult, failure
 
 
 def oom_kills() -> int:
@@ -42,7 +42,7 @@ class Worker:
     threads: int = 1
     process: subprocess.Popen[str] | None = None
     results: int = -1
-    request: Request | None = None
+    request: StageRequest | None = None
     deadline: float = 0.0
     buffer: bytes = b""
     ooms: int = field(default_factory=oom_kills)
@@ -104,14 +104,14 @@ class LocalExecutor:
         mine = cards()
         count = workers or max(min(usable_cores(), 8), len(mine))
         self.workers = [Worker(mine[i] if i < len(mine) else None, hide=bool(mine)) for i in range(count)]
-        self._waiting: deque[Request] = deque()
+        self._waiting: deque[StageRequest] = deque()
         self._has_gpu = bool(mine)
 
     @property
     def free(self) -> int:
         return sum(w.request is None for w in self.workers) - len(self._waiting)
 
-    def submit(self, request: Request) -> None:
+    def submit(self, request: StageRequest) -> None:
         self._waiting.append(request)
         self._assign()
 
@@ -130,7 +130,7 @@ class LocalExecutor:
                 continue
             self._give(idle[0], request)
 
-    def _give(self, worker: Worker, request: Request) -> None:
+    def _give(self, worker: Worker, request: StageRequest) -> None:
         if worker.process is None or worker.process.poll() is not None:
             worker.kill()
             worker.start()
@@ -151,10 +151,10 @@ class LocalExecutor:
         except BrokenPipeError:
             pass  # it died at once; poll sees the end of its pipe
 
-    def poll(self, timeout_s: float) -> list[Done]:
+    def poll(self, timeout_s: float) -> list[StageResult]:
         """Outcomes so far; waits up to timeout_s for the first one."""
         busy = [w for w in self.workers if w.request is not None]
-        done: list[Done] = []
+        done: list[StageResult] = []
         with selectors.DefaultSelector() as selector:
             for worker in busy:
                 selector.register(worker.results, selectors.EVENT_READ, worker)
@@ -166,7 +166,7 @@ class LocalExecutor:
                 except EOFError:
                     answer = self._died(worker)
                 if answer is not None:
-                    done.append(Done(worker.request, answer))
+                    done.append(StageResult(worker.request, answer))
                     worker.request = None
         for worker in busy:
             if worker.request is not None and time.monotonic() >= worker.deadline:
@@ -178,7 +178,7 @@ class LocalExecutor:
                     "it ran past its time limit",
                     "raise --timeout, or read the stage's log",
                 )
-                done.append(Done(worker.request, answer))
+                done.append(StageResult(worker.request, answer))
                 worker.request = None
         self._assign()
         return done

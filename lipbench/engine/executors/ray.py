@@ -14,7 +14,7 @@ from typing import Any
 
 from lipbench.core.devices import asked_device
 from lipbench.core.errors import UsageError
-from lipbench.engine.executors.base import Done, Request, failure
+from lipbench.engine.executors.base import StageRequest, StageResult, failure
 
 GPU_SHARE = 0.5  # two stages a card: inference of one overlaps with decoding of the other
 
@@ -54,13 +54,13 @@ class RayExecutor:
         resources = ray.cluster_resources()
         self._gpu = resources.get("GPU", 0) > 0 and asked_device() not in ("cpu", "mps")
         self._limit = workers or int(resources.get("CPU", 1))
-        self._flying: dict[Any, tuple[Request, float]] = {}  # reference -> request, deadline
+        self._flying: dict[Any, tuple[StageRequest, float]] = {}  # reference -> request, deadline
 
     @property
     def free(self) -> int:
         return self._limit - len(self._flying)
 
-    def submit(self, request: Request) -> None:
+    def submit(self, request: StageRequest) -> None:
         gpu = request.gpu and self._gpu
         options: dict[str, Any] = {"num_cpus": 1, "max_retries": 2}
         if gpu:
@@ -75,7 +75,7 @@ class RayExecutor:
         }
         self._flying[task.remote(message)] = request, time.monotonic() + request.timeout_s
 
-    def poll(self, timeout_s: float) -> list[Done]:
+    def poll(self, timeout_s: float) -> list[StageResult]:
         if not self._flying:
             return []
         ready, _ = self.ray.wait(list(self._flying), num_returns=1, timeout=timeout_s)
@@ -85,7 +85,9 @@ class RayExecutor:
             request, _ = self._flying.pop(reference)
             self.ray.cancel(reference, force=True)
             what = f"stopped after {request.timeout_s:g} s"
-            done.append(Done(request, failure("timeout", what, "it ran past its time limit (queueing included)")))
+            done.append(
+                StageResult(request, failure("timeout", what, "it ran past its time limit (queueing included)"))
+            )
         for reference in ready:
             request, _ = self._flying.pop(reference)
             try:
@@ -94,7 +96,7 @@ class RayExecutor:
                 answer = failure("oom", "killed by Ray: out of memory", str(error).splitlines()[0])
             except self.ray.exceptions.RayError as error:
                 answer = failure("crashed", f"the Ray task died ({type(error).__name__})", str(error).splitlines()[0])
-            done.append(Done(request, answer))
+            done.append(StageResult(request, answer))
         return done
 
     def close(self) -> None:

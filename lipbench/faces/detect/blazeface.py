@@ -1,7 +1,7 @@
 """BlazeFace (Bazarevsky et al., 2019), MediaPipe's face detector, in its short-range and full-range builds.
 
 Every cell of a coarse grid regresses a box and six points (right eye, left eye, nose, mouth, right ear, left ear, as
-the person has them) relative to its own centre, in pixels of the network's input. Overlapping answers are averaged.
+the person has them) relative to its own center, in pixels of the network's input. Overlapping answers are averaged.
 Constants: mediapipe/modules/face_detection/face_detection_{short,full}_range.pbtxt (Apache-2.0).
 """
 
@@ -43,7 +43,7 @@ BUILDS = {
 
 
 def anchors(build: Build) -> NDArray[np.float32]:
-    """(N, 2) x y centres of the cells in input pixels, in the order of the network's answers.
+    """(N, 2) x y centers of the cells in input pixels, in the order of the network's answers.
 
     Layers of one stride share their cells: 16, 16, 16 with two anchors each are six answers per cell.
     """
@@ -98,8 +98,8 @@ class BlazeFace:
         """The net's (B, N, 16) -> (B, N, 16): x1 y1 x2 y2 and six points, in input pixels."""
         out = values + np.tile(self.anchors, (1, 8))
         extent = values[..., 2:4]
-        centre = out[..., 0:2].copy()
-        out[..., 0:2], out[..., 2:4] = centre - extent / 2, centre + extent / 2
+        center = out[..., 0:2].copy()
+        out[..., 0:2], out[..., 2:4] = center - extent / 2, center + extent / 2
         return out
 
     def _faces(
@@ -146,12 +146,12 @@ class BlazeFacePair:
 
 
 def letterbox(frame: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
-    """(H, W, 3) uint8 -> (side, side, 3) float32 in [-1, 1]: scaled to fit, centred, black outside."""
+    """(H, W, 3) uint8 -> (side, side, 3) float32 in [-1, 1]: scaled to fit, centered, black outside."""
     import cv2
 
     height, width = frame.shape[:2]
     scale = side / max(height, width)
-    # Pixel centres are at half integers on both sides: dst + 0.5 = (src + 0.5 - middle) * scale + side / 2.
+    # Pixel centers are at half integers on both sides: dst + 0.5 = (src + 0.5 - middle) * scale + side / 2.
     shift = [side / 2 - 0.5 - scale * (width / 2 - 0.5), side / 2 - 0.5 - scale * (height / 2 - 0.5)]
     matrix = np.asarray([[scale, 0, shift[0]], [0, scale, shift[1]]])
     out = cv2.warpAffine(frame, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)

@@ -138,8 +138,8 @@ class S3FD(S3FDNet):
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Decoded boxes and scores of frame `i` for all cells above `CANDIDATE`.
 
-        Each cell of the map with stride s stands for a square of side 4 s around its centre; offsets are relative to
-        that, centres times 0.1, log sizes times 0.2.
+        Each cell of the map with stride s stands for a square of side 4 s around its center; offsets are relative to
+        that, centers times 0.1, log sizes times 0.2.
 
         Returns:
             (N, 4) px of the network's input and (N,) scores.
@@ -150,9 +150,9 @@ class S3FD(S3FDNet):
             rows, columns = np.nonzero(score > CANDIDATE)
             stride, offsets = 2 ** (level + 2), m.offsets[i].numpy()[:, rows, columns].T  # (N, 4)
             # wav2lip's last three maps are wider than the frame (fc6 pads by 3); upstream counts from their corner too.
-            centres = (np.stack([columns, rows], 1) + 0.5) * stride
+            centers = (np.stack([columns, rows], 1) + 0.5) * stride
             side = 4.0 * stride
-            middle = centres + offsets[:, :2] * 0.1 * side
+            middle = centers + offsets[:, :2] * 0.1 * side
             extent = np.exp(offsets[:, 2:] * 0.2) * side
             boxes.append(np.concatenate([middle - extent / 2, middle + extent / 2], 1))
             scores.append(score[rows, columns])

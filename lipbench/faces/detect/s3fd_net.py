@@ -45,7 +45,7 @@ _CONVS = {
     "conv7_1": (512, 128, 1, 1, 0),
     "conv7_2": (128, 256, 3, 2, 1),
 }
-# the six maps that are searched: (channels, scores per cell, initial scale of its normalisation)
+# the six maps that are searched: (channels, scores per cell, initial scale of its normalization)
 _HEADS = {
     "conv3_3_norm": (256, 4, 10.0),
     "conv4_3_norm": (512, 2, 8.0),

@@ -1,7 +1,7 @@
 """BFM 2009 with FaceWarehouse expressions in AD-NeRF's layout: `3DMM_info.npy`, `keys_info.npy`, `topology_info.npy`.
 
 Layout and scaling: AD-NeRF data_util/face_tracking/{convert_BFM.py, facemodel.py}. Everything is divided by 1e5 (BFM is
-in micrometres); the mean is mu_shape + mu_exp, centred on every axis; the first 100 identity and texture modes and all
+in micrometers); the mean is mu_shape + mu_exp, centered on every axis; the first 100 identity and texture modes and all
 79 expression modes are used.
 """
 

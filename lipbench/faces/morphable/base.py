@@ -63,7 +63,7 @@ class MorphableModel:
         expression_basis: (K_exp, N, 3) dm.
         expression_sigma: (K_exp,).
         triangles: (M, 3) int64, counter-clockwise from outside.
-        albedo_mean: (N, 3), display RGB in [0, 1]; empty when the model has no colours.
+        albedo_mean: (N, 3), display RGB in [0, 1]; empty when the model has no colors.
         albedo_basis: (K_alb, N, 3).
         albedo_sigma: (K_alb,).
         landmarks: None when the file names none.
@@ -120,11 +120,11 @@ class MorphableModel:
         """(..., K_alb) coefficients -> (..., N, 3) display RGB, not clipped.
 
         Raises:
-            Unsupported: the model has no colours.
+            Unsupported: the model has no colors.
         """
         if not len(self.albedo_mean):
             raise Unsupported(
-                f"the model {self.name} has no albedo", "its file holds shapes only", "use a model with colours"
+                f"the model {self.name} has no albedo", "its file holds shapes only", "use a model with colors"
             )
         if coefficients is None:
             return self.albedo_mean

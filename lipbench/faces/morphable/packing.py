@@ -1,6 +1,6 @@
 """Smooth float32 tables as bytes that deflate well, without loss.
 
-Neighbouring vertices move alike. So the bits of each float become an integer that grows with the number, the difference
+Neighboring vertices move alike. So the bits of each float become an integer that grows with the number, the difference
 to the vertex before is kept, and the four bytes of all differences are laid apart: the high ones are mostly zero.
 """
 

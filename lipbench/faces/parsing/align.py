@@ -13,7 +13,7 @@ _SIDE = 360
 IDENTITY = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 
 
-class Motion:
+class ImageMotion:
     """Similarities between frames, measured on corners inside masks that are tracked by Lucas-Kanade.
 
     Args:
@@ -28,7 +28,7 @@ class Motion:
         self._size = (round(width * self.factor), round(height * self.factor))
         self._small: dict[int, NDArray[np.uint8]] = {}
 
-    def _grey(self, t: int) -> NDArray[np.uint8]:
+    def _gray(self, t: int) -> NDArray[np.uint8]:
         if t not in self._small:
             if len(self._small) > 128:
                 self._small.pop(next(iter(self._small)))
@@ -47,7 +47,7 @@ class Motion:
             return IDENTITY.copy()
         mask = cv2.resize(self.masks[source].astype(np.uint8), self._size, interpolation=cv2.INTER_NEAREST)
         mask = cv2.erode(mask, np.ones((5, 5), np.uint8))
-        before, after = self._grey(source), self._grey(target)
+        before, after = self._gray(source), self._gray(target)
         corners = cv2.goodFeaturesToTrack(before, 120, 0.01, 5, mask=mask)
         if corners is None or len(corners) < 8:
             return IDENTITY.copy()

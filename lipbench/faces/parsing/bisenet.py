@@ -105,7 +105,7 @@ class FeatureFusion(nn.Module):
         return x * weight + x
 
 
-class Output(nn.Module):
+class OutputHead(nn.Module):
     def __init__(self, n_in: int, n_mid: int, n_classes: int) -> None:
         super().__init__()
         self.conv = ConvBNReLU(n_in, n_mid)
@@ -116,15 +116,15 @@ class Output(nn.Module):
 
 
 class BiSeNet(nn.Module):
-    """x (N, 3, H, W), ImageNet-normalised RGB, H and W multiples of 32 -> logits (N, n_classes, H, W)."""
+    """x (N, 3, H, W), ImageNet-normalized RGB, H and W multiples of 32 -> logits (N, n_classes, H, W)."""
 
     def __init__(self, n_classes: int = 19) -> None:
         super().__init__()
         self.cp = ContextPath()
         self.ffm = FeatureFusion(256, 256)
-        self.conv_out = Output(256, 256, n_classes)
-        self.conv_out16 = Output(128, 64, n_classes)
-        self.conv_out32 = Output(128, 64, n_classes)
+        self.conv_out = OutputHead(256, 256, n_classes)
+        self.conv_out16 = OutputHead(128, 64, n_classes)
+        self.conv_out32 = OutputHead(128, 64, n_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         feat8, context8, _ = self.cp(x)

@@ -13,8 +13,8 @@ from lipbench.faces.parsing.types import WEIGHTS, HeadGuide, Parsing
 
 #: name -> what it is; the first is the default.
 PARSERS = {
-    "projection": "landmarks or the fitted head, person segmentation and colours; needs no licensed weights",
-    "colour": "the same with colours alone, even where the weights for person segmentation are",
+    "projection": "landmarks or the fitted head, person segmentation and colors; needs no licensed weights",
+    "colour": "the same with colors alone, even where the weights for person segmentation are",
     "bisenet": "BiSeNet of face-parsing.PyTorch (AD-NeRF's parser); weights bisenet_face",
     "celebamask": "the U-Net of CelebAMask-HQ (MaskGAN's, the paper's parser); weights celebamask_unet",
 }

@@ -15,7 +15,7 @@ from lipbench.faces.parsing.types import HeadGuide
 Array = NDArray[np.float64]
 
 JAW, BROWS, EYES = slice(0, 17), slice(17, 27), slice(36, 48)
-#: Eye line to chin in interocular distances (between the eyes' centres) of a frontal adult face.
+#: Eye line to chin in interocular distances (between the eyes' centers) of a frontal adult face.
 _EYES_TO_CHIN = 1.75
 #: How far the jaw line of a head turned by 45 degrees or so is moved out over the far cheek, units.
 FAR = 0.4
@@ -47,7 +47,7 @@ class HeadFrame:
         return self.origin + self.unit * (x * self.right + y * self.up)
 
     def coordinates(self, height: int, width: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Head coordinates of all pixel centres, two (H, W) arrays."""
+        """Head coordinates of all pixel centers, two (H, W) arrays."""
         columns = (np.arange(width, dtype=np.float32) + 0.5 - self.origin[0]) / self.unit
         rows = ((np.arange(height, dtype=np.float32) + 0.5 - self.origin[1]) / self.unit)[:, None]
         x = columns * np.float32(self.right[0]) + rows * np.float32(self.right[1])

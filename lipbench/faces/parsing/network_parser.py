@@ -26,14 +26,14 @@ SIDE = 512  # both networks were trained on 512 x 512
 
 
 @dataclass(frozen=True)
-class Layout:
+class LabelLayout:
     """A network and what it expects.
 
     Attributes:
         weights: entry of the weights registry.
         classes: names by number.
-        mean: of the input's normalisation, RGB in [0, 1].
-        std: of the input's normalisation, RGB in [0, 1].
+        mean: of the input's normalization, RGB in [0, 1].
+        std: of the input's normalization, RGB in [0, 1].
         interpolation: how its authors shrink a picture to 512 x 512.
     """
 
@@ -47,7 +47,7 @@ class Layout:
 
 LAYOUTS = {
     # face-parsing.PyTorch test.py, AD-NeRF data_util/face_parsing/test.py
-    "bisenet": Layout(
+    "bisenet": LabelLayout(
         WEIGHTS["bisenet"],
         BiSeNet,
         celebamask.BISENET_CLASSES,
@@ -56,7 +56,7 @@ LAYOUTS = {
         cv2.INTER_LINEAR,
     ),
     # CelebAMask-HQ face_parsing/tester.py
-    "celebamask": Layout(
+    "celebamask": LabelLayout(
         WEIGHTS["celebamask"], CelebAMaskUNet, celebamask.UNET_CLASSES, (0.5,) * 3, (0.5,) * 3, cv2.INTER_NEAREST
     ),
 }
@@ -124,7 +124,7 @@ class NetworkParser:
         return full.permute(0, 2, 3, 1).cpu().numpy()
 
     def prepare(self, small: NDArray[np.uint8]) -> Tensor:
-        """(N, 512, 512, 3) uint8 -> (N, 3, 512, 512) normalised."""
+        """(N, 512, 512, 3) uint8 -> (N, 3, 512, 512) normalized."""
         x = torch.from_numpy(small).to(self.device).permute(0, 3, 1, 2).float() / 255
         mean, std = (x.new_tensor(v).reshape(1, 3, 1, 1) for v in (self.layout.mean, self.layout.std))
         return (x - mean) / std

@@ -1,4 +1,4 @@
-"""Where the person is: MediaPipe's selfie segmentation when its weights are here, else colours around the head."""
+"""Where the person is: MediaPipe's selfie segmentation when its weights are here, else colors around the head."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench.core import weights
-from lipbench.faces.parsing.colours import Histogram, bins
+from lipbench.faces.parsing.colors import Histogram, bins
 from lipbench.faces.parsing.geometry import HeadFrame
 from lipbench.faces.parsing.types import WEIGHTS
 
@@ -45,11 +45,11 @@ class SelfieNet:
         return cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-class ColourPerson:
-    """Person against background by colour alone, with a prior in the shape of a head on shoulders.
+class ColorPerson:
+    """Person against background by color alone, with a prior in the shape of a head on shoulders.
 
-    Learns both colour models from the clip: what is surely inside, what is surely outside. Much coarser than the
-    network: where hair and backdrop have one colour the prior decides, and long or big hair is cut at the prior's edge.
+    Learns both color models from the clip: what is surely inside, what is surely outside. Much coarser than the
+    network: where hair and backdrop have one color the prior decides, and long or big hair is cut at the prior's edge.
     """
 
     def __init__(self, frames: Sequence[NDArray[np.uint8]], heads: Sequence[HeadFrame]) -> None:
@@ -72,7 +72,7 @@ class ColourPerson:
 def flooded(frame: NDArray[np.uint8], prior: NDArray[np.float32]) -> NDArray[np.float32]:
     """(H, W) 1 where a watershed from the surely inside meets the person, -1 where that from outside got first.
 
-    Backdrops are smooth and hair has an outline: the flood from outside stops there whatever the colours are.
+    Backdrops are smooth and hair has an outline: the flood from outside stops there whatever the colors are.
     """
     markers = np.zeros(prior.shape, np.int32)
     markers[prior > 0.93], markers[prior < 0.05] = 1, 2

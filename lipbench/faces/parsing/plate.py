@@ -3,7 +3,7 @@
 A still background is gathered as AD-NeRF does (data_util/process_data.py, step 4): every pixel comes from the frame in
 which it lies farthest from anything that is not background, if that is more than 5 px. AD-NeRF then copies the nearest
 such pixel into the rest; here the rest is filled smoothly. A moving background gets a plate for each frame: the median
-of neighbouring frames, moved to where the background is now, then the same fill.
+of neighboring frames, moved to where the background is now, then the same fill.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench.core.errors import UsageError
-from lipbench.faces.parsing.align import Motion
+from lipbench.faces.parsing.align import ImageMotion
 from lipbench.faces.parsing.fill import smooth_fill
 from lipbench.faces.parsing.types import Label, Parsing
 
-FAR = 5.0  # px: nearer to the person a pixel may hold some of its colour
+FAR = 5.0  # px: nearer to the person a pixel may hold some of its color
 SAMPLES = 60  # frames that a still plate is gathered from; AD-NeRF takes every 20th
 #: Frames before and after from which a moving plate is gathered.
-NEIGHBOURS = (3, 8, 16, 32)
+NEIGHBORS = (3, 8, 16, 32)
 _CHANGED, _SHARE = 10.0, 0.03  # levels of difference, and share of the background that must show it, to call it moving
 
 
@@ -46,7 +46,7 @@ class Plate:
     ) -> None:
         self.image, self.seen, self.notes = image, seen, notes
         self._frames, self._parsing = frames, parsing
-        self._motion = None if image is not None else Motion(frames, parsing.background)
+        self._motion = None if image is not None else ImageMotion(frames, parsing.background)
         self._last: tuple[int, NDArray[np.uint8]] | None = None
 
     @property
@@ -76,7 +76,7 @@ class Plate:
             return frames[t]
         window = (slice(box[1], box[3]), slice(box[0], box[2]))
         donors, seen = [], []
-        near = [t + sign * k for k in NEIGHBOURS for sign in (-1, 1)]
+        near = [t + sign * k for k in NEIGHBORS for sign in (-1, 1)]
         for other in (k for k in near if 0 <= k < len(frames)):
             # The window's own coordinates: shift the similarity so that only the window is warped.
             matrix = motion.between(other, t) - np.array([[0, 0, box[0]], [0, 0, box[1]]])

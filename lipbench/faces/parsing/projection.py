@@ -1,7 +1,7 @@
-"""The default parser: where the head is known to be, what a segmentation of the person says, and colours.
+"""The default parser: where the head is known to be, what a segmentation of the person says, and colors.
 
 The known head (landmarks, or the fitted model's silhouette) says which skin lies above the jaw line; the person's
-segmentation says where the background begins; colour models of hair, skin and clothing, learnt from the clip itself,
+segmentation says where the background begins; color models of hair, skin and clothing, learnt from the clip itself,
 tell hair that falls over the shoulders from the shoulders, and the neck from both. Nothing here needs licensed weights.
 """
 
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from lipbench.core import weights
 from lipbench.core.errors import UsageError
-from lipbench.faces.parsing.colours import Histogram, bins
+from lipbench.faces.parsing.colors import Histogram, bins
 from lipbench.faces.parsing.geometry import HeadFrame, head_frames
-from lipbench.faces.parsing.person import ColourPerson, Person, SelfieNet
+from lipbench.faces.parsing.person import ColorPerson, Person, SelfieNet
 from lipbench.faces.parsing.refine import connected, guided
 from lipbench.faces.parsing.steady import steady
 from lipbench.faces.parsing.types import WEIGHTS, HeadGuide, Label, Parsing
@@ -28,12 +28,12 @@ Map = NDArray[np.float32]
 HAIR, SKIN, CLOTH = range(3)
 #: The head's unit (eyes to chin) in px at which labels are decided; larger pictures are shrunk to it.
 UNIT = 125.0
-#: Frames from which a clip's colours are learnt, and rounds of learning.
+#: Frames from which a clip's colors are learnt, and rounds of learning.
 SAMPLES, ROUNDS = 16, 3
 
 
 class ProjectionParser:
-    """Labels from a guide, a person segmentation and colours.
+    """Labels from a guide, a person segmentation and colors.
 
     Args:
         person: "auto" (the selfie network when its weights are here), "selfie" or "colour".
@@ -68,7 +68,7 @@ class ProjectionParser:
             )
         clip = _Clip(frames, heads, guide.silhouette)
         person, notes = self._evidence(clip)
-        models = _Colours(clip, person)
+        models = _Colors(clip, person)
         labels = np.empty(frames.shape[:3], np.uint8)
         votes = (self._votes(clip, t, person, models) for t in range(len(frames)))
         for t, chosen in enumerate(steady(votes, self.smoothing)):
@@ -81,14 +81,14 @@ class ProjectionParser:
         if self.person == "selfie" or (self.person == "auto" and weights.available(WEIGHTS["projection"])):
             return SelfieNet(), ()
         sample = clip.sample()
-        colour = ColourPerson([clip.small(t)[0] for t in sample], [clip.small(t)[1] for t in sample])
+        color = ColorPerson([clip.small(t)[0] for t in sample], [clip.small(t)[1] for t in sample])
         if self.person == "colour":
-            return colour, ()
-        return colour, (
-            "person segmentation by colour only: coarse outlines; `lipbench weights get mediapipe-selfie` gives better",
+            return color, ()
+        return color, (
+            "person segmentation by color only: coarse outlines; `lipbench weights get mediapipe-selfie` gives better",
         )
 
-    def _votes(self, clip: _Clip, t: int, person: Person, models: _Colours) -> Map:
+    def _votes(self, clip: _Clip, t: int, person: Person, models: _Colors) -> Map:
         frame, head = clip.small(t)
         probability = soft_labels(clip, t, guided(frame, person(frame, head)), models)
         height, width = clip.frames.shape[1:3]
@@ -116,7 +116,7 @@ class _Clip:
         return cv2.resize(self.frames[t], size, interpolation=cv2.INTER_AREA), self.heads[t].scaled(self.factor)
 
     def known_head(self, t: int, height: int, width: int) -> Map:
-        """(H, W) 1 where the pixel is head whatever its colour: face, and the fitted head a little inside its edge."""
+        """(H, W) 1 where the pixel is head whatever its color: face, and the fitted head a little inside its edge."""
         known = self.small(t)[1].face(height, width)
         if self.silhouette is not None:
             mask = cv2.resize(self.silhouette[t].astype(np.uint8), (width, height), interpolation=cv2.INTER_AREA)
@@ -124,8 +124,8 @@ class _Clip:
         return known
 
 
-class _Colours:
-    """Densities of the colours of hair, skin, clothing and background in one clip.
+class _Colors:
+    """Densities of the colors of hair, skin, clothing and background in one clip.
 
     Start from places that surely show each part; then a few rounds in which every pixel of the sampled frames counts
     for a part as much as it is believed to show it.
@@ -142,7 +142,7 @@ class _Colours:
         for _ in range(ROUNDS):
             found = [Histogram() for _ in range(3)]
             for picture, p, head, known in samples:
-                # The whole face is skin or feature, wherever else its colours occur.
+                # The whole face is skin or feature, wherever else its colors occur.
                 belief = self.belief(picture, head) * ((p > 0.8) * (1 - known))[..., None]
                 for part in range(3):
                     found[part].add(picture, belief[..., part])
@@ -179,7 +179,7 @@ class _Colours:
         return score / (score[..., HAIR] + score[..., SKIN] + score[..., CLOTH])[..., None]
 
     def person(self, picture: NDArray[np.int32], mask: Map, head: HeadFrame) -> Map:
-        """The person's mask (H, W), corrected where it is unsure by colours and by how shoulders usually lie."""
+        """The person's mask (H, W), corrected where it is unsure by colors and by how shoulders usually lie."""
         odds = cv2.GaussianBlur(np.clip(self._odds[picture], -3, 3).astype(np.float32), (0, 0), 1.2)
         shape = _coarse(shoulders, head, *picture.shape)[..., 0]
         p = np.clip(mask, 0.004, 0.996)
@@ -223,7 +223,7 @@ def shoulders(x: Map, y: Map) -> Map:
     return (2.0 * np.maximum(np.tanh((half - np.abs(x)) / 0.2), -0.2) * _sigmoid(-(y + 1.05) / 0.05)).astype(np.float32)
 
 
-def soft_labels(clip: _Clip, t: int, mask: Map, models: _Colours) -> Map:
+def soft_labels(clip: _Clip, t: int, mask: Map, models: _Colors) -> Map:
     """(H, W, 4) probability of every label at the reduced size; `mask` (H, W) is the person's."""
     frame, head = clip.small(t)
     height, width = frame.shape[:2]
@@ -231,7 +231,7 @@ def soft_labels(clip: _Clip, t: int, mask: Map, models: _Colours) -> Map:
     belief = models.belief(picture, head)
     above, known = head.above_jaw(height, width), clip.known_head(t, height, width)
     person = np.maximum(models.person(picture, mask, head), known)
-    # Clothing colours high above the shoulders are hair accessories, hats or glasses.
+    # Clothing colors high above the shoulders are hair accessories, hats or glasses.
     high = _coarse(lambda x, y: _sigmoid((y + 0.55) / 0.05), head, height, width)[..., 0]
     skin, cloth = belief[..., SKIN], belief[..., CLOTH]
     on_head = np.clip(np.maximum(belief[..., HAIR] + skin * above + cloth * high, known), 0, 1)

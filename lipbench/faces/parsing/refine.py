@@ -20,15 +20,15 @@ def guided(
     Args:
         frame: (H, W, 3) uint8 RGB.
         radius: px, half side of the windows.
-        eps: variance of the grey picture in [0, 1] below which a window is flat.
+        eps: variance of the gray picture in [0, 1] below which a window is flat.
     """
-    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
+    gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
     side = (2 * radius + 1, 2 * radius + 1)
-    stack = np.stack([grey, mask, grey * mask, grey * grey], -1)
+    stack = np.stack([gray, mask, gray * mask, gray * gray], -1)
     mean_g, mean_m, mean_gm, mean_gg = np.moveaxis(cv2.boxFilter(stack, -1, side), -1, 0)
     slope = (mean_gm - mean_g * mean_m) / (mean_gg - mean_g * mean_g + eps)
     lines = cv2.boxFilter(np.stack([slope, mean_m - slope * mean_g], -1), -1, side)
-    return np.clip(lines[..., 0] * grey + lines[..., 1], 0, 1)
+    return np.clip(lines[..., 0] * gray + lines[..., 1], 0, 1)
 
 
 def connected(labels: NDArray[np.uint8], head: HeadFrame) -> NDArray[np.uint8]:
@@ -56,7 +56,7 @@ def connected(labels: NDArray[np.uint8], head: HeadFrame) -> NDArray[np.uint8]:
     neck = (out == Label.NECK).astype(np.uint8)
     count, parts, _, middles = cv2.connectedComponentsWithStats(neck, connectivity=4)
     if count > 1:
-        # A neck hangs together with the head and lies under it; skin-coloured specks beside it are earrings or hair
+        # A neck hangs together with the head and lies under it; skin-colored specks beside it are earrings or hair
         # when they are as high as the face, hands or collars when lower.
         place = (middles - head.origin) / head.unit
         side, up = np.abs(place @ head.right), place @ head.up

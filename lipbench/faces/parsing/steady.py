@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 def steady(votes: Iterable[NDArray[np.floating]], window: int) -> Iterator[NDArray[np.uint8]]:
     """Label maps from the labels' probabilities, frame by frame.
 
-    The average is centred (no lag) and triangular; at the ends of the clip it is shorter. Only `window` frames are
+    The average is centered (no lag) and triangular; at the ends of the clip it is shorter. Only `window` frames are
     held.
 
     Args:

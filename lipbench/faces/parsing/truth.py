@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from lipbench.core.errors import UsageError
 from lipbench.faces.parsing.types import Label, Parsing
-from lipbench.faces.raster import Label as Drawn
+from lipbench.faces.raster import SurfaceLabel as Drawn
 
 _TABLE = np.full(256, 255, np.uint8)
 _TABLE[Drawn.BACKGROUND] = Label.BACKGROUND
@@ -17,7 +17,7 @@ _TABLE[Drawn.NECK], _TABLE[Drawn.CLOTH] = Label.NECK, Label.TORSO
 
 
 def truth_parsing(drawn: NDArray[np.uint8]) -> Parsing:
-    """Label maps of the renderer (`faces.raster.Label`, as `Shot.label` gives them), (T, H, W) uint8 -> Parsing.
+    """Label maps of the renderer (`faces.raster.SurfaceLabel`; `RenderedShot.label`), (T, H, W) uint8 -> Parsing.
 
     Raises:
         UsageError: a label that the renderer does not have.

@@ -110,7 +110,7 @@ class Parsing:
 
 @dataclass(frozen=True)
 class HeadGuide:
-    """Where the head is, as far as it is known before looking at colours.
+    """Where the head is, as far as it is known before looking at colors.
 
     Attributes:
         silhouette: (T, H, W) bool, the fitted head model's projection, or None. It need not have hair.

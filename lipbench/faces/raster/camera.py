@@ -7,7 +7,7 @@ X = R x + t, and to the image by
 
 with R = Rx(theta) Ry(phi) Rz(-psi) for AD-NeRF's Euler angles (theta, phi, psi); note the minus on psi
 (AD-NeRF data_util/face_tracking/util.py, `euler2rot`). One unit of length is 1 dm, as in AD-NeRF's rescaled BFM.
-Pixel (i, j) covers [j, j+1) x [i, i+1), its centre lies at (j + 0.5, i + 0.5).
+Pixel (i, j) covers [j, j+1) x [i, i+1), its center lies at (j + 0.5, i + 0.5).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 @dataclass(frozen=True)
 class Camera:
-    """Intrinsics of one image. focal, cx, cy in px; cx and cy default to the image centre."""
+    """Intrinsics of one image. focal, cx, cy in px; cx and cy default to the image center."""
 
     focal: float
     width: int

@@ -47,8 +47,8 @@ class Light:
     """One set-up of light in linear units (1 = a white surface at full exposure).
 
     Attributes:
-        sh: (9, 3) ambient radiance per band and colour (RGB).
-        direction: (3,) towards the key light, camera axes; need not be normalised.
+        sh: (9, 3) ambient radiance per band and color (RGB).
+        direction: (3,) towards the key light, camera axes; need not be normalized.
         color: (3,) key light, RGB.
         shadows: whether the key light casts shadows.
     """

@@ -19,7 +19,7 @@ from lipbench.faces.raster.zbuffer import visibility
 
 SHADOW_SIZE = 224  # cells
 SHADOW_HALF = 1.9  # dm: half side of the region round the head in which shadows fall
-GREY = 118
+GRAY = 118
 NO_SHADOW = (np.zeros((1, 1), np.float32), np.eye(3), np.ones(3))
 
 
@@ -64,7 +64,7 @@ class Renderer:
             camera: size and intrinsics of the image.
             light: default studio light when None.
             supersample: samples per pixel and axis.
-            background: (H, W, 3) uint8 RGB behind the head; mid grey when None.
+            background: (H, W, 3) uint8 RGB behind the head; mid gray when None.
 
         Raises:
             UsageError: vertices or background of the wrong shape.
@@ -79,7 +79,7 @@ class Renderer:
             )
         height, width = camera.height, camera.width
         if background is None:
-            image = np.full((height, width, 3), GREY, np.uint8)
+            image = np.full((height, width, 3), GRAY, np.uint8)
         elif background.shape == (height, width, 3) and background.dtype == np.uint8:
             image = background.copy(order="C")
         else:

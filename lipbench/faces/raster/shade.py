@@ -59,7 +59,7 @@ def fill_ambient(normals, occlusion, sh, out):  # type: ignore[no-untyped-def]
             value = K0 * sh[0, c] + K1 * (y * sh[1, c] + z * sh[2, c] + x * sh[3, c])
             value += K2 * (x * y * sh[4, c] + y * z * sh[5, c] + x * z * sh[7, c])
             value += K3 * (3 * z * z - 1) * sh[6, c] + K4 * (x * x - y * y) * sh[8, c]
-            # What is occluded is lit by its neighbours, skin mostly: warmer than grey.
+            # What is occluded is lit by its neighbors, skin mostly: warmer than gray.
             o = occlusion[i] + (0.10 if c == 0 else 0.02) * (1.0 - occlusion[i])
             out[i, c] = max(value, 0.0) * o
 

@@ -65,7 +65,7 @@ def height_map(
         wanted: (M,) which of them cast.
         direction: towards the light.
         size: cells per side.
-        region: centre (3,) and half side.
+        region: center (3,) and half side.
 
     Returns:
         map (size, size) float32, axes (3, 3), and (scale, offset x, offset y) from light space to cells.

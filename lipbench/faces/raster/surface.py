@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class Label(IntEnum):
+class SurfaceLabel(IntEnum):
     """Classes of the label map."""
 
     BACKGROUND = 0
@@ -74,7 +74,7 @@ class Surface:
         two_sided: (M,) bool, drawn from behind too (hair sheets, the inside of the mouth).
         uv: (M, 3, 2) float32, per triangle corner, in texels of `texture`; (0, 0) is the outer corner of the first.
         texture: (H, W, 4) uint8: sRGB albedo and specular strength (255 = 1).
-        labels: (H, W) uint8 of `Label` per texel.
+        labels: (H, W) uint8 of `SurfaceLabel` per texel.
         occlusion: (N,) float32 in [0, 1], share of the surroundings that reaches a vertex.
         strand_next: (N,) int32, the next vertex towards the tip of a hair strand (the tip names itself), -1 where there
             is no hair.
@@ -106,11 +106,11 @@ class Surface:
         n_vertices: int,
         triangles: NDArray[np.integer],
         vertex_rgb: NDArray[np.floating] | None = None,
-        label: Label = Label.SKIN,
+        label: SurfaceLabel = SurfaceLabel.SKIN,
     ) -> Surface:
-        """A mesh without a texture: one colour per vertex (N, 3) sRGB in [0, 1] (mid grey by default).
+        """A mesh without a texture: one color per vertex (N, 3) sRGB in [0, 1] (mid gray by default).
 
-        The colours become one texel per vertex, so they are not blended across a triangle wider than a few pixels;
+        The colors become one texel per vertex, so they are not blended across a triangle wider than a few pixels;
         meant for looking at 3DMM fits, whose triangles are small.
         """
         width = 256

@@ -1,9 +1,9 @@
 """The z-buffer: which triangle is seen at every sample, and its perspective-correct barycentrics.
 
-Triangles are rasterised in homogeneous form (Olano and Greer, "Triangle scan conversion using 2D homogeneous
+Triangles are rasterized in homogeneous form (Olano and Greer, "Triangle scan conversion using 2D homogeneous
 coordinates", 1997): with camera-space vertices a, b, c and the ray r through a sample, the edge values
 e = (r . b x c, r . c x a, r . a x b) are linear in the image, all of the triangle's orientation inside it, and their
-normalised values are the perspective-correct barycentrics. No division per vertex, so triangles that cross the camera
+normalized values are the perspective-correct barycentrics. No division per vertex, so triangles that cross the camera
 plane need no clipping.
 """
 
@@ -18,7 +18,7 @@ from lipbench.faces.raster.camera import Camera
 from lipbench.faces.raster.kernel import inlined, kernel
 
 NEAR = 0.05  # dm; nothing nearer to the camera is drawn
-EDGE = 1e-4  # px by which neighbouring triangles overlap
+EDGE = 1e-4  # px by which neighboring triangles overlap
 
 
 class Visibility(NamedTuple):
@@ -30,7 +30,7 @@ class Visibility(NamedTuple):
 
 @kernel
 def fill_zbuffer(points, triangles, culled, focal, cx, cy, tri_out, w_out):  # type: ignore[no-untyped-def]
-    """Rasterise into `tri_out`, `w_out` (preset to -1 and 0).
+    """Rasterize into `tri_out`, `w_out` (preset to -1 and 0).
 
     points: (N, 3) camera space. culled: (M,) bool, triangles to draw only when they face the camera.
     """
@@ -75,7 +75,7 @@ def fill_zbuffer(points, triangles, culled, focal, cx, cy, tri_out, w_out):  # t
         a2, b2 = n2x * g, -n2y * g
         c0, c1, c2 = n0z * s - a0 * cx - b0 * cy, n1z * s - a1 * cx - b1 * cy, n2z * s - a2 * cx - b2 * cy
         aw, bw, cw = a0 + a1 + a2, b0 + b1 + b2, c0 + c1 + c2
-        # Triangles reach a hair over their edges, or rounding would leave pinholes where an edge hits pixel centres.
+        # Triangles reach a hair over their edges, or rounding would leave pinholes where an edge hits pixel centers.
         c0, c1, c2 = c0 + EDGE * (abs(a0) + abs(b0)), c1 + EDGE * (abs(a1) + abs(b1)), c2 + EDGE * (abs(a2) + abs(b2))
         i0 = -1.0 / a0 if a0 != 0.0 else 0.0
         i1 = -1.0 / a1 if a1 != 0.0 else 0.0

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class Table:
+class FlatTable:
     """One flatbuffer table: fields by their number in the schema."""
 
     def __init__(self, data: bytes, position: int) -> None:
@@ -23,7 +23,7 @@ class Table:
         self.fields = (self._at("<H", self.vtable) - 4) // 2
 
     @classmethod
-    def root(cls, data: bytes) -> Table:
+    def root(cls, data: bytes) -> FlatTable:
         return cls(data, struct.unpack_from("<I", data, 0)[0])
 
     def _at(self, form: str, position: int) -> int:
@@ -39,9 +39,9 @@ class Table:
         where = self._field(number)
         return self._at("<" + form, where) if where else default
 
-    def table(self, number: int) -> Table | None:
+    def table(self, number: int) -> FlatTable | None:
         where = self._field(number)
-        return Table(self.data, where + self._at("<I", where)) if where else None
+        return FlatTable(self.data, where + self._at("<I", where)) if where else None
 
     def _vector(self, number: int) -> tuple[int, int]:
         """(position of the first element, number of elements)"""
@@ -56,10 +56,10 @@ class Table:
         start, count = self._vector(number)
         return np.frombuffer(self.data, dtype, count, start)
 
-    def tables(self, number: int) -> list[Table]:
+    def tables(self, number: int) -> list[FlatTable]:
         start, count = self._vector(number)
         where = [start + 4 * i for i in range(count)]
-        return [Table(self.data, w + self._at("<I", w)) for w in where]
+        return [FlatTable(self.data, w + self._at("<I", w)) for w in where]
 
     def text(self, number: int) -> str:
         return bytes(self.array(number, "u1")).decode()

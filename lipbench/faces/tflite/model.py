@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench.core.errors import WeightsError
-from lipbench.faces.tflite.flat import Table, flexbuffer
+from lipbench.faces.tflite.flat import FlatTable, flexbuffer
 
 _DTYPES = {0: "<f4", 1: "<f2", 2: "<i4", 3: "u1", 4: "<i8", 6: "?", 9: "i1"}
 _CUSTOM = 32
@@ -98,7 +98,8 @@ class Graph:
 
     Attributes:
         ops: in the order of execution; DEQUANTIZE and DENSIFY of constants are done already.
-        inputs, outputs: tensor numbers.
+        inputs: tensor numbers.
+        outputs: tensor numbers.
         shapes: tensor number -> shape in the file's NHWC order.
         names: tensor number -> name.
         constants: tensor number -> array, float16 widened to float32, sparse ones made dense.
@@ -131,7 +132,7 @@ def read(path: str | Path) -> Graph:
 
 def parse(data: bytes) -> Graph:
     """The graph in the bytes of a .tflite file."""
-    model = Table.root(data)
+    model = FlatTable.root(data)
     codes = [_code(table) for table in model.tables(1)]
     buffers = model.tables(4)
     graph = model.tables(2)[0]
@@ -165,7 +166,7 @@ def parse(data: bytes) -> Graph:
     )
 
 
-def _code(table: Table) -> str:
+def _code(table: FlatTable) -> str:
     # The 8-bit field came first and saturates at 127; newer operators use the 32-bit one.
     number = max(table.scalar(0, "b"), table.scalar(3, "i"))
     if number == _CUSTOM:
@@ -175,7 +176,7 @@ def _code(table: Table) -> str:
     return _NAMES[number]
 
 
-def _options(kind: str, operator: Table) -> dict[str, Any]:
+def _options(kind: str, operator: FlatTable) -> dict[str, Any]:
     if kind.startswith("CUSTOM:"):
         raw = operator.array(5, "u1").tobytes()
         if kind.startswith("CUSTOM:Convolution2DTransposeBias"):
@@ -188,7 +189,7 @@ def _options(kind: str, operator: Table) -> dict[str, Any]:
     return {name: table.scalar(number, form, default) for name, (number, form, default) in fields.items()}
 
 
-def densify(values: NDArray[Any], shape: tuple[int, ...], sparsity: Table) -> NDArray[Any]:
+def densify(values: NDArray[Any], shape: tuple[int, ...], sparsity: FlatTable) -> NDArray[Any]:
     """A dense array from TFLite's sparse format: nested dense and CSR levels in a traversal order, with blocks.
 
     Level k of the format runs over dimension `order[k]`; numbers >= rank are the inner dimensions of blocks and
@@ -228,7 +229,7 @@ def densify(values: NDArray[Any], shape: tuple[int, ...], sparsity: Table) -> ND
     return dense
 
 
-def _integers(level: Table, number: int) -> NDArray[np.int64]:
+def _integers(level: FlatTable, number: int) -> NDArray[np.int64]:
     """A SparseIndexVector union: its type at `number`, its table after it."""
     dtype = {1: "<i4", 2: "<u2", 3: "u1"}[level.scalar(number, "B")]
     table = level.table(number + 1)

@@ -67,7 +67,7 @@ def lower_face(
     return LowerFace(around((JAW, NOSE), FADE), around((MOUTH,), LIPS), unit)
 
 
-def laid_over(source: Frame, drawn: Frame, own: Frame, face: LowerFace) -> Frame:
+def transfer_change(source: Frame, drawn: Frame, own: Frame, face: LowerFace) -> Frame:
     """The source frame with what changed.
 
     Args:

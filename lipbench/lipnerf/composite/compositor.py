@@ -37,19 +37,19 @@ class Layers:
 
 
 @dataclass(frozen=True)
-class _Placed:
+class _PlacedRender:
     """A render in the source's pixels, inside a window."""
 
     s: int
     window: mattes.Window
-    colours: NDArray[np.float32]
+    colors: NDArray[np.float32]
     matte: NDArray[np.float32]
     gap: NDArray[np.bool_]
-    hole: NDArray[np.bool_]  # (H, W), whole frame: neighbours have other windows
+    hole: NDArray[np.bool_]  # (H, W), whole frame: neighbors have other windows
 
 
 @dataclass(frozen=True)
-class _Made:
+class _ComposedFrame:
     """A finished frame; inside the window what lies behind the head (float, 0..255), and where that is neck."""
 
     image: NDArray[np.uint8]
@@ -125,8 +125,8 @@ class Compositor:
             for render in renders:
                 yield self._finish(self._place(render), []).image
             return
-        before: _Placed | None = None
-        now: _Placed | None = None
+        before: _PlacedRender | None = None
+        now: _PlacedRender | None = None
         for render in renders:
             after = self._place(render)
             if now is not None:
@@ -135,23 +135,23 @@ class Compositor:
         if now is not None:
             yield self._finish(now, [before.hole] if before is not None else []).image
 
-    def _place(self, render: Render) -> _Placed:
+    def _place(self, render: Render) -> _PlacedRender:
         labels = self.parsing.labels[render.s]
         height, width = labels.shape
         head = labels == Label.HEAD
         window = self._window(head)
         x0, y0, x1, y1 = window
         open_head = head[y0:y1, x0:x1]
-        colours, alpha = mattes.place(render, window, (height, width))
-        colours = mattes.straight(colours, alpha)
-        matte = mattes.within(mattes.levelled(alpha, self.options.levels), open_head, self.reach)
+        colors, alpha = mattes.place(render, window, (height, width))
+        colors = mattes.straight(colors, alpha)
+        matte = mattes.within(mattes.leveled(alpha, self.options.levels), open_head, self.reach)
         matte = mattes.feathered(matte, self.options.feather_px)
         matte[matte < 1 / 512] = 0
         gap = gaps.uncovered(open_head, matte, self.options.threshold)
         whole = np.zeros((height, width), np.bool_)
         if self.inpainter is not None:
             whole[y0:y1, x0:x1] = gaps.hole(gap, matte)
-        return _Placed(render.s, window, colours, matte, gap, whole)
+        return _PlacedRender(render.s, window, colors, matte, gap, whole)
 
     def _window(self, head: NDArray[np.bool_]) -> mattes.Window:
         """The source's head with everything that can change around it."""
@@ -167,7 +167,7 @@ class Compositor:
             min(int(rows[-1]) + 1 + margin, height),
         )
 
-    def _finish(self, placed: _Placed, neighbours: list[NDArray[np.bool_]]) -> _Made:
+    def _finish(self, placed: _PlacedRender, neighbors: list[NDArray[np.bool_]]) -> _ComposedFrame:
         x0, y0, x1, y1 = placed.window
         view = (slice(y0, y1), slice(x0, x1))
         frame = self.frames[placed.s]
@@ -176,19 +176,19 @@ class Compositor:
         back, neck = source, np.zeros(placed.gap.shape, np.bool_)
         share = np.zeros(placed.gap.shape, np.float32)
         if self.inpainter is not None:
-            share = gaps.weight(placed.hole[view], [n[view] for n in neighbours])
+            share = gaps.weight(placed.hole[view], [n[view] for n in neighbors])
             share[share < 1 / 512] = 0
         if share.any():
             filled, neck = self._fill(placed, share > 0, source)
             back = source + share[..., None] * (filled.astype(np.float32) - source)
-        mixed = matte * placed.colours * 255 + (1 - matte) * back
+        mixed = matte * placed.colors * 255 + (1 - matte) * back
         changed = ((placed.matte > 0) | (share > 0))[..., None]
         image = frame.copy()
         image[view] = np.where(changed, np.clip(mixed + 0.5, 0, 255).astype(np.uint8), frame[view])
-        return _Made(image, back, neck)
+        return _ComposedFrame(image, back, neck)
 
     def _fill(
-        self, placed: _Placed, hole: NDArray[np.bool_], source: NDArray[np.float32]
+        self, placed: _PlacedRender, hole: NDArray[np.bool_], source: NDArray[np.float32]
     ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """The window's source with its hole filled, and where as neck or shoulders."""
         assert self.inpainter is not None
@@ -210,7 +210,7 @@ class Compositor:
         neck = hole & body_behind
         if neck.any():
             matte = placed.matte[..., None]
-            shown = matte * placed.colours * 255 + (1 - matte) * out
+            shown = matte * placed.colors * 255 + (1 - matte) * out
             image, wide, trusted = frame.copy(), *(np.zeros(frame.shape[:2], np.bool_) for _ in range(2))
             image[view] = np.clip(shown + 0.5, 0, 255).astype(np.uint8)
             wide[view], trusted[view] = neck, clean & body(labels) & (placed.matte == 0)

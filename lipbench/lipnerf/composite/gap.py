@@ -45,7 +45,7 @@ def behind(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def weight(now: Mask, others: list[Mask]) -> NDArray[np.float32]:
-    """(h, w) how much of the fill shows: all of it in the hole, a share where neighbouring frames have theirs.
+    """(h, w) how much of the fill shows: all of it in the hole, a share where neighboring frames have theirs.
 
     A hole that opens and closes from frame to frame would blink; averaged over three frames it fades.
     """

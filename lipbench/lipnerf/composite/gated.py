@@ -33,7 +33,7 @@ class GatedConv(nn.Module):
 
 
 class GatedUp(nn.Module):
-    """Doubling by nearest neighbour, then a gated convolution."""
+    """Doubling by nearest neighbor, then a gated convolution."""
 
     def __init__(self, n_in: int, n_out: int) -> None:
         super().__init__()
@@ -52,12 +52,12 @@ def same(x: Tensor, reach: int, stride: int) -> Tensor:
     return F.pad(x, pads)
 
 
-class Generator(nn.Module):
+class GatedGenerator(nn.Module):
     """x (N, 5, H, W): picture in [-1, 1] with its hole zeroed, ones, the hole; H and W multiples of 8.
 
     Args:
         cnum: width; 48 in the published weights.
-        fuse: whether attention scores of neighbouring patches support each other, as published.
+        fuse: whether attention scores of neighboring patches support each other, as published.
     """
 
     def __init__(self, cnum: int = CNUM, fuse: bool = True) -> None:

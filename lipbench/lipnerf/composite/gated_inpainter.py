@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lipbench.core import weights
 from lipbench.core.errors import WeightsError
-from lipbench.lipnerf.composite.gated import Generator
+from lipbench.lipnerf.composite.gated import GatedGenerator
 from lipbench.lipnerf.composite.inpaint import Frame, Mask
 from lipbench.lipnerf.composite.options import GATED_WEIGHTS
 
@@ -71,7 +71,7 @@ class GatedInpainter:
 
 
 def square(hole: Mask) -> tuple[int, int, int]:
-    """x, y, side px of the square that the network looks at: centred on the hole, at least twice as large."""
+    """x, y, side px of the square that the network looks at: centered on the hole, at least twice as large."""
     rows, columns = np.flatnonzero(hole.any(1)), np.flatnonzero(hole.any(0))
     extent = max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1
     side = int(max(2 * extent, min(SIDE, *hole.shape)))
@@ -88,7 +88,7 @@ def cut(picture: NDArray[np.uint8], box: tuple[int, int, int]) -> NDArray[np.uin
     return picture[rows[:, None], columns]
 
 
-def load(file: str | Path) -> Generator:
+def load(file: str | Path) -> GatedGenerator:
     """The generator with a checkpoint's weights, in eval mode; its width is read off the file.
 
     Raises:
@@ -97,7 +97,7 @@ def load(file: str | Path) -> Generator:
     try:
         held: Any = torch.load(file, map_location="cpu", weights_only=True)
         state = held.get("G", held)
-        net = Generator(cnum=2 * (state["conv1.conv.weight"].shape[0] // 2))
+        net = GatedGenerator(cnum=2 * (state["conv1.conv.weight"].shape[0] // 2))
         net.load_state_dict(state)
     except Exception as error:  # torch.load raises whatever its readers do
         raise WeightsError(

@@ -1,4 +1,4 @@
-"""The rendered head in the source's pixels: where it covers, and its colours without what lies behind."""
+"""The rendered head in the source's pixels: where it covers, and its colors without what lies behind."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Window = tuple[int, int, int, int]  # x0, y0, x1, y1 px
 
 
 def place(render: Render, window: Window, size: tuple[int, int]) -> tuple[Map, Map]:
-    """Premultiplied colours (h, w, 3) and matte (h, w) of a render inside a window of the source.
+    """Premultiplied colors (h, w, 3) and matte (h, w) of a render inside a window of the source.
 
     Args:
         size: (height, width) of the source.
@@ -26,26 +26,26 @@ def place(render: Render, window: Window, size: tuple[int, int]) -> tuple[Map, M
         rgb = np.asarray(cv2.resize(rgb, (x1 - x0, y1 - y0), interpolation=how), np.float32)
         alpha = np.asarray(cv2.resize(alpha, (x1 - x0, y1 - y0), interpolation=how), np.float32)
     height, width = window[3] - window[1], window[2] - window[0]
-    colours, matte = np.zeros((height, width, 3), np.float32), np.zeros((height, width), np.float32)
+    colors, matte = np.zeros((height, width, 3), np.float32), np.zeros((height, width), np.float32)
     left, top = max(x0, window[0]), max(y0, window[1])
     right, bottom = min(x1, window[2]), min(y1, window[3])
     if left < right and top < bottom:
         here = (slice(top - window[1], bottom - window[1]), slice(left - window[0], right - window[0]))
         there = (slice(top - y0, bottom - y0), slice(left - x0, right - x0))
-        colours[here], matte[here] = rgb[there], np.clip(alpha[there], 0, 1)
-    return colours, matte
+        colors[here], matte[here] = rgb[there], np.clip(alpha[there], 0, 1)
+    return colors, matte
 
 
-def straight(colours: Map, matte: Map) -> Map:
-    """Colours (h, w, 3) freed of the matte; just outside of the head those of its edge go on, for feathering."""
+def straight(colors: Map, matte: Map) -> Map:
+    """Colors (h, w, 3) freed of the matte; just outside of the head those of its edge go on, for feathering."""
     solid = matte > 0.3
-    spread = cv2.GaussianBlur(np.dstack([colours, matte]), (0, 0), 2.0)
+    spread = cv2.GaussianBlur(np.dstack([colors, matte]), (0, 0), 2.0)
     near = spread[..., :3] / np.maximum(spread[..., 3:], 1e-4)
-    free = np.where(solid[..., None], colours / np.maximum(matte, 0.3)[..., None], near)
+    free = np.where(solid[..., None], colors / np.maximum(matte, 0.3)[..., None], near)
     return np.clip(free, 0, 1)
 
 
-def levelled(matte: Map, levels: tuple[float, float]) -> Map:
+def leveled(matte: Map, levels: tuple[float, float]) -> Map:
     """The matte stretched so that the lower level is 0 and the upper 1."""
     low, high = levels
     return np.clip((matte - low) / (high - low), 0, 1)

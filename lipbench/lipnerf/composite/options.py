@@ -60,7 +60,7 @@ class Render:
 
     Attributes:
         s: number of the source frame that it goes into.
-        rgb: (h, w, 3) float, PREMULTIPLIED colours in [0, 1]: the sum of w_i c_i over all samples but the background's.
+        rgb: (h, w, 3) float, PREMULTIPLIED colors in [0, 1]: the sum of w_i c_i over all samples but the background's.
         alpha: (h, w) float in [0, 1], 1 - T: the sum of those w_i.
         box: (x0, y0, x1, y1) px, where in the source the picture lies; None: it is the whole frame. The picture is
             resized to it.
@@ -74,7 +74,7 @@ class Render:
     def __post_init__(self) -> None:
         if self.rgb.shape != (*self.alpha.shape, 3):
             raise UsageError(
-                f"a render of colours {self.rgb.shape} and matte {self.alpha.shape} does not fit together",
+                f"a render of colors {self.rgb.shape} and matte {self.alpha.shape} does not fit together",
                 "they are (h, w, 3) and (h, w)",
                 "give both in the size that was rendered",
             )

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench.faces.parsing import Label, Parsing
-from lipbench.faces.parsing.align import Motion
+from lipbench.faces.parsing.align import ImageMotion
 from lipbench.lipnerf.composite.gap import behind
 from lipbench.lipnerf.composite.inpaint import Frame, Mask, around, match, telea
 
@@ -37,7 +37,7 @@ class TemporalInpainter:
 
     def __init__(self, frames: Frame, parsing: Parsing) -> None:
         self.frames, self.parsing = frames, parsing
-        self.motion = Motion(frames, parsing.mask(*PARTS))
+        self.motion = ImageMotion(frames, parsing.mask(*PARTS))
         self.reference = len(frames) // 2
         self.fade = 0.03 * float(np.sqrt(parsing.head.sum() / max(len(frames), 1))) + 1
         self._moves: dict[int, NDArray[np.float64]] = {}
@@ -76,7 +76,7 @@ class TemporalInpainter:
             values[k] = cv2.warpAffine(self.frames[t], matrix, size, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[assignment]
             labels = np.zeros_like(self.parsing.labels[t])
             for part in PARTS:
-                # Two pixels inside: the rim holds colours of what is beside it.
+                # Two pixels inside: the rim holds colors of what is beside it.
                 mask = (self.parsing.labels[t] == part).astype(np.uint8)
                 labels[cv2.erode(mask, np.ones((5, 5), np.uint8), borderValue=1) == 1] = part
             shown[k] = cv2.warpAffine(labels, matrix, size, flags=cv2.INTER_NEAREST)  # type: ignore[assignment]
@@ -122,12 +122,12 @@ class TemporalInpainter:
 
 
 def _usual(image: Frame, known: Mask) -> Mask:
-    """(h, w) where a picture of skin (h, w, 3) has a colour that most of it has: hair in a neck's shadow stands out."""
+    """(h, w) where a picture of skin (h, w, 3) has a color that most of it has: hair in a neck's shadow stands out."""
     if not known.any():
         return known
-    colours = image.astype(np.float32)
-    middle = np.median(colours[known], 0)
-    away = np.abs(colours - middle).max(-1)
+    colors = image.astype(np.float32)
+    middle = np.median(colors[known], 0)
+    away = np.abs(colors - middle).max(-1)
     usual: Mask = away < 3 * float(np.median(away[known])) + 25
     return usual
 
@@ -138,7 +138,7 @@ def _median(values: Frame, shown: Mask) -> tuple[Frame, Mask]:
     known: Mask = count >= min(2, len(values))
     image = np.zeros(values.shape[1:], np.uint8)
     picked = values[:, known].astype(np.uint16)  # (N, P, 3)
-    picked[~shown[:, known]] = 256  # sorted behind all colours
+    picked[~shown[:, known]] = 256  # sorted behind all colors
     picked.sort(0)
     middle = np.maximum((count[known] - 1) // 2, 0)
     image[known] = np.take_along_axis(picked, middle[None, :, None], 0)[0].astype(np.uint8)

@@ -26,7 +26,7 @@ FLOOR = 1.0  # of the band energies of int16 sound, before the logarithm
 def features(audio: NDArray[np.int16], n_frames: int) -> NDArray[np.float32]:
     """(40, 4 n_frames) log energies of 40 mel bands every 10 ms, mean level of the recording taken away.
 
-    Column 4 t + 2 is centred within 5 ms of the middle of video frame t at 25 fps.
+    Column 4 t + 2 is centered within 5 ms of the middle of video frame t at 25 fps.
     """
     import python_speech_features as speech
 

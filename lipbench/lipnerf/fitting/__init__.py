@@ -7,8 +7,8 @@ report(fit).lines(); overlay_video(frames, fit, "fit.mp4", track)
 """
 
 from lipbench.lipnerf.fitting.clip import fit_clip, refit
-from lipbench.lipnerf.fitting.fit import Fit, Report, frame_error, report
+from lipbench.lipnerf.fitting.fit import Fit, FitReport, frame_error, report
 from lipbench.lipnerf.fitting.options import FitOptions
 from lipbench.lipnerf.fitting.overlay import overlay_video
 
-__all__ = ["Fit", "FitOptions", "Report", "fit_clip", "frame_error", "overlay_video", "refit", "report"]
+__all__ = ["Fit", "FitOptions", "FitReport", "fit_clip", "frame_error", "overlay_video", "refit", "report"]

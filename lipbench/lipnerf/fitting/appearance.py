@@ -1,9 +1,9 @@
-"""Colours of a person and light of the frames, in closed form: what a fixed geometry makes of the pixels.
+"""Colors of a person and light of the frames, in closed form: what a fixed geometry makes of the pixels.
 
 pixel = albedo * (sh9(normal) @ light). With the geometry known, light is a least-squares problem per frame and the
-colour of a vertex one over the frames, so a few turns of both replace a descent (AD-NeRF's phase C, whose parameters
-are the model's albedo coefficients alone). The colour of a vertex is its robust mean over the frames that see it, light
-divided out; the model's coefficients are the ridge solution nearest to these colours.
+color of a vertex one over the frames, so a few turns of both replace a descent (AD-NeRF's phase C, whose parameters
+are the model's albedo coefficients alone). The color of a vertex is its robust mean over the frames that see it, light
+divided out; the model's coefficients are the ridge solution nearest to these colors.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from lipbench.faces.morphable import MorphableModel
 from lipbench.faces.raster import Camera, sh9, vertex_normals
-from lipbench.lipnerf.fitting.state import State
+from lipbench.lipnerf.fitting.state import FitState
 from lipbench.lipnerf.fitting.surface import seen_vertices
 
 Array = NDArray[np.float64]
 LIGHT_PRIOR = 0.02  # per squared unit of light and vertex of weight 1: holds what a frame does not show
-ALBEDO_PRIOR = 2e-3  # per squared standard deviation, against mean squared colour error
+ALBEDO_PRIOR = 2e-3  # per squared standard deviation, against mean squared color error
 TURNS = 3
 
 
@@ -34,7 +34,7 @@ class Geometry:
     seen: NDArray[np.bool_]
 
 
-def geometry(model: MorphableModel, state: State, t: int, camera: Camera) -> Geometry:
+def geometry(model: MorphableModel, state: FitState, t: int, camera: Camera) -> Geometry:
     """The mesh of frame t of a state in a camera of any resolution."""
     shape = model.vertices(state.identity.cpu().numpy(), state.expression[t].cpu().numpy())
     points = np.asarray(shape, np.float64) @ state.rotation[t].cpu().numpy().T + state.translation[t].cpu().numpy()
@@ -43,7 +43,7 @@ def geometry(model: MorphableModel, state: State, t: int, camera: Camera) -> Geo
 
 
 def sample(frame: NDArray[np.float32], uv: Array) -> Array:
-    """(n, 3) colours of a frame (H, W, 3) at (n, 2) px, bilinear, edges repeated."""
+    """(n, 3) colors of a frame (H, W, 3) at (n, 2) px, bilinear, edges repeated."""
     at = (uv - 0.5).astype(np.float32)
     out = cv2.remap(frame, at[:, None, 0], at[:, None, 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(out[:, 0], np.float64)
@@ -51,7 +51,7 @@ def sample(frame: NDArray[np.float32], uv: Array) -> Array:
 
 @dataclass(frozen=True)
 class Look:
-    """albedo: (K_alb,) coefficients; texture: (N, 3) colour per vertex; light: (9, 3) of all key frames together."""
+    """albedo: (K_alb,) coefficients; texture: (N, 3) color per vertex; light: (9, 3) of all key frames together."""
 
     albedo: Array
     texture: Array
@@ -66,7 +66,7 @@ def learn_look(
     weight: Array,
     prior: Look | None = None,
 ) -> Look:
-    """Colours of the person and the common light, from key frames.
+    """Colors of the person and the common light, from key frames.
 
     Args:
         geometries: per key frame.
@@ -91,13 +91,13 @@ def learn_look(
         w = np.repeat(weight * share[index], 3)
         a = (basis * w) @ basis.T + ALBEDO_PRIOR * np.eye(len(basis))
         albedo = np.linalg.solve(a, (basis * w) @ difference.ravel())
-        # Vertices that hardly any frame sees keep the model's colour.
+        # Vertices that hardly any frame sees keep the model's color.
         texture = share[:, None] * measured + (1 - share[:, None]) * np.asarray(model.albedo(albedo), np.float64)
     return Look(albedo, texture, light)
 
 
 def _texture(geometries: list[Geometry], colors: list[Array], light: Array) -> tuple[Array, Array]:
-    """(N, 3) robust mean colour with the light divided out, and (N,) 0..1 how well it is known."""
+    """(N, 3) robust mean color with the light divided out, and (N,) 0..1 how well it is known."""
     seen = np.stack([g.seen * np.clip(g.normals[:, 2], 0, 1) for g in geometries])  # (K, N), frontal views count more
     shade = np.stack([np.maximum(sh9(g.normals) @ light, 0.05) for g in geometries])  # (K, N, 3)
     flat = np.stack(colors) / shade

@@ -16,12 +16,12 @@ from lipbench.lipnerf.fitting import gaps, landmark_stage, photo_stage
 from lipbench.lipnerf.fitting.appearance import Look
 from lipbench.lipnerf.fitting.fit import Fit
 from lipbench.lipnerf.fitting.landmark_solver import LandmarkProblem
-from lipbench.lipnerf.fitting.options import FitOptions, Say, silent
+from lipbench.lipnerf.fitting.options import FitOptions, Log, silent
 from lipbench.lipnerf.fitting.points import face_size, observed, points_of
-from lipbench.lipnerf.fitting.state import Free, State
+from lipbench.lipnerf.fitting.state import FitState, Free
 
 
-def fit_clip(frames: NDArray[np.uint8], track: FaceTrack, options: FitOptions | None = None, say: Say = silent) -> Fit:
+def fit_clip(frames: NDArray[np.uint8], track: FaceTrack, options: FitOptions | None = None, log: Log = silent) -> Fit:
     """Fit a morphable model to a clip of one person.
 
     Identity, albedo and focal length are the same in all frames; expression, pose and light belong to each. Frames
@@ -31,7 +31,7 @@ def fit_clip(frames: NDArray[np.uint8], track: FaceTrack, options: FitOptions | 
         frames: (T, H, W, 3) uint8 RGB.
         track: of the same frames, with landmarks (68, 468 or 478 per frame).
         options: `FitOptions.preset("demo")` when None.
-        say: gets a line per stage.
+        log: gets a line per stage.
 
     Raises:
         NoFace: no frame has landmarks.
@@ -46,8 +46,8 @@ def fit_clip(frames: NDArray[np.uint8], track: FaceTrack, options: FitOptions | 
     require_found(found, track)
     with one_torch_thread(options.device):
         p = landmark_stage.problem(model, points, seen, found, face_size(track), (track.width, track.height), options)
-        state = landmark_stage.fit_landmarks(p, model, points, options, say)
-        say(
+        state = landmark_stage.fit_landmarks(p, model, points, options, log)
+        log(
             f"landmarks: {found.sum()} of {len(found)} frames, focal {float(state.focal):.0f} px, "
             f"error {float(p.error_px(state).mean()):.2f} px"
         )
@@ -55,7 +55,7 @@ def fit_clip(frames: NDArray[np.uint8], track: FaceTrack, options: FitOptions | 
         if options.photometric and model.n_albedo:
             at = np.flatnonzero(found)
             small = photo_stage.shrink(frames, at, float(np.median(face_size(track)[found])), options.face_px)
-            photo = photo_stage.refine(p, model, state, small, options, Free(), options.photo_rounds, None, say)
+            photo = photo_stage.refine(p, model, state, small, options, Free(), options.photo_rounds, None, log)
             state = photo.state
         return as_fit(model, options, track, found, p, state, photo)
 
@@ -98,7 +98,7 @@ def as_fit(
     track: FaceTrack,
     found: NDArray[np.bool_],
     p: LandmarkProblem,
-    state: State,
+    state: FitState,
     photo: photo_stage.Photo | None,
 ) -> Fit:
     """The fit of a state, gaps filled."""
@@ -109,9 +109,9 @@ def as_fit(
     n = len(found)
     error = np.full(n, np.nan)
     error[found] = numpy(p.error_px(state))
-    colour_error = np.full(n, np.nan)
+    color_error = np.full(n, np.nan)
     if photo is not None:
-        colour_error[found] = photo.error
+        color_error[found] = photo.error
     return Fit(
         model=options.model,
         model_name=model.name,
@@ -129,12 +129,12 @@ def as_fit(
         texture=np.zeros((0, 3), np.float32) if photo is None else photo.look.texture.astype(np.float32),
         found=found,
         landmark_error_px=error,
-        photometric_error=colour_error,
+        photometric_error=color_error,
     )
 
 
 def refit(
-    fit: Fit, frames: NDArray[np.uint8], track: FaceTrack, options: FitOptions | None = None, say: Say = silent
+    fit: Fit, frames: NDArray[np.uint8], track: FaceTrack, options: FitOptions | None = None, log: Log = silent
 ) -> Fit:
     """Fit the expressions (and the light) of a video in which the person, the camera and the head's pose are those of
     `fit`, frame by frame.
@@ -183,7 +183,7 @@ def refit(
             options,
             tensor(fit.expression[fit.found].mean(0) if fit.found.any() else fit.expression.mean(0)),
         )
-        state = State(
+        state = FitState(
             tensor(fit.identity),
             tensor(fit.expression[found]),
             tensor(fit.rotation[found]),
@@ -191,24 +191,24 @@ def refit(
             tensor(np.float64(fit.focal)),
         )
         state = p.solve(state, Free(pose=False), options.iterations)
-        light, colour_error = fit.light, np.full(len(found), np.nan)
+        light, color_error = fit.light, np.full(len(found), np.nan)
         if options.photometric and len(fit.texture):
             at = np.flatnonzero(found)
             small = photo_stage.shrink(frames, at, float(np.median(face_size(track)[found])), options.face_px)
             look = Look(fit.albedo, fit.texture.astype(np.float64), fit.light[fit.found].mean(0))
-            photo = photo_stage.refine(p, model, state, small, options, Free(pose=False), 1, look, say)
+            photo = photo_stage.refine(p, model, state, small, options, Free(pose=False), 1, look, log)
             state, light = photo.state, gaps.fill(photo.light, found)
-            colour_error[found] = photo.error
+            color_error[found] = photo.error
         error = np.full(len(found), np.nan)
         error[found] = p.error_px(state).cpu().numpy()
         expression = gaps.fill(state.expression.cpu().numpy(), found)
-    say(f"landmarks: {found.sum()} of {len(found)} frames, error {np.nanmean(error):.2f} px")
+    log(f"landmarks: {found.sum()} of {len(found)} frames, error {np.nanmean(error):.2f} px")
     return replace(
         fit,
         expression=expression,
         found=found,
         landmark_error_px=error,
         light=light,
-        photometric_error=colour_error,
+        photometric_error=color_error,
         fps=track.fps,
     )

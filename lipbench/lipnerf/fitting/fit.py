@@ -34,17 +34,17 @@ class Fit:
         focal: px, the same in all frames.
         fps: frames per second.
         identity: (K_id,), albedo: (K_alb,): the person, the same in all frames; albedo is empty where the model has no
-            colours or no photometric term was fitted.
+            colors or no photometric term was fitted.
         expression: (T, K_exp).
         rotation: (T, 3, 3).
         translation: (T, 3) dm.
-        light: (T, 9, 3) spherical harmonics in camera axes (band order of `faces.raster.light`): pixel colour in [0, 1]
+        light: (T, 9, 3) spherical harmonics in camera axes (band order of `faces.raster.light`): pixel color in [0, 1]
             = albedo * (sh9(normal) @ light). Zero where no photometric term was fitted.
         texture: (N, 3) float32 display RGB per vertex as seen in the clip, light divided out: `albedo` and what the
-            model's colours cannot express (brows, stubble). Empty without a photometric term.
+            model's colors cannot express (brows, stubble). Empty without a photometric term.
         found: (T,) bool; where False no face was seen, and expression, pose and light are interpolated.
         landmark_error_px: (T,) weighted mean distance of the landmarks, NaN where not found.
-        photometric_error: (T,) mean absolute colour difference (0..1) at the visible vertices, NaN where not found or
+        photometric_error: (T,) mean absolute color difference (0..1) at the visible vertices, NaN where not found or
             not fitted.
         notes: facts for reports, plain text.
     """
@@ -121,7 +121,7 @@ class Fit:
         """
         if not len(self.texture):
             raise UsageError(
-                "this fit has no colours", "it was made from landmarks alone", 'fit with the preset "demo" or "paper"'
+                "this fit has no colors", "it was made from landmarks alone", 'fit with the preset "demo" or "paper"'
             )
         return np.clip(self.texture * (sh9(normals) @ self.light[t]), 0.0, 1.0)
 
@@ -173,7 +173,7 @@ _PLAIN: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class Report:
+class FitReport:
     """Means over the frames with a face, and frames to look at.
 
     Attributes:
@@ -182,7 +182,7 @@ class Report:
         focal_px: focal length.
         landmark_px: mean of the frames' landmark errors.
         worst_landmark_px: the largest of them.
-        photometric: mean colour error 0..1, None when no colours were fitted.
+        photometric: mean color error 0..1, None when no colors were fitted.
         expression_size: root mean square of the expression coefficients, standard deviations; far above 1 = unlikely.
         suspicious: frames whose landmark error is more than twice the median, or without a face.
     """
@@ -203,7 +203,7 @@ class Report:
             f"face in {self.n_found} of {self.n_frames} frames",
             f"focal length {self.focal_px:.0f} px",
             f"landmarks {self.landmark_px:.2f} px on average, {self.worst_landmark_px:.2f} px in the worst frame",
-            f"colours {photo}",
+            f"colors {photo}",
             f"expressions {self.expression_size:.2f} standard deviations (root mean square)",
             f"frames to look at: {', '.join(map(str, self.suspicious)) or 'none'}",
         ]
@@ -215,16 +215,16 @@ def frame_error(fit: Fit) -> NDArray[np.float64]:
     return np.where(fit.found, fit.landmark_error_px / max(median, 1e-9), np.inf)
 
 
-def report(fit: Fit) -> Report:
+def report(fit: Fit) -> FitReport:
     """Sum a fit up."""
-    colours = fit.photometric_error[fit.found]
-    return Report(
+    colors = fit.photometric_error[fit.found]
+    return FitReport(
         n_frames=len(fit),
         n_found=int(fit.found.sum()),
         focal_px=fit.focal,
         landmark_px=float(fit.landmark_error_px[fit.found].mean()),
         worst_landmark_px=float(fit.landmark_error_px[fit.found].max()),
-        photometric=float(colours.mean()) if np.isfinite(colours).all() else None,
+        photometric=float(colors.mean()) if np.isfinite(colors).all() else None,
         expression_size=float(np.sqrt((fit.expression[fit.found] ** 2).mean())),
         suspicious=tuple(int(t) for t in np.flatnonzero(frame_error(fit) > 2)),
     )

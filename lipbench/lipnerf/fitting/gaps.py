@@ -1,4 +1,4 @@
-"""Frames without a face: filled from their neighbours, so that every frame has a pose; `found` says which."""
+"""Frames without a face: filled from their neighbors, so that every frame has a pose; `found` says which."""
 
 from __future__ import annotations
 

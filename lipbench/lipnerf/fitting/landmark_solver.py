@@ -5,11 +5,11 @@ of one iteration is linear in the number of frames and the minimum is that of th
 A few iterations replace the thousands of Adam steps of AD-NeRF's tracker (data_util/face_tracking/face_tracker.py,
 phases A and B), and no learning rate has to suit the size of the picture.
 
-Minimised, with r in units of sigma times the face's size in the frame (`points.face_size`):
+Minimized, with r in units of sigma times the face's size in the frame (`points.face_size`):
 
     sum_tl w_l rho(|r_tl|) + w_e sum_t |e_t - e_0|^2 + w_i T / N |i|^2 + smoothness of pose and expression
 
-rho is Cauchy's; smoothness is the squared difference to the mean of the neighbours in time.
+rho is Cauchy's; smoothness is the squared difference to the mean of the neighbors in time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from lipbench.lipnerf.fitting import rotations
 from lipbench.lipnerf.fitting.photo_term import PhotoTerm
 from lipbench.lipnerf.fitting.points import Points
 from lipbench.lipnerf.fitting.smoothness import Smoothness
-from lipbench.lipnerf.fitting.state import POSE, Free, State, Weights
+from lipbench.lipnerf.fitting.state import POSE, FitState, Free, Weights
 
 CHUNK = 256  # frames whose Jacobians are held at once
 ROBUST = 3.0  # sigmas beyond which a point counts less and less
@@ -75,7 +75,7 @@ class LandmarkProblem:
         )
 
     def subset(self, frames: Tensor) -> LandmarkProblem:
-        """The problem of some frames, far enough apart not to know their neighbours."""
+        """The problem of some frames, far enough apart not to know their neighbors."""
         out = object.__new__(LandmarkProblem)
         out.__dict__.update(self.__dict__)
         out.photo = None
@@ -83,13 +83,13 @@ class LandmarkProblem:
         out.bend = Smoothness(torch.zeros(len(frames), dtype=torch.bool, device=self.seen.device), self.weights)
         return out
 
-    def shapes(self, state: State) -> Tensor:
+    def shapes(self, state: FitState) -> Tensor:
         """(T, U, 3) model-space vertices."""
         neutral = self.mean + torch.tensordot(state.identity, self.identity_basis, 1)
         moved = state.expression @ self.expression_basis.flatten(1)
         return neutral + moved.unflatten(-1, (-1, 3))
 
-    def pick(self, state: State, shapes: Tensor) -> Tensor:
+    def pick(self, state: FitState, shapes: Tensor) -> Tensor:
         """(T, L) the vertices behind the points: those of the jaw line follow the visible contour."""
         index = self.at.expand(len(shapes), -1).clone()
         if len(self.sliding):
@@ -100,7 +100,7 @@ class LandmarkProblem:
             index[:, self.sliding] = self.candidates.expand(len(shapes), -1, -1).gather(2, best[..., None])[..., 0]
         return index
 
-    def project(self, state: State) -> tuple[Tensor, Tensor, Tensor]:
+    def project(self, state: FitState) -> tuple[Tensor, Tensor, Tensor]:
         """(T, L, 2) px, (T, L, 3) camera-space points and the (T, L) vertices behind them."""
         shapes = self.shapes(state)
         index = self.pick(state, shapes)
@@ -110,13 +110,13 @@ class LandmarkProblem:
         uv = torch.stack([-state.focal * x[..., 0] / x[..., 2] + cx, state.focal * x[..., 1] / x[..., 2] + cy], -1)
         return uv, x, index
 
-    def error_px(self, state: State) -> Tensor:
+    def error_px(self, state: FitState) -> Tensor:
         """(T,) mean distance of the weighted points in px."""
         distance = (self.project(state)[0] - self.seen).norm(dim=-1)
         return (distance * self.weight).sum(1) / self.weight.sum()
 
-    def cost(self, state: State) -> Tensor:
-        """() what is minimised."""
+    def cost(self, state: FitState) -> Tensor:
+        """() what is minimized."""
         w = self.weights
         r = (self.project(state)[0] - self.seen) / self.scale[:, None, None]
         q = r.pow(2).sum(-1) / ROBUST**2
@@ -128,7 +128,7 @@ class LandmarkProblem:
         total = total + w.focal * len(r) / w.frames * torch.log(state.focal / self.focal_guess) ** 2
         return total + (self.bend.weight(True, True, state) * self.bend.residual(True, True, state).pow(2)).sum()
 
-    def solve(self, state: State, free: Free, iterations: int, tolerance: float = 1e-4) -> State:
+    def solve(self, state: FitState, free: Free, iterations: int, tolerance: float = 1e-4) -> FitState:
         """The best state of at most `iterations` damped Gauss-Newton steps from `state`.
 
         The identity is solved for without smoothness (`subset`): its frames lie apart.
@@ -151,7 +151,7 @@ class LandmarkProblem:
                     break
         return best
 
-    def _step(self, state: State, free: Free, damping: float) -> State:
+    def _step(self, state: FitState, free: Free, damping: float) -> FitState:
         w, n = self.weights, len(self.seen)
         n_pose, n_id = POSE * free.pose, len(state.identity) * free.identity
         parts = [self._normal(state, slice(k, min(k + CHUNK, n)), free) for k in range(0, n, CHUNK)]
@@ -197,7 +197,7 @@ class LandmarkProblem:
             out = replace(out, identity=state.identity + shared)
         return out
 
-    def _normal(self, state: State, part: slice, free: Free) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    def _normal(self, state: FitState, part: slice, free: Free) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Normal equations of some frames: A (t, P, P), B (t, P, S), C (S, S), and the right sides (t, P), (S,)."""
         some = replace(
             state, expression=state.expression[part], rotation=state.rotation[part], translation=state.translation[part]

@@ -12,9 +12,9 @@ from torch import Tensor
 from lipbench.faces.morphable import MorphableModel
 from lipbench.lipnerf.fitting import gaps, rotations
 from lipbench.lipnerf.fitting.landmark_solver import LandmarkProblem
-from lipbench.lipnerf.fitting.options import FOCALS, FitOptions, Say
+from lipbench.lipnerf.fitting.options import FOCALS, FitOptions, Log
 from lipbench.lipnerf.fitting.points import Points
-from lipbench.lipnerf.fitting.state import Free, State, Weights
+from lipbench.lipnerf.fitting.state import FitState, Free, Weights
 
 Array = NDArray[np.float64]
 POSE_ALONE = 10  # iterations with the mean face, before anything else is free
@@ -58,7 +58,7 @@ def problem(
     )
 
 
-def start(p: LandmarkProblem, model: MorphableModel, points: Points, focal: float) -> State:
+def start(p: LandmarkProblem, model: MorphableModel, points: Points, focal: float) -> FitState:
     """The mean face where the landmarks are, looking at the camera, rolled as they are."""
     n, device = len(p.seen), p.seen.device
     shape = torch.from_numpy(np.asarray(model.mean[points.vertices][points.at], np.float64)).to(device)  # (L, 3)
@@ -77,7 +77,7 @@ def start(p: LandmarkProblem, model: MorphableModel, points: Points, focal: floa
     z = -focal / scale
     cx, cy = p.center
     center = torch.stack([(image_center[:, 0] - cx) / focal * -z, (cy - image_center[:, 1]) / focal * -z, z], -1)
-    return State(
+    return FitState(
         identity=torch.zeros(model.n_identity, dtype=torch.float64, device=device),
         expression=p.expression_mean.expand(n, -1).clone(),
         rotation=rotation,
@@ -91,7 +91,7 @@ def spread(n: int, wanted: int) -> Tensor:
     return torch.linspace(0, n - 1, min(wanted, n)).round().long().unique()
 
 
-def search_focal(p: LandmarkProblem, model: MorphableModel, points: Points, options: FitOptions, say: Say) -> float:
+def search_focal(p: LandmarkProblem, model: MorphableModel, points: Points, options: FitOptions, log: Log) -> float:
     """The focal length, in px, with which some frames fit best.
 
     A landmark fit knows it badly, for a longer lens and a flatter face look alike; the costs are said.
@@ -105,13 +105,13 @@ def search_focal(p: LandmarkProblem, model: MorphableModel, points: Points, opti
         state = some.solve(state, Free(expression=False), POSE_ALONE)
         state = some.solve(state, Free(identity=True), options.iterations)
         costs.append(float(some.cost(state)) / len(frames))
-    say("focal search: " + ", ".join(f"{f * side:.0f} px {c:.2f}" for f, c in zip(FOCALS, costs, strict=True)))
+    log("focal search: " + ", ".join(f"{f * side:.0f} px {c:.2f}" for f, c in zip(FOCALS, costs, strict=True)))
     return _parabola(np.log(FOCALS), np.asarray(costs), side)
 
 
-def fit_landmarks(p: LandmarkProblem, model: MorphableModel, points: Points, options: FitOptions, say: Say) -> State:
+def fit_landmarks(p: LandmarkProblem, model: MorphableModel, points: Points, options: FitOptions, log: Log) -> FitState:
     """Focal length and identity from frames spread over the clip, then pose and expression of all frames."""
-    focal = search_focal(p, model, points, options, say) if options.focal is None else options.focal
+    focal = search_focal(p, model, points, options, log) if options.focal is None else options.focal
     some = p.subset(spread(len(p.seen), options.identity_frames))
     state = some.solve(start(some, model, points, focal), Free(expression=False), POSE_ALONE)
     identity = some.solve(state, Free(identity=True), options.iterations).identity

@@ -89,12 +89,12 @@ MIDDLE = (
     (200, -0.739, 0.733),
     (199, -0.797, 0.759),
 )
-#: Relative precision of one point: neighbours err together, so many points of a part count less each.
+#: Relative precision of one point: neighbors err together, so many points of a part count less each.
 WEIGHTS = {"outer": 0.9, "inner": 1.0, "lids": 1.2, "brows": 0.3, "nose": 0.5, "cheeks": 0.3, "middle": 0.5}
 
 
 @dataclass(frozen=True)
-class Table:
+class MeshTable:
     """track: (L,) FaceMesh points, vertex: (L,) model vertices, weight: (L,) relative precision."""
 
     track: NDArray[np.int64]
@@ -102,7 +102,7 @@ class Table:
     weight: NDArray[np.float64]
 
 
-def table_for(model: MorphableModel) -> Table | None:
+def table_for(model: MorphableModel) -> MeshTable | None:
     """The dense correspondence of a model, None when there is none: only the procedural head has one."""
     if model.name != "procedural":
         return None
@@ -131,4 +131,4 @@ def table_for(model: MorphableModel) -> Table | None:
     middle = np.array(MIDDLE)
     at = skin[tree.query(np.column_stack([np.zeros(len(middle)), middle[:, 1:]]))[1]]
     add(middle[:, 0].astype(np.int64), at, "middle")
-    return Table(np.array(track), np.array(vertex), np.array(weight))
+    return MeshTable(np.array(track), np.array(vertex), np.array(weight))

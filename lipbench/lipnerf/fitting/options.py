@@ -12,7 +12,7 @@ from lipbench.core.errors import UnknownName
 #: spread a little.
 FOCALS = (1.2, 1.5, 1.9, 2.3, 2.8, 3.4, 4.2)
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 def silent(line: str) -> None:
@@ -33,13 +33,13 @@ class FitOptions:
         identity_prior: precision per squared standard deviation.
         smooth: factor on the temporal smoothness of pose and expression; 0 = none.
         iterations: Gauss-Newton steps on the landmarks, at most.
-        photometric: whether to fit colours too.
-        keyframes: frames that the person's colours are learned from.
-        face_px: face size (eye distance) in px at which colours are compared; frames are scaled to it.
-        vertices: of the face at which colours are compared, about.
+        photometric: whether to fit colors too.
+        keyframes: frames that the person's colors are learned from.
+        face_px: face size (eye distance) in px at which colors are compared; frames are scaled to it.
+        vertices: of the face at which colors are compared, about.
         photo_steps: photometric Gauss-Newton steps per frame.
-        photo_rounds: how often colours and geometry are fitted in turn.
-        photo_sigma: expected colour error, 0..1.
+        photo_rounds: how often colors and geometry are fitted in turn.
+        photo_sigma: expected color error, 0..1.
         photo_weight: how much the photometric term counts against the landmarks.
         device: torch device of the solvers.
     """
@@ -65,7 +65,7 @@ class FitOptions:
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> FitOptions:
-        """A named preset with changes: "landmarks" (no colours), "demo" (a minute of CPU at most for a short clip) or
+        """A named preset with changes: "landmarks" (no colors), "demo" (a minute of CPU at most for a short clip) or
         "paper" (finer and longer).
 
         Raises:

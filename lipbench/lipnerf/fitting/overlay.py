@@ -1,4 +1,4 @@
-"""A fit drawn over its frames, for looking at: mesh, landmarks and their residuals, light and colours."""
+"""A fit drawn over its frames, for looking at: mesh, landmarks and their residuals, light and colors."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def draw_residuals(frame: Image, fit: Fit, model: MorphableModel, track: FaceTra
 
 
 def draw_colors(frame: Image, fit: Fit, model: MorphableModel, t: int) -> Image:
-    """Frame t with the fitted head painted over it, in the fitted colours and light; grey shading without them."""
+    """Frame t with the fitted head painted over it, in the fitted colors and light; gray shading without them."""
     points = fit.vertices(model, t)
     normals = vertex_normals(points, model.triangles)
     if len(fit.texture):
@@ -79,7 +79,7 @@ def panel(frame: Image, fit: Fit, model: MorphableModel, track: FaceTrack | None
     """(H, 3 W, 3): wire frame, residuals, painted head; the frame's numbers in words."""
     middle = frame.copy() if track is None else draw_residuals(frame, fit, model, track, t)
     out = np.concatenate([draw_mesh(frame, fit, model, t), middle, draw_colors(frame, fit, model, t)], 1)
-    words = f"{t}: {fit.landmark_error_px[t]:.2f} px, colours {100 * fit.photometric_error[t]:.1f} %"
+    words = f"{t}: {fit.landmark_error_px[t]:.2f} px, colors {100 * fit.photometric_error[t]:.1f} %"
     if not fit.found[t]:
         words = f"{t}: no face seen, interpolated"
     cv2.putText(out, words, (4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 3, cv2.LINE_AA)

@@ -1,4 +1,4 @@
-"""Colours, light and geometry in turn: AD-NeRF's phases C and D with closed-form colours and Gauss-Newton geometry."""
+"""Colors, light and geometry in turn: AD-NeRF's phases C and D with closed-form colors and Gauss-Newton geometry."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from lipbench.lipnerf.fitting import appearance
 from lipbench.lipnerf.fitting.appearance import Geometry, Look
 from lipbench.lipnerf.fitting.landmark_solver import LandmarkProblem
 from lipbench.lipnerf.fitting.landmark_stage import spread
-from lipbench.lipnerf.fitting.options import FitOptions, Say
+from lipbench.lipnerf.fitting.options import FitOptions, Log
 from lipbench.lipnerf.fitting.photo_term import PhotoTerm
-from lipbench.lipnerf.fitting.state import Free, State
-from lipbench.lipnerf.fitting.surface import Surface, face_surface
+from lipbench.lipnerf.fitting.state import FitState, Free
+from lipbench.lipnerf.fitting.surface import FitSurface, face_surface
 
 Array = NDArray[np.float64]
 #: The photometric term's weight in landmarks: all vertices together count like this many points, for their errors are
@@ -68,9 +68,9 @@ def cut(small: Small, uv: Array, margin: float) -> tuple[NDArray[np.uint8], NDAr
 
 @dataclass(frozen=True)
 class Photo:
-    """What the stage found: state, look, light (n, 9, 3), mean absolute colour error (n,) in 0..1."""
+    """What the stage found: state, look, light (n, 9, 3), mean absolute color error (n,) in 0..1."""
 
-    state: State
+    state: FitState
     look: Look
     light: Array
     error: Array
@@ -79,18 +79,18 @@ class Photo:
 def refine(
     p: LandmarkProblem,
     model: MorphableModel,
-    state: State,
+    state: FitState,
     small: Small,
     options: FitOptions,
     free: Free,
     rounds: int,
     look: Look | None,
-    say: Say,
+    log: Log,
 ) -> Photo:
     """Fit the frames of a landmark problem photometrically, on top of its landmarks.
 
     Args:
-        look: the person's colours when known (they stay); learned from key frames when None.
+        look: the person's colors when known (they stay); learned from key frames when None.
     """
     n = len(small.images)
     surface = face_surface(model, options.vertices)
@@ -121,7 +121,7 @@ def refine(
         p.photo = _term(p, model, surface, small, seen, target, weight * EVIDENCE * options.photo_weight, options)
         before = float(p.photo.error(state).mean())
         state = p.solve(state, free, options.photo_steps)
-        say(f"colours, round {k + 1}: error {before:.4f} -> {float(p.photo.error(state).mean()):.4f}")
+        log(f"colors, round {k + 1}: error {before:.4f} -> {float(p.photo.error(state).mean()):.4f}")
     assert look is not None
     assert p.photo is not None
     error = p.photo.error(state).cpu().numpy().astype(np.float64)
@@ -130,9 +130,9 @@ def refine(
 
 
 def _expect(
-    surface: Surface, look: Look, geometries: list[Geometry], small: Small, camera: Camera
+    surface: FitSurface, look: Look, geometries: list[Geometry], small: Small, camera: Camera
 ) -> tuple[Array, NDArray[np.float32], NDArray[np.float32]]:
-    """Light (n, 9, 3) of every frame; the colours (n, V, 3) that it gives the surface; weight (n, V)."""
+    """Light (n, 9, 3) of every frame; the colors (n, V, 3) that it gives the surface; weight (n, V)."""
     index = surface.vertices
     light = np.empty((len(geometries), 9, 3))
     target = np.empty((len(geometries), len(index), 3), np.float32)
@@ -148,7 +148,7 @@ def _expect(
 def _term(
     p: LandmarkProblem,
     model: MorphableModel,
-    surface: Surface,
+    surface: FitSurface,
     small: Small,
     seen: Array,
     target: NDArray[np.float32],

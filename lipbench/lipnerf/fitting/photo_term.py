@@ -1,4 +1,4 @@
-"""The photometric term: colours of the person against the pixels they project to.
+"""The photometric term: colors of the person against the pixels they project to.
 
 Which vertices are seen, and how the light falls on them, is fixed between refreshes; where they project to moves, and
 the gradient of the image carries that to pose and expression:
@@ -6,7 +6,7 @@ the gradient of the image carries that to pose and expression:
     r = (I(u(v)) - texture_v * shade_v) / sigma        dr = grad I . du
 
 The error per vertex passes through rho(|r|) = c^2 log(1 + |r|^2 / c^2): no square root, so nothing is undefined where
-colours agree (the cause of the NaN poses of AD-NeRF's tracker), and occluders count little.
+colors agree (the cause of the NaN poses of AD-NeRF's tracker), and occluders count little.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lipbench.lipnerf.fitting import rotations
-from lipbench.lipnerf.fitting.state import Free, State
+from lipbench.lipnerf.fitting.state import FitState, Free
 
 CHUNK = 20  # frames
 ROBUST = 2.0
@@ -24,13 +24,13 @@ FLAT = 1e-5  # squared slope, sigmas per px, of an image that tells nothing
 
 
 class PhotoTerm:
-    """Colours of V vertices in T frames.
+    """Colors of V vertices in T frames.
 
     Args:
         frames: (T, 3, h, w) uint8 at the working resolution, `zoom` = its size over that of the full frames; they may
             be cut out of the frames, each elsewhere.
         mean: (V, 3) and bases (K, V, 3), sigmas folded in, float32.
-        target: (T, V, 3) expected colours, 0..1.
+        target: (T, V, 3) expected colors, 0..1.
         weight: (T, V) >= 0, 0 where not seen.
         center: principal point at full resolution, counted from the corner of the cut: (2,), or (T, 2).
     """
@@ -53,7 +53,7 @@ class PhotoTerm:
         self.target, self.weight, self.sigma = target, weight, sigma
 
     def _images(self, part: slice) -> Tensor:
-        """(t, 9, h, w): colours in 0..1, and their derivatives by x and y per px."""
+        """(t, 9, h, w): colors in 0..1, and their derivatives by x and y per px."""
         x = self.frames[part].float() / 255
         out = x.new_zeros(len(x), 9, *x.shape[2:])
         out[:, :3] = x
@@ -68,7 +68,7 @@ class PhotoTerm:
         grid = 2 * uv / size - 1
         return functional.grid_sample(images, grid[:, :, None], padding_mode="border", align_corners=False)[..., 0].mT
 
-    def _project(self, state: State, part: slice) -> tuple[Tensor, Tensor, Tensor]:
+    def _project(self, state: FitState, part: slice) -> tuple[Tensor, Tensor, Tensor]:
         """(t, V, 2) px as for `_sample`, (t, V, 3) camera space, (t, V, 3) model turned but not shifted."""
         expression, rotation = state.expression[part].float(), state.rotation[part].float()
         shape = self.mean + torch.tensordot(state.identity.float(), self.identity_basis, 1)
@@ -79,7 +79,7 @@ class PhotoTerm:
         uv = torch.stack([-f * x[..., 0] / x[..., 2], f * x[..., 1] / x[..., 2]], -1) + self.center[part, None]
         return uv, x, turned
 
-    def cost(self, state: State) -> Tensor:
+    def cost(self, state: FitState) -> Tensor:
         """() sum over frames and vertices."""
         total = state.focal.new_zeros(())
         for k in range(0, len(self.frames), CHUNK):
@@ -88,7 +88,7 @@ class PhotoTerm:
             total = total + (self.weight[part] * ROBUST**2 * torch.log1p(r.pow(2).sum(-1) / ROBUST**2)).sum().double()
         return total
 
-    def residual(self, state: State, part: slice) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def residual(self, state: FitState, part: slice) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """(t, V, 3) r, its derivatives (t, V, 3, 2) per px of the full frame, camera-space and turned points."""
         uv, x, turned = self._project(state, part)
         colors = self._sample(self._images(part), uv)
@@ -97,8 +97,8 @@ class PhotoTerm:
         slope = torch.stack([colors[..., 3:6], colors[..., 6:9]], -1) * zoom / self.sigma
         return r, slope, x, turned
 
-    def error(self, state: State) -> Tensor:
-        """(T,) weighted mean absolute colour difference, 0..1."""
+    def error(self, state: FitState) -> Tensor:
+        """(T,) weighted mean absolute color difference, 0..1."""
         out = []
         for k in range(0, len(self.frames), CHUNK):
             part = slice(k, k + CHUNK)
@@ -107,7 +107,7 @@ class PhotoTerm:
             out.append((r * w).sum(1) / w.sum(1).clamp_min(1e-9))
         return torch.cat(out)
 
-    def normal(self, state: State, free: Free) -> tuple[Tensor, Tensor]:
+    def normal(self, state: FitState, free: Free) -> tuple[Tensor, Tensor]:
         """(T, P, P), (T, P): normal equations of pose and expression, to be added to those of the landmarks."""
         left, right = [], []
         for k in range(0, len(self.frames), CHUNK):
@@ -135,7 +135,7 @@ class PhotoTerm:
 
 
 def _whiten(slope: Tensor, r: Tensor) -> tuple[Tensor, Tensor]:
-    """Two equations per vertex that replace those of its three colours: slope (..., 3, 2) and r (..., 3) -> lower
+    """Two equations per vertex that replace those of its three colors: slope (..., 3, 2) and r (..., 3) -> lower
     triangular L (..., 2, 2) and e (..., 2) with L L' = slope' slope and L e = slope' r.
 
     A flat piece of image has no slope; the small number on the diagonal keeps L invertible there.

@@ -1,4 +1,4 @@
-"""Temporal smoothness: every frame near the mean of its two neighbours, and the linear systems that this couples."""
+"""Temporal smoothness: every frame near the mean of its two neighbors, and the linear systems that this couples."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from lipbench.lipnerf.fitting import rotations
-from lipbench.lipnerf.fitting.state import State, Weights
+from lipbench.lipnerf.fitting.state import FitState, Weights
 
 
 class Smoothness:
@@ -20,12 +20,12 @@ class Smoothness:
         n = len(next_to)
         t = torch.arange(n, device=next_to.device)
         last = torch.cat([next_to[1:], next_to.new_zeros(1)])
-        self.known = (next_to & last)[:, None].double()  # (T, 1): has both neighbours
+        self.known = (next_to & last)[:, None].double()  # (T, 1): has both neighbors
         self.before, self.after = (t - 1).clamp_min(0), (t + 1).clamp_max(n - 1)
         self.weights = weights
 
-    def residual(self, pose: bool, expression: bool, state: State) -> Tensor:
-        """(T, P) difference to the mean of the neighbours: turn (3), shift (3), expression; 0 at ends and gaps."""
+    def residual(self, pose: bool, expression: bool, state: FitState) -> Tensor:
+        """(T, P) difference to the mean of the neighbors: turn (3), shift (3), expression; 0 at ends and gaps."""
         r, before, after = state.rotation, self.before, self.after
         parts = []
         if pose:
@@ -36,7 +36,7 @@ class Smoothness:
             parts.append(self._bend(state.expression))
         return self.known * torch.cat(parts, 1)
 
-    def weight(self, pose: bool, expression: bool, state: State) -> Tensor:
+    def weight(self, pose: bool, expression: bool, state: FitState) -> Tensor:
         """(P,) precision of every column of `residual`."""
         w = self.weights
         parts = [w.smooth_rotation] * 3 + [w.smooth_translation] * 3 if pose else []

@@ -10,7 +10,7 @@ POSE = 6  # turn and shift
 
 
 @dataclass(frozen=True)
-class State:
+class FitState:
     """Parameters of T frames. identity (K_id,), expression (T, K_exp), rotation (T, 3, 3), translation (T, 3) dm,
     focal () px."""
 
@@ -32,7 +32,7 @@ class Weights:
         frames: how many frames' worth of independent evidence a clip holds about the identity.
         smooth_expression: per squared standard deviation.
         smooth_rotation: per squared radian.
-        smooth_translation: per squared dm. All of the difference to the mean of the two neighbours.
+        smooth_translation: per squared dm. All of the difference to the mean of the two neighbors.
         focal: per squared natural logarithm of the focal length over `focal_guess`.
             Landmarks alone hardly tell a long lens from a flat face.
         focal_guess: as a multiple of the shorter image side.

@@ -1,4 +1,4 @@
-"""The part of a model's surface whose colours are compared with the frames."""
+"""The part of a model's surface whose colors are compared with the frames."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DEPTH_SLACK = 0.025  # dm by which a vertex may lie behind what the z-buffer saw
 
 
 @dataclass(frozen=True)
-class Surface:
+class FitSurface:
     """vertices: (V,) vertex numbers; weight: (V,) adding up to 1: the area of the surface round the vertex, seen from
     the front, more round mouth and eyes."""
 
@@ -26,9 +26,9 @@ class Surface:
     weight: Array
 
 
-def face_surface(model: MorphableModel, wanted: int) -> Surface:
+def face_surface(model: MorphableModel, wanted: int) -> FitSurface:
     """Vertices of the face: inside the hull of the landmarks, seen from the front with a neutral face, the whole lips;
-    without eyeballs and what lies behind the lips, whose colours no expression moves. At most about `wanted`, densest
+    without eyeballs and what lies behind the lips, whose colors no expression moves. At most about `wanted`, densest
     round mouth and eyes.
 
     Raises:
@@ -55,7 +55,7 @@ def face_surface(model: MorphableModel, wanted: int) -> Surface:
         index, weight = index[kept], np.maximum(weight[index] / keep, 0)[kept]
     else:
         weight = weight[index]
-    return Surface(index, weight / weight.sum())
+    return FitSurface(index, weight / weight.sum())
 
 
 def _near(points: Array, marks: Array, reach: float) -> Array:

@@ -74,10 +74,10 @@ def psnr(prediction: Frame, reference: Frame, data_range: float = 255) -> float:
     Example:
         >>> import numpy as np
         >>> from lipbench.metrics import psnr
-        >>> grey = np.full((3, 16, 16, 3), 100, np.uint8)
-        >>> round(psnr(grey + np.uint8(10), grey), 2)
+        >>> gray = np.full((3, 16, 16, 3), 100, np.uint8)
+        >>> round(psnr(gray + np.uint8(10), gray), 2)
         28.13
-        >>> psnr(grey, grey)
+        >>> psnr(gray, gray)
         inf
     """
     return mean_psnr(psnr_per_frame(prediction, reference, data_range))

@@ -64,7 +64,7 @@ def _down(ring, last, taps, out, n):  # type: ignore[no-untyped-def]
 
 @_compiled
 def _along(row, taps, out, n):  # type: ignore[no-untyped-def]
-    """Horizontal filter of an interleaved RGB row: out (n,) from row (n + 30,); neighbours are 3 apart."""
+    """Horizontal filter of an interleaved RGB row: out (n,) from row (n + 30,); neighbors are 3 apart."""
     a, b, c, d, e = row[:n], row[3 : n + 3], row[6 : n + 6], row[9 : n + 9], row[12 : n + 12]
     f = row[15 : n + 15]
     g, h, i, j, k = row[18 : n + 18], row[21 : n + 21], row[24 : n + 24], row[27 : n + 27], row[30 : n + 30]
@@ -144,7 +144,8 @@ def box_ssim(
     """What `frame_ssim` says of several parts of two frames, all from one pass: windows that lie inside a part count.
 
     Args:
-        prediction, reference: uint8 RGB, (H, W, 3).
+        prediction: uint8 RGB, (H, W, 3).
+        reference: uint8 RGB, (H, W, 3).
         boxes: x1, y1, x2, y2 of each part, the pixels [y1:y2, x1:x2], inside the frame, at least 11 px either way.
     """
     if np.array_equal(prediction, reference):

@@ -2,7 +2,7 @@
 
     tde(t) = mean over pixels and channels of |(p[t+1] - p[t]) - (g[t+1] - g[t])|
 
-in grey levels (0..255), p the prediction and g the reference. A still error (a color cast, a soft mouth) costs nothing,
+in gray levels (0..255), p the prediction and g the reference. A still error (a color cast, a soft mouth) costs nothing,
 flicker does.
 """
 
@@ -16,7 +16,7 @@ from lipbench.metrics.arrays import Frame, as_clips
 
 
 def change_error(prediction: Frame, reference: Frame) -> float:
-    """The error of one change: (2, H, W, 3) and (2, H, W, 3) uint8 -> grey levels."""
+    """The error of one change: (2, H, W, 3) and (2, H, W, 3) uint8 -> gray levels."""
     signed = np.subtract(prediction, reference, dtype=np.int16)
     return float(np.abs(signed[1] - signed[0]).mean())
 
@@ -29,7 +29,7 @@ def temporal_difference_per_frame(prediction: Frame, reference: Frame) -> NDArra
         reference: the same of what it is compared to.
 
     Returns:
-        (T - 1,) grey levels, 0 to 510; entry t is the change from frame t to t + 1.
+        (T - 1,) gray levels, 0 to 510; entry t is the change from frame t to t + 1.
 
     Raises:
         UsageError: other dtype or shape, or the two differ in shape.
@@ -49,7 +49,7 @@ def temporal_difference(prediction: Frame, reference: Frame) -> float:
         reference: the same of what it is compared to.
 
     Returns:
-        Grey levels, 0 (the same changes) to 510.
+        Gray levels, 0 (the same changes) to 510.
 
     Raises:
         UsageError: other dtype or shape, or the two differ in shape.

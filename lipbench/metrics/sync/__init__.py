@@ -1,4 +1,4 @@
-"""SyncNet as a judge of lip synchronisation: LSE-D, LSE-C and the AV offset.
+"""SyncNet as a judge of lip synchronization: LSE-D, LSE-C and the AV offset.
 
     SyncNet().load("syncnet_v2.model").score(frames, audio)     the network alone, on face crops
     evaluate("video.mp4", judge="syncnet_v2")                 a whole video: find the face, track, crop, score

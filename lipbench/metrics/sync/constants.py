@@ -32,7 +32,7 @@ NUM_FAILED_DET = 25
 MIN_TRACK = 100
 MIN_FACE_SIZE = 100.0
 CROP_SCALE = 0.40
-CROP_PADDING = 110  # grey around the frame
+CROP_PADDING = 110  # gray around the frame
 MEDIAN_FRAMES = 13
 
 

@@ -1,7 +1,7 @@
 """Cutting a track's face out of the frames, with the geometry of syncnet_python's `run_pipeline.py`.
 
-With s half of the larger box edge (smoothed) the crop is the square of 2.8 s whose centre lies 0.4 s below the box's
-centre; what lies outside of the picture is grey 110.
+With s half of the larger box edge (smoothed) the crop is the square of 2.8 s whose center lies 0.4 s below the box's
+center; what lies outside of the picture is gray 110.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lipbench.metrics.sync.constants import CROP_PADDING, CROP_SCALE, MEDIAN_FRA
 
 @dataclass(frozen=True)
 class CropPath:
-    """Smoothed squares of a track. x, y: (T,) centre px; s: (T,) half edge px."""
+    """Smoothed squares of a track. x, y: (T,) center px; s: (T,) half edge px."""
 
     x: NDArray[np.float64]
     y: NDArray[np.float64]
@@ -28,7 +28,7 @@ class CropPath:
 
 
 def crop_path(boxes: NDArray[np.floating]) -> CropPath:
-    """Centres and half edges of (T, 4) boxes, each through a median filter of 13.
+    """Centers and half edges of (T, 4) boxes, each through a median filter of 13.
 
     The filter pads with zeros, as the published one does: the first and last six values lean towards the smallest in
     reach. Tracks of fewer than 13 frames, which the published min_track rules out, get the largest odd kernel that

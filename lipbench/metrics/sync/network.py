@@ -4,8 +4,8 @@ Layers and state-dict keys are those of `SyncNetModel.py` in joonson/syncnet_pyt
 Chung and Zisserman, "Out of time: automated lip sync in the wild", 2016. `SyncNet(1.0, 224)` has its 102 entries and
 13,631,616 parameters and takes its weights; a smaller width and input make the small judges that `lipbench train` fits.
 
-A window is 5 video frames (BGR, 0..255, no normalisation) and 20 MFCC columns of the int16 sound. Embeddings are not
-L2-normalised.
+A window is 5 video frames (BGR, 0..255, no normalization) and 20 MFCC columns of the int16 sound. Embeddings are not
+L2-normalized.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Where the camera cuts: scenedetect 0.5.1's ContentDetector, as the published pipeline used it.
 
-The mean absolute difference of hue, saturation and value between neighbouring frames, averaged over the three; a cut
+The mean absolute difference of hue, saturation and value between neighboring frames, averaged over the three; a cut
 where it reaches 30. Frames are thinned by a factor that depends on the width (versions from 0.6 on use another
 threshold and another rule, and cut elsewhere).
 """

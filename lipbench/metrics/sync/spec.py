@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from lipbench.core.weights import Entry, packaged
+from lipbench.core.weights import WeightsEntry, packaged
 
 _OXFORD = "https://www.robots.ox.ac.uk/~vgg/software/lipsync/data/"
 
 WEIGHTS = (
-    Entry(
+    WeightsEntry(
         "syncnet_v2",
         "syncnet_v2.model",
         "the judge behind published LSE-D and LSE-C",
@@ -19,7 +19,7 @@ WEIGHTS = (
             "https://huggingface.co/ByteDance/LatentSync-1.5/resolve/main/auxiliary/syncnet_v2.model",
         ),
     ),
-    Entry(
+    WeightsEntry(
         "sfd_face",
         "sfd_face.pth",
         "face detector of the SyncNet pipeline (protocol realvideo); backend s3fd-syncnet",

@@ -17,7 +17,7 @@ PATCH = (12, 8)  # width and height that an eye's picture is brought to
 MODES = 8
 #: Correlation of the best direction with the lids below which a condition does not tell them: an expression that was
 #: fitted to landmarks with lids has .97, one without them, or features of sound, below .4.
-TOLD = 0.7
+MIN_CORRELATION = 0.7
 
 
 def eye_codes(scene: Scene, length: int) -> Float32:
@@ -63,8 +63,8 @@ def lid_direction(condition: ArrayLike, lids: ArrayLike) -> Float32 | None:
         return None
     u /= size
     along = x @ u
-    told = float(along @ y) / float(np.linalg.norm(along) * np.linalg.norm(y))
-    return u.astype(np.float32) if told >= TOLD else None
+    correlation = float(along @ y) / float(np.linalg.norm(along) * np.linalg.norm(y))
+    return u.astype(np.float32) if correlation >= MIN_CORRELATION else None
 
 
 def without(condition: ArrayLike, direction: ArrayLike | None) -> Float32:

@@ -19,7 +19,7 @@ from lipbench.nerf.training.presets import Preset
 RIM = 0.03  # of the image's width: how far rays near the mask may lie outside it
 
 
-class Batch(NamedTuple):
+class RayBatch(NamedTuple):
     """frames: (F,) numbers. rays: F x R. color, background: (F, R, 3) in [0, 1]. head: (F, R) bool. mouth: of how
     many frames, the first ones, all rays are the mouth's."""
 
@@ -30,9 +30,9 @@ class Batch(NamedTuple):
     head: Tensor
     mouth: int = 0
 
-    def part(self, rows: slice) -> Batch:
+    def part(self, rows: slice) -> RayBatch:
         """Some rays of every frame."""
-        return Batch(
+        return RayBatch(
             self.frames,
             self.rays.part(rows),
             self.color[:, rows],
@@ -76,7 +76,7 @@ class RayDrawer:
     def __len__(self) -> int:
         return len(self.frames)
 
-    def draw(self, field: HeadField) -> Batch:
+    def draw(self, field: HeadField) -> RayBatch:
         """The rays of one step."""
         p = self.preset
         each = p.rays // p.frames
@@ -132,7 +132,7 @@ class RayDrawer:
         order = torch.argsort(good.to(torch.int8), dim=1, descending=True, stable=True)
         return drawn.gather(1, order[:, :count])
 
-    def batch(self, field: HeadField, frames: Tensor, pixels: Tensor, random_background: bool = False) -> Batch:
+    def batch(self, field: HeadField, frames: Tensor, pixels: Tensor, random_background: bool = False) -> RayBatch:
         """The rays of (F, R) pixels (row * W + column) of (F,) frames."""
         row, column = (pixels // self.w).float(), (pixels % self.w).float()
         rays = field.rays(self.c2w[frames], row, column, self.focal, self.center, self.near_far[frames])
@@ -143,7 +143,7 @@ class RayDrawer:
             other = torch.rand_like(background)
             color = torch.where(head[..., None], color, other)
             background = other
-        return Batch(frames, rays, color, background, head)
+        return RayBatch(frames, rays, color, background, head)
 
 
 def _boxes(head: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """A field that turns transparent never comes back: find out early, begin again, or say so.
 
-With ReLU density a sample whose raw density is negative gets no gradient. `nn.Linear`'s own initialisation shrinks
+With ReLU density a sample whose raw density is negative gets no gradient. `nn.Linear`'s own initialization shrinks
 signals by sqrt(3) a layer, so after 8 layers the raw density is the same number everywhere but for 0.01: the density's
 bias, which is drawn from +-1/sqrt(width). When that one draw is negative the whole field is dead before the first step.
 """
@@ -10,12 +10,12 @@ from __future__ import annotations
 from lipbench.core.errors import LipbenchError
 
 #: Mean opacity over the head's pixels under which a field counts as collapsed.
-OPAQUE = 0.35
+MIN_OPACITY = 0.35
 #: The same within the first 5 % of a long training, when a healthy field may still be thin.
-ALIVE = 0.01
+MIN_OPACITY_EARLY = 0.01
 #: When to look, as steps and as shares of them.
-EARLY = (1000, 5000)
-LOOKS = (0.05, 0.1, 0.2, 0.5, 1.0)
+EARLY_CHECKS = (1000, 5000)
+CHECK_SHARES = (0.05, 0.1, 0.2, 0.5, 1.0)
 RESTARTS = 3
 #: Share of the training after which a restart would leave too little time.
 LAST_RESTART = 0.4
@@ -27,19 +27,19 @@ class FieldCollapsed(LipbenchError):
     reason = "field_collapsed"
 
 
-def looks(steps: int, warmup: int) -> tuple[int, ...]:
+def check_steps(steps: int, warmup: int) -> tuple[int, ...]:
     """Steps after which the opacity is measured; in long trainings also early, before days are spent."""
     return tuple(
         sorted(
-            {max(1, min(steps, max(round(share * steps), 2 * warmup))) for share in LOOKS}
-            | {step for step in EARLY if step < 0.05 * steps}
+            {max(1, min(steps, max(round(share * steps), 2 * warmup))) for share in CHECK_SHARES}
+            | {step for step in EARLY_CHECKS if step < 0.05 * steps}
         )
     )
 
 
-def least(step: int, steps: int) -> float:
+def min_opacity(step: int, steps: int) -> float:
     """Opacity below which the field counts as collapsed after `step` steps."""
-    return ALIVE if step in EARLY and step < LOOKS[0] * steps else OPAQUE
+    return MIN_OPACITY_EARLY if step in EARLY_CHECKS and step < CHECK_SHARES[0] * steps else MIN_OPACITY
 
 
 def collapsed(opacity: float, attempts: int) -> FieldCollapsed:

@@ -32,7 +32,7 @@ class Preset:
         near_mask: rays in the box keep to the head's mask and its rim.
         rare_share: of the frames that are not the mouth's, drawn the more often the rarer their eyes' look is: blinks.
             Without codes nothing of the kind.
-        random_background: train over random colours instead of the plate, so that the head has to be opaque.
+        random_background: train over random colors instead of the plate, so that the head has to be opaque.
         code_start: codes begin as small random numbers (the paper), or with how the eyes look (`eye_codes`).
         mouth_codes: "own": rays of every frame are drawn from its mouth's box. "other": the same share of the frames
             gives all its rays from there, under the code of another frame, which does not learn from them: the mouth is
@@ -106,7 +106,7 @@ _LIDS: dict[str, Any] = {
     "lids": "code",
 }
 
-#: Density per metre that the paper's ReLU field starts with: nearly opaque over the 0.6 m of a ray. Over the plate, a
+#: Density per meter that the paper's ReLU field starts with: nearly opaque over the 0.6 m of a ray. Over the plate, a
 #: thinner start turned transparent within five steps.
 FOG = 5.0
 

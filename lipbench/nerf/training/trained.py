@@ -26,7 +26,7 @@ VISIBLE = 1e-3  # rays on which the grid sees less than this opacity show the ba
 
 
 class FrameRender(NamedTuple):
-    """rgb: (H, W, 3) float32, the head's colour times its opacity (premultiplied); alpha: (H, W) float32 opacity;
+    """rgb: (H, W, 3) float32, the head's color times its opacity (premultiplied); alpha: (H, W) float32 opacity;
     box: x0, y0, x1, y1 px outside of which both are 0. Over a picture: rgb + (1 - alpha) * picture."""
 
     rgb: NDArray[np.float32]
@@ -42,7 +42,7 @@ class TrainedField:
     frames: (T,) numbers of the training frames in the scene that the field was trained on.
     scale: resolution at which it is rendered, relative to the scene's full resolution.
     facts: how it was trained.
-    untold: (C,) direction of the conditions that the field is not told (`codes.without`), None when it is told all.
+    removed_direction: (C,) direction that is taken out of the conditions (`codes.without`), None when nothing is.
     """
 
     field: HeadField
@@ -50,7 +50,7 @@ class TrainedField:
     frames: NDArray[np.int64]
     scale: float
     facts: Mapping[str, Any]
-    untold: NDArray[np.float32] | None = None
+    removed_direction: NDArray[np.float32] | None = None
 
     def latent(self, index: ArrayLike) -> NDArray[np.float32]:
         """(N,) scene frames -> (N, L) codes; a frame that was kept from training takes the nearest one's."""
@@ -70,7 +70,7 @@ class TrainedField:
                 "frames": self.frames.tolist(),
                 "scale": self.scale,
                 "facts": dict(self.facts),
-                "untold": None if self.untold is None else self.untold.tolist(),
+                "untold": None if self.removed_direction is None else self.removed_direction.tolist(),
             },
             path,
         )
@@ -92,8 +92,8 @@ class TrainedField:
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError, UnpicklingError) as error:
             raise WeightsError(f"cannot read the field {path}", str(error).splitlines()[0], "train it again") from error
         frames = np.asarray(held["frames"], np.int64)
-        untold = None if held["untold"] is None else np.asarray(held["untold"], np.float32)
-        return cls(field.to(device).eval(), held["latents"], frames, held["scale"], held["facts"], untold)
+        removed_direction = None if held["untold"] is None else np.asarray(held["untold"], np.float32)
+        return cls(field.to(device).eval(), held["latents"], frames, held["scale"], held["facts"], removed_direction)
 
 
 def render_frames(
@@ -132,7 +132,7 @@ def render_frames(
         raise UsageError(
             f"cannot render frame {rows.max()}", f"the scene has {len(scene)}", "map the dub to the clip's frames"
         )
-    expression = without(expression, model.untold)
+    expression = without(expression, model.removed_direction)
     device = model.latents.device
     code = torch.from_numpy(np.concatenate([expression, codes], 1)).to(device)
     for k, t in enumerate(rows):
@@ -202,7 +202,7 @@ def _enlarged(
     import cv2
 
     big = np.clip(cv2.resize(picture, (w, h), interpolation=cv2.INTER_CUBIC), 0.0, 1.0).astype(np.float32)
-    big[..., :3] = np.minimum(big[..., :3], big[..., 3:])  # cubic overshoot: no colour brighter than its opacity allows
+    big[..., :3] = np.minimum(big[..., :3], big[..., 3:])  # cubic overshoot: no color brighter than its opacity allows
     sx, sy = w / picture.shape[1], h / picture.shape[0]
     x0, y0 = max(0, int((box[0] - 2) * sx)), max(0, int((box[1] - 2) * sy))
     x1, y1 = min(w, int((box[2] + 2) * sx) + 1), min(h, int((box[3] + 2) * sy) + 1)

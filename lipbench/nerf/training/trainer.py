@@ -14,14 +14,14 @@ from torch import Tensor
 
 from lipbench.core import optim
 from lipbench.core.errors import UsageError
-from lipbench.core.training import Budget, Progress
+from lipbench.core.training import Budget, TrainState
 from lipbench.core.training import train as run
 from lipbench.nerf.grid import carve
 from lipbench.nerf.model import HeadField, RayColors
 from lipbench.nerf.scene import Scene
 from lipbench.nerf.training import guard
 from lipbench.nerf.training.codes import eye_codes, lid_direction, without
-from lipbench.nerf.training.draw import Batch, RayDrawer
+from lipbench.nerf.training.draw import RayBatch, RayDrawer
 from lipbench.nerf.training.presets import Preset
 from lipbench.nerf.training.trained import TrainedField, render_one
 
@@ -56,22 +56,22 @@ class FieldTraining:
                 "choose rays as a multiple of frames",
             )
         self.preset, self.seed, self.device = preset, seed, device
-        self.untold = lid_direction(scene.condition, scene.lids) if preset.lids == "code" else None
+        self.removed_direction = lid_direction(scene.condition, scene.lids) if preset.lids == "code" else None
         self.scale = min(1.0, preset.size / max(scene.size)) if preset.size else 1.0
         kept = round(len(scene) * (1.0 - preset.held_out))
         self.frames = np.arange(len(scene))[:kept]
-        self.scene = scene.resized(self.scale).with_condition(without(scene.condition, self.untold))
+        self.scene = scene.resized(self.scale).with_condition(without(scene.condition, self.removed_direction))
         shown = self.scene.take(self.frames) if kept < len(scene) else self.scene
         self.rest = self.scene.take(np.arange(kept, len(scene))) if len(scene) - kept >= 5 else None
         self.drawer = RayDrawer(shown, preset, device)
         self.shown = shown
         self.facts: Mapping[str, Any] = {"preset": preset.to_dict(), "scene": scene_hash(scene), "seed": seed}
         self.attempt = 0
-        self.looks = guard.looks(preset.steps, preset.warmup)
+        self.check_steps = guard.check_steps(preset.steps, preset.warmup)
         self._build()
 
     def _build(self) -> None:
-        """Networks, codes and optimiser of this attempt."""
+        """Networks, codes and optimizer of this attempt."""
         torch.manual_seed(int(np.random.SeedSequence([self.seed, 77, self.attempt]).generate_state(1)[0]))
         p = self.preset
         self.field = HeadField(p.field, torch.from_numpy(self.shown.bounds)).to(self.device)
@@ -95,7 +95,7 @@ class FieldTraining:
         """(F,) training frames -> (F, C + L)."""
         return torch.cat([self.drawer.condition[frames], self.latents[frames]], 1)
 
-    def _strangers(self, codes: Tensor) -> Tensor:
+    def _shuffled_latents(self, codes: Tensor) -> Tensor:
         """(F, C + L) with the latent codes of frames drawn at random, as they stand."""
         size = self.latents.shape[1]
         drawn = torch.randint(len(self.latents), (len(codes),), device=self.device)
@@ -110,17 +110,17 @@ class FieldTraining:
             group["lr"] = p.lr * group["lr_scale"] * fall * rise
         if p.field.proposal == "grid" and number % REFRESH == 0:
             frame = torch.randint(len(self.drawer), (1,), device=self.device)
-            self.field.refresh(self.codes(frame).detach(), 1.0 if number < 8 * REFRESH else 0.25)
+            self.field.update_grid(self.codes(frame).detach(), 1.0 if number < 8 * REFRESH else 0.25)
         batch = self.drawer.draw(self.field)
         self.optimizer.zero_grad(set_to_none=True)
         total = self._backward(batch)
         self.optimizer.step()
-        if number + 1 in self.looks:
-            self._look(guard.least(number + 1, p.steps), restart=progress < guard.LAST_RESTART)
+        if number + 1 in self.check_steps:
+            self._check_opacity(guard.min_opacity(number + 1, p.steps), restart=progress < guard.LAST_RESTART)
         # Read once per report: on a GPU every reading waits for the device.
         return {"photo": total, "psnr": -10.0 * torch.log10(total)}  # type: ignore[dict-item]
 
-    def _backward(self, batch: Batch) -> Tensor:
+    def _backward(self, batch: RayBatch) -> Tensor:
         """Gradients of sum_rays |C - C_true|^2 (coarse and fine) + lambda |v|, once per pass; returns the fine pass's
         mean squared error (LipNeRF eq. 3, 4)."""
         p = self.preset
@@ -140,10 +140,10 @@ class FieldTraining:
             (passes * p.latent_penalty * (v.square().sum(1) + 1e-12).sqrt().sum()).backward()
         return total / (batch.color.numel())
 
-    def _render(self, batch: Batch) -> RayColors:
+    def _render(self, batch: RayBatch) -> RayColors:
         codes = self.codes(batch.frames)
         if batch.mouth:
-            codes = torch.cat([self._strangers(codes[: batch.mouth]), codes[batch.mouth :]])
+            codes = torch.cat([self._shuffled_latents(codes[: batch.mouth]), codes[batch.mouth :]])
         with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.preset.bf16):
             return self.field.render(batch.rays, batch.background, codes, train=True)
 
@@ -162,14 +162,14 @@ class FieldTraining:
         passes = [p for p in (colors.fine, colors.coarse) if p is not None]
         return min(float((1.0 - p.transmittance).mean()) for p in passes)
 
-    def _look(self, least: float, restart: bool) -> None:
+    def _check_opacity(self, min_opacity: float, restart: bool) -> None:
         """Begin again with other weights when the field is transparent.
 
         Raises:
             FieldCollapsed: after the last restart, or when too little time is left for one.
         """
         opacity = self.opacity()
-        if opacity >= least:
+        if opacity >= min_opacity:
             return
         if not restart or self.attempt >= guard.RESTARTS:
             raise guard.collapsed(opacity, self.attempt + 1)
@@ -232,7 +232,9 @@ class FieldTraining:
 
     def trained(self, facts: Mapping[str, Any]) -> TrainedField:
         """The field as it stands."""
-        return TrainedField(self.field.eval(), self.latents.detach(), self.frames, self.scale, facts, self.untold)
+        return TrainedField(
+            self.field.eval(), self.latents.detach(), self.frames, self.scale, facts, self.removed_direction
+        )
 
     def export(self, folder: Path, facts: Mapping[str, Any]) -> Path:
         """Write field.pt."""
@@ -267,7 +269,7 @@ def train(
     fresh: bool = False,
     seconds: float | None = None,
     previews: int = 4,
-    say: Callable[[str], None] = lambda _: None,
+    log: Callable[[str], None] = lambda _: None,
 ) -> TrainedField:
     """Train a field on a scene; the same call on an interrupted folder goes on exactly where it stopped.
 
@@ -291,7 +293,7 @@ def train(
         report_every=max(1, steps // 30),
         picture_every=max(1, steps // previews) if previews else 0,
     )
-    at: Progress = run(training, folder, budget, seed=seed, fresh=fresh, say=say)
-    if at.stopped == "signal":
+    state: TrainState = run(training, folder, budget, seed=seed, fresh=fresh, log=log)
+    if state.stopped == "signal":
         raise KeyboardInterrupt
     return TrainedField.load(folder / MODEL, device)

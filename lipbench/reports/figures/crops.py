@@ -17,7 +17,7 @@ PARTS = {"mouth": (MOUTH_68, 1.8, 0.75), "eyes": (slice(36, 48), 1.4, 0.4)}
 
 
 def boxes(track: FaceTrack, part: str) -> NDArray[np.int64]:
-    """(T, 4) x1 y1 x2 y2 px, all of one size, centred on the part; the last known place where the face is lost.
+    """(T, 4) x1 y1 x2 y2 px, all of one size, centered on the part; the last known place where the face is lost.
 
     Raises:
         NothingComparable: the tracker gives no landmarks, or saw no face.
@@ -30,18 +30,18 @@ def boxes(track: FaceTrack, part: str) -> NDArray[np.int64]:
     own = points[:, which].astype(np.float64)
     low, high = own.min(axis=1), own.max(axis=1)  # (T, 2)
     width = times * float(np.nanmedian(high[:, 0] - low[:, 0]))
-    centre = _filled((low + high) / 2)
+    center = _filled((low + high) / 2)
     half = np.array([width, width * shape]) / 2
-    corner = np.round(centre - half).astype(np.int64)
+    corner = np.round(center - half).astype(np.int64)
     size = np.maximum(2, np.round(2 * half)).astype(np.int64)
     return np.hstack([corner, corner + size])
 
 
-def _filled(centre: NDArray[np.float64]) -> NDArray[np.float64]:
+def _filled(center: NDArray[np.float64]) -> NDArray[np.float64]:
     """(T, 2) with lost frames at the last known place, the first ones at the first."""
-    known = np.flatnonzero(np.isfinite(centre[:, 0]))
-    at = np.searchsorted(known, np.arange(len(centre)), side="right") - 1
-    return np.asarray(centre[known[np.maximum(at, 0)]])
+    known = np.flatnonzero(np.isfinite(center[:, 0]))
+    at = np.searchsorted(known, np.arange(len(center)), side="right") - 1
+    return np.asarray(center[known[np.maximum(at, 0)]])
 
 
 def cut(frame: NDArray[np.uint8], box: NDArray[np.int64]) -> NDArray[np.uint8]:

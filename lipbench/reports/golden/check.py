@@ -121,7 +121,7 @@ class GoldenResult:
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredValues:
     """What `accept` wrote."""
 
     path: Path
@@ -201,7 +201,7 @@ def _read(path: Path) -> dict[str, Any]:
     return values
 
 
-def accept_golden(reason: str, families: Mapping[str, MetricFamily] | None = None, path: Path = FILE) -> Stored:
+def accept_golden(reason: str, families: Mapping[str, MetricFamily] | None = None, path: Path = FILE) -> StoredValues:
     """Store the numbers of metrics that are new or have a new version, weights or options.
 
     Raises:
@@ -230,4 +230,4 @@ def accept_golden(reason: str, families: Mapping[str, MetricFamily] | None = Non
             names.append(name)
     data = {"schema": SCHEMA, "values": dict(sorted(values.items()))}
     write_json(path, data)
-    return Stored(path, tuple(names))
+    return StoredValues(path, tuple(names))

@@ -25,22 +25,22 @@ NAMES = ("drawn", "gaps", "equal")
 
 
 @dataclass(frozen=True)
-class Talk:
-    """A face that speaks: gap (T,) of the inner lips in px, and where its centre is, (T, 2) px."""
+class TalkingFace:
+    """A face that speaks: gap (T,) of the inner lips in px, and where its center is, (T, 2) px."""
 
     gap: NDArray[np.int64]
-    centre: NDArray[np.int64]
+    center: NDArray[np.int64]
 
 
 def make(folder: Path, name: str) -> Pair:
     """Write one pair's files into a folder."""
     t = np.arange(FRAMES)
-    centre = np.stack([52 + t // 5, 54 + (t // 7) % 3], axis=1)
-    source = Talk(2 + (5 * t) % 9, centre)
-    truth = Talk(1 + (7 * t + t // 3) % 11, centre)
-    wrong = Talk(1 + (7 * t + t // 3 + 4) % 10, centre)
+    center = np.stack([52 + t // 5, 54 + (t // 7) % 3], axis=1)
+    source = TalkingFace(2 + (5 * t) % 9, center)
+    truth = TalkingFace(1 + (7 * t + t // 3) % 11, center)
+    wrong = TalkingFace(1 + (7 * t + t // 3 + 4) % 10, center)
     lost = (11, 12, 25) if name == "gaps" else ()
-    sides: Mapping[str, Talk] = {
+    sides: Mapping[str, TalkingFace] = {
         "reference": source,
         "truth": truth,
         "prediction": source if name == "equal" else wrong,
@@ -81,12 +81,12 @@ def noise(n: int, seed: int) -> NDArray[np.int64]:
     return ((x ^ (x >> np.uint64(13))) >> np.uint64(3)).astype(np.int64) & 0xFFFF
 
 
-def draw(talk: Talk, grain: int) -> NDArray[np.uint8]:
+def draw(talk: TalkingFace, grain: int) -> NDArray[np.uint8]:
     """(T, SIDE, SIDE, 3) uint8: textured ground, an ellipse of skin, eyes, an opening mouth, fresh grain."""
     y, x = np.mgrid[:SIDE, :SIDE].astype(np.int64)
     ground = np.repeat(np.repeat(noise(14 * 14 * 3, 5).reshape(14, 14, 3) % 200, 8, 0), 8, 1) + 20
     frames = np.empty((len(talk.gap), SIDE, SIDE, 3), np.uint8)
-    for t, (gap, (cx, cy)) in enumerate(zip(talk.gap, talk.centre, strict=True)):
+    for t, (gap, (cx, cy)) in enumerate(zip(talk.gap, talk.center, strict=True)):
         frame = ground.copy()
         frame[(x - cx) ** 2 * 16 + (y - cy) ** 2 * 9 < 120**2] = (206, 168, 148)
         for side in (-12, 12):
@@ -117,9 +117,9 @@ def points(gap: int, cx: int, cy: int) -> NDArray[np.float64]:
     return p + np.array([cx, cy])
 
 
-def track(talk: Talk, lost: tuple[int, ...]) -> FaceTrack:
+def track(talk: TalkingFace, lost: tuple[int, ...]) -> FaceTrack:
     """The face track of a drawn face; frames in `lost` have none."""
-    xy = np.stack([points(int(g), int(x), int(y)) for g, (x, y) in zip(talk.gap, talk.centre, strict=True)])
+    xy = np.stack([points(int(g), int(x), int(y)) for g, (x, y) in zip(talk.gap, talk.center, strict=True)])
     landmarks = np.concatenate([xy, np.zeros((*xy.shape[:2], 1))], axis=2).astype(np.float32)
     boxes = np.concatenate([xy.min(axis=1), xy.max(axis=1)], axis=1).astype(np.float32)
     seen = np.ones(len(xy), np.int16)
@@ -128,8 +128,8 @@ def track(talk: Talk, lost: tuple[int, ...]) -> FaceTrack:
     return FaceTrack("drawn", float(FPS), SIDE, SIDE, boxes, seen.astype(np.float32), seen, landmarks)
 
 
-def mesh(talk: Talk) -> NDArray[np.float64]:
-    """(T, 8, 3) lip vertices in decimetres: the inner lips as flat points."""
+def mesh(talk: TalkingFace) -> NDArray[np.float64]:
+    """(T, 8, 3) lip vertices in decimeters: the inner lips as flat points."""
     xy = np.stack([points(int(g), 0, 0)[60:68] for g in talk.gap])
     return np.concatenate([xy, np.zeros((*xy.shape[:2], 1))], axis=2) / 250
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lipbench.reports.details import Details, machine, title_of
-from lipbench.reports.table import HEADS, Entry, Table, caption, key_text, shown
+from lipbench.reports.table import HEADS, ReportTable, TableEntry, caption, key_text, shown
 from lipbench.reports.writers import ARROWS
 
 #: What a word of `--by` is called in a heading.
@@ -19,7 +19,7 @@ TITLES = {
 _DIRECTIONS = {"higher": "higher is better", "lower": "lower is better", "zero": "closer to zero is better"}
 
 
-def table_view(table: Table) -> dict[str, Any]:
+def table_view(table: ReportTable) -> dict[str, Any]:
     """A table for the template: heads with their sort keys, rows of cells."""
     heads = [_head(text) for text in ("method", *(HEADS[word] for word in table.by))]
     heads.append(_head("clips", hint="clips behind each number"))
@@ -55,7 +55,7 @@ def _view(text: str, sort: Any, **more: Any) -> dict[str, Any]:
     return {"text": text, "sort": sort, "head": False, "number": False, "hint": "", "rank": None, "notes": (), **more}
 
 
-def _number(entry: Entry, decimals: int) -> dict[str, Any]:
+def _number(entry: TableEntry, decimals: int) -> dict[str, Any]:
     mean = entry.mean
     if mean.mean is None:
         text = f"{mean.n}/{mean.total}" if mean.n else "–"

@@ -27,7 +27,7 @@ MAX_CHARTS = 6
 
 
 @dataclass(frozen=True)
-class Written:
+class ReportFile:
     """What `write` made.
 
     Attributes:
@@ -52,8 +52,8 @@ def write(
     single_file: bool = False,
     budget: int = BUDGET,
     gate: str | Path | None = None,
-    say: Callable[[str], None] = lambda line: None,
-) -> Written:
+    log: Callable[[str], None] = lambda line: None,
+) -> ReportFile:
     """Write the report of a run.
 
     Args:
@@ -61,7 +61,7 @@ def write(
             report.html in the run directory.
         budget: bytes that a single file may have.
         gate: verdict file of `lipbench gate --output`; default gate.json in the run directory, when it is there.
-        say: hears progress.
+        log: hears progress.
 
     Raises:
         UsageError, StoreError: as `load_run`.
@@ -78,11 +78,11 @@ def write(
     rows = grid(details, ids, wanted)
     context = {**_context(details, ids, rows, wanted), "banner": banner(details, ids, verdict)}
     if not single_file:
-        album = videos.folder(list(dict.fromkeys(v for row in rows for v in row.videos)), page.parent / "media", say)
+        album = videos.folder(list(dict.fromkeys(v for row in rows for v in row.videos)), page.parent / "media", log)
         return _finish(page, context, rows, album, False, ())
     with tempfile.TemporaryDirectory() as scratch:
         bare = len(_render(context, rows, videos.Album({}, videos.FOLDER, (), 0), True, ()).encode())
-        album = videos.budgeted([row.videos for row in rows], Path(scratch), budget - bare - 4096, say)
+        album = videos.budgeted([row.videos for row in rows], Path(scratch), budget - bare - 4096, log)
         remarks = [f"Videos are previews to keep this file below {videos.megabytes(budget)}: {album.quality.words}"]
         if album.left_out:
             remarks.append(
@@ -154,7 +154,7 @@ def _charts(details: Details, ids: list[str]) -> list[dict[str, str]]:
 def _strips(details: Details, ids: list[str]) -> list[dict[str, str]]:
     """One strip per headline metric, a dot per clip."""
     series = statistics.clip_series(details.run)
-    colours = {title_of(details.run.methods, label): i for i, label in enumerate(details.run.methods)}
+    colors = {title_of(details.run.methods, label): i for i, label in enumerate(details.run.methods)}
     found: list[dict[str, str]] = []
     for name in led(ids)[:MAX_CHARTS]:
         spec = details.run.metrics[name]
@@ -167,7 +167,7 @@ def _strips(details: Details, ids: list[str]) -> list[dict[str, str]]:
         if values:
             axis = str(spec["title"]) + (f" [{unit(spec)}]" if unit(spec) else "")
             alt = f"{spec['title']} of every clip, one row each for {', '.join(values)}"
-            drawn = plots.svg(plots.strip(axis, values, colours), f"s{len(found)}", alt)
+            drawn = plots.svg(plots.strip(axis, values, colors), f"s{len(found)}", alt)
             found.append({"title": str(spec["title"]), "svg": drawn})
     return found
 
@@ -194,11 +194,11 @@ def _finish(
     album: videos.Album,
     single: bool,
     remarks: tuple[str, ...],
-) -> Written:
+) -> ReportFile:
     text = _render(context, rows, album, single, remarks)
     write_text(page, text)
     shown = sum(preview.video is not None for preview in album.previews.values())
-    return Written(page, len(text.encode()), shown, len(album.left_out), remarks)
+    return ReportFile(page, len(text.encode()), shown, len(album.left_out), remarks)
 
 
 def _render(

@@ -81,14 +81,14 @@ class Album:
     size: int
 
 
-def folder(sources: Sequence[Path], out: Path, say: Callable[[str], None]) -> Album:
+def folder(sources: Sequence[Path], out: Path, log: Callable[[str], None]) -> Album:
     """Every source as a file below `out`; those that are there from an earlier report stay."""
-    say(f"encoding {len(sources)} videos for the page")
+    log(f"encoding {len(sources)} videos for the page")
     previews = {source: _preview(source, out, FOLDER) for source in sources}
     return Album(previews, FOLDER, (), sum(p.size for p in previews.values()))
 
 
-def budgeted(rows: Sequence[Sequence[Path]], out: Path, budget: int, say: Callable[[str], None]) -> Album:
+def budgeted(rows: Sequence[Sequence[Path]], out: Path, budget: int, log: Callable[[str], None]) -> Album:
     """Rows of videos below `budget` bytes as base64: first all of them smaller, then the last rows left out.
 
     The videos of a row share one dub, and only the first is ever heard: the others go without sound.
@@ -105,7 +105,7 @@ def budgeted(rows: Sequence[Sequence[Path]], out: Path, budget: int, say: Callab
         last = quality is SINGLE[-1]
         made: dict[Path, Preview] = {}
         used = 0
-        say(f"encoding {len(every)} videos ({quality.words})")
+        log(f"encoding {len(every)} videos ({quality.words})")
         for row in rows:
             fresh = {s: _preview(s, out, quality, s == row[0]) for s in row if s not in made}
             size = sum(p.size for p in fresh.values())

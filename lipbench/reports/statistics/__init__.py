@@ -13,7 +13,7 @@ from 4 clips on, a bootstrap only from about 20 on. `python -m tools.coverage_in
 from lipbench.reports.statistics.clips import ClipSeries, Spread, clip_series, longest, magnitudes, seed_spread
 from lipbench.reports.statistics.estimates import (
     Interval,
-    Paired,
+    PairedEstimate,
     bca_interval,
     differences,
     mean_interval,
@@ -36,7 +36,7 @@ __all__ = [
     "EXACT_CLIPS",
     "ClipSeries",
     "Interval",
-    "Paired",
+    "PairedEstimate",
     "Spread",
     "bca_interval",
     "clip_series",

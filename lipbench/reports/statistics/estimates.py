@@ -78,18 +78,18 @@ def bca_interval(
 
 def bca_levels(means: NDArray[np.float64], x: NDArray[np.float64], level: float) -> Sequence[float]:
     """The two levels at which the bootstrapped means (resamples,) of x (n,) are read."""
-    centre = x.mean()
-    share = ((means < centre).mean() + (means <= centre).mean()) / 2
+    center = x.mean()
+    share = ((means < center).mean() + (means <= center).mean()) / 2
     bias = ndtri(np.clip(share, 1e-9, 1 - 1e-9))
-    # Jackknife of a mean: leaving x_i out moves it by (centre - x_i) / (n - 1); constants cancel in the ratio.
-    d = x - centre
+    # Jackknife of a mean: leaving x_i out moves it by (center - x_i) / (n - 1); constants cancel in the ratio.
+    d = x - center
     acceleration = (d**3).sum() / (6 * (d**2).sum() ** 1.5)
     z = bias + ndtri(np.array([(1 - level) / 2, (1 + level) / 2]))
     return [float(p) for p in ndtr(bias + z / (1 - acceleration * z))]
 
 
 @dataclass(frozen=True)
-class Paired:
+class PairedEstimate:
     """What n paired differences say.
 
     Attributes:
@@ -146,12 +146,12 @@ def worsening(difference: ArrayLike, better: str) -> NDArray[np.float64]:
     return -d if better == "higher" else d
 
 
-def paired(differences: ArrayLike, *, level: float = 0.95, seed: int = 0) -> Paired:
+def paired(differences: ArrayLike, *, level: float = 0.95, seed: int = 0) -> PairedEstimate:
     """Everything about (n,) paired differences over clips."""
     d = np.asarray(differences, np.float64).ravel()
     n = len(d)
     if n == 0:
-        return Paired(0, None, remarks=("no clip in common",))
+        return PairedEstimate(0, None, remarks=("no clip in common",))
     floor, remarks = smallest_p(n), []
     if floor > 1 - level:
         remarks.append(
@@ -162,7 +162,7 @@ def paired(differences: ArrayLike, *, level: float = 0.95, seed: int = 0) -> Pai
         remarks.append(f"p from random sign flips (seed {seed}): more than {EXACT_CLIPS} clips")
     x = finite(d)
     sd = None if x is None else float(x.std(ddof=1))
-    return Paired(
+    return PairedEstimate(
         n,
         float(d.mean()),
         sd,

@@ -17,7 +17,7 @@ Alternative = Literal["two-sided", "greater"]
 
 
 def sign_flip(differences: ArrayLike, alternative: Alternative = "two-sided", *, seed: int = 0) -> float:
-    """p-value of the sign-flip (Fisher's randomisation) test that the mean of (n,) paired differences is 0.
+    """p-value of the sign-flip (Fisher's randomization) test that the mean of (n,) paired differences is 0.
 
     Under the null hypothesis each difference could as well have had the other sign: p is the share of the 2^n patterns
     whose sum is at least as extreme. Exact up to EXACT_CLIPS clips (two halves, one sorted, searched for the other);

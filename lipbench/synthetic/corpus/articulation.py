@@ -106,7 +106,8 @@ def track(
 
     Args:
         units: timed sounds.
-        n_frames, fps: of the video; frame i is the mean over [i / fps, (i + 1) / fps), as a shutter takes it.
+        n_frames: of the video; frame i is the mean over [i / fps, (i + 1) / fps), as a shutter takes it.
+        fps: see `n_frames`.
         effort: 0.6 mumbles, 1.3 over-articulates; scales what is open, round or spread, never what must close.
         lead_s: how much the mouth is ahead of the sound it prepares.
 
@@ -131,11 +132,11 @@ def sample(
     scaled = [_AT[c] for c in ("jaw", "round", "protrude", "spread", "upper", "lower")]
     targets[:, scaled] = np.clip(targets[:, scaled] * (effort * strength)[:, None], 0.0, 1.0)
 
-    centre = np.array([u.centre_s for u in spoken]) - lead_s
+    center = np.array([u.center_s for u in spoken]) - lead_s
     length = np.array([u.end_s - u.start_s for u in spoken])
     hold = 0.30 * length
     theta = 1.0 / np.clip(0.38 * length, 0.014, 0.070)
-    tau = np.maximum(np.abs(times_s[:, None] - centre) - hold, 0.0)
+    tau = np.maximum(np.abs(times_s[:, None] - center) - hold, 0.0)
     out = np.empty((len(times_s), N_CHANNELS))
     # Lips part from a closure about twice as fast as jaw and rounding move.
     for columns, speed in ((list(_SEAL), 2.0), ([i for i in range(N_CHANNELS) if i not in _SEAL], 1.0)):
@@ -187,7 +188,7 @@ def _hold_closures(
         channel = close if unit.symbol in BILABIAL else tuck if unit.symbol in "fv" and unit.symbol else None
         if channel is None:
             continue
-        frame = int((unit.centre_s - lead_s) * fps)
+        frame = int((unit.center_s - lead_s) * fps)
         if 0 <= frame < len(out):
             out[frame, channel] = max(out[frame, channel], 0.95)
             if channel == close:

@@ -23,7 +23,7 @@ def background(height: int, width: int, rng: np.random.Generator, light: float =
     yy, xx = np.mgrid[0:h, 0:w].astype(np.float64)
     yy, xx = yy / h, xx / w
     hue = rng.uniform(0, 1)
-    wall = _colour(hue, rng.uniform(0.04, 0.24), rng.uniform(0.22, 0.62))
+    wall = _color(hue, rng.uniform(0.04, 0.24), rng.uniform(0.22, 0.62))
     image: NDArray[Any] = np.broadcast_to(wall, (h, w, 3)).copy()
     # light falls off from one corner
     cx, cy = rng.uniform(-0.2, 1.2), rng.uniform(-0.4, 0.4)
@@ -37,7 +37,7 @@ def background(height: int, width: int, rng: np.random.Generator, light: float =
         left, wide = rng.uniform(-0.1, 1.0), rng.uniform(0.03, 0.22)
         top, bottom = (rng.uniform(-0.2, 0.4), 1.1) if rng.uniform() < 0.7 else (-0.1, rng.uniform(0.3, 0.8))
         inside = (xx > left) & (xx < left + wide) & (yy > top) & (yy < bottom)
-        shade = _colour(hue + rng.normal(0, 0.15), rng.uniform(0.1, 0.5), rng.uniform(0.10, 0.75))
+        shade = _color(hue + rng.normal(0, 0.15), rng.uniform(0.1, 0.5), rng.uniform(0.10, 0.75))
         image = np.where(inside[..., None], 0.25 * image + 0.75 * shade, image)
     if rng.uniform() < 0.45:  # a window or a screen
         left, top, wide, tall = rng.uniform(-0.1, 0.8), rng.uniform(-0.1, 0.3), rng.uniform(0.15, 0.4), 0.45
@@ -48,7 +48,7 @@ def background(height: int, width: int, rng: np.random.Generator, light: float =
     for _ in range(int(rng.integers(0, 7))):
         x, y, r = rng.uniform(0, w), rng.uniform(0, 0.7 * h), rng.uniform(4, 11)
         disc = np.clip(r - np.hypot(xx * w - x, yy * h - y), 0, 1)
-        image += disc[..., None] * _colour(rng.uniform(0.02, 0.18), 0.5, 0.9) * rng.uniform(0.10, 0.40)
+        image += disc[..., None] * _color(rng.uniform(0.02, 0.18), 0.5, 0.9) * rng.uniform(0.10, 0.40)
     image = cv2.GaussianBlur(np.clip(image * light, 0, 1), (0, 0), 1.2)
     image = cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
     out: NDArray[np.uint8] = (np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8)
@@ -59,7 +59,7 @@ def _tint(rng: np.random.Generator) -> NDArray[np.float64]:
     return np.clip(1 + rng.normal(0, 0.06, 3), 0.8, 1.2)
 
 
-def _colour(hue: float, saturation: float, value: float) -> NDArray[np.float64]:
+def _color(hue: float, saturation: float, value: float) -> NDArray[np.float64]:
     """HSV in [0, 1] -> RGB in [0, 1]."""
     k = (np.array([5.0, 3.0, 1.0]) + 6 * hue) % 6
     out: NDArray[np.float64] = value - value * saturation * np.clip(np.minimum(k, 4 - k), 0, 1)

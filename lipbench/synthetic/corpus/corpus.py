@@ -20,7 +20,7 @@ from lipbench.core.errors import UsageError, disk_full
 from lipbench.datasets.types import Clip, Dub, Licence, Manifest
 from lipbench.datasets.write import save_manifest
 from lipbench.synthetic.corpus.parallel import over_clips
-from lipbench.synthetic.corpus.render import Shot
+from lipbench.synthetic.corpus.render import RenderedShot
 from lipbench.synthetic.corpus.scene import plan
 from lipbench.synthetic.corpus.spec import ClipSpec, CorpusSpec, check_size
 from lipbench.synthetic.speech.espeak import RATE, Espeak
@@ -34,7 +34,7 @@ CONSENT = "generated person, no real face or voice"
 
 
 @dataclass(frozen=True)
-class Progress:
+class CorpusProgress:
     """clip: that has just been finished. done, total: clips. frames: rendered for it, 0 when it was there already."""
 
     clip: str
@@ -49,7 +49,7 @@ def generate(
     *,
     workers: int = 1,
     command: str = "",
-    progress: Callable[[Progress], None] = lambda _: None,
+    progress: Callable[[CorpusProgress], None] = lambda _: None,
 ) -> Manifest:
     """Write a corpus. Clips that are there already are kept, so an interrupted run goes on where it stopped.
 
@@ -72,10 +72,10 @@ def generate(
     for clip in clips:
         if clip not in waiting:
             done += 1
-            progress(Progress(clip.id, done, total, 0))
+            progress(CorpusProgress(clip.id, done, total, 0))
     for clip in over_clips(_Write(folder, spec.crf, spec.audio), waiting, workers=workers):
         done += 1
-        progress(Progress(clip.id, done, total, clip.n_frames * len(clip.languages)))
+        progress(CorpusProgress(clip.id, done, total, clip.n_frames * len(clip.languages)))
     manifest = _manifest(spec, clips, folder)
     save_manifest(manifest, folder / MANIFEST)
     _sheet(clips, folder)
@@ -123,7 +123,7 @@ def write_clip(spec: ClipSpec, folder: Path, crf: int, audio: str, engine: Espea
         }
         for language in spec.languages:
             take = scene.takes[language][0]
-            shot = Shot(scene, language)
+            shot = RenderedShot(scene, language)
             video = work / (f"{spec.id}.mp4" if language == spec.source else f"truth_{language}.mp4")
             with media.VideoWriter(
                 video, fps=spec.fps, width=spec.width, height=spec.height, audio=take.audio, crf=crf

@@ -22,8 +22,10 @@ class Manner:
     """How somebody moves.
 
     Attributes:
-        yaw, pitch, roll: (mean, spread) of the slow head motion in degrees; + yaw looks to the image's right, + pitch
-            looks down, + roll tilts clockwise in the image.
+        yaw: (mean, spread) of the slow head motion in degrees; + yaw looks to the image's right, + pitch looks down, +
+            roll tilts clockwise in the image.
+        pitch: see `yaw`.
+        roll: see `yaw`.
         speed: 1 is conversation; 2.5 fast head motion.
         nod: degrees of a nod on a fully stressed syllable.
         shift_dm: spread of the head's translation, in dm.
@@ -46,7 +48,7 @@ class Manner:
 
 
 @dataclass(frozen=True)
-class Motion:
+class HeadMotion:
     """Per video frame.
 
     Attributes:
@@ -73,7 +75,7 @@ def move(
     accents: Sequence[Accent],
     pauses: Sequence[float],
     rng: np.random.Generator,
-) -> Motion:
+) -> HeadMotion:
     """Draw the motion of a clip.
 
     Args:
@@ -105,7 +107,7 @@ def move(
     mood = np.clip(1.0 + 0.30 * manner.vivid * pink(n_frames, fps, rng, 0.5), 0.2, 1.6)
     slow = np.clip(0.10 * pink(n_frames, fps, rng, 0.7), 0.0, 0.3)
     brows = np.clip(manner.vivid * (0.8 * brows + slow), 0.0, 1.0)
-    return Motion(angles, shift, gaze, lids, brows, mood)
+    return HeadMotion(angles, shift, gaze, lids, brows, mood)
 
 
 def pink(n: int, fps: float, rng: np.random.Generator, speed: float = 1.0) -> Array:
@@ -126,8 +128,8 @@ def _frame_times(n_frames: int, fps: float) -> Array:
     return np.asarray((np.arange(n_frames) + 0.5) / fps, np.float64)
 
 
-def _bell(t: Array, centre: float, width: float) -> Array:
-    out: Array = np.exp(-0.5 * ((t - centre) / width) ** 2)
+def _bell(t: Array, center: float, width: float) -> Array:
+    out: Array = np.exp(-0.5 * ((t - center) / width) ** 2)
     return out
 
 
@@ -189,7 +191,7 @@ def _ease(x: Array) -> Array:
     return out
 
 
-def add_layers(mouth_weights: Array, motion: Motion, mood: Mapping[str, float]) -> Array:
+def add_layers(mouth_weights: Array, motion: HeadMotion, mood: Mapping[str, float]) -> Array:
     """Put blinks, brows and mood over the mouth's weights: (T, 36).
 
     Mood adds to the mouth, and gives way where the lips round. Lids that follow the gaze are the head's own business.

@@ -12,7 +12,7 @@ from lipbench.datasets.annotations import Annotations, phoneme_arrays
 from lipbench.faces.morphable.procedural import head_parts
 from lipbench.faces.morphable.semantic import semantic_to_expression
 from lipbench.faces.raster import Renderer, RenderOutput
-from lipbench.synthetic.corpus.scene import Scene, plan
+from lipbench.synthetic.corpus.scene import CorpusScene, plan
 from lipbench.synthetic.corpus.spec import ClipSpec
 from lipbench.synthetic.head.landmarks import landmarks
 from lipbench.synthetic.head.pose import SKULL_JOINT
@@ -52,7 +52,7 @@ def render_clip(spec: ClipSpec, languages: Sequence[str] | None = None, engine: 
     chosen = spec.languages if languages is None else tuple(languages)
     frames, truth = {}, {}
     for language in chosen:
-        shot = Shot(scene, language)
+        shot = RenderedShot(scene, language)
         video = np.empty((spec.n_frames, spec.height, spec.width, 3), np.uint8)
         for t, frame in enumerate(shot):
             video[t] = frame
@@ -67,13 +67,13 @@ def render_clip(spec: ClipSpec, languages: Sequence[str] | None = None, engine: 
     )
 
 
-class Shot:
+class RenderedShot:
     """One language of a scene: iterate for its frames (H, W, 3) uint8, then ask for its annotations.
 
     Frames are made one at a time, so that 720p clips need no memory.
     """
 
-    def __init__(self, scene: Scene, language: str) -> None:
+    def __init__(self, scene: CorpusScene, language: str) -> None:
         self.scene, self.language = scene, language
         self._renderer = Renderer(scene.head.surface)
         t = scene.spec.n_frames

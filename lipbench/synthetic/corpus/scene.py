@@ -15,12 +15,12 @@ from lipbench.faces.morphable import visemes
 from lipbench.faces.raster import Camera, Light, euler_to_matrix
 from lipbench.synthetic.corpus import articulation, motion
 from lipbench.synthetic.corpus.background import background
-from lipbench.synthetic.corpus.motion import Manner, Motion
+from lipbench.synthetic.corpus.motion import HeadMotion, Manner
 from lipbench.synthetic.corpus.spec import ClipSpec, Difficulty, check_size, difficulty, stream
 from lipbench.synthetic.head import REST_TRANSLATION, Head, Identity, build, joint_translation, sample_identity
 from lipbench.synthetic.speech import prosody, script, sound
 from lipbench.synthetic.speech.espeak import Espeak
-from lipbench.synthetic.speech.script import Part
+from lipbench.synthetic.speech.script import ScriptPart
 from lipbench.synthetic.speech.sound import Take
 
 Array = NDArray[np.float64]
@@ -37,17 +37,21 @@ MOODS: dict[str, dict[str, float]] = {
 
 
 @dataclass(frozen=True)
-class Scene:
+class CorpusScene:
     """A planned clip.
 
     Attributes:
         spec: what it was planned from.
-        head: who speaks. camera, light, backdrop: where.
+        head: who speaks.
+        camera: where.
+        light: where.
+        backdrop: where.
         mood: name in MOODS.
         motion: of the head, the eyes, the lids and the brows.
         rotation: (T, 3, 3), translation: (T, 3) dm: head to camera space.
         body_rotation: (3, 3), body_translation: (3,): where the shoulders stand.
-        parts: language -> what is said. takes: language -> recordings of it.
+        parts: language -> what is said.
+        takes: language -> recordings of it.
         semantic: language -> (T, 36) expression weights.
     """
 
@@ -57,12 +61,12 @@ class Scene:
     light: Light
     backdrop: NDArray[np.uint8]
     mood: str
-    motion: Motion
+    motion: HeadMotion
     rotation: Array
     translation: Array
     body_rotation: Array
     body_translation: Array
-    parts: dict[str, Part]
+    parts: dict[str, ScriptPart]
     takes: dict[str, list[Take]]
     semantic: dict[str, Array]
 
@@ -91,7 +95,7 @@ def sounds_female(identity: Identity, number: int) -> bool:
     return bool(stream(0, "sex", number).integers(2))
 
 
-def plan(spec: ClipSpec, engine: Espeak | None = None) -> Scene:
+def plan(spec: ClipSpec, engine: Espeak | None = None) -> CorpusScene:
     """Plan a clip: everything but its pixels, in about 0.2 s.
 
     Args:
@@ -118,7 +122,9 @@ def plan(spec: ClipSpec, engine: Espeak | None = None) -> Scene:
     return _finish(spec, level, head, parts, engine if spec.voices == "espeak" else None)
 
 
-def _finish(spec: ClipSpec, level: Difficulty, head: Head, parts: dict[str, Part], engine: Espeak | None) -> Scene:
+def _finish(
+    spec: ClipSpec, level: Difficulty, head: Head, parts: dict[str, ScriptPart], engine: Espeak | None
+) -> CorpusScene:
     female = sounds_female(head.identity, spec.identity)
     takes: dict[str, list[Take]] = {}
     for language, part in parts.items():
@@ -146,7 +152,7 @@ def _finish(spec: ClipSpec, level: Difficulty, head: Head, parts: dict[str, Part
     body = (body_rotation, body_translation)
     translation = np.stack([joint_translation(r, body) for r in rotation]) + moved.shift
     place = stream(spec.seed, "light")
-    return Scene(
+    return CorpusScene(
         spec=spec,
         head=head,
         camera=Camera.portrait(spec.width, view=spec.view, height=spec.height),
@@ -182,7 +188,7 @@ def _manner(level: Difficulty, rng: np.random.Generator) -> tuple[Manner, str]:
 
 
 def _body(manner: Manner, view: float, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Shoulders turn part of the way with the head's mean direction; the face is framed a little off-centre."""
+    """Shoulders turn part of the way with the head's mean direction; the face is framed a little off-center."""
     yaw = np.deg2rad(0.4 * manner.yaw[0] + rng.normal(0, 3.0))
     rotation = euler_to_matrix((0.0, yaw, 0.0))
     offset = np.array([rng.normal(0, 0.03), rng.normal(0, 0.02), 0.0]) * view

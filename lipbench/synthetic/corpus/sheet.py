@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 def contact_sheet(
     cells: Sequence[tuple[str, NDArray[np.uint8]]], path: str | Path, *, columns: int = 6, cell_px: int = 192
 ) -> Path:
-    """Write labelled pictures (h, w, 3) uint8 RGB as one PNG; returns the path."""
+    """Write labeled pictures (h, w, 3) uint8 RGB as one PNG; returns the path."""
     height = round(cell_px * cells[0][1].shape[0] / cells[0][1].shape[1])
     rows = -(-len(cells) // columns)
     columns = min(columns, len(cells))

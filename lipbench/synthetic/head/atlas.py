@@ -22,13 +22,13 @@ class Region:
     height: int
 
     def texels(self, u: ArrayLike, v: ArrayLike) -> NDArray[np.float32]:
-        """(...) u, v in [0, 1] -> (..., 2) texel coordinates between the centres of the rectangle's border texels."""
+        """(...) u, v in [0, 1] -> (..., 2) texel coordinates between the centers of the rectangle's border texels."""
         u, v = np.broadcast_arrays(np.asarray(u, np.float64), np.asarray(v, np.float64))
         uv = [self.x + 0.5 + u * (self.width - 1), self.y + 0.5 + v * (self.height - 1)]
         return np.stack(uv, -1).astype(np.float32)
 
     def grid(self) -> tuple[Array, Array]:
-        """(height, width) u and v at the texel centres."""
+        """(height, width) u and v at the texel centers."""
         v, u = np.meshgrid(np.linspace(0, 1, self.height), np.linspace(0, 1, self.width), indexing="ij")
         return u, v
 

@@ -11,7 +11,7 @@ from lipbench.synthetic.head.shape import Array
 Index = NDArray[np.int64]
 
 
-class Builder:
+class HeadBuilder:
     """Vertices, triangles with texture coordinates and materials; `groups` remembers who is who."""
 
     def __init__(self, first: int = 0) -> None:

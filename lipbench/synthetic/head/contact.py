@@ -58,7 +58,7 @@ def hold_tongue(points: Array) -> None:
 
 
 def settle_lids(points: Array, centers: Array) -> None:
-    """Keep the lids outside the eyeballs, whose centres are (2, 3), and the upper lid above the lower one; changes
+    """Keep the lids outside the eyeballs, whose centers are (2, 3), and the upper lid above the lower one; changes
     `points` (N, 3)."""
     groups = template().groups
     upper = np.arange(1, eyes.COLUMNS // 2)

@@ -1,4 +1,4 @@
-"""Ears: a shell modelled in polar coordinates with rim, inner fold, bowl, tragus and lobe."""
+"""Ears: a shell modeled in polar coordinates with rim, inner fold, bowl, tragus and lobe."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ INNER_EDGE, OUTER_EDGE = 1, 2
 
 @cache
 def socket(side: int) -> Array:
-    """(3,) centre of the eyeball (read-only)."""
+    """(3,) center of the eyeball (read-only)."""
     surface = face_point(np.array([EYE_X * side]), np.array([EYE_Y]))[0, 2]
     center = np.array([EYE_X * side, EYE_Y, surface + 0.012 - EYE_RADIUS])
     center.setflags(write=False)
@@ -40,7 +40,7 @@ def socket(side: int) -> Array:
 
 
 def margin(side: int) -> tuple[Array, Array, Array]:
-    """(K,) theta, and x, y of the lid margin relative to the eye's centre. The inner corner sits lower."""
+    """(K,) theta, and x, y of the lid margin relative to the eye's center. The inner corner sits lower."""
     theta = np.arange(COLUMNS) / COLUMNS * 2 * np.pi
     x = np.cos(theta) * HALF_WIDTH
     e = np.clip(1 - (x / HALF_WIDTH) ** 2, 0, 1)

@@ -64,7 +64,7 @@ def follow_gaze(points: Array, gaze: Array) -> None:
 
 
 def turn_eyes(points: Array, gaze: Array) -> None:
-    """Rotate the eyeballs about their centres in template space; changes `points` (N, 3)."""
+    """Rotate the eyeballs about their centers in template space; changes `points` (N, 3)."""
     for (name, side), (yaw, pitch) in zip(SIDES, gaze, strict=True):
         ball = template().groups[f"eye_{name}"].ravel()
         center = eyes.socket(side)

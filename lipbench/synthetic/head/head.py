@@ -16,7 +16,7 @@ from lipbench.faces.raster.occlusion import ambient_occlusion
 from lipbench.faces.raster.surface import Eye, Material, Surface
 from lipbench.synthetic.head import eyes, hair, pose
 from lipbench.synthetic.head.atlas import REGIONS
-from lipbench.synthetic.head.builder import Builder
+from lipbench.synthetic.head.builder import HeadBuilder
 from lipbench.synthetic.head.contact import hold_tongue, lid_reach, lid_vertices, part_lips, settle_lids
 from lipbench.synthetic.head.expression_space import DIMENSIONS, expression_space
 from lipbench.synthetic.head.expressions import semantic_shapes
@@ -34,7 +34,7 @@ REST_TRANSLATION = np.array([0.0, 0.0, -7.5])
 
 @dataclass(frozen=True)
 class Outfit:
-    """What a hair style adds to the template: vertices, the joined surface without colours, occlusion."""
+    """What a hair style adds to the template: vertices, the joined surface without colors, occlusion."""
 
     hair_points: Array
     hair_share: Array
@@ -44,7 +44,7 @@ class Outfit:
 @cache
 def _outfit(style: str) -> Outfit:
     t = template()
-    b = Builder(first=t.n_vertices)
+    b = HeadBuilder(first=t.n_vertices)
     strand_next = [np.full(t.n_vertices, -1, np.int32)]
     for sheet in hair.hair_sheets(style):
         index = b.vertices("hair", sheet)

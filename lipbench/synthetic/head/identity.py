@@ -1,4 +1,4 @@
-"""Who somebody is: shape, colours, hair, clothes; and a sampler of pleasant, distinct people."""
+"""Who somebody is: shape, colors, hair, clothes; and a sampler of pleasant, distinct people."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HAIR_STYLES = tuple(STYLES)
 OUTFITS = ("plain", "stripes", "ringer", "jacket")
 Color = tuple[float, float, float]
 
-# Linear RGB. Skin from fair to deep, each with fitting lip colours; hair and irises by name.
+# Linear RGB. Skin from fair to deep, each with fitting lip colors; hair and irises by name.
 SKINS: tuple[tuple[Color, Color], ...] = (
     ((0.76, 0.52, 0.42), (0.56, 0.24, 0.22)),
     ((0.70, 0.45, 0.34), (0.52, 0.22, 0.19)),
@@ -160,7 +160,7 @@ def sample_identity(seed: int) -> Identity:
         styles = ["short", "short", "quiff", "side", "crop"] + (["receding", "bald"] if age > 0.45 else [])
     if tone > 3.0:
         styles += ["curly", "crop"] if not feminine else ["curly"]
-    # Clothes: a grey of some depth, tinted more or less.
+    # Clothes: a gray of some depth, tinted more or less.
     depth, tint = rng.uniform(0.03, 0.45), rng.normal(0, 0.35, 3)
     cloth = np.clip(depth * np.exp(tint - tint.mean()), 0.015, 0.7)
     trim = np.clip(rng.choice([0.03, 0.62]) * np.exp(rng.normal(0, 0.08, 3)), 0.01, 0.75)

@@ -24,7 +24,7 @@ def _srgb(linear: Array) -> Array:
 
 
 def _mean_albedo(t: Template) -> Array:
-    """(N, 3) display RGB of a medium complexion; lips, teeth, eyes and clothes in their own colours."""
+    """(N, 3) display RGB of a medium complexion; lips, teeth, eyes and clothes in their own colors."""
     skin, lips = SKINS[2]
     colors = {
         Material.SKIN: skin,

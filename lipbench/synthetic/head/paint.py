@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lipbench.faces.raster.surface import Label
+from lipbench.faces.raster.surface import SurfaceLabel
 from lipbench.synthetic.head import hair_styles
 from lipbench.synthetic.head.atlas import REGIONS, SIZE
 from lipbench.synthetic.head.canvas import Canvas, canvas, face_part
@@ -32,8 +32,8 @@ class Paint:
         self.rgb, self.gloss, self.label = rgb, gloss, label
 
     @classmethod
-    def plain(cls, shape: tuple[int, ...], color: Color, gloss: float, label: Label) -> Paint:
-        """One colour all over."""
+    def plain(cls, shape: tuple[int, ...], color: Color, gloss: float, label: SurfaceLabel) -> Paint:
+        """One color all over."""
         rgb = np.empty((*shape, 3), np.float32)
         rgb[:] = color
         return cls(rgb, np.full(shape, gloss, np.float32), np.full(shape, int(label), np.uint8))
@@ -43,7 +43,7 @@ class Paint:
         return Paint(self.rgb[rows, columns], self.gloss[rows, columns], self.label[rows, columns])
 
     def mix(self, color: object, weight: Array) -> None:
-        """Lay a colour over by (...) weight in [0, 1]."""
+        """Lay a color over by (...) weight in [0, 1]."""
         self.rgb += (np.asarray(color, np.float32) - self.rgb) * weight[..., None].astype(np.float32)
 
     def darken(self, weight: Array, warm: float = 0.6) -> None:
@@ -70,7 +70,7 @@ def paint_skin(who: Identity, c: Canvas, face: tuple[slice, slice] | None = None
     face: the part that holds the face, when it is not all of it.
     """
     seed = who.texture_seed
-    paint = Paint.plain(c.x.shape, who.skin, 0.16, Label.SKIN)
+    paint = Paint.plain(c.x.shape, who.skin, 0.16, SurfaceLabel.SKIN)
     fine = lookup(noise(seed % 5, 512, 0.5), c.x * 1.7 + c.z, c.y * 1.7)
     soft = lookup(noise(seed % 7 + 10, 256, 2.2), c.x * 0.3 + 0.3, c.y * 0.3 + 0.1 * c.z)
     paint.rgb *= (1 + 0.014 * fine + 0.03 * soft)[..., None]
@@ -78,7 +78,7 @@ def paint_skin(who: Identity, c: Canvas, face: tuple[slice, slice] | None = None
         _face(who, c, paint, fine)
     else:
         _face(who, c.crop(*face), paint.crop(*face), fine[face])
-    paint.label[(c.y + 0.55 * np.clip(c.z, 0, 1) < -0.72) & (c.z < 0.45)] = Label.NECK
+    paint.label[(c.y + 0.55 * np.clip(c.z, 0, 1) < -0.72) & (c.z < 0.45)] = SurfaceLabel.NECK
     _hairline(who, c, paint)
     return paint
 
@@ -140,7 +140,7 @@ def _hairline(who: Identity, c: Canvas, paint: Paint) -> None:
     tone = 1 + 0.30 * lookup(noise(5, 512, 0.8), c.alpha * 0.45, c.y * 0.06)
     paint.mix(np.clip(np.array(who.hair) * 0.8 * tone[..., None], 0, 1), weight)
     paint.gloss *= 1 - weight
-    paint.label[weight > 0.5] = Label.HAIR
+    paint.label[weight > 0.5] = SurfaceLabel.HAIR
 
 
 def paint_mouth(who: Identity) -> Paint:
@@ -154,7 +154,7 @@ def paint_mouth(who: Identity) -> Paint:
     color = color * (1 - 0.35 * who.makeup * np.array([0.15, 0.75, 0.55]))
     paint.mix(np.clip(color, 0, 1), weight)
     paint.gloss = paint.gloss * (1 - weight) + (0.34 + 0.3 * who.makeup) * weight
-    paint.label[weight > 0.5] = Label.LIP
+    paint.label[weight > 0.5] = SurfaceLabel.LIP
     # Shade in the corners.
     paint.darken(0.35 * np.abs(np.cos(c.theta)) ** 30 * step(1.3, 0.6, c.ring))
     return paint
@@ -179,7 +179,7 @@ def paint_eye(who: Identity) -> Paint:
     u, v = REGIONS["eye"].grid()
     polar = np.hypot(u - 0.5, v - 0.5) * 2 * np.pi * 0.62
     azimuth = np.arctan2(0.5 - v, u - 0.5)
-    paint = Paint.plain(u.shape, (0.66, 0.63, 0.61), 1.0, Label.EYE)
+    paint = Paint.plain(u.shape, (0.66, 0.63, 0.61), 1.0, SurfaceLabel.EYE)
     veins = lookup(noise(8, 256, 1.4), np.cos(azimuth) * 0.3 + polar * 0.1, np.sin(azimuth) * 0.3)
     paint.rgb *= 1 - (0.10 * step(0.6, 1.3, polar) + 0.02 * veins)[..., None] * np.array([0.3, 1, 1])
     rays = lookup(noise(9, 512, 0.7), azimuth / (2 * np.pi) * 2, polar * 0.12)
@@ -195,7 +195,7 @@ def paint_eye(who: Identity) -> Paint:
 def paint_teeth(lower: bool) -> Paint:
     u, v = REGIONS["teeth_l" if lower else "teeth_u"].grid()
     phase, number = tooth_phase(2 * u - 1, lower)
-    paint = Paint.plain(u.shape, (0.80, 0.74, 0.62), 0.55, Label.TEETH)
+    paint = Paint.plain(u.shape, (0.80, 0.74, 0.62), 0.55, SurfaceLabel.TEETH)
     gap = np.minimum(phase, 1 - phase)
     paint.rgb *= (0.45 + 0.55 * step(0.0, 0.10, gap))[..., None]
     tip = 1 - v if lower else v
@@ -207,7 +207,7 @@ def paint_teeth(lower: bool) -> Paint:
 def paint_hair(who: Identity) -> Paint:
     """Strands; the gloss channel holds each strand's tilt (0.5 = none)."""
     u, v = REGIONS["hair"].grid()
-    paint = Paint.plain(u.shape, who.hair, 0.5, Label.HAIR)
+    paint = Paint.plain(u.shape, who.hair, 0.5, SurfaceLabel.HAIR)
     seed = who.texture_seed
     coarse = lookup(noise(seed % 3 + 40, 512, 1.0), u * 1.0, v * 0.06)
     fine = lookup(noise(seed % 3 + 50, 512, 0.3), u * 2.0, v * 0.08)
@@ -220,7 +220,7 @@ def paint_hair(who: Identity) -> Paint:
 def paint_cloth(who: Identity) -> Paint:
     """Knitted or woven, in one of a few cuts."""
     u, v = REGIONS["cloth"].grid()
-    paint = Paint.plain(u.shape, who.cloth, 0.03, Label.CLOTH)
+    paint = Paint.plain(u.shape, who.cloth, 0.03, SurfaceLabel.CLOTH)
     angle = 2 * np.pi * np.minimum(u, 1 - u)  # from the middle of the front
     if who.outfit == "stripes":
         paint.mix(who.trim, step(0.3, 0.5, np.sin(v * 75)) * step(0.15, 0.17, v))
@@ -240,7 +240,9 @@ def paint_cloth(who: Identity) -> Paint:
     return paint
 
 
-def _plain(name: str, color: tuple[float, float, float], gloss: float, label: Label, grain: float = 0.05) -> Paint:
+def _plain(
+    name: str, color: tuple[float, float, float], gloss: float, label: SurfaceLabel, grain: float = 0.05
+) -> Paint:
     u, v = REGIONS[name].grid()
     paint = Paint.plain(u.shape, color, gloss, label)
     paint.rgb *= (1 + grain * lookup(noise(12, 256, 0.8), u, v))[..., None]
@@ -250,10 +252,10 @@ def _plain(name: str, color: tuple[float, float, float], gloss: float, label: La
 def paint_atlas(who: Identity) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """(1536, 1024, 4) uint8 sRGB and gloss, and (1536, 1024) labels."""
     ear_u, ear_v = REGIONS["ear"].grid()
-    ear = _plain("ear", who.skin, 0.12, Label.EAR, 0.02)
+    ear = _plain("ear", who.skin, 0.12, SurfaceLabel.EAR, 0.02)
     ear.rgb *= 1 - 0.12 * np.array([0.1, 1, 1]) * np.ones_like(ear_u)[..., None]
     ear.darken(0.45 * step(0.32, 0.10, np.hypot(ear_u - 0.5, ear_v - 0.5)))
-    bag = _plain("bag", (0.20, 0.050, 0.045), 0.10, Label.MOUTH)
+    bag = _plain("bag", (0.20, 0.050, 0.045), 0.10, SurfaceLabel.MOUTH)
     parts = {
         "head": paint_skin(who, canvas("head"), face_part()),
         "mouth": paint_mouth(who),
@@ -262,13 +264,13 @@ def paint_atlas(who: Identity) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         "eye": paint_eye(who),
         "teeth_u": paint_teeth(False),
         "teeth_l": paint_teeth(True),
-        "gum": _plain("gum", (0.46, 0.16, 0.15), 0.25, Label.MOUTH),
-        "tongue": _plain("tongue", (0.46, 0.17, 0.16), 0.20, Label.MOUTH, 0.08),
+        "gum": _plain("gum", (0.46, 0.16, 0.15), 0.25, SurfaceLabel.MOUTH),
+        "tongue": _plain("tongue", (0.46, 0.17, 0.16), 0.20, SurfaceLabel.MOUTH, 0.08),
         "bag": bag,
         "ear": ear,
         "cloth": paint_cloth(who),
         "hair": paint_hair(who),
-        "lash": _plain("lash", (0.012, 0.009, 0.008), 0.05, Label.EYE),
+        "lash": _plain("lash", (0.012, 0.009, 0.008), 0.05, SurfaceLabel.EYE),
     }
     texture = np.zeros((*SIZE, 4), np.uint8)
     labels = np.zeros(SIZE, np.uint8)

@@ -8,8 +8,8 @@ from scipy.interpolate import PchipInterpolator
 from lipbench.synthetic.head.shape import Array, bump, ridge, step
 from lipbench.synthetic.head.skull import skull
 
-MOUTH_Y, MOUTH_HALF = -0.505, 0.250  # centre height and half width of the closed mouth
-EYE_X, EYE_Y, EYE_RADIUS = 0.318, 0.125, 0.122  # eyeball centre |x|, y, radius
+MOUTH_Y, MOUTH_HALF = -0.505, 0.250  # center height and half width of the closed mouth
+EYE_X, EYE_Y, EYE_RADIUS = 0.318, 0.125, 0.122  # eyeball center |x|, y, radius
 NASION_Y, TIP_Y, SUBNASALE_Y = 0.200, -0.205, -0.290
 
 # Nose: height of the ridge above the base along the midline, and half width of its cross-section.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lipbench.faces.raster.surface import Material
 from lipbench.synthetic.head import ears, eyes, mouth, torso
 from lipbench.synthetic.head.atlas import REGIONS, head_u, head_v
-from lipbench.synthetic.head.builder import Builder, Index
+from lipbench.synthetic.head.builder import HeadBuilder, Index
 from lipbench.synthetic.head.relief import head_point
 from lipbench.synthetic.head.shape import Array
 from lipbench.synthetic.head.skin import ROUND, to_plane, triangulate
@@ -68,7 +68,7 @@ def _closed_texels(name: str, v: Array, columns: int) -> NDArray[np.float32]:
     return REGIONS[name].texels(np.linspace(0, 1, columns + 1)[None], np.asarray(v)[:, None])
 
 
-def _add_mouth(b: Builder) -> None:
+def _add_mouth(b: HeadBuilder) -> None:
     rings = mouth.lip_rings()
     lips = b.vertices("lips", rings)
     texels = _closed_texels("mouth", mouth_v(mouth.RINGS), mouth.COLUMNS)
@@ -99,7 +99,7 @@ def _add_mouth(b: Builder) -> None:
     b.grid(b.vertices("tongue", flesh), _closed_texels("tongue", v, flesh.shape[1]), Material.INNER, closed=True)
 
 
-def _add_eyes(b: Builder) -> Array:
+def _add_eyes(b: HeadBuilder) -> Array:
     polar = np.zeros((24, 40, 2))
     for name, side in SIDES:
         loops = eyes.lid_loops(side)
@@ -120,7 +120,7 @@ def _add_eyes(b: Builder) -> Array:
     return polar
 
 
-def _add_skin(b: Builder) -> None:
+def _add_skin(b: HeadBuilder) -> None:
     loops = [b.groups["lips"][-1], b.groups["lid_l"][-1], b.groups["lid_r"][-1]]
     placed = b.points()
     holes = [to_plane(*skull().locate(placed[loop, 0], placed[loop, 1])) for loop in loops]
@@ -140,7 +140,7 @@ def _add_skin(b: Builder) -> None:
     b.triangles(corners[keep], texels[triangles[keep]], Material.SKIN)
 
 
-def _add_rest(b: Builder) -> None:
+def _add_rest(b: HeadBuilder) -> None:
     for name, side in SIDES:
         points = ears.ear(side)
         r = np.linspace(0, 1, ears.ROWS)[:, None] / 2
@@ -155,7 +155,7 @@ def _add_rest(b: Builder) -> None:
 @cache
 def template() -> Template:
     """Build the template (about half a second), once per process."""
-    b = Builder()
+    b = HeadBuilder()
     _add_mouth(b)
     polar = _add_eyes(b)
     _add_skin(b)

@@ -54,7 +54,7 @@ FEMALE_VARIANTS = frozenset(("f1", "f2", "f3", "f4", "f5", "Annie", "Alicia"))
 
 
 @dataclass(frozen=True)
-class Speech:
+class SpokenText:
     """What was said.
 
     Attributes:
@@ -99,14 +99,15 @@ class Espeak:
 
     def say(
         self, text: str, language: str, *, variant: str = "m3", rate: float = 160, pitch: float = 50, span: float = 50
-    ) -> Speech:
+    ) -> SpokenText:
         """Speak a text.
 
         Args:
             language: a key of VOICES.
             variant: one of VARIANTS, "" for the plain voice.
             rate: words per minute, 80 .. 450.
-            pitch, span: 0 .. 100, espeak-ng's pitch and pitch range.
+            pitch: 0 .. 100, espeak-ng's pitch and pitch range.
+            span: 0 .. 100, espeak-ng's pitch and pitch range.
 
         Raises:
             UsageError: no voice for the language.
@@ -157,7 +158,7 @@ class Espeak:
         self.close()
 
 
-def _speech(pcm: NDArray[np.int16], facts: dict[str, Any], text: str) -> Speech:
+def _speech(pcm: NDArray[np.int16], facts: dict[str, Any], text: str) -> SpokenText:
     import soxr
 
     rate = int(facts["rate"])
@@ -179,7 +180,7 @@ def _speech(pcm: NDArray[np.int16], facts: dict[str, Any], text: str) -> Speech:
     peak = float(np.abs(audio).max(initial=1e-9))
     if peak > 0.99:  # resampling overshoots full scale now and then
         audio *= 0.99 / peak
-    return Speech((audio * 32767.0).round().astype(np.int16), tuple(phonemes), words)
+    return SpokenText((audio * 32767.0).round().astype(np.int16), tuple(phonemes), words)
 
 
 def _closures(pcm: NDArray[np.int16], events: list[tuple[int, str]], rate: int) -> list[float]:

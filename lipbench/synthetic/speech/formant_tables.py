@@ -47,9 +47,10 @@ class Spectrum:
     """Acoustics of a consonant.
 
     Attributes:
-        formants: F1, F2, F3 in Hz towards which neighbouring vowels bend.
-        pull: 0 .. 1, how far F2 and F3 follow these targets and not the neighbouring vowel (locus equations).
-        noise_hz, noise_width_hz: centre and width of frication or burst; 0 for none.
+        formants: F1, F2, F3 in Hz towards which neighboring vowels bend.
+        pull: 0 .. 1, how far F2 and F3 follow these targets and not the neighboring vowel (locus equations).
+        noise_hz: center and width of frication or burst; 0 for none.
+        noise_width_hz: center and width of frication or burst; 0 for none.
         noise: its amplitude.
         voice: amplitude of voicing during the sound.
     """

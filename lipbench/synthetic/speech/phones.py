@@ -115,7 +115,8 @@ class Unit:
 
     Attributes:
         symbol: a key of VOWELS or CONSONANTS, "" for a pause.
-        start_s, end_s: seconds.
+        start_s: seconds.
+        end_s: seconds.
         stress: 0, 0.5 (secondary) or 1, on vowels.
         nasal: nasalised vowel.
     """
@@ -131,7 +132,7 @@ class Unit:
         return self.symbol in VOWELS
 
     @property
-    def centre_s(self) -> float:
+    def center_s(self) -> float:
         return 0.5 * (self.start_s + self.end_s)
 
 
@@ -148,7 +149,7 @@ def units(phonemes: list[Phoneme] | tuple[Phoneme, ...]) -> list[Unit]:
     """Timed phonemes -> timed sounds.
 
     Within a phoneme a diphthong's first vowel takes 55 %, an affricate's stop half, a vowel with a glide or an
-    r-coloured tail 70 %; everything is inside the phoneme's own interval.
+    r-colored tail 70 %; everything is inside the phoneme's own interval.
     """
     out: list[Unit] = []
     for phoneme in phonemes:

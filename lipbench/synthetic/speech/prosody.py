@@ -43,7 +43,7 @@ def accents(units: Sequence[Unit]) -> list[Accent]:
         if unit.is_vowel and unit.stress > 0:
             if out and unit.start_s - out[-1].time_s < 0.09:
                 continue
-            out.append(Accent(unit.centre_s, unit.stress * float(np.clip((unit.end_s - unit.start_s) / 0.08, 0.5, 1))))
+            out.append(Accent(unit.center_s, unit.stress * float(np.clip((unit.end_s - unit.start_s) / 0.08, 0.5, 1))))
     return out
 
 

@@ -24,7 +24,8 @@ class Acoustics:
         direct_db: level of the direct sound over the reverberation.
         noise: kind of background noise.
         snr_db: speech over noise, over the whole clip; None for no noise.
-        low_cut_hz, high_cut_hz: the microphone's band.
+        low_cut_hz: the microphone's band.
+        high_cut_hz: the microphone's band.
         level_db: of the speech's loudest 50 ms, dBFS.
     """
 
@@ -102,18 +103,18 @@ def background(n: int, kind: NoiseKind, rng: np.random.Generator) -> NDArray[np.
         t = np.arange(n) / RATE
         mains = float(rng.choice([50.0, 60.0]))
         tones = [np.sin(2 * np.pi * (k * mains * t + rng.uniform())) / k for k in (1, 2, 3, 5, 8)]
-        out = np.sum(tones, axis=0) + 0.3 * _coloured(white, 1.0)
+        out = np.sum(tones, axis=0) + 0.3 * _colored(white, 1.0)
     elif kind == "street":
         knots = np.arange(0, n + RATE, RATE // 2)
         slow = np.interp(np.arange(n), knots, rng.uniform(0.3, 1.0, len(knots)))
-        out = _coloured(white, 1.4) * slow
+        out = _colored(white, 1.4) * slow
     else:
-        out = _coloured(white, 1.0 if kind == "pink" else 2.0)
+        out = _colored(white, 1.0 if kind == "pink" else 2.0)
     rms: NDArray[np.float64] = out / (np.sqrt((out**2).mean()) + 1e-12)
     return rms
 
 
-def _coloured(white: NDArray[np.float64], exponent: float) -> NDArray[np.float64]:
+def _colored(white: NDArray[np.float64], exponent: float) -> NDArray[np.float64]:
     """Noise with a power spectrum of 1 / f^exponent above 30 Hz."""
     spectrum = np.fft.rfft(white)
     hz = np.fft.rfftfreq(len(white), 1 / RATE)

@@ -19,12 +19,13 @@ SHORTEST_LINE_S = 0.9
 
 
 @dataclass(frozen=True)
-class Line:
+class ScriptLine:
     """One sentence as spoken.
 
     Attributes:
         text: with punctuation, or the words that were kept.
-        start_s, slot_end_s: the time it may use; it ends earlier or there.
+        start_s: the time it may use; it ends earlier or there.
+        slot_end_s: the time it may use; it ends earlier or there.
         phonemes: timed, first starting at start_s.
     """
 
@@ -39,11 +40,11 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Part:
+class ScriptPart:
     """Everything said in one language of a clip."""
 
     language: str
-    lines: tuple[Line, ...]
+    lines: tuple[ScriptLine, ...]
 
     @property
     def phonemes(self) -> tuple[Phoneme, ...]:
@@ -71,7 +72,7 @@ def compose(
     pool: str = "train",
     shuffle_words: bool = False,
     sentences: Sequence[str] | None = None,
-) -> dict[str, Part]:
+) -> dict[str, ScriptPart]:
     """Write the script of a clip.
 
     Args:
@@ -94,7 +95,7 @@ def compose(
     ids = list(sentences) if sentences is not None else list(rng.permutation(timelines.pool(pool)))
     tempo = float(rng.uniform(0.97, 1.15))
     slots = _slots(seconds, [timelines.sentences()[i][source].duration_s / tempo for i in ids], rng)
-    parts: dict[str, Part] = {}
+    parts: dict[str, ScriptPart] = {}
     for language in dict.fromkeys((source, *dubs)):
         lines = []
         for k, (chosen, start, end) in enumerate(slots):
@@ -108,7 +109,7 @@ def compose(
             # The original fills its slot; a dub is a little shorter or longer, as translations are.
             wish = (end - start) * (1.0 if language == source else float(rng.uniform(0.92, 1.06)))
             lines.append(_fit(words, text, start, min(wish, limit - start), limit))
-        parts[language] = Part(language, tuple(lines))
+        parts[language] = ScriptPart(language, tuple(lines))
     return parts
 
 
@@ -153,7 +154,7 @@ def _random_words(pool: str, language: str, seconds: float, rng: np.random.Gener
     return words
 
 
-def _fit(words: list[Word], text: str, start_s: float, wish_s: float, limit_s: float) -> Line:
+def _fit(words: list[Word], text: str, start_s: float, wish_s: float, limit_s: float) -> ScriptLine:
     """Words at the tempo that comes nearest to the wished length, cut at a word where even the fastest is too long."""
     room = limit_s - start_s
     kept = list(words)
@@ -166,7 +167,7 @@ def _fit(words: list[Word], text: str, start_s: float, wish_s: float, limit_s: f
     natural = sum(w.duration_s for w in kept)
     tempo = float(np.clip(natural / max(wish_s, 1e-3), *TEMPO))
     tempo = max(tempo, natural / room)
-    return Line(text, start_s, limit_s, timelines.place(kept, start_s, tempo))
+    return ScriptLine(text, start_s, limit_s, timelines.place(kept, start_s, tempo))
 
 
 def _spoken(text: str, words: list[Word]) -> str:
@@ -179,6 +180,6 @@ def _spoken(text: str, words: list[Word]) -> str:
     return text[:at].rstrip(" ,;") + "."
 
 
-def with_phonemes(line: Line, phonemes: tuple[Phoneme, ...]) -> Line:
+def with_phonemes(line: ScriptLine, phonemes: tuple[Phoneme, ...]) -> ScriptLine:
     """The line as another engine speaks it."""
     return replace(line, phonemes=phonemes)

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from lipbench.core.errors import LipbenchError
 from lipbench.synthetic.corpus.spec import ClipSpec, stream
 from lipbench.synthetic.speech import espeak, room
-from lipbench.synthetic.speech.espeak import RATE, Espeak, Speech
+from lipbench.synthetic.speech.espeak import RATE, Espeak, SpokenText
 from lipbench.synthetic.speech.formant import synthesize
 from lipbench.synthetic.speech.phones import Phoneme
-from lipbench.synthetic.speech.script import Line, Part, with_phonemes
+from lipbench.synthetic.speech.script import ScriptLine, ScriptPart, with_phonemes
 from lipbench.synthetic.speech.voices import random_voice
 
 _TRIES = 5
@@ -28,7 +28,7 @@ class Take:
     clean: bool
 
 
-def record(spec: ClipSpec, part: Part, female: bool, engine: Espeak | None) -> tuple[Part, list[Take]]:
+def record(spec: ClipSpec, part: ScriptPart, female: bool, engine: Espeak | None) -> tuple[ScriptPart, list[Take]]:
     """Speak a part of the script `spec.takes` times.
 
     Args:
@@ -56,7 +56,7 @@ def record(spec: ClipSpec, part: Part, female: bool, engine: Espeak | None) -> t
 
 
 def _dry(
-    spec: ClipSpec, part: Part, female: bool, take: int, rng: np.random.Generator, engine: Espeak | None
+    spec: ClipSpec, part: ScriptPart, female: bool, take: int, rng: np.random.Generator, engine: Espeak | None
 ) -> tuple[NDArray[np.int16], str]:
     n = round(spec.duration_s * RATE)
     if engine is not None and (take == 0 or rng.uniform() < 0.7):
@@ -83,15 +83,17 @@ def _variants(female: bool) -> list[str]:
 # ---- espeak-ng on the script's times -------------------------------------------------------------------------
 
 
-def _spoken_by_espeak(spec: ClipSpec, part: Part, female: bool, owner: tuple[int | str, ...], engine: Espeak) -> Part:
+def _spoken_by_espeak(
+    spec: ClipSpec, part: ScriptPart, female: bool, owner: tuple[int | str, ...], engine: Espeak
+) -> ScriptPart:
     """The part with the phonemes and times of the espeak-ng voice that takes the lead."""
     rng = stream(int(owner[0]), *owner[1:])
     variants = _variants(female)
     variant = variants[int(rng.integers(len(variants)))]
-    return Part(part.language, tuple(_line(line, part.language, variant, engine) for line in part.lines))
+    return ScriptPart(part.language, tuple(_line(line, part.language, variant, engine) for line in part.lines))
 
 
-def _line(line: Line, language: str, variant: str, engine: Espeak) -> Line:
+def _line(line: ScriptLine, language: str, variant: str, engine: Espeak) -> ScriptLine:
     wish = line.end_s - line.start_s
     rate = 165.0
     trimmed: tuple[Phoneme, ...] = ()
@@ -109,7 +111,7 @@ def _line(line: Line, language: str, variant: str, engine: Espeak) -> Line:
     )
 
 
-def _trim(speech: Speech) -> tuple[Phoneme, ...]:
+def _trim(speech: SpokenText) -> tuple[Phoneme, ...]:
     """Phonemes without the silence at both ends, from 0.
 
     Raises:
@@ -123,7 +125,7 @@ def _trim(speech: Speech) -> tuple[Phoneme, ...]:
     return tuple(Phoneme(p.ipa, p.start_s - at, p.end_s - at) for p in kept)
 
 
-def _espeak_audio(part: Part, variant: str, pitch: float, n: int, engine: Espeak) -> NDArray[np.int16] | None:
+def _espeak_audio(part: ScriptPart, variant: str, pitch: float, n: int, engine: Espeak) -> NDArray[np.int16] | None:
     """The part in an espeak-ng voice, warped to the part's times; None when that voice says other phonemes."""
     out = np.zeros(n, np.float64)
     for line in part.lines:

@@ -22,7 +22,7 @@ from lipbench.datasets.types import Manifest
 from lipbench.faces.track import FaceTrack
 from lipbench.synthetic.corpus.corpus import GENERATOR_VERSION
 from lipbench.synthetic.corpus.parallel import over_clips
-from lipbench.synthetic.corpus.render import Shot
+from lipbench.synthetic.corpus.render import RenderedShot
 from lipbench.synthetic.corpus.scene import plan
 from lipbench.synthetic.corpus.spec import DIFFICULTIES, ClipSpec, stream
 from lipbench.synthetic.head.landmarks import landmarks
@@ -42,7 +42,7 @@ LANGUAGES = ("en", "fr", "es", "de")
 
 
 @dataclass(frozen=True)
-class Talk:
+class PcAvsTrainingClip:
     """A clip, ready for training; the first language is the original, the others have other lips and nothing else.
 
     Attributes:
@@ -103,8 +103,8 @@ def specs(split: str, people: int, seed: int = 0, seconds: float = 3.0, takes: i
 
 
 def generated(
-    wanted: Sequence[ClipSpec], cache: Path, *, workers: int = 1, say: Callable[[str], None] = lambda _: None
-) -> list[Talk]:
+    wanted: Sequence[ClipSpec], cache: Path, *, workers: int = 1, log: Callable[[str], None] = lambda _: None
+) -> list[PcAvsTrainingClip]:
     """The specs' clips, rendered where the folder `cache` does not have them.
 
     Raises:
@@ -114,11 +114,11 @@ def generated(
     files = {s.id: cache / f"{s.id}-{_key(s)[:12]}.npz" for s in wanted}
     waiting = [s for s in wanted if not files[s.id].is_file()]
     if waiting:
-        say(f"rendering {len(waiting)} clips ({len(wanted) - len(waiting)} are cached)")
+        log(f"rendering {len(waiting)} clips ({len(wanted) - len(waiting)} are cached)")
     for done, talk in enumerate(over_clips(partial(_render), waiting, workers=workers), 1):
         save(talk, files[talk.id])
         if done % 20 == 0 or done == len(waiting):
-            say(f"  {done} of {len(waiting)} clips")
+            log(f"  {done} of {len(waiting)} clips")
     return [load(file) for file in files.values()]
 
 
@@ -128,21 +128,21 @@ def _key(spec: ClipSpec) -> str:
     )
 
 
-def _render(spec: ClipSpec, engine: Espeak | None) -> Talk:
+def _render(spec: ClipSpec, engine: Espeak | None) -> PcAvsTrainingClip:
     """Only the frames that are kept are drawn."""
     cv2.setNumThreads(1)
     scene, index = plan(spec, engine), landmarks().points
     at = np.arange(int(stream(spec.seed, "pcavs").integers(EVERY)), spec.n_frames, EVERY)
     faces, sounds, lips, matrices = {}, {}, {}, None
     for tag in spec.languages:
-        shot = Shot(scene, tag)
+        shot = RenderedShot(scene, tag)
         if matrices is None:
             matrices = alignment.follow(shot.annotations().face_track())
         faces[tag] = np.stack([_cut(shot.frame(int(t)), matrices[t]) for t in at])
         sounds[tag] = np.stack([sound.melspectrogram(take.audio) for take in scene.takes[tag]])
         mouth = [scene.head.deform(weights)[index[48:], :2] for weights in scene.semantic[tag]]
         lips[tag] = _moved(np.stack(mouth) * (PX_PER_DM, -PX_PER_DM))
-    return Talk(spec.id, f"person-{spec.identity}", at, faces, sounds, lips, _key(spec))
+    return PcAvsTrainingClip(spec.id, f"person-{spec.identity}", at, faces, sounds, lips, _key(spec))
 
 
 def _cut(frame: NDArray[np.uint8], matrix: NDArray[np.float64]) -> NDArray[np.uint8]:
@@ -155,7 +155,7 @@ def _moved(points: NDArray[np.float64]) -> Float32:
     return (points - points.mean(0)).reshape(len(points), -1).astype(np.float32)
 
 
-def from_manifest(manifest: Manifest) -> list[Talk]:
+def from_manifest(manifest: Manifest) -> list[PcAvsTrainingClip]:
     """The clips of a manifest with their own sound; truth videos of generated clips count as further languages.
 
     Raises:
@@ -186,7 +186,7 @@ def from_manifest(manifest: Manifest) -> list[Talk]:
                 sounds[tag] = sound.melspectrogram(media.read_audio(video))[None]
                 lips[tag] = _mouth(track_faces(dubbed, fps=FPS), matrices)
         made_from = {"clip": clip.sha256, "truth": dict(clip.truth_sha256), "cache": CACHE_VERSION, **part}
-        talks.append(Talk(clip.id, clip.speaker, at, faces, sounds, lips, key_of(made_from)))
+        talks.append(PcAvsTrainingClip(clip.id, clip.speaker, at, faces, sounds, lips, key_of(made_from)))
     return talks
 
 
@@ -206,7 +206,7 @@ def _mouth(track: FaceTrack, matrices: NDArray[np.float64]) -> Float32:
     return np.nan_to_num((placed - np.nanmean(placed, 0)).reshape(len(placed), -1)).astype(np.float32)
 
 
-def save(talk: Talk, file: Path) -> None:
+def save(talk: PcAvsTrainingClip, file: Path) -> None:
     """Write a talk; the file appears whole or not at all.
 
     Raises:
@@ -217,9 +217,9 @@ def save(talk: Talk, file: Path) -> None:
         np.savez(draft, id=talk.id, speaker=talk.speaker, at=talk.at, key=talk.key, **arrays)
 
 
-def load(file: Path) -> Talk:
+def load(file: Path) -> PcAvsTrainingClip:
     """What `save` wrote."""
     with np.load(file, allow_pickle=False) as z:
         tags = [k.split("|")[1] for k in z.files if k.startswith("faces|")]
         faces, sounds, lips = ({tag: z[f"{k}|{tag}"] for tag in tags} for k in ("faces", "sounds", "lips"))
-        return Talk(str(z["id"]), str(z["speaker"]), z["at"], faces, sounds, lips, str(z["key"]))
+        return PcAvsTrainingClip(str(z["id"]), str(z["speaker"]), z["at"], faces, sounds, lips, str(z["key"]))

@@ -11,19 +11,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lipbench.training.pcavs.clips import EDGE, Talk
+from lipbench.training.pcavs.clips import EDGE, PcAvsTrainingClip
 
 #: Upper and lower inner lip among the 20 points of the mouth.
 UPPER, LOWER = 14, 18
 
 
 @dataclass(frozen=True)
-class Batch:
+class PcAvsBatch:
     """B moments, N >= B pictures of them: two where the clip has a second language, whose lips are others.
 
     Attributes:
-        who: (B, 3, S, S) the person at another moment. pose: (B, 3, S, S) the moment in the original language.
-        truth: (N, 3, S, S). mel: (N, 1, 80, 20). lips: (N, 40). All pictures are in [-1, 1].
+        who: (B, 3, S, S) the person at another moment.
+        pose: (B, 3, S, S) the moment in the original language.
+        truth: (N, 3, S, S).
+        mel: (N, 1, 80, 20).
+        lips: (N, 40). All pictures are in [-1, 1].
         owner: (N,) the moment that each shows.
         pairs: (P, 2) pictures of one moment in two languages.
     """
@@ -36,11 +39,13 @@ class Batch:
     owner: Tensor
     pairs: Tensor
 
-    def to(self, device: torch.device) -> Batch:
-        return Batch(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
+    def to(self, device: torch.device) -> PcAvsBatch:
+        return PcAvsBatch(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
 
 
-def draw(talks: Sequence[Talk], moments: int, size: int, rng: np.random.Generator, *, plain: bool = False) -> Batch:
+def draw(
+    talks: Sequence[PcAvsTrainingClip], moments: int, size: int, rng: np.random.Generator, *, plain: bool = False
+) -> PcAvsBatch:
     """Random moments; lit, moved and mirrored at random unless `plain`."""
     chosen = []
     for _ in range(moments):
@@ -51,8 +56,8 @@ def draw(talks: Sequence[Talk], moments: int, size: int, rng: np.random.Generato
 
 
 def assemble(
-    chosen: Sequence[tuple[Talk, int, int]], size: int, rng: np.random.Generator, *, plain: bool = False
-) -> Batch:
+    chosen: Sequence[tuple[PcAvsTrainingClip, int, int]], size: int, rng: np.random.Generator, *, plain: bool = False
+) -> PcAvsBatch:
     """The batch of given (clip, picture that is drawn, picture of the person)."""
     who: list[NDArray[np.float32]] = []
     truth: list[NDArray[np.float32]] = []
@@ -74,10 +79,10 @@ def assemble(
     seen, posed, shown = (torch.from_numpy(np.stack(p).transpose(0, 3, 1, 2)).contiguous() for p in (who, pose, truth))
     sounds = torch.from_numpy(np.stack(mels))[:, None]
     pair = torch.tensor(pairs, dtype=torch.long).reshape(-1, 2)
-    return Batch(seen, posed, shown, sounds, torch.from_numpy(np.stack(lips)), torch.tensor(owner), pair)
+    return PcAvsBatch(seen, posed, shown, sounds, torch.from_numpy(np.stack(lips)), torch.tensor(owner), pair)
 
 
-def heard(talks: Sequence[Talk], size: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+def heard(talks: Sequence[PcAvsTrainingClip], size: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
     """(B, 1, 80, 20) sounds of any frames and (B, 40) the lips under them."""
     mels, lips = [], []
     for _ in range(size):

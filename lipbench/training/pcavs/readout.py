@@ -1,6 +1,6 @@
 """How far a mouth is open, read off its picture: ridge regression on true pictures whose lips are known.
 
-Good enough to correlate over one clip, where person, light and colours stay.
+Good enough to correlate over one clip, where person, light and colors stay.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lipbench.training.pcavs.clips import EDGE, Talk
+from lipbench.training.pcavs.clips import EDGE, PcAvsTrainingClip
 from lipbench.training.pcavs.data import opening
 
 _GRID = 14  # px, of the mouth pictures
@@ -23,10 +23,14 @@ class Readout:
     """Calling it gives (N,) px, less an unknown constant, of (N, 3, S, S) pictures in [-1, 1].
 
     Args:
-        talks: to learn from. size: of the pictures. region: top, bottom, left, right of the mouth, of their width.
+        talks: to learn from.
+        size: of the pictures.
+        region: top, bottom, left, right of the mouth, of their width.
     """
 
-    def __init__(self, talks: Sequence[Talk], size: int, region: tuple[float, float, float, float]) -> None:
+    def __init__(
+        self, talks: Sequence[PcAvsTrainingClip], size: int, region: tuple[float, float, float, float]
+    ) -> None:
         self.box = [round(size * x) for x in region]
         box = [round(EDGE * x) for x in region]
         rows, wanted = [], []
@@ -42,10 +46,10 @@ class Readout:
         self.weight = np.linalg.solve(square + ridge * np.eye(len(square)), x.T @ y)
 
     def __call__(self, pictures: Tensor) -> NDArray[np.float64]:
-        grey = pictures.mean(1).cpu().numpy()
-        return np.stack([_small(g, self.box) for g in grey]) @ self.weight
+        gray = pictures.mean(1).cpu().numpy()
+        return np.stack([_small(g, self.box) for g in gray]) @ self.weight
 
 
-def _small(grey: NDArray[np.floating], box: Sequence[int]) -> NDArray[np.float64]:
-    part = np.ascontiguousarray(grey[box[0] : box[1], box[2] : box[3]], np.float32)
+def _small(gray: NDArray[np.floating], box: Sequence[int]) -> NDArray[np.float64]:
+    part = np.ascontiguousarray(gray[box[0] : box[1], box[2] : box[3]], np.float32)
     return np.asarray(cv2.resize(part, (_GRID, _GRID), interpolation=cv2.INTER_AREA), np.float64).ravel()

@@ -24,7 +24,7 @@ from lipbench.core import optim
 from lipbench.core.training import Request
 from lipbench.training.base import SupervisedTraining, configuration
 from lipbench.training.pcavs import clips
-from lipbench.training.pcavs.data import Batch, assemble, draw, heard, opening
+from lipbench.training.pcavs.data import PcAvsBatch, assemble, draw, heard, opening
 from lipbench.training.pcavs.readout import Readout
 from lipbench.training.wav2lip.clips import digest, split
 
@@ -36,7 +36,7 @@ MOUTH = (0.52, 0.88, 0.30, 0.70)
 
 
 @dataclass(frozen=True)
-class Config:
+class PcAvsConfig:
     """layout: of the networks. hearing: first steps, in which the sound encoder learns alone, from `windows` sounds.
 
     moments: per step, two pictures each where there are two languages. rate: Adam's, cosine after warm_up steps.
@@ -56,10 +56,10 @@ class Config:
     lips: float = 0.05
 
 
-CONFIGS = {"demo": Config(), "official": Config(Layout(), hearing=0, rate=2e-4)}
+CONFIGS = {"demo": PcAvsConfig(), "official": PcAvsConfig(Layout(), hearing=0, rate=2e-4)}
 
 
-class PcAvsTraining(SupervisedTraining[Config]):
+class PcAvsTraining(SupervisedTraining[PcAvsConfig]):
     """All four networks by one loss, after the sound encoder alone."""
 
     name, monitor = "pc-avs", "held_out"
@@ -67,9 +67,9 @@ class PcAvsTraining(SupervisedTraining[Config]):
 
     def __init__(
         self,
-        config: Config,
-        train: Sequence[clips.Talk],
-        held_out: Sequence[clips.Talk],
+        config: PcAvsConfig,
+        train: Sequence[clips.PcAvsTrainingClip],
+        held_out: Sequence[clips.PcAvsTrainingClip],
         seed: int = 0,
         device: str = "cpu",
     ) -> None:
@@ -121,7 +121,7 @@ class PcAvsTraining(SupervisedTraining[Config]):
         return loss, losses
 
     @torch.no_grad()
-    def _even(self, batch: Batch) -> None:
+    def _even(self, batch: PcAvsBatch) -> None:
         """Scale the last layers that make mouth and pose codes: over a batch, every number differs by about 1.
 
         The generator's modulation adds up identity, mouth and pose; left alone the sound's share of the sum is a
@@ -143,12 +143,12 @@ class PcAvsTraining(SupervisedTraining[Config]):
         """Mean squared error of the lips' points, 1 for lips that never move."""
         return F.mse_loss(self.head(mouth), lips / self.spread)
 
-    def _drawn(self, batch: Batch, mouth: Tensor) -> Tensor:
+    def _drawn(self, batch: PcAvsBatch, mouth: Tensor) -> Tensor:
         vector, where, finer = self.net.who(batch.who)
         own = batch.owner
         return self.net.draw((vector[own], where[own], [f[own] for f in finer]), mouth, self.net.pose(batch.pose)[own])
 
-    def _losses(self, batch: Batch) -> dict[str, Tensor]:
+    def _losses(self, batch: PcAvsBatch) -> dict[str, Tensor]:
         c, mouth = self.config, self.net.mouth(batch.mel)
         drawn, (a, b) = self._drawn(batch, mouth), batch.pairs.unbind(1)
         weight = self.weight.expand(len(drawn), -1, -1, -1).clone()
@@ -190,13 +190,13 @@ class PcAvsTraining(SupervisedTraining[Config]):
                 rows.setdefault(name, []).append(value)
         return {name: float(np.mean(values)) for name, values in rows.items()}
 
-    def _whole(self, talk: clips.Talk, most: int = 6) -> Batch:
+    def _whole(self, talk: clips.PcAvsTrainingClip, most: int = 6) -> PcAvsBatch:
         """Pictures of one held-out clip, spread over it; the person is its first."""
         kept = np.linspace(1, len(talk.at) - 1, min(most, len(talk.at) - 1)).astype(int)
         chosen = [(talk, int(i), 0) for i in kept]
         return assemble(chosen, self.config.layout.size, np.random.default_rng(0), plain=True).to(self.device)
 
-    def _correlation(self, pictures: Tensor, batch: Batch) -> float:
+    def _correlation(self, pictures: Tensor, batch: PcAvsBatch) -> float:
         """Mean over the languages of the clip."""
         read, true = self.readout(pictures), opening(batch.lips.cpu().numpy())
         sets = batch.pairs.cpu().numpy().T if len(batch.pairs) else [np.arange(len(true))]
@@ -205,7 +205,7 @@ class PcAvsTraining(SupervisedTraining[Config]):
 
     @torch.no_grad()
     def picture(self) -> NDArray[np.uint8]:
-        """People never seen, two columns each: the person, the truth, what is drawn, drawn with a neighbour's sound."""
+        """People never seen, two columns each: the person, the truth, what is drawn, drawn with a neighbor's sound."""
         self.net.eval()
         rng = np.random.default_rng(7)
         batch = draw(self.held_out, 6, self.config.layout.size, rng, plain=True).to(self.device)
@@ -242,7 +242,7 @@ def trainer(request: Request) -> PcAvsTraining:
         train, held_out = split(clips.from_manifest(resolve(request.data)), 0.2, request.seed, "pcavs")
     else:
         people, folder = int(request.options.get("identities", 160)), request.out / "cache"
-        more: dict[str, Any] = {"workers": request.workers, "say": request.say}
+        more: dict[str, Any] = {"workers": request.workers, "log": request.log}
         seed = int(request.options.get("data_seed", request.seed))
         held_out = clips.generated(clips.specs("held-out", max(2, people // 11), seed), folder, **more)
         train = clips.generated(clips.specs("train", people, seed), folder, **more)

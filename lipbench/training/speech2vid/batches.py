@@ -16,7 +16,7 @@ from lipbench.baselines.speech2vid.networks import DRAWN, SIZE, STILLS
 from lipbench.baselines.speech2vid.sound import window_starts, windows
 from lipbench.metrics.sync.constants import CROP_SCALE
 from lipbench.training.syncnet import cache
-from lipbench.training.wav2lip.clips import Talk
+from lipbench.training.wav2lip.clips import LipTrainingClip
 
 #: Of clips in one language, stills lie this many frames before or after the drawn one, so that their lips do not tell
 #: its own.
@@ -24,7 +24,7 @@ NEAREST, FARTHEST = 5, 20
 
 
 @dataclass(frozen=True)
-class Batch:
+class Speech2VidBatch:
     """sound (B, 1, 12, 35), stills (B, 15, 112, 112) 0..255; truth (B, 3, 109, 109) 0..1, and first, the first still
     where the answer lies, with its mouth: of a pair, the moment that is redrawn; its_sound, what is said there."""
 
@@ -37,19 +37,19 @@ class Batch:
 
 def framed(crop: NDArray[np.uint8], shift: NDArray[np.float64], scale: float, flip: bool) -> NDArray[np.uint8]:
     """(112, 112, 3) RGB: the square around the face box, out of a cached BGR crop, moved by `shift` px."""
-    # The judge's crop, margin included, is 2 (1 + CROP_SCALE) MARGIN face half edges wide; its centre lies CROP_SCALE
+    # The judge's crop, margin included, is 2 (1 + CROP_SCALE) MARGIN face half edges wide; its center lies CROP_SCALE
     # of one below the box's.
     edge = crop.shape[0]
     unit = edge / (2 * (1 + CROP_SCALE) * cache.MARGIN)
     k = SIZE / (2 * BOX_SCALE * unit) * scale
     x, y = edge / 2 - 0.5, edge / 2 - 0.5 - CROP_SCALE * unit
-    centre = SIZE / 2 - 0.5
-    matrix = np.array([[k, 0, centre - k * x + shift[0]], [0, k, centre - k * y + shift[1]]])
+    center = SIZE / 2 - 0.5
+    matrix = np.array([[k, 0, center - k * x + shift[0]], [0, k, center - k * y + shift[1]]])
     out = cv2.warpAffine(crop, matrix, (SIZE, SIZE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.ascontiguousarray(out[:, ::-1, ::-1] if flip else out[..., ::-1])
 
 
-def draw(talks: Sequence[Talk], batch: int, rng: np.random.Generator) -> Batch:
+def draw(talks: Sequence[LipTrainingClip], batch: int, rng: np.random.Generator) -> Speech2VidBatch:
     """Frames drawn at random, each with five stills and the sound that goes with it.
 
     Of a talk in several languages the stills are of another one, the first of them of the same moment, its mouth
@@ -75,7 +75,7 @@ def draw(talks: Sequence[Talk], batch: int, rng: np.random.Generator) -> Batch:
         if said != seen:
             clipped[1] = without_mouth(clipped[1])
         stills.append(clipped[1:].transpose(0, 3, 1, 2).reshape(3 * STILLS, SIZE, SIZE))
-    return Batch(*(torch.from_numpy(np.stack(x)) for x in (sound, its, stills, truth, first)))
+    return Speech2VidBatch(*(torch.from_numpy(np.stack(x)) for x in (sound, its, stills, truth, first)))
 
 
 def _away(t: int, n: int, rng: np.random.Generator) -> list[int]:
@@ -84,7 +84,7 @@ def _away(t: int, n: int, rng: np.random.Generator) -> list[int]:
     return [int(i) for i in rng.choice(away, STILLS, replace=len(away) < STILLS)]
 
 
-def _heard(talk: Talk, tag: str, t: int, rng: np.random.Generator) -> NDArray[np.float32]:
+def _heard(talk: LipTrainingClip, tag: str, t: int, rng: np.random.Generator) -> NDArray[np.float32]:
     """(1, 12, 35): the sound around frame t in one of its voices."""
     take = talk.sounds[tag][int(rng.integers(len(talk.sounds[tag])))]
     return windows(take, window_starts(len(talk.faces[tag]), talk.fps)[t : t + 1])[0]

@@ -26,11 +26,11 @@ from lipbench.synthetic.corpus.render import render_clip
 from lipbench.synthetic.corpus.scene import plan
 from lipbench.synthetic.corpus.spec import ClipSpec, stream
 from lipbench.synthetic.speech.espeak import Espeak
-from lipbench.training.speech2vid.hearing import Speech
+from lipbench.training.speech2vid.audio_pretraining import SpeechClip
 from lipbench.training.syncnet import cache
 from lipbench.training.syncnet.generated import through_codec
-from lipbench.training.wav2lip.clips import Talk, is_cached, load, save
-from lipbench.training.wav2lip.sources import Recipe
+from lipbench.training.wav2lip.clips import LipTrainingClip, is_cached, load, save
+from lipbench.training.wav2lip.sources import LipDatasetConfig
 
 JUDGE_SIZE = 112  # px of the judge's crop that `training.framed` cuts its square out of
 RENDERED = 192  # px
@@ -39,8 +39,8 @@ CACHE_VERSION = 1
 
 
 def generated(
-    recipe: Recipe, folder: Path, *, workers: int = 1, say: Callable[[str], None] = lambda _: None
-) -> list[Talk]:
+    recipe: LipDatasetConfig, folder: Path, *, workers: int = 1, log: Callable[[str], None] = lambda _: None
+) -> list[LipTrainingClip]:
     """The recipe's clips, rendered where they are not in the folder already.
 
     Of each talk, `faces` are (T, 128, 128, 3) BGR crops as `metrics.sync.training.cache` has them, `sounds`
@@ -50,18 +50,18 @@ def generated(
     keys = {spec.id: _key(spec, recipe) for spec in specs}
     waiting = [spec for spec in specs if not is_cached(folder / spec.id, keys[spec.id])]
     if waiting:
-        say(f"rendering {len(waiting)} clips ({recipe.split}; {len(specs) - len(waiting)} are cached)")
+        log(f"rendering {len(waiting)} clips ({recipe.split}; {len(specs) - len(waiting)} are cached)")
     for done, talk in enumerate(over_clips(partial(_render, coded=recipe.coded), waiting, workers=workers), 1):
         save(talk, folder / talk.id, keys[talk.id])
         if done % 10 == 0 or done == len(waiting):
-            say(f"  {done} of {len(waiting)} clips")
+            log(f"  {done} of {len(waiting)} clips")
     return [load(folder / spec.id) for spec in specs]
 
 
-def from_cached(clips: Sequence[cache.CachedClip]) -> list[Talk]:
+def from_cached(clips: Sequence[cache.CachedClip]) -> list[LipTrainingClip]:
     """Clips in one language, from any footage: pictures, drawing and sound are of the same video."""
     return [
-        Talk(
+        LipTrainingClip(
             c.facts.id,
             c.facts.speaker,
             25.0,
@@ -79,26 +79,26 @@ def mfcc_rows(sound: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.ascontiguousarray(sound[:, 1 : COEFFICIENTS + 1])
 
 
-def speeches(talks: Sequence[Talk]) -> list[Speech]:
+def speeches(talks: Sequence[LipTrainingClip]) -> list[SpeechClip]:
     """Sound and articulation of the talks whose articulation is known."""
-    return [Speech(talk.sounds[tag], talk.gaps[tag], talk.fps) for talk in talks for tag in talk.gaps]
+    return [SpeechClip(talk.sounds[tag], talk.gaps[tag], talk.fps) for talk in talks for tag in talk.gaps]
 
 
 def spoken(
-    recipe: Recipe, folder: Path, *, workers: int = 1, say: Callable[[str], None] = lambda _: None
-) -> list[Speech]:
+    recipe: LipDatasetConfig, folder: Path, *, workers: int = 1, log: Callable[[str], None] = lambda _: None
+) -> list[SpeechClip]:
     """The recipe's clips without pictures, a sixth of the work: the ears need more of them than the drawing does."""
     files = {spec: folder / f"{spec.id}-{_key(spec, recipe)[:12]}.npz" for spec in recipe.specs()}
     waiting = [spec for spec, file in files.items() if not file.exists()]
     if waiting:
-        say(f"speaking {len(waiting)} clips ({len(files) - len(waiting)} are cached)")
+        log(f"speaking {len(waiting)} clips ({len(files) - len(waiting)} are cached)")
     for spec, arrays in zip(waiting, over_clips(_speak, waiting, workers=workers), strict=True):
         with atomic_write(files[spec]) as draft:
             npz.save(draft, arrays, compressed=False)
     out = []
     for spec, file in files.items():
         with np.load(file, allow_pickle=False) as z:
-            out += [Speech(z[f"sounds_{tag}"], z[f"weights_{tag}"], spec.fps) for tag in spec.languages]
+            out += [SpeechClip(z[f"sounds_{tag}"], z[f"weights_{tag}"], spec.fps) for tag in spec.languages]
     return out
 
 
@@ -112,7 +112,7 @@ def _speak(spec: ClipSpec, engine: Espeak | None) -> dict[str, NDArray[np.float3
     return out
 
 
-def _key(spec: ClipSpec, recipe: Recipe) -> str:
+def _key(spec: ClipSpec, recipe: LipDatasetConfig) -> str:
     return key_of(
         {
             "kind": "speech2vid clip",
@@ -125,7 +125,7 @@ def _key(spec: ClipSpec, recipe: Recipe) -> str:
     )
 
 
-def _render(spec: ClipSpec, engine: Espeak | None, coded: float) -> Talk:
+def _render(spec: ClipSpec, engine: Espeak | None, coded: float) -> LipTrainingClip:
     """A clip in memory; every language is cut out by the original's face, as in dubbing."""
     clip = render_clip(spec, engine=engine)
     track = clip.annotations[spec.source].face_track()
@@ -139,4 +139,4 @@ def _render(spec: ClipSpec, engine: Espeak | None, coded: float) -> Talk:
         takes = [take.audio for take in clip.takes[tag]]
         sounds[tag] = mfcc_rows(cache.sound_features(takes, first, last - first))
         weights[tag] = clip.annotations[tag].semantic[first:last, SPEECH_COLUMNS]
-    return Talk(spec.id, str(spec.identity), spec.fps, faces, sounds, weights)
+    return LipTrainingClip(spec.id, str(spec.identity), spec.fps, faces, sounds, weights)

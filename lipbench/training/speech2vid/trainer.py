@@ -2,7 +2,7 @@
 
 The published training is not released; its loss was L1 on pixels and on the features of a VGG-M face network. Here: L1
 on pixels alone, what speech changes counted more. Four things that a short training needs come on top: the ears learn
-first (`hearing`); the decoder is normalised while it learns (`norms`); pictures and sound are of different languages
+first (`audio_pretraining`); the decoder is normalized while it learns (`norms`); pictures and sound differ in language
 (`pairs`), so that no picture tells the mouth; and every moment is drawn to the sounds of two languages, whose drawings
 have to differ as the truths do.
 """
@@ -25,11 +25,11 @@ from lipbench.baselines.speech2vid.networks import DRAWN, Speech2VidNet
 from lipbench.core.training import Request
 from lipbench.training.base import SupervisedTraining, configuration
 from lipbench.training.speech2vid import pairs
-from lipbench.training.speech2vid.batches import Batch, draw
-from lipbench.training.speech2vid.hearing import Hearing, Speech
+from lipbench.training.speech2vid.audio_pretraining import AudioPretraining, SpeechClip
+from lipbench.training.speech2vid.batches import Speech2VidBatch, draw
 from lipbench.training.speech2vid.norms import folded, normed
-from lipbench.training.wav2lip.clips import Talk, digest
-from lipbench.training.wav2lip.sources import Recipe
+from lipbench.training.wav2lip.clips import LipTrainingClip, digest
+from lipbench.training.wav2lip.sources import LipDatasetConfig
 
 HELD_OUT_BATCHES = 6
 #: The mouth's box in the 109 px answer, which begins with the still's second row and column.
@@ -37,7 +37,7 @@ MOUTH = (slice(BOX[0].start - 1, BOX[0].stop - 1), slice(BOX[1].start - 1, BOX[1
 
 
 @dataclass(frozen=True)
-class Config:
+class Speech2VidConfig:
     """Sizes and constants.
 
     Attributes:
@@ -62,23 +62,23 @@ class Config:
     difference: float = 2.0
 
 
-CONFIGS = {"demo": Config(), "official": Config(width=1.0, batch=32, rate=3e-4)}
+CONFIGS = {"demo": Speech2VidConfig(), "official": Speech2VidConfig(width=1.0, batch=32, rate=3e-4)}
 
 
-class Speech2VidTraining(SupervisedTraining[Config]):
-    """The whole network by L1 on pixels, after its sound side alone (`hearing`)."""
+class Speech2VidTraining(SupervisedTraining[Speech2VidConfig]):
+    """The whole network by L1 on pixels, after its sound side alone (`audio_pretraining`)."""
 
     name, max_norm = "speech2vid", 1.0
     net: Speech2VidNet
 
     def __init__(
         self,
-        config: Config,
-        train: Sequence[Talk],
-        held_out: Sequence[Talk],
+        config: Speech2VidConfig,
+        train: Sequence[LipTrainingClip],
+        held_out: Sequence[LipTrainingClip],
         seed: int = 0,
         device: str = "cpu",
-        speech: Sequence[Speech] = (),
+        speech: Sequence[SpeechClip] = (),
     ) -> None:
         self.talks, self.held_out = list(train), list(held_out)
         heard, self.unheard = [*pairs.speeches(self.talks), *speech], pairs.speeches(self.held_out)
@@ -96,7 +96,7 @@ class Speech2VidTraining(SupervisedTraining[Config]):
             if weight.dim() == 4:  # torch's own start lets neither picture nor sound through thirty layers
                 torch.nn.init.kaiming_normal_(weight, nonlinearity="relu")
         self.net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.hearing = Hearing(self.net, heard, seed) if config.hearing and heard and self.unheard else None
+        self.hearing = AudioPretraining(self.net, heard, seed) if config.hearing and heard and self.unheard else None
         self._start()
         ears = [p for name, p in self.net.named_parameters() if name.split(".")[0].endswith("_audio")]
         known = {id(p) for p in ears}
@@ -112,7 +112,7 @@ class Speech2VidTraining(SupervisedTraining[Config]):
         return all(len(talk.languages) > 1 for talk in self.talks)
 
     def _start(self) -> None:
-        """Drawing begins with the mean colour: from further away the first steps are needlessly long."""
+        """Drawing begins with the mean color: from further away the first steps are needlessly long."""
         truth = draw(self.talks, 16, np.random.default_rng([self.seed, 2**31])).truth
         torch.nn.init.normal_(self.net.conv5_3.weight, std=0.02)
         with torch.no_grad():
@@ -135,13 +135,13 @@ class Speech2VidTraining(SupervisedTraining[Config]):
             whole = loss + self.config.listening * self.hearing.error(number)
         return whole, {"loss": loss}
 
-    def _drawn(self, batch: Batch, sounds: Sequence[Tensor]) -> Tensor:
+    def _drawn(self, batch: Speech2VidBatch, sounds: Sequence[Tensor]) -> Tensor:
         """(S B, 3, 109, 109): the moments drawn to each of the sounds."""
         looked = self.net.look(batch.stills.to(self.device, memory_format=torch.channels_last))
         repeated = tuple(torch.cat([x] * len(sounds)) for x in looked)
         return self.net.say(self.net.hear(torch.cat(list(sounds)).to(self.device)), repeated)  # type: ignore[arg-type]
 
-    def _loss(self, batch: Batch) -> Tensor:
+    def _loss(self, batch: Speech2VidBatch) -> Tensor:
         truth, first = batch.truth.to(self.device), batch.first.to(self.device)
         weight = self.weight * (1 + self.config.change * (truth - first).abs().mean(dim=1, keepdim=True))
         if not self.paired:
@@ -208,18 +208,18 @@ def trainer(request: Request) -> Speech2VidTraining:
     """
     config = configuration(request, CONFIGS)
     folder, o = request.out / "cache", request.options
-    speech: list[Speech] = []
+    speech: list[SpeechClip] = []
     if request.data is not None:
         from lipbench.training.syncnet.footage import from_manifest
 
-        found = from_manifest(request.data, folder, pairs.JUDGE_SIZE, request.seed, say=request.say)
+        found = from_manifest(request.data, folder, pairs.JUDGE_SIZE, request.seed, log=request.log)
         train, held_out = (pairs.from_cached(clips) for clips in found)
     else:
         people, each, seed = o.get("identities", 44), o.get("clips", 1), o.get("data_seed", request.seed)
-        recipe = Recipe("train", people, each, seed, size=pairs.RENDERED, spoken=pairs.SPOKEN)
-        unseen = Recipe("held-out", max(2, people // 7), 1, seed, size=pairs.RENDERED, pool="test")
-        more_speech = Recipe("train", 3 * people, each, seed + 1, size=pairs.RENDERED, spoken=pairs.SPOKEN)
-        more: dict[str, Any] = {"workers": request.workers, "say": request.say}
+        recipe = LipDatasetConfig("train", people, each, seed, size=pairs.RENDERED, spoken=pairs.SPOKEN)
+        unseen = LipDatasetConfig("held-out", max(2, people // 7), 1, seed, size=pairs.RENDERED, pool="test")
+        more_speech = LipDatasetConfig("train", 3 * people, each, seed + 1, size=pairs.RENDERED, spoken=pairs.SPOKEN)
+        more: dict[str, Any] = {"workers": request.workers, "log": request.log}
         held_out = pairs.generated(unseen, folder, **more)
         train = pairs.generated(recipe, folder, **more)
         speech = pairs.spoken(more_speech, folder / "speech", **more)

@@ -26,11 +26,11 @@ def jitter(n: int, margin: int, rng: np.random.Generator) -> Callable[[Frames, i
 
 
 def augment(frames: Frames, rng: np.random.Generator, harm: float = 1.0) -> Frames:
-    """(T, S, S, 3) uint8 in other light and colour, with some of: blur, low resolution, noise, JPEG, a mouth box.
+    """(T, S, S, 3) uint8 in other light and color, with some of: blur, low resolution, noise, JPEG, a mouth box.
 
     `harm` scales the chance of each damage: a network that has not found the lips yet learns faster from clean ones.
     """
-    out = recolour(frames, rng)
+    out = recolor(frames, rng)
     if rng.uniform() < 0.3 * harm:
         out = mouth_box(out, rng)
     kind = rng.uniform()
@@ -45,7 +45,7 @@ def augment(frames: Frames, rng: np.random.Generator, harm: float = 1.0) -> Fram
     return out
 
 
-def recolour(frames: Frames, rng: np.random.Generator) -> Frames:
+def recolor(frames: Frames, rng: np.random.Generator) -> Frames:
     """Another exposure, contrast and white balance, the same in all frames."""
     gain = rng.uniform(0.7, 1.3) * rng.uniform(0.88, 1.12, 3)
     table = np.arange(256)[:, None]
@@ -67,7 +67,7 @@ def low_resolution(frames: Frames, edge: int) -> Frames:
 
 
 def noise(frames: Frames, sigma: float, rng: np.random.Generator) -> Frames:
-    """Grey noise, new in every frame; sigma in 0..255."""
+    """Gray noise, new in every frame; sigma in 0..255."""
     grain = rng.standard_normal(frames.shape[:3], dtype=np.float32)[..., None] * sigma
     return np.clip(frames + grain, 0, 255).astype(np.uint8)
 
@@ -79,7 +79,7 @@ def jpeg(frames: Frames, quality: int) -> Frames:
 
 
 def mouth_box(frames: Frames, rng: np.random.Generator) -> Frames:
-    """The lower face blurred and recoloured in a box with a hard or soft border, as inpainting methods leave it."""
+    """The lower face blurred and recolored in a box with a hard or soft border, as inpainting methods leave it."""
     size = frames.shape[1]
     top, bottom = (int(size * rng.uniform(*r)) for r in ((0.38, 0.48), (0.68, 0.80)))
     left, right = (int(size * rng.uniform(*r)) for r in ((0.22, 0.36), (0.64, 0.78)))

@@ -34,7 +34,7 @@ SHORTEST = 32
 
 
 @dataclass(frozen=True)
-class ClipFacts:
+class CachedClipFacts:
     """What is known about a cached clip.
 
     Attributes:
@@ -60,7 +60,7 @@ class ClipFacts:
 class CachedClip:
     """An opened clip. frames, damped: (T, E, E, 3) uint8 BGR, memory-mapped. sound: (takes, 13, 4 T - 1) float32."""
 
-    facts: ClipFacts
+    facts: CachedClipFacts
     frames: NDArray[np.uint8]
     sound: NDArray[np.float32]
     damped: NDArray[np.uint8] | None
@@ -99,7 +99,7 @@ def crops_of_track(
     out = np.empty((len(best.boxes), edge, edge, 3), np.uint8)
     for t in range(len(out)):
         s = path.s[t]
-        # The square's centre lies CROP_SCALE s below the box's: a larger square about the same centre starts higher.
+        # The square's center lies CROP_SCALE s below the box's: a larger square about the same center starts higher.
         face = crop(frames[best.first + t], path.x[t], path.y[t] - CROP_SCALE * grow * s, s * (1 + grow), edge)
         out[t] = face[..., ::-1]
     return out, best.first
@@ -125,7 +125,7 @@ def is_cached(folder: Path, clip_id: str, key: str) -> bool:
 
 def write_clip(
     folder: Path,
-    facts: ClipFacts,
+    facts: CachedClipFacts,
     frames: NDArray[np.uint8],
     sound: NDArray[np.float32],
     damped: NDArray[np.uint8] | None = None,
@@ -151,7 +151,7 @@ def read_clips(folder: Path, ids: Sequence[str]) -> list[CachedClip]:
     for name in ids:
         at = folder / name
         values = json.loads((at / "clip.json").read_text())
-        facts = ClipFacts(**{**values, "voices": tuple(values["voices"])})
+        facts = CachedClipFacts(**{**values, "voices": tuple(values["voices"])})
         less = np.load(at / "damped.npy", mmap_mode="r") if facts.damped is not None else None
         out.append(CachedClip(facts, np.load(at / "frames.npy", mmap_mode="r"), np.load(at / "sound.npy"), less))
     return out

@@ -19,7 +19,7 @@ MEAN, SCALE, MFCC_SCALE = 127.5, 255.0, 10.0
 
 
 @dataclass(frozen=True)
-class Batch:
+class SyncNetBatch:
     """frames: (B n, 15, S, S) scaled, channels-last. sound: (B n, 1, 13, 20) scaled. still: (B, 15, S, S)."""
 
     frames: Tensor
@@ -42,7 +42,7 @@ def sound_windows(features: NDArray[np.float32], start: int, n: int) -> NDArray[
 
 def draw(
     clips: Sequence[CachedClip], size: int, rng: np.random.Generator, *, batch: int = 8, n: int = 16, harm: float = 1.0
-) -> Batch:
+) -> SyncNetBatch:
     """A batch of `batch` clips with `n` consecutive windows each, pictures and sound augmented.
 
     `harm` 0..1 scales how often the pictures are damaged, see `augment.augment`.
@@ -65,6 +65,6 @@ def draw(
             less = np.repeat(shown[int(rng.integers(len(shown)))][None], WINDOW_FRAMES, axis=0)
         still.append(stack(less, 1)[0])
     pixels = torch.from_numpy(np.concatenate(frames)).permute(0, 3, 1, 2)  # channels-last as it lies in memory
-    return Batch(
+    return SyncNetBatch(
         pixels, torch.from_numpy(np.concatenate(sound)), torch.from_numpy(np.stack(still)).permute(0, 3, 1, 2), n
     )

@@ -25,7 +25,7 @@ def from_manifest(
     seed: int = 0,
     *,
     held_out: float = 0.15,
-    say: Callable[[str], None] = lambda _: None,
+    log: Callable[[str], None] = lambda _: None,
 ) -> tuple[list[cache.CachedClip], list[cache.CachedClip]]:
     """Crops and sound features of a manifest, split by speaker.
 
@@ -56,7 +56,7 @@ def from_manifest(
                 _store(clip, language, video, truth, folder, own, key, judge_size)
             done.append(own)
         except NoFace as error:
-            say(f"{own} is left out: {error.one_line()}")
+            log(f"{own} is left out: {error.one_line()}")
     clips = cache.read_clips(folder, done)
     speakers = sorted({c.facts.speaker for c in clips})
     if len(speakers) < 2:
@@ -92,5 +92,5 @@ def _store(clip: Clip, language: str, video: Path, truth: bool, folder: Path, ow
     # Truth videos carry the dub they show as their own sound.
     sound = media.read_audio(video)
     features = cache.sound_features([sound], first, len(crops))
-    facts = cache.ClipFacts(own, key, clip.speaker, language, len(crops), (clip.speaker,))
+    facts = cache.CachedClipFacts(own, key, clip.speaker, language, len(crops), (clip.speaker,))
     cache.write_clip(folder, facts, crops, features)

@@ -20,8 +20,8 @@ from lipbench.core.keys import key_of
 from lipbench.core.threads import one_thread_each
 from lipbench.faces.morphable.visemes import SPEECH_COLUMNS
 from lipbench.synthetic.corpus.corpus import GENERATOR_VERSION
-from lipbench.synthetic.corpus.render import Shot
-from lipbench.synthetic.corpus.scene import Scene, plan
+from lipbench.synthetic.corpus.render import RenderedShot
+from lipbench.synthetic.corpus.scene import CorpusScene, plan
 from lipbench.synthetic.corpus.spec import DIFFICULTIES, ClipSpec, stream
 from lipbench.synthetic.speech import espeak
 from lipbench.synthetic.speech.espeak import Espeak
@@ -34,15 +34,17 @@ PEOPLE = {"train": 100_000, "held-out": 200_000, "evaluation": 300_000}
 
 
 @dataclass(frozen=True)
-class Recipe:
+class SyncNetDatasetConfig:
     """A generated set of clips.
 
     Attributes:
         split: "train", "held-out" (early stopping) or "evaluation": which people.
         seed: of everything.
-        identities, clips_per_identity, seconds: how much.
+        identities: how many people.
+        clips_per_identity: how many clips of each.
         languages: taken in turn.
-        size, supersample: of the rendered picture, px.
+        size: of the rendered picture, px.
+        supersample: of the rendered picture, px.
         view: range of the camera's field across, dm.
         takes: recordings of every clip, by other voices and in other rooms.
         espeak: share of clips led by an espeak-ng voice; needs the extra `speech`.
@@ -108,15 +110,15 @@ def damp(semantic: NDArray[np.float64], amplitude: float) -> NDArray[np.float64]
     return out
 
 
-def damped_scene(scene: Scene, amplitude: float) -> Scene:
+def damped_scene(scene: CorpusScene, amplitude: float) -> CorpusScene:
     """The scene with less lip movement in every language."""
     return replace(scene, semantic={tag: damp(weights, amplitude) for tag, weights in scene.semantic.items()})
 
 
-def video_of(scene: Scene, language: str) -> tuple[NDArray[np.uint8], Shot]:
+def video_of(scene: CorpusScene, language: str) -> tuple[NDArray[np.uint8], RenderedShot]:
     """(T, H, W, 3) uint8 RGB frames of a language, and the shot with its annotations."""
     spec = scene.spec
-    shot = Shot(scene, language)
+    shot = RenderedShot(scene, language)
     frames = np.empty((spec.n_frames, spec.height, spec.width, 3), np.uint8)
     for t, frame in enumerate(shot):
         frames[t] = frame
@@ -132,12 +134,12 @@ def through_codec(frames: NDArray[np.uint8], crf: int, fps: float = 25.0) -> NDA
 
 
 def build(
-    recipe: Recipe,
+    recipe: SyncNetDatasetConfig,
     folder: Path,
     judge_size: int = 112,
     *,
     workers: int = 1,
-    say: Callable[[str], None] = lambda _: None,
+    log: Callable[[str], None] = lambda _: None,
 ) -> list[clips.CachedClip]:
     """Render what is not cached yet; an interrupted build goes on where it stopped.
 
@@ -159,15 +161,15 @@ def build(
     waiting = [job for job in jobs if not clips.is_cached(folder, job[0].id, job[1])]
     done = len(jobs) - len(waiting)
     if waiting:
-        say(f"rendering {len(waiting)} clips of {recipe.seconds:g} s ({recipe.split}; {done} are cached)")
+        log(f"rendering {len(waiting)} clips of {recipe.seconds:g} s ({recipe.split}; {done} are cached)")
     for _ in _work_off(waiting, recipe, folder, judge_size, workers):
         done += 1
         if done % 20 == 0 or done == len(jobs):
-            say(f"  {done} of {len(jobs)} clips")
+            log(f"  {done} of {len(jobs)} clips")
     return clips.read_clips(folder, [spec.id for spec, _ in jobs])
 
 
-def _key(spec: ClipSpec, recipe: Recipe, judge_size: int) -> str:
+def _key(spec: ClipSpec, recipe: SyncNetDatasetConfig, judge_size: int) -> str:
     facts = {k: v for k, v in asdict(recipe).items() if k in ("damped", "coded")}
     return key_of(
         {
@@ -181,7 +183,9 @@ def _key(spec: ClipSpec, recipe: Recipe, judge_size: int) -> str:
     )
 
 
-def _work_off(waiting: Sequence[tuple[ClipSpec, str]], recipe: Recipe, folder: Path, size: int, workers: int) -> Any:
+def _work_off(
+    waiting: Sequence[tuple[ClipSpec, str]], recipe: SyncNetDatasetConfig, folder: Path, size: int, workers: int
+) -> Any:
     if workers <= 1 or len(waiting) < 2:
         for spec, key in waiting:
             yield _render(spec, key, recipe, folder, size)
@@ -201,7 +205,7 @@ def _engine() -> Espeak:
     return Espeak()
 
 
-def _render(spec: ClipSpec, key: str, recipe: Recipe, folder: Path, size: int) -> str:
+def _render(spec: ClipSpec, key: str, recipe: SyncNetDatasetConfig, folder: Path, size: int) -> str:
     import cv2
 
     cv2.setNumThreads(1)
@@ -210,7 +214,7 @@ def _render(spec: ClipSpec, key: str, recipe: Recipe, folder: Path, size: int) -
     crf = int(rng.integers(14, 37)) if rng.uniform() < recipe.coded else None
     amplitude = float(rng.uniform(0.15, 0.7)) if rng.uniform() < recipe.damped else None
 
-    def cut(of: Scene) -> tuple[NDArray[np.uint8], int]:
+    def cut(of: CorpusScene) -> tuple[NDArray[np.uint8], int]:
         frames, shot = video_of(of, spec.source)
         track = shot.annotations().face_track()
         return clips.crops_of_track(frames if crf is None else through_codec(frames, crf), track, size)
@@ -223,7 +227,7 @@ def _render(spec: ClipSpec, key: str, recipe: Recipe, folder: Path, size: int) -
             less = amplitude = None
     takes = scene.takes[spec.source]
     sound = clips.sound_features([take.audio for take in takes], first, len(frames))
-    facts = clips.ClipFacts(
+    facts = clips.CachedClipFacts(
         spec.id, key, f"person-{spec.identity}", spec.source, len(frames), tuple(t.voice for t in takes), amplitude
     )
     clips.write_clip(folder, facts, frames, sound, less)

@@ -1,4 +1,4 @@
-"""The judge's loss: a window of lips must find its own sound among its neighbours', and the other way round."""
+"""The judge's loss: a window of lips must find its own sound among its neighbors', and the other way round."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch import Tensor
 
 from lipbench.metrics.sync.network import SyncNet
 
-#: A neighbour one frame away counts this much as a wrong answer: half a frame of doubt is in every label.
-NEIGHBOUR = 0.2
+#: A neighbor one frame away counts this much as a wrong answer: half a frame of doubt is in every label.
+NEIGHBOR = 0.2
 #: By how much the distance is to grow per frame of shift, up to 8 frames.
 STEP = 0.15
 
@@ -49,10 +49,11 @@ def sync_loss(
     """Softmax over minus the scaled L2 distance within each clip, averaged over both directions.
 
     Args:
-        video, audio: (B, n, E) embeddings of n consecutive windows of B clips.
+        video: (B, n, E) embeddings of n consecutive windows of B clips.
+        audio: (B, n, E) embeddings of n consecutive windows of B clips.
         log_scale: scalar, log of the factor on the distances; learned.
         still: (B, m, E) embeddings of damped or frozen lips of the same clips: wrong answers for every sound.
-        harm: 0..1, how much the hard wrong answers (neighbours, still lips) count; below 1 early in training.
+        harm: 0..1, how much the hard wrong answers (neighbors, still lips) count; below 1 early in training.
 
     Returns:
         The loss, and the share of windows that find their own sound, both scalars.
@@ -61,7 +62,7 @@ def sync_loss(
     distance = torch.cdist(video, audio)  # B, n video, n audio
     at = torch.arange(n, device=video.device)
     near = (at[:, None] - at).abs() == 1
-    logits = -distance * log_scale.exp() + near * math.log(NEIGHBOUR * harm + 1e-4)
+    logits = -distance * log_scale.exp() + near * math.log(NEIGHBOR * harm + 1e-4)
     target = at.repeat(b)
     to_sound = F.cross_entropy(logits.flatten(0, 1), target)
     to_lips = logits.transpose(1, 2)

@@ -16,7 +16,7 @@ from lipbench.core.training import Request
 from lipbench.metrics.sync.network import SyncNet
 from lipbench.training.base import SupervisedTraining, configuration
 from lipbench.training.syncnet import cache, data
-from lipbench.training.syncnet.generated import Recipe, build
+from lipbench.training.syncnet.generated import SyncNetDatasetConfig, build
 from lipbench.training.syncnet.loss import flat_lip, sync_loss
 
 HELD_OUT_BATCHES = 4
@@ -72,7 +72,7 @@ class SyncTraining(SupervisedTraining[SyncConfig]):
             [*self.net.parameters(), self.log_scale], config.rate, weight_decay=config.weight_decay
         )
         self._drawer = ThreadPoolExecutor(1)
-        self._next: Future[data.Batch] | None = None
+        self._next: Future[data.SyncNetBatch] | None = None
         self._next_number = -1
 
     def objective(self, number: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
@@ -83,17 +83,17 @@ class SyncTraining(SupervisedTraining[SyncConfig]):
         c = self.config
         return min(1.0, max(0.0, (number - c.clean) / max(1, c.harmed - c.clean)))
 
-    def _draw(self, number: int) -> data.Batch:
+    def _draw(self, number: int) -> data.SyncNetBatch:
         c, rng = self.config, self.rng(number)
         return data.draw(self.clips, c.size, rng, batch=c.batch, n=c.windows, harm=self._harm(number))
 
-    def _ahead(self, number: int) -> data.Batch:
+    def _ahead(self, number: int) -> data.SyncNetBatch:
         """The batch of that step, while the next one is being drawn in a thread beside the network's."""
         waiting = self._next.result() if self._next and self._next_number == number else self._draw(number)
         self._next, self._next_number = self._drawer.submit(self._draw, number + 1), number + 1
         return waiting
 
-    def _loss(self, batch: data.Batch, harm: float) -> tuple[torch.Tensor, torch.Tensor]:
+    def _loss(self, batch: data.SyncNetBatch, harm: float) -> tuple[torch.Tensor, torch.Tensor]:
         c = self.config
         b = len(batch.still)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
@@ -154,15 +154,17 @@ def trainer(request: Request) -> SyncTraining:
     if request.data is not None:
         from lipbench.training.syncnet.footage import from_manifest
 
-        train, held_out = from_manifest(request.data, folder, config.size, request.seed, say=request.say)
+        train, held_out = from_manifest(request.data, folder, config.size, request.seed, log=request.log)
     else:
         o = request.options
-        more: dict[str, Any] = {"workers": request.workers, "say": request.say}
+        more: dict[str, Any] = {"workers": request.workers, "log": request.log}
         drawn = int(o.get("data_seed", request.seed))
-        recipe = Recipe("train", drawn, o.get("identities", 44), o.get("clips", 9), espeak=o.get("espeak", 0.0))
+        recipe = SyncNetDatasetConfig(
+            "train", drawn, o.get("identities", 44), o.get("clips", 9), espeak=o.get("espeak", 0.0)
+        )
         train = build(recipe, folder, config.size, **more)
         held_out = build(
-            Recipe("held-out", drawn, max(2, recipe.identities // 6), 2, pool="test", damped=0.0),
+            SyncNetDatasetConfig("held-out", drawn, max(2, recipe.identities // 6), 2, pool="test", damped=0.0),
             folder,
             config.size,
             **more,

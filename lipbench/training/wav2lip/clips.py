@@ -28,11 +28,12 @@ SHORTEST = 3 * SYNC_FRAMES
 
 
 @dataclass(frozen=True)
-class Talk:
+class LipTrainingClip:
     """A clip, ready for training.
 
     Attributes:
-        id, speaker: of the clip.
+        id: of the clip.
+        speaker: of the clip.
         fps: of the video.
         faces: language -> (T, 96, 96, 3) uint8 BGR; in all languages the boxes of the original video, its first key.
         sounds: language -> (takes, 80, C) float32 spectrograms.
@@ -65,7 +66,7 @@ class Talk:
 
 
 def crops(frames: Sequence[NDArray[np.uint8]] | NDArray[np.uint8], boxes: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """(T, H, W, 3) RGB frames -> (T, 96, 96, 3) BGR faces, resized as in `inference.relip`."""
+    """(T, H, W, 3) RGB frames -> (T, 96, 96, 3) BGR faces, resized as in `inference.generate_frames`."""
     pairs = zip(frames, boxes.tolist(), strict=True)
     faces = [cv2.resize(frame[y1:y2, x1:x2], (SIZE, SIZE)) for frame, (x1, y1, x2, y2) in pairs]
     return np.ascontiguousarray(np.stack(faces)[..., ::-1]).astype(np.uint8)
@@ -85,7 +86,7 @@ def spectrograms(takes: Sequence[NDArray[np.int16]]) -> NDArray[np.float32]:
     return np.stack([melspectrogram(take) for take in takes]).astype(np.float32)
 
 
-def save(talk: Talk, final: Path, key: str) -> Path:
+def save(talk: LipTrainingClip, final: Path, key: str) -> Path:
     """Write a talk as a folder; it appears whole or not at all.
 
     Raises:
@@ -115,16 +116,16 @@ def is_cached(folder: Path, key: str) -> bool:
         return False
 
 
-def load(folder: Path) -> Talk:
+def load(folder: Path) -> LipTrainingClip:
     """Open what `save` wrote."""
     facts = json.loads((folder / "talk.json").read_text())
     faces = {tag: np.load(folder / f"faces_{tag}.npy", mmap_mode="r") for tag in facts["languages"]}
     sounds = {tag: np.load(folder / f"sounds_{tag}.npy") for tag in facts["languages"]}
     gaps = {tag: np.load(folder / f"gap_{tag}.npy") for tag in facts["gaps"]}
-    return Talk(facts["id"], facts["speaker"], facts["fps"], faces, sounds, gaps, facts["key"])
+    return LipTrainingClip(facts["id"], facts["speaker"], facts["fps"], faces, sounds, gaps, facts["key"])
 
 
-class Kept(Protocol):
+class ClipOrigin(Protocol):
     """A training clip of any method: whose it is, and what it was made from."""
 
     @property
@@ -135,15 +136,15 @@ class Kept(Protocol):
     def key(self) -> str: ...
 
 
-AnyClip = TypeVar("AnyClip", bound=Kept)
+AnyClip = TypeVar("AnyClip", bound=ClipOrigin)
 
 
-def digest(talks: Sequence[Kept], method: str = "wav2lip") -> str:
+def digest(talks: Sequence[ClipOrigin], method: str = "wav2lip") -> str:
     """A hash of what a set of clips was made from."""
     return key_of({"kind": f"{method} training data", "clips": sorted([t.id, t.key] for t in talks)})
 
 
-def usable(talks: Sequence[Talk]) -> list[Talk]:
+def usable(talks: Sequence[LipTrainingClip]) -> list[LipTrainingClip]:
     """Those long enough to draw from.
 
     Raises:

@@ -15,8 +15,9 @@ class ExpertConfig:
         windows: consecutive windows of each clip, each of which must find its own sound among the others' (softmax);
             0 is published: windows and moments paired at random, binary cross entropy on the cosine.
         wrong: windows per clip that show the same moments in another language: wrong answers for every sound.
-        lr: of Adam. warm_up: steps until it is reached.
-        hearing: first steps, in which both encoders learn apart, from 32 pairs each (`hearing`); 0 is published.
+        lr: of Adam.
+        warm_up: steps until it is reached.
+        hearing: first steps, in which both encoders learn apart, from 32 pairs each; 0 is published.
         held_out_batches: looked at by `validate`.
     """
 
@@ -35,19 +36,23 @@ class GeneratorConfig:
     """The generator: as published but for `width`, unless said otherwise.
 
     Attributes:
-        width: of the network, 1 is published. gated: see `networks.Generator`.
-        batch: windows per step. frames: of a window.
+        width: of the network, 1 is published.
+        gated: see `networks.Wav2LipGenerator`.
+        batch: windows per step.
+        frames: of a window.
         singles: single frames per step beside them; half as many again and nothing else while the sync loss is off.
             0 is published: windows always.
-        lr: of Adam. warm_up: steps until it is reached. decay: last share of the training over which it falls to a
-            twentieth; 0 is published.
-        hearing: first steps, in which only the sound encoder learns, from 32 pairs each (`hearing`); 0 is published.
+        lr: of Adam.
+        warm_up: steps until it is reached.
+        decay: last share of the training over which it falls to a twentieth; 0 is published.
+        hearing: first steps, in which only the sound encoder learns, from 32 pairs each; 0 is published.
         sync_weight: of the sync loss once it joins: 0.01 published, 0.03 with the quality discriminator.
         sync_threshold: held-out sync loss at which it joins; infinity: with the expert.
         contrast: moments on either side of a window whose sound the drawn lips must not fit better (softmax); 0 is
             published: binary cross entropy on the cosine.
         quality_weight: of the discriminator's loss: 0 none, 0.07 published.
-        mouth_weight, change_weight: in the L1 loss, see `losses.reconstruction`; 1 and 0 are published.
+        mouth_weight: in the L1 loss, see `losses.reconstruction`; 1 and 0 are published.
+        change_weight: in the L1 loss, see `losses.reconstruction`; 1 and 0 are published.
         paired: see `data.lip_batch`; 0 is published.
         pick: of single frames, see `data.lip_batch`; 1 is published.
         mel_shift: see `data.lip_batch`; upstream has -1, its inference 0.
@@ -76,7 +81,7 @@ class GeneratorConfig:
 
 
 @dataclass(frozen=True)
-class Config:
+class Wav2LipConfig:
     """Both networks of a run.
 
     Attributes:
@@ -93,9 +98,9 @@ class Config:
 
 
 CONFIGS = {
-    "official": Config(),
+    "official": Wav2LipConfig(),
     #: For a CPU: narrow networks, and the deviations that make a short training on generated clips go far.
-    "demo": Config(
+    "demo": Wav2LipConfig(
         ExpertConfig(width=0.125, batch=5, windows=10, wrong=6, lr=1e-3, warm_up=40, hearing=200, held_out_batches=4),
         GeneratorConfig(
             width=0.1875,

@@ -14,7 +14,7 @@ from torch import Tensor
 from lipbench.baselines.wav2lip.networks import SIZE, SYNC_FRAMES
 from lipbench.core.errors import TooShort
 from lipbench.synthetic.corpus.spec import stream
-from lipbench.training.wav2lip.clips import Talk
+from lipbench.training.wav2lip.clips import LipTrainingClip
 
 HALF = SIZE // 2
 STRIDES = (1, 2, 4)  # frames between the windows of a row
@@ -63,7 +63,7 @@ class LipBatch:
         return LipBatch(*(t.to(device) for t in (self.face, self.mels, self.target, self.around, self.valid)))
 
 
-def sync_batch(talks: Sequence[Talk], size: int, seed: int, step: int) -> SyncBatch:
+def sync_batch(talks: Sequence[LipTrainingClip], size: int, seed: int, step: int) -> SyncBatch:
     """Half of the faces show another moment of the clip than is heard (Wav2Lip, color_syncnet_train.py)."""
     rng = stream(seed, "wav2lip", "sync", step)
     mels, faces, together = [], [], []
@@ -78,7 +78,9 @@ def sync_batch(talks: Sequence[Talk], size: int, seed: int, step: int) -> SyncBa
     return SyncBatch(torch.from_numpy(np.stack(mels))[:, None], torch.stack(faces), torch.tensor(together)[:, None])
 
 
-def row_batch(talks: Sequence[Talk], size: int, seed: int, step: int, *, n: int = 16, wrong: int = 0) -> RowBatch:
+def row_batch(
+    talks: Sequence[LipTrainingClip], size: int, seed: int, step: int, *, n: int = 16, wrong: int = 0
+) -> RowBatch:
     """Rows of windows 1, 2 or 4 frames apart, lit and blurred at random.
 
     Wrong windows show some of the same moments in another language: the same face, light and pose, other lips. Where
@@ -114,7 +116,7 @@ def row_batch(talks: Sequence[Talk], size: int, seed: int, step: int, *, n: int 
 
 
 def lip_batch(
-    talks: Sequence[Talk],
+    talks: Sequence[LipTrainingClip],
     size: int,
     seed: int,
     step: int,
@@ -161,8 +163,8 @@ def lip_batch(
 
 
 def _moment(
-    talks: Sequence[Talk], rng: np.random.Generator, extra: int, paired: float
-) -> tuple[Talk, str, int, int, str, int]:
+    talks: Sequence[LipTrainingClip], rng: np.random.Generator, extra: int, paired: float
+) -> tuple[LipTrainingClip, str, int, int, str, int]:
     """A talk, its language, take and first frame, and the language and first frame of its reference."""
     talk, tag, take, start = _draw(talks, rng)
     starts = talk.starts(tag) - max(0, extra)
@@ -173,14 +175,14 @@ def _moment(
     return talk, tag, take, start, tag, _other(starts, start, rng)
 
 
-def _change(moment: tuple[Talk, str, int, int, str, int]) -> float:
+def _change(moment: tuple[LipTrainingClip, str, int, int, str, int]) -> float:
     """Mean difference of target and reference in every other pixel of the lower half."""
     talk, tag, _, start, source, at = moment
     a, b = (talk.faces[t][k, HALF::2, ::2].astype(np.int16) for t, k in ((tag, start), (source, at)))
     return float(np.abs(a - b).mean())
 
 
-def _draw(talks: Sequence[Talk], rng: np.random.Generator) -> tuple[Talk, str, int, int]:
+def _draw(talks: Sequence[LipTrainingClip], rng: np.random.Generator) -> tuple[LipTrainingClip, str, int, int]:
     talk = talks[int(rng.integers(len(talks)))]
     tag = talk.languages[int(rng.integers(len(talk.languages)))]
     return talk, tag, int(rng.integers(len(talk.sounds[tag]))), int(rng.integers(talk.starts(tag)))

@@ -16,10 +16,10 @@ from lipbench.baselines.wav2lip.checkpoint import save_npz
 from lipbench.baselines.wav2lip.networks import SyncExpert
 from lipbench.core import optim
 from lipbench.training.base import SupervisedTraining
-from lipbench.training.wav2lip.clips import Talk, digest
+from lipbench.training.wav2lip.audio_pretraining import AudioPretraining
+from lipbench.training.wav2lip.clips import LipTrainingClip, digest
 from lipbench.training.wav2lip.config import ExpertConfig
 from lipbench.training.wav2lip.data import row_batch, sync_batch
-from lipbench.training.wav2lip.hearing import Hearing
 from lipbench.training.wav2lip.losses import agreement, contrast
 
 SCALE = 15.0  # of the cosine, before it is learned
@@ -27,17 +27,23 @@ EXPORT = "expert.npz"
 
 
 class ExpertTraining(SupervisedTraining[ExpertConfig]):
-    """The sync expert, after its encoders' own task (`hearing`).
+    """The sync expert, after its encoders' own task (`audio_pretraining`).
 
     Args:
-        talks, held_out: clips of different speakers.
+        talks: clips of different speakers.
+        held_out: clips of different speakers.
     """
 
     name, monitor = "wav2lip-expert", "expert_loss"
     net: SyncExpert
 
     def __init__(
-        self, talks: Sequence[Talk], held_out: Sequence[Talk], config: ExpertConfig, seed: int = 0, device: str = "cpu"
+        self,
+        talks: Sequence[LipTrainingClip],
+        held_out: Sequence[LipTrainingClip],
+        config: ExpertConfig,
+        seed: int = 0,
+        device: str = "cpu",
     ) -> None:
         self.talks, self.held_out = talks, held_out
         data = {
@@ -52,7 +58,9 @@ class ExpertTraining(SupervisedTraining[ExpertConfig]):
         self.log_scale = torch.nn.Parameter(torch.tensor(math.log(SCALE), device=self.device))
         self.optimizer = torch.optim.Adam([*self.net.parameters(), self.log_scale], config.lr)
         self.hearing = (
-            Hearing(self.net.audio_encoder, talks, faces=self.net.face_encoder, seed=seed) if config.hearing else None
+            AudioPretraining(self.net.audio_encoder, talks, faces=self.net.face_encoder, seed=seed)
+            if config.hearing
+            else None
         )
 
     @property
@@ -98,14 +106,14 @@ class ExpertTraining(SupervisedTraining[ExpertConfig]):
             **heard,
         }
 
-    def _pairs(self, talks: Sequence[Talk], seed: int, number: int) -> tuple[Tensor, float]:
+    def _pairs(self, talks: Sequence[LipTrainingClip], seed: int, number: int) -> tuple[Tensor, float]:
         batch = sync_batch(talks, self.config.batch, seed, number)
         together = batch.together.to(self.device)
         audio, video = self.net(batch.mel.to(self.device), batch.face.to(self.device))
         right = ((audio * video).sum(1, keepdim=True) > 0.5) == (together > 0.5)
         return agreement(audio, video, together), right.float().mean().item()
 
-    def _rows(self, talks: Sequence[Talk], seed: int, number: int) -> tuple[Tensor, float, float]:
+    def _rows(self, talks: Sequence[LipTrainingClip], seed: int, number: int) -> tuple[Tensor, float, float]:
         c = self.config
         n, size = (c.windows, c.batch) if c.windows else (16, max(1, c.batch // 16))
         batch = row_batch(talks, size, seed, number, n=n, wrong=c.wrong)

@@ -12,29 +12,30 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lipbench.baselines.wav2lip.networks import Generator, QualityDiscriminator, SyncExpert
+from lipbench.baselines.wav2lip.networks import QualityDiscriminator, SyncExpert, Wav2LipGenerator
 from lipbench.core import optim
-from lipbench.training.wav2lip.clips import Talk
+from lipbench.training.wav2lip.audio_pretraining import AudioPretraining
+from lipbench.training.wav2lip.clips import LipTrainingClip
 from lipbench.training.wav2lip.config import GeneratorConfig
 from lipbench.training.wav2lip.data import LipBatch, lip_batch
-from lipbench.training.wav2lip.hearing import Hearing
 from lipbench.training.wav2lip.losses import MOUTH, SyncSchedule, contrast_loss, reconstruction, sync_loss
 
 
 class GeneratorTraining:
-    """Generator, discriminator if wanted, their optimisers, the expert once it is there, and the sync schedule.
+    """Generator, discriminator if wanted, their optimizers, the expert once it is there, and the sync schedule.
 
     The expert is frozen and kept in eval mode; upstream leaves it in train mode, so that its batch norms follow the
     drawn faces that it is to judge.
 
     Args:
-        talks, held_out: clips of different speakers.
+        talks: clips of different speakers.
+        held_out: clips of different speakers.
     """
 
     def __init__(
         self,
-        talks: Sequence[Talk],
-        held_out: Sequence[Talk],
+        talks: Sequence[LipTrainingClip],
+        held_out: Sequence[LipTrainingClip],
         config: GeneratorConfig,
         seed: int = 0,
         device: str = "cpu",
@@ -42,7 +43,7 @@ class GeneratorTraining:
         self.talks, self.held_out, self.config, self.seed = talks, held_out, config, seed
         self.device = torch.device(device)
         torch.manual_seed(seed)
-        self.net = Generator(config.width, config.gated).to(self.device)
+        self.net = Wav2LipGenerator(config.width, config.gated).to(self.device)
         quality = config.quality_weight > 0
         betas = (0.5, 0.999) if quality else (0.9, 0.999)
         self.optimizer = torch.optim.Adam(self.net.parameters(), config.lr, betas)
@@ -50,7 +51,7 @@ class GeneratorTraining:
         self.critic_optimizer = (
             torch.optim.Adam(self.critic.parameters(), config.lr, betas) if self.critic is not None else None
         )
-        self.hearing = Hearing(self.net.audio_encoder, talks, seed=seed) if config.hearing else None
+        self.hearing = AudioPretraining(self.net.audio_encoder, talks, seed=seed) if config.hearing else None
         self.schedule = SyncSchedule(config.sync_weight, config.sync_threshold)
         self.expert: SyncExpert | None = None
         self.scale = 1.0
@@ -102,7 +103,7 @@ class GeneratorTraining:
             self.talks, size, self.seed, number, frames=1, paired=c.paired, mel_shift=c.mel_shift, pick=c.pick
         ).to(self.device)
 
-    def _row(self, talks: Sequence[Talk], seed: int, number: int) -> LipBatch:
+    def _row(self, talks: Sequence[LipTrainingClip], seed: int, number: int) -> LipBatch:
         c = self.config
         return lip_batch(
             talks, c.batch, seed, number, frames=c.frames, paired=c.paired, mel_shift=c.mel_shift, contrast=c.contrast

@@ -14,8 +14,8 @@ from lipbench.baselines.wav2lip.networks import SIZE, SYNC_FRAMES, SyncExpert
 
 #: rows and columns of a crop that hold the mouth in every talk: below the middle, without the cheeks
 MOUTH = (slice(SIZE // 2, SIZE), slice(SIZE // 5, SIZE - SIZE // 5))
-#: A neighbour one frame away counts this much as a wrong answer: half a frame of doubt is in every label.
-NEIGHBOUR = 0.2
+#: A neighbor one frame away counts this much as a wrong answer: half a frame of doubt is in every label.
+NEIGHBOR = 0.2
 
 
 def agreement(audio: Tensor, video: Tensor, target: Tensor) -> Tensor:
@@ -31,14 +31,15 @@ def contrast(audio: Tensor, video: Tensor, stride: Tensor, scale: Tensor, wrong:
     """Softmax over the scaled cosine within each clip, averaged over both directions; not in the paper.
 
     Args:
-        audio, video: (B, n, 512) of unit length, n windows of B clips.
+        audio: (B, n, 512) of unit length, n windows of B clips.
+        video: (B, n, 512) of unit length, n windows of B clips.
         stride: (B,) frames between them.
         scale: factor on the cosine.
         wrong: (B, m, 512) lips that go with none of the sounds.
     """
     b, n, _ = video.shape
     at = torch.arange(n, device=video.device)
-    near = ((at[:, None] - at).abs() * stride[:, None, None] == 1) * math.log(NEIGHBOUR)
+    near = ((at[:, None] - at).abs() * stride[:, None, None] == 1) * math.log(NEIGHBOR)
     logits = scale * video @ audio.transpose(1, 2) + near  # (B, n video, n audio)
     to_lips = logits.transpose(1, 2)
     if wrong is not None:
@@ -65,7 +66,8 @@ def contrast_loss(expert: SyncExpert, scale: float, around: Tensor, valid: Tenso
 
     Args:
         scale: factor on the cosine that the expert was trained with.
-        around, valid: of a `data.LipBatch` with `contrast` = reach.
+        around: of a `data.LipBatch` with `contrast` = reach.
+        valid: of a `data.LipBatch` with `contrast` = reach.
         drawn: (B, 3, T, 96, 96).
     """
     b, k = around.shape[:2]
@@ -75,7 +77,7 @@ def contrast_loss(expert: SyncExpert, scale: float, around: Tensor, valid: Tenso
     video = F.normalize(expert.face_encoder(windows(drawn)).flatten(1), dim=1).view(b, n, -1)
     own = torch.arange(n, device=drawn.device) + reach
     near = (torch.arange(k, device=drawn.device) - own[:, None]).abs() == 1
-    logits = scale * video @ audio.transpose(1, 2) + near * math.log(NEIGHBOUR)
+    logits = scale * video @ audio.transpose(1, 2) + near * math.log(NEIGHBOR)
     logits = logits.masked_fill(~valid[:, None], -1e4)
     return F.cross_entropy(logits.flatten(0, 1), own.repeat(b))
 

@@ -20,7 +20,7 @@ from lipbench.synthetic.corpus.render import render_clip
 from lipbench.synthetic.corpus.spec import DIFFICULTIES, ClipSpec, stream
 from lipbench.synthetic.speech.espeak import Espeak
 from lipbench.training.syncnet.generated import through_codec
-from lipbench.training.wav2lip.clips import Talk, crops, is_cached, load, moved, save, spectrograms
+from lipbench.training.wav2lip.clips import LipTrainingClip, crops, is_cached, load, moved, save, spectrograms
 
 #: First number of the people of each split: far apart, far from the packaged corpus and from the judge's people.
 PEOPLE = {"train": 1_100_000, "held-out": 1_200_000, "evaluation": 1_300_000}
@@ -31,16 +31,20 @@ CACHE_VERSION = 2
 
 
 @dataclass(frozen=True)
-class Recipe:
+class LipDatasetConfig:
     """A generated set of clips.
 
     Attributes:
         split: a key of PEOPLE.
-        identities, clips: people, and clips of each.
+        identities: people, and clips of each.
+        clips: people, and clips of each.
         seed: of everything.
-        seconds: of a clip. spoken: languages of each clip, its mouth is rendered in every one. takes: voices of each.
+        seconds: of a clip.
+        spoken: languages of each clip, its mouth is rendered in every one.
+        takes: voices of each.
         languages: to choose from, taken in turn as originals.
-        size: of the rendered picture, px. view: range of the camera's field across, dm.
+        size: of the rendered picture, px.
+        view: range of the camera's field across, dm.
         jitter: the boxes of three clips in four are moved by up to this share of their size.
         coded: share of clips that go through H.264.
         pool: sentences; shuffled: share of clips that speak random words of it.
@@ -94,8 +98,8 @@ class Recipe:
 
 
 def generated(
-    recipe: Recipe, cache: Path, *, workers: int = 1, say: Callable[[str], None] = lambda _: None
-) -> list[Talk]:
+    recipe: LipDatasetConfig, cache: Path, *, workers: int = 1, log: Callable[[str], None] = lambda _: None
+) -> list[LipTrainingClip]:
     """The recipe's clips, rendered where they are not in the folder `cache` already.
 
     An interrupted call goes on where it stopped; the files do not depend on the number of processes.
@@ -104,16 +108,16 @@ def generated(
     keys = {spec.id: _key(spec, recipe) for spec in specs}
     waiting = [spec for spec in specs if not is_cached(cache / spec.id, keys[spec.id])]
     if waiting:
-        say(f"rendering {len(waiting)} clips ({recipe.split}; {len(specs) - len(waiting)} are cached)")
+        log(f"rendering {len(waiting)} clips ({recipe.split}; {len(specs) - len(waiting)} are cached)")
     task = partial(_render, jitter=recipe.jitter, coded=recipe.coded)
     for done, talk in enumerate(over_clips(task, waiting, workers=workers), 1):
         save(talk, cache / talk.id, keys[talk.id])
         if done % 20 == 0 or done == len(waiting):
-            say(f"  {done} of {len(waiting)} clips")
+            log(f"  {done} of {len(waiting)} clips")
     return [load(cache / spec.id) for spec in specs]
 
 
-def _key(spec: ClipSpec, recipe: Recipe) -> str:
+def _key(spec: ClipSpec, recipe: LipDatasetConfig) -> str:
     return key_of(
         {
             "kind": "wav2lip clip",
@@ -127,7 +131,7 @@ def _key(spec: ClipSpec, recipe: Recipe) -> str:
     )
 
 
-def _render(spec: ClipSpec, engine: Espeak | None, jitter: float, coded: float) -> Talk:
+def _render(spec: ClipSpec, engine: Espeak | None, jitter: float, coded: float) -> LipTrainingClip:
     """A clip in memory; its boxes are those of the original in every language, as in inference."""
     clip = render_clip(spec, engine=engine)
     boxes = framing.follow(clip.annotations[spec.source].face_track(), PADS).xyxy
@@ -142,10 +146,12 @@ def _render(spec: ClipSpec, engine: Espeak | None, jitter: float, coded: float) 
     faces = {tag: seen(frames) for tag, frames in clip.frames.items()}
     sounds = {tag: spectrograms([take.audio for take in takes]) for tag, takes in clip.takes.items()}
     gaps = {tag: clip.annotations[tag].lip_gap for tag in clip.frames}
-    return Talk(spec.id, str(spec.identity), spec.fps, faces, sounds, gaps)
+    return LipTrainingClip(spec.id, str(spec.identity), spec.fps, faces, sounds, gaps)
 
 
-def from_manifest(manifest: Manifest, fps: float = 25.0, clip_ids: Sequence[str] | None = None) -> list[Talk]:
+def from_manifest(
+    manifest: Manifest, fps: float = 25.0, clip_ids: Sequence[str] | None = None
+) -> list[LipTrainingClip]:
     """The clips of a manifest with their own sound; truth videos of generated clips count as further languages.
 
     Raises:
@@ -176,7 +182,7 @@ def from_manifest(manifest: Manifest, fps: float = 25.0, clip_ids: Sequence[str]
                 sounds[tag] = spectrograms([media.read_audio(video)])
         made_from = {"clip": clip.sha256, "truth": dict(clip.truth_sha256), "fps": fps, "pads": PADS, **part}
         talks.append(
-            Talk(
+            LipTrainingClip(
                 clip.id, clip.speaker, fps, faces, {k: np.asarray(v) for k, v in sounds.items()}, {}, key_of(made_from)
             )
         )

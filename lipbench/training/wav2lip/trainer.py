@@ -19,11 +19,11 @@ from lipbench.baselines.wav2lip.checkpoint import load, read_info, save_npz
 from lipbench.baselines.wav2lip.networks import SyncExpert
 from lipbench.core.training import Request
 from lipbench.training.base import configuration
-from lipbench.training.wav2lip.clips import Talk, digest, split, usable
-from lipbench.training.wav2lip.config import CONFIGS, Config
+from lipbench.training.wav2lip.clips import LipTrainingClip, digest, split, usable
+from lipbench.training.wav2lip.config import CONFIGS, Wav2LipConfig
 from lipbench.training.wav2lip.expert import EXPORT, ExpertTraining
 from lipbench.training.wav2lip.generator import GeneratorTraining
-from lipbench.training.wav2lip.sources import Recipe, from_manifest, generated
+from lipbench.training.wav2lip.sources import LipDatasetConfig, from_manifest, generated
 
 WEIGHTS = "wav2lip.npz"
 #: Added to the expert's held-out loss: every generator is further than every expert.
@@ -41,9 +41,9 @@ class Wav2LipTraining:
 
     def __init__(
         self,
-        config: Config,
-        talks: list[Talk],
-        held_out: list[Talk],
+        config: Wav2LipConfig,
+        talks: list[LipTrainingClip],
+        held_out: list[LipTrainingClip],
         seed: int = 0,
         device: str = "cpu",
         beside: Path | None = None,
@@ -53,12 +53,12 @@ class Wav2LipTraining:
         self.expert = ExpertTraining(talks, held_out, config.expert, seed, device) if beside is None else None
         self.began = 0 if beside is not None else -1  # step at which the generator began; -1: not yet
         self.expert_far = 0.0
-        told = asdict(config)
+        settings = asdict(config)
         if beside is not None:  # that run tells about the expert
-            del told["expert"], told["expert_share"]
+            del settings["expert"], settings["expert_share"]
         self.facts: Mapping[str, Any] = {
             "name": "wav2lip",
-            "config": told,
+            "config": settings,
             "clips": len(talks),
             "speakers": len({t.speaker for t in talks}),
             "data": digest(talks),
@@ -137,14 +137,14 @@ def expert_trainer(request: Request) -> ExpertTraining:
     return ExpertTraining(talks, held_out, config.expert, request.seed, request.device)
 
 
-def _talks(request: Request, cache: Path) -> tuple[list[Talk], list[Talk]]:
+def _talks(request: Request, cache: Path) -> tuple[list[LipTrainingClip], list[LipTrainingClip]]:
     if request.data is not None:
         from lipbench.datasets.manifest import resolve
 
         return split(usable(from_manifest(resolve(request.data))), 0.2, request.seed)
     o = request.options
-    train = Recipe("train", o.get("identities", 50), o.get("clips", 2), request.seed)
+    train = LipDatasetConfig("train", o.get("identities", 50), o.get("clips", 2), request.seed)
     few = max(2, train.identities // 5)
-    held_out = Recipe("held-out", few, seed=request.seed, seconds=4.0, pool="test", shuffled=0.0)
-    made = [generated(recipe, cache, workers=request.workers, say=request.say) for recipe in (held_out, train)]
+    held_out = LipDatasetConfig("held-out", few, seed=request.seed, seconds=4.0, pool="test", shuffled=0.0)
+    made = [generated(recipe, cache, workers=request.workers, log=request.log) for recipe in (held_out, train)]
     return usable(made[1]), usable(made[0])

@@ -20,7 +20,7 @@ from lipbench.core.errors import Refused
 from lipbench.core.training import Budget
 from lipbench.core.training import train as run
 from lipbench.faces.parsing import Label, Parsing, Plate
-from lipbench.lipnerf.prepared import Prepared
+from lipbench.lipnerf.prepared import PreparedClip
 from lipbench.nerf.model import HeadField
 from lipbench.nerf.scene import Scene, make_scene
 from lipbench.nerf.training.presets import Preset, preset
@@ -28,7 +28,7 @@ from lipbench.nerf.training.trained import FrameRender, TrainedField, render_one
 
 T, SIZE = 12, 32
 CROP = (4, 0, 28, 20)
-GREY, SKIN, SHIRT = 40, 150, 220
+GRAY, SKIN, SHIRT = 40, 150, 220
 
 
 def moved(rotation: np.ndarray, position: tuple[float, ...]) -> np.ndarray:
@@ -45,7 +45,7 @@ def about(axis: int, angle: float) -> np.ndarray:
     return out
 
 
-def person() -> tuple[np.ndarray, Prepared, Plate, Scene]:
+def person() -> tuple[np.ndarray, PreparedClip, Plate, Scene]:
     """A disc over a shirt that goes along with it; the head's scene is the crop."""
     shift = np.round(2 * np.sin(np.arange(T))).astype(int)
     column, row = np.meshgrid(np.arange(SIZE), np.arange(SIZE))
@@ -53,11 +53,11 @@ def person() -> tuple[np.ndarray, Prepared, Plate, Scene]:
     for t in range(T):
         labels[t][(row >= 19) & (np.abs(column + 0.5 - 16 - shift[t]) < 11)] = Label.TORSO
         labels[t][np.hypot(column + 0.5 - 16 - shift[t], row + 0.5 - 12) < 7] = Label.HEAD
-    frames = np.full((T, SIZE, SIZE, 3), GREY, np.uint8)
+    frames = np.full((T, SIZE, SIZE, 3), GRAY, np.uint8)
     frames[labels == Label.HEAD], frames[labels == Label.TORSO] = SKIN, SHIRT
     frames[:, 0, 0] = 255  # background that is not the plate's
-    plate = Plate.still(np.full((SIZE, SIZE, 3), GREY, np.uint8))
-    prepared = Prepared(None, Parsing(labels, "truth"), CROP)  # type: ignore[arg-type]
+    plate = Plate.still(np.full((SIZE, SIZE, 3), GRAY, np.uint8))
+    prepared = PreparedClip(None, Parsing(labels, "truth"), CROP)  # type: ignore[arg-type]
     x0, y0, x1, y1 = CROP
     translation = np.stack([0.2 * shift, np.full(T, 0.3), np.linspace(-7.4, -7.6, T)], 1)
     head = make_scene(
@@ -153,14 +153,14 @@ def test_one_camera_for_all_frames() -> None:
     assert scene.condition.shape[1] == TORSO_DIM == 106
     whole = prepared.parsing.labels[:8] != Label.BACKGROUND
     assert (scene.frames[whole] == frames[:8][whole]).all()
-    assert (scene.frames[~whole] == GREY).all()
+    assert (scene.frames[~whole] == GRAY).all()
     assert (scene.head == (prepared.parsing.labels[:8] == Label.TORSO).any(0)).all()
 
 
 def test_no_torso_is_refused() -> None:
     frames, prepared, plate, head = person()
     labels = np.where(prepared.parsing.labels == Label.TORSO, Label.BACKGROUND, prepared.parsing.labels)
-    alone = Prepared(prepared.fit, Parsing(labels.astype(np.uint8), "truth"), CROP)
+    alone = PreparedClip(prepared.fit, Parsing(labels.astype(np.uint8), "truth"), CROP)
     with pytest.raises(Refused, match="no torso"):
         torso_scene(alone, frames, plate, head, CODES)
 
@@ -191,7 +191,7 @@ def test_the_head_is_the_background() -> None:
         field = behind(head, CODES)
         face = render_one(field.field, head, t, field.codes[t : t + 1])
         assert face.alpha.max() > 0.2
-        want = np.full((SIZE, SIZE, 3), GREY / 255, np.float32)
+        want = np.full((SIZE, SIZE, 3), GRAY / 255, np.float32)
         want[y0:y1, x0:x1] = face.rgb + (1 - face.alpha[..., None]) * want[y0:y1, x0:x1]
         np.testing.assert_allclose(found[row], want, atol=2e-3)
     assert np.abs(found[0] - found[1]).max() > 0.02
@@ -263,7 +263,7 @@ def test_torso_over_head_over_plate(monkeypatch: pytest.MonkeyPatch) -> None:
     got = list(composed(prepared, plate, "head", "torso", head, 8, driven, index))  # type: ignore[arg-type]
     assert len(got) == 3
     picture = got[0].astype(float)
-    g = float(GREY)
+    g = float(GRAY)
     assert picture.shape == (SIZE, SIZE, 3)
     np.testing.assert_allclose(picture[2, 0], [g, g, g], atol=1)  # plate alone
     np.testing.assert_allclose(picture[2, 16], [127.5 + g / 2, g / 2, g / 2], atol=1)  # head over plate

@@ -81,7 +81,7 @@ def test_written_torsos_have_the_published_layout(tmp_path: Path) -> None:
     }
     want = {k: tuple(v.shape) for k, v in network(0).items()}
     assert {k: tuple(v.shape) for k, v in state["network_fn_state_dict"].items()} == want
-    # The published code hands these to optimisers over all parameters of both networks, and of its AudioNet.
+    # The published code hands these to optimizers over all parameters of both networks, and of its AudioNet.
     assert len(state["optimizer_state_dict"]["param_groups"][0]["params"]) == 56
     assert len(state["optimizer_aud_state_dict"]["param_groups"][0]["params"]) == 12
     AudioNet().load_state_dict(state["network_audnet_state_dict"])

@@ -18,7 +18,7 @@ from lipbench.core.method import ClipInput, DubInput, DubJob
 from lipbench.datasets.annotations import Annotations
 from lipbench.faces.parsing import Label, Parsing, clean_plate
 from lipbench.lipnerf.fitting import Fit
-from lipbench.lipnerf.prepared import Prepared, head_crop
+from lipbench.lipnerf.prepared import PreparedClip, head_crop
 from lipbench.nerf.training import presets
 from lipbench.nerf.training.trained import TrainedField
 
@@ -27,7 +27,7 @@ N = 25
 INDEX = (0, 5, 10, 11)
 
 
-def by_hand(truth: Annotations) -> Prepared:
+def by_hand(truth: Annotations) -> PreparedClip:
     """The clip's true poses, an oval for a head, and a torso from the chin down."""
     points = truth.landmarks68[:N]
     column, row = np.meshgrid(np.arange(256), np.arange(256))
@@ -57,11 +57,11 @@ def by_hand(truth: Annotations) -> Prepared:
         none,
     )
     parsing = Parsing(labels, "by hand")
-    return Prepared(fit, parsing, head_crop(parsing.head))
+    return PreparedClip(fit, parsing, head_crop(parsing.head))
 
 
 @pytest.fixture(scope="module")
-def ready(tmp_path_factory: pytest.TempPathFactory) -> tuple[DubJob, np.ndarray, Prepared]:
+def ready(tmp_path_factory: pytest.TempPathFactory) -> tuple[DubJob, np.ndarray, PreparedClip]:
     """A second of a generated clip, prepared, with a dub of four frames; its frames."""
     root = tmp_path_factory.mktemp("torso")
     frames = media.load_frames(DEMO / "demo-en.mp4")[:N]
@@ -81,7 +81,7 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> tuple[DubJob, np.ndarray,
     return job, frames, prepared
 
 
-def test_from_clip_to_video(ready: tuple[DubJob, np.ndarray, Prepared], tmp_path: Path) -> None:
+def test_from_clip_to_video(ready: tuple[DubJob, np.ndarray, PreparedClip], tmp_path: Path) -> None:
     job, frames, prepared = ready
     params = AdNerfParams(field="triplane", steps=2, size=64, torso="field", torso_steps=40)
     job, method = replace(job, params=params), module.AdNerf()
@@ -100,7 +100,7 @@ def test_from_clip_to_video(ready: tuple[DubJob, np.ndarray, Prepared], tmp_path
 
 
 def test_the_published_preset_leaves_published_files(
-    ready: tuple[DubJob, np.ndarray, Prepared], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ready: tuple[DubJob, np.ndarray, PreparedClip], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few = presets.preset("adnerf", "mlp", {"rays": 8, "coarse": 3, "fine": 2})  # of the published networks
     monkeypatch.setitem(presets.PRESETS, ("adnerf", "mlp"), few)

@@ -22,7 +22,7 @@ T, SIZE = 16, 32
 
 
 def talking_disc() -> tuple[Scene, np.ndarray]:
-    """A grey disc with a mouth that is white on loud frames and black on quiet ones, and the sound of it."""
+    """A gray disc with a mouth that is white on loud frames and black on quiet ones, and the sound of it."""
     loud = (np.arange(T) // 2) % 2
     column, row = np.meshgrid(np.arange(SIZE) + 0.5, np.arange(SIZE) + 0.5)
     disc = np.hypot(column - SIZE / 2, row - SIZE / 2) < 10

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from lipbench.baselines.adnerf.audionet import AudioAttNet, AudioNet, codes, neighbours, spread_out
+from lipbench.baselines.adnerf.audionet import AudioAttNet, AudioNet, codes, neighbors, spread_out
 
 HEAD_KEYS = {
     "encoder_conv.0.weight": (32, 29, 3),
@@ -56,9 +56,9 @@ def test_golden(rule: ModuleType, golden: Path) -> None:
         np.testing.assert_allclose(attention(feature), want["attended_feature"], rtol=1e-4, atol=1e-5)
 
 
-def test_neighbours_are_four_before_and_three_after() -> None:
+def test_neighbors_are_four_before_and_three_after() -> None:
     windows = torch.arange(1.0, 7).reshape(6, 1, 1).expand(6, 16, 29)
-    got = neighbours(windows, torch.tensor([0, 3, 5]))[:, :, 0, 0]
+    got = neighbors(windows, torch.tensor([0, 3, 5]))[:, :, 0, 0]
     assert got.tolist() == [[0, 0, 0, 0, 1, 2, 3, 4], [0, 1, 2, 3, 4, 5, 6, 0], [2, 3, 4, 5, 6, 0, 0, 0]]
 
 
@@ -67,7 +67,7 @@ def test_smoothed_codes_of_all_frames_are_those_of_each(rule: ModuleType) -> Non
     net, attention = _filled(rule)
     windows = torch.from_numpy(rule.array("t/windows", 11, 16, 29))
     every = codes(net, windows, attention)
-    one_by_one = torch.stack([attention(net(neighbours(windows, torch.tensor([i]))[0])) for i in range(11)])
+    one_by_one = torch.stack([attention(net(neighbors(windows, torch.tensor([i]))[0])) for i in range(11)])
     torch.testing.assert_close(every, one_by_one)
     torch.testing.assert_close(codes(net, windows), net(windows))
     assert every.shape == (11, 64)
@@ -86,7 +86,7 @@ def test_attention_is_a_weighted_mean_of_all_64_channels(rule: ModuleType) -> No
     torch.testing.assert_close(attention(changed)[32:], 2 * attention(x)[32:])
 
 
-def test_batches_of_neighbourhoods() -> None:
+def test_batches_of_neighborhoods() -> None:
     x = torch.randn(3, 8, 64, generator=torch.Generator().manual_seed(0))
     attention = AudioAttNet().eval()
     torch.testing.assert_close(attention(x), torch.stack([attention(one) for one in x]))

@@ -20,8 +20,8 @@ Make = Callable[..., DubJob]
 def fake(tmp_path: Path) -> Callable[..., Path]:
     """Writes a method file for the fake: fake("copy", timeout_s=2, ...)."""
 
-    def write(behaviour: str, **fields: Any) -> Path:
-        argv = ["{python}", "fake.py", behaviour, "--video", "{video}", "--audio", "{audio}", "--out", "{out}"]
+    def write(behavior: str, **fields: Any) -> Path:
+        argv = ["{python}", "fake.py", behavior, "--video", "{video}", "--audio", "{audio}", "--out", "{out}"]
         content = {"name": "fake", "repo": {"path": str(EXAMPLE)}, "argv": argv, **fields}
         if "entry" in content:
             content.pop("argv")

@@ -24,7 +24,7 @@ def run(file: Path, job: DubJob) -> Outputs:
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "reason", "text"),
+    ("behavior", "reason", "text"),
     [
         ("crash", "crash", "code 3"),
         ("crash_hard", "crash", "SIGSEGV"),
@@ -37,12 +37,12 @@ def run(file: Path, job: DubJob) -> Outputs:
         ("quarter", "bad_output", "48 x 40, the clip is 96 x 80"),
         ("copy", "pass_through", "returned its input"),
         ("recode", "pass_through", "returned its input"),
-        ("unheard_of", "crash", "no such behaviour: unheard_of"),
+        ("unheard_of", "crash", "no such behavior: unheard_of"),
     ],
 )
-def test_failures_have_reasons(job: DubJob, fake: Any, behaviour: str, reason: str, text: str) -> None:
+def test_failures_have_reasons(job: DubJob, fake: Any, behavior: str, reason: str, text: str) -> None:
     with pytest.raises(LipbenchError) as caught:
-        run(fake(behaviour), job)
+        run(fake(behavior), job)
     assert caught.value.reason == reason
     assert text in str(caught.value)
     assert caught.value.fix
@@ -59,15 +59,15 @@ def alive(pid: int) -> bool:
     return state != "Z"
 
 
-@pytest.mark.parametrize("behaviour", ["hang", "stubborn"])
+@pytest.mark.parametrize("behavior", ["hang", "stubborn"])
 def test_hanging_programs_and_their_children_are_ended(
-    job: DubJob, fake: Any, tmp_path: Path, behaviour: str, monkeypatch: pytest.MonkeyPatch
+    job: DubJob, fake: Any, tmp_path: Path, behavior: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lipbench.baselines.external.process.GRACE_S", 0.3)
     pids = tmp_path / "pids"
     start = time.monotonic()
     with pytest.raises(LipbenchError) as caught:
-        run(fake(behaviour, timeout_s=1.2, env={"vars": {"FAKE_PIDS": str(pids)}}), job)
+        run(fake(behavior, timeout_s=1.2, env={"vars": {"FAKE_PIDS": str(pids)}}), job)
     assert caught.value.reason == "timeout"
     assert time.monotonic() - start >= 1.2
     assert "hanging" in (job.out / "stdout.txt").read_text()

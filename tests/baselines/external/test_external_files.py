@@ -17,7 +17,7 @@ from lipbench.baselines.external import environment, json_schema, load_external,
 from lipbench.baselines.external import shim as shim_module
 from lipbench.baselines.external.config import Definition, Env, Post
 from lipbench.baselines.external.failures import classify
-from lipbench.baselines.external.process import Ended
+from lipbench.baselines.external.process import ProcessResult
 from lipbench.core.errors import LipbenchError, ManifestError, Refused
 
 LATENTSYNC = """\
@@ -211,19 +211,19 @@ def test_the_worker_runs_on_old_pythons() -> None:
 @pytest.mark.parametrize(
     ("ended", "output", "reason"),
     [
-        (Ended(0, False, 1, 0), "CUDA out of memory", None),
-        (Ended(1, False, 1, 0), "torch.OutOfMemoryError: CUDA out of memory.", "oom"),
-        (Ended(1, False, 1, 0), "ModuleNotFoundError: No module named 'mmcv'", "env_missing"),
-        (Ended(-9, False, 1, 0), "", "oom"),
-        (Ended(137, False, 1, 0), "", "oom"),
-        (Ended(-11, False, 1, 0), "", "crash"),
-        (Ended(-15, True, 1, 0), "Face not detected", "timeout"),
-        (Ended(None, False, 0, 0, "x: not found"), "", "env_missing"),
-        (Ended(1, False, 1, 0), "Image too big to run face detection on GPU", "oom"),
-        (Ended(1, False, 1, 0), "Could not detect any faces", "no_face"),
+        (ProcessResult(0, False, 1, 0), "CUDA out of memory", None),
+        (ProcessResult(1, False, 1, 0), "torch.OutOfMemoryError: CUDA out of memory.", "oom"),
+        (ProcessResult(1, False, 1, 0), "ModuleNotFoundError: No module named 'mmcv'", "env_missing"),
+        (ProcessResult(-9, False, 1, 0), "", "oom"),
+        (ProcessResult(137, False, 1, 0), "", "oom"),
+        (ProcessResult(-11, False, 1, 0), "", "crash"),
+        (ProcessResult(-15, True, 1, 0), "Face not detected", "timeout"),
+        (ProcessResult(None, False, 0, 0, "x: not found"), "", "env_missing"),
+        (ProcessResult(1, False, 1, 0), "Image too big to run face detection on GPU", "oom"),
+        (ProcessResult(1, False, 1, 0), "Could not detect any faces", "no_face"),
     ],
 )
-def test_classes_of_failure(ended: Ended, output: str, reason: str | None) -> None:
+def test_classes_of_failure(ended: ProcessResult, output: str, reason: str | None) -> None:
     assert classify(ended, output, {"oom": "CUDA out of memory|Image too big"}) == reason
 
 

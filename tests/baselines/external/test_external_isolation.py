@@ -82,11 +82,11 @@ def test_the_environment_is_private(job: DubJob, fake: Any, monkeypatch: pytest.
 
 WRAPPER = """
 import fake
-def sync(video, audio, out, behaviour, seed):
+def sync(video, audio, out, behavior, seed):
     assert seed == "3", seed
-    if behaviour == "raise":
+    if behavior == "raise":
         raise ValueError("bad landmark shape")
-    fake.redraw(behaviour, video, out)
+    fake.redraw(behavior, video, out)
 class Model:
     def __init__(self, scale):
         assert scale == 2
@@ -99,7 +99,7 @@ class Model:
 @pytest.mark.parametrize(
     "entry",
     [
-        {"call": "wrapper:sync", "args": {"behaviour": "freeze", "seed": "{seed}"}},
+        {"call": "wrapper:sync", "args": {"behavior": "freeze", "seed": "{seed}"}},
         {"call": "wrapper:Model.run", "init": {"scale": 2}},
         {"call": "wrapper:Model", "init": {"scale": 2}, "python": sys.executable},
     ],
@@ -115,7 +115,7 @@ def test_functions_and_classes(
 
 def test_exceptions_of_a_call(job: DubJob, make_job: Make, fake: Any, checkout: Path) -> None:
     (checkout / "wrapper.py").write_text(WRAPPER)
-    entry = {"call": "wrapper:sync", "args": {"behaviour": "raise", "seed": "3"}}
+    entry = {"call": "wrapper:sync", "args": {"behavior": "raise", "seed": "3"}}
     with pytest.raises(LipbenchError, match="ValueError: bad landmark shape") as caught:
         run(fake("", repo={"path": str(checkout)}, entry=entry), job)
     assert caught.value.reason == "crash"

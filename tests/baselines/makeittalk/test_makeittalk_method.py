@@ -24,7 +24,7 @@ from lipbench.baselines.makeittalk import (
 from lipbench.baselines.makeittalk import checkpoint as files
 from lipbench.baselines.makeittalk.autovc import AutoVC
 from lipbench.baselines.makeittalk.drawing import landmark_drawing, square_around
-from lipbench.baselines.makeittalk.predict import Amounts, normalised_landmarks
+from lipbench.baselines.makeittalk.predict import Amounts, normalized_landmarks
 from lipbench.core import weights
 from lipbench.core.errors import NoFace, Refused, Unsupported, UsageError, WeightsMissing
 from lipbench.core.method import DubJob, Method
@@ -104,12 +104,12 @@ def test_the_open_picture_is_the_one_with_an_open_mouth(make_job: Make, content:
 def test_demo_weights_leave_the_upper_face_alone(content: str) -> None:
     loaded, rng = files.load_demo(content), np.random.default_rng(0)
     face, heard = rng.normal(0, 0.1, 204).astype(np.float32), rng.normal(size=(40, 18, 80)).astype(np.float32)
-    still = normalised_landmarks(heard, face, loaded, Amounts(1, 1, 0, calibrate=False, upper_face=False))
-    moving = normalised_landmarks(heard, face, loaded, Amounts(1, 1, 0, calibrate=False))
+    still = normalized_landmarks(heard, face, loaded, Amounts(1, 1, 0, calibrate=False, upper_face=False))
+    moving = normalized_landmarks(heard, face, loaded, Amounts(1, 1, 0, calibrate=False))
     np.testing.assert_allclose(still[:, 28:48], face.reshape(1, 68, 3)[:, 28:48].repeat(40, 0), atol=1e-6)
     assert np.ptp(moving[:, 28:48], axis=0).max() > 0.01
     np.testing.assert_allclose(still[:, :17], moving[:, :17], atol=1e-6)
-    twice = normalised_landmarks(heard, face, loaded, Amounts(1, 2, 0, calibrate=False))
+    twice = normalized_landmarks(heard, face, loaded, Amounts(1, 2, 0, calibrate=False))
     assert np.ptp(twice[:, 57, 1]) > 1.5 * np.ptp(moving[:, 57, 1])
 
 
@@ -117,10 +117,10 @@ def test_demo_weights_leave_the_upper_face_alone(content: str) -> None:
 def test_long_dubs_go_in_segments(content: str) -> None:
     loaded, rng = files.load_demo(content), np.random.default_rng(0)
     face, heard = rng.normal(0, 0.1, 204).astype(np.float32), rng.normal(size=(517, 18, 80)).astype(np.float32)
-    got = normalised_landmarks(heard, face, loaded, Amounts())
+    got = normalized_landmarks(heard, face, loaded, Amounts())
     assert got.shape == (517, 68, 3)
     np.testing.assert_allclose(got[514:], got[514:515].repeat(3, 0), atol=0.02)  # five frames are too few: held
-    assert np.isfinite(normalised_landmarks(heard[:3], face, loaded, Amounts())).all()
+    assert np.isfinite(normalized_landmarks(heard[:3], face, loaded, Amounts())).all()
 
 
 def test_nobody_there(make_job: Make, content: str, clip_files: Path, tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_network_painter_puts_its_square_back(ibug: np.ndarray, clip_files: Path
     x, y, side = square_around(points, 96, 80)
     assert side == round(2 * np.ptp(points[:, :2], axis=0).max())
     middle = (slice(max(y, 0) + 4, 76), slice(max(x, 0) + 4, min(x + side, 96) - 4))
-    # The picture comes back in place and in the right colours, 10 % darker.
+    # The picture comes back in place and in the right colors, 10 % darker.
     assert np.abs(frame[middle].astype(int) - 0.9 * photo[middle]).mean() < 12
     reddish = photo[middle].astype(int)[..., 0] - photo[middle][..., 2]
     assert np.corrcoef(reddish.ravel(), (frame[middle].astype(int)[..., 0] - frame[middle][..., 2]).ravel())[0, 1] > 0.9
@@ -233,12 +233,12 @@ def test_image_translation_network_in_the_method(
 original = files.load
 
 
-def test_drawing_has_the_published_colours(ibug: np.ndarray) -> None:
+def test_drawing_has_the_published_colors(ibug: np.ndarray) -> None:
     points = (ibug[:, :2] - 15) * 4
     picture = landmark_drawing(points)
     assert picture.shape == (256, 256, 3)
-    colours = {tuple(c) for c in picture.reshape(-1, 3).tolist()}
-    assert colours == {(255, 255, 255), (255, 144, 25), (50, 205, 50), (208, 224, 63), (71, 99, 255), (238, 130, 238)}
+    colors = {tuple(c) for c in picture.reshape(-1, 3).tolist()}
+    assert colors == {(255, 255, 255), (255, 144, 25), (50, 205, 50), (208, 224, 63), (71, 99, 255), (238, 130, 238)}
     x, y = points[8].astype(int)
     assert picture[y, x].tolist() == [255, 144, 25]
     x, y = points[48].astype(int)

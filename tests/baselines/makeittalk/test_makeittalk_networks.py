@@ -152,11 +152,11 @@ def test_checkpoints_in_the_published_layout(kind: Any, tmp_path: Path, rule: Mo
 
 
 def test_pickled_options_and_prefixes_do_no_harm(tmp_path: Path) -> None:
-    """The published image translation file holds an optimiser object; a speaker file holds layers to drop."""
+    """The published image translation file holds an optimizer object; a speaker file holds layers to drop."""
     net = SpeakerBranch()
     state = {f"module.{k}": v for k, v in net.state_dict().items()} | {"comb_mlp.0.weight": torch.zeros(2, 2)}
     options = Options()
-    options.optimiser = torch.optim.Adam(net.out.parameters())  # type: ignore[attr-defined]
+    options.optimizer = torch.optim.Adam(net.out.parameters())  # type: ignore[attr-defined]
     torch.save({"G": state, "opt": options, "epoch": 116}, tmp_path / "ckpt.pth")
     got = load(tmp_path / "ckpt.pth", SpeakerBranch)
     assert torch.equal(got.out[0].weight, net.out[0].weight)

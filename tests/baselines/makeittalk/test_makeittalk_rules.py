@@ -22,11 +22,11 @@ def tone(hertz: float, seconds: float = 1.0, level: float = 3000) -> np.ndarray:
 
 
 def test_level_and_rows() -> None:
-    signal = sound.levelled(tone(150))
+    signal = sound.leveled(tone(150))
     assert 20 * np.log10(np.sqrt(np.mean(signal**2))) == pytest.approx(-20 + 20 * np.log10(0.95), abs=0.1)
     mel = sound.melspectrogram(signal)
     assert mel.shape == (1 + RATE // 256, 80)
-    quiet = sound.melspectrogram(sound.levelled(tone(150, level=300)))
+    quiet = sound.melspectrogram(sound.leveled(tone(150, level=300)))
     voiced = mel > 0.3  # what is under the rounding to 16 bits differs
     np.testing.assert_allclose(mel[voiced], quiet[voiced], atol=0.02)  # loudness does not matter
     # One cell by hand: 20 log10 |X| over the band, 16 dB down, (dB + 100) / 100.
@@ -38,15 +38,15 @@ def test_level_and_rows() -> None:
 
 
 def test_silence_and_too_little() -> None:
-    mel = sound.melspectrogram(sound.levelled(np.zeros(RATE, np.int16)))
+    mel = sound.melspectrogram(sound.leveled(np.zeros(RATE, np.int16)))
     assert np.ptp(mel) == 0
     assert mel[0, 0] == pytest.approx((20 * np.log10(1e-5) + 84) / 100)
     with pytest.raises(TooShort):
-        sound.levelled(np.zeros(1000, np.int16))
+        sound.leveled(np.zeros(1000, np.int16))
 
 
 def test_rumble_is_taken_out() -> None:
-    low = sound.levelled((9000 * np.sin(2 * np.pi * 8 * np.arange(RATE) / RATE)).astype(np.int16))
+    low = sound.leveled((9000 * np.sin(2 * np.pi * 8 * np.arange(RATE) / RATE)).astype(np.int16))
     assert np.sqrt(np.mean(low[2000:-2000] ** 2)) < 0.003
 
 
@@ -61,14 +61,14 @@ def test_windows_start_at_their_row() -> None:
 
 @pytest.mark.parametrize("hertz", [110.0, 205.0, 330.0, 520.0])
 def test_pitch_of_a_tone(hertz: float) -> None:
-    signal = sound.levelled(tone(hertz))
+    signal = sound.leveled(tone(hertz))
     found = sound.pitch(signal, 60)
     assert (np.abs(found[3:-3] / hertz - 1) < 0.02).mean() > 0.95
 
 
 def test_noise_and_silence_have_no_pitch() -> None:
     noise = np.random.default_rng(0).normal(0, 2000, RATE).astype(np.int16)
-    assert (sound.pitch(sound.levelled(noise), 60) > 0).mean() < 0.1
+    assert (sound.pitch(sound.leveled(noise), 60) > 0).mean() < 0.1
     assert not sound.pitch(np.zeros(RATE), 60).any()
 
 
@@ -94,10 +94,10 @@ def face(ibug: np.ndarray) -> np.ndarray:
     return ibug
 
 
-def test_normalising_there_and_back(face: np.ndarray) -> None:
+def test_normalizing_there_and_back(face: np.ndarray) -> None:
     turned = face[:, :2] @ np.array([[0.9, 0.3], [-0.3, 0.9]]) + (12, -4)
     frame = rules.Frame.of(turned)
-    normal = frame.normalise(turned)
+    normal = frame.normalize(turned)
     assert normal[0] == pytest.approx([-0.8, 0])
     assert normal[16] == pytest.approx([0.8, 0])
     assert normal[8, 1] > 0.3  # the chin is below

@@ -13,9 +13,17 @@ import pytest
 import torch
 
 from lipbench import media
-from lipbench.baselines.pcavs import AudioEncoder, Generator, IdentityEncoder, PcAvs, PoseMouthEncoder, alignment, sound
+from lipbench.baselines.pcavs import (
+    AudioEncoder,
+    IdentityEncoder,
+    PcAvs,
+    PcAvsGenerator,
+    PoseMouthEncoder,
+    alignment,
+    sound,
+)
 from lipbench.baselines.pcavs.checkpoint import load, read_state_dict, together
-from lipbench.baselines.pcavs.inference import FaceDrawer
+from lipbench.baselines.pcavs.inference import PcAvsInference
 from lipbench.core import weights
 from lipbench.core.errors import NoFace, Refused, TooShort, Unsupported, WeightsError, WeightsMismatch, WeightsMissing
 from lipbench.core.method import DubJob, Method
@@ -24,7 +32,7 @@ from lipbench.faces.track import FaceTrack
 
 Make = Callable[..., DubJob]
 WIDTH, CLASSES = 1 / 16, 7
-NETS = {"G": Generator, "V": IdentityEncoder, "E": PoseMouthEncoder, "A_sync": AudioEncoder}
+NETS = {"G": PcAvsGenerator, "V": IdentityEncoder, "E": PoseMouthEncoder, "A_sync": AudioEncoder}
 
 
 @pytest.fixture(scope="module")
@@ -33,14 +41,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     where = tmp_path_factory.mktemp("checkpoints")
     torch.manual_seed(3)
     for name, kind in NETS.items():
-        net = kind(WIDTH) if kind is Generator else kind(WIDTH, CLASSES)
+        net = kind(WIDTH) if kind is PcAvsGenerator else kind(WIDTH, CLASSES)
         state = net.state_dict()
         for key, value in state.items():
             if key.endswith("noise.weight"):
                 value.fill_(0.3)
-            elif kind is not Generator and value.dim() > 1:  # torch's own start is too weak to carry sound and pose
+            elif (
+                kind is not PcAvsGenerator and value.dim() > 1
+            ):  # torch's own start is too weak to carry sound and pose
                 torch.nn.init.kaiming_normal_(value)
-        if kind is Generator:
+        if kind is PcAvsGenerator:
             state = {f"module.{k}": v for k, v in state.items()}
         torch.save(state, where / f"latest_net_{name}.pth")
     return where
@@ -90,12 +100,12 @@ def test_the_sound_moves_the_face_and_so_does_the_pose(folder: Path) -> None:
     rng = np.random.default_rng(0)
     crops = rng.integers(0, 255, (2, 224, 224, 3), np.uint8)
     nets = [load(folder / f"latest_net_{name}.pth", kind) for name, kind in NETS.items()]
-    drawer = FaceDrawer(together(*nets), crops[0])  # type: ignore[arg-type]
+    drawer = PcAvsInference(together(*nets), crops[0])  # type: ignore[arg-type]
     quiet, loud = np.zeros((1, 80, 20), np.float32), rng.random((1, 80, 20), np.float32)
-    first = drawer.draw(crops[:1], quiet).astype(int)
-    assert np.abs(drawer.draw(crops[:1], loud) - first).mean() > 1
-    assert np.abs(drawer.draw(crops[1:], quiet) - first).mean() > 1
-    both = drawer.draw(crops, np.concatenate([quiet, quiet]))
+    first = drawer.infer(crops[:1], quiet).astype(int)
+    assert np.abs(drawer.infer(crops[:1], loud) - first).mean() > 1
+    assert np.abs(drawer.infer(crops[1:], quiet) - first).mean() > 1
+    both = drawer.infer(crops, np.concatenate([quiet, quiet]))
     assert np.abs(both[:1] - first).max() <= 1
 
 
@@ -153,13 +163,13 @@ def test_checkpoints(folder: Path, tmp_path: Path) -> None:
         assert net.width == WIDTH
         assert not net.training
     state = read_state_dict(folder / "latest_net_G.pth")
-    assert torch.equal(load(folder / "latest_net_G.pth", Generator).conv1.conv.weight, state["conv1.conv.weight"])
-    with pytest.raises(WeightsMismatch, match="no Generator"):
-        load(folder / "latest_net_V.pth", Generator)
+    assert torch.equal(load(folder / "latest_net_G.pth", PcAvsGenerator).conv1.conv.weight, state["conv1.conv.weight"])
+    with pytest.raises(WeightsMismatch, match="no PcAvsGenerator"):
+        load(folder / "latest_net_V.pth", PcAvsGenerator)
     with pytest.raises(WeightsMismatch, match="entries differ"):
         load(_short(folder, tmp_path), AudioEncoder)
     with pytest.raises(WeightsMissing):
-        load(tmp_path / "nowhere.pth", Generator)
+        load(tmp_path / "nowhere.pth", PcAvsGenerator)
 
 
 def _short(folder: Path, tmp_path: Path) -> Path:
@@ -178,10 +188,10 @@ def test_pickled_code_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(tmp_path)
     torch.save({"conv1.conv.weight": Trap()}, tmp_path / "latest_net_G.pth")
     with pytest.raises(WeightsError, match="cannot read"):
-        load(tmp_path / "latest_net_G.pth", Generator)
+        load(tmp_path / "latest_net_G.pth", PcAvsGenerator)
     (tmp_path / "plain.pth").write_bytes(pickle.dumps(Trap(), protocol=2))
     with pytest.raises(WeightsError, match="cannot read"):
-        load(tmp_path / "plain.pth", Generator)
+        load(tmp_path / "plain.pth", PcAvsGenerator)
     assert not (tmp_path / "trap.txt").exists()
 
 
@@ -203,7 +213,7 @@ def test_spectrogram_frames_and_loudness() -> None:
     assert mel.min() >= 0
     assert mel.max() <= 1
     quiet = sound.melspectrogram(tone // 2)
-    assert np.abs(mel[:, 10:90].max(0) - quiet[:, 10:90].max(0)).max() < 1e-3  # levelled
+    assert np.abs(mel[:, 10:90].max(0) - quiet[:, 10:90].max(0)).max() < 1e-3  # leveled
     assert not sound.melspectrogram(np.zeros(1600, np.int16)).any()
     with pytest.raises(TooShort):
         sound.melspectrogram(np.zeros(0, np.int16))

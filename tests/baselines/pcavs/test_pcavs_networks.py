@@ -10,14 +10,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lipbench.baselines.pcavs import AudioEncoder, Generator, IdentityEncoder, PoseMouthEncoder
+from lipbench.baselines.pcavs import AudioEncoder, IdentityEncoder, PcAvsGenerator, PoseMouthEncoder
 from lipbench.baselines.pcavs.generator import ModulatedConv, Sizes
 
 LISTS = {
     AudioEncoder: "pcavs_netA_sync_ressesync.txt",
     PoseMouthEncoder: "pcavs_netE_fan.txt",
     IdentityEncoder: "pcavs_netV_resnext.txt",
-    Generator: "pcavs_netG_modulate.txt",
+    PcAvsGenerator: "pcavs_netG_modulate.txt",
 }
 #: Parts of the published files that take no part in inference, so filling them costs time only.
 IDLE = ("style.", "fc.", "classifier.", "mouth_fc.", "headpose_fc.")
@@ -69,7 +69,7 @@ def test_identity_is_golden(rule: ModuleType, golden: Path) -> None:
 
 
 def test_generator_is_golden(rule: ModuleType, golden: Path) -> None:
-    net = filled(Generator, rule, 1.0)
+    net = filled(PcAvsGenerator, rule, 1.0)
     style, identity = rule.array("p/style", 1, 2560, scale=0.5), rule.array("p/identity", 1, 512, 7, 7, scale=0.5)
     with torch.inference_mode():
         for name, weight in net.named_parameters():
@@ -111,7 +111,7 @@ def test_narrow_networks_have_the_same_names_and_fit_together() -> None:
         fan: PoseMouthEncoder = nets[PoseMouthEncoder]
         style = torch.cat([vector, fan.mouth(nets[AudioEncoder](torch.rand(2, 1, 80, 20))), fan.pose(image)], 1)
         assert style.shape == (2, sizes.style)
-        drawn = nets[Generator](style, where)
+        drawn = nets[PcAvsGenerator](style, where)
     assert drawn.shape == (2, 3, 224, 224)
     assert not torch.allclose(drawn[0], drawn[1])
     assert Sizes().style == 2560

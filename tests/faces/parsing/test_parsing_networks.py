@@ -75,7 +75,7 @@ def checkpoint(tmp_path: Path) -> Path:
     return tmp_path / "79999_iter.pth"
 
 
-class ByColour(torch.nn.Module):
+class ByColor(torch.nn.Module):
     """Says "hair" for red, "neck" for green, "cloth" for blue pixels, "background" for dark ones."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -94,7 +94,7 @@ def test_labels_lie_where_the_picture_shows_them(checkpoint: Path, size: tuple[i
     frames[:, : height // 2, width // 2 :, 1] = 255
     frames[:, height // 2 :, : width // 4, 2] = 255
     made = parser("bisenet", file=checkpoint)
-    made.net = ByColour()  # type: ignore[attr-defined]
+    made.net = ByColor()  # type: ignore[attr-defined]
     labels = made.parse(frames).labels
     expected = np.zeros((2, height, width), np.uint8)
     expected[:, : height // 2, : width // 2] = Label.HEAD
@@ -118,7 +118,7 @@ def test_with_a_guide_somebody_elses_head_does_not_count(checkpoint: Path) -> No
     frames[:, 30:90, 10:60, 0] = 255
     frames[:, 20:50, 90:120, 0] = 255  # another head
     made = parser("bisenet", file=checkpoint)
-    made.net = ByColour()  # type: ignore[attr-defined]
+    made.net = ByColor()  # type: ignore[attr-defined]
     silhouette = np.zeros((2, 128, 128), bool)
     silhouette[:, 34:86, 14:56] = True
     assert (made.parse(frames).labels[:, 25:45, 95:115] == Label.HEAD).all()

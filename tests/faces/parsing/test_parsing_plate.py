@@ -8,7 +8,7 @@ import pytest
 
 from lipbench.core.errors import UsageError
 from lipbench.faces.parsing import Label, Parsing, Plate, clean_plate, head_over_plate
-from lipbench.faces.parsing.align import Motion
+from lipbench.faces.parsing.align import ImageMotion
 from lipbench.faces.parsing.fill import smooth_fill
 
 
@@ -73,11 +73,11 @@ def test_a_panning_camera_gets_a_plate_for_each_frame() -> None:
 
 def test_motion_is_measured_on_the_masked_part_only() -> None:
     frames, _, parsing = walker(40, pan=1.5)
-    found = Motion(frames, parsing.background).between(10, 16)
+    found = ImageMotion(frames, parsing.background).between(10, 16)
     np.testing.assert_allclose(found[:, :2], np.eye(2), atol=0.01)
     np.testing.assert_allclose(found[:, 2], [-9, 0], atol=0.5)
     flat = np.full((2, 64, 64, 3), 90, np.uint8)
-    assert (Motion(flat, np.ones((2, 64, 64), bool)).between(0, 1) == [[1, 0, 0], [0, 1, 0]]).all()
+    assert (ImageMotion(flat, np.ones((2, 64, 64), bool)).between(0, 1) == [[1, 0, 0], [0, 1, 0]]).all()
 
 
 def test_the_fill_keeps_what_is_known_and_continues_slopes() -> None:
@@ -104,7 +104,7 @@ def test_labels_of_another_clip_are_refused() -> None:
         clean_plate(frames[:4], parsing)
 
 
-def test_of_equally_far_frames_the_first_gives_the_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_equally_far_frames_the_first_gives_the_color(monkeypatch: pytest.MonkeyPatch) -> None:
     labels = np.full((3, 40, 40), Label.BACKGROUND, np.uint8)
     labels[:, 15:25, 15:25] = Label.HEAD
     frames = np.stack([np.full((40, 40, 3), 100 + t, np.uint8) for t in range(3)])

@@ -18,7 +18,7 @@ from lipbench.faces import track_faces
 from lipbench.faces.parsing import HeadGuide, Label, Parsing, parser, truth_parsing
 from lipbench.faces.parsing.geometry import HeadFrame, head_frames
 from lipbench.faces.parsing.refine import connected, guided
-from lipbench.synthetic.corpus.render import Shot
+from lipbench.synthetic.corpus.render import RenderedShot
 from lipbench.synthetic.corpus.scene import plan
 from lipbench.synthetic.corpus.spec import ClipSpec
 
@@ -32,7 +32,7 @@ def clip() -> tuple[np.ndarray, np.ndarray, Parsing]:
     held = json.loads((folder / "clip.json").read_text())["spec"]
     known = {field.name for field in fields(ClipSpec)}
     spec = ClipSpec(**{k: tuple(v) if isinstance(v, list) else v for k, v in held.items() if k in known})
-    shot = Shot(plan(replace(spec, dubs=())), "it")
+    shot = RenderedShot(plan(replace(spec, dubs=())), "it")
     truth = truth_parsing(np.stack([shot.label(t) for t in PICKED]))
     points = Annotations.load(folder / "annotations_it.npz").landmarks68
     return media.load_frames(folder / "demo-it.mp4")[PICKED], points[PICKED], truth
@@ -49,7 +49,7 @@ def test_head_and_neck_of_a_generated_clip(
     if person == "selfie" and not weights.available("mediapipe-selfie"):
         pytest.skip("weights mediapipe-selfie are not here")
     frames, points, truth = clip
-    # Frames a second apart are no neighbours: no smoothing.
+    # Frames a second apart are no neighbors: no smoothing.
     found = parser("projection", person=person, smoothing=1).parse(frames, HeadGuide(None, points))
     assert overlap(found.head, truth.head) > head
     assert overlap(found.neck, truth.neck) > neck
@@ -69,11 +69,11 @@ def test_without_weights_it_works_and_says_so(
     assert any("1 of 8 frames without landmarks" in note for note in found.notes)
 
 
-def test_the_fitted_head_is_head_whatever_its_colour(clip: tuple[np.ndarray, np.ndarray, Parsing]) -> None:
+def test_the_fitted_head_is_head_whatever_its_color(clip: tuple[np.ndarray, np.ndarray, Parsing]) -> None:
     frames, points, truth = clip
     frames = frames[:2].copy()
     rows, columns = np.nonzero(truth.head[0] & truth.head[1])
-    y = int(np.quantile(rows, 0.05))  # a patch of the backdrop's colour in the hair
+    y = int(np.quantile(rows, 0.05))  # a patch of the backdrop's color in the hair
     x = int(columns[rows == y].mean())
     patch = (slice(None), slice(y, y + 12), slice(x - 6, x + 6))
     frames[patch] = frames[:, :4, :4].mean((1, 2), keepdims=True).astype(np.uint8)

@@ -11,7 +11,7 @@ from lipbench.core.errors import MediaError, UnknownName, UsageError
 from lipbench.faces.parsing import HeadGuide, Label, Parsing, parser, parsers, truth_parsing
 from lipbench.faces.parsing.celebamask import BISENET_CLASSES, UNET_CLASSES, table
 from lipbench.faces.parsing.steady import steady
-from lipbench.faces.raster import Label as Drawn
+from lipbench.faces.raster import SurfaceLabel as Drawn
 from lipbench.faces.track import MESH_TO_68, FaceTrack
 
 

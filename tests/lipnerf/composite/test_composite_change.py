@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from lipbench.faces.morphable import load_model
-from lipbench.lipnerf.composite.change import LowerFace, laid_over, lower_face
+from lipbench.lipnerf.composite.change import LowerFace, lower_face, transfer_change
 from lipbench.lipnerf.fitting import Fit
 
 H, W, UNIT = 90, 80, 50.0
@@ -23,15 +23,15 @@ def everywhere(lips: float = 0.0) -> LowerFace:
 
 def test_what_both_drawings_get_wrong_cancels() -> None:
     source, soft = picture(), np.full((H, W, 3), 120, np.uint8)
-    np.testing.assert_array_equal(laid_over(source, soft, soft, everywhere()), source)
+    np.testing.assert_array_equal(transfer_change(source, soft, soft, everywhere()), source)
 
 
 def test_on_the_skin_shade_changes_and_detail_stays() -> None:
     source, own = picture(), np.full((H, W, 3), 120, np.uint8)
-    np.testing.assert_array_equal(laid_over(source, own - 5, own, everywhere()), source - 5)
+    np.testing.assert_array_equal(transfer_change(source, own - 5, own, everywhere()), source - 5)
     freckled = own.copy()
     freckled[::9, ::9] += 40
-    away = np.abs(laid_over(source, freckled, own, everywhere()).astype(int) - source)
+    away = np.abs(transfer_change(source, freckled, own, everywhere()).astype(int) - source)
     assert away.max() < 6
 
 
@@ -39,7 +39,7 @@ def test_the_lips_are_drawn_in_the_sources_light() -> None:
     source, own = picture(), np.full((H, W, 3), 120, np.uint8)
     drawn = own.copy()
     drawn[40:] = 60
-    out = laid_over(source, drawn, own, everywhere(1.0)).astype(float)
+    out = transfer_change(source, drawn, own, everywhere(1.0)).astype(float)
     assert out.std((0, 1))[0] < 45
     assert out[:40].std() < 0.5 * source[:40].std()  # the source's detail is gone
     assert abs(out[:35].mean() - source[:35].mean()) < 1.5  # its light is not
@@ -49,9 +49,9 @@ def test_the_lips_are_drawn_in_the_sources_light() -> None:
 def test_nothing_changes_outside_of_the_region() -> None:
     source, face = picture(), everywhere(1.0)
     face.region[:] = 0
-    np.testing.assert_array_equal(laid_over(source, picture(1), picture(2), face), source)
+    np.testing.assert_array_equal(transfer_change(source, picture(1), picture(2), face), source)
     face.region[40:50, 30:40] = 1
-    out = laid_over(source, np.full_like(source, 200), np.full_like(source, 20), face)
+    out = transfer_change(source, np.full_like(source, 200), np.full_like(source, 20), face)
     assert (out != source).any(2)[40:50, 30:40].mean() > 0.9
     out[40:50, 30:40] = source[40:50, 30:40]
     np.testing.assert_array_equal(out, source)

@@ -44,9 +44,9 @@ def head(chin: int) -> np.ndarray:
     return mask == 1
 
 
-def render(s: int, chin: int, colour: tuple[int, int, int] = (180, 60, 60)) -> Render:
+def render(s: int, chin: int, color: tuple[int, int, int] = (180, 60, 60)) -> Render:
     alpha = head(chin).astype(np.float32)
-    return Render(s, np.float32(colour) / 255 * alpha[..., None], alpha)
+    return Render(s, np.float32(color) / 255 * alpha[..., None], alpha)
 
 
 PLATE = Plate.still(np.full((H, W, 3), (40, 90, 160), np.uint8))
@@ -81,7 +81,7 @@ def test_the_old_chin_is_replaced_by_the_neck_that_other_frames_show() -> None:
     neck = layers.neck & (np.abs(np.arange(W) - 50) < 12)
     assert neck.sum() > 150
     error = np.abs(layers.image[neck].astype(float) - back[neck])
-    assert np.quantile(error, 0.9) < 12  # neighbours of the matte's edge carry some of the new head
+    assert np.quantile(error, 0.9) < 12  # neighbors of the matte's edge carry some of the new head
     assert np.median(error) < 3
     # Beside the neck it is the background that comes to light.
     rim = layers.gap & ~layers.neck & (cv2.erode((~head(SHUT)).astype(np.uint8), np.ones((7, 7), np.uint8)) == 1)
@@ -93,13 +93,13 @@ def test_the_old_chin_is_replaced_by_the_neck_that_other_frames_show() -> None:
     assert (old[neck] == SKIN).all(1).mean() > 0.6
 
 
-def test_without_donors_the_fill_is_still_neck_coloured() -> None:
+def test_without_donors_the_fill_is_still_neck_colored() -> None:
     frames, parsing, _ = scene([OPEN, OPEN])
     for name in ("temporal", "telea"):
         layers = Compositor(frames, parsing, PLATE, CompositeOptions(inpainter=name)).layers(render(0, SHUT))
         inner = layers.neck & (cv2.erode((~head(SHUT)).astype(np.uint8), np.ones((7, 7), np.uint8)) == 1)
-        colours = layers.image[inner].astype(float)
-        assert (np.abs(colours - neck_picture()[85:100, 40:60].mean((0, 1))).max(1) < 60).mean() > 0.9
+        colors = layers.image[inner].astype(float)
+        assert (np.abs(colors - neck_picture()[85:100, 40:60].mean((0, 1))).max(1) < 60).mean() > 0.9
         assert not (layers.image[inner] == SKIN).all(1).any()
 
 
@@ -160,7 +160,7 @@ def test_haze_far_from_the_head_is_kept_out_and_faint_holes_are_closed() -> None
     assert (out[60:64, 45:55] >= 254).all()
 
 
-def test_colours_are_freed_of_the_matte() -> None:
+def test_colors_are_freed_of_the_matte() -> None:
     matte = np.linspace(0, 1, 20, dtype=np.float32)[None].repeat(8, 0)
     free = straight(np.float32([0.8, 0.4, 0.2]) * matte[..., None], matte)
     np.testing.assert_allclose(free[:, 7:], np.broadcast_to(np.float32([0.8, 0.4, 0.2]), free[:, 7:].shape), rtol=1e-4)
@@ -173,7 +173,7 @@ def test_colours_are_freed_of_the_matte() -> None:
     assert rgb.shape == (60, 60, 3)
 
 
-def test_what_lies_behind_is_the_nearest_neighbours() -> None:
+def test_what_lies_behind_is_the_nearest_neighbors() -> None:
     _, parsing, _ = scene([OPEN])
     found = gaps.behind(parsing.labels[0])
     assert found[OPEN - 2, 50] == Label.NECK

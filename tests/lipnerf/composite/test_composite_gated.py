@@ -11,7 +11,7 @@ import torch
 from lipbench.core.errors import WeightsError, WeightsMissing
 from lipbench.faces.parsing import Label, Parsing, Plate
 from lipbench.lipnerf.composite import CompositeOptions, Compositor
-from lipbench.lipnerf.composite.gated import GatedConv, Generator, contextual_attention
+from lipbench.lipnerf.composite.gated import GatedConv, GatedGenerator, contextual_attention
 from lipbench.lipnerf.composite.gated_inpainter import GatedInpainter, cut, square
 
 
@@ -19,12 +19,12 @@ from lipbench.lipnerf.composite.gated_inpainter import GatedInpainter, cut, squa
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(1)
     path = tmp_path_factory.mktemp("weights") / "states.pth"
-    torch.save({"G": Generator(cnum=8).state_dict()}, path)
+    torch.save({"G": GatedGenerator(cnum=8).state_dict()}, path)
     return path
 
 
 def test_the_layout_is_that_of_the_converted_weights() -> None:
-    shapes = {key: tuple(value.shape) for key, value in Generator().state_dict().items()}
+    shapes = {key: tuple(value.shape) for key, value in GatedGenerator().state_dict().items()}
     assert len(shapes) == 2 * (17 + 10 + 8 + 7)
     assert shapes["conv1.conv.weight"] == (48, 5, 5, 5)
     assert shapes["conv2_downsample.conv.weight"] == (96, 24, 3, 3)

@@ -13,7 +13,7 @@ from lipbench import media
 from lipbench.datasets import demo
 from lipbench.faces.parsing import Parsing, clean_plate, truth_parsing
 from lipbench.lipnerf.composite import CompositeOptions, Compositor, Render
-from lipbench.synthetic.corpus.render import Shot
+from lipbench.synthetic.corpus.render import RenderedShot
 from lipbench.synthetic.corpus.scene import plan
 from lipbench.synthetic.corpus.spec import ClipSpec
 
@@ -29,7 +29,7 @@ def clip() -> Clip:
     spec = ClipSpec(**{k: tuple(v) if isinstance(v, list) else v for k, v in held.items() if k in known})
     scene = plan(replace(spec, dubs=("en",)))
     picked = range(24, 60, 2)
-    shots = [Shot(scene, language) for language in ("fr", "en")]
+    shots = [RenderedShot(scene, language) for language in ("fr", "en")]
     source, dub = (truth_parsing(np.stack([shot.label(t) for t in picked])) for shot in shots)
     videos = [media.load_frames(folder / name)[24:60:2] for name in ("demo-fr.mp4", "truth_en.mp4")]
     return videos[0], videos[1], source, dub

@@ -11,7 +11,7 @@ from lipbench.core.errors import UsageError, WeightsError
 from lipbench.faces.morphable import visemes
 from lipbench.faces.morphable.semantic import SEMANTIC, expression_to_semantic, semantic_to_expression
 from lipbench.lipnerf.expression.articulation import Articulator, features, speak
-from lipbench.lipnerf.expression.familiar import Familiar
+from lipbench.lipnerf.expression.expression_range import ExpressionRange
 from lipbench.lipnerf.expression.smoothing import smooth
 
 RNG = np.random.default_rng(0)
@@ -39,12 +39,12 @@ def test_smoothing_never_crosses_a_cut() -> None:
 @pytest.mark.parametrize("frames", [30, 200])
 def test_familiar_expressions_pass_and_strange_ones_are_held(frames: int, tmp_path: Path) -> None:
     trained = RNG.normal(size=(frames, 12)) @ RNG.normal(size=(12, 79))
-    box = Familiar.load(Familiar.of(trained).save(tmp_path / "box.npz"))
-    same, lost = box.hold(trained)
+    box = ExpressionRange.load(ExpressionRange.of(trained).save(tmp_path / "box.npz"))
+    same, lost = box.clamp(trained)
     assert np.allclose(same, trained)  # twelve directions, all of them signal
     assert lost < 1e-20
     strange = trained[:5] + 50 * RNG.normal(size=(5, 79))
-    held, lost = box.hold(strange)
+    held, lost = box.clamp(strange)
     assert 0.1 < lost < 1
     along, room = (held - box.mean) @ box.axes.T, 0.16 * (box.high - box.low)
     assert (along >= box.low - room - 1e-9).all()
@@ -55,11 +55,11 @@ def test_familiar_expressions_pass_and_strange_ones_are_held(frames: int, tmp_pa
 
 def test_noise_beside_the_signal_is_held_within_its_own_size() -> None:
     trained = np.outer(RNG.normal(size=100), np.eye(79)[0]) + 0.003 * RNG.normal(size=(100, 79))
-    box = Familiar.of(trained)
+    box = ExpressionRange.of(trained)
     assert box.leading == 1
     jaw, noise = trained[:1] + 0.5 * np.eye(79)[0], trained[:1] + 0.5 * np.eye(79)[7]
-    assert np.allclose(box.hold(jaw)[0][0, 0], jaw[0, 0], atol=0.02)
-    assert abs(box.hold(noise)[0][0, 7]) < 0.1
+    assert np.allclose(box.clamp(jaw)[0][0, 0], jaw[0, 0], atol=0.02)
+    assert abs(box.clamp(noise)[0][0, 7]) < 0.1
 
 
 def test_speaking_replaces_the_mouth_and_leaves_the_eyes() -> None:

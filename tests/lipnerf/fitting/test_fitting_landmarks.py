@@ -107,7 +107,7 @@ def test_finds_pose_expression_and_focal_length(scene: Scene) -> None:
     assert any(line.startswith("focal search") for line in said)
     assert report(fit).n_found == len(fit)
     assert not len(fit.texture)
-    with pytest.raises(UsageError, match="no colours"):
+    with pytest.raises(UsageError, match="no colors"):
         fit.colors(np.zeros((3, 3)), 0)
 
 

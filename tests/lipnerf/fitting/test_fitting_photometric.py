@@ -1,4 +1,4 @@
-"""The photometric term: derivatives, flat images, light and colours in closed form, and what it adds to a fit."""
+"""The photometric term: derivatives, flat images, light and colors in closed form, and what it adds to a fit."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from lipbench.faces.morphable import MorphableModel, load_model
 from lipbench.faces.raster import sh9
 from lipbench.lipnerf.fitting import FitOptions, appearance, fit_clip, overlay, photo_stage, refit
 from lipbench.lipnerf.fitting.photo_term import PhotoTerm
-from lipbench.lipnerf.fitting.state import Free, State
+from lipbench.lipnerf.fitting.state import FitState, Free
 from lipbench.lipnerf.fitting.surface import face_surface
 
 CLIP = Path(demo.__file__).parent / "clips" / "demo-it"
 
 
-def term(frames: np.ndarray, target: torch.Tensor, k: int = 4) -> tuple[PhotoTerm, State]:
+def term(frames: np.ndarray, target: torch.Tensor, k: int = 4) -> tuple[PhotoTerm, FitState]:
     """30 points on a dome before a 64 px camera of focal length 80, in two frames."""
     g = torch.Generator().manual_seed(2)
     xy = torch.rand(30, 2, generator=g) * 2.4 - 1.2
@@ -39,7 +39,7 @@ def term(frames: np.ndarray, target: torch.Tensor, k: int = 4) -> tuple[PhotoTer
         torch.rand(2, 30, generator=g),
         0.2,
     )
-    state = State(
+    state = FitState(
         torch.zeros(2).double(),
         torch.zeros(2, k).double(),
         torch.eye(3).double().repeat(2, 1, 1),
@@ -84,8 +84,8 @@ def _skew(v: torch.Tensor) -> torch.Tensor:
     return out - out.mT
 
 
-def test_flat_images_and_perfect_colours_give_no_nan() -> None:
-    """A square root in the colour error turned AD-NeRF's poses into NaN exactly here."""
+def test_flat_images_and_perfect_colors_give_no_nan() -> None:
+    """A square root in the color error turned AD-NeRF's poses into NaN exactly here."""
     frames = np.full((2, 3, 64, 64), 102, np.uint8)
     photo, state = term(frames, torch.full((2, 30, 3), 0.4))
     left, right = photo.normal(state, Free())
@@ -140,8 +140,8 @@ def test_the_surface_is_the_face(model: MorphableModel) -> None:
     assert np.isin(model.lips, surface.vertices).mean() > 0.25
 
 
-def test_colours_improve_a_fit_with_noisy_landmarks(model: MorphableModel, tmp_path: Path) -> None:
-    """Landmarks with the error of a tracker (1.5 px, correlated over the lips): colours bring the lips closer."""
+def test_colors_improve_a_fit_with_noisy_landmarks(model: MorphableModel, tmp_path: Path) -> None:
+    """Landmarks with the error of a tracker (1.5 px, correlated over the lips): colors bring the lips closer."""
     index = list(range(20, 44, 2))
     frames = np.stack([f for t, f in enumerate(media.read_frames(CLIP / "demo-it.mp4", end_s=1.9)) if t in index])
     truth = Annotations.load(CLIP / "annotations_it.npz")
@@ -167,7 +167,7 @@ def test_colours_improve_a_fit_with_noisy_landmarks(model: MorphableModel, tmp_p
     assert both.photometric_error.mean() < 0.03
     assert both.albedo.shape == (model.n_albedo,)
     assert both.texture.shape == (model.n_vertices, 3)
-    assert sum(line.startswith("colours") for line in said) == options.photo_rounds
+    assert sum(line.startswith("colors") for line in said) == options.photo_rounds
     again = refit(both, frames, track, options)
     assert error(again.expression) < 0.9 * error(landmarks.expression)
     np.testing.assert_array_equal(again.texture, both.texture)

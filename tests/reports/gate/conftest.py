@@ -16,9 +16,9 @@ from lipbench.core.metric import MetricSpec
 from lipbench.core.store import Record, Store
 from lipbench.engine import index
 from lipbench.engine.config import parse_run_file
-from lipbench.engine.plan import Cell, Node, Plan, Progress
-from lipbench.engine.rows import Row
-from lipbench.engine.runner import Outcome, State
+from lipbench.engine.plan import Cell, Node, Plan, PlanState
+from lipbench.engine.rows import MethodRow
+from lipbench.engine.runner import NodeState, RunOutcome
 from lipbench.metrics.sync.family import SyncFamily
 
 
@@ -91,7 +91,7 @@ class Bench:
             (Family("image", (picture("ssim_full", "higher", ssim),)), {}),
         ]
         rows = [
-            Row(
+            MethodRow(
                 m,
                 SimpleNamespace(spec=MethodSpec(m, "1", m.title(), kind="control" if m in control else "method")),
                 Params(),
@@ -100,7 +100,7 @@ class Bench:
             )  # type: ignore[arg-type]
             for m in cells
         ]
-        plan, outcome = Plan([], {}), Outcome()
+        plan, outcome = Plan([], {}), RunOutcome()
         for method, clips in cells.items():
             for clip, languages in clips.items():
                 for language, values in languages.items():
@@ -111,7 +111,7 @@ class Bench:
         index.write_run(root, config, "d" * 64, rows, families, plan.cells)
         about = (root / "run.json").read_text().replace('"gpus": []', f'"gpus": {list(gpus)}'.replace("'", '"'))
         (root / "run.json").write_text(about)
-        index.write_cells(root, index.cells_json(plan, Progress(plan, store), store, outcome, rows, families))
+        index.write_cells(root, index.cells_json(plan, PlanState(plan, store), store, outcome, rows, families))
         return root
 
     @staticmethod
@@ -128,13 +128,20 @@ class Bench:
 
     @staticmethod
     def _results(
-        plan: Plan, store: Store, cell: Cell, values: Any, families: Any, outcome: Outcome, wall_s: float, pending: bool
+        plan: Plan,
+        store: Store,
+        cell: Cell,
+        values: Any,
+        families: Any,
+        outcome: RunOutcome,
+        wall_s: float,
+        pending: bool,
     ) -> None:
-        progress = Progress(plan, store)
+        progress = PlanState(plan, store)
         made = plan.synthesize[cell]
         if isinstance(values, str):
             if not pending:
-                outcome.states[made] = State("refused", None, values)
+                outcome.states[made] = NodeState("refused", None, values)
             return
 
         def put(node: str, **more: Any) -> None:

@@ -220,11 +220,11 @@ def test_fits_the_screen(browser, folder_page, width, dark):
     browser.dark(dark)
     browser.open(folder_page, width, 800)
     assert browser.run("return document.documentElement.scrollWidth") == width
-    colours = browser.run("const s = getComputedStyle(document.body); return [s.color, s.backgroundColor]")
-    light = [sum(json.loads("[" + c[c.index("(") + 1 : -1] + "]")[:3]) for c in colours]
+    colors = browser.run("const s = getComputedStyle(document.body); return [s.color, s.backgroundColor]")
+    light = [sum(json.loads("[" + c[c.index("(") + 1 : -1] + "]")[:3]) for c in colors]
     assert (light[0] > light[1]) == dark
-    # Drawings follow: their text has the colour of the page's text.
-    assert browser.run("return getComputedStyle(document.querySelector('.charts svg text')).fill") == colours[0]
+    # Drawings follow: their text has the color of the page's text.
+    assert browser.run("return getComputedStyle(document.querySelector('.charts svg text')).fill") == colors[0]
     browser.dark(False)
 
 

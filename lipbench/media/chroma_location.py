@@ -1,8 +1,8 @@
-"""Where the colour samples of 4:2:0 frames lie, found by experiment.
+"""Where the color samples of 4:2:0 frames lie, found by experiment.
 
-A decoded frame says whether its colour samples sit at the left of, or between, the brightness samples; swscale heeds it
+A decoded frame says whether its color samples sit at the left of, or between, the brightness samples; swscale heeds it
 when it makes RGB, and PyAV does not show it. Copying planes into another stream keeps the RGB only if that stream says
-the same. So a noise picture is put into a frame of the source, and into one-frame H.264 streams of each siting in turn,
+the same. So a noise picture is put into a frame of the source, and into one-frame H.264 streams of each place in turn,
 until both give the same RGB.
 """
 
@@ -15,14 +15,14 @@ import numpy as np
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
-from lipbench.media.picture import Colour, ToRgb
+from lipbench.media.picture import Color, ToRgb
 
 #: The most common first; H.264 without a word on it means "left".
-SITINGS = ("left", "center", "topleft", "top", "bottomleft", "bottom")
+CHROMA_LOCATIONS = ("left", "center", "topleft", "top", "bottomleft", "bottom")
 
 
-def siting(frame: VideoFrame) -> str | None:
-    """The name that `chroma_sample_location` has for the siting of an 8-bit 4:2:0 frame; None when none fits.
+def chroma_location(frame: VideoFrame) -> str | None:
+    """The name that `chroma_sample_location` has for the chroma location of an 8-bit 4:2:0 frame; None when none fits.
 
     The frame's picture is overwritten for a moment and put back.
     """
@@ -37,8 +37,8 @@ def siting(frame: VideoFrame) -> str | None:
         _fill(frame, saved)
     plain = VideoFrame(frame.width, frame.height, frame.format.name)
     _fill(plain, noise)
-    for name in SITINGS:
-        if np.array_equal(ToRgb()(_through_h264(plain, Colour.of(frame), name)), wanted):
+    for name in CHROMA_LOCATIONS:
+        if np.array_equal(ToRgb()(_through_h264(plain, Color.of(frame), name)), wanted):
             return name
     return None
 
@@ -55,12 +55,12 @@ def _fill(frame: VideoFrame, planes: list[np.ndarray]) -> None:
         _pixels(frame, i)[:] = values
 
 
-def _through_h264(frame: VideoFrame, colour: Colour, name: str) -> VideoFrame:
+def _through_h264(frame: VideoFrame, color: Color, name: str) -> VideoFrame:
     encoder = av.CodecContext.create("libx264", "w")
     assert isinstance(encoder, VideoCodecContext)
     encoder.width, encoder.height, encoder.pix_fmt = frame.width, frame.height, frame.format.name
     encoder.time_base, encoder.thread_count = Fraction(1, 25), 1
-    encoder.colorspace, encoder.color_range = colour.matrix, colour.range
+    encoder.colorspace, encoder.color_range = color.matrix, color.range
     encoder.options = {"qp": "0", "preset": "ultrafast", "chroma_sample_location": name}
     frame.pts, frame.time_base = 0, Fraction(1, 25)
     decoder = av.CodecContext.create("h264", "r")

@@ -17,12 +17,15 @@ SIGNAL = 0.998
 
 
 @dataclass(frozen=True)
-class Familiar:
+class ExpressionRange:
     """Where a clip's expressions lie, along their own principal axes.
 
     Attributes:
-        mean: (K,). axes: (K, K) orthonormal rows, the directions in which the clip's expressions vary most first.
-        low, high: (K,) range along each axis. sigma: (K,) standard deviation.
+        mean: (K,).
+        axes: (K, K) orthonormal rows, the directions in which the clip's expressions vary most first.
+        low: (K,) range along each axis.
+        high: (K,) range along each axis.
+        sigma: (K,) standard deviation.
         reach: largest distance from the mean of any frame, in standard deviations of the leading directions.
     """
 
@@ -40,20 +43,20 @@ class Familiar:
         return int(np.searchsorted(share, SIGNAL) + 1)
 
     @classmethod
-    def of(cls, expression: Array) -> Familiar:
+    def of(cls, expression: Array) -> ExpressionRange:
         """The box of (T, K) training expressions."""
         mean = expression.mean(0)
-        centred = expression - mean
+        centered = expression - mean
         # Of the K x K moment, so that the axes span the space even for clips of fewer than K frames.
-        axes = np.linalg.eigh(centred.T @ centred)[1][:, ::-1].T
-        along = centred @ axes.T
+        axes = np.linalg.eigh(centered.T @ centered)[1][:, ::-1].T
+        along = centered @ axes.T
         sigma = along.std(0)
         box = cls(mean, axes, along.min(0), along.max(0), sigma, 0.0)
         k = box.leading
         reach = float(np.linalg.norm(along[:, :k] / np.maximum(sigma[:k], 1e-12), axis=1).max())
         return replace(box, reach=reach)
 
-    def hold(self, expression: Array, slack: float = SLACK) -> tuple[Array, float]:
+    def clamp(self, expression: Array, slack: float = SLACK) -> tuple[Array, float]:
         """(N, K) expressions moved to where training was, and the share of their energy that was cut off."""
         along, k = (expression - self.mean) @ self.axes.T, self.leading
         room = slack * (self.high - self.low)
@@ -70,7 +73,7 @@ class Familiar:
         return path
 
     @classmethod
-    def load(cls, path: Path) -> Familiar:
+    def load(cls, path: Path) -> ExpressionRange:
         """What `save` wrote."""
         with np.load(path, allow_pickle=False) as z:
             return cls(z["mean"], z["axes"], z["low"], z["high"], z["sigma"], float(z["reach"]))

@@ -1,4 +1,4 @@
-"""Colour models: histograms that say how likely a colour is in a part of the picture."""
+"""Color models: histograms that say how likely a color is in a part of the picture."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ N_BINS = BINS[0] * BINS[1] * BINS[2]
 
 
 def bins(frame: NDArray[np.uint8]) -> NDArray[np.int32]:
-    """(H, W, 3) uint8 RGB -> (H, W) number of the colour's bin."""
+    """(H, W, 3) uint8 RGB -> (H, W) number of the color's bin."""
     lab = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2LAB), np.uint8)
     lightness, a, b = (lab[..., k] >> _SHIFT[k] for k in range(3))
     return (lightness.astype(np.int32) * BINS[1] + a) * BINS[2] + b
 
 
 class Histogram:
-    """Counts of colours, smoothed into a density over all bins."""
+    """Counts of colors, smoothed into a density over all bins."""
 
     def __init__(self) -> None:
         self.counts = np.zeros(N_BINS)
@@ -37,7 +37,7 @@ class Histogram:
         return float(self.counts.sum())
 
     def density(self, floor: float = 0.02) -> NDArray[np.float32]:
-        """(N_BINS,) probability of each bin; `floor` of the mass is spread evenly over the bins of normal colours."""
+        """(N_BINS,) probability of each bin; `floor` of the mass is spread evenly over the bins of normal colors."""
         spread = gaussian_filter(self.counts.reshape(BINS), (1.0, 0.8, 0.8), mode="nearest").reshape(-1)
         if spread.sum() > 0:
             spread = spread / spread.sum()

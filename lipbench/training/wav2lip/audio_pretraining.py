@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from lipbench.baselines.wav2lip.networks import SIZE, SYNC_FRAMES
 from lipbench.core import optim
 from lipbench.synthetic.corpus.spec import stream
-from lipbench.training.wav2lip.clips import Talk
+from lipbench.training.wav2lip.clips import LipTrainingClip
 from lipbench.training.wav2lip.losses import MOUTH
 
 EDGE = 20  # px, of the mouth pictures
@@ -31,14 +31,14 @@ Pair = tuple[tuple[str, int], tuple[str, int]]
 
 
 def pictures(faces: NDArray[np.uint8], at: Sequence[int]) -> NDArray[np.float32]:
-    """(n, EDGE^2) grey mouths of the given frames in [0, 1]."""
+    """(n, EDGE^2) gray mouths of the given frames in [0, 1]."""
     size = (EDGE, EDGE)
-    grey = [cv2.cvtColor(np.ascontiguousarray(faces[t][MOUTH]), cv2.COLOR_BGR2GRAY) for t in at]
-    small = [cv2.resize(g, size, interpolation=cv2.INTER_AREA).astype(np.float32).ravel() / 255 for g in grey]
+    gray = [cv2.cvtColor(np.ascontiguousarray(faces[t][MOUTH]), cv2.COLOR_BGR2GRAY) for t in at]
+    small = [cv2.resize(g, size, interpolation=cv2.INTER_AREA).astype(np.float32).ravel() / 255 for g in gray]
     return np.stack(small)
 
 
-def pair(talk: Talk, rng: np.random.Generator) -> Pair:
+def pair(talk: LipTrainingClip, rng: np.random.Generator) -> Pair:
     """Two (language, frame): one moment in two languages, or two moments."""
     n = min(talk.starts(tag) for tag in talk.languages)
     at = int(rng.integers(n))
@@ -48,19 +48,21 @@ def pair(talk: Talk, rng: np.random.Generator) -> Pair:
     return (talk.languages[int(a)], at), (talk.languages[int(b)], at)
 
 
-class Hearing:
+class AudioPretraining:
     """Trains a sound encoder, and an encoder of windows if there is one, in place.
 
     Args:
         sound: (B, 1, 80, 16) -> (B, C, 1, 1).
         faces: (B, 15, 48, 96) -> (B, C, 1, 1), or None.
-        talks: to learn from. lr: of Adam. batch: pairs per step.
+        talks: to learn from.
+        lr: of Adam.
+        batch: pairs per step.
     """
 
     def __init__(
         self,
         sound: nn.Sequential,
-        talks: Sequence[Talk],
+        talks: Sequence[LipTrainingClip],
         *,
         faces: nn.Sequential | None = None,
         lr: float = 1e-3,
@@ -84,13 +86,13 @@ class Hearing:
         return {name: loss.item() for name, loss in losses.items()}
 
     @torch.no_grad()
-    def validate(self, talks: Sequence[Talk]) -> dict[str, float]:
+    def validate(self, talks: Sequence[LipTrainingClip]) -> dict[str, float]:
         """The same losses on held-out clips."""
         self.nets.eval()
         found = [self._losses(talks, self.seed + 1, k) for k in range(8)]
         return {name: float(np.mean([f[name].item() for f in found])) for name in found[0]}
 
-    def _losses(self, talks: Sequence[Talk], seed: int, number: int) -> dict[str, Tensor]:
+    def _losses(self, talks: Sequence[LipTrainingClip], seed: int, number: int) -> dict[str, Tensor]:
         rng = stream(seed, "wav2lip", "hearing", number)
         mels, windows, wanted = [], [], []
         for _ in range(self.batch):
@@ -129,7 +131,7 @@ def window(frames: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(lower).flatten(0, 1).float() / 255
 
 
-def components(talks: Sequence[Talk], seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def components(talks: Sequence[LipTrainingClip], seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """(EDGE^2, COMPONENTS) principal components of pairs' differences, and their standard deviations."""
     rows = []
     for number, talk in enumerate(talks):

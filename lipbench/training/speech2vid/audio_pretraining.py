@@ -28,7 +28,7 @@ FLOOR = 0.2
 
 
 @dataclass(frozen=True)
-class Speech:
+class SpeechClip:
     """What was said in one language of a clip.
 
     Attributes:
@@ -42,7 +42,7 @@ class Speech:
     fps: float
 
 
-class Hearing:
+class AudioPretraining:
     """Trains the sound side of a network in place to tell the expression weights of the frame that it hears.
 
     Args:
@@ -50,7 +50,7 @@ class Hearing:
         speeches: to learn from.
     """
 
-    def __init__(self, net: Speech2VidNet, speeches: Sequence[Speech], seed: int = 0) -> None:
+    def __init__(self, net: Speech2VidNet, speeches: Sequence[SpeechClip], seed: int = 0) -> None:
         self.net, self.speeches, self.seed = net, speeches, seed
         self.device = next(net.parameters()).device
         every = np.concatenate([speech.weights for speech in speeches])  # (frames, K)
@@ -74,17 +74,17 @@ class Hearing:
         return self._error(self.speeches, np.random.default_rng([self.seed, number, 2]), LISTENED)
 
     @torch.no_grad()
-    def validate(self, speeches: Sequence[Speech]) -> float:
+    def validate(self, speeches: Sequence[SpeechClip]) -> float:
         """The same error on other speech."""
         self.net.eval()
         errors = [float(self._error(speeches, np.random.default_rng([2**31, k]))) for k in range(CHECKED)]
         return float(np.mean(errors))
 
-    def _error(self, speeches: Sequence[Speech], rng: np.random.Generator, batch: int = BATCH) -> Tensor:
+    def _error(self, speeches: Sequence[SpeechClip], rng: np.random.Generator, batch: int = BATCH) -> Tensor:
         sounds, wanted = drawn(speeches, batch, rng)
-        told = self.head(self.net.hear(torch.from_numpy(sounds).to(self.device)).flatten(1))
+        predicted = self.head(self.net.hear(torch.from_numpy(sounds).to(self.device)).flatten(1))
         target = torch.from_numpy(((wanted - self.mean) / self.spread).astype(np.float32)).to(self.device)
-        return ((told - target) ** 2).mean() / self.nothing
+        return ((predicted - target) ** 2).mean() / self.nothing
 
     def state_dict(self) -> dict[str, Any]:
         return {"head": self.head.state_dict(), "optimizer": self.optimizer.state_dict()}
@@ -95,7 +95,7 @@ class Hearing:
 
 
 def drawn(
-    speeches: Sequence[Speech], batch: int, rng: np.random.Generator
+    speeches: Sequence[SpeechClip], batch: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """(B, 1, 12, 35) sounds and (B, K) expression weights of frames drawn at random."""
     sounds = np.empty((batch, 1, COEFFICIENTS, COLUMNS), np.float32)
