@@ -52,8 +52,8 @@ def fit(job: FitJob) -> Outputs:
         )
     pooled = [scene.take(np.arange(n))]
     for other, shot in load_shots(job.prepared):
-        told = smooth(other.fit.expression) if p.smooth_training else other.fit.expression
-        pooled.append(scene_of(other, shot.frames, clean_plate(shot.frames, other.parsing), told, shot.track))
+        shot_condition = smooth(other.fit.expression) if p.smooth_training else other.fit.expression
+        pooled.append(scene_of(other, shot.frames, clean_plate(shot.frames, other.parsing), shot_condition, shot.track))
     scene = pool(pooled)
     changes: dict[str, Any] = {**p.settings, "condition": scene.condition.shape[1], "latent": p.latent}
     changes |= {name: value for name, value in (("steps", p.steps), ("size", p.size)) if value is not None}
