@@ -245,9 +245,9 @@ def manifest(media_files: Path) -> Manifest:
 
 #: A judge small enough for tests. Its numbers mean nothing; that it answers, or says why not, is what counts.
 JUDGE = """
-from lipbench.core.weights import Entry, registry
+from lipbench.core.weights import WeightsEntry, registry
 from lipbench.metrics.sync.judges import Judge
-registry()["tiny_judge"] = Entry("tiny_judge", "tiny_judge.npz", "tests", "none", sha256={sha256!r})
+registry()["tiny_judge"] = WeightsEntry("tiny_judge", "tiny_judge.npz", "tests", "none", sha256={sha256!r})
 JUDGE = Judge("tiny", "tiny_judge", {width}, {size}, False, "for tests")
 """
 

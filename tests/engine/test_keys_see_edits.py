@@ -32,9 +32,9 @@ import lipbench
 from lipbench.core import keys
 from lipbench.engine import api
 from lipbench.engine.demo import demo_run
-from lipbench.engine.plan import Progress
+from lipbench.engine.plan import PlanState
 
-class Finished(Progress):
+class Finished(PlanState):
     "As if every stage had run, with results that stay the same when its code changes."
     def digest(self, node_id, output):
         return f"{node_id} {output}"
