@@ -58,7 +58,7 @@ def main(
     """Measure VIDEO with every metric that the given files allow.
 
     \b
-    Example:
+    Examples:
       lipbench score dubbed.mp4 --reference source.mp4 --audio french.wav --json
     """
     from lipbench.engine.score import score_video

@@ -122,3 +122,9 @@ def test_docstrings_name_one_argument_a_line(path):
             for line in re.findall(r"^ {4}(\S.*)", section, re.MULTILINE):
                 assert re.match(r"\*{0,2}\w+( \(.+?\))?: ", line), f"{node.name}: {line}"
                 assert not re.search(r"[.)] [a-z_]+(, [a-z_]+)*: ", line), f"{node.name}: {line}"
+
+
+@pytest.mark.parametrize("path", sorted(set(shown())), ids=lambda path: path.relative_to(ROOT / "lipbench").as_posix())
+def test_examples_are_a_section_that_the_site_knows(path):
+    """Google's style calls it `Examples:`; under another name the prompts turn into a quotation."""
+    assert not re.search(r"^ +Example:$", path.read_text(encoding="utf-8"), re.MULTILINE)

@@ -27,7 +27,7 @@ def test_examples_run(name, installed):
 @pytest.mark.parametrize("name", metrics.__all__)
 def test_a_public_function_says_what_goes_in_and_what_comes_out(name):
     text = inspect.getdoc(getattr(metrics, name))
-    sections = ["Args:", "Returns:"] + ([] if name.endswith("_per_frame") else ["Source:", "Example:"])
+    sections = ["Args:", "Returns:"] + ([] if name.endswith("_per_frame") else ["Source:", "Examples:"])
     for section in sections:
         assert f"\n{section}\n" in text, section
     for parameter in inspect.signature(getattr(metrics, name)).parameters:

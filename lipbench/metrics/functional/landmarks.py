@@ -28,7 +28,7 @@ def mouth_distance(prediction: Points, reference: Points) -> NDArray[np.float64]
         LMD as ER-NeRF computes it (github.com/Fictionarry/ER-NeRF, metrics.py); Chen et al., "Lip movements
         generation at a glance", ECCV 2018.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from lipbench.metrics import mouth_distance
         >>> face = np.random.default_rng(0).normal(64, 20, (3, 68, 2))
@@ -54,7 +54,7 @@ def interocular(points: Points) -> float:
     Source:
         Sagonas et al., "300 faces in-the-wild", 2013.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from lipbench.metrics import interocular
         >>> face = np.zeros((3, 68, 2))
@@ -78,7 +78,7 @@ def lip_gap(points: Points) -> NDArray[np.float64]:
     Source:
         This toolkit's own definition: iBUG points 61-67, 62-66 and 63-65.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from lipbench.metrics import lip_gap
         >>> face = np.zeros((2, 68, 2))
@@ -99,7 +99,7 @@ def pearson(a: NDArray[np.float64], b: NDArray[np.float64]) -> float | None:
     Returns:
         -1 to 1; None when either series does not move.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from lipbench.metrics.functional.landmarks import pearson
         >>> gap = np.array([0.0, 1.0, 3.0, 2.0])

@@ -178,7 +178,7 @@ def lpips(prediction: Frame, reference: Frame, device: str = "cpu") -> float:
     Source:
         Zhang et al., "The unreasonable effectiveness of deep features as a perceptual metric", CVPR 2018.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from lipbench.metrics import lpips
         >>> noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)

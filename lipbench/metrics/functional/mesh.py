@@ -22,7 +22,7 @@ def lip_vertex_error(prediction: NDArray[np.floating], truth: NDArray[np.floatin
     Source:
         Richard et al., "MeshTalk", ICCV 2021, section 4.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from lipbench.metrics import lip_vertex_error
         >>> truth = np.zeros((2, 5, 3))

@@ -71,7 +71,7 @@ def psnr(prediction: Frame, reference: Frame, data_range: float = 255) -> float:
     Source:
         10 log10(data_range^2 / MSE) over all pixels and channels of a frame.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from lipbench.metrics import psnr
         >>> gray = np.full((3, 16, 16, 3), 100, np.uint8)

@@ -202,7 +202,7 @@ def ssim(prediction: Frame, reference: Frame, data_range: float = 255) -> float:
     Source:
         Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment", IEEE TIP 13(4), 2004.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from lipbench.metrics import ssim
         >>> noise = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)

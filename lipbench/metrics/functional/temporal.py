@@ -58,7 +58,7 @@ def temporal_difference(prediction: Frame, reference: Frame) -> float:
     Source:
         This toolkit's own definition; see the top of this module.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from lipbench.metrics import temporal_difference
         >>> still = np.full((4, 16, 16, 3), 100, np.uint8)
