@@ -125,6 +125,14 @@ def test_a_stage_that_cannot_run_is_not_looked_up(tmp_path):
     assert counts(plan, PlanState(plan, Store(tmp_path))) == {"clip": Count(1, 0, 1)}
 
 
+def test_a_stage_whose_key_cannot_be_made_cannot_run(tmp_path):
+    def keyless(progress):
+        raise WeightsMissing("weights are missing", "", "get them")
+
+    plan = Plan([], {"x": node("x", preimage=keyless), "y": node("y")})
+    assert counts(plan, PlanState(plan, Store(tmp_path))) == {"clip": Count(2, 0, 1)}
+
+
 def test_a_stage_waits_for_nothing_that_it_does_not_name():
     """A GPU above all: clips and dubs would queue for it."""
     plain = node("x")
