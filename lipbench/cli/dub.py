@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import click
 
 from lipbench.core.errors import LipbenchError, UsageError
+from lipbench.core.system import cache_folder
 
 
 def _params(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def main(
         "seeds": [seed],
         "metrics": [],
     }
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "lipbench" / "dub"
+    cache = cache_folder() / "lipbench" / "dub"
     prepared = api.prepare(config, out=work or cache / keys.sha256_file(video)[:16], manifest=manifest)
     # Nothing is measured here: drop the score stages and the face tracks that only they want.
     plan = prepared.plan

@@ -111,3 +111,8 @@ def _watch(parent: int, pause_s: float = 1.0) -> None:
     while os.getppid() == parent:
         time.sleep(pause_s)
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def cache_folder() -> Path:
+    """The user's cache folder: $XDG_CACHE_HOME, else ~/.cache; an empty variable counts as none."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()

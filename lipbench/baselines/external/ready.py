@@ -15,6 +15,7 @@ from pathlib import Path
 from lipbench.baselines.external.method import ExternalMethod
 from lipbench.baselines.external.reading import MethodFile, read
 from lipbench.baselines.external.spec import FOLDER
+from lipbench.core.system import cache_folder
 
 _VARIABLE = "${LIPBENCH_REPOS}"
 
@@ -23,7 +24,7 @@ def repos() -> Path:
     """Where checkouts are looked for: $LIPBENCH_REPOS, else $XDG_CACHE_HOME/lipbench/repos, else ~/.cache/..."""
     if chosen := os.environ.get("LIPBENCH_REPOS"):
         return Path(chosen).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "lipbench" / "repos"
+    return cache_folder() / "lipbench" / "repos"
 
 
 @cache

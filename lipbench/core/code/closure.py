@@ -20,6 +20,7 @@ from lipbench.core.code.cache import FileCache, own_version
 from lipbench.core.code.places import Places
 from lipbench.core.code.scan import Facts
 from lipbench.core.errors import UsageError
+from lipbench.core.system import cache_folder
 
 #: Modules of lipbench that are in no closure, nor what they import.
 NEVER = frozenset(
@@ -77,7 +78,7 @@ def renew() -> Sources:
 
 def cache_file() -> Path:
     """Where facts about files are kept: code.json in $XDG_CACHE_HOME/lipbench, else in ~/.cache/lipbench."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "lipbench" / "code.json"
+    return cache_folder() / "lipbench" / "code.json"
 
 
 @cache

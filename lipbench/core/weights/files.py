@@ -22,6 +22,7 @@ from typing import Any, Literal
 from lipbench.core.atomic import write_json
 from lipbench.core.errors import DiskFull, UsageError, WeightsError, WeightsMismatch, WeightsMissing, disk_full
 from lipbench.core.keys import sha256_file
+from lipbench.core.system import cache_folder
 from lipbench.core.weights.entries import WeightsEntry, entry, registry
 
 #: Where the weights that come with the package lie.
@@ -54,17 +55,13 @@ def folder() -> Path:
     """Where weights live: $LIPBENCH_WEIGHTS, else $XDG_CACHE_HOME/lipbench/weights, else ~/.cache/lipbench/weights."""
     if chosen := os.environ.get("LIPBENCH_WEIGHTS"):
         return Path(chosen).expanduser()
-    return _cache() / "lipbench" / "weights"
-
-
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    return cache_folder() / "lipbench" / "weights"
 
 
 def _hub() -> Path:
     # torch.hub.get_dir() + "/checkpoints", without importing torch.
     home = os.environ.get("TORCH_HOME")
-    return (Path(home).expanduser() if home else _cache() / "torch") / "hub" / "checkpoints"
+    return (Path(home).expanduser() if home else cache_folder() / "torch") / "hub" / "checkpoints"
 
 
 def path(name: str) -> Path:
