@@ -131,6 +131,7 @@ def execute(
     """Run a plan and write run.json and cells.jsonl."""
     root, plan, store = prepared.root, prepared.plan, prepared.store
     store.create()
+    store.repairs = True
     store.sweep()
     write_codes(root, plan.sources.codes.values())
     index.write_run(

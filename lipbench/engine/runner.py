@@ -6,12 +6,15 @@ import dataclasses
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from lipbench.core.errors import FINAL_REASONS, DiskFull, LipbenchError, disk_full
-from lipbench.core.store import Lease, Record, Store
+from lipbench.core.errors import FINAL_REASONS, DiskFull, LipbenchError, StoreError
+from lipbench.core.leases import Lease
+from lipbench.core.store import Record, Store, cannot_write
+from lipbench.engine.custody import Custody
 from lipbench.engine.executors import Executor, StageRequest, StageResult
 from lipbench.engine.plan import Node, Pending, Plan, PlanState
 
@@ -59,6 +62,17 @@ class NodeState:
 
 
 @dataclass
+class Flight:
+    """A stage that runs: the nodes that wait for it, its lease, which attempt it is, and what it was started with."""
+
+    nodes: list[Node]
+    lease: Lease
+    attempt: int
+    request: StageRequest
+    preimage: Mapping[str, Any]
+
+
+@dataclass
 class RunOutcome:
     """What a run did.
 
@@ -93,8 +107,10 @@ class Runner:
         self.outcome = RunOutcome()
         self._make_executor = make_executor
         self._executor: Executor | None = None
-        self._flying: dict[str, tuple[list[Node], Lease, int]] = {}  # key -> nodes, lease, attempt
+        self._flying: dict[str, Flight] = {}  # by key
         self._attempts: dict[str, int] = {}
+        self._custody = Custody(store)
+        self._again: list[Node] = []  # ended once, and open again: something that they depend on was damaged
 
     @property
     def executor(self) -> Executor:
@@ -109,8 +125,11 @@ class Runner:
         # What others wait for comes first: a fit that starts last keeps one core busy while the others idle.
         open_nodes = sorted(self.plan.nodes.values(), key=lambda node: RANK.get(node.kind, 0))
         try:
-            while open_nodes or self._flying:
+            while open_nodes or self._flying or self._again:
                 moved = False
+                known = {node.id for node in open_nodes}
+                open_nodes += [node for node in self._again if node.id not in known]
+                self._again = []
                 still = []
                 for node in open_nodes:
                     if self._advance(node):
@@ -125,10 +144,11 @@ class Runner:
                 elif not moved and open_nodes:
                     time.sleep(1.0)  # another process holds the leases of what is left
         finally:
-            for _, lease, _ in self._flying.values():
-                lease.release()
             if self._executor is not None:
                 self._executor.close()
+            for flight in self._flying.values():  # nobody writes there any more
+                shutil.rmtree(flight.request.workspace, ignore_errors=True)
+                flight.lease.release()
         self.outcome.wall_s = time.monotonic() - began
         return self.outcome
 
@@ -156,7 +176,7 @@ class Runner:
         except LipbenchError as error:
             return self._end(node, NodeState("refused", reason=f"{error.reason}: {error.one_line()}"))
         if key in self._flying:
-            nodes = self._flying[key][0]
+            nodes = self._flying[key].nodes
             if node not in nodes:
                 nodes.append(node)
             return False
@@ -172,26 +192,32 @@ class Runner:
     def _start(self, node: Node, key: str) -> bool:
         if self.executor.free <= 0:
             return False
-        lease = self.store.claim(key)
-        if lease is None:
-            return False
+        lease = None
         try:
-            record = self.store.get(key)  # finished by another process between our look and our claim?
+            lease = self.store.claim(key)
+            if lease is None:
+                return False
+            record = self.store.take(key)  # finished by another process between our look and our claim?
             if record is not None and record.finished:
                 lease.release()
                 return False
+            damaged, inputs = self._custody.inputs(self._read_by(node))
+            if damaged:
+                lease.release()
+                return self._redo(damaged) or self._end(node, NodeState("failed", reason=_damaged_again(damaged)))
             workspace = self.store.workspace(key)
             task = node.task(self.progress).to_json()
-            request = StageRequest(node.kind, key, task, str(workspace), self._timeout(node.kind), node.gpu)
+            request = StageRequest(node.kind, key, task, str(workspace), self._timeout(node.kind), node.gpu, inputs)
             (workspace / "job.json").write_text(json.dumps({"kind": node.kind, "key": key, "task": task}, indent=1))
         except (LipbenchError, OSError) as error:
-            lease.release()
+            if lease is not None:
+                lease.release()
             if isinstance(error, OSError):
-                error = disk_full(error, self.store.root)
+                error = cannot_write(error, self.store.root)
             self.outcome.stopped = f"stopped: {error.one_line()}"
             return False
         attempt = self._attempts[key] = self._attempts.get(key, 0) + 1
-        self._flying[key] = ([node], lease, attempt)
+        self._flying[key] = Flight([node], lease, attempt, request, self.progress.preimage(node.id))
         self.listener("start", node, None)
         self.executor.submit(request)
         return False
@@ -201,45 +227,97 @@ class Runner:
             return self.options.timeout_s
         return float(TIMEOUTS[kind])
 
+    def _read_by(self, node: Node) -> list[Record]:
+        """Records of the stages whose files a stage may read."""
+        records = map(self.progress.find, (*node.needs, *node.optional_deps))
+        return [record for record in records if record is not None and record.status == "ok"]
+
+    def _redo(self, damaged: Sequence[str]) -> bool:
+        """Set damaged results aside; their stages and all that depend on them are open again.
+
+        Returns:
+            False, when that was of no use before: then nothing is done.
+        """
+        if not self._custody.lose(damaged):
+            return False
+        again = self.progress.nodes_of(damaged)
+        for node in self.plan.nodes.values():
+            if not again.isdisjoint((*node.needs, *node.optional_deps)):
+                again.add(node.id)
+        for name in again:
+            self.progress.forget(name)  # what is made again may have another content: other keys
+            if (state := self.outcome.states.pop(name, None)) is not None:
+                self._again.append(self.plan.nodes[name])
+                self.listener("again", self.plan.nodes[name], state)
+        return True
+
     def _finish(self, done: StageResult) -> None:
-        key = done.request.key
-        nodes, lease, attempt = self._flying.pop(key)
-        answer = done.answer
+        key, answer = done.request.key, done.answer
+        flight = self._flying.pop(key)
         workspace = Path(done.request.workspace)
-        if answer["status"] in RETRIED and attempt <= self.options.retries:
+        lost = answer["status"] == "damaged"
+        if lost or (answer["status"] in RETRIED and flight.attempt <= self.options.retries):
             shutil.rmtree(workspace, ignore_errors=True)
-            lease.release()
-            return  # still open: the next round starts it again
+            flight.lease.release()
+            if not lost:
+                return  # still open: the next round starts it again
+            if self._redo(answer["damaged"]):
+                self._attempts.pop(key)  # it was no fault of its own
+                return
+            workspace = self.store.workspace(key)
+        if answer["status"] == "refused" and not answer.get("kept", True):  # as if it had been known before
+            shutil.rmtree(workspace, ignore_errors=True)
+            flight.lease.release()
+            for node in flight.nodes:
+                self._end(node, NodeState("refused", reason=_reason(answer["error"])))
+            return
         record = Record(
             key=key,
             kind=done.request.kind,
-            status=str(answer["status"]),
-            preimage=self.progress.preimage(nodes[0].id),
+            status="error" if lost else str(answer["status"]),
+            preimage=flight.preimage,
             outputs=answer["outputs"],
+            rest=answer["rest"],
             info=answer["info"],
             scores=answer["scores"],
             timing=answer["timing"],
             provenance=answer["provenance"],
             error=answer["error"],
-            attempts=attempt,
+            attempts=flight.attempt,
         )
         try:
             record = self.store.put(record, workspace)
-        except DiskFull as error:
-            self.outcome.stopped = f"stopped: {error.one_line()}"
-            record = dataclasses.replace(record, status="error", error=_error_json(error), scores={}, outputs={})
+            self._custody.read(done.request.inputs)
+            if record.status == "ok":
+                self._custody.made(record)
+        except StoreError as error:
+            if isinstance(error, DiskFull):
+                self.outcome.stopped = f"stopped: {error.one_line()}"
+            record = dataclasses.replace(
+                record, status="error", error=_error_json(error), scores={}, outputs={}, rest={}
+            )
             shutil.rmtree(workspace, ignore_errors=True)
         finally:
-            lease.release()
+            flight.lease.release()
         if record.error is not None and record.error.get("reason") == "disk_full":
             self.outcome.stopped = f"stopped: {record.reason}"
         how = "run" if record.finished else "failed"
-        for node in nodes:
-            self.progress.put(node.id, record)
-            self._end(node, NodeState(how, record, record.reason))
+        for node in flight.nodes:
+            if self.progress.has_key(node.id, key):  # else an input was lost meanwhile, and is made again
+                self.progress.put(node.id, record)
+                self._end(node, NodeState(how, record, record.reason))
         limit = self.options.max_failures
         if limit is not None and self.outcome.count("failed") >= limit and not self.outcome.stopped:
             self.outcome.stopped = f"stopped after {limit} failures (--max-failures)"
+
+
+def _damaged_again(keys: Sequence[str]) -> str:
+    names = ", ".join(key[:12] for key in keys)
+    return f"damaged: the results {names} were made again and are damaged again; see what changes files in the run"
+
+
+def _reason(error: Mapping[str, str]) -> str:
+    return Record("", "", "refused", {}, error=error).reason or ""
 
 
 def _error_json(error: LipbenchError) -> dict[str, str]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 
 @dataclass(frozen=True)
 class StageRequest:
-    """One stage to run: kind, key, task (JSON), workspace (its `out/` is empty), timeout and whether it likes a GPU."""
+    """One stage to run: kind, key, task (JSON), workspace (its `out/` is empty), timeout and whether it likes a GPU.
+
+    `inputs` are the results of other stages that it reads, see `lipbench.engine.custody`.
+    """
 
     kind: str
     key: str
@@ -17,6 +20,7 @@ class StageRequest:
     workspace: str
     timeout_s: float
     gpu: bool = False
+    inputs: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ def failure(status: str, what: str, why: str = "", fix: str = "") -> dict[str, A
     return {
         "status": status,
         "outputs": {},
+        "rest": {},
         "info": {},
         "scores": {},
         "timing": {},
