@@ -127,6 +127,8 @@ def changed(**fields: Any) -> type[Method]:
         (changed(needs=frozenset({"face"})), "faces, gpu, truth is understood"),
         (changed(deviations="one line"), "not a tuple of texts"),
         (changed(weights=("",)), "not a tuple of texts"),
+        (changed(uses_gpu=("fit",)), "uses_gpu is ('fit',), not a tuple of its stages"),
+        (changed(uses_gpu="synthesize"), "uses_gpu is 'synthesize', not a tuple of its stages"),
         (changed(kind="baseline"), "there are: control, method"),
         (changed(params=dict), "not a subclass of lipbench.core.method.Params"),
     ],

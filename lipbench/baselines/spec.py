@@ -12,7 +12,13 @@ _SOURCE = "none: the source frames"
 PLACEHOLDERS = ("clip", "language", "dub", "seed", "seconds")
 
 DUBBED = MethodSpec(
-    "dubbed", "1", "Dubbed", licence=_SOURCE, kind="control", implementation="lipbench.baselines.controls:Dubbed"
+    "dubbed",
+    "1",
+    "Dubbed",
+    licence=_SOURCE,
+    kind="control",
+    uses_gpu=(),
+    implementation="lipbench.baselines.controls:Dubbed",
 )
 TRUTH = MethodSpec(
     "truth",
@@ -21,6 +27,7 @@ TRUTH = MethodSpec(
     licence="that of the clip",
     needs=frozenset({"truth"}),
     kind="control",
+    uses_gpu=(),
     implementation="lipbench.baselines.controls:Truth",
 )
 STILL_MOUTH = MethodSpec(
@@ -30,6 +37,7 @@ STILL_MOUTH = MethodSpec(
     licence=_SOURCE,
     needs=frozenset({"faces"}),
     kind="control",
+    uses_gpu=(),
     implementation="lipbench.baselines.still_mouth:StillMouth",
     former_ids=("still_mouth",),
 )
@@ -46,6 +54,7 @@ SHIFTED_AUDIO = MethodSpec(
     licence=_SOURCE,
     params=ShiftedParams,
     kind="control",
+    uses_gpu=(),
     implementation="lipbench.baselines.controls:ShiftedAudio",
     former_ids=("shifted_audio",),
 )
@@ -81,6 +90,7 @@ PRECOMPUTED = MethodSpec(
     # A pattern may name them; without that the same file serves all.
     uses_seed=True,
     uses_train_seconds=True,
+    uses_gpu=(),
     implementation="lipbench.baselines.precomputed:Precomputed",
 )
 

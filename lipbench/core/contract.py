@@ -19,7 +19,7 @@ KINDS = frozenset({"method", "control"})
 ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _FIX = "see `A method` in CONTRIBUTING.md; the package that provides it must be corrected"
 #: What the engine asks of a method.
-_CALLED = (*STAGES, "identity", "weights", "needs", "driver", "stage_inputs", "stage_code")
+_CALLED = (*STAGES, "identity", "weights", "needs", "driver", "stage_inputs", "stage_code", "uses_gpu")
 
 
 def checked_method(found: Any, name: str, source: str) -> Method:
@@ -92,6 +92,8 @@ def spec_faults(spec: MethodSpec, name: str) -> Iterator[str]:
         yield "its spec leaves out the stage synthesize, which every method has"
     if not isinstance(spec.needs, frozenset) or not spec.needs <= NEEDS:
         yield f"its spec needs {spec.needs!r}; a frozenset of {', '.join(sorted(NEEDS))} is understood"
+    if spec.uses_gpu is not None and not (isinstance(spec.uses_gpu, tuple) and {*spec.uses_gpu} <= {*spec.stages}):
+        yield f"its spec's uses_gpu is {spec.uses_gpu!r}, not a tuple of its stages, or None for all of them"
     if spec.kind not in KINDS:
         yield f"its spec is of kind {spec.kind!r}; there are: {', '.join(sorted(KINDS))}"
     if not isinstance(spec.params, type) or not issubclass(spec.params, Params):

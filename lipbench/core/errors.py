@@ -41,8 +41,8 @@ class LipbenchError(Exception):
         why: one line, the cause ("" when `what` says it all).
         fix: one line, what the user can do next.
         reason: overrides the class's short word for records.
-        kept: False for what depends on more than a stage's key, such as whether a file is there: no record keeps it, and
-            the next run looks again.
+        kept: False for what depends on more than a stage's key, such as whether a file is there: no record keeps it,
+            and the next run looks again.
     """
 
     exit_code = 5

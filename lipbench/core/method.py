@@ -56,6 +56,8 @@ class MethodSpec:
         uses_train_seconds: whether the training length can change the output; if not, cells that differ only in it
             share their stages.
         uses_seed: the same of the seed.
+        uses_gpu: which of its stages compute on `job.device`; the others never wait for a GPU nor keep one from those
+            that do. None: all of them, as nothing is said.
         params: the parameter model.
         paper_results: metric id -> value of the paper's table; shown grayed, never ranked.
         deviations: known differences from the published method, one line each.
@@ -76,6 +78,7 @@ class MethodSpec:
     weights: tuple[str, ...] = ()
     uses_train_seconds: bool = False
     uses_seed: bool = False
+    uses_gpu: tuple[str, ...] | None = None
     params: type[Params] = Params
     paper_results: Mapping[str, float] = field(default_factory=dict)
     deviations: tuple[str, ...] = ()
@@ -144,6 +147,10 @@ class Method(ABC):
     def needs(self, params: Any) -> frozenset[str]:
         """What these params need of {"gpu", "faces", "truth"}; a stage does not wait for what it does not use."""
         return self.spec.needs
+
+    def uses_gpu(self, kind: str, params: Any) -> bool:
+        """Whether a stage ("prepare", "fit" or "synthesize") computes on a GPU where there is one."""
+        return self.spec.uses_gpu is None or kind in self.spec.uses_gpu
 
     def driver(self, params: Any) -> tuple[str, Mapping[str, Any]] | None:
         """Id and parameters of another method whose result of the same dub this one's synthesize starts from.

@@ -155,6 +155,10 @@ class MetricFamily(ABC):
         """What its metrics need under these options; what all specs need unless a family knows better."""
         return frozenset().union(*(spec.needs for spec in self.metrics))
 
+    def uses_gpu(self, options: Mapping[str, Any]) -> bool:
+        """Whether it computes on `pair.device`; True unless a family knows better. The others never wait for a GPU."""
+        return True
+
     def parse(self, options: Mapping[str, Any]) -> Any:
         """Options as an instance of the family's model.
 

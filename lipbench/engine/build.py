@@ -14,7 +14,7 @@ from lipbench.core.errors import LipbenchError, UsageError
 from lipbench.core.metric import MetricFamily
 from lipbench.datasets.types import Clip, Dub, Manifest
 from lipbench.engine.config import MethodEntry, RunFile
-from lipbench.engine.plan import STAGE_VERSIONS, Cell, Node, Plan, PlanState, file_digest, select
+from lipbench.engine.plan import GPU_SHARE, STAGE_VERSIONS, Cell, Node, Plan, PlanState, file_digest, select
 from lipbench.engine.rows import Measured, MethodRow, families, rows
 from lipbench.engine.rows import row as row_of
 from lipbench.engine.score_node import File, Source, StageOutput, StageTrack, score_node
@@ -211,7 +211,8 @@ class PlanBuilder:
                     truth_annotations=truth_mesh,
                 )
 
-            return self.add(Node(f"{kind} {row.label} {where}", kind, needs, preimage, task, refusal=refusal, gpu=True))
+            gpu = GPU_SHARE[kind] if row.method.uses_gpu(kind, row.params) else 0.0
+            return self.add(Node(f"{kind} {row.label} {where}", kind, needs, preimage, task, refusal=refusal, gpu=gpu))
 
         earlier: dict[str, str] = {}
         if "prepare" in spec.stages:

@@ -16,7 +16,7 @@ from lipbench.core.integrity import Listing, fault, listing
 from lipbench.core.record import Record
 from lipbench.core.store import Store
 
-#: How often a run makes the same result again because it was damaged, before it gives up.
+#: How often a stage of a run may lose what it reads before it fails.
 REMADE = 2
 
 
@@ -26,7 +26,7 @@ class Custody:
     def __init__(self, store: Store) -> None:
         self.store = store
         self._checked: dict[str, Listing] = {}  # key -> the state of its files when their content was right
-        self._lost: Counter[str] = Counter()
+        self._spoiled: Counter[str] = Counter()
 
     def made(self, record: Record) -> None:
         """A stage of this run ended well: its worker has just hashed its files."""
@@ -63,17 +63,22 @@ class Custody:
             if about["check"]:
                 self._checked[about["key"]] = listing(Path(about["directory"]) / "out")
 
-    def lose(self, keys: Iterable[str]) -> bool:
+    def lose(self, keys: Iterable[str], reader: str) -> bool:
         """Set damaged results aside; their stages are to run again.
 
+        Args:
+            reader: key of the stage that was to read them.
+
         Returns:
-            False when one of them was lost too often: something keeps damaging it.
+            False when that reader lost its inputs too often: something keeps damaging them.
         """
+        self._spoiled[reader] += 1
+        if self._spoiled[reader] > REMADE:
+            return False
         for key in keys:
             self._checked.pop(key, None)
-            self._lost[key] += 1
             self.store.set_aside(key, content=True)
-        return all(self._lost[key] <= REMADE for key in keys)
+        return True
 
     def _listing(self, record: Record) -> Listing:
         return listing(self.store.directory(record.key) / "out")

@@ -20,6 +20,9 @@ from lipbench.engine.tasks import Task
 
 #: Bump a stage's version when the same inputs would give other files.
 STAGE_VERSIONS = {"clip": "1", "dub": "1", "faces": "1"}
+#: The part of a GPU that a stage takes which uses one, where cards are divided: training fills one, while the
+#: inference of one stage overlaps with the decoding of others.
+GPU_SHARE = {"prepare": 0.5, "fit": 1.0, "synthesize": 0.5, "score": 0.25}
 
 
 class Pending(Exception):
@@ -50,7 +53,7 @@ class Node:
         preimage: what the key is made of; may raise Pending.
         task: the worker's instructions; called when needs and optional_deps are finished.
         refusal: why this cannot run at all, known at planning time (missing weights, unusable parameters).
-        gpu: prefers a GPU when there is one.
+        gpu: the part of a GPU that it takes where there is one (`GPU_SHARE`); 0 when it uses none.
     """
 
     id: str
@@ -60,7 +63,7 @@ class Node:
     task: Callable[[PlanState], Task]
     optional_deps: tuple[str, ...] = ()
     refusal: LipbenchError | None = None
-    gpu: bool = False
+    gpu: float = 0.0
 
 
 @dataclass

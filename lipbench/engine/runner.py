@@ -17,6 +17,7 @@ from lipbench.core.store import Record, Store, cannot_write
 from lipbench.engine.custody import Custody
 from lipbench.engine.executors import Executor, StageRequest, StageResult
 from lipbench.engine.plan import Node, Pending, Plan, PlanState
+from lipbench.engine.schedule import Schedule
 
 #: Seconds a stage may take, by kind; --timeout replaces fit and synthesize.
 TIMEOUTS = {
@@ -40,11 +41,14 @@ class RunOptions:
         retries: further attempts after a crash or an out-of-memory kill.
         timeout_s: limit for fit and synthesize stages (None: TIMEOUTS).
         max_failures: stop starting stages after this many failed ones (None: never).
+        gpu_share: the part of a GPU that a stage takes which uses one, for executors that divide them (None: that of
+            its kind, `GPU_SHARE`).
     """
 
     retries: int = 1
     timeout_s: float | None = None
     max_failures: int | None = None
+    gpu_share: float | None = None
 
 
 @dataclass
@@ -90,10 +94,12 @@ class RunOutcome:
         return sum(s.how == how for s in self.states.values())
 
 
-#: Order among stages that could start; 0 for everything that is not named.
-RANK = {"synthesize": 1, "score": 2}
-
 Listener = Callable[[str, Node, NodeState | None], None]
+
+#: Stages looked up in the store between two looks at the executor.
+LOOKS = 200
+#: Seconds between two looks at stages that another process works on.
+ELSEWHERE_S = 1.0
 
 
 class Runner:
@@ -104,13 +110,17 @@ class Runner:
     ) -> None:
         self.plan, self.store, self.options, self.listener = plan, store, options, listener
         self.progress = PlanState(plan, store)
+        self.schedule = Schedule(plan.nodes)
         self.outcome = RunOutcome()
         self._make_executor = make_executor
         self._executor: Executor | None = None
+        self._custody = Custody(store)
         self._flying: dict[str, Flight] = {}  # by key
         self._attempts: dict[str, int] = {}
-        self._custody = Custody(store)
-        self._again: list[Node] = []  # ended once, and open again: something that they depend on was damaged
+        self._made: set[str] = set()  # keys whose record is of this run
+        self._failed = 0
+        self._elsewhere: list[str] = []  # another process works on them
+        self._look_again = 0.0
 
     @property
     def executor(self) -> Executor:
@@ -120,94 +130,130 @@ class Runner:
         return self._executor
 
     def run(self) -> RunOutcome:
-        """Run until every node has an outcome. Ctrl-C stops at once; finished stages are kept."""
+        """Run until every node has an outcome. Ctrl-C stops at once; finished stages are kept.
+
+        Raises:
+            RuntimeError: stages wait for each other: the plan has a circle.
+        """
         began = time.monotonic()
-        # What others wait for comes first: a fit that starts last keeps one core busy while the others idle.
-        open_nodes = sorted(self.plan.nodes.values(), key=lambda node: RANK.get(node.kind, 0))
         try:
-            while open_nodes or self._flying or self._again:
-                moved = False
-                known = {node.id for node in open_nodes}
-                open_nodes += [node for node in self._again if node.id not in known]
-                self._again = []
-                still = []
-                for node in open_nodes:
-                    if self._advance(node):
-                        moved = True
-                    else:
-                        still.append(node)
-                open_nodes = [n for n in still if n.id not in self.outcome.states]
+            while len(self.schedule):
+                moved = self._look_up()
+                moved = self._start_ready() or moved
                 if self._flying:
-                    for done in self.executor.poll(1.0):
+                    for done in self.executor.poll(0.0 if self.schedule.has_due else 1.0):
                         self._finish(done)
-                        moved = True
-                elif not moved and open_nodes:
-                    time.sleep(1.0)  # another process holds the leases of what is left
+                elif self._elsewhere:
+                    if not moved:
+                        time.sleep(ELSEWHERE_S)
+                elif not moved and len(self.schedule):
+                    raise RuntimeError(f"stages that wait for each other: {', '.join([*self.schedule.open][:5])}")
         finally:
             if self._executor is not None:
                 self._executor.close()
             for flight in self._flying.values():  # nobody writes there any more
-                shutil.rmtree(flight.request.workspace, ignore_errors=True)
-                flight.lease.release()
+                self._leave(flight)
         self.outcome.wall_s = time.monotonic() - began
         return self.outcome
 
-    def _end(self, node: Node, state: NodeState) -> bool:
-        self.outcome.states[node.id] = state
-        self.listener("end", node, state)
-        return True
+    def _end(self, node: Node, state: NodeState) -> None:
+        """Write down an outcome, and what follows from it for stages that need this one."""
+        ending = [(node, state)]
+        while ending:
+            node, state = ending.pop()
+            if node.id not in self.schedule:
+                continue
+            self.outcome.states[node.id] = state
+            self._failed += state.how == "failed"
+            self.listener("end", node, state)
+            good = state.record is not None and state.record.status == "ok"
+            blocked = self.schedule.end(node.id, good)
+            ending += [(self.plan.nodes[name], NodeState("blocked", reason=state.reason)) for name in blocked]
 
-    def _advance(self, node: Node) -> bool:
-        """Give the node an outcome or start it, if that is possible now."""
-        states = self.outcome.states
-        if node.id in states:
-            return True
+    def _look_up(self) -> bool:
+        """Give stages whose inputs are all there their outcome, or find that they have to run."""
+        looked = 0
+        while looked < LOOKS and (name := self.schedule.due()) is not None:
+            looked += 1
+            self._resolve(self.plan.nodes[name])
+        if self._elsewhere and time.monotonic() >= self._look_again:
+            names, self._elsewhere = self._elsewhere, []
+            self._look_again = time.monotonic() + ELSEWHERE_S
+            looked += len(names)
+            for name in names:
+                self._resolve(self.plan.nodes[name])
+        return looked > 0
+
+    def _resolve(self, node: Node) -> None:
+        """From the store where it has a record, else to the queue of stages that have to run."""
+        if node.id not in self.schedule or self.schedule.waits(node.id):
+            return
         if node.refusal is not None:
             return self._end(node, NodeState("refused", reason=f"{node.refusal.reason}: {node.refusal.one_line()}"))
-        for need in node.needs:
-            if need in states and (states[need].record is None or states[need].record.status != "ok"):  # type: ignore[union-attr]
-                return self._end(node, NodeState("blocked", reason=states[need].reason))
-        if any(other not in states for other in (*node.needs, *node.optional_deps)):
-            return False
         try:
             key = self.progress.key(node.id)
-        except Pending:
-            return False
+        except Pending as error:  # an input is not there although its stage has ended
+            return self._end(node, NodeState("blocked", reason=f"no result of: {error}"))
         except LipbenchError as error:
             return self._end(node, NodeState("refused", reason=f"{error.reason}: {error.one_line()}"))
-        if key in self._flying:
-            nodes = self._flying[key].nodes
-            if node not in nodes:
-                nodes.append(node)
-            return False
+        if not self._is_answered(node, key):
+            self.schedule.ready(node.id)
+
+    def _is_answered(self, node: Node, key: str) -> bool:
+        """End the node, if its record says how."""
         self.progress.evict(node.id)
         record = self.progress.find(node.id)
-        if record is not None and (record.finished or key in self._attempts):
-            how = "cached" if key not in self._attempts else "run"
-            return self._end(node, NodeState(how if record.finished else "failed", record, record.reason))
-        if self.outcome.stopped:
-            return self._end(node, NodeState("skipped", reason=self.outcome.stopped))
-        return self._start(node, key)
-
-    def _start(self, node: Node, key: str) -> bool:
-        if self.executor.free <= 0:
+        if record is None or not (record.finished or key in self._made):
             return False
+        how = "cached" if key not in self._attempts else "run"
+        self._end(node, NodeState(how if record.finished else "failed", record, record.reason))
+        return True
+
+    def _start_ready(self) -> bool:
+        """Start as much as the executor takes; stages that use a GPU come first, the cards are what is rare."""
+        moved = False
+        for gpu in (True, False):
+            while (name := self.schedule.take(gpu)) is not None:
+                node = self.plan.nodes[name]
+                key = self.progress.key(name)
+                if self.outcome.stopped:
+                    if not self._is_answered(node, key):
+                        self._end(node, NodeState("skipped", reason=self.outcome.stopped))
+                elif key in self._flying:
+                    self._flying[key].nodes.append(node)
+                elif not self.executor.has_room(self._share(node), spare=not self.schedule.gpu_left):
+                    self.schedule.ready(name)
+                    break
+                else:
+                    self._start(node, key)
+                moved = True
+        if self.outcome.stopped:
+            for name in self._elsewhere:
+                self.schedule.ready(name)
+            moved = moved or bool(self._elsewhere)
+            self._elsewhere = []
+        return moved
+
+    def _start(self, node: Node, key: str) -> None:
         lease = None
         try:
             lease = self.store.claim(key)
             if lease is None:
-                return False
-            record = self.store.take(key)  # finished by another process between our look and our claim?
-            if record is not None and record.finished:
+                self._elsewhere.append(node.id)
+                return
+            if self._is_answered(node, key):  # by another process between our look and our claim, or as another node
                 lease.release()
-                return False
+                return
             damaged, inputs = self._custody.inputs(self._read_by(node))
             if damaged:
                 lease.release()
-                return self._redo(damaged) or self._end(node, NodeState("failed", reason=_damaged_again(damaged)))
+                if not self._redo(damaged, [node], key):
+                    self._end(node, NodeState("failed", reason=f"damaged: {', '.join(damaged)}, again and again"))
+                return
             workspace = self.store.workspace(key)
             task = node.task(self.progress).to_json()
-            request = StageRequest(node.kind, key, task, str(workspace), self._timeout(node.kind), node.gpu, inputs)
+            share = self._share(node)
+            request = StageRequest(node.kind, key, task, str(workspace), self._timeout(node.kind), share, inputs)
             (workspace / "job.json").write_text(json.dumps({"kind": node.kind, "key": key, "task": task}, indent=1))
         except (LipbenchError, OSError) as error:
             if lease is not None:
@@ -215,12 +261,17 @@ class Runner:
             if isinstance(error, OSError):
                 error = cannot_write(error, self.store.root)
             self.outcome.stopped = f"stopped: {error.one_line()}"
-            return False
+            self.schedule.ready(node.id)
+            return
         attempt = self._attempts[key] = self._attempts.get(key, 0) + 1
         self._flying[key] = Flight([node], lease, attempt, request, self.progress.preimage(node.id))
         self.listener("start", node, None)
         self.executor.submit(request)
-        return False
+
+    def _share(self, node: Node) -> float:
+        """The part of a GPU that a stage takes; 0 when it uses none."""
+        share = self.options.gpu_share
+        return share if share is not None and node.gpu else node.gpu
 
     def _timeout(self, kind: str) -> float:
         if self.options.timeout_s is not None and kind in ("fit", "synthesize"):
@@ -232,52 +283,56 @@ class Runner:
         records = map(self.progress.find, (*node.needs, *node.optional_deps))
         return [record for record in records if record is not None and record.status == "ok"]
 
-    def _redo(self, damaged: Sequence[str]) -> bool:
+    def _redo(self, damaged: Sequence[str], readers: Sequence[Node], key: str) -> bool:
         """Set damaged results aside; their stages and all that depend on them are open again.
 
+        Args:
+            readers: who was to read them; key: theirs.
+
         Returns:
-            False, when that was of no use before: then nothing is done.
+            False when that was of no use before: then nothing is open that was not.
         """
-        if not self._custody.lose(damaged):
+        if not self._custody.lose(damaged, key):
             return False
-        again = self.progress.nodes_of(damaged)
+        again = self.progress.nodes_of(damaged) | {node.id for node in readers}
         for node in self.plan.nodes.values():
             if not again.isdisjoint((*node.needs, *node.optional_deps)):
                 again.add(node.id)
         for name in again:
             self.progress.forget(name)  # what is made again may have another content: other keys
             if (state := self.outcome.states.pop(name, None)) is not None:
-                self._again.append(self.plan.nodes[name])
+                self._failed -= state.how == "failed"
                 self.listener("again", self.plan.nodes[name], state)
+        self.schedule.reopen(again)
         return True
 
     def _finish(self, done: StageResult) -> None:
         key, answer = done.request.key, done.answer
         flight = self._flying.pop(key)
-        workspace = Path(done.request.workspace)
-        lost = answer["status"] == "damaged"
-        if lost or (answer["status"] in RETRIED and flight.attempt <= self.options.retries):
-            shutil.rmtree(workspace, ignore_errors=True)
-            flight.lease.release()
-            if not lost:
-                return  # still open: the next round starts it again
-            if self._redo(answer["damaged"]):
-                self._attempts.pop(key)  # it was no fault of its own
-                return
-            workspace = self.store.workspace(key)
+        if answer["status"] == "damaged":
+            self._leave(flight)
+            self._attempts.pop(key)  # it was no fault of its own
+            if not self._redo(answer["damaged"], flight.nodes, key):
+                for node in flight.nodes:
+                    self._end(node, NodeState("failed", reason=_reason(answer["error"])))
+            return
+        if answer["status"] in RETRIED and flight.attempt <= self.options.retries:
+            self._leave(flight)
+            for node in flight.nodes:
+                self.schedule.ready(node.id)
+            return
         if answer["status"] == "refused" and not answer.get("kept", True):  # as if it had been known before
-            shutil.rmtree(workspace, ignore_errors=True)
-            flight.lease.release()
+            self._leave(flight)
             for node in flight.nodes:
                 self._end(node, NodeState("refused", reason=_reason(answer["error"])))
             return
         record = Record(
             key=key,
             kind=done.request.kind,
-            status="error" if lost else str(answer["status"]),
+            status=str(answer["status"]),
             preimage=flight.preimage,
             outputs=answer["outputs"],
-            rest=answer["rest"],
+            rest=answer.get("rest", {}),
             info=answer["info"],
             scores=answer["scores"],
             timing=answer["timing"],
@@ -286,7 +341,7 @@ class Runner:
             attempts=flight.attempt,
         )
         try:
-            record = self.store.put(record, workspace)
+            record = self.store.put(record, Path(done.request.workspace))
             self._custody.read(done.request.inputs)
             if record.status == "ok":
                 self._custody.made(record)
@@ -296,24 +351,25 @@ class Runner:
             record = dataclasses.replace(
                 record, status="error", error=_error_json(error), scores={}, outputs={}, rest={}
             )
-            shutil.rmtree(workspace, ignore_errors=True)
         finally:
-            flight.lease.release()
+            self._leave(flight)
         if record.error is not None and record.error.get("reason") == "disk_full":
             self.outcome.stopped = f"stopped: {record.reason}"
+        self._made.add(key)
         how = "run" if record.finished else "failed"
         for node in flight.nodes:
             if self.progress.has_key(node.id, key):  # else an input was lost meanwhile, and is made again
                 self.progress.put(node.id, record)
                 self._end(node, NodeState(how, record, record.reason))
         limit = self.options.max_failures
-        if limit is not None and self.outcome.count("failed") >= limit and not self.outcome.stopped:
+        if limit is not None and self._failed >= limit and not self.outcome.stopped:
             self.outcome.stopped = f"stopped after {limit} failures (--max-failures)"
 
-
-def _damaged_again(keys: Sequence[str]) -> str:
-    names = ", ".join(key[:12] for key in keys)
-    return f"damaged: the results {names} were made again and are damaged again; see what changes files in the run"
+    @staticmethod
+    def _leave(flight: Flight) -> None:
+        """Nothing is left of a stage that has ended but what was published."""
+        shutil.rmtree(flight.request.workspace, ignore_errors=True)
+        flight.lease.release()
 
 
 def _reason(error: Mapping[str, str]) -> str:

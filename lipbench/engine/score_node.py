@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lipbench.core.metric import MetricFamily
-from lipbench.engine.plan import Node, PlanState, file_digest
+from lipbench.engine.plan import GPU_SHARE, Node, PlanState, file_digest
 from lipbench.engine.tasks import ScoreTask
 
 #: Inputs that a stage may fail to make; why they are missing is told to the metric.
@@ -116,5 +116,11 @@ def score_node(
 
     optional_deps = tuple(source.node for source in inputs.values() if isinstance(source, StageTrack))
     return Node(
-        f"score {family.id} of {of}", "score", tuple(needs), preimage, task, optional_deps=optional_deps, gpu=True
+        f"score {family.id} of {of}",
+        "score",
+        tuple(needs),
+        preimage,
+        task,
+        optional_deps=optional_deps,
+        gpu=GPU_SHARE["score"] if family.uses_gpu(options) else 0.0,
     )

@@ -14,6 +14,7 @@ SPEC = MethodSpec(
     licence="Apache-2.0 (own code); morphable models and parsing weights of the user keep theirs",
     stages=("prepare", "fit", "synthesize"),
     needs=frozenset({"faces"}),
+    uses_gpu=("prepare", "fit", "synthesize"),
     uses_train_seconds=True,
     uses_seed=True,
     params=LipNerfParams,

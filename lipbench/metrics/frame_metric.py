@@ -157,6 +157,11 @@ class FrameMetric(MetricFamily):
         """The last word on a score: remarks and details."""
         return score
 
+    def uses_gpu(self, options: Mapping[str, Any]) -> bool:
+        """The device is told to `begin`; frames alone are measured on the CPU."""
+        kind = type(self)
+        return kind.begin is not FrameMetric.begin or kind.score is not FrameMetric.score
+
     def identity(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"regions": regions_module.VERSION}
 

@@ -87,6 +87,9 @@ class LandmarkFamily(MetricFamily):
         ),
     )
 
+    def uses_gpu(self, options: Mapping[str, Any]) -> bool:
+        return False
+
     def score(self, pair: Pair) -> Mapping[str, Score]:
         mine = _track(pair.prediction_faces, pair.prediction_faces_reason or "no_face: no face track of the prediction")
         theirs = _track(pair.faces, pair.faces_reason or "no_face: no face track of the reference")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,9 @@ class MeshFamily(MetricFamily):
             description="How far the worst lip vertex is from where it should be, on the mesh that the method drew.",
         ),
     )
+
+    def uses_gpu(self, options: Mapping[str, Any]) -> bool:
+        return False
 
     def score(self, pair: Pair) -> Mapping[str, Score]:
         truth = _lips(pair.truth_annotations)

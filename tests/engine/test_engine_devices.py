@@ -147,3 +147,32 @@ def test_a_metric_is_told_the_device_that_torch_can_use(tmp_path: Path, monkeypa
         monkeypatch.setattr(torch.cuda, "device_count", lambda there=there: int(there))
         stages.run_score(task, tmp_path, "cuda:0", 1)
     assert seen == ["cuda:0", "cpu"]
+
+
+def test_only_stages_that_compute_on_a_gpu_ask_for_one(manifest, tmp_path: Path) -> None:
+    methods = ["dubbed", "still-mouth", "shifted-audio", "fake-staged", {"id": "wav2lip", "params": {}}]
+    methods.append({"id": "wav2lip", "label": "published", "params": {"detector": "s3fd"}})
+    metrics = ["image", "temporal", "landmarks", "lpips", "sync", "fake"]
+    request = {"manifest": "t", "methods": methods, "metrics": metrics, "clips": ["one"], "languages": ["fr"]}
+    plan = api.prepare(request, out=tmp_path / "run", manifest=manifest).plan
+    shares = {node.id.removesuffix(" one/fr"): node.gpu for node in plan.nodes.values()}
+    videos = {name.removeprefix("synthesize "): share for name, share in shares.items() if name.startswith("synth")}
+    # What says nothing (the plug-in) may use one in every stage.
+    used = {"fake-staged": 0.5, "wav2lip": 0.5, "published": 0.5}
+    assert videos == {"dubbed": 0, "still-mouth": 0, "shifted-audio": 0, **used}
+    assert {name: shares[f"prepare {name} one"] for name in used} == {**used, "wav2lip": 0}
+    assert shares["fit fake-staged one"] == 1
+    families = {name: shares[f"score {name} of dubbed"] for name in metrics}
+    assert families == {"image": 0, "temporal": 0, "landmarks": 0, "lpips": 0.25, "sync": 0.25, "fake": 0.25}
+    assert {share for name, share in shares.items() if name.split(" ")[0] in ("clip", "dub", "faces")} == {0}
+
+
+@pytest.mark.parametrize("more", [{"begin": 1}, {"score": 1}, {}])
+def test_a_frame_metric_uses_a_gpu_when_it_is_told_the_device(more) -> None:
+    from lipbench.core.metric import MetricSpec
+    from lipbench.metrics.frame_metric import FrameMetric
+
+    specs = (MetricSpec("one", "1", "One", "", "none", frozenset({"reference"}), "full"),)
+    own = {name: lambda self, pair, **options: None for name in more}
+    family = type("Own", (FrameMetric,), {"id": "own", "metrics": specs, "frame": lambda *_: 1.0, **own})()
+    assert family.uses_gpu({}) == bool(more)

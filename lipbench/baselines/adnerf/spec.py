@@ -54,6 +54,7 @@ SPEC = MethodSpec(
     licence="Apache-2.0 (own code); the published repository is MIT",
     stages=("prepare", "fit", "synthesize"),
     needs=frozenset({"faces"}),
+    uses_gpu=("prepare", "fit", "synthesize"),
     uses_train_seconds=True,
     uses_seed=True,
     params=AdNerfParams,

@@ -33,6 +33,7 @@ class ExternalMethod(Method):
     def __init__(self, located: MethodFile) -> None:
         self.located = located
         d = located.definition
+        texts = (d.argv, d.prepare, d.files, d.entry)
         self.spec = MethodSpec(
             id=d.name,
             version=d.version,
@@ -40,7 +41,8 @@ class ExternalMethod(Method):
             paper=d.paper,
             licence=f"code: {d.licence.code}; weights: {d.licence.weights}",
             needs=frozenset(n for n, on in (("gpu", d.needs.gpu), ("faces", d.needs.faces)) if on),
-            uses_seed=bool(d.caps.seed_flag) or placeholders.uses((d.argv, d.prepare, d.files, d.entry), "seed"),
+            uses_gpu=("synthesize",) if d.needs.gpu or placeholders.uses(texts, "gpu") else (),
+            uses_seed=bool(d.caps.seed_flag) or placeholders.uses(texts, "seed"),
             params=ExternalParams,
             paper_results=d.paper_results,
             deviations=d.deviations,
@@ -185,6 +187,9 @@ class External(Method):
     """Any method file, named by a parameter. `file: method.yaml` in a run file gives a row under its own name."""
 
     spec = SPEC
+
+    def uses_gpu(self, kind: str, params: FileParams) -> bool:
+        return load_external(params.file).uses_gpu(kind, params)
 
     def identity(self, params: FileParams, clip_id: str, language: str) -> Mapping[str, Any]:
         return load_external(params.file).identity(params, clip_id, language)

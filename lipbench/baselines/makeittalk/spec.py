@@ -89,6 +89,7 @@ SPEC = MethodSpec(
     paper="Zhou et al., MakeItTalk: Speaker-Aware Talking-Head Animation, ACM TOG (SIGGRAPH Asia) 2020",
     licence="code: Apache-2.0 (own); published weights: CC BY-NC 4.0 (upstream's README)",
     needs=frozenset({"faces"}),
+    uses_gpu=("synthesize",),
     weights=(CONTENT, SPEAKER, AUTOVC, IMAGE),
     params=MakeItTalkParams,
     deviations=(

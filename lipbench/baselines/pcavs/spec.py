@@ -50,6 +50,7 @@ SPEC = MethodSpec(
     "Representation, CVPR 2021",
     licence="code: Apache-2.0 (own); published weights: CC BY 4.0 (upstream's repository)",
     needs=frozenset({"faces"}),
+    uses_gpu=("synthesize",),
     weights=tuple(FILES),
     params=PcAvsParams,
     deviations=(

@@ -57,6 +57,7 @@ SPEC = MethodSpec(
     # github.com/joonson/yousaidthat has no licence file but MatConvNet's own.
     licence="code: Apache-2.0 (own); published weights: none stated",
     needs=frozenset({"faces"}),
+    uses_gpu=("synthesize",),
     weights=(PUBLISHED, DEBLUR),
     params=Speech2VidParams,
     deviations=(

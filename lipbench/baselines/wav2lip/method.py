@@ -26,6 +26,9 @@ class Wav2Lip(Method):
         own = () if params.weights_file else (params.weights,)
         return (*own, "s3fd") if params.detects else own
 
+    def uses_gpu(self, kind: str, params: Any) -> bool:
+        return kind == "synthesize" or params.detects
+
     def needs(self, params: Any) -> frozenset[str]:
         return frozenset() if params.box is not None or params.detects else self.spec.needs
 

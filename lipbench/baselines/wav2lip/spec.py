@@ -50,6 +50,7 @@ SPEC = MethodSpec(
     licence="code and wav2lip-demo: Apache-2.0 (own); published weights: no licence file, non-commercial only",
     stages=("prepare", "synthesize"),
     needs=frozenset({"faces"}),
+    uses_gpu=("prepare", "synthesize"),
     weights=("wav2lip",),
     params=Wav2LipParams,
     deviations=(

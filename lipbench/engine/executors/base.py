@@ -9,9 +9,14 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True)
 class StageRequest:
-    """One stage to run: kind, key, task (JSON), workspace (its `out/` is empty), timeout and whether it likes a GPU.
+    """One stage to run.
 
-    `inputs` are the results of other stages that it reads, see `lipbench.engine.custody`.
+    Attributes:
+        kind: of the stage; key: its identity; task: its instructions (JSON).
+        workspace: a private folder; its `out/` is empty.
+        timeout_s: seconds it may take.
+        gpu: the part of a GPU that it takes, where there is one; 0 for a stage that uses none.
+        inputs: results of other stages that it reads, see `lipbench.engine.custody`.
     """
 
     kind: str
@@ -19,7 +24,7 @@ class StageRequest:
     task: Mapping[str, Any]
     workspace: str
     timeout_s: float
-    gpu: bool = False
+    gpu: float = 0.0
     inputs: Sequence[Mapping[str, Any]] = ()
 
 
@@ -32,10 +37,16 @@ class StageResult:
 
 
 class Executor(Protocol):
-    """Runs requests somewhere. `free` says how many more it can start now."""
+    """Runs requests somewhere.
+
+    `free` says how many more it can start now, whatever they use. `has_room` says whether it can start one that takes
+    `gpu` of a GPU; `spare`: nothing that is still to come uses one, so stages on the CPU may have those places too.
+    """
 
     @property
     def free(self) -> int: ...
+
+    def has_room(self, gpu: float, spare: bool) -> bool: ...
 
     def submit(self, request: StageRequest) -> None: ...
 

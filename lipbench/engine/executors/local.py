@@ -122,6 +122,21 @@ class LocalExecutor:
     def free(self) -> int:
         return sum(w.request is None for w in self.workers) - len(self._waiting)
 
+    def has_room(self, gpu: float, spare: bool) -> bool:
+        """Whether an idle worker may take a stage: one with a card for those that use a GPU, one without for the rest.
+
+        Where all workers have cards, or nothing that uses one is to come (`spare`), stages on the CPU take any.
+        """
+        if self._waiting:
+            return False
+        idle = [worker.gpu is not None for worker in self.workers if worker.request is None]
+        if not self._has_gpu:
+            return bool(idle)
+        if gpu > 0:
+            return True in idle
+        divided = any(worker.gpu is None for worker in self.workers)
+        return bool(idle) if spare or not divided else False in idle
+
     def submit(self, request: StageRequest) -> None:
         self._waiting.append(request)
         self._assign()
@@ -131,7 +146,7 @@ class LocalExecutor:
         for _ in range(len(self._waiting)):
             request = self._waiting.popleft()
             idle = [w for w in self.workers if w.request is None]
-            if request.gpu and self._has_gpu:
+            if request.gpu > 0 and self._has_gpu:
                 idle = [w for w in idle if w.gpu is not None]
             elif self._has_gpu:  # keep the cards free for those who need them
                 idle.sort(key=lambda w: w.gpu is not None)
@@ -153,7 +168,7 @@ class LocalExecutor:
             "task": request.task,
             "inputs": list(request.inputs),
             "workspace": request.workspace,
-            "device": "cuda:0" if worker.gpu is not None and request.gpu else "cpu",
+            "device": "cuda:0" if worker.gpu is not None and request.gpu > 0 else "cpu",
             "threads": worker.threads,
         }
         worker.request, worker.deadline = request, time.monotonic() + request.timeout_s
@@ -177,7 +192,7 @@ class LocalExecutor:
                     answer = worker.read()
                 except EOFError:
                     answer = self._died(worker)
-                if answer is not None:
+                if answer is not None and worker.request is not None:
                     done.append(StageResult(worker.request, answer))
                     worker.request = None
         for worker in busy:

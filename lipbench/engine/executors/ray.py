@@ -16,8 +16,6 @@ from lipbench.core.devices import asked_device
 from lipbench.core.errors import UsageError
 from lipbench.engine.executors.base import StageRequest, StageResult, failure
 
-GPU_SHARE = 0.5  # two stages a card: inference of one overlaps with decoding of the other
-
 
 def _remote(message: Mapping[str, Any]) -> dict[str, Any]:
     """Runs on a node: one stage in that node's worker process."""
@@ -52,7 +50,7 @@ class RayExecutor:
                     "no Ray cluster found", str(error), "start one with `ray start --head`, or set RAY_ADDRESS"
                 ) from error
         resources = ray.cluster_resources()
-        self._gpu = resources.get("GPU", 0) > 0 and asked_device() not in ("cpu", "mps")
+        self._gpus = resources.get("GPU", 0.0) if asked_device() not in ("cpu", "mps") else 0.0
         self._limit = workers or int(resources.get("CPU", 1))
         self._flying: dict[Any, tuple[StageRequest, float]] = {}  # reference -> request, deadline
 
@@ -60,11 +58,20 @@ class RayExecutor:
     def free(self) -> int:
         return self._limit - len(self._flying)
 
+    def has_room(self, gpu: float, spare: bool) -> bool:
+        """Whether the cluster has a place: no more stages that use GPUs than fit on them, so that others go beside."""
+        if self.free <= 0:
+            return False
+        if not gpu or not self._gpus:
+            return True
+        taken = sum(request.gpu for request, _ in self._flying.values())
+        return taken + gpu <= self._gpus + 1e-9 or not taken
+
     def submit(self, request: StageRequest) -> None:
-        gpu = request.gpu and self._gpu
+        gpu = request.gpu if self._gpus else 0.0
         options: dict[str, Any] = {"num_cpus": 1, "max_retries": 2}
         if gpu:
-            options["num_gpus"] = GPU_SHARE
+            options["num_gpus"] = gpu
         task = self.ray.remote(_remote).options(**options)
         message = {
             "kind": request.kind,
@@ -72,7 +79,7 @@ class RayExecutor:
             "task": dict(request.task),
             "inputs": [dict(about) for about in request.inputs],
             "workspace": request.workspace,
-            "gpu": gpu,
+            "gpu": gpu > 0,
         }
         self._flying[task.remote(message)] = request, time.monotonic() + request.timeout_s
 
