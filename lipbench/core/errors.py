@@ -47,12 +47,15 @@ class LipbenchError(Exception):
 
     exit_code = 5
     reason = "error"
+    kept = True
 
     def __init__(
-        self, what: str, why: str = "", fix: str = "", *, reason: str | None = None, kept: bool = True
+        self, what: str, why: str = "", fix: str = "", *, reason: str | None = None, kept: bool | None = None
     ) -> None:
         super().__init__(what, why, fix)
-        self.what, self.why, self.fix, self.kept = what, why, fix, kept
+        self.what, self.why, self.fix = what, why, fix
+        if kept is not None:
+            self.kept = kept
         if reason is not None:
             self.reason = reason
 
@@ -94,7 +97,7 @@ class UnsupportedSystem(UsageError, SystemExit):
     reason = "system"
 
     def __init__(
-        self, what: str, why: str = "", fix: str = "", *, reason: str | None = None, kept: bool = True
+        self, what: str, why: str = "", fix: str = "", *, reason: str | None = None, kept: bool | None = None
     ) -> None:
         super().__init__(what, why, fix, reason=reason, kept=kept)
         self.code = self.exit_code
@@ -134,7 +137,7 @@ class Unsupported(Refused):
 
 
 class WeightsError(LipbenchError):
-    exit_code, reason = 2, "weights"
+    exit_code, reason, kept = 2, "weights", False
 
 
 class WeightsMissing(WeightsError):

@@ -75,14 +75,17 @@ def _rest(out: Path, sizes: Mapping[str, int]) -> dict[str, Any]:
     return {"files": len(sizes), "bytes": sum(sizes.values()), "sha256": digest.hexdigest()}
 
 
-def fault(folder: Path, outputs: Mapping[str, Any], rest: Mapping[str, Any], *, content: bool = False) -> str | None:
+def fault(
+    folder: Path, outputs: Mapping[str, Any], rest: Mapping[str, Any] | None, *, content: bool = False
+) -> str | None:
     """The first thing that is wrong with a stage's files; None when they are what they were.
 
     A file with its content in place and another time gets its old time back: the next look at it is quick again.
 
     Args:
         folder: that of the record.
-        outputs: as recorded. rest: as recorded.
+        outputs: as recorded.
+        rest: as recorded; None when it is not known.
         content: read everything. Without it a file is read only if its time is another one.
     """
     if not outputs and not rest:
@@ -92,6 +95,8 @@ def fault(folder: Path, outputs: Mapping[str, Any], rest: Mapping[str, Any], *, 
         for output in outputs.values():
             if wrong := _wrong(folder, output, files, content):
                 return wrong
+        if rest is None:
+            return None
         sizes = _beside(files, outputs)
         if (len(sizes), sum(sizes.values())) != (rest.get("files", 0), rest.get("bytes", 0)):
             return f"there are {len(sizes)} files beside the outputs in out/, {rest.get('files', 0)} were written"

@@ -31,7 +31,7 @@ class Record:
         status: ok, refused (the input cannot be used; final), error, crashed, oom, timeout.
         preimage: what the key was made of, for `lipbench explain`.
         outputs: name -> {"path": relative to the record, "sha256", "bytes", "mtime_ns"}.
-        rest: the files beside them in out/, see `lipbench.core.integrity`.
+        rest: the files beside them in out/, see `lipbench.core.integrity`; None when that was not written down.
         info: facts the stage reported.
         scores: metric id -> {"value", "reason", "n_valid", "n_total", "version", "extra"}; +inf is the string "inf".
         timing: {"started" (Unix s), "wall_s", "cpu_s", "peak_rss_mb"}.
@@ -45,7 +45,7 @@ class Record:
     status: str
     preimage: Mapping[str, Any]
     outputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    rest: Mapping[str, Any] = field(default_factory=dict)
+    rest: Mapping[str, Any] | None = None
     info: Mapping[str, Any] = field(default_factory=dict)
     scores: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     timing: Mapping[str, float] = field(default_factory=dict)
@@ -123,7 +123,11 @@ def _misshapen(data: Mapping[str, Any]) -> str | None:
     for name, value in data.items():
         if name not in _TYPES:
             return f"nothing is called {name!r} in a record"
-        if name not in ("schema", "error") and not isinstance(value, _TYPES[name]):
+        if (
+            name not in ("schema", "error")
+            and not (name == "rest" and value is None)
+            and not isinstance(value, _TYPES[name])
+        ):
             return f"its {name} is a {type(value).__name__}"
     error = data.get("error")
     if error is not None and not (isinstance(error, dict) and "reason" in error):

@@ -37,7 +37,8 @@ def verify(store: Store) -> Verification:
                 store.set_aside(path.name, content=True)
         elif record is not None:
             found.records += 1
-            found.files += len(record.outputs) + int(record.rest.get("files", 0))
+            rest = record.rest or {}
+            found.files += len(record.outputs) + int(rest.get("files", 0))
             found.n_bytes += sum(int(output["bytes"]) for output in record.outputs.values())
-            found.n_bytes += int(record.rest.get("bytes", 0))
+            found.n_bytes += int(rest.get("bytes", 0))
     return found

@@ -51,7 +51,7 @@ class Custody:
                     "key": record.key,
                     "directory": str(self.store.directory(record.key)),
                     "outputs": {name: dict(output) for name, output in record.outputs.items()},
-                    "rest": dict(record.rest),
+                    "rest": record.rest,
                     "check": self._checked.get(record.key) != self._listing(record),
                 }
             )

@@ -332,7 +332,7 @@ class Runner:
             status=str(answer["status"]),
             preimage=flight.preimage,
             outputs=answer["outputs"],
-            rest=answer.get("rest", {}),
+            rest=answer.get("rest"),
             info=answer["info"],
             scores=answer["scores"],
             timing=answer["timing"],
@@ -349,7 +349,7 @@ class Runner:
             if isinstance(error, DiskFull):
                 self.outcome.stopped = f"stopped: {error.one_line()}"
             record = dataclasses.replace(
-                record, status="error", error=_error_json(error), scores={}, outputs={}, rest={}
+                record, status="error", error=_error_json(error), scores={}, outputs={}, rest=None
             )
         finally:
             self._leave(flight)

@@ -41,7 +41,7 @@ def perform(request: Mapping[str, Any]) -> dict[str, Any]:
     inputs = request.get("inputs") or []
     reset_peak()
     started, wall, cpu = time.time(), time.perf_counter(), _cpu()
-    answer: dict[str, Any] = {"status": "ok", "outputs": {}, "rest": {}, "info": {}, "scores": {}, "error": None}
+    answer: dict[str, Any] = {"status": "ok", "outputs": {}, "rest": None, "info": {}, "scores": {}, "error": None}
     before = state(inputs)
     lost = damaged(inputs)
     try:
@@ -75,7 +75,7 @@ def perform(request: Mapping[str, Any]) -> dict[str, Any]:
     if not lost and (answer["status"] != "ok" or state(inputs) != before):
         lost = damaged(inputs, all_content=True)
     if lost:
-        answer |= {"status": "damaged", "damaged": sorted(lost), "outputs": {}, "rest": {}, "info": {}, "scores": {}}
+        answer |= {"status": "damaged", "damaged": sorted(lost), "outputs": {}, "rest": None, "info": {}, "scores": {}}
         why = "; ".join(lost.values())
         answer["error"] = {
             "reason": "damaged",

@@ -75,13 +75,13 @@ class Watched(Runner):
         store = Store(root)
         super().__init__(nodes, store, lambda: slots, options, lambda *_: None)
         self.names = {self.progress.key(name): name for name in nodes.nodes}
-        self.looks, get = 0, store.get
+        self.looks, read = 0, store.read
 
         def counting(key: str) -> Record | None:
             self.looks += 1
-            return get(key)
+            return read(key)
 
-        store.get = counting  # type: ignore[method-assign]
+        store.read = counting  # type: ignore[method-assign]
 
     def named(self, keys: list[str]) -> list[str]:
         return [self.names[key] for key in keys]

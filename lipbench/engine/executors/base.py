@@ -60,7 +60,7 @@ def failure(status: str, what: str, why: str = "", fix: str = "") -> dict[str, A
     return {
         "status": status,
         "outputs": {},
-        "rest": {},
+        "rest": None,
         "info": {},
         "scores": {},
         "timing": {},
