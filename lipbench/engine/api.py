@@ -10,6 +10,8 @@ from typing import Any
 from lipbench.core import registry
 from lipbench.core.code.record import write_codes
 from lipbench.core.errors import DiskFull, RunIncomplete
+from lipbench.core.run_store import RunStore
+from lipbench.core.shared import cache_of_user
 from lipbench.core.store import Store
 from lipbench.core.system import ends_like_ctrl_c
 from lipbench.core.verify import Verification, verify
@@ -49,7 +51,10 @@ class PlannedRun:
             StoreError: it cannot be set aside.
         """
         self.store.repairs = repair
-        return verify(self.store)
+        try:
+            return verify(self.store)
+        finally:
+            self.store.repairs = False
 
 
 @dataclass
@@ -99,6 +104,7 @@ def prepare(
     overrides: Mapping[str, Any] | None = None,
     shard: tuple[int, int] | None = None,
     manifest: Manifest | None = None,
+    cache: bool = True,
 ) -> PlannedRun:
     """Read, validate and plan.
 
@@ -108,6 +114,7 @@ def prepare(
         overrides: fields of the run file to replace (from command line options).
         shard: (i, n), 1-based: this process's share of the clips.
         manifest: use this one instead of the run file's.
+        cache: take results of other run directories over, and keep this one's for them.
     """
     from lipbench.datasets.manifest import resolve
 
@@ -129,8 +136,8 @@ def prepare(
     chosen = manifest or resolve(config.manifest if named else base / config.manifest)
     root = Path(out) if out is not None else Path("runs") / config.name
     plan, rows, measured = build.build(config, chosen, base, shard)
-    # Planning leaves no trace: the folders are made by `execute`.
-    return PlannedRun(config, chosen, root, Store(root, create=False), plan, rows, measured, shard)
+    store = RunStore(root, cache_of_user() if cache else None)  # planning leaves no trace: `execute` makes the folders
+    return PlannedRun(config, chosen, root, store, plan, rows, measured, shard)
 
 
 def execute(
@@ -144,9 +151,7 @@ def execute(
 ) -> RunResult:
     """Run a plan and write run.json and cells.jsonl, also when it is stopped by Ctrl-C, SIGTERM or SIGHUP."""
     root, plan, store = prepared.root, prepared.plan, prepared.store
-    store.create()
-    store.repairs = True
-    store.sweep()
+    store.begin()
     write_codes(root, plan.sources.codes.values())
     index.write_run(
         root, prepared.config, prepared.manifest.digest, prepared.rows, prepared.measured, plan.cells, prepared.manifest
@@ -163,6 +168,7 @@ def execute(
                 index.write_cells(root, cells, keep=prepared.shard is not None)
             except DiskFull as error:  # the records are safe; the next run writes the file again
                 runner.outcome.stopped = runner.outcome.stopped or f"stopped: {error.one_line()}"
+    store.end()
     return RunResult(root, cells, outcome)
 
 
