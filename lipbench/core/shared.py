@@ -253,7 +253,7 @@ class SharedCache:
                 continue
             gone.append(entry)
             total -= entry.n_bytes
-        if not dry:
+        if not dry and self.folder.is_dir():
             shutil.rmtree(self.folder / "damaged", ignore_errors=True)
             with contextlib.suppress(OSError, StoreError):
                 write_json(self.folder / "usage.json", {"bytes": total})
