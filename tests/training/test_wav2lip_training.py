@@ -374,7 +374,7 @@ def test_expert_first_then_the_generator(tmp_path: Path):
     assert training.generator.schedule.on
     net = load_checkpoint(tmp_path / WEIGHTS)
     assert net.gated
-    assert read_info(tmp_path / generator.WEIGHTS)["config"]["generator"]["gated"]
+    assert read_info(tmp_path / WEIGHTS)["config"]["generator"]["gated"]
     assert training.picture().shape == (3 * 96, 10 * 96, 3)
 
 

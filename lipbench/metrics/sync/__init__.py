@@ -1,7 +1,7 @@
-"""SyncNet as a judge of lip synchronization: LSE-D, LSE-C and the AV offset.
+"""SyncNet as a measure of lip synchronization: LSE-D, LSE-C and the AV offset.
 
     SyncNet().load("syncnet_v2.model").score(frames, audio)     the network alone, on face crops
-    evaluate("video.mp4", judge="syncnet_v2")                 a whole video: find the face, track, crop, score
+    evaluate("video.mp4", sync_model="syncnet_v2")                 a whole video: find the face, track, crop, score
     SyncFamily                                                the metrics of a benchmark run
 
 Everything is loaded when first used: listing metrics needs no torch.

@@ -23,7 +23,6 @@ from lipbench.training.wav2lip.config import GeneratorConfig
 from lipbench.training.wav2lip.data import LipBatch, lip_batch
 from lipbench.training.wav2lip.losses import MOUTH, SyncSchedule, contrast_loss, reconstruction, sync_loss
 
-
 WEIGHTS = "wav2lip.npz"
 
 
@@ -31,7 +30,7 @@ class GeneratorTraining(SupervisedTraining[GeneratorConfig]):
     """Generator, discriminator if wanted, their optimizers, the expert once it is there, and the sync schedule.
 
     The expert is frozen and kept in eval mode; upstream leaves it in train mode, so that its batch norms follow the
-    drawn faces that it is to judge.
+    drawn faces that it is to rate.
 
     Args:
         talks: clips of different speakers.
@@ -66,7 +65,7 @@ class GeneratorTraining(SupervisedTraining[GeneratorConfig]):
         self._shown: tuple[Tensor, Tensor] = (torch.empty(0), torch.empty(0))  # drawn and true frames of the last batch
 
     def hear(self, expert: SyncExpert, scale: float) -> None:
-        """Let an expert judge from now on; `scale` is the factor on the cosine that it was trained with."""
+        """Let an expert rate from now on; `scale` is the factor on the cosine that it was trained with."""
         self.expert = expert.to(self.device).eval().requires_grad_(False)
         self.scale = scale
         if math.isinf(self.config.sync_threshold):
