@@ -4,5 +4,5 @@ from .folded import FoldedSyncNet as FoldedSyncNet
 from .measure import evaluate as evaluate
 from .models import SyncModel as SyncModel
 from .network import SyncNet as SyncNet
-from .options import SyncOptions as SyncOptions
+from .protocol import SyncOptions as SyncOptions
 from .result import SyncResult as SyncResult
