@@ -6,6 +6,7 @@ import gc
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -187,7 +188,7 @@ class PlanBuilder:
     def _row(self, row: MethodRow) -> RowFacts:
         if id(row) not in self._facts:
             made_by = () if row.entry.id is None else maker("methods", row.entry.id, row.method)
-            self._facts[id(row)] = RowFacts(row, self.code, made_by)
+            self._facts[id(row)] = RowFacts(row, partial(self.code, f"{STAGES}:run_method"), made_by)
         return self._facts[id(row)]
 
     # ---- scores -----------------------------------------------------------------------------------------------

@@ -20,8 +20,6 @@ from lipbench.engine.rows import MethodRow
 from lipbench.engine.rows import row as row_of
 from lipbench.engine.tasks import FitTask, PrepareTask, SynthesizeTask
 
-#: The function that runs these stages.
-RUN = "lipbench.engine.stages:run_method"
 NONE: Mapping[str, Any] = {}
 
 #: What a method says of itself, and why it cannot run, if it cannot.
@@ -33,7 +31,7 @@ class RowFacts:
     """What all stages of a row share; asked of its method once.
 
     Attributes:
-        code: digest of the code of modules.
+        code: digest of what runs such a stage and of further modules.
         made_by: what made the method, where that is more than calling its class.
     """
 
@@ -103,7 +101,7 @@ class RowFacts:
         if kind not in self._owners:
             method = self.row.method
             of = method.stage_code(kind)
-            code = self.code(RUN, *of.modules, *(() if of.shared else self.made_by))
+            code = self.code(*of.modules, *(() if of.shared else self.made_by))
             owner = {"shared": of.shared} if of.shared else {"id": method.spec.id, "version": method.spec.version}
             self._owners[kind] = {**owner, "code": code}
         return self._owners[kind]
