@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 import warnings
 from typing import Any
@@ -11,8 +12,9 @@ from typing import Any
 import click
 
 from lipbench import __version__
-from lipbench.core.errors import LipbenchError
+from lipbench.core.errors import LipbenchError, Remark
 from lipbench.core.renames import RenameWarning
+from lipbench.core.system import Terminated, ends_like_ctrl_c
 
 #: command -> one line for `lipbench --help`; the module lipbench.cli.<command> holds a click command `main`.
 COMMANDS = {
@@ -61,11 +63,12 @@ class LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
+            with ends_like_ctrl_c():
+                return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
             # click would exit with 1, which here means a regression.
             click.echo("\nstopped; what is finished is kept, the same command goes on from there", err=True)
-            ctx.exit(130)
+            ctx.exit(128 + (stop.number if isinstance(stop, Terminated) else signal.SIGINT))
 
 
 #: Anything but "" or "0" in it: unexpected errors, and expected ones too, are shown with their traceback.
@@ -115,7 +118,7 @@ class _Remarks(warnings.catch_warnings):
         others = warnings.showwarning
 
         def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-            if issubclass(category, RenameWarning):
+            if issubclass(category, RenameWarning | Remark):
                 click.echo(f"remark: {message}", err=True)
             else:
                 others(message, category, *place, **more)

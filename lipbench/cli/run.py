@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lipbench.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from lipbench.core.verify import Verification
 
 
 def _csv(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -77,6 +81,7 @@ def _schema(context: click.Context, _: click.Parameter, value: bool) -> None:
 @click.option(
     "--max-failures", callback=_failures, help="Start nothing more after this many failures. [default: never]"
 )
+@click.option("--verify", is_flag=True, help="First read all that is kept; what is damaged is made again.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 @click.option(
@@ -92,6 +97,7 @@ def main(
     timeout: float | None,
     retries: int,
     max_failures: int | None,
+    verify: bool,
     dry_run: bool,
     as_json: bool,
     **axes: Any,
@@ -114,7 +120,10 @@ def main(
     if methods:
         overrides["methods"] = _only(file, methods)
     prepared = api.prepare(file, out=out, overrides=overrides, shard=shard)
-    plan = _plan_json(prepared)
+    found = prepared.verify(repair=not dry_run) if verify else None
+    if found is not None and not as_json:
+        click.echo(_verified(found), err=True)
+    plan = _plan_json(prepared) | ({} if found is None else {"verified": asdict(found)})
     if dry_run:
         click.echo(json.dumps(plan, indent=1) if as_json else plan["text"])
         return
@@ -132,6 +141,7 @@ def main(
                     "stages": ended,
                     "wall_s": round(result.outcome.wall_s, 3),
                     "cells": result.cells,
+                    **({} if found is None else {"verified": asdict(found)}),
                 }
             )
         )
@@ -142,6 +152,13 @@ def main(
             f"\n{len(result.outcome.states)} stages: {counted}; {result.outcome.wall_s:.1f} s; {result.root}", err=True
         )
     result.raise_if_incomplete()
+
+
+def _verified(found: Verification) -> str:
+    """What --verify found, for people."""
+    text = f"verified {found.records:,} results, {found.files:,} files, {found.n_bytes / 1e6:,.0f} MB: "
+    text += f"{len(found.damaged)} damaged" if found.damaged else "all are what was written"
+    return text + "".join(f"\n  {key[:12]}: {why}" for key, why in found.damaged.items())
 
 
 def _only(file: Path | None, wanted: tuple[str, ...]) -> list[Any]:

@@ -17,7 +17,8 @@
     │   ├── WeightsMissing        exit 2   "weights_missing"
     │   └── WeightsMismatch       exit 2   "weights_mismatch" the file is there but is not the pinned one
     ├── StoreError                exit 5   "store"
-    │   └── DiskFull              exit 5   "disk_full"
+    │   ├── DiskFull              exit 5   "disk_full"
+    │   └── Damaged               exit 2   "damaged"          a kept result is not what was written
     ├── Regression                exit 1   "regression"
     ├── RunIncomplete             exit 3   "incomplete"
     └── NothingComparable         exit 4   "nothing_comparable"
@@ -40,14 +41,21 @@ class LipbenchError(Exception):
         why: one line, the cause ("" when `what` says it all).
         fix: one line, what the user can do next.
         reason: overrides the class's short word for records.
+        kept: False for what depends on more than a stage's key, such as whether a file is there: no record keeps it,
+            and the next run looks again.
     """
 
     exit_code = 5
     reason = "error"
+    kept = True
 
-    def __init__(self, what: str, why: str = "", fix: str = "", *, reason: str | None = None) -> None:
+    def __init__(
+        self, what: str, why: str = "", fix: str = "", *, reason: str | None = None, kept: bool | None = None
+    ) -> None:
         super().__init__(what, why, fix)
         self.what, self.why, self.fix = what, why, fix
+        if kept is not None:
+            self.kept = kept
         if reason is not None:
             self.reason = reason
 
@@ -60,11 +68,11 @@ class LipbenchError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         # Worker processes send errors to their parent; the default would lose `reason`.
-        return _rebuild, (type(self), self.what, self.why, self.fix, self.reason)
+        return _rebuild, (type(self), self.what, self.why, self.fix, self.reason, self.kept)
 
 
-def _rebuild(cls: type[LipbenchError], what: str, why: str, fix: str, reason: str) -> LipbenchError:
-    return cls(what, why, fix, reason=reason)
+def _rebuild(cls: type[LipbenchError], what: str, why: str, fix: str, reason: str, kept: bool = True) -> LipbenchError:
+    return cls(what, why, fix, reason=reason, kept=kept)
 
 
 class UsageError(LipbenchError):
@@ -88,8 +96,10 @@ class UnsupportedSystem(UsageError, SystemExit):
 
     reason = "system"
 
-    def __init__(self, what: str, why: str = "", fix: str = "", *, reason: str | None = None) -> None:
-        super().__init__(what, why, fix, reason=reason)
+    def __init__(
+        self, what: str, why: str = "", fix: str = "", *, reason: str | None = None, kept: bool | None = None
+    ) -> None:
+        super().__init__(what, why, fix, reason=reason, kept=kept)
         self.code = self.exit_code
         print(f"error: {what}\n       {why}\n       {fix}", file=sys.stderr)
 
@@ -127,7 +137,7 @@ class Unsupported(Refused):
 
 
 class WeightsError(LipbenchError):
-    exit_code, reason = 2, "weights"
+    exit_code, reason, kept = 2, "weights", False
 
 
 class WeightsMissing(WeightsError):
@@ -144,6 +154,14 @@ class StoreError(LipbenchError):
 
 class DiskFull(StoreError):
     reason = "disk_full"
+
+
+class Damaged(StoreError):
+    exit_code, reason = 2, "damaged"
+
+
+class Remark(UserWarning):
+    """Something that a user should know, though what was asked for is done; the command line prints it as one line."""
 
 
 class Regression(LipbenchError):

@@ -3,111 +3,56 @@
     RUN/objects/ab/ab12.../record.json   what happened; `preimage` is what the key was made of
     RUN/objects/ab/ab12.../out/          the stage's files
     RUN/objects/ab/ab12.../log.txt       everything it printed
+    RUN/damaged/ab12...-<n>/             what was found to be no longer what was written
     RUN/code/ab12....json                modules behind the keys, for `lipbench explain`
     RUN/leases/ab12.../owner.json        who works on it right now
     RUN/work/                            stages in flight
 
-A stage is built in work/ and appears under objects/ by one rename, so a record is there whole or not at all. No
-database: the directory may lie on NFS, be copied with rsync and be read by people.
+A stage is built in work/ and appears under objects/ by one rename, so a record is there whole or not at all. What is
+taken from objects/ is checked: the record by its digest, the files by size and time, and by their content where these
+differ. No database: the directory may lie on NFS, be copied with rsync and be read by people.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import json
 import os
 import shutil
-import socket
-import threading
-import time
 import uuid
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from lipbench.core.atomic import write_json
-from lipbench.core.errors import StoreError, UnknownName, disk_full
+from lipbench.core.errors import Damaged, Remark, StoreError, UnknownName, disk_full
+from lipbench.core.integrity import fault
+from lipbench.core.leases import Lease, Leases
+from lipbench.core.record import Record, parse_record, record_json
 
-SCHEMA = 1
-#: Seconds without a heartbeat after which another process may take a lease over.
-STALE_S = 60.0
-HEARTBEAT_S = 10.0
+__all__ = ["Record", "Store", "cannot_write"]
 
-#: Statuses that a rerun keeps; the others are tried again.
-FINISHED = frozenset({"ok", "refused"})
-
-
-@dataclass(frozen=True)
-class Record:
-    """What a finished stage left.
-
-    Attributes:
-        schema: version of this format.
-        key, kind: identity of the stage.
-        status: ok, refused (the input cannot be used; final), error, crashed, oom, timeout.
-        preimage: what the key was made of, for `lipbench explain`.
-        outputs: name -> {"path": relative to the record, "sha256", "bytes"}.
-        info: facts the stage reported.
-        scores: metric id -> {"value", "reason", "n_valid", "n_total", "version", "extra"}; +inf is the string "inf".
-        timing: {"started" (Unix s), "wall_s", "cpu_s", "peak_rss_mb"}.
-        provenance: code, versions, hardware.
-        error: {"reason", "what", "why", "fix", "traceback"} when status is not ok.
-        attempts: how often it was tried in the run that finished it.
-    """
-
-    key: str
-    kind: str
-    status: str
-    preimage: Mapping[str, Any]
-    outputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    info: Mapping[str, Any] = field(default_factory=dict)
-    scores: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    timing: Mapping[str, float] = field(default_factory=dict)
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-    error: Mapping[str, str] | None = None
-    attempts: int = 1
-    schema: int = SCHEMA
-
-    @property
-    def finished(self) -> bool:
-        return self.status in FINISHED
-
-    @property
-    def reason(self) -> str | None:
-        """One line: why there is no result."""
-        if self.error is None:
-            return None
-        parts = (self.error.get(k, "") for k in ("what", "why", "fix"))
-        return f"{self.error['reason']}: " + "; ".join(p.strip().rstrip(".") for p in parts if p)
-
-
-class Lease:
-    """The right to work on one key, kept alive by a heartbeat until `release`."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._beat, daemon=True)
-        self._thread.start()
-
-    def _beat(self) -> None:
-        while not self._stop.wait(HEARTBEAT_S):
-            try:
-                os.utime(self.directory)
-            except OSError:
-                return
-
-    def release(self) -> None:
-        self._stop.set()
-        shutil.rmtree(self.directory, ignore_errors=True)
+#: Damaged results that are told one by one; of more, the number.
+TOLD = 5
 
 
 class Store:
-    """Records under one run directory; safe for several processes and hosts at once."""
+    """Records under one run directory; safe for several processes and hosts at once.
+
+    Args:
+        create: make the folders.
+
+    Attributes:
+        repairs: what `take` finds damaged is set aside; a run does so, what only reads does not.
+        damaged: key -> what is wrong with what is kept of it, as far as it was looked at.
+    """
 
     def __init__(self, root: Path, *, create: bool = True) -> None:
         self.root = root
+        self.leases = Leases(root / "leases")
+        self.repairs = False
+        self.damaged: dict[str, str] = {}
+        self._told = 0
         if create or (root.exists() and not root.is_dir()):
             self.create()  # in the second case: to say that it cannot be
 
@@ -132,112 +77,183 @@ class Store:
         return self.root / "objects" / key[:2] / key
 
     def get(self, key: str) -> Record | None:
+        """The record of a key; None when there is none, or one that cannot be trusted (then there is a remark)."""
+        try:
+            return self.read(key)
+        except Damaged as error:
+            self._note(key, error.why)
+            return None
+
+    def read(self, key: str) -> Record | None:
         """The record of a key, or None.
 
         Raises:
-            StoreError: the record is of a newer schema or cannot be read.
+            Damaged: it cannot be read, is of another format, or is not as it was written.
         """
         path = self.directory(key) / "record.json"
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            text = path.read_bytes()
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
-            raise StoreError(
-                f"cannot read {path}", str(error), "delete its folder: the stage runs again on the next run"
-            ) from error
-        if data.get("schema") != SCHEMA:
-            raise StoreError(
-                f"cannot read {path}",
-                f"its schema is {data.get('schema')}, this lipbench reads {SCHEMA}",
-                "use another run directory (--out) or the lipbench that wrote this one",
+        except OSError as error:
+            raise Damaged(f"cannot read {path}", str(error.strerror), "run again: its stage runs again") from error
+        return parse_record(text, key)
+
+    def take(self, key: str) -> Record | None:
+        """The record of a key whose files are what they were, as far as a quick look tells.
+
+        None when there is none, or a damaged one: it is noted, and set aside where this store repairs.
+        """
+        record = self.get(key)
+        wrong = self.damaged.get(key) if record is None else self.fault(record)
+        if wrong is None:
+            return record
+        self._note(key, wrong)
+        if self.repairs:
+            with contextlib.suppress(StoreError):  # it cannot be written: the stage that runs in its place will say so
+                self.set_aside(key)
+        return None
+
+    def fault(self, record: Record, *, content: bool = False) -> str | None:
+        """What is wrong with a record's files; see `lipbench.core.integrity.fault`."""
+        return fault(self.directory(record.key), record.outputs, record.rest, content=content)
+
+    def set_aside(self, key: str, *, content: bool = False) -> bool:
+        """Move what is kept of a key to damaged/, if it is still damaged; its stage then runs again.
+
+        Args:
+            content: read its files whole.
+
+        Returns:
+            Whether it was moved. Somebody who works on the key keeps it where it is.
+
+        Raises:
+            StoreError: the directory cannot be written.
+        """
+        lease = self.claim(key)
+        if lease is None:
+            return False
+        try:
+            try:
+                record = self.read(key)
+                wrong = None if record is None else self.fault(record, content=content)
+            except Damaged as error:
+                wrong = error.why
+            if wrong is not None:
+                self._note(key, wrong)
+            self.damaged.pop(key, None)  # what comes in its place is another
+            if wrong is None:
+                return False
+            target = self.root / "damaged" / f"{key}-{uuid.uuid4().hex[:8]}"
+            target.parent.mkdir(exist_ok=True)
+            os.rename(self.directory(key), target)
+            return True
+        except OSError as error:
+            raise cannot_write(error, self.root) from error
+        finally:
+            lease.release()
+
+    def _note(self, key: str, why: str) -> None:
+        if key in self.damaged:
+            return
+        self.damaged[key] = why
+        self._told += 1
+        if self._told <= TOLD:
+            text = (
+                f"{self.root}: the result {key[:12]} is damaged ({why}); a run sets it aside and runs its stage again"
             )
-        return Record(**data)
+            warnings.warn(text, Remark, stacklevel=2)
+        elif self._told == TOLD + 1:
+            warnings.warn(f"{self.root}: and more; `lipbench run --verify` counts them", Remark, stacklevel=2)
 
     def output(self, record: Record, name: str) -> Path:
         """The path of one of a record's outputs."""
         return self.directory(record.key) / str(record.outputs[name]["path"])
 
     def workspace(self, key: str) -> Path:
-        """A fresh private directory for a stage in flight; `out/` in it is empty."""
+        """A fresh private directory for a stage in flight; `out/` in it is empty.
+
+        Raises:
+            StoreError: it cannot be made; DiskFull when no space is left.
+        """
         path = self.root / "work" / f"{key[:16]}-{uuid.uuid4().hex[:8]}"
         try:
             (path / "out").mkdir(parents=True)
         except OSError as error:
-            raise disk_full(error, path) from error
+            raise cannot_write(error, path) from error
         return path
 
     def put(self, record: Record, workspace: Path) -> Record:
-        """Publish a stage: its workspace becomes objects/<key>. A finished record is never replaced.
+        """Publish a stage: its workspace becomes objects/<key>. A finished, sound record is never replaced.
 
         Returns the record that is in the store afterwards.
+
+        Raises:
+            Damaged: an output that the record names is not in the workspace.
+            DiskFull: no space left.
+            StoreError: the directory cannot be written.
         """
+        wrong = None if workspace.is_dir() else "the stage's folder is gone"
+        wrong = wrong or fault(workspace, record.outputs, record.rest)
+        if wrong is not None:
+            raise Damaged(
+                f"the files of the {record.kind} are not where they were written",
+                f"{workspace}: {wrong}",
+                "see that every machine of the run has the run directory under the same absolute path",
+            )
         final = self.directory(record.key)
-        write_json(workspace / "record.json", asdict(record))
-        final.parent.mkdir(parents=True, exist_ok=True)
-        for _ in range(10):
-            present = self.get(record.key)
-            if present is not None and present.finished:
-                shutil.rmtree(workspace, ignore_errors=True)
-                return present
-            if final.exists():
-                # An unfinished attempt: move it out of the way in one step, then delete it at leisure.
-                trash = self.root / "work" / f"old-{uuid.uuid4().hex}"
+        write_json(workspace / "record.json", record_json(record))
+        try:
+            final.parent.mkdir(parents=True, exist_ok=True)
+            for _ in range(10):
+                present = self._sound(record.key)
+                if present is not None and present.finished:
+                    shutil.rmtree(workspace, ignore_errors=True)
+                    return present
+                if final.exists():
+                    # An unfinished attempt: move it out of the way in one step, then delete it at leisure.
+                    trash = self.root / "work" / f"old-{uuid.uuid4().hex}"
+                    with contextlib.suppress(FileNotFoundError):
+                        os.rename(final, trash)
+                        shutil.rmtree(trash, ignore_errors=True)
                 try:
-                    os.rename(final, trash)
-                    shutil.rmtree(trash, ignore_errors=True)
-                except FileNotFoundError:
-                    pass
-            try:
-                os.rename(workspace, final)
-                return record
-            except OSError as error:
-                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                    raise disk_full(error, final) from error
+                    os.rename(workspace, final)
+                    self.damaged.pop(record.key, None)
+                    return record
+                except OSError as error:
+                    if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                        raise
+        except OSError as error:
+            raise cannot_write(error, final) from error
         raise StoreError(f"cannot publish {final}", "other processes keep writing it", "run the command again")
 
-    def claim(self, key: str) -> Lease | None:
-        """The lease of a key, or None when a living process holds it. mkdir is atomic on NFS too."""
-        path = self.root / "leases" / key
-        for _ in range(3):
-            try:
-                path.mkdir()
-            except FileExistsError:
-                if not self._abandoned(path):
-                    return None
-                try:  # one of several contenders wins this rename
-                    trash = path.with_name(f"dead-{uuid.uuid4().hex}")
-                    os.rename(path, trash)
-                    shutil.rmtree(trash, ignore_errors=True)
-                except FileNotFoundError:
-                    pass
-                continue
-            except OSError as error:
-                raise disk_full(error, path) from error
-            write_json(path / "owner.json", {"host": socket.gethostname(), "pid": os.getpid()})
-            return Lease(path)
-        return None
-
-    @staticmethod
-    def _abandoned(path: Path) -> bool:
+    def _sound(self, key: str) -> Record | None:
+        """As `take`, with no remark."""
         try:
-            age = time.time() - path.stat().st_mtime
-            owner = json.loads((path / "owner.json").read_text())
-        except FileNotFoundError:
-            # Either gone already, or its owner is between mkdir and owner.json.
-            return path.exists() and time.time() - path.stat().st_mtime > HEARTBEAT_S
-        except (OSError, ValueError):
-            return False
-        if owner["host"] == socket.gethostname() and not _alive(int(owner["pid"])):
-            return True
-        return age > STALE_S
+            record = self.read(key)
+        except Damaged:
+            return None
+        return None if record is None or self.fault(record) is not None else record
+
+    def claim(self, key: str) -> Lease | None:
+        """The lease of a key, or None when somebody who lives holds it.
+
+        Raises:
+            DiskFull: no space left.
+            StoreError: the directory cannot be written.
+        """
+        try:
+            return self.leases.claim(key)
+        except OSError as error:
+            raise cannot_write(error, self.root) from error
 
     def sweep(self) -> None:
         """Delete workspaces that no living stage can own (left by a killed run)."""
+        self.leases.sweep()
         for path in (self.root / "work").iterdir():
             try:
-                lease = next((self.root / "leases").glob(f"{path.name[:16]}*"), None)
-                if lease is None or self._abandoned(lease):
+                lease = self.leases.holder(path.name[:16])
+                if lease is None or self.leases.abandoned(lease):
                     shutil.rmtree(path, ignore_errors=True)
             except OSError:
                 continue
@@ -247,27 +263,26 @@ class Store:
 
         Raises:
             UnknownName: none or several.
+            Damaged: it cannot be trusted.
         """
         keys = [p.name for p in (self.root / "objects" / prefix[:2]).glob(f"{prefix}*")] if len(prefix) >= 4 else []
         if len(keys) != 1:
             why = f"{len(keys)} records match" if keys or len(prefix) >= 4 else "a key needs at least 4 digits"
             raise UnknownName(f"no single record for the key {prefix!r} in {self.root}", why, "give more digits")
-        record = self.get(keys[0])
-        assert record is not None
+        record = self.read(keys[0])
+        if record is None:
+            raise Damaged(f"{keys[0][:12]} has no record", "its record.json is gone", "run the same command again")
         return record
 
     def records(self) -> Iterator[Record]:
-        """Every record, in no particular order."""
+        """Every record that can be read, in no particular order."""
         for path in (self.root / "objects").glob("??/*"):
             if (record := self.get(path.name)) is not None:
                 yield record
 
 
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def cannot_write(error: OSError, path: Path) -> StoreError:
+    """The error for a directory that cannot be written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return disk_full(error, path)
+    return StoreError(f"cannot write {path}", str(error.strerror), "make it writable, or name another with --out")

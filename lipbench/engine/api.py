@@ -11,6 +11,8 @@ from lipbench.core import registry
 from lipbench.core.code.record import write_codes
 from lipbench.core.errors import DiskFull, RunIncomplete
 from lipbench.core.store import Store
+from lipbench.core.system import ends_like_ctrl_c
+from lipbench.core.verify import Verification, verify
 from lipbench.datasets.types import Manifest
 from lipbench.engine import build, index, progress
 from lipbench.engine.config import RunFile, load_run_file, parse_run_file
@@ -36,6 +38,18 @@ class PlannedRun:
     def counts(self) -> Mapping[str, Count]:
         """Stage kind -> how many there are, are cached, cannot run."""
         return counts(self.plan, PlanState(self.plan, self.store))
+
+    def verify(self, *, repair: bool) -> Verification:
+        """Read everything that the run directory keeps.
+
+        Args:
+            repair: set aside what is damaged: its stages run again.
+
+        Raises:
+            StoreError: it cannot be set aside.
+        """
+        self.store.repairs = repair
+        return verify(self.store)
 
 
 @dataclass
@@ -128,15 +142,16 @@ def execute(
     quiet: bool = False,
     listener: Any = None,
 ) -> RunResult:
-    """Run a plan and write run.json and cells.jsonl."""
+    """Run a plan and write run.json and cells.jsonl, also when it is stopped by Ctrl-C, SIGTERM or SIGHUP."""
     root, plan, store = prepared.root, prepared.plan, prepared.store
     store.create()
+    store.repairs = True
     store.sweep()
     write_codes(root, plan.sources.codes.values())
     index.write_run(
         root, prepared.config, prepared.manifest.digest, prepared.rows, prepared.measured, plan.cells, prepared.manifest
     )
-    with listener or progress.create(plan.nodes.values(), quiet) as hears:
+    with ends_like_ctrl_c(), listener or progress.create(plan.nodes.values(), quiet) as hears:
         runner = Runner(plan, store, lambda: create_executor(executor, workers), options or RunOptions(), hears)
         try:
             outcome = runner.run()

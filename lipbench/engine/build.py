@@ -150,6 +150,7 @@ class PlanBuilder:
                     sha256=dub.sha256,
                     offset_s=dub.offset_s,
                     truth=truth,
+                    truth_sha256=truth_hash,
                     fps=self.config.fps,
                 ),
             )

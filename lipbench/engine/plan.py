@@ -6,7 +6,7 @@ and 12 x families scores. Nothing heavy is imported here: a cached run must answ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -98,11 +98,22 @@ class PlanState:
             self._keys[node_id] = keys.key_of(self.preimage(node_id))
         return self._keys[node_id]
 
+    def has_key(self, node_id: str, key: str) -> bool:
+        """Whether this is the node's key; False while it has none."""
+        try:
+            return self.key(node_id) == key
+        except Pending:
+            return False
+
+    def nodes_of(self, wanted: Collection[str]) -> set[str]:
+        """The nodes whose keys are these, as far as keys are known."""
+        return {node for node, key in self._keys.items() if key in wanted}
+
     def find(self, node_id: str) -> Record | None:
         """The node's record if the store has one (of any status)."""
         if node_id not in self._records:
             try:
-                record = self.store.get(self.key(node_id))
+                record = self.store.take(self.key(node_id))
             except Pending:
                 return None
             if record is None:
@@ -122,6 +133,11 @@ class PlanState:
 
     def evict(self, node_id: str) -> None:
         self._records.pop(node_id, None)
+
+    def forget(self, node_id: str) -> None:
+        """Neither record nor key are known any more: something that the key depends on is made again."""
+        self._records.pop(node_id, None)
+        self._keys.pop(node_id, None)
 
     def digest(self, node_id: str, output: str) -> str | None:
         """SHA-256 of an output of a finished node; None when it has no such output."""

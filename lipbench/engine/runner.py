@@ -6,12 +6,15 @@ import dataclasses
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from lipbench.core.errors import FINAL_REASONS, DiskFull, LipbenchError, disk_full
-from lipbench.core.store import Lease, Record, Store
+from lipbench.core.errors import FINAL_REASONS, DiskFull, LipbenchError, StoreError
+from lipbench.core.leases import Lease
+from lipbench.core.store import Record, Store, cannot_write
+from lipbench.engine.custody import Custody
 from lipbench.engine.executors import Executor, StageRequest, StageResult
 from lipbench.engine.plan import Node, Pending, Plan, PlanState
 from lipbench.engine.schedule import Schedule
@@ -63,6 +66,17 @@ class NodeState:
 
 
 @dataclass
+class Flight:
+    """A stage that runs: the nodes that wait for it, its lease, which attempt it is, and what it was started with."""
+
+    nodes: list[Node]
+    lease: Lease
+    attempt: int
+    request: StageRequest
+    preimage: Mapping[str, Any]
+
+
+@dataclass
 class RunOutcome:
     """What a run did.
 
@@ -100,7 +114,8 @@ class Runner:
         self.outcome = RunOutcome()
         self._make_executor = make_executor
         self._executor: Executor | None = None
-        self._flying: dict[str, tuple[list[Node], Lease, int]] = {}  # key -> nodes, lease, attempt
+        self._custody = Custody(store)
+        self._flying: dict[str, Flight] = {}  # by key
         self._attempts: dict[str, int] = {}
         self._made: set[str] = set()  # keys whose record is of this run
         self._failed = 0
@@ -134,10 +149,10 @@ class Runner:
                 elif not moved and len(self.schedule):
                     raise RuntimeError(f"stages that wait for each other: {', '.join([*self.schedule.open][:5])}")
         finally:
-            for _, lease, _ in self._flying.values():
-                lease.release()
             if self._executor is not None:
                 self._executor.close()
+            for flight in self._flying.values():  # nobody writes there any more
+                self._leave(flight)
         self.outcome.wall_s = time.monotonic() - began
         return self.outcome
 
@@ -171,7 +186,7 @@ class Runner:
 
     def _resolve(self, node: Node) -> None:
         """From the store where it has a record, else to the queue of stages that have to run."""
-        if node.id not in self.schedule:
+        if node.id not in self.schedule or self.schedule.waits(node.id):
             return
         if node.refusal is not None:
             return self._end(node, NodeState("refused", reason=f"{node.refusal.reason}: {node.refusal.one_line()}"))
@@ -205,7 +220,7 @@ class Runner:
                     if not self._is_answered(node, key):
                         self._end(node, NodeState("skipped", reason=self.outcome.stopped))
                 elif key in self._flying:
-                    self._flying[key][0].append(node)
+                    self._flying[key].nodes.append(node)
                 elif not self.executor.has_room(self._share(node), spare=not self.schedule.gpu_left):
                     self.schedule.ready(name)
                     break
@@ -220,28 +235,36 @@ class Runner:
         return moved
 
     def _start(self, node: Node, key: str) -> None:
-        lease = self.store.claim(key)
-        if lease is None:
-            self._elsewhere.append(node.id)
-            return
+        lease = None
         try:
+            lease = self.store.claim(key)
+            if lease is None:
+                self._elsewhere.append(node.id)
+                return
             if self._is_answered(node, key):  # by another process between our look and our claim, or as another node
                 lease.release()
+                return
+            damaged, inputs = self._custody.inputs(self._read_by(node))
+            if damaged:
+                lease.release()
+                if not self._redo(damaged, [node], key):
+                    self._end(node, NodeState("failed", reason=f"damaged: {', '.join(damaged)}, again and again"))
                 return
             workspace = self.store.workspace(key)
             task = node.task(self.progress).to_json()
             share = self._share(node)
-            request = StageRequest(node.kind, key, task, str(workspace), self._timeout(node.kind), share)
+            request = StageRequest(node.kind, key, task, str(workspace), self._timeout(node.kind), share, inputs)
             (workspace / "job.json").write_text(json.dumps({"kind": node.kind, "key": key, "task": task}, indent=1))
         except (LipbenchError, OSError) as error:
-            lease.release()
+            if lease is not None:
+                lease.release()
             if isinstance(error, OSError):
-                error = disk_full(error, self.store.root)
+                error = cannot_write(error, self.store.root)
             self.outcome.stopped = f"stopped: {error.one_line()}"
             self.schedule.ready(node.id)
             return
         attempt = self._attempts[key] = self._attempts.get(key, 0) + 1
-        self._flying[key] = ([node], lease, attempt)
+        self._flying[key] = Flight([node], lease, attempt, request, self.progress.preimage(node.id))
         self.listener("start", node, None)
         self.executor.submit(request)
 
@@ -255,48 +278,102 @@ class Runner:
             return self.options.timeout_s
         return float(TIMEOUTS[kind])
 
+    def _read_by(self, node: Node) -> list[Record]:
+        """Records of the stages whose files a stage may read."""
+        records = map(self.progress.find, (*node.needs, *node.optional_deps))
+        return [record for record in records if record is not None and record.status == "ok"]
+
+    def _redo(self, damaged: Sequence[str], readers: Sequence[Node], key: str) -> bool:
+        """Set damaged results aside; their stages and all that depend on them are open again.
+
+        Args:
+            readers: who was to read them; key: theirs.
+
+        Returns:
+            False when that was of no use before: then nothing is open that was not.
+        """
+        if not self._custody.lose(damaged, key):
+            return False
+        again = self.progress.nodes_of(damaged) | {node.id for node in readers}
+        for node in self.plan.nodes.values():
+            if not again.isdisjoint((*node.needs, *node.optional_deps)):
+                again.add(node.id)
+        for name in again:
+            self.progress.forget(name)  # what is made again may have another content: other keys
+            if (state := self.outcome.states.pop(name, None)) is not None:
+                self._failed -= state.how == "failed"
+                self.listener("again", self.plan.nodes[name], state)
+        self.schedule.reopen(again)
+        return True
+
     def _finish(self, done: StageResult) -> None:
-        key = done.request.key
-        nodes, lease, attempt = self._flying.pop(key)
-        answer = done.answer
-        workspace = Path(done.request.workspace)
-        if answer["status"] in RETRIED and attempt <= self.options.retries:
-            shutil.rmtree(workspace, ignore_errors=True)
-            lease.release()
-            for node in nodes:
+        key, answer = done.request.key, done.answer
+        flight = self._flying.pop(key)
+        if answer["status"] == "damaged":
+            self._leave(flight)
+            self._attempts.pop(key)  # it was no fault of its own
+            if not self._redo(answer["damaged"], flight.nodes, key):
+                for node in flight.nodes:
+                    self._end(node, NodeState("failed", reason=_reason(answer["error"])))
+            return
+        if answer["status"] in RETRIED and flight.attempt <= self.options.retries:
+            self._leave(flight)
+            for node in flight.nodes:
                 self.schedule.ready(node.id)
+            return
+        if answer["status"] == "refused" and not answer.get("kept", True):  # as if it had been known before
+            self._leave(flight)
+            for node in flight.nodes:
+                self._end(node, NodeState("refused", reason=_reason(answer["error"])))
             return
         record = Record(
             key=key,
             kind=done.request.kind,
             status=str(answer["status"]),
-            preimage=self.progress.preimage(nodes[0].id),
+            preimage=flight.preimage,
             outputs=answer["outputs"],
+            rest=answer.get("rest"),
             info=answer["info"],
             scores=answer["scores"],
             timing=answer["timing"],
             provenance=answer["provenance"],
             error=answer["error"],
-            attempts=attempt,
+            attempts=flight.attempt,
         )
         try:
-            record = self.store.put(record, workspace)
-        except DiskFull as error:
-            self.outcome.stopped = f"stopped: {error.one_line()}"
-            record = dataclasses.replace(record, status="error", error=_error_json(error), scores={}, outputs={})
-            shutil.rmtree(workspace, ignore_errors=True)
+            record = self.store.put(record, Path(done.request.workspace))
+            self._custody.read(done.request.inputs)
+            if record.status == "ok":
+                self._custody.made(record)
+        except StoreError as error:
+            if isinstance(error, DiskFull):
+                self.outcome.stopped = f"stopped: {error.one_line()}"
+            record = dataclasses.replace(
+                record, status="error", error=_error_json(error), scores={}, outputs={}, rest=None
+            )
         finally:
-            lease.release()
+            self._leave(flight)
         if record.error is not None and record.error.get("reason") == "disk_full":
             self.outcome.stopped = f"stopped: {record.reason}"
         self._made.add(key)
         how = "run" if record.finished else "failed"
-        for node in nodes:
-            self.progress.put(node.id, record)
-            self._end(node, NodeState(how, record, record.reason))
+        for node in flight.nodes:
+            if self.progress.has_key(node.id, key):  # else an input was lost meanwhile, and is made again
+                self.progress.put(node.id, record)
+                self._end(node, NodeState(how, record, record.reason))
         limit = self.options.max_failures
         if limit is not None and self._failed >= limit and not self.outcome.stopped:
             self.outcome.stopped = f"stopped after {limit} failures (--max-failures)"
+
+    @staticmethod
+    def _leave(flight: Flight) -> None:
+        """Nothing is left of a stage that has ended but what was published."""
+        shutil.rmtree(flight.request.workspace, ignore_errors=True)
+        flight.lease.release()
+
+
+def _reason(error: Mapping[str, str]) -> str:
+    return Record("", "", "refused", {}, error=error).reason or ""
 
 
 def _error_json(error: LipbenchError) -> dict[str, str]:

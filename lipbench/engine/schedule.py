@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from lipbench.engine.plan import Node
 
@@ -72,7 +72,7 @@ class Schedule:
         while self._due:
             self.visits += 1
             name = self._due.popleft()
-            if name in self._open:
+            if name in self._open and not self._left[name]:  # else it was reopened meanwhile
                 return name
         return None
 
@@ -87,7 +87,7 @@ class Schedule:
         while queue:
             self.visits += 1
             name = heapq.heappop(queue)[2]
-            if name in self._open:
+            if name in self._open and not self._left[name]:  # else it was reopened meanwhile
                 return name
         return None
 
@@ -112,12 +112,27 @@ class Schedule:
                 self._due.append(other)
         return blocked
 
-    def reopen(self, name: str, waiting: Iterable[str] = ()) -> None:
-        """A stage that ended is to be made again, since its result is gone; `waiting`: open stages that need it."""
-        if name not in self._open:
-            self._open.add(name)
-            self._gpu_left += self._nodes[name].gpu > 0
-            self._due.append(name)
-        for other in waiting:
-            self._left[other] += 1
-            self._followers.setdefault(name, []).append(other)
+    def reopen(self, names: Collection[str]) -> None:
+        """Stages are open (again), and wait for those that they depend on and that are open: a result is gone.
+
+        Args:
+            names: with a stage that is made again also all that depend on it, whatever came of them.
+        """
+        for name in names:
+            if name not in self._open:
+                self._open.add(name)
+                self._gpu_left += self._nodes[name].gpu > 0
+        for name in names:
+            node = self._nodes[name]
+            others = {*node.needs, *node.optional_deps} & self._open if node.refusal is None else set()
+            self._left[name] = len(others)
+            for other in others:
+                followers = self._followers.setdefault(other, [])
+                if name not in followers:
+                    followers.append(name)
+            if not others:
+                self._due.append(name)
+
+    def waits(self, name: str) -> bool:
+        """Whether a stage that it depends on is open."""
+        return self._left[name] > 0

@@ -17,7 +17,7 @@ import numpy as np
 from lipbench import media
 from lipbench.core import keys
 from lipbench.core.devices import choose_device
-from lipbench.core.errors import LipbenchError, ManifestError, MediaError, NoAudio
+from lipbench.core.errors import LipbenchError, ManifestError, MediaError, NoAudio, NoVideo, Truncated
 from lipbench.core.method import ClipInput, DubInput, DubJob, FitJob, Outputs, PrepareJob
 from lipbench.core.metric import Pair, Score
 from lipbench.engine.score_json import score_json
@@ -77,6 +77,7 @@ def run_dub(task: DubTask, out: Path) -> Result:
     outputs = {"video": video, "audio": wav, "index": out / "index.json"}
     info: dict[str, Any] = {"n_frames": len(aligned.index), "policy": aligned.policy, "offset_s": task.offset_s}
     if task.truth is not None:
+        check_digest(task.truth, task.truth_sha256)
         upright = out / "truth-clip.mp4"
         media.normalize_clip(task.truth, upright, fps=task.fps)
         truth = media.retime_to_audio(upright, samples, out / "truth.mp4", out / "truth.wav", fps=task.fps)
@@ -99,17 +100,21 @@ def shift(samples: np.ndarray, offset_s: float, rate: int = 16000) -> np.ndarray
 def check_digest(path: Path, expected: str | None) -> None:
     """Refuse a file that is not the one the manifest names.
 
+    No record keeps either error: a key holds what the file should be, and the file may be put right.
+
     Raises:
         MediaError: missing.
         ManifestError: another content.
     """
     if not path.exists():
-        raise MediaError(f"{path} is missing", "the manifest names it", "put it there or correct the manifest")
+        why, fix = "the manifest names it", "put it there or correct the manifest"
+        raise MediaError(f"{path} is missing", why, fix, kept=False)
     if expected and (found := keys.sha256_file(path)) != expected:
         raise ManifestError(
             f"{path} is not the file the manifest names",
             f"its SHA-256 is {found[:16]}..., the manifest says {expected[:16]}...",
             "restore the file, or write the new hash (and a new version) into the manifest",
+            kept=False,
         )
 
 
@@ -254,6 +259,15 @@ def run_score(task: ScoreTask, out: Path, device: str, threads: int) -> Result:
             "this is a fault of the metric family, not of the input",
             reason="bad_output",
         )
+    own = [str(value) for value in inputs.values() if isinstance(value, Path)]
+    unread = next((s.reason for s in scores.values() if s.value is None and _is_unread(s.reason, own)), None)
+    if unread is not None:
+        raise LipbenchError(
+            f"a video that {task.family} measures cannot be read",
+            unread,
+            "look at the video: where it is broken, what made it is at fault",
+            reason="unreadable",
+        )
     per_frame = {name: s.per_frame for name, s in scores.items() if s.per_frame is not None}
     for path in out.iterdir():  # what the family left behind is scratch
         shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -263,6 +277,13 @@ def run_score(task: ScoreTask, out: Path, device: str, threads: int) -> Result:
         np.savez_compressed(outputs["per_frame"], **per_frame)  # type: ignore[arg-type]
     versions = {m.id: m.version for m in family.metrics}
     return outputs, {}, {name: score_json(s, versions[name]) for name, s in scores.items()}
+
+
+def _is_unread(reason: str | None, own: list[str]) -> bool:
+    """Whether a score says that one of the files that lipbench made or accepted for it cannot be read."""
+    word, _, text = (reason or "").partition(":")
+    broken = word in (MediaError.reason, NoVideo.reason, Truncated.reason)
+    return broken and any(path in text for path in own)
 
 
 def execute(kind: str, data: Mapping[str, Any], out: Path, device: str, threads: int) -> Result:

@@ -54,7 +54,7 @@ class DubTask(Task):
         clip_audio: of the normalized clip; clip_audio None when it has no sound.
         audio: the dub's sound, None for the clip's own; sha256 is what it must be.
         offset_s: how much later the sound starts.
-        truth: the correct video, or None.
+        truth: the correct video, or None; truth_sha256 is what it must be.
     """
 
     kind = "dub"
@@ -65,6 +65,7 @@ class DubTask(Task):
     offset_s: float
     truth: Path | None
     fps: float
+    truth_sha256: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

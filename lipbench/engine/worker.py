@@ -1,7 +1,7 @@
 """A long-lived worker process: reads tasks as JSON lines, answers with JSON lines, imports torch once.
 
-    stdin   {"kind", "key", "task", "workspace", "device", "threads"}
-    fd 3    {"status", "outputs", "info", "scores", "timing", "error", "provenance"}
+    stdin   {"kind", "key", "task", "inputs", "workspace", "device", "threads"}
+    fd 3    {"status", "outputs", "rest", "info", "scores", "timing", "error", "provenance"}
 
 Everything a stage prints (native code included) goes to the stage's log.txt. The worker dies with its parent.
 """
@@ -25,27 +25,30 @@ RESULT_FD = 3
 
 
 def perform(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Run one stage in this process and describe the outcome; never raises what a stage raises."""
-    from lipbench.core.errors import FINAL_REASONS, LipbenchError, disk_full
-    from lipbench.core.keys import sha256_file
+    """Run one stage in this process and describe the outcome; never raises what a stage raises.
+
+    What it reads of other stages (`inputs`) is checked before and looked at afterwards: the status "damaged" names, in
+    `damaged`, the keys of those that are not what was written. Then there is no result.
+    """
+    from lipbench.core.errors import FINAL_REASONS, LipbenchError, MediaError, disk_full
+    from lipbench.core.integrity import describe
     from lipbench.core.provenance import provenance
+    from lipbench.engine.custody import damaged, state
     from lipbench.engine.score_json import jsonable
     from lipbench.engine.stages import execute
 
     out = Path(request["workspace"]) / "out"
+    inputs = request.get("inputs") or []
     reset_peak()
     started, wall, cpu = time.time(), time.perf_counter(), _cpu()
-    answer: dict[str, Any] = {"status": "ok", "outputs": {}, "info": {}, "scores": {}, "error": None}
+    answer: dict[str, Any] = {"status": "ok", "outputs": {}, "rest": None, "info": {}, "scores": {}, "error": None}
+    before = state(inputs)
+    lost = damaged(inputs)
     try:
-        files, info, scores = execute(request["kind"], request["task"], out, request["device"], request["threads"])
-        for name, path in files.items():
-            inside = path.resolve().relative_to(out.resolve())
-            answer["outputs"][name] = {
-                "path": f"out/{inside.as_posix()}",
-                "sha256": sha256_file(path),
-                "bytes": path.stat().st_size,
-            }
-        answer["info"], answer["scores"] = jsonable(info), scores
+        if not lost:
+            files, info, scores = execute(request["kind"], request["task"], out, request["device"], request["threads"])
+            answer["outputs"], answer["rest"] = describe(out, files)
+            answer["info"], answer["scores"] = jsonable(info), scores
     except Exception as error:
         traceback.print_exc()
         if isinstance(error, OSError):
@@ -57,7 +60,11 @@ def perform(request: Mapping[str, Any]) -> dict[str, Any]:
         reason = error.reason if isinstance(error, LipbenchError) else "exception"
         if type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
             reason = "oom"
-        answer["status"] = "oom" if reason == "oom" else "refused" if reason in FINAL_REASONS else "error"
+        # A file of the run itself is no input that somebody gave: that it cannot be read is not the last word on it.
+        own = isinstance(error, MediaError) and _names(error, [str(out), *(i["directory"] for i in inputs)])
+        final = reason in FINAL_REASONS and not own
+        answer["status"] = "oom" if reason == "oom" else "refused" if final else "error"
+        answer["kept"] = getattr(error, "kept", True)
         answer["error"] = {
             "reason": reason,
             "what": error.what if isinstance(error, LipbenchError) else f"{type(error).__name__}: {error}",
@@ -65,6 +72,19 @@ def perform(request: Mapping[str, Any]) -> dict[str, Any]:
             "fix": error.fix if isinstance(error, LipbenchError) else "",
             "traceback": "" if expected else "".join(traceback.format_exception(error))[-4000:],
         }
+    if not lost and (answer["status"] != "ok" or state(inputs) != before):
+        lost = damaged(inputs, all_content=True)
+    if lost:
+        answer |= {"status": "damaged", "damaged": sorted(lost), "outputs": {}, "rest": None, "info": {}, "scores": {}}
+        why = "; ".join(lost.values())
+        answer["error"] = {
+            "reason": "damaged",
+            "what": "what the stage reads is not what was written",
+            "why": why,
+            "fix": "see what changes files in the run directory, and that its disk is sound",
+            "traceback": "",
+        }
+        print(f"damaged inputs: {why}", flush=True)
     answer["timing"] = {
         "started": started,
         "wall_s": time.perf_counter() - wall,
@@ -75,14 +95,23 @@ def perform(request: Mapping[str, Any]) -> dict[str, Any]:
     return answer
 
 
+def _names(error: Exception, folders: list[str]) -> bool:
+    """Whether an error speaks of a file below one of these folders."""
+    return any(f"{folder}/" in str(error) for folder in folders)
+
+
 def _cpu() -> float:
     times = os.times()
     return times.user + times.system + times.children_user + times.children_system
 
 
-def main() -> None:
-    """Serve tasks until stdin closes."""
-    die_with_parent()
+def main(parent: int | None = None) -> None:
+    """Serve tasks until stdin closes.
+
+    Args:
+        parent: process id of who started this worker; when it died meanwhile, nothing is served.
+    """
+    die_with_parent(parent)
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
     requests = os.fdopen(os.dup(0), "r", encoding="utf-8")

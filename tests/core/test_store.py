@@ -1,20 +1,17 @@
-"""The store: atomic records, leases, several processes, a full disk."""
+"""The store: atomic records, damaged ones, a full disk."""
 
 from __future__ import annotations
 
 import errno
-import json
 import os
-import subprocess
-import sys
-import time
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 
-from lipbench.core import store as store_module
-from lipbench.core.errors import DiskFull, StoreError, UnknownName
+from lipbench.core.errors import Damaged, DiskFull, Remark, StoreError, UnknownName
 from lipbench.core.store import Record, Store
+from lipbench.core.verify import verify
 
 KEY = "ab" + "0" * 62
 
@@ -55,84 +52,116 @@ def test_a_failed_record_is_replaced(tmp_path):
     assert (store.directory(KEY) / "out" / "a.txt").read_text() == "second"
 
 
-def test_record_of_another_schema_is_refused(tmp_path):
+@pytest.fixture
+def damaged(tmp_path):
+    """A store that repairs, with one finished stage whose record is then spoiled by the test."""
     store = Store(tmp_path)
-    publish(store, record())
-    path = store.directory(KEY) / "record.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 99}))
-    with pytest.raises(StoreError, match="schema is 99"):
-        store.get(KEY)
+    store.repairs = True
+    publish(store, record(outputs={"a": {"path": "out/a.txt", "sha256": "s", "bytes": 1}}))
+    return store
 
 
-def test_half_a_record_is_an_error_with_a_mend(tmp_path):
-    store = Store(tmp_path)
-    publish(store, record())
-    (store.directory(KEY) / "record.json").write_text('{"key": "ab')
-    with pytest.raises(StoreError, match="delete its folder"):
-        store.get(KEY)
+def spoil(store, text="{"):
+    (store.directory(KEY) / "record.json").write_text(text)
 
 
-def test_one_lease_at_a_time(tmp_path):
-    store = Store(tmp_path)
-    lease = store.claim(KEY)
-    assert lease is not None
-    assert store.claim(KEY) is None
+def test_a_damaged_record_is_left_out_with_one_remark(damaged):
+    spoil(damaged)
+    with pytest.warns(Remark, match="the result ab0000000000 is damaged \\(no JSON") as told:
+        assert damaged.get(KEY) is None
+    assert damaged.get(KEY) is None
+    assert len(told) == 1
+    assert [*damaged.records()] == []
+    assert damaged.directory(KEY).exists()
+    with pytest.raises(Damaged, match="cannot use the record of ab0000000000"):
+        damaged.find("ab00")
+
+
+def test_a_damaged_record_is_set_aside_and_its_place_is_free(damaged, tmp_path):
+    spoil(damaged)
+    with pytest.warns(Remark):
+        assert damaged.take(KEY) is None
+    (aside,) = (tmp_path / "damaged").iterdir()
+    assert aside.name.startswith(KEY)
+    assert (aside / "out" / "a.txt").read_text() == "x"
+    assert not damaged.directory(KEY).exists()
+    publish(damaged, record(info={"n": 2}))
+    assert damaged.take(KEY).info == {"n": 2}
+    assert damaged.damaged == {}
+    assert list((tmp_path / "leases").iterdir()) == []
+
+
+def test_who_only_reads_moves_nothing(damaged, tmp_path):
+    damaged.repairs = False
+    (damaged.directory(KEY) / "out" / "a.txt").unlink()
+    with pytest.warns(Remark, match="out/a.txt is missing"):
+        assert damaged.take(KEY) is None
+    assert damaged.get(KEY) is not None  # the numbers can still be read
+    assert not (tmp_path / "damaged").exists()
+
+
+def test_what_somebody_works_on_is_not_set_aside(damaged, tmp_path):
+    spoil(damaged)
+    lease = damaged.claim(KEY)
+    with pytest.warns(Remark):
+        assert damaged.take(KEY) is None
+    assert damaged.directory(KEY).exists()
     lease.release()
-    again = store.claim(KEY)
-    assert again is not None
-    again.release()
 
 
-def test_lease_of_a_dead_process_is_taken_over(tmp_path):
+def test_what_is_sound_again_stays(damaged):
+    assert damaged.set_aside(KEY) is False
+    assert damaged.take(KEY) is not None
+
+
+def test_many_damaged_records_are_not_told_one_by_one(tmp_path):
     store = Store(tmp_path)
-    child = subprocess.Popen([sys.executable, "-c", ""])
-    child.wait()
-    path = tmp_path / "leases" / KEY
-    path.mkdir()
-    (path / "owner.json").write_text(json.dumps({"host": store_module.socket.gethostname(), "pid": child.pid}))
-    lease = store.claim(KEY)
-    assert lease is not None
-    lease.release()
+    for i in range(9):
+        key = f"{i:064x}"
+        publish(store, record(key=key))
+        (store.directory(key) / "record.json").write_text("")
+    with pytest.warns(Remark) as told:
+        assert [*store.records()] == []
+    assert len(told) == 6
+    assert "--verify` counts them" in str(told[-1].message)
+    assert len(store.damaged) == 9
 
 
-def test_lease_without_heartbeat_is_taken_over(tmp_path):
+def test_verify_reads_everything(damaged, tmp_path):
+    other = "cd" + "0" * 62
+    digest = sha256(b"x").hexdigest()
+    publish(damaged, record(key=other, outputs={"a": {"path": "out/a.txt", "sha256": digest, "bytes": 1}}))
+    with pytest.warns(Remark):
+        found = verify(damaged)  # the first one's hash was never right
+    assert (found.records, found.files, found.n_bytes) == (1, 1, 1)
+    assert found.damaged == {KEY: "out/a.txt has another content"}
+    assert not damaged.directory(KEY).exists()
+    assert damaged.directory(other).exists()
+
+
+def test_verify_alone_moves_nothing(damaged):
+    damaged.repairs = False
+    assert verify(damaged).damaged == {KEY: "out/a.txt has another content"}
+    assert damaged.directory(KEY).exists()
+
+
+def test_outputs_that_are_not_there_are_not_published(tmp_path):
     store = Store(tmp_path)
-    path = tmp_path / "leases" / KEY
-    path.mkdir()
-    (path / "owner.json").write_text(json.dumps({"host": "another-host", "pid": 1}))
-    assert store.claim(KEY) is None
-    old = time.time() - store_module.STALE_S - 1
-    os.utime(path, (old, old))
-    lease = store.claim(KEY)
-    assert lease is not None
-    lease.release()
+    rec = record(outputs={"video": {"path": "out/video.mp4", "sha256": "s", "bytes": 1}})
+    with pytest.raises(Damaged, match="not where they were written") as caught:
+        store.put(rec, store.workspace(KEY))
+    assert "out/video.mp4 is missing" in caught.value.why
+    with pytest.raises(Damaged) as caught:  # made on another machine, in another working directory
+        store.put(rec, tmp_path / "work" / "elsewhere")
+    assert "the stage's folder is gone" in caught.value.why
+    assert store.get(KEY) is None
 
 
-CLAIM_MANY = """
-import sys
-from pathlib import Path
-from lipbench.core.store import Store
-store = Store(Path(sys.argv[1]))
-print("ready", flush=True)
-sys.stdin.readline()
-leases = {f"{i:064x}": store.claim(f"{i:064x}") for i in range(60)}  # never released: each key may be won once
-print(" ".join(key for key, lease in leases.items() if lease is not None), flush=True)
-sys.stdin.readline()  # stay alive until the other is done too: a dead owner's lease may be taken over
-"""
-
-
-def test_two_processes_never_win_the_same_key(tmp_path):
-    command = [sys.executable, "-c", CLAIM_MANY, str(tmp_path)]
-    workers = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    for worker in workers:
-        assert worker.stdout.readline() == "ready\n"
-    for worker in workers:
-        worker.stdin.write("go\n")
-        worker.stdin.flush()
-    won = [key for worker in workers for key in worker.stdout.readline().split()]
-    for worker in workers:
-        worker.communicate("end\n")
-    assert sorted(won) == [f"{i:064x}" for i in range(60)]
+def test_a_damaged_result_gives_way_to_a_new_one(damaged):
+    (damaged.directory(KEY) / "out" / "a.txt").unlink()
+    kept = publish(damaged, record(info={"n": 2}), "second")
+    assert kept.info == {"n": 2}
+    assert (damaged.directory(KEY) / "out" / "a.txt").read_text() == "second"
 
 
 def test_sweep_removes_what_a_killed_run_left(tmp_path):
@@ -154,7 +183,7 @@ def test_full_disk_keeps_what_is_there(tmp_path, monkeypatch):
     def full(*_args):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(store_module.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(DiskFull, match="free some space"):
         store.put(other, workspace)
     monkeypatch.undo()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -150,6 +151,109 @@ def test_a_worker_dies_with_its_parent(platform: str) -> None:
         finally:
             signal.alarm(0)
             signal.signal(signal.SIGALRM, timeout)
+
+
+@pytest.mark.parametrize("platform", [sys.platform, "darwin"])
+def test_who_starts_after_its_parent_died_ends_at_once(platform: str) -> None:
+    done = python(
+        f"import sys; sys.platform = {platform!r}; from lipbench.core.system import die_with_parent; "
+        "die_with_parent(2**22 + 1); print('alive')"
+    )
+    assert (done.returncode, done.stdout) == (-signal.SIGKILL, "")
+    assert python("import os; from lipbench.core.system import *; die_with_parent(os.getppid())").returncode == 0
+
+
+def test_a_process_is_told_from_a_later_one_of_its_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = os.getpid()
+    started = system.process_start(own)
+    assert started is not None
+    assert system.lives(own, started)
+    assert system.lives(own)
+    assert not system.lives(own, f"{started}1")
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    assert system.process_start(child.pid) is None
+    assert not system.lives(child.pid)
+
+
+def test_without_proc_a_process_is_asked_of_ps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    on_a_mac(monkeypatch, tmp_path)
+    answers = {"1": "S    Mon Nov 30 03:02:29 2026\n", "2": "Z+   Mon Nov 30 03:02:29 2026\n"}
+    monkeypatch.setattr(subprocess, "run", lambda words, **_: SimpleNamespace(stdout=answers[words[-1]]))
+    assert system.process_start(1) == "Mon Nov 30 03:02:29 2026"
+    assert system.lives(1, "Mon Nov 30 03:02:29 2026")
+    assert not system.lives(1, "Mon Nov 30 03:02:30 2026")
+    assert not system.lives(2)
+
+
+@pytest.mark.parametrize(("error", "alive"), [(ProcessLookupError, False), (PermissionError, True)])
+def test_a_process_of_which_nothing_is_told(
+    error: type[OSError], alive: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """/proc may hide what others run."""
+
+    def kill(pid: int, number: int) -> None:
+        assert (pid, number) == (4321, 0)
+        raise error
+
+    monkeypatch.setattr(system, "PROC", tmp_path)
+    monkeypatch.setattr(system, "_state", lambda _: None)
+    monkeypatch.setattr(os, "kill", kill)
+    assert system.lives(4321) is alive
+
+
+def test_process_ids_mean_nothing_after_a_reboot_or_in_another_container(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def space(boot: str, numbering: str) -> str:
+        proc = tmp_path / f"{boot}{numbering}"
+        (proc / "sys" / "kernel" / "random").mkdir(parents=True)
+        (proc / "sys" / "kernel" / "random" / "boot_id").write_text(f"{boot}\n")
+        (proc / "self" / "ns").mkdir(parents=True)
+        (proc / "self" / "ns" / "pid").symlink_to(f"pid:[{numbering}]")
+        monkeypatch.setattr(system, "PROC", proc)
+        system.process_space.cache_clear()
+        return system.process_space()
+
+    try:
+        assert len({space("a", "1"), space("b", "1"), space("a", "2")}) == 3
+        on_a_mac(monkeypatch, tmp_path)
+        system.process_space.cache_clear()
+        assert system.process_space() == socket.gethostname()
+    finally:
+        system.process_space.cache_clear()
+
+
+STOPS = """
+import os, signal, sys, time
+from lipbench.core.system import Terminated, ends_like_ctrl_c
+before = signal.getsignal(signal.SIGHUP)
+try:
+    with ends_like_ctrl_c():
+        try:
+            os.kill(os.getpid(), getattr(signal, sys.argv[1]))
+            time.sleep(0.1)
+            print("went on")
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)  # impatience changes nothing
+            time.sleep(0.1)
+            print("cleaned up")
+except KeyboardInterrupt as stop:
+    print(type(stop).__name__, stop.number)
+print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL, signal.getsignal(signal.SIGHUP) == before)
+"""
+
+
+@pytest.mark.parametrize(("name", "number"), [("SIGTERM", 15), ("SIGHUP", 1)])
+def test_being_told_to_end(name: str, number: int) -> None:
+    done = subprocess.run([sys.executable, "-c", STOPS, name], capture_output=True, text=True, timeout=60)
+    assert done.stdout.split("\n") == ["cleaned up", f"Terminated {number}", "True True", ""], done.stderr
+
+
+def test_nohup_is_respected() -> None:
+    code = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n" + STOPS
+    done = subprocess.run([sys.executable, "-c", code, "SIGHUP"], capture_output=True, text=True, timeout=60)
+    assert done.stdout.startswith("went on\n")
 
 
 def test_nothing_is_forked_on_a_mac(monkeypatch: pytest.MonkeyPatch) -> None:

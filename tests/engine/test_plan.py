@@ -29,7 +29,10 @@ def progress(tmp_path: Path) -> PlanState:
 def finish(progress: PlanState, name: str, status: str = "ok", **outputs) -> Record:
     key = progress.key(name)
     record = Record(key, progress.plan.nodes[name].kind, status, progress.preimage(name), outputs=outputs)
-    return progress.store.put(record, progress.store.workspace(key))
+    workspace = progress.store.workspace(key)
+    for output in outputs.values():
+        (workspace / output["path"]).write_text("x" * output["bytes"])
+    return progress.store.put(record, workspace)
 
 
 def test_a_key_is_the_hash_of_the_preimage(progress):

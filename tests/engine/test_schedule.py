@@ -75,13 +75,13 @@ class Watched(Runner):
         store = Store(root)
         super().__init__(nodes, store, lambda: slots, options, lambda *_: None)
         self.names = {self.progress.key(name): name for name in nodes.nodes}
-        self.looks, get = 0, store.get
+        self.looks, read = 0, store.read
 
         def counting(key: str) -> Record | None:
             self.looks += 1
-            return get(key)
+            return read(key)
 
-        store.get = counting  # type: ignore[method-assign]
+        store.read = counting  # type: ignore[method-assign]
 
     def named(self, keys: list[str]) -> list[str]:
         return [self.names[key] for key in keys]
@@ -272,14 +272,15 @@ def test_a_lost_result_is_made_again_before_what_needs_it():
     schedule.end("a", good=True)
     assert [schedule.due(), schedule.due()] == ["b", "c"]
     schedule.end("b", good=True)
-    schedule.reopen("a", ["c"])  # c found what a left damaged
+    schedule.reopen(["a", "c"])  # c found what a left damaged
+    assert schedule.waits("c")
     assert schedule.due() == "a"
     assert schedule.due() is None
     schedule.end("a", good=True)
     assert schedule.due() == "c"  # and b, which has ended, stays ended
     schedule.end("c", good=True)
     assert schedule.due() == "d"
-    schedule.reopen("a", ["d"])
+    schedule.reopen(["a", "d"])
     schedule.due()
     assert schedule.end("a", good=False) == []  # d does not need it itself
     assert schedule.due() == "d"

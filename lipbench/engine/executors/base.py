@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ class StageRequest:
         workspace: a private folder; its `out/` is empty.
         timeout_s: seconds it may take.
         gpu: the part of a GPU that it takes, where there is one; 0 for a stage that uses none.
+        inputs: results of other stages that it reads, see `lipbench.engine.custody`.
     """
 
     kind: str
@@ -24,6 +25,7 @@ class StageRequest:
     workspace: str
     timeout_s: float
     gpu: float = 0.0
+    inputs: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ def failure(status: str, what: str, why: str = "", fix: str = "") -> dict[str, A
     return {
         "status": status,
         "outputs": {},
+        "rest": None,
         "info": {},
         "scores": {},
         "timing": {},

@@ -6,6 +6,7 @@ use one thread on a CPU (scores then do not depend on their number) and owns at 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import selectors
@@ -22,6 +23,9 @@ from lipbench.core.devices import cards
 from lipbench.core.system import end_group, usable_cores
 from lipbench.core.threads import THREAD_VARIABLES
 from lipbench.engine.executors.base import StageRequest, StageResult, failure
+
+#: Seconds between two looks at whether a worker still lives.
+CHECK_S = 1.0
 
 
 def oom_kills() -> int:
@@ -54,7 +58,7 @@ class Worker:
             env["CUDA_VISIBLE_DEVICES"] = self.gpu or ""
         env["PYTHONUNBUFFERED"] = "1"
         # The results pipe must be fd 3 in the worker: a two-line bootstrap moves it there.
-        code = f"import os; os.dup2({write}, 3); from lipbench.engine.worker import main; main()"
+        code = f"import os; os.dup2({write}, 3); from lipbench.engine.worker import main; main({os.getpid()})"
         self.process = subprocess.Popen(
             [sys.executable, "-c", code],
             stdin=subprocess.PIPE,
@@ -66,6 +70,7 @@ class Worker:
             start_new_session=True,
         )
         os.close(write)
+        os.set_blocking(read, False)
         self.results, self.buffer, self.ooms = read, b"", oom_kills()
 
     def kill(self) -> None:
@@ -82,11 +87,17 @@ class Worker:
         self.process = None
 
     def read(self) -> dict[str, Any] | None:
-        """The answer once it is complete; EOFError when the worker died."""
-        block = os.read(self.results, 1 << 16)
-        if not block:
+        """The answer once it is complete; EOFError when the worker died.
+
+        The end of the pipe does not tell that alone: a process that the stage forked may hold it open for hours.
+        """
+        dead = self.process is not None and self.process.poll() is not None  # asked before: its last words count
+        with contextlib.suppress(BlockingIOError):
+            while block := os.read(self.results, 1 << 16):
+                self.buffer += block
+            dead = True
+        if dead and not self.buffer.endswith(b"\n"):
             raise EOFError
-        self.buffer += block
         if not self.buffer.endswith(b"\n"):
             return None
         answer, self.buffer = json.loads(self.buffer), b""
@@ -155,6 +166,7 @@ class LocalExecutor:
             "kind": request.kind,
             "key": request.key,
             "task": request.task,
+            "inputs": list(request.inputs),
             "workspace": request.workspace,
             "device": "cuda:0" if worker.gpu is not None and request.gpu > 0 else "cpu",
             "threads": worker.threads,
@@ -173,14 +185,14 @@ class LocalExecutor:
         with selectors.DefaultSelector() as selector:
             for worker in busy:
                 selector.register(worker.results, selectors.EVENT_READ, worker)
-            wait = min([timeout_s, *(w.deadline - time.monotonic() for w in busy)])
-            for event, _ in selector.select(max(wait, 0)):
-                worker = event.data
+            wait = min([timeout_s, CHECK_S, *(w.deadline - time.monotonic() for w in busy)])
+            selector.select(max(wait, 0))
+            for worker in busy:
                 try:
                     answer = worker.read()
                 except EOFError:
                     answer = self._died(worker)
-                if answer is not None:
+                if answer is not None and worker.request is not None:
                     done.append(StageResult(worker.request, answer))
                     worker.request = None
         for worker in busy:

@@ -77,6 +77,7 @@ class RayExecutor:
             "kind": request.kind,
             "key": request.key,
             "task": dict(request.task),
+            "inputs": [dict(about) for about in request.inputs],
             "workspace": request.workspace,
             "gpu": gpu > 0,
         }
