@@ -72,6 +72,19 @@ class Store:
                 f"cannot use {self.root} as a run directory", f"{error.strerror}", "name another with --out"
             ) from error
 
+    def is_writable(self) -> bool:
+        """False for a folder that is there and can only be read: of somebody else, or of a read-only file system.
+
+        A folder that is not there yet counts as writable: `create` says why it cannot be made.
+        """
+        probe = self.root / f".lipbench-{uuid.uuid4().hex}"
+        try:
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            return error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM)
+        return True
+
     def directory(self, key: str) -> Path:
         """Where a key's record and outputs lie (or will lie)."""
         return self.root / "objects" / key[:2] / key

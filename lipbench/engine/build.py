@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import product
@@ -215,8 +215,20 @@ class PlanBuilder:
             inputs["truth_faces"] = self._source(faces, StageTrack, faces)
         if "mesh" in needs:
             inputs["prediction_annotations"] = StageOutput(made, "annotations")
-        code = self.code(f"{STAGES}:run_score", type(family).__module__, *maker("metrics", family.id, family))
+        code = self._score_code(family)
         return self.add(score_node(family, options, label, self.config.fps, inputs, code, needs=(made, dub_node)))
+
+    def _score_code(self, family: MetricFamily) -> str:
+        return self.code(f"{STAGES}:run_score", type(family).__module__, *maker("metrics", family.id, family))
+
+    # ---- the whole --------------------------------------------------------------------------------------------
+
+    def request(self, chosen: Sequence[MethodRow], measured: Sequence[Measured]) -> str:
+        """Digest of what was asked for and of the code that answers; no matter which clips this plan has."""
+        owners = {row.label: [self._row(row).owner(kind) for kind in row.method.spec.stages] for row in chosen}
+        families = {family.id: [options, self._score_code(family)] for family, options in measured}
+        asked = self.config.model_dump(mode="json", by_alias=True)
+        return keys.key_of({"run": asked, "manifest": self.manifest.digest, "rows": owners, "families": families})
 
     def _source(self, name: str, kind: Callable[..., Source], *given: Any) -> Source:
         """A source that all scores of a dub share."""
@@ -252,7 +264,22 @@ def build(
                     plan.scores[cell] = {
                         family.id: builder.score(family, options, made, clip, dub) for family, options in measured
                     }
+    plan.request = builder.request(chosen, measured)
     return plan, chosen, measured
+
+
+def cells_of(config: RunFile, manifest: Manifest, rows: Sequence[MethodRow], clips: Sequence[Clip]) -> Iterator[Cell]:
+    """The cells of a run in their order."""
+    dubs = _dubs_by_clip(config, manifest)
+    for clip in clips:
+        for row, dub in product(rows, dubs(clip)):
+            for seconds, seed in product(config.train_seconds, config.seeds):
+                yield Cell(row.label, clip.id, dub.language, dub.id, seconds, seed)
+
+
+def all_cells(config: RunFile, manifest: Manifest, rows: Sequence[MethodRow]) -> list[Cell]:
+    """The cells of a whole run, those of all shards."""
+    return list(cells_of(config, manifest, rows, _clips(config, manifest, None)))
 
 
 def _clips(config: RunFile, manifest: Manifest, shard: tuple[int, int] | None) -> list[Clip]:

@@ -71,7 +71,8 @@ class Node:
 class Plan:
     """All cells and the stages behind them, in an order that respects needs and optional_deps.
 
-    `sources` is the code that their keys hold.
+    `sources` is the code that their keys hold; `request` the digest of what was asked for, code included: the same for
+    all shards of a run.
     """
 
     cells: list[Cell]
@@ -79,6 +80,7 @@ class Plan:
     synthesize: dict[Cell, str] = field(default_factory=dict)
     scores: dict[Cell, dict[str, str]] = field(default_factory=dict)
     sources: Sources = field(default_factory=Sources)
+    request: str = ""
 
 
 class PlanState:
