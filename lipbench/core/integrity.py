@@ -22,7 +22,7 @@ from lipbench.core.keys import sha256_file
 Listing = Mapping[str, tuple[int, int]]
 
 
-def listing(folder: Path) -> Listing:
+def listing(folder: Path | str) -> Listing:
     """All files below a folder, links followed; empty where there is no folder."""
     found: dict[str, tuple[int, int]] = {}
     waiting = [("", str(folder))]
@@ -76,7 +76,7 @@ def _rest(out: Path, sizes: Mapping[str, int]) -> dict[str, Any]:
 
 
 def fault(
-    folder: Path, outputs: Mapping[str, Any], rest: Mapping[str, Any] | None, *, content: bool = False
+    folder: Path | str, outputs: Mapping[str, Any], rest: Mapping[str, Any] | None, *, content: bool = False
 ) -> str | None:
     """The first thing that is wrong with a stage's files; None when they are what they were.
 
@@ -91,7 +91,7 @@ def fault(
     if not outputs and not rest:
         return None
     try:
-        files = listing(folder / "out")
+        files = listing(f"{folder}/out")
         for output in outputs.values():
             if wrong := _wrong(folder, output, files, content):
                 return wrong
@@ -100,14 +100,14 @@ def fault(
         sizes = _beside(files, outputs)
         if (len(sizes), sum(sizes.values())) != (rest.get("files", 0), rest.get("bytes", 0)):
             return f"there are {len(sizes)} files beside the outputs in out/, {rest.get('files', 0)} were written"
-        if content and sizes and _rest(folder / "out", sizes) != rest:
+        if content and sizes and _rest(Path(folder, "out"), sizes) != rest:
             return "a file beside the outputs in out/ has another content"
     except OSError as error:
         return f"{error.filename or folder}: {error.strerror}"
     return None
 
 
-def _wrong(folder: Path, output: Mapping[str, Any], files: Listing, content: bool) -> str | None:
+def _wrong(folder: Path | str, output: Mapping[str, Any], files: Listing, content: bool) -> str | None:
     path = str(output["path"])
     found = files.get(path.removeprefix("out/"))
     if found is None:
@@ -118,9 +118,9 @@ def _wrong(folder: Path, output: Mapping[str, Any], files: Listing, content: boo
     moved = mtime != output.get("mtime_ns", mtime)
     if not content and not moved:
         return None
-    if sha256_file(folder / path) != output["sha256"]:
+    if sha256_file(f"{folder}/{path}") != output["sha256"]:
         return f"{path} has another content"
     if moved:
         with contextlib.suppress(OSError):  # of somebody else, or read-only: it is read again next time
-            os.utime(folder / path, ns=(mtime, int(output["mtime_ns"])))
+            os.utime(f"{folder}/{path}", ns=(mtime, int(output["mtime_ns"])))
     return None
