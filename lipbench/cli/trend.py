@@ -50,6 +50,7 @@ def main(
     found = [s for s in trend.find_steps(data) if s.metric in chosen] if with_steps else []
     charts = trend_charts.draw(data, chosen, folder, found, form)
     lines = trend.summary(data, chosen)
+    partial = trend.unfinished(runs)
     n_runs = len(data[["run", "when"]].drop_duplicates())
     if as_json:
         click.echo(
@@ -59,6 +60,7 @@ def main(
                     "runs": n_runs,
                     "charts": [str(c) for c in charts],
                     "last": lines,
+                    "unfinished": {name: asdict(state) for name, state in partial.items()},
                     "steps": [{**asdict(step), "when": step.when.isoformat()} for step in found],
                 },
                 indent=1,
@@ -66,6 +68,8 @@ def main(
         )
         return
     click.echo(f"{path}: {n_runs} runs, {len(charts)} charts")
+    for name, state in partial.items():
+        click.echo(f"  {name}: {state.words}; its means are of methods that are complete")
     for line in lines:
         digits = max(line["decimals"], 1)
         change = "" if line["change"] is None else f", {line['change']:+.{digits}f} since the run before"

@@ -28,10 +28,25 @@ def canonical(value: Any) -> str:
         ValueError: NaN or infinity.
         TypeError: a value that JSON has no form for (paths on purpose: a path is not an identity).
     """
-    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return _ENCODE(_plain(value))
+
+
+_ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
+#: What stands for itself; subclasses take the long way.
+_SAME = frozenset({str, int, bool, type(None)})
 
 
 def _plain(value: Any) -> Any:
+    # Nearly everything is one of these, and a plan has millions.
+    kind = type(value)
+    if kind in _SAME:
+        return value
+    if kind is dict:
+        plain = {k: v if type(v) in _SAME else _plain(v) for k, v in value.items() if type(k) is str}
+        if len(plain) == len(value):
+            return plain
+    elif kind is list or kind is tuple:
+        return [v if type(v) in _SAME else _plain(v) for v in value]
     if is_dataclass(value) and not isinstance(value, type):
         return _plain(asdict(value))
     if hasattr(value, "model_dump"):

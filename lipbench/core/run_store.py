@@ -43,6 +43,7 @@ class RunStore(Store):
         if found is None:
             return record
         if not self.repairs:  # somebody only looks: the run will take it over
+            self.borrowed.add(key)
             return found
         return super().take(key) if self._take_over(found) else record
 

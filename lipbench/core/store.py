@@ -45,6 +45,7 @@ class Store:
     Attributes:
         repairs: what `take` finds damaged is set aside; a run does so, what only reads does not.
         damaged: key -> what is wrong with what is kept of it, as far as it was looked at.
+        borrowed: keys whose record was found elsewhere (`RunStore`) and is not here yet: a run has to look again.
     """
 
     def __init__(self, root: Path, *, create: bool = True) -> None:
@@ -53,6 +54,7 @@ class Store:
         self._objects = str(root / "objects")
         self.repairs = False
         self.damaged: dict[str, str] = {}
+        self.borrowed: set[str] = set()
         self._told = 0
         if create or (root.exists() and not root.is_dir()):
             self.create()  # in the second case: to say that it cannot be
@@ -85,6 +87,19 @@ class Store:
 
     def end(self) -> None:
         """The run has ended."""
+
+    def is_writable(self) -> bool:
+        """False for a folder that is there and can only be read: of somebody else, or of a read-only file system.
+
+        A folder that is not there yet counts as writable: `create` says why it cannot be made.
+        """
+        probe = self.root / f".lipbench-{uuid.uuid4().hex}"
+        try:
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            return error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM)
+        return True
 
     def directory(self, key: str) -> Path:
         """Where a key's record and outputs lie (or will lie)."""

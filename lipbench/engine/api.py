@@ -9,7 +9,7 @@ from typing import Any
 
 from lipbench.core import registry
 from lipbench.core.code.record import write_codes
-from lipbench.core.errors import DiskFull, RunIncomplete
+from lipbench.core.errors import RunIncomplete, StoreError
 from lipbench.core.run_store import RunStore
 from lipbench.core.shared import cache_of_user
 from lipbench.core.store import Store
@@ -17,11 +17,12 @@ from lipbench.core.system import ends_like_ctrl_c
 from lipbench.core.verify import Verification, verify
 from lipbench.datasets.types import Manifest
 from lipbench.engine import build, index, progress
+from lipbench.engine.cells import CellLog, begin_run, write_cells
 from lipbench.engine.config import RunFile, load_run_file, parse_run_file
 from lipbench.engine.executors import create as create_executor
-from lipbench.engine.plan import Count, Plan, PlanState, counts
+from lipbench.engine.plan import Count, Node, Plan, PlanState, counts
 from lipbench.engine.rows import Measured, MethodRow, narrowed
-from lipbench.engine.runner import Runner, RunOptions, RunOutcome
+from lipbench.engine.runner import NodeState, Runner, RunOptions, RunOutcome
 
 
 @dataclass
@@ -36,10 +37,21 @@ class PlannedRun:
     rows: list[MethodRow]
     measured: list[Measured]
     shard: tuple[int, int] | None = None
+    #: What `counts` found in the store; the next `execute` goes on from it.
+    looked: PlanState | None = None
 
     def counts(self) -> Mapping[str, Count]:
         """Stage kind -> how many there are, are cached, cannot run."""
-        return counts(self.plan, PlanState(self.plan, self.store))
+        self.looked = PlanState(self.plan, self.store)
+        return counts(self.plan, self.looked)
+
+    def about(self) -> dict[str, Any]:
+        """What run.json says: the whole run, also where this is a shard of it."""
+        whole = self.shard is not None
+        cells = build.all_cells(self.config, self.manifest, self.rows) if whole else self.plan.cells
+        return index.run_json(
+            self.config, self.manifest.digest, self.rows, self.measured, cells, self.manifest, self.plan.request
+        )
 
     def verify(self, *, repair: bool) -> Verification:
         """Read everything that the run directory keeps.
@@ -65,11 +77,13 @@ class RunResult:
         root: the run directory.
         cells: the lines of cells.jsonl as dicts.
         outcome: per-stage outcomes.
+        about: what run.json would say, where the run directory cannot be written.
     """
 
     root: Path
     cells: list[dict[str, Any]] = field(default_factory=list)
     outcome: RunOutcome = field(default_factory=RunOutcome)
+    about: Mapping[str, Any] | None = None
 
     @property
     def complete(self) -> bool:
@@ -78,8 +92,11 @@ class RunResult:
 
     def table(self, **options: Any) -> str:
         """The comparison table as markdown."""
+        from lipbench.reports.frame import make_run
         from lipbench.reports.tables import table_text
 
+        if self.about is not None:
+            return table_text(make_run(self.root, self.about, self.cells), **options)
         return table_text(self.root, **options)
 
     def raise_if_incomplete(self) -> None:
@@ -149,27 +166,54 @@ def execute(
     quiet: bool = False,
     listener: Any = None,
 ) -> RunResult:
-    """Run a plan and write run.json and cells.jsonl, also when it is stopped by Ctrl-C, SIGTERM or SIGHUP."""
+    """Run a plan and write run.json and its cells, also when it is stopped by Ctrl-C, SIGTERM or SIGHUP.
+
+    A run directory that cannot be written answers what it holds; what it does not hold stops the run.
+    """
     root, plan, store = prepared.root, prepared.plan, prepared.store
-    store.begin()
-    write_codes(root, plan.sources.codes.values())
-    index.write_run(
-        root, prepared.config, prepared.manifest.digest, prepared.rows, prepared.measured, plan.cells, prepared.manifest
-    )
+    writes = store.is_writable()
+    about = prepared.about()
+    if writes:
+        store.begin()
+        write_codes(root, plan.sources.codes.values())
+        begin_run(root, about)
     with ends_like_ctrl_c(), listener or progress.create(plan.nodes.values(), quiet) as hears:
-        runner = Runner(plan, store, lambda: create_executor(executor, workers), options or RunOptions(), hears)
+
+        def tell(event: str, node: Node, state: NodeState | None) -> None:
+            if writes:
+                log(event, node, state)
+            hears(event, node, state)
+
+        state = prepared.looked or PlanState(plan, store)
+        if writes:
+            for name in state.nodes_of(store.borrowed):
+                state.evict(name)
+        runner = Runner(
+            plan, store, lambda: create_executor(executor, workers), options or RunOptions(), tell, progress=state
+        )
+        line = index.line_maker(plan, state, store, runner.outcome, prepared.rows, prepared.measured)
+        log = CellLog(root, plan, line, prepared.shard)
         try:
             outcome = runner.run()
         finally:
-            # Keys that depended on results have asked for more code meanwhile.
-            write_codes(root, plan.sources.codes.values())
-            cells = index.cells_json(plan, runner.progress, store, runner.outcome, prepared.rows, prepared.measured)
-            try:
-                index.write_cells(root, cells, keep=prepared.shard is not None)
-            except DiskFull as error:  # the records are safe; the next run writes the file again
-                runner.outcome.stopped = runner.outcome.stopped or f"stopped: {error.one_line()}"
+            prepared.looked = None
+            cells = [log.lines.get(cell) or line(cell) for cell in plan.cells]
+            if writes:
+                _write_end(prepared, log, cells, runner)
     store.end()
-    return RunResult(root, cells, outcome)
+    return RunResult(root, cells, outcome, about=None if writes else about)
+
+
+def _write_end(prepared: PlannedRun, log: CellLog, cells: list[dict[str, Any]], runner: Runner) -> None:
+    """What a run leaves beside its records, however it ended."""
+    # Keys that depended on results have asked for more code meanwhile.
+    write_codes(prepared.root, prepared.plan.sources.codes.values())
+    shard = prepared.shard is not None
+    log.close([line for line in cells if not line["finished"]] if shard else ())
+    try:
+        write_cells(prepared.root, cells, keep=shard, request=prepared.plan.request)
+    except StoreError as error:  # the records are safe; the next run writes the file again
+        runner.outcome.stopped = runner.outcome.stopped or f"stopped: {error.one_line()}"
 
 
 def run(

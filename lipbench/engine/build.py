@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import gc
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from lipbench.core import keys, registry, weights
+from lipbench.core import keys, registry
 from lipbench.core.code import renew
-from lipbench.core.errors import LipbenchError, UsageError
+from lipbench.core.errors import UsageError
 from lipbench.core.metric import MetricFamily
 from lipbench.datasets.types import Clip, Dub, Manifest
-from lipbench.engine.config import MethodEntry, RunFile
-from lipbench.engine.plan import GPU_SHARE, STAGE_VERSIONS, Cell, Node, Plan, PlanState, file_digest, select
+from lipbench.engine.config import RunFile
+from lipbench.engine.method_node import NONE, DubStage, MethodStage, RowFacts
+from lipbench.engine.plan import STAGE_VERSIONS, Cell, Node, Plan, PlanState, file_digest, select
 from lipbench.engine.rows import Measured, MethodRow, families, rows
-from lipbench.engine.rows import row as row_of
 from lipbench.engine.score_node import File, Source, StageOutput, StageTrack, score_node
-from lipbench.engine.tasks import ClipTask, DubTask, FacesTask, FitTask, PrepareTask, SynthesizeTask
+from lipbench.engine.tasks import ClipTask, DubTask, FacesTask
 
 #: The module whose functions run the stages; each kind's key holds its own function's closure.
 STAGES = "lipbench.engine.stages"
@@ -32,8 +35,8 @@ def maker(kind: str, name: str, made: Any) -> tuple[str, ...]:
     return () if same else (source,)
 
 
-#: What a score takes from the dub laid over its clip: field of the task -> output of the stage.
-DUB_OUTPUTS = {"reference": "video", "truth": "truth", "audio": "audio", "index": "index"}
+#: What a score takes from the dub laid over its clip: field of the task, output of the stage.
+DUB = (("reference", "video"), ("truth", "truth"), ("audio", "audio"), ("index", "index"))
 
 
 class PlanBuilder:
@@ -42,18 +45,29 @@ class PlanBuilder:
     def __init__(self, config: RunFile, manifest: Manifest) -> None:
         self.config, self.manifest = config, manifest
         self.plan = Plan([], {}, sources=renew())
+        self._code: dict[tuple[Any, ...], str] = {}
+        self._facts: dict[int, RowFacts] = {}
+        self._sources: dict[str, Source] = {}
 
     def add(self, node: Node) -> str:
-        self.plan.nodes.setdefault(node.id, node)
-        return node.id
+        return self.plan.nodes.setdefault(node.id, node).id
+
+    def known(self, name: str) -> str | None:
+        """The id of a node that is there; one text for all who name it, for a plan may have millions."""
+        node = self.plan.nodes.get(name)
+        return None if node is None else node.id
 
     def code(self, *roots: str, skip: frozenset[str] = frozenset()) -> str:
         """Digest of the code of modules and of all they import: what an edit changes."""
-        return self.plan.sources.code(*roots, skip=skip).digest
+        if (roots, skip) not in self._code:
+            self._code[roots, skip] = self.plan.sources.code(*roots, skip=skip).digest
+        return self._code[roots, skip]
 
     # ---- inputs: one clip, its face, a dub laid over it -------------------------------------------------------
 
     def clip(self, clip: Clip) -> str:
+        if (known := self.known(f"clip {clip.id}")) is not None:
+            return known
         span: dict[str, Any] = {"fps": self.config.fps, "start_s": clip.start_s, "end_s": clip.end_s}
         code = self.code(f"{STAGES}:run_clip")
         return self.add(
@@ -73,11 +87,12 @@ class PlanBuilder:
         )
 
     def faces(self, clip: Clip) -> str:
-        node, landmarks = self.clip(clip), clip.landmarks
-        return self.faces_of(f"faces {clip.id}", node, landmarks)
+        return self.faces_of(f"faces {clip.id}", self.clip(clip), clip.landmarks)
 
     def faces_of(self, node_id: str, video_node: str, landmarks: Path | None = None, output: str = "video") -> str:
         """The face track of a node's output; from a landmark file where there is one."""
+        if (known := self.known(node_id)) is not None:
+            return known
         backend = "file" if landmarks is not None else self.config.faces
         # The backend's identity holds the code of the pipeline, as far as that backend uses it.
         code = self.code(f"{STAGES}:run_faces", skip=frozenset({"lipbench.faces.pipeline"}))
@@ -108,6 +123,8 @@ class PlanBuilder:
         )
 
     def dub(self, clip: Clip, dub: Dub) -> str:
+        if (known := self.known(f"dub {dub.id}")) is not None:
+            return known
         node, truth = self.clip(clip), clip.truth.get(dub.language)
         code = self.code(f"{STAGES}:run_dub")
         truth_hash = clip.truth_sha256.get(dub.language) or file_digest(truth)
@@ -143,113 +160,81 @@ class PlanBuilder:
 
     def method(self, row: MethodRow, clip: Clip, dub: Dub, train_seconds: float | None, seed: int) -> str:
         """The synthesize node of a cell, and behind it fit and prepare where the method has them."""
-        spec = row.method.spec
-        refusal: LipbenchError | None = None
-        names: tuple[str, ...] = ()
-        extra: dict[str, dict[str, Any]] = {}
-        try:
-            names = row.method.weights(row.params)
-            extra = {"": dict(row.method.identity(row.params, clip.id, ""))}
-            extra[dub.language] = dict(row.method.identity(row.params, clip.id, dub.language))
-            for name in names:
-                weights.path(name)
-        except LipbenchError as error:
-            refusal = error
-        clip_node = self.clip(clip)
-        inputs = (clip_node, *((self.faces(clip),) if "faces" in row.method.needs(row.params) else ()))
-        driver = None if refusal else self._driver(row, clip, dub, train_seconds, seed)
-        truth_mesh = clip.truth_annotations.get(dub.language)
-        seconds = train_seconds if spec.uses_train_seconds else None
-        axes = {"train_seconds": seconds, "seed": seed if spec.uses_seed else 0}
-        axes_name = "".join(f" {k}={v}" for k, v in axes.items() if v)
-
-        made_by = () if row.entry.id is None else maker("methods", row.entry.id, row.method)
-
-        def stage(kind: str, where: str, earlier: dict[str, str], language: str, dub_node: str | None) -> str:
-            needs = (*inputs, *earlier.values(), *(n for n in (dub_node, driver if dub_node else None) if n))
-            stage_code = row.method.stage_code(kind)
-            shared = stage_code.shared
-            code = self.code(f"{STAGES}:run_method", *stage_code.modules, *(() if shared else made_by))
-
-            def preimage(p: PlanState) -> dict[str, Any]:
-                params, used = row.method.stage_inputs(kind, row.params)
-                owner = {"id": spec.id, "version": spec.version}
-                if shared:
-                    owner = {"shared": shared}
-                return {
-                    "kind": kind,
-                    "method": {**owner, "code": code},
-                    "annotations": file_digest(clip.annotations),
-                    "identity": {} if shared else extra.get(language, {}),
-                    "params": dict(params),
-                    "weights": {n: weights.sha256(n) for n in used},
-                    "inputs": {n.split(" ")[0]: p.key(n) for n in needs},
-                    **(axes if kind != "prepare" else {}),
-                    **({"truth_annotations": file_digest(truth_mesh)} if kind == "synthesize" else {}),
-                }
-
-            def task(p: PlanState) -> PrepareTask:
-                facts: dict[str, Any] = {
-                    "method": row.source,
-                    "clip": p.folder(clip_node),
-                    "clip_id": clip.id,
-                    "clip_language": clip.language,
-                    "faces": p.path(inputs[1], "faces") if len(inputs) > 1 else None,
-                    "annotations": clip.annotations,
-                    **axes,
-                    **{f"{k}_folder": p.folder(n) for k, n in earlier.items()},
-                }
-                if dub_node is None:
-                    return FitTask(**facts) if kind == "fit" else PrepareTask(**facts)
-                return SynthesizeTask(
-                    **facts,
-                    driver=p.path(driver, "video") if driver else None,
-                    dub=p.folder(dub_node),
-                    dub_id=dub.id,
-                    dub_language=dub.language,
-                    transcript=dub.transcript,
-                    truth_annotations=truth_mesh,
-                )
-
-            gpu = GPU_SHARE[kind] if row.method.uses_gpu(kind, row.params) else 0.0
-            return self.add(Node(f"{kind} {row.label} {where}", kind, needs, preimage, task, refusal=refusal, gpu=gpu))
-
+        facts = self._row(row)
+        axes, name = facts.axes(train_seconds, seed)
+        made = f"synthesize {row.label} {dub.id}{name}"
+        if (known := self.known(made)) is not None:
+            return known
+        stages = row.method.spec.stages
+        of_clip, refusal = facts.of_clip(clip.id)
+        of_dub, no_dub = facts.of_dub(clip.id, dub.language)
+        inputs = (self.clip(clip), *((self.faces(clip),) if facts.faces else ()))
+        driver = None
+        if refusal is None and no_dub is None and facts.driver is not None:
+            driver = self.method(facts.driver, clip, dub, train_seconds, seed)
         earlier: dict[str, str] = {}
-        if "prepare" in spec.stages:
-            earlier["prepare"] = stage("prepare", clip.id, {}, "", None)
-        if "fit" in spec.stages:
-            earlier["fit"] = stage("fit", clip.id + axes_name, dict(earlier), "", None)
-        return stage("synthesize", f"{dub.id}{axes_name}", earlier, dub.language, self.dub(clip, dub))
+        if "prepare" in stages:
+            where = f"prepare {row.label} {clip.id}"
+            stage = MethodStage(facts, "prepare", clip, inputs, earlier, axes, of_clip)
+            earlier = {"prepare": self.known(where) or self.add(stage.node(where, refusal))}
+        if "fit" in stages:
+            where = f"fit {row.label} {clip.id}{name}"
+            stage = MethodStage(facts, "fit", clip, inputs, earlier, axes, of_clip)
+            earlier = {**earlier, "fit": self.known(where) or self.add(stage.node(where, refusal))}
+        dub_stage = DubStage(
+            facts, "synthesize", clip, inputs, earlier or NONE, axes, of_dub, dub, self.dub(clip, dub), driver
+        )
+        return self.add(dub_stage.node(made, refusal or no_dub))
 
-    def _driver(self, row: MethodRow, clip: Clip, dub: Dub, train_seconds: float | None, seed: int) -> str | None:
-        """The synthesize node of the method that a row's method starts from."""
-        named = row.method.driver(row.params)
-        if named is None:
-            return None
-        entry = MethodEntry(id=named[0], file=None, label=f"{named[0]} for {row.label}", params=dict(named[1]))
-        return self.method(row_of(entry, row.base), clip, dub, train_seconds, seed)
+    def _row(self, row: MethodRow) -> RowFacts:
+        if id(row) not in self._facts:
+            made_by = () if row.entry.id is None else maker("methods", row.entry.id, row.method)
+            self._facts[id(row)] = RowFacts(row, partial(self.code, f"{STAGES}:run_method"), made_by)
+        return self._facts[id(row)]
 
     # ---- scores -----------------------------------------------------------------------------------------------
 
     def score(self, family: MetricFamily, options: Mapping[str, Any], made: str, clip: Clip, dub: Dub) -> str:
-        dub_node, truth_annotations = self.dub(clip, dub), clip.truth_annotations.get(dub.language)
+        label = made.removeprefix("synthesize ")
+        if (known := self.known(f"score {family.id} of {label}")) is not None:
+            return known
+        dub_node = self.dub(clip, dub)
         inputs: dict[str, Source] = {
             "prediction": StageOutput(made, "video"),
-            **{name: StageOutput(dub_node, output) for name, output in DUB_OUTPUTS.items()},
-            "truth_annotations": File(truth_annotations),
+            **{name: self._source(f"{output} of {dub_node}", StageOutput, dub_node, output) for name, output in DUB},
+            "truth_annotations": self._source(f"mesh of {dub_node}", File, clip.truth_annotations.get(dub.language)),
         }
         needs = family.needs(options)
         if "faces" in needs:
-            inputs["faces"] = StageTrack(self.faces(clip))
+            faces = self.faces(clip)
+            inputs["faces"] = self._source(faces, StageTrack, faces)
         if "prediction_faces" in needs:
             inputs["prediction_faces"] = StageTrack(self.faces_of(f"faces of {made}", made))
         if "truth_faces" in needs and dub.language in clip.truth:
-            inputs["truth_faces"] = StageTrack(self.faces_of(f"faces of truth {dub.id}", dub_node, output="truth"))
+            faces = self.faces_of(f"faces of truth {dub.id}", dub_node, output="truth")
+            inputs["truth_faces"] = self._source(faces, StageTrack, faces)
         if "mesh" in needs:
             inputs["prediction_annotations"] = StageOutput(made, "annotations")
-        label = made.removeprefix("synthesize ")
-        code = self.code(f"{STAGES}:run_score", type(family).__module__, *maker("metrics", family.id, family))
+        code = self._score_code(family)
         return self.add(score_node(family, options, label, self.config.fps, inputs, code, needs=(made, dub_node)))
+
+    def _score_code(self, family: MetricFamily) -> str:
+        return self.code(f"{STAGES}:run_score", type(family).__module__, *maker("metrics", family.id, family))
+
+    # ---- the whole --------------------------------------------------------------------------------------------
+
+    def request(self, chosen: Sequence[MethodRow], measured: Sequence[Measured]) -> str:
+        """Digest of what was asked for and of the code that answers; no matter which clips this plan has."""
+        owners = {row.label: [self._row(row).owner(kind) for kind in row.method.spec.stages] for row in chosen}
+        families = {family.id: [options, self._score_code(family)] for family, options in measured}
+        asked = self.config.model_dump(mode="json", by_alias=True)
+        return keys.key_of({"run": asked, "manifest": self.manifest.digest, "rows": owners, "families": families})
+
+    def _source(self, name: str, kind: Callable[..., Source], *given: Any) -> Source:
+        """A source that all scores of a dub share."""
+        if name not in self._sources:
+            self._sources[name] = kind(*given)
+        return self._sources[name]
 
 
 def build(
@@ -267,17 +252,34 @@ def build(
     chosen = rows(config, base)
     measured = families(config)
     builder = PlanBuilder(config, manifest)
-    for clip in _clips(config, manifest, shard):
-        for row, dub in product(chosen, _dubs(config, manifest, clip)):
+    plan, all_dubs = builder.plan, _dubs_by_clip(config, manifest)
+    with no_collections():
+        for clip in _clips(config, manifest, shard):
+            for row, dub in product(chosen, all_dubs(clip)):
+                for seconds, seed in product(config.train_seconds, config.seeds):
+                    cell = Cell(row.label, clip.id, dub.language, dub.id, seconds, seed)
+                    made = builder.method(row, clip, dub, seconds, seed)
+                    plan.cells.append(cell)
+                    plan.synthesize[cell] = made
+                    plan.scores[cell] = {
+                        family.id: builder.score(family, options, made, clip, dub) for family, options in measured
+                    }
+    plan.request = builder.request(chosen, measured)
+    return plan, chosen, measured
+
+
+def cells_of(config: RunFile, manifest: Manifest, rows: Sequence[MethodRow], clips: Sequence[Clip]) -> Iterator[Cell]:
+    """The cells of a run in their order."""
+    dubs = _dubs_by_clip(config, manifest)
+    for clip in clips:
+        for row, dub in product(rows, dubs(clip)):
             for seconds, seed in product(config.train_seconds, config.seeds):
-                cell = Cell(row.label, clip.id, dub.language, dub.id, seconds, seed)
-                made = builder.method(row, clip, dub, seconds, seed)
-                builder.plan.cells.append(cell)
-                builder.plan.synthesize[cell] = made
-                builder.plan.scores[cell] = {
-                    family.id: builder.score(family, options, made, clip, dub) for family, options in measured
-                }
-    return builder.plan, chosen, measured
+                yield Cell(row.label, clip.id, dub.language, dub.id, seconds, seed)
+
+
+def all_cells(config: RunFile, manifest: Manifest, rows: Sequence[MethodRow]) -> list[Cell]:
+    """The cells of a whole run, those of all shards."""
+    return list(cells_of(config, manifest, rows, _clips(config, manifest, None)))
 
 
 def _clips(config: RunFile, manifest: Manifest, shard: tuple[int, int] | None) -> list[Clip]:
@@ -294,18 +296,41 @@ def _clips(config: RunFile, manifest: Manifest, shard: tuple[int, int] | None) -
     return [by_id[name] for name in names]
 
 
-def _dubs(config: RunFile, manifest: Manifest, clip: Clip) -> Sequence[Dub]:
-    dubs = [d for d in manifest.dubs if d.clip_id == clip.id and d.kind != "original"]
-    if config.languages:
-        known = sorted({d.language for d in manifest.dubs})
-        for language in config.languages:
-            if language not in known:
-                raise UsageError(f"no dub in {language!r}", f"the manifest has: {', '.join(known)}", "check --lang")
-        dubs = [d for d in dubs if d.language in config.languages]
-    if config.original:
-        declared = next((d for d in manifest.dubs if d.clip_id == clip.id and d.kind == "original"), None)
-        dubs.append(declared or original_dub(clip))
-    return dubs
+def _dubs_by_clip(config: RunFile, manifest: Manifest) -> Callable[[Clip], list[Dub]]:
+    """What tells a clip's dubs that are asked for; the manifest is read once and not for every clip.
+
+    Raises:
+        UsageError: a language that the manifest does not have.
+    """
+    known = sorted({d.language for d in manifest.dubs})
+    for language in config.languages:
+        if language not in known:
+            raise UsageError(f"no dub in {language!r}", f"the manifest has: {', '.join(known)}", "check --lang")
+    dubs: dict[str, list[Dub]] = {}
+    originals: dict[str, Dub] = {}
+    for dub in manifest.dubs:
+        if dub.kind == "original":
+            originals.setdefault(dub.clip_id, dub)
+        elif not config.languages or dub.language in config.languages:
+            dubs.setdefault(dub.clip_id, []).append(dub)
+
+    def of(clip: Clip) -> list[Dub]:
+        own = dubs.get(clip.id, [])
+        return [*own, originals.get(clip.id) or original_dub(clip)] if config.original else own
+
+    return of
+
+
+@contextmanager
+def no_collections() -> Iterator[None]:
+    """Objects that all stay need no search for circles, which takes longer the more there are."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def original_dub(clip: Clip) -> Dub:

@@ -1,18 +1,19 @@
-"""What a run directory says about itself beside its records: run.json (the request) and cells.jsonl (the results).
+"""What a run directory says about itself beside its records: run.json (the request) and the lines of its cells.
 
-Both are derived: they can be deleted and come back with the next run. Reports read only these two.
+Both are derived: they can be deleted and come back with the next run. Reports read only these; see
+`lipbench.reports.cells`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from lipbench.core import keys
-from lipbench.core.atomic import write_json, write_text
+from lipbench.core.atomic import write_json
 from lipbench.core.metric import MetricFamily, MetricSpec
 from lipbench.core.provenance import provenance
 from lipbench.core.store import Store
@@ -21,6 +22,7 @@ from lipbench.engine.config import RunFile
 from lipbench.engine.plan import Cell, Pending, Plan, PlanState
 from lipbench.engine.rows import MethodRow
 from lipbench.engine.runner import NodeState, RunOutcome
+from lipbench.reports.cells import NOT_RUN, OPEN
 
 SCHEMA = 1
 
@@ -110,16 +112,34 @@ def _phonemes(path: Path | None) -> list[Any] | None:
         return None
 
 
-def write_run(
-    root: Path,
+def axes_json(cells: Sequence[Cell]) -> dict[str, Any]:
+    """What the cells of a run are a product of, so that those without a line are known: see `reports.cells`."""
+    dubs: dict[str, dict[tuple[str, str], None]] = {}
+    for cell in cells:
+        dubs.setdefault(cell.clip, {})[cell.dub, cell.language] = None
+    return {
+        "methods": list(dict.fromkeys(cell.method for cell in cells)),
+        "dubs": {clip: [list(dub) for dub in own] for clip, own in dubs.items()},
+        "train_seconds": list(dict.fromkeys(cell.train_seconds for cell in cells)),
+        "seeds": list(dict.fromkeys(cell.seed for cell in cells)),
+    }
+
+
+def run_json(
     config: RunFile,
     manifest_digest: str,
     rows: Sequence[MethodRow],
     measured: Sequence[tuple[MetricFamily, Mapping[str, Any]]],
     cells: Sequence[Cell],
     manifest: Manifest | None = None,
-) -> None:
-    """run.json: the resolved request; with `manifest` also what reports say of its clips."""
+    request: str = "",
+) -> dict[str, Any]:
+    """What run.json holds: the resolved request; with `manifest` also what reports say of its clips.
+
+    Args:
+        cells: of the whole run, those of other shards too.
+        request: `Plan.request`.
+    """
     sync_model: dict[str, Any] = {"name": config.sync_model, "protocol": config.protocol}
     for family, options in measured:
         if family.id == "sync":  # the family's own params stand above the run file's shorthand
@@ -128,44 +148,50 @@ def write_run(
                 for name, key in (("name", "sync_model"), ("protocol", "protocol"))
             }
             sync_model["identity"] = dict(family.identity(options))
-    write_json(
-        root / "run.json",
-        {
-            "schema": SCHEMA,
-            "name": config.name,
-            "sync_model": sync_model["name"],
-            "sync_model_details": sync_model,
-            "protocol": sync_model["protocol"],
-            "manifest": config.manifest,
-            "manifest_digest": manifest_digest,
-            "key_version": keys.KEY_VERSION,
-            "request": config.model_dump(mode="json", by_alias=True),
-            "metrics": [
-                metric_json(m, version_of(m, family, options))
-                for family, options in measured
-                for m in family.metrics
-                if config.asks(family.id, m.id)
-            ],
-            "metric_options": {family.id: dict(options) for family, options in measured if options},
-            "methods": [
-                {
-                    "label": r.label,
-                    "id": r.method.spec.id,
-                    "version": r.method.spec.version,
-                    "title": r.method.spec.title,
-                    "kind": r.method.spec.kind,
-                    "licence": r.method.spec.licence,
-                    "paper": r.method.spec.paper,
-                    "paper_results": dict(r.method.spec.paper_results),
-                    "deviations": list(r.method.spec.deviations),
-                }
-                for r in rows
-            ],
-            "clips": sorted({c.clip for c in cells}),
-            "provenance": provenance(),
-            "corpus": None if manifest is None else corpus_json(manifest, cells),
-        },
-    )
+    return {
+        "schema": SCHEMA,
+        "name": config.name,
+        "sync_model": sync_model["name"],
+        "sync_model_details": sync_model,
+        "protocol": sync_model["protocol"],
+        "manifest": config.manifest,
+        "manifest_digest": manifest_digest,
+        "key_version": keys.KEY_VERSION,
+        "request": config.model_dump(mode="json", by_alias=True),
+        "metrics": [
+            metric_json(m, version_of(m, family, options))
+            for family, options in measured
+            for m in family.metrics
+            if config.asks(family.id, m.id)
+        ],
+        "metric_options": {family.id: dict(options) for family, options in measured if options},
+        "methods": [
+            {
+                "label": r.label,
+                "id": r.method.spec.id,
+                "version": r.method.spec.version,
+                "title": r.method.spec.title,
+                "kind": r.method.spec.kind,
+                "licence": r.method.spec.licence,
+                "paper": r.method.spec.paper,
+                "paper_results": dict(r.method.spec.paper_results),
+                "deviations": list(r.method.spec.deviations),
+            }
+            for r in rows
+        ],
+        "clips": sorted({c.clip for c in cells}),
+        "axes": axes_json(cells),
+        "request_digest": request,
+        "provenance": provenance(),
+        "corpus": None if manifest is None else corpus_json(manifest, cells),
+    }
+
+
+def write_run(root: Path, *request: Any, **more: Any) -> dict[str, Any]:
+    """Write run.json; takes what `run_json` takes, and answers it."""
+    about = run_json(*request, **more)
+    write_json(root / "run.json", about)
+    return about
 
 
 def cell_json(cell: Cell, plan: Plan, progress: PlanState, store: Store, outcome: RunOutcome | None) -> dict[str, Any]:
@@ -197,6 +223,7 @@ def cell_json(cell: Cell, plan: Plan, progress: PlanState, store: Store, outcome
         "seed": cell.seed,
         "status": status,
         "reason": reason,
+        "finished": status not in OPEN if outcome is None else _is_finished(cell, plan, outcome),
         "video": video,
         "metrics": metrics,
         "keys": {"dub": _key(progress, f"dub {cell.dub}"), "synthesize": _key(progress, made), "score": score_keys},
@@ -215,8 +242,32 @@ def _status(state: NodeState | None, record: Any) -> tuple[str, str | None]:
     if record is not None:
         return record.status, record.reason
     if state is None:
-        return "pending", "not run yet"
+        return "pending", NOT_RUN
     return ("refused" if state.how == "refused" else state.how), state.reason
+
+
+def line_maker(
+    plan: Plan,
+    progress: PlanState,
+    store: Store,
+    outcome: RunOutcome | None,
+    rows: Sequence[MethodRow],
+    measured: Sequence[tuple[MetricFamily, Mapping[str, Any]]],
+) -> Callable[[Cell], dict[str, Any]]:
+    """What makes a cell's line, with every requested metric's value or reason."""
+    by_family = {family.id: [m.id for m in family.metrics] for family, _ in measured}
+    specs = {row.label: row.method.spec for row in rows}
+
+    def line(cell: Cell) -> dict[str, Any]:
+        data = cell_json(cell, plan, progress, store, outcome)
+        data |= {"method_id": specs[cell.method].id, "kind": specs[cell.method].kind}
+        for family, names in by_family.items():
+            refusal = data["metrics"].pop(f"family:{family}", None)
+            if refusal is not None:
+                data["metrics"] |= {n: {**refusal, "n_valid": 0, "n_total": 0} for n in names}
+        return data
+
+    return line
 
 
 def cells_json(
@@ -227,30 +278,16 @@ def cells_json(
     rows: Sequence[MethodRow],
     measured: Sequence[tuple[MetricFamily, Mapping[str, Any]]],
 ) -> list[dict[str, Any]]:
-    """All lines of cells.jsonl, each with every requested metric's value or reason."""
-    by_family = {family.id: [m.id for m in family.metrics] for family, _ in measured}
-    specs = {row.label: row.method.spec for row in rows}
-    lines = []
-    for cell in plan.cells:
-        data = cell_json(cell, plan, progress, store, outcome)
-        data |= {"method_id": specs[cell.method].id, "kind": specs[cell.method].kind}
-        for family, names in by_family.items():
-            refusal = data["metrics"].pop(f"family:{family}", None)
-            if refusal is not None:
-                data["metrics"] |= {n: {**refusal, "n_valid": 0, "n_total": 0} for n in names}
-        lines.append(data)
-    return lines
+    """All lines of cells.jsonl."""
+    return list(map(line_maker(plan, progress, store, outcome, rows, measured), plan.cells))
 
 
-def write_cells(root: Path, lines: Sequence[Mapping[str, Any]], keep: bool = False) -> None:
-    """Write cells.jsonl. keep: cells that another shard of the same run wrote stay in the file."""
-    path = root / "cells.jsonl"
-    if keep and path.exists():
-        mine = {_identity(line) for line in lines}
-        others = [json.loads(text) for text in path.read_text(encoding="utf-8").splitlines()]
-        lines = [*(o for o in others if _identity(o) not in mine), *lines]
-    write_text(path, "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines))
-
-
-def _identity(line: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(line[k] for k in ("method", "clip", "dub", "train_seconds", "seed"))
+def _is_finished(cell: Cell, plan: Plan, outcome: RunOutcome) -> bool:
+    """Whether every stage of a cell has an outcome that is not only that the run was stopped."""
+    states = [outcome.states.get(name) for name in (plan.synthesize[cell], *plan.scores[cell].values())]
+    return all(
+        state is not None
+        and state.how != "skipped"
+        and not (state.how == "blocked" and outcome.stopped and state.reason == outcome.stopped)
+        for state in states
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ class Pending(Exception):
     """A key cannot be known yet: it depends on the content of a file that is still to be made."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Cell:
     """One point of the benchmark. `language` is the dub's; `dub` its id."""
 
@@ -41,7 +42,7 @@ class Cell:
     seed: int
 
 
-@dataclass
+@dataclass(slots=True)
 class Node:
     """One stage of the plan.
 
@@ -70,7 +71,8 @@ class Node:
 class Plan:
     """All cells and the stages behind them, in an order that respects needs and optional_deps.
 
-    `sources` is the code that their keys hold.
+    `sources` is the code that their keys hold; `request` the digest of what was asked for, code included: the same for
+    all shards of a run.
     """
 
     cells: list[Cell]
@@ -78,6 +80,7 @@ class Plan:
     synthesize: dict[Cell, str] = field(default_factory=dict)
     scores: dict[Cell, dict[str, str]] = field(default_factory=dict)
     sources: Sources = field(default_factory=Sources)
+    request: str = ""
 
 
 class PlanState:
@@ -173,7 +176,19 @@ def select(values: list[str], patterns: tuple[str, ...], what: str) -> list[str]
 
 def file_digest(path: Path | None) -> str | None:
     """SHA-256 of a small side file (landmarks, annotations) that manifests do not hash; None without one."""
-    return keys.sha256_file(path) if path is not None and path.exists() else None
+    if path is None:
+        return None
+    try:
+        now = path.stat()
+    except OSError:
+        return None
+    return _digest(path, now.st_mtime_ns, now.st_size, now.st_ino)
+
+
+@lru_cache(4096)
+def _digest(path: Path, *_: int) -> str:
+    """Every method's key asks for the same files again: they are read once, until they change."""
+    return keys.sha256_file(path)
 
 
 @dataclass

@@ -106,10 +106,16 @@ class Runner:
     """One pass over a plan. `listener(event, node, state)` hears "start" and "end" of each stage."""
 
     def __init__(
-        self, plan: Plan, store: Store, make_executor: Callable[[], Executor], options: RunOptions, listener: Listener
+        self,
+        plan: Plan,
+        store: Store,
+        make_executor: Callable[[], Executor],
+        options: RunOptions,
+        listener: Listener,
+        progress: PlanState | None = None,
     ) -> None:
         self.plan, self.store, self.options, self.listener = plan, store, options, listener
-        self.progress = PlanState(plan, store)
+        self.progress = progress or PlanState(plan, store)
         self.schedule = Schedule(plan.nodes)
         self.outcome = RunOutcome()
         self._make_executor = make_executor
@@ -201,8 +207,10 @@ class Runner:
 
     def _is_answered(self, node: Node, key: str) -> bool:
         """End the node, if its record says how."""
-        self.progress.evict(node.id)
         record = self.progress.find(node.id)
+        if record is not None and not record.finished:  # it may have been made meanwhile
+            self.progress.evict(node.id)
+            record = self.progress.find(node.id)
         if record is None or not (record.finished or key in self._made):
             return False
         how = "cached" if key not in self._attempts else "run"

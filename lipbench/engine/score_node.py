@@ -28,7 +28,7 @@ class Source(Protocol):
         """Why there is none; "" when that needs no reason."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StageOutput:
     """An output of a stage that has to be there: without it nothing is measured."""
 
@@ -45,7 +45,7 @@ class StageOutput:
         return ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StageTrack(StageOutput):
     """The face track of a stage that may have failed."""
 

@@ -1,6 +1,6 @@
 """A run directory -> one tidy long frame: a row per cell and metric.
 
-Reads run.json (the request) and cells.jsonl (one cell per line); never the records, never torch.
+Reads run.json (the request) and the lines of its cells; never the records, never torch.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import pandas as pd
 from lipbench.core import renames
 from lipbench.core.errors import NothingComparable, StoreError, UsageError
 from lipbench.core.registry import former_names
+from lipbench.reports.cells import NO_CELLS, Finished, damaged, finished, read_lines
 
 SCHEMA = 1
 
@@ -52,6 +53,7 @@ class Run:
         frame: tidy long, columns COLUMNS.
         corpus: what run.json says of clips and dubs (licences, kinds, transcripts, phonemes); {} in older runs.
         roots: the run directories.
+        finished: how many of its cells have an outcome; the others may be going on.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Run:
     frame: pd.DataFrame
     corpus: Mapping[str, Any] = field(default_factory=dict)
     roots: tuple[Path, ...] = ()
+    finished: Finished = NO_CELLS
 
     @property
     def sound(self) -> pd.Series:
@@ -85,10 +88,15 @@ def load_run(run_dir: str | Path) -> Run:
     """Everything that tables need from a run directory; raises as `frame`."""
     root = Path(run_dir)
     about = read_run(root)
+    return make_run(root, about, read_cells(root, about))
+
+
+def make_run(root: Path, about: Mapping[str, Any], cells: Sequence[Mapping[str, Any]]) -> Run:
+    """The same of what run.json would hold, and the lines of all cells."""
     metrics = {str(m["id"]): m for m in about["metrics"]}
     methods = {str(m["label"]): m for m in about["methods"]}
     columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
-    for cell in read_cells(root):
+    for cell in cells:
         for row in _rows(cell, about["name"], metrics):
             for name, value in zip(COLUMNS, row, strict=True):
                 columns[name].append(value)
@@ -104,6 +112,7 @@ def load_run(run_dir: str | Path) -> Run:
         data,
         about.get("corpus") or {},
         (root,),
+        finished(cells),
     )
 
 
@@ -122,7 +131,7 @@ def read_run(root: Path) -> dict[str, Any]:
             f"{root} is not a run directory", "there is no run.json in it", "name the folder that `lipbench run` wrote"
         ) from None
     except (OSError, ValueError) as error:
-        raise _damaged(path, str(error)) from error
+        raise damaged(path, str(error)) from error
     if about.get("schema") != SCHEMA:
         raise StoreError(
             f"cannot read {path}",
@@ -130,32 +139,25 @@ def read_run(root: Path) -> dict[str, Any]:
             "use the lipbench that wrote it, or run again",
         )
     about = {**about, **renames.present_record({name: about[name] for name in renames.FIELDS if name in about})}
-    return {**about, "methods": [_present(method, "label", "id") for method in about["methods"]]}
+    methods = [_present(method, "label", "id") for method in about["methods"]]
+    if about.get("axes"):
+        now = {old["label"]: new["label"] for old, new in zip(about["methods"], methods, strict=True)}
+        about["axes"] = {**about["axes"], "methods": [now[label] for label in about["axes"]["methods"]]}
+    return {**about, "methods": methods}
 
 
-def read_cells(root: Path) -> Iterator[dict[str, Any]]:
-    """The lines of cells.jsonl, with the methods' present names.
+def read_cells(root: Path, about: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    """One line per cell that the run asks for, with the methods' present names; see `lipbench.reports.cells`.
+
+    Args:
+        about: run.json, where it was read already.
 
     Raises:
-        UsageError: there is no such file yet.
+        UsageError: there are none yet.
         StoreError: damaged.
     """
-    path = root / "cells.jsonl"
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise UsageError(
-            f"{path.parent} has no results yet", "there is no cells.jsonl in it", "let `lipbench run` finish first"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise _damaged(path, str(error)) from error
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            try:
-                cell = json.loads(line)
-            except ValueError as error:
-                raise _damaged(path, f"line {number}: {error}") from error
-            yield _present(cell, "method", "method_id")
+    known = read_run(root) if about is None else about
+    return read_lines(root, known, lambda line: _present(line, "method", "method_id"))
 
 
 def _present(data: dict[str, Any], label: str, method_id: str) -> dict[str, Any]:
@@ -165,10 +167,6 @@ def _present(data: dict[str, Any], label: str, method_id: str) -> dict[str, Any]
         return data
     own = former_names()[former]
     return {**data, method_id: own, label: own if data[label] == former else data[label]}
-
-
-def _damaged(path: Path, why: str) -> StoreError:
-    return StoreError(f"cannot read {path}", why, "run the same command again: it is written anew")
 
 
 def _rows(cell: Mapping[str, Any], run: str, metrics: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
@@ -243,6 +241,7 @@ def combine(runs: Sequence[Run]) -> Run:
         pd.concat(frames),
         corpus,
         tuple(root for run in runs for root in run.roots),
+        Finished(sum(run.finished.cells for run in runs), sum(run.finished.total for run in runs)),
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lipbench.reports.aggregate import Mean
+from lipbench.reports.cells import NO_CELLS, Finished
 
 #: --by word -> column head.
 HEADS = {"clip": "clip", "lang": "language", "seconds": "train length", "sound": "sound"}
@@ -72,6 +73,7 @@ class ReportTable:
         notes: footnote texts; an entry's `notes` are their 1-based numbers.
         remarks: lines below the table.
         legend: what the marks of ranks mean.
+        finished: how many cells of the run have an outcome, of how many.
     """
 
     run: str
@@ -85,6 +87,7 @@ class ReportTable:
     notes: tuple[str, ...]
     remarks: tuple[str, ...]
     legend: str = RANKED
+    finished: Finished = NO_CELLS
 
 
 def shown(value: float, decimals: int) -> str:

@@ -26,6 +26,8 @@ from lipbench.reports.table import ReportTable, TableColumn, TableEntry, TableRo
 
 #: Metrics measured against the correct video stand in a table of their own.
 TRUTH = "_truth"
+#: What is said of a run whose cells are not all finished.
+UNFINISHED = "the run goes on, or was stopped; the same `lipbench run` finishes it"
 #: Below this share of measured frames a number gets a remark.
 FEW_FRAMES = 0.9
 
@@ -65,10 +67,12 @@ def build(
     numbers = means(values, columns)
     groups = _groups(data, columns)
     main, truth = _columns(run, metrics, everything)
-    lines = (*remarks, *_states(data))
+    partial = [] if run.finished.all else [f"{run.finished.words}: {UNFINISHED}"]
+    lines = (*partial, *remarks, *_states(data))
     tables = [_table(run, tuple(by), "", main, numbers, groups, paper, lines)] if main else []
     if truth:
         tables.append(_table(run, tuple(by), "truth", truth, numbers, groups, paper, () if main else lines))
+    tables = [replace(table, finished=run.finished) for table in tables]
     if mark == "significant":
         tables = [marked(table, values) for table in tables]
     return [_defined(table) for table in tables] if definitions else tables

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from lipbench.core.atomic import atomic_write
 from lipbench.core.errors import StoreError, UsageError
 from lipbench.core.keys import key_of
 from lipbench.core.registry import former_names
-from lipbench.reports.frame import load_run
+from lipbench.reports.cells import Finished, finished
+from lipbench.reports.frame import load_run, read_cells
 from lipbench.reports.gate import policy
 from lipbench.reports.gate.baseline import Headline, Snapshot
 from lipbench.reports.gate.facts import snapshot
@@ -79,6 +80,7 @@ def rows(run_dir: str | Path) -> pd.DataFrame:
     facts = snapshot(root, run)
     about = json.loads((root / "run.json").read_text(encoding="utf-8"))
     made = about.get("provenance") or {}
+    when = _when(root, read_cells(root, about))
     out = []
     for line in facts.headlines.values():
         values = [*line.known.values()]
@@ -88,7 +90,7 @@ def rows(run_dir: str | Path) -> pd.DataFrame:
         out.append(
             (
                 root.resolve().name,
-                _when(root),
+                when,
                 made.get("lipbench"),
                 made.get("commit"),
                 run.sync_model,
@@ -114,12 +116,9 @@ def rows(run_dir: str | Path) -> pd.DataFrame:
     )
 
 
-def _when(root: Path) -> pd.Timestamp:
+def _when(root: Path, cells: Sequence[Mapping[str, Any]]) -> pd.Timestamp:
     """When the last video was made; without times in the cells, when run.json was written."""
-    started = 0.0
-    for line in (root / "cells.jsonl").read_text(encoding="utf-8").splitlines():
-        if line.strip():
-            started = max(started, float((json.loads(line).get("timing") or {}).get("started") or 0))
+    started = max((float((cell.get("timing") or {}).get("started") or 0) for cell in cells), default=0.0)
     return pd.Timestamp(started or (root / "run.json").stat().st_mtime, unit="s", tz="UTC").round("ms")
 
 
@@ -139,6 +138,12 @@ def _same(line: Headline, facts: Snapshot) -> str:
             "machine": machine,
         }
     )[:16]
+
+
+def unfinished(run_dirs: Iterable[str | Path]) -> dict[str, Finished]:
+    """Runs that still go on or were stopped: folder -> how much of them is there."""
+    states = {str(path): finished(read_cells(Path(path))) for path in run_dirs}
+    return {name: state for name, state in states.items() if not state.all}
 
 
 def read(path: Path) -> pd.DataFrame:

@@ -115,8 +115,9 @@ def csv_text(tables: list[ReportTable]) -> str:
 
 
 def json_text(tables: list[ReportTable]) -> str:
-    """{"run", "sync_model", "rows": [{"method", "metrics": {id: {"mean", "n", "total", "reason"}}}]}.
+    """{"run", "sync_model", "cells", "rows": [{"method", "metrics": {id: {"mean", "n", "total", "reason"}}}]}.
 
+    "cells" is {"finished", "total"}.
     Rows also have "clip", "language", "train_seconds" when the table is by them, and "paper": true for published
     numbers. JSON has no infinity: such a mean is the string "inf".
     """
@@ -125,7 +126,8 @@ def json_text(tables: list[ReportTable]) -> str:
     for i, row in enumerate(first.rows):
         metrics = {c.id: _json_mean(entry_at(table, first, i, c)) for table in tables for c in table.columns}
         rows.append({"method": row.method, **_json_keys(row, first.by), "metrics": metrics})
-    data = {"run": first.run, "sync_model": first.sync_model, "rows": rows}
+    cells = {"finished": first.finished.cells, "total": first.finished.total}
+    data = {"run": first.run, "sync_model": first.sync_model, "cells": cells, "rows": rows}
     return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 

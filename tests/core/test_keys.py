@@ -126,7 +126,7 @@ def test_frozen_key():
 IN_KEYS = {"sync_model", "protocol", "sync", "fps", "faces", "methods", "train_seconds", "seeds"}
 CHOOSES = {"name", "manifest", "split", "metrics", "clips", "languages", "original", "schema_version"}
 #: Options never enter a key: none of them can change a number.
-NOT_IN_KEYS = {"retries", "timeout_s", "max_failures"}
+NOT_IN_KEYS = {"gpu_share", "retries", "timeout_s", "max_failures"}
 
 
 def test_every_run_field_is_classed():

@@ -13,6 +13,7 @@ from lipbench.core.errors import StoreError
 from lipbench.reports import statistics
 from lipbench.reports.details import Details, title_of
 from lipbench.reports.table import shown
+from lipbench.reports.tables import UNFINISHED
 
 GATE_SCHEMA = 1
 _LOOKS = {0: "good", 1: "bad", 3: "warn", 4: "warn"}
@@ -66,6 +67,8 @@ def completeness(details: Details) -> tuple[str, str]:
     bad = {status: n for status, n in count.items() if status != "ok"}
     clips, methods = {cell["clip"] for cell in details.cells}, {cell["method"] for cell in details.cells}
     size = f"{_many(len(clips), 'clip')}, {_many(len(methods), 'method')}, {_many(len(details.cells), 'cell')}"
+    if not details.run.finished.all:
+        return "warn", f"{details.run.finished.words}: {UNFINISHED}; {size}"
     if not bad:
         return "good", f"Complete: {size}"
     parts = ", ".join(f"{n} {status}" for status, n in sorted(bad.items()))
