@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lipbench.core import keys
-from lipbench.core.errors import MediaError, Remark, WeightsMissing
+from lipbench.core.errors import MediaError, Remark
 from lipbench.core.store import Store
 from lipbench.engine import api, custody, worker
 from lipbench.engine.runner import RunOptions
@@ -201,19 +201,6 @@ def test_inputs_are_read_once_in_a_run(run: Run, monkeypatch: pytest.MonkeyPatch
     whole = [key for key, check in asked if check]
     assert len(whole) == len(set(whole)) == 3  # the clip (by the face tracker), the dub and the synthesis
     assert {key for key, check in asked if not check} < set(whole)  # by the second family: looked at
-
-
-def test_missing_weights_are_looked_for_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stage that finds none is refused, and no record keeps that: somebody may fetch them."""
-
-    def missing(*_: Any) -> Any:
-        raise WeightsMissing("no weights")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("lipbench.engine.stages.execute", missing)
-        assert run.go()["clip"] == "refused"
-        assert run.result.complete
-    assert set(run.go().values()) == {"run"}
 
 
 def stage(folder: Path, **more: Any) -> dict[str, Any]:
