@@ -288,7 +288,7 @@ class Runner:
 
     def _read_by(self, node: Node) -> list[Record]:
         """Records of the stages whose files a stage may read."""
-        records = map(self.progress.find, (*node.needs, *node.optional_deps))
+        records = map(self.progress.find, dict.fromkeys((*node.needs, *node.optional_deps)))
         return [record for record in records if record is not None and record.status == "ok"]
 
     def _redo(self, damaged: Sequence[str], readers: Sequence[Node], key: str) -> bool:
