@@ -16,6 +16,9 @@ from typing import Any
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
+# Results of one test are none of another's; those that are about the cache name one of their own.
+os.environ["LIPBENCH_CACHE"] = "off"
+
 import av  # noqa: E402
 import click.testing  # noqa: E402
 import numpy as np  # noqa: E402

@@ -28,6 +28,7 @@ COMMANDS = {
     "report": "Write a page about a run: tables, curves, videos side by side.",
     "gate": "Pass or fail: a run against a stored baseline.",
     "trend": "Keep a history of runs and draw it.",
+    "cache": "Show and shrink what all run directories share.",
     "explain": "Show what a key stands for, or how two differ.",
     "list": "List methods, metrics, data sets, sync models or trainers.",
     "data": "Check, show and build manifests and data sets.",

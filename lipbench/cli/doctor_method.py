@@ -116,11 +116,11 @@ def examine(
     manifest = tiny(folder / "clip", frames)
 
     def run() -> tuple[api.PlannedRun, Any, str]:
-        prepared = api.prepare(config, out=folder / "run", manifest=manifest)
+        prepared = api.prepare(config, out=folder / "run", manifest=manifest, cache=False)
         made = _without_scores(prepared)
         return prepared, api.execute(prepared, workers=1, quiet=True), made
 
-    prepared = api.prepare(config, out=folder / "run", manifest=manifest)
+    prepared = api.prepare(config, out=folder / "run", manifest=manifest, cache=False)
     row = prepared.rows[0]
     found = needs(row.method, row.params)
     if any(check.state == "missing" for check in found):

@@ -6,15 +6,12 @@ import json
 import re
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from lipbench.cli.renames import former_option
 from lipbench.core.errors import UsageError
-
-if TYPE_CHECKING:
-    from lipbench.core.verify import Verification
 
 
 def _csv(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -141,7 +138,7 @@ def main(
     prepared = api.prepare(file, out=out, overrides=overrides, shard=shard)
     found = prepared.verify(repair=not dry_run) if verify else None
     if found is not None and not as_json:
-        click.echo(_verified(found), err=True)
+        click.echo(found.text(), err=True)
     plan = _plan_json(prepared) | ({} if found is None else {"verified": asdict(found)})
     if dry_run:
         click.echo(json.dumps(plan, indent=1) if as_json else plan["text"])
@@ -174,13 +171,6 @@ def main(
             f"\n{len(result.outcome.states)} stages: {counted}; {result.outcome.wall_s:.1f} s; {result.root}", err=True
         )
     result.raise_if_incomplete()
-
-
-def _verified(found: Verification) -> str:
-    """What --verify found, for people."""
-    text = f"verified {found.records:,} results, {found.files:,} files, {found.n_bytes / 1e6:,.0f} MB: "
-    text += f"{len(found.damaged)} damaged" if found.damaged else "all are what was written"
-    return text + "".join(f"\n  {key[:12]}: {why}" for key, why in found.damaged.items())
 
 
 def _only(file: Path | None, wanted: tuple[str, ...]) -> list[Any]:

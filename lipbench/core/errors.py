@@ -137,7 +137,7 @@ class Unsupported(Refused):
 
 
 class WeightsError(LipbenchError):
-    exit_code, reason, kept = 2, "weights", False
+    exit_code, reason = 2, "weights"
 
 
 class WeightsMissing(WeightsError):

@@ -15,7 +15,7 @@ import socket
 import threading
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from lipbench.core import system
 from lipbench.core.errors import disk_full
@@ -50,6 +50,30 @@ class Lease:
         self._stop.set()
         if self.mine():
             _remove(self.directory)
+
+
+class Held(Protocol):
+    """What `claim` gives."""
+
+    def mine(self) -> bool: ...
+
+    def release(self) -> None: ...
+
+
+class Both:
+    """Two leases of one key, in two folders, held and given back together."""
+
+    def __init__(self, first: Held, second: Held) -> None:
+        self._leases = (first, second)
+
+    def mine(self) -> bool:
+        """Whether nobody took either over."""
+        return all(lease.mine() for lease in self._leases)
+
+    def release(self) -> None:
+        """Give both back."""
+        for lease in self._leases:
+            lease.release()
 
 
 def owner(directory: Path) -> dict[str, Any] | None:

@@ -27,7 +27,7 @@ from pathlib import Path
 from lipbench.core.atomic import write_text
 from lipbench.core.errors import Damaged, Remark, StoreError, UnknownName, disk_full
 from lipbench.core.integrity import fault
-from lipbench.core.leases import Lease, Leases
+from lipbench.core.leases import Held, Leases
 from lipbench.core.record import Record, parse_record, record_text
 
 __all__ = ["Record", "Store", "cannot_write"]
@@ -45,6 +45,7 @@ class Store:
     Attributes:
         repairs: what `take` finds damaged is set aside; a run does so, what only reads does not.
         damaged: key -> what is wrong with what is kept of it, as far as it was looked at.
+        borrowed: keys whose record was found elsewhere (`RunStore`) and is not here yet: a run has to look again.
     """
 
     def __init__(self, root: Path, *, create: bool = True) -> None:
@@ -53,6 +54,7 @@ class Store:
         self._objects = str(root / "objects")
         self.repairs = False
         self.damaged: dict[str, str] = {}
+        self.borrowed: set[str] = set()
         self._told = 0
         if create or (root.exists() and not root.is_dir()):
             self.create()  # in the second case: to say that it cannot be
@@ -72,6 +74,19 @@ class Store:
             raise StoreError(
                 f"cannot use {self.root} as a run directory", f"{error.strerror}", "name another with --out"
             ) from error
+
+    def begin(self) -> None:
+        """A run begins to work here.
+
+        Raises:
+            StoreError: the folders cannot be made.
+        """
+        self.create()
+        self.repairs = True
+        self.sweep()
+
+    def end(self) -> None:
+        """The run has ended."""
 
     def is_writable(self) -> bool:
         """False for a folder that is there and can only be read: of somebody else, or of a read-only file system.
@@ -129,15 +144,19 @@ class Store:
                 self.set_aside(key)
         return None
 
-    def fault(self, record: Record, *, content: bool = False) -> str | None:
-        """What is wrong with a record's files; see `lipbench.core.integrity.fault`."""
+    def fault(self, record: Record, *, content: bool = False, needed: bool = False) -> str | None:
+        """What is wrong with a record's files; see `lipbench.core.integrity.fault`.
+
+        Args:
+            needed: somebody is about to read them, so those that lie elsewhere (`RunStore`) have to be here.
+        """
         return fault(f"{self._objects}/{record.key[:2]}/{record.key}", record.outputs, record.rest, content=content)
 
-    def set_aside(self, key: str, *, content: bool = False) -> bool:
+    def set_aside(self, key: str, *, content: bool = False, needed: bool = False) -> bool:
         """Move what is kept of a key to damaged/, if it is still damaged; its stage then runs again.
 
         Args:
-            content: read its files whole.
+            content: read its files whole. needed: as in `fault`.
 
         Returns:
             Whether it was moved. Somebody who works on the key keeps it where it is.
@@ -145,13 +164,13 @@ class Store:
         Raises:
             StoreError: the directory cannot be written.
         """
-        lease = self.claim(key)
+        lease = Store.claim(self, key)
         if lease is None:
             return False
         try:
             try:
                 record = self.read(key)
-                wrong = None if record is None else self.fault(record, content=content)
+                wrong = None if record is None else self.fault(record, content=content, needed=needed)
             except Damaged as error:
                 wrong = error.why
             if wrong is not None:
@@ -220,12 +239,24 @@ class Store:
                 f"{workspace}: {wrong}",
                 "see that every machine of the run has the run directory under the same absolute path",
             )
-        final = self.directory(record.key)
         write_text(workspace / "record.json", record_text(record))
+        return self.place(workspace, record.key) or record
+
+    def place(self, workspace: Path, key: str) -> Record | None:
+        """Make a folder with a record the result of a key, unless there is a finished, sound one.
+
+        Returns:
+            The one that was there; None when the folder took the place.
+
+        Raises:
+            DiskFull: no space left.
+            StoreError: the directory cannot be written.
+        """
+        final = self.directory(key)
         try:
             final.parent.mkdir(parents=True, exist_ok=True)
             for _ in range(10):
-                present = self._sound(record.key)
+                present = self.look(key)
                 if present is not None and present.finished:
                     shutil.rmtree(workspace, ignore_errors=True)
                     return present
@@ -237,8 +268,8 @@ class Store:
                         shutil.rmtree(trash, ignore_errors=True)
                 try:
                     os.rename(workspace, final)
-                    self.damaged.pop(record.key, None)
-                    return record
+                    self.damaged.pop(key, None)
+                    return None
                 except OSError as error:
                     if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                         raise
@@ -246,15 +277,15 @@ class Store:
             raise cannot_write(error, final) from error
         raise StoreError(f"cannot publish {final}", "other processes keep writing it", "run the command again")
 
-    def _sound(self, key: str) -> Record | None:
-        """As `take`, with no remark."""
+    def look(self, key: str) -> Record | None:
+        """As `take` for who is about to read it, with no remark; nothing is set aside."""
         try:
             record = self.read(key)
         except Damaged:
             return None
-        return None if record is None or self.fault(record) is not None else record
+        return None if record is None or self.fault(record, needed=True) is not None else record
 
-    def claim(self, key: str) -> Lease | None:
+    def claim(self, key: str) -> Held | None:
         """The lease of a key, or None when somebody who lives holds it.
 
         Raises:

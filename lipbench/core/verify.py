@@ -17,6 +17,12 @@ class Verification:
     n_bytes: int = 0
     damaged: dict[str, str] = field(default_factory=dict)
 
+    def text(self) -> str:
+        """For people."""
+        text = f"verified {self.records:,} results, {self.files:,} files, {self.n_bytes / 1e6:,.0f} MB: "
+        text += f"{len(self.damaged)} damaged" if self.damaged else "all are what was written"
+        return text + "".join(f"\n  {key[:12]}: {why}" for key, why in self.damaged.items())
+
 
 def verify(store: Store) -> Verification:
     """Read every record and every file. What is damaged is set aside where the store repairs.

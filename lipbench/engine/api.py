@@ -10,6 +10,8 @@ from typing import Any
 from lipbench.core import registry
 from lipbench.core.code.record import write_codes
 from lipbench.core.errors import RunIncomplete, StoreError
+from lipbench.core.run_store import RunStore
+from lipbench.core.shared import cache_of_user
 from lipbench.core.store import Store
 from lipbench.core.system import ends_like_ctrl_c, rare_collections
 from lipbench.core.verify import Verification, verify
@@ -62,7 +64,10 @@ class PlannedRun:
             StoreError: it cannot be set aside.
         """
         self.store.repairs = repair
-        return verify(self.store)
+        try:
+            return verify(self.store)
+        finally:
+            self.store.repairs = False
 
 
 @dataclass
@@ -117,6 +122,7 @@ def prepare(
     overrides: Mapping[str, Any] | None = None,
     shard: tuple[int, int] | None = None,
     manifest: Manifest | None = None,
+    cache: bool = True,
 ) -> PlannedRun:
     """Read, validate and plan.
 
@@ -126,6 +132,7 @@ def prepare(
         overrides: fields of the run file to replace (from command line options).
         shard: (i, n), 1-based: this process's share of the clips.
         manifest: use this one instead of the run file's.
+        cache: take results of other run directories over, and keep this one's for them.
     """
     from lipbench.datasets.manifest import resolve
 
@@ -147,8 +154,8 @@ def prepare(
     chosen = manifest or resolve(config.manifest if named else base / config.manifest)
     root = Path(out) if out is not None else Path("runs") / config.name
     plan, rows, measured = build.build(config, chosen, base, shard)
-    # Planning leaves no trace: the folders are made by `execute`.
-    return PlannedRun(config, chosen, root, Store(root, create=False), plan, rows, measured, shard)
+    store = RunStore(root, cache_of_user() if cache else None)  # planning leaves no trace: `execute` makes the folders
+    return PlannedRun(config, chosen, root, store, plan, rows, measured, shard)
 
 
 def execute(
@@ -166,11 +173,9 @@ def execute(
     """
     root, plan, store = prepared.root, prepared.plan, prepared.store
     writes = store.is_writable()
-    store.repairs = writes
     about = prepared.about()
     if writes:
-        store.create()
-        store.sweep()
+        store.begin()
         write_codes(root, plan.sources.codes.values())
         begin_run(root, about)
     hearing = listener or progress.create(plan.nodes.values(), quiet)
@@ -182,6 +187,9 @@ def execute(
             hears(event, node, state)
 
         state = prepared.looked or PlanState(plan, store)
+        if writes:
+            for name in state.nodes_of(store.borrowed):
+                state.evict(name)
         runner = Runner(
             plan, store, lambda: create_executor(executor, workers), options or RunOptions(), tell, progress=state
         )
@@ -194,6 +202,7 @@ def execute(
             cells = [log.lines.get(cell) or line(cell) for cell in plan.cells]
             if writes:
                 _write_end(prepared, log, cells, runner)
+    store.end()
     return RunResult(root, cells, outcome, about=None if writes else about)
 
 

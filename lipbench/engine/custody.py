@@ -43,7 +43,7 @@ class Custody:
         """
         damaged, told = [], []
         for record in records:
-            if self.store.fault(record) is not None:
+            if self.store.fault(record, needed=True) is not None:
                 damaged.append(record.key)
                 continue
             told.append(
@@ -77,7 +77,7 @@ class Custody:
             return False
         for key in keys:
             self._checked.pop(key, None)
-            self.store.set_aside(key, content=True)
+            self.store.set_aside(key, content=True, needed=True)
         return True
 
     def _listing(self, record: Record) -> Listing:

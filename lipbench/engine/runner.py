@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lipbench.core.errors import FINAL_REASONS, DiskFull, LipbenchError, StoreError
-from lipbench.core.leases import Lease
+from lipbench.core.leases import Held
 from lipbench.core.store import Record, Store, cannot_write
 from lipbench.engine.custody import Custody
 from lipbench.engine.executors import Executor, StageRequest, StageResult
@@ -70,7 +70,7 @@ class Flight:
     """A stage that runs: the nodes that wait for it, its lease, which attempt it is, and what it was started with."""
 
     nodes: list[Node]
-    lease: Lease
+    lease: Held
     attempt: int
     request: StageRequest
     preimage: Mapping[str, Any]
@@ -243,7 +243,7 @@ class Runner:
         return moved
 
     def _start(self, node: Node, key: str) -> None:
-        lease = None
+        lease: Held | None = None
         try:
             lease = self.store.claim(key)
             if lease is None:

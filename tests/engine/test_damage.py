@@ -5,45 +5,19 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lipbench.core import keys
-from lipbench.core.errors import MediaError, Remark, WeightsMissing
+from lipbench.core.errors import MediaError, Remark
 from lipbench.core.store import Store
 from lipbench.engine import api, custody, worker
-from lipbench.engine.executors import StageRequest, StageResult
 from lipbench.engine.runner import RunOptions
 
 pytestmark = pytest.mark.filterwarnings("ignore::lipbench.core.errors.Remark")
-
-
-class Here:
-    """An executor that runs stages in this process, as a worker would."""
-
-    def __init__(self) -> None:
-        self.waiting: list[StageRequest] = []
-
-    @property
-    def free(self) -> int:
-        return 1 - len(self.waiting)
-
-    def has_room(self, gpu: float, spare: bool) -> bool:
-        return not self.waiting
-
-    def submit(self, request: StageRequest) -> None:
-        self.waiting.append(request)
-
-    def poll(self, timeout_s: float) -> list[StageResult]:
-        request = self.waiting.pop()
-        answer = worker.perform({**asdict(request), "device": "cpu", "threads": 1})
-        return [StageResult(request, json.loads(json.dumps(answer)))]
-
-    def close(self) -> None:
-        pass
 
 
 class Run:
@@ -83,8 +57,7 @@ class Run:
 
 
 @pytest.fixture
-def run(manifest: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setattr(api, "create_executor", lambda *_: Here())
+def run(manifest: Any, tmp_path: Path, in_process: None) -> Run:
     return Run(manifest, tmp_path / "run")
 
 
@@ -230,19 +203,6 @@ def test_inputs_are_read_once_in_a_run(run: Run, monkeypatch: pytest.MonkeyPatch
     assert {key for key, check in asked if not check} < set(whole)  # by the second family: looked at
 
 
-def test_missing_weights_are_looked_for_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stage that finds none is refused, and no record keeps that: somebody may fetch them."""
-
-    def missing(*_: Any) -> Any:
-        raise WeightsMissing("no weights")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("lipbench.engine.stages.execute", missing)
-        assert run.go()["clip"] == "refused"
-        assert run.result.complete
-    assert set(run.go().values()) == {"run"}
-
-
 def stage(folder: Path, **more: Any) -> dict[str, Any]:
     (folder / "out").mkdir(parents=True)
     task = {"family": "fake", "options": {"gain": 1.0}, "fps": 25.0, "prediction": "p", **more}
@@ -305,8 +265,6 @@ def test_a_broken_video_has_no_score_without_a_value(tmp_path: Path, media_files
 
 def test_a_source_that_is_put_right_is_taken(run: Run, tmp_path: Path, manifest: Any) -> None:
     """A key holds what the file should be: that it was missing, or another, is no result."""
-    from dataclasses import replace
-
     clip = replace(manifest.clips[0], video=tmp_path / "moved.mp4")
     run.manifest = replace(manifest, clips=(clip,), dubs=manifest.dubs[:3])
     blocked = {**dict.fromkeys(ALL, "blocked"), "clip": "refused", "score": "blocked"}
