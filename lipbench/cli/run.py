@@ -61,6 +61,17 @@ def _schema(context: click.Context, _: click.Parameter, value: bool) -> None:
         context.exit()
 
 
+#: What became of stages, for people.
+ENDED = {
+    "cached": "cached",
+    "run": "made",
+    "refused": "refused",
+    "failed": "failed",
+    "blocked": "not tried, since an input has no result",
+    "skipped": "not started",
+}
+
+
 @click.command(name="run")
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory. [default: runs/<name of the run>]")
@@ -80,6 +91,11 @@ def _schema(context: click.Context, _: click.Parameter, value: bool) -> None:
 @click.option(
     "--max-failures", callback=_failures, help="Start nothing more after this many failures. [default: never]"
 )
+@click.option(
+    "--gpu-share",
+    type=click.FloatRange(min=0, max=1, min_open=True),
+    help="Part of a GPU that a stage takes under Ray. [default: 1 for fits, 0.5 for videos, 0.25 for scores]",
+)
 @click.option("--verify", is_flag=True, help="First read all that is kept; what is damaged is made again.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
@@ -96,6 +112,7 @@ def main(
     timeout: float | None,
     retries: int,
     max_failures: int | None,
+    gpu_share: float | None,
     verify: bool,
     dry_run: bool,
     as_json: bool,
@@ -128,7 +145,7 @@ def main(
         return
     if not as_json:
         click.echo(plan["text"], err=True)
-    options = RunOptions(retries=retries, timeout_s=timeout, max_failures=max_failures)
+    options = RunOptions(retries=retries, timeout_s=timeout, max_failures=max_failures, gpu_share=gpu_share)
     result = api.execute(prepared, executor=executor, workers=workers, options=options, quiet=as_json)
     ended = {how: result.outcome.count(how) for how in ("cached", "run", "refused", "failed", "blocked", "skipped")}
     if as_json:
@@ -146,7 +163,10 @@ def main(
         )
     else:
         click.echo(result.table(), nl=False)
-        counted = ", ".join(f"{n} {how}" for how, n in ended.items() if n)
+        states = result.outcome.states.values()
+        refused = sum(s.how == "run" and s.record is not None and s.record.status == "refused" for s in states)
+        told = {**ended, "run": ended["run"] - refused, "refused": ended["refused"] + refused}
+        counted = ", ".join(f"{n} {ENDED[how]}" for how, n in told.items() if n)
         click.echo(
             f"\n{len(result.outcome.states)} stages: {counted}; {result.outcome.wall_s:.1f} s; {result.root}", err=True
         )

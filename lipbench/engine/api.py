@@ -13,7 +13,7 @@ from lipbench.core.errors import RunIncomplete, StoreError
 from lipbench.core.run_store import RunStore
 from lipbench.core.shared import cache_of_user
 from lipbench.core.store import Store
-from lipbench.core.system import ends_like_ctrl_c
+from lipbench.core.system import ends_like_ctrl_c, rare_collections
 from lipbench.core.verify import Verification, verify
 from lipbench.datasets.types import Manifest
 from lipbench.engine import build, index, progress
@@ -43,7 +43,8 @@ class PlannedRun:
     def counts(self) -> Mapping[str, Count]:
         """Stage kind -> how many there are, are cached, cannot run."""
         self.looked = PlanState(self.plan, self.store)
-        return counts(self.plan, self.looked)
+        with rare_collections():
+            return counts(self.plan, self.looked)
 
     def about(self) -> dict[str, Any]:
         """What run.json says: the whole run, also where this is a shard of it."""
@@ -177,7 +178,8 @@ def execute(
         store.begin()
         write_codes(root, plan.sources.codes.values())
         begin_run(root, about)
-    with ends_like_ctrl_c(), listener or progress.create(plan.nodes.values(), quiet) as hears:
+    hearing = listener or progress.create(plan.nodes.values(), quiet)
+    with rare_collections(), ends_like_ctrl_c(), hearing as hears:
 
         def tell(event: str, node: Node, state: NodeState | None) -> None:
             if writes:
@@ -209,7 +211,7 @@ def _write_end(prepared: PlannedRun, log: CellLog, cells: list[dict[str, Any]], 
     # Keys that depended on results have asked for more code meanwhile.
     write_codes(prepared.root, prepared.plan.sources.codes.values())
     shard = prepared.shard is not None
-    log.close([line for line in cells if not line["finished"]] if shard else ())
+    log.close([line for line in cells if not line["finished"]] if shard else None)
     try:
         write_cells(prepared.root, cells, keep=shard, request=prepared.plan.request)
     except StoreError as error:  # the records are safe; the next run writes the file again

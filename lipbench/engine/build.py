@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -15,6 +13,7 @@ from lipbench.core import keys, registry
 from lipbench.core.code import renew
 from lipbench.core.errors import UsageError
 from lipbench.core.metric import MetricFamily
+from lipbench.core.system import rare_collections
 from lipbench.datasets.types import Clip, Dub, Manifest
 from lipbench.engine.config import RunFile
 from lipbench.engine.method_node import NONE, DubStage, MethodStage, RowFacts
@@ -253,7 +252,7 @@ def build(
     measured = families(config)
     builder = PlanBuilder(config, manifest)
     plan, all_dubs = builder.plan, _dubs_by_clip(config, manifest)
-    with no_collections():
+    with rare_collections():
         for clip in _clips(config, manifest, shard):
             for row, dub in product(chosen, all_dubs(clip)):
                 for seconds, seed in product(config.train_seconds, config.seeds):
@@ -319,18 +318,6 @@ def _dubs_by_clip(config: RunFile, manifest: Manifest) -> Callable[[Clip], list[
         return [*own, originals.get(clip.id) or original_dub(clip)] if config.original else own
 
     return of
-
-
-@contextmanager
-def no_collections() -> Iterator[None]:
-    """Objects that all stay need no search for circles, which takes longer the more there are."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def original_dub(clip: Clip) -> Dub:

@@ -23,6 +23,8 @@ from lipbench.engine.plan import Cell, Node, Plan
 from lipbench.engine.runner import NodeState
 from lipbench.reports.cells import FILE, FOLDER, identity, written
 
+#: Lines that are written in one piece while nothing runs.
+AT_ONCE = 2000
 #: Seconds after which the file of a process on another machine counts as left behind.
 FORGOTTEN_S = 7 * 24 * 3600.0
 
@@ -54,6 +56,8 @@ class CellLog:
         self.fault: OSError | None = None
         self._file: Any = None
         self._owed = b""
+        self._kept: list[Mapping[str, Any]] = []
+        self._works = False
         self._left: dict[Cell, int] = {}
         self._behind: dict[str, list[Cell]] = {}
         for cell in plan.cells:
@@ -64,6 +68,10 @@ class CellLog:
 
     def __call__(self, event: str, node: Node, state: NodeState | None) -> None:
         """Hears what a runner tells its listener."""
+        if event == "start":
+            self._works = True
+            self._flush()
+            return
         if event not in ("end", "again"):
             return
         for cell in self._behind.get(node.id, ()):
@@ -74,16 +82,30 @@ class CellLog:
                 self.lines[cell] = self.make(cell)
                 self._append(self.lines[cell])
 
-    def close(self, rest: Sequence[Mapping[str, Any]] = ()) -> None:
-        """Nothing more comes; `rest`: lines of cells that are not finished."""
-        for line in rest:
-            self._append(line)
+    def close(self, rest: Sequence[Mapping[str, Any]] | None = None) -> None:
+        """Nothing more comes.
+
+        Args:
+            rest: lines of cells that are not finished; None: all lines are about to be written to cells.jsonl.
+        """
+        if rest is not None:
+            self._kept += rest
+            self._flush()
         if self._file is not None:
             self._file.close()
             self._file = None
 
     def _append(self, line: Mapping[str, Any]) -> None:
-        self._owed += _text(line)
+        self._kept.append(line)
+        # What the store has is found within seconds: it goes down in one piece, before the first stage is waited for.
+        if self._works or len(self._kept) >= AT_ONCE:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._owed += b"".join(map(_text, self._kept))
+        self._kept.clear()
+        if not self._owed:
+            return
         try:
             if self._file is None:
                 self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -47,7 +47,7 @@ def write(writer: int, root: Path, n: int) -> None:
     log = cells.CellLog(root, plan, lambda cell: {**line_of(cell), "reason": "x" * 300})
     for cell in plan.cells:
         log("end", Node(cell.clip, "synthesize", (), dict, dict), NodeState("run"))  # type: ignore[arg-type]
-    log.close()
+    log.close([])
     cells.write_cells(root, list(log.lines.values()), keep=True, request="r")
 
 
@@ -75,9 +75,23 @@ def test_four_writers_lose_no_line(trial, tmp_path):
 def test_lines_are_there_before_the_writer_ends(tmp_path):
     plan = plan_of(0, 3)
     log = cells.CellLog(tmp_path, plan, line_of)
+    log("start", Node("another", "synthesize", (), dict, dict), None)  # type: ignore[arg-type]
     for i, cell in enumerate(plan.cells):
         log("end", Node(cell.clip, "synthesize", (), dict, dict), NodeState("run"))  # type: ignore[arg-type]
         assert len(clips(tmp_path)) == i + 1
+
+
+def test_what_was_there_already_goes_down_in_one_piece_before_the_first_stage_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr(cells, "AT_ONCE", 3)
+    plan = plan_of(0, 5)
+    log = cells.CellLog(tmp_path, plan, line_of)
+    seen = []
+    for cell in plan.cells:
+        log("end", Node(cell.clip, "synthesize", (), dict, dict), NodeState("cached"))  # type: ignore[arg-type]
+        seen.append(len(clips(tmp_path)) if log.path.exists() else 0)
+    assert seen == [0, 0, 3, 3, 3]
+    log("start", Node("another", "synthesize", (), dict, dict), None)  # type: ignore[arg-type]
+    assert len(clips(tmp_path)) == 5
 
 
 def test_a_cell_is_finished_when_all_its_stages_are(tmp_path):
@@ -112,6 +126,7 @@ def test_a_line_that_the_kill_cut_is_left_out_and_the_others_count(tmp_path):
 def test_a_full_disk_costs_no_byte_of_a_line(tmp_path, monkeypatch):
     plan = plan_of(0, 4)
     log = cells.CellLog(tmp_path, plan, line_of)
+    log._works = True
     log._append(line_of(plan.cells[0]))
 
     class Full:
