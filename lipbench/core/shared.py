@@ -186,7 +186,7 @@ class SharedCache:
             draft = store.workspace(record.key)
             link_tree(source, draft)
             (draft / "job.json").unlink(missing_ok=True)  # it names the run directory
-            store.place(draft, record.key)
+            store.settle(draft, record.key)
             self._given += _bytes(store.directory(record.key))[0]
         except (OSError, StoreError) as error:
             self._stop(error)

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lipbench.core.errors import FINAL_REASONS, DiskFull, LipbenchError, StoreError
+from lipbench.core.errors import FINAL_REASONS, DiskFull, LipbenchError, StoreError, cannot_write
 from lipbench.core.leases import Held
-from lipbench.core.store import Record, Store, cannot_write
+from lipbench.core.store import Record, Store
 from lipbench.engine.custody import Custody
 from lipbench.engine.executors import Executor, StageRequest, StageResult
 from lipbench.engine.plan import Node, Pending, Plan, PlanState
