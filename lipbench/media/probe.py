@@ -40,6 +40,7 @@ class MediaInfo:
         start_s: time stamp of the first frame in the container.
         sample_aspect: width of a pixel over its height.
         color: H.273 tags of the stream.
+        interlaced: its first frame is marked as two fields.
     """
 
     path: Path
@@ -57,6 +58,7 @@ class MediaInfo:
     start_s: float = 0.0
     sample_aspect: Fraction = Fraction(1)
     color: Color | None = None
+    interlaced: bool = False
 
 
 def probe(path: str | Path) -> MediaInfo:
@@ -104,6 +106,7 @@ def facts(source: VideoSource, until_s: Fraction | None = None) -> MediaInfo:
         float(source.zero),
         aspect,
         Color.of(first),
+        bool(first.interlaced_frame),
     )
 
 
