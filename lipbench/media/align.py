@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -55,13 +55,25 @@ class NormalizedClip:
 
 
 def normalize_clip(
-    src: str | Path, dst: str | Path, *, fps: float | Fraction = 25, start_s: float = 0.0, end_s: float | None = None
+    src: str | Path,
+    dst: str | Path,
+    *,
+    fps: float | Fraction = 25,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    picks: Sequence[int] | None = None,
+    sound: bool = True,
 ) -> NormalizedClip:
     """[start_s, end_s) of `src` as a lossless H.264 mp4 (qp 0): constant rate, upright.
 
     `read_frames` gives the same pixels of the new file as of the source: plain 8-bit 4:2:0 is kept bit by bit, every
     other form (RGB, 4:4:4, 4:2:2, more bits, odd sizes, rotated) as RGB. Frames are picked by time stamp
     (`media.clock`). Sound, when there is some, is muxed as AAC mono.
+
+    Args:
+        picks: the source's frame that each new frame shows, never falling, instead of a part and the rule of
+            `media.clock` (`media.grids`).
+        sound: False leaves it out.
 
     Raises:
         MediaError: the file is missing or cannot be decoded.
@@ -77,9 +89,9 @@ def normalize_clip(
         info = facts(source, None if end_s is None else as_time(end_s))
         uniform = ToUniform(source.first, orientation(source.first), info.sample_aspect)
         out.encode_video(uniform.form, rate, crf=None)
-        sound = info.audio is not None and out.sound(src, 0, start_s, end_s, trim=True)
+        heard = sound and info.audio is not None and out.sound(src, 0, start_s, end_s, trim=True)
         interlaced = 0
-        for shown in pick(source, rate, start_s, end_s):
+        for shown in pick(source, rate, start_s, end_s) if picks is None else _chosen(source, picks):
             interlaced += shown.frame.interlaced_frame
             out.write(uniform(shown.frame))
         n = out.n_frames
@@ -91,11 +103,21 @@ def normalize_clip(
         float(info.fps),
         info.vfr,
         info.rotation,
-        sound,
+        heard,
         uniform.form.pix_fmt,
         interlaced,
-        out.sound_lead if sound else None,
+        out.sound_lead if heard else None,
     )
+
+
+def _chosen(source: VideoSource, picks: Sequence[int]) -> Iterator[TimedFrame]:
+    n = 0
+    for k, shown in enumerate(source.frames()):
+        while n < len(picks) and picks[n] == k:
+            yield shown
+            n += 1
+        if n == len(picks):
+            return
 
 
 @dataclass(frozen=True)

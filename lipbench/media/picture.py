@@ -3,8 +3,8 @@
 Color: swscale with accurate rounding, bilinear chroma and bit-exact code paths, so that every machine gets the same
 bytes. The matrix (BT.601, BT.709, BT.2020) and the range come from the stream's tags; an untagged stream counts as
 BT.601 limited range, as in ffmpeg and OpenCV. Results differ by about one gray level from OpenCV's, whose faster
-conversion rounds down. No tone mapping: HDR transfer curves stay as they are, and are refused against SDR where two videos
-are compared (`media.color`).
+conversion rounds down. No tone mapping: HDR transfer curves stay as they are, and are refused against SDR where two
+videos are compared (`media.color`).
 """
 
 from __future__ import annotations
