@@ -73,7 +73,7 @@ def best_shift(mine: NDArray[np.uint8], theirs: NDArray[np.uint8]) -> Shift | No
         theirs: (U, h, w) gray.
     """
     n = min(len(mine), len(theirs))
-    reach = min(REACH, (n - 1) // 3)
+    reach = min(REACH, (n - 3) // 2)
     if mine.shape[1:] != theirs.shape[1:] or reach < 1:
         return None
     middle = mine[reach : n - reach].astype(np.int16)
