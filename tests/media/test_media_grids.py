@@ -101,13 +101,8 @@ def test_thumbnails(films, rotation: int) -> None:
     assert thumbnails(path) is thumbnails(path)
 
 
-BT709, FULL, NONE, PQ, HLG = (
-    Color(1, 1, 1, 1),
-    Color(1, 1, 1, 2),
-    Color(2, 2, 2, 0),
-    Color(9, 9, 16, 1),
-    Color(9, 9, 18, 1),
-)
+BT709, FULL, NONE = Color(1, 1, 1, 1), Color(1, 1, 1, 2), Color(2, 2, 2, 0)
+PQ, HLG = Color(9, 9, 16, 1), Color(9, 9, 18, 1)
 BT601, PAL = Color(6, 1, 1, 1), Color(5, 2, 2, 0)
 
 

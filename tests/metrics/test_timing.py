@@ -51,25 +51,14 @@ def test_words() -> None:
 
 
 @pytest.fixture
-def shifted(scene):
+def shifted(scene, points68, face_track):
     """A function: the scene's pair whose prediction shows frame t + k of the reference at t."""
 
     def make(k: int, **options):
         frames, n = WALK, N
         index = np.clip(np.arange(n) + k, 0, n - 1)[: n - max(k, 0)]
-        index = index[:n]
-        points = np.stack([scene.track.points[0] + [0.2 * t, 0, 0][: scene.track.points.shape[2]] for t in range(n)])
-        points[:, 48:, 1] += np.random.default_rng(3).normal(0, 2, (n, 20))
-        track = type(scene.track)(
-            scene.track.backend,
-            25.0,
-            192,
-            144,
-            scene.track.boxes[:1].repeat(n, 0),
-            np.ones(n, np.float32),
-            np.ones(n, np.int16),
-            points.astype(np.float32),
-        )
+        points = np.stack([points68(96 + 0.3 * t, 70, gap=4 + 6 * rng.random()) for t in range(n)])
+        track = face_track(points)
         return scene.pair(
             prediction=scene.video("p", frames[index]),
             reference=scene.video("r", frames),
