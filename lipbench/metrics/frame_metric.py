@@ -223,7 +223,7 @@ class FrameMetric(MetricFamily):
         if against in reader.refusals:
             return Score(None, reader.refusals[against])
         n_frames = reader.compared(against)
-        if refusal := regions.refusal(spec.region, n_frames, reader.size):
+        if refusal := regions.refusal(spec.region, n_frames + reader.passed(against), reader.size):
             return Score(None, refusal, n_total=n_frames)
         extra = {**reader.facts(against), **regions.facts(spec.region)}
         values = [*([float("nan")] * reader.lead(against)), *values]

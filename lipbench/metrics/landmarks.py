@@ -139,9 +139,9 @@ def _annotation(pair: Pair, name: str, shape: tuple[int, ...]) -> Points | str:
     return found
 
 
-def _common(mine: Points, theirs: Points, name: str) -> int | str:
-    """How many frames both have, or why they cannot be compared."""
-    if abs(len(mine) - len(theirs)) > 1:
+def _common(mine: Points, theirs: Points, name: str, shift: int) -> int | str:
+    """How many frames both have, or why they cannot be compared; what a shift explains is no difference."""
+    if min(abs(len(mine) - len(theirs)), abs(len(theirs) - shift - len(mine))) > 1:
         return f"length_mismatch: prediction has {len(mine)} frames, {name} {len(theirs)}"
     return min(len(mine), len(theirs))
 
@@ -162,11 +162,11 @@ def _distance(mine: Points | str, theirs: Points | str, name: str, shift: int, *
             return Score(None, side)
     assert not isinstance(mine, str)
     assert not isinstance(theirs, str)
-    n = _common(mine, theirs, name)
+    n = _common(mine, theirs, name, shift)
     if isinstance(n, str):
         return Score(None, n)
     unit = interocular(theirs)
-    mine, theirs = _at_shift(mine[:n], theirs, shift)
+    mine, theirs = _at_shift(mine, theirs, shift)
     n = len(mine)
     per_frame = mouth_distance(mine, theirs)
     if np.isnan(per_frame).all():
@@ -184,10 +184,10 @@ def _correlation(mine: Points | str, gap: Points | str, shift: int) -> Score:
             return Score(None, side)
     assert not isinstance(mine, str)
     assert not isinstance(gap, str)
-    n = _common(mine, gap, "truth")
+    n = _common(mine, gap, "truth", shift)
     if isinstance(n, str):
         return Score(None, n)
-    mine, gap = _at_shift(mine[:n], gap, shift)
+    mine, gap = _at_shift(mine, gap, shift)
     a, b, n = lip_gap(mine), gap, len(mine)
     known = np.isfinite(a) & np.isfinite(b)
     n_valid = int(known.sum())

@@ -108,7 +108,9 @@ class PairReader:
             while self._next(name, others) is not None:
                 pass
         for name, count in self._counts.items():
-            if name not in self.refusals and abs(count - self.n_prediction) > 1:
+            lost = self._shifts.get(name, 0)  # what the shift explains is no difference
+            apart = min(abs(count - self.n_prediction), abs(count - lost - self.n_prediction))
+            if name not in self.refusals and apart > 1:
                 self.refusals[name] = f"length_mismatch: prediction has {self.n_prediction} frames, {name} {count}"
 
     def _compare_colors(self, name: str, path: Path) -> None:
@@ -136,6 +138,10 @@ class PairReader:
     def compared(self, name: str) -> int:
         """How many frames both have."""
         return min(self.n_prediction, self._counts[name])
+
+    def passed(self, name: str) -> int:
+        """How many of the other's first frames have no partner because of the shift."""
+        return max(self._shifts.get(name, 0), 0)
 
     def lead(self, name: str) -> int:
         """How many of the prediction's first frames have no partner because of the shift."""

@@ -50,8 +50,8 @@ class Remarks:
         return cls(tuple(texts), tuple(table), timing.facts(shift, aligned))
 
     def added(self, score: Score) -> Score:
-        """A score with the remarks; one without a value keeps its reason alone."""
-        if score.value is None or not self.texts:
+        """A score with the remarks; one without a value keeps its reason alone, unless they may explain it."""
+        if not self.texts or (score.value is None and not str(score.reason).startswith("length_mismatch")):
             return score
         reason = "; ".join([*([score.reason] if score.reason else []), *self.texts])
         remarks = [{"text": text, "short": short} for text, short in zip(self.texts, self.table, strict=True)]
