@@ -183,6 +183,9 @@ class FrameMetric(MetricFamily):
         # The boxes follow the reference's face.
         regions_at = shifts.get("reference", 0) if pair.reference is not None else 0
         wanted = dict.fromkeys(spec.region for spec in self.metrics)
+        if all(region in regions.reasons for region in wanted):  # nothing to look at: spare the pass
+            why = {s.id: reader.refusals.get(against_of(s), regions.reasons[s.region]) for s in self.metrics}
+            return {name: Score(None, reason) for name, reason in why.items()}
         values: dict[str, list[float]] = {spec.id: [] for spec in self.metrics}
         reasons: dict[str, str] = {}
         for step in in_a_row(reader, self.span):
