@@ -178,7 +178,7 @@ class FrameMetric(MetricFamily):
         except LipbenchError as error:
             return none_for(self.metrics, f"{error.reason}: {error.one_line()}")
         found = {name: shift for name in AGAINST if (shift := timing.find(pair, name)) is not None}
-        shifts = {name: shift.frames for name, shift in found.items()} if align else {}
+        shifts = {name: shift.frames for name, shift in found.items() if align and not shift.start}
         reader = PairReader(pair, shifts)
         # The boxes follow the reference's face.
         regions_at = shifts.get("reference", 0) if pair.reference is not None else 0
@@ -199,8 +199,10 @@ class FrameMetric(MetricFamily):
                 reader.remarks.get(name),
                 found.get(name),
                 name,
-                align,
-                "" if align or name not in found or name in reader.refusals else self.at_shift(pair, name, found[name]),
+                name in shifts,
+                ""
+                if align or name not in found or found[name].start or name in reader.refusals
+                else self.at_shift(pair, name, found[name]),
             )
             for name in AGAINST
         }
