@@ -14,6 +14,7 @@ from lipbench.core.keys import sha256_file
 from lipbench.core.store import Store
 from lipbench.engine import stages
 from lipbench.engine.config import parse_run_file
+from lipbench.engine.index import version_of
 from lipbench.engine.plan import Plan, PlanState
 from lipbench.engine.rows import Measured, families
 from lipbench.engine.score_node import TRACKS, File, Source, score_node
@@ -64,7 +65,12 @@ def score_video(
         needs = frozenset().union(*(family.needs(options) for family, options in measured))
         inputs |= _tracks(inputs, needs, faces, fps, work)
         scores = _run(measured, inputs, video.name, fps, work)
-    shown = {m.id: scores[m.id] for family, _ in measured for m in family.metrics if config.asks(family.id, m.id)}
+    shown = {
+        m.id: {**scores[m.id], "version": version_of(m, family, options)}
+        for family, options in measured
+        for m in family.metrics
+        if config.asks(family.id, m.id)
+    }
     sync = next((options for family, options in measured if family.id == "sync"), {})
     return {
         "video": str(video),

@@ -24,6 +24,7 @@ def _convolutions(file: str, sha256: str, size: int) -> Sdist:
 METRICS = {
     "image": "lipbench.metrics.image:ImageFamily",
     "lpips": "lipbench.metrics.lpips_family:LpipsFamily",
+    "lpips-vgg": "lipbench.metrics.lpips_family:LpipsVggFamily",
     "sync": "lipbench.metrics.sync:SyncFamily",
     "landmarks": "lipbench.metrics.landmarks:LandmarkFamily",
     "mesh": "lipbench.metrics.mesh:MeshFamily",
