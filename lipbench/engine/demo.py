@@ -10,12 +10,12 @@ STEPS = 600
 
 
 def demo_run() -> dict[str, Any]:
-    """The demo's run file. All weights in it are the package's own and named as such: demo sizes, demo judge."""
+    """The demo's run file. All weights in it are the package's own and named as such: demo sizes, demo sync model."""
     wav2lip = {"weights": "wav2lip-demo", "paste": "change"}
     return {
         "name": "demo",
         "manifest": "demo",
-        "judge": "demo",
+        "sync_model": "demo",
         "faces": "demo-face",
         # Everything that a run measures by default; LPIPS on all frames would double the demo.
         "metrics": ["*", {"id": "lpips", "params": {"every": 5}}],
