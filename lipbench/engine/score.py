@@ -18,7 +18,9 @@ from lipbench.engine.index import version_of
 from lipbench.engine.plan import Plan, PlanState
 from lipbench.engine.rows import Measured, families
 from lipbench.engine.score_node import TRACKS, File, Source, score_node
+from lipbench.engine.score_progress import ScoreProgress
 from lipbench.engine.tasks import FacesTask
+from lipbench.faces.track import FaceTrack
 
 
 def score_video(
@@ -33,6 +35,7 @@ def score_video(
     protocol: str | None = None,
     faces: str = "mediapipe-face",
     fps: float = 25.0,
+    progress: ScoreProgress | None = None,
 ) -> dict[str, Any]:
     """Measure a video.
 
@@ -44,6 +47,7 @@ def score_video(
         options: family -> values of its options, for families that are measured.
         sync_model: option of the family sync, as in a run file.
         protocol: option of the family sync, as in a run file.
+        progress: hears which step runs and how far it is; entered by the caller.
 
     Returns:
         {"video", "sync_model", "protocol", "remarks", "metrics": {id: {"value", "reason", "n_valid", "n_total",
@@ -61,12 +65,18 @@ def score_video(
     config = parse_run_file(request, "score")
     measured = families(config, options or {})
     remarks: list[str] = []
+    progress = progress or ScoreProgress()
     with tempfile.TemporaryDirectory(prefix="lipbench-score-") as folder:
         work = Path(folder)
-        inputs = _inputs(video, {"reference": reference, "truth": truth}, audio, fps, work, remarks)
+        others = {"reference": reference, "truth": truth}
         needs = frozenset().union(*(family.needs(options) for family, options in measured))
-        inputs |= _tracks(inputs, needs, faces, fps, work)
-        scores = _run(measured, inputs, video.name, fps, work)
+        size = media.probe(video)
+        tracked = [name for name in TRACKS if name in needs and (name != "truth_faces" or truth)]
+        progress.expect(measured, size, sum(path is not None for path in others.values()), tracked)
+        with progress.running("videos"):
+            inputs = _inputs(video, others, audio, fps, work, remarks)
+        inputs |= _tracks(inputs, needs, faces, fps, work, progress)
+        scores = _run(measured, inputs, video.name, fps, work, progress)
     shown = {
         m.id: {**scores[m.id], "version": version_of(m, family, options)}
         for family, options in measured
@@ -98,27 +108,41 @@ def _inputs(
     return {name: File(path) for name, path in found.items()}
 
 
-def _tracks(inputs: Mapping[str, File], needs: frozenset[str], faces: str, fps: float, work: Path) -> dict[str, File]:
-    """The face tracks that the metrics need. Without a reference the video's own face gives the regions."""
+def _tracks(
+    inputs: Mapping[str, File], needs: frozenset[str], faces: str, fps: float, work: Path, progress: ScoreProgress
+) -> dict[str, File]:
+    """The face tracks that the metrics need. Without a reference the video's own face gives the regions.
+
+    A picture is searched once, however many of the files show it.
+    """
     videos = {
         "faces": inputs["reference"].file or inputs["prediction"].file,
         "prediction_faces": inputs["prediction"].file,
         "truth_faces": inputs["truth"].file,
     }
     tracks = {}
+    found: dict[str, File] = {}
     for name in TRACKS:
-        path, out = videos[name], work / name
+        path = videos[name]
         if name not in needs or path is None:
             continue
-        out.mkdir()
-        try:
-            made, info, _ = stages.run_faces(FacesTask(video=path, backend=faces, fps=fps), out)
-            tracks[name] = File(made["faces"])
-            if name == "faces":
-                tracks["index"] = File(_index(work / "index.json", inputs["prediction"].file, info["n_frames"]))
-        except LipbenchError as error:
-            tracks[name] = File(None, f"{error.reason}: {error.one_line()}")
+        picture = media.picture_sha256(path)
+        with progress.running(name):
+            if picture not in found:
+                found[picture] = _faces(path, work / name, faces, fps)
+        tracks[name] = found[picture]
+        if name == "faces" and (track := found[picture].file) is not None:
+            tracks["index"] = File(_index(work / "index.json", inputs["prediction"].file, len(FaceTrack.load(track))))
     return tracks
+
+
+def _faces(video: Path, out: Path, backend: str, fps: float) -> File:
+    """The face track of a video, or why there is none."""
+    out.mkdir()
+    try:
+        return File(stages.run_faces(FacesTask(video=video, backend=backend, fps=fps), out)[0]["faces"])
+    except LipbenchError as error:
+        return File(None, f"{error.reason}: {error.one_line()}")
 
 
 def _index(target: Path, prediction: Path | None, n_track: int) -> Path:
@@ -130,16 +154,17 @@ def _index(target: Path, prediction: Path | None, n_track: int) -> Path:
 
 
 def _run(
-    measured: Sequence[Measured], inputs: Mapping[str, Source], of: str, fps: float, work: Path
+    measured: Sequence[Measured], inputs: Mapping[str, Source], of: str, fps: float, work: Path, progress: ScoreProgress
 ) -> dict[str, dict[str, Any]]:
     """Scores by metric id: a plan of one node for each family, run here."""
     nodes = [score_node(family, options, of, fps, inputs) for family, options in measured]
-    progress = PlanState(Plan([], {node.id: node for node in nodes}), Store(work / "store"))
+    known = PlanState(Plan([], {node.id: node for node in nodes}), Store(work / "store"))
     scores: dict[str, dict[str, Any]] = {}
-    for i, node in enumerate(nodes):
-        out = work / f"score-{i}"
+    for (family, _), node in zip(measured, nodes, strict=True):
+        out = work / f"score-{family.id}"
         out.mkdir()
-        scores |= stages.execute(node.kind, node.task(progress).to_json(), out, "cpu", 1)[2]
+        with progress.running(family.id):
+            scores |= stages.execute(node.kind, node.task(known).to_json(), out, "cpu", 1)[2]
     return scores
 
 

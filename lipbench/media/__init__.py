@@ -6,6 +6,7 @@ How frames are picked at another rate stands in `media.clock`, how colors are co
 
 from lipbench.media.align import AlignedClip, NormalizedClip, normalize_clip, ping_pong, retime_to_audio
 from lipbench.media.audio import AudioTrack, load_audio, read_audio
+from lipbench.media.packets import picture_sha256
 from lipbench.media.probe import AudioInfo, MediaInfo, probe
 from lipbench.media.read import load_frames, read_frames
 from lipbench.media.wav import read_wav, write_wav
@@ -22,6 +23,7 @@ __all__ = [
     "load_audio",
     "load_frames",
     "normalize_clip",
+    "picture_sha256",
     "ping_pong",
     "probe",
     "read_audio",

@@ -10,6 +10,7 @@ from typing import Any
 from lipbench import media
 from lipbench.core.errors import MediaError
 from lipbench.core.metric import Pair
+from lipbench.core.ticks import ticking
 from lipbench.metrics.arrays import Frame
 
 #: What a prediction is compared to, in the order of tables.
@@ -64,7 +65,7 @@ class PairReader:
             except MediaError as error:
                 self._refuse(name, error)
         try:
-            for t, prediction in enumerate(media.read_frames(self._prediction)):
+            for t, prediction in enumerate(ticking(media.read_frames(self._prediction))):
                 self.n_prediction += 1
                 self.size = (prediction.shape[1], prediction.shape[0])
                 frames = {}
