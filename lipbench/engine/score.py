@@ -14,11 +14,14 @@ from lipbench.core.keys import sha256_file
 from lipbench.core.store import Store
 from lipbench.engine import stages
 from lipbench.engine.config import parse_run_file
+from lipbench.engine.index import version_of
 from lipbench.engine.pairing import Pairing
 from lipbench.engine.plan import Plan, PlanState
 from lipbench.engine.rows import Measured, families
 from lipbench.engine.score_node import TRACKS, File, Source, score_node
+from lipbench.engine.score_progress import ScoreProgress
 from lipbench.engine.tasks import FacesTask
+from lipbench.faces.track import FaceTrack
 
 
 def score_video(
@@ -34,6 +37,7 @@ def score_video(
     faces: str = "mediapipe-face",
     fps: float = 25.0,
     align: bool = False,
+    progress: ScoreProgress | None = None,
 ) -> dict[str, Any]:
     """Measure a video.
 
@@ -47,6 +51,7 @@ def score_video(
         sync_model: option of the family sync, as in a run file.
         protocol: option of the family sync, as in a run file.
         align: measure at the shift of up to 5 frames that fits, in families that have this option.
+        progress: hears which step runs and how far it is; entered by the caller.
 
     Returns:
         {"video", "sync_model", "protocol", "remarks", "timing": {"reference": {"rates", "grid"}}, "metrics": {id:
@@ -69,15 +74,26 @@ def score_video(
             (f, {**own, "align": True}) if "align" in f.options.model_fields else (f, own) for f, own in measured
         ]
     remarks: list[str] = []
+    progress = progress or ScoreProgress()
     with tempfile.TemporaryDirectory(prefix="lipbench-score-") as folder:
         work = Path(folder)
-        pairing = Pairing(video, fps, work, remarks)
-        inputs = _inputs(pairing, {"reference": reference, "truth": truth}, audio, remarks)
+        others = {"reference": reference, "truth": truth}
         needs = frozenset().union(*(family.needs(options) for family, options in measured))
-        inputs |= _tracks(inputs, needs, faces, fps, work)
-        scores = _run(measured, inputs, video.name, fps, work, pairing.rate)
+        size = media.probe(video)
+        tracked = [name for name in TRACKS if name in needs and (name != "truth_faces" or truth)]
+        progress.expect(measured, size, sum(path is not None for path in others.values()), tracked)
+        with progress.running("videos"):
+            pairing = Pairing(video, fps, work, remarks)
+            inputs = _inputs(pairing, others, audio, remarks)
+        inputs |= _tracks(inputs, needs, faces, fps, work, progress)
+        scores = _run(measured, inputs, video.name, pairing, progress)
     remarks += lifted(scores.values())
-    shown = {m.id: scores[m.id] for family, _ in measured for m in family.metrics if config.asks(family.id, m.id)}
+    shown = {
+        m.id: {**scores[m.id], "version": version_of(m, family, options)}
+        for family, options in measured
+        for m in family.metrics
+        if config.asks(family.id, m.id)
+    }
     sync = next((options for family, options in measured if family.id == "sync"), {})
     return {
         "video": str(video),
@@ -101,27 +117,41 @@ def _inputs(
     return {name: File(path) for name, path in found.items()}
 
 
-def _tracks(inputs: Mapping[str, File], needs: frozenset[str], faces: str, fps: float, work: Path) -> dict[str, File]:
-    """The face tracks that the metrics need. Without a reference the video's own face gives the regions."""
+def _tracks(
+    inputs: Mapping[str, File], needs: frozenset[str], faces: str, fps: float, work: Path, progress: ScoreProgress
+) -> dict[str, File]:
+    """The face tracks that the metrics need. Without a reference the video's own face gives the regions.
+
+    A picture is searched once, however many of the files show it.
+    """
     videos = {
         "faces": inputs["reference"].file or inputs["prediction"].file,
         "prediction_faces": inputs["prediction"].file,
         "truth_faces": inputs["truth"].file,
     }
     tracks = {}
+    found: dict[str, File] = {}
     for name in TRACKS:
-        path, out = videos[name], work / name
+        path = videos[name]
         if name not in needs or path is None:
             continue
-        out.mkdir()
-        try:
-            made, info, _ = stages.run_faces(FacesTask(video=path, backend=faces, fps=fps), out)
-            tracks[name] = File(made["faces"])
-            if name == "faces":
-                tracks["index"] = File(_index(work / "index.json", inputs["prediction"].file, info["n_frames"]))
-        except LipbenchError as error:
-            tracks[name] = File(None, f"{error.reason}: {error.one_line()}")
+        picture = media.picture_sha256(path)
+        with progress.running(name):
+            if picture not in found:
+                found[picture] = _faces(path, work / name, faces, fps)
+        tracks[name] = found[picture]
+        if name == "faces" and (track := found[picture].file) is not None:
+            tracks["index"] = File(_index(work / "index.json", inputs["prediction"].file, len(FaceTrack.load(track))))
     return tracks
+
+
+def _faces(video: Path, out: Path, backend: str, fps: float) -> File:
+    """The face track of a video, or why there is none."""
+    out.mkdir()
+    try:
+        return File(stages.run_faces(FacesTask(video=video, backend=backend, fps=fps), out)[0]["faces"])
+    except LipbenchError as error:
+        return File(None, f"{error.reason}: {error.one_line()}")
 
 
 def _index(target: Path, prediction: Path | None, n_track: int) -> Path:
@@ -133,16 +163,18 @@ def _index(target: Path, prediction: Path | None, n_track: int) -> Path:
 
 
 def _run(
-    measured: Sequence[Measured], inputs: Mapping[str, Source], of: str, fps: float, work: Path, rate: float
+    measured: Sequence[Measured], inputs: Mapping[str, Source], of: str, pairing: Pairing, progress: ScoreProgress
 ) -> dict[str, dict[str, Any]]:
     """Scores by metric id: a plan of one node for each family, run here."""
-    nodes = [score_node(family, options, of, fps, inputs, source_fps=rate) for family, options in measured]
-    progress = PlanState(Plan([], {node.id: node for node in nodes}), Store(work / "store"))
+    fps, work = pairing.fps, pairing.work
+    nodes = [score_node(family, options, of, fps, inputs, source_fps=pairing.rate) for family, options in measured]
+    known = PlanState(Plan([], {node.id: node for node in nodes}), Store(work / "store"))
     scores: dict[str, dict[str, Any]] = {}
-    for i, node in enumerate(nodes):
-        out = work / f"score-{i}"
+    for (family, _), node in zip(measured, nodes, strict=True):
+        out = work / f"score-{family.id}"
         out.mkdir()
-        scores |= stages.execute(node.kind, node.task(progress).to_json(), out, "cpu", 1)[2]
+        with progress.running(family.id):
+            scores |= stages.execute(node.kind, node.task(known).to_json(), out, "cpu", 1)[2]
     return scores
 
 

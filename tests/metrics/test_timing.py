@@ -94,11 +94,10 @@ def test_pictures_are_remarked_and_aligned(shifted, k: int, way: str) -> None:
     # The boxes follow the reference's frames as well: every frame that has a partner is measured.
     assert put_right["psnr_mouth"].value == math.inf
     assert put_right["ssim_mouth"].value == 1
-    n = put_right["psnr_full"].n_total
-    assert put_right["psnr_full"].n_valid == n - max(-k, 0) == N - abs(k)
+    assert put_right["psnr_full"].n_valid == put_right["psnr_full"].n_total == N - abs(k)
     per_frame = put_right["psnr_full"].per_frame
     assert per_frame is not None
-    assert np.isnan(per_frame).tolist() == [t < -k for t in range(n)]
+    assert np.isnan(per_frame).tolist() == [t < -k for t in range(N - max(k, 0))]
     assert "compared at that shift" in str(put_right["psnr_full"].reason)
 
 
