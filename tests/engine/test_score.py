@@ -140,6 +140,6 @@ def test_a_picture_is_searched_for_faces_once(folder, monkeypatch):
         score_video(folder / "source.mp4", metrics=["landmarks"], faces="demo-face", **more)
         return list(searched)
 
-    assert searches() == ["prediction.mp4"]
-    assert searches(reference=folder / "mute.mp4") == ["reference.mp4"]  # the same frames under no sound
-    assert searches(reference=folder / "brighter.mp4") == ["reference.mp4", "prediction.mp4"]
+    assert searches() == ["source.mp4"]
+    assert searches(reference=folder / "mute.mp4") == ["mute.mp4"]  # the same frames under no sound
+    assert searches(reference=folder / "brighter.mp4") == ["brighter.mp4", "source.mp4"]
