@@ -30,7 +30,7 @@ class Record:
         key, kind: identity of the stage.
         status: ok, refused (the input cannot be used; final), error, crashed, oom, timeout.
         preimage: what the key was made of, for `lipbench explain`.
-        outputs: name -> {"path": relative to the record, "sha256", "bytes", "mtime_ns"}.
+        outputs: name -> {"path": relative to the record, "sha256", "bytes", "mtime_ns"}, of videos also "picture".
         rest: the files beside them in out/, see `lipbench.core.integrity`; None when that was not written down.
         info: facts the stage reported.
         scores: metric id -> {"value", "reason", "n_valid", "n_total", "version", "extra"}; +inf is the string "inf".

@@ -36,7 +36,7 @@ Result = tuple[dict[str, Path], dict[str, Any], dict[str, Any]]
 
 
 def run_clip(task: ClipTask, out: Path) -> Result:
-    """Normalize a clip: constant fps, upright, even size, trimmed; lossless from here on."""
+    """Normalize a clip: constant fps, upright, trimmed; no pixel of it changes, here or later."""
     source = task.video
     check_digest(source, task.sha256)
     video = out / "video.mp4"
@@ -54,7 +54,8 @@ def run_clip(task: ClipTask, out: Path) -> Result:
         "source_fps": float(made.source_fps),
         "vfr": made.vfr,
         "rotation": made.rotation,
-        "padded": made.padded,
+        "pix_fmt": made.pix_fmt,
+        "interlaced_frames": made.interlaced,
     }
     (out / "clip.json").write_text(json.dumps(info))
     return outputs, info, {}

@@ -48,6 +48,8 @@ def perform(request: Mapping[str, Any]) -> dict[str, Any]:
         if not lost:
             files, info, scores = execute(request["kind"], request["task"], out, request["device"], request["threads"])
             answer["outputs"], answer["rest"] = describe(out, files)
+            for name, path in files.items():
+                answer["outputs"][name] |= _picture(path)
             answer["info"], answer["scores"] = jsonable(info), scores
     except Exception as error:
         traceback.print_exc()
@@ -93,6 +95,19 @@ def perform(request: Mapping[str, Any]) -> dict[str, Any]:
     }
     answer["provenance"] = provenance()
     return answer
+
+
+def _picture(path: Path) -> dict[str, str]:
+    """The hash of a video's picture alone: copies of it under other sounds share what is found in it."""
+    from lipbench import media
+    from lipbench.core.errors import MediaError
+
+    if path.suffix != ".mp4":
+        return {}
+    try:
+        return {"picture": media.picture_sha256(path)}
+    except MediaError:  # an output that is only called like a video
+        return {}
 
 
 def _names(error: Exception, folders: list[str]) -> bool:

@@ -6,7 +6,9 @@ How frames are picked at another rate stands in `media.clock`, how colors are co
 
 from lipbench.media.align import AlignedClip, NormalizedClip, normalize_clip, ping_pong, retime_to_audio
 from lipbench.media.audio import AudioTrack, load_audio, read_audio
-from lipbench.media.probe import AudioInfo, MediaInfo, probe
+from lipbench.media.color import ColorFacts, color_facts
+from lipbench.media.packets import picture_sha256
+from lipbench.media.probe import AudioInfo, MediaInfo, on_grid, probe
 from lipbench.media.read import load_frames, read_frames
 from lipbench.media.wav import read_wav, write_wav
 from lipbench.media.write import VideoWriter, is_synthetic, remux, write_video
@@ -15,13 +17,17 @@ __all__ = [
     "AlignedClip",
     "AudioInfo",
     "AudioTrack",
+    "ColorFacts",
     "MediaInfo",
     "NormalizedClip",
     "VideoWriter",
+    "color_facts",
     "is_synthetic",
     "load_audio",
     "load_frames",
     "normalize_clip",
+    "on_grid",
+    "picture_sha256",
     "ping_pong",
     "probe",
     "read_audio",

@@ -1,8 +1,8 @@
-"""Clips made uniform, and clips laid under dubs; both lossless in YUV."""
+"""Clips made uniform, and clips laid under dubs; both without the loss of a pixel."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -16,7 +16,7 @@ from lipbench.media.picture import orientation
 from lipbench.media.probe import facts
 from lipbench.media.read import pick
 from lipbench.media.source import TimedFrame, VideoSource
-from lipbench.media.uniform import ToYuv420p
+from lipbench.media.uniform import ToUniform
 from lipbench.media.wav import check_samples, write_wav
 
 #: Frames held at a time while playing backwards.
@@ -35,10 +35,9 @@ class NormalizedClip:
         source_fps: frames per second of the source.
         vfr: whether the source's frame rate varies.
         rotation: of the source, degrees clockwise; it has been applied.
-        padded: a row or column was repeated to make the size even.
         audio: whether the new file has sound.
-        pad: (columns, rows) repeated at the right and the bottom.
-        exact: decoding gives the source's RGB bit by bit (8-bit 4:2:0 of even size without rotation).
+        pix_fmt: of the new file: that of the source where it is plain 8-bit 4:2:0, else RGB.
+        interlaced: frames of the source that are marked as interlaced.
         audio_lead_s: when the source's sound starts, seconds after its first frame; None without sound.
     """
 
@@ -49,19 +48,32 @@ class NormalizedClip:
     source_fps: float
     vfr: bool
     rotation: int
-    padded: bool
     audio: bool
-    pad: tuple[int, int] = (0, 0)
-    exact: bool = True
+    pix_fmt: str = "yuv420p"
+    interlaced: int = 0
     audio_lead_s: float | None = None
 
 
 def normalize_clip(
-    src: str | Path, dst: str | Path, *, fps: float | Fraction = 25, start_s: float = 0.0, end_s: float | None = None
+    src: str | Path,
+    dst: str | Path,
+    *,
+    fps: float | Fraction = 25,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    picks: Sequence[int] | None = None,
+    sound: bool = True,
 ) -> NormalizedClip:
-    """[start_s, end_s) of `src` as a lossless H.264 mp4 (qp 0, yuv420p): constant rate, upright, even-sized.
+    """[start_s, end_s) of `src` as a lossless H.264 mp4 (qp 0): constant rate, upright.
 
-    Frames are picked by time stamp (`media.clock`). Sound, when there is some, is muxed as AAC mono.
+    `read_frames` gives the same pixels of the new file as of the source: plain 8-bit 4:2:0 is kept bit by bit, every
+    other form (RGB, 4:4:4, 4:2:2, more bits, odd sizes, rotated) as RGB. Frames are picked by time stamp
+    (`media.clock`). Sound, when there is some, is muxed as AAC mono.
+
+    Args:
+        picks: the source's frame that each new frame shows, never falling, instead of a part and the rule of
+            `media.clock` (`media.grids`).
+        sound: False leaves it out.
 
     Raises:
         MediaError: the file is missing or cannot be decoded.
@@ -75,10 +87,12 @@ def normalize_clip(
     check_range(start_s, end_s)
     with VideoSource(src) as source, Mp4(dst, synthetic=False) as out:
         info = facts(source, None if end_s is None else as_time(end_s))
-        uniform = ToYuv420p(source.first, orientation(source.first), info.sample_aspect)
+        uniform = ToUniform(source.first, orientation(source.first), info.sample_aspect)
         out.encode_video(uniform.form, rate, crf=None)
-        sound = info.audio is not None and out.sound(src, 0, start_s, end_s, trim=True)
-        for shown in pick(source, rate, start_s, end_s):
+        heard = sound and info.audio is not None and out.sound(src, 0, start_s, end_s, trim=True)
+        interlaced = 0
+        for shown in pick(source, rate, start_s, end_s) if picks is None else _chosen(source, picks):
+            interlaced += shown.frame.interlaced_frame
             out.write(uniform(shown.frame))
         n = out.n_frames
     return NormalizedClip(
@@ -89,12 +103,21 @@ def normalize_clip(
         float(info.fps),
         info.vfr,
         info.rotation,
-        uniform.pad != (0, 0),
-        sound,
-        uniform.pad,
-        uniform.exact,
-        out.sound_lead if sound else None,
+        heard,
+        uniform.form.pix_fmt,
+        interlaced,
+        out.sound_lead if heard else None,
     )
+
+
+def _chosen(source: VideoSource, picks: Sequence[int]) -> Iterator[TimedFrame]:
+    n = 0
+    for k, shown in enumerate(source.frames()):
+        while n < len(picks) and picks[n] == k:
+            yield shown
+            n += 1
+        if n == len(picks):
+            return
 
 
 @dataclass(frozen=True)
@@ -179,7 +202,7 @@ def retime_to_audio(
                 "normalize the clip first",
             )
         index = ping_pong(n_out, info.n_frames)
-        uniform = ToYuv420p(source.first, orientation(source.first), info.sample_aspect)
+        uniform = ToUniform(source.first, orientation(source.first), info.sample_aspect)
         with Mp4(dst_video, synthetic=False) as out:
             out.encode_video(uniform.form, grid, crf=None)
             out.sound(audio[:n_samples], rate)
