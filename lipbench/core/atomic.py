@@ -150,8 +150,8 @@ def link_tree(source: Path, target: Path) -> int:
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise
-            shutil.copy2(entry.path, target / entry.name)
-        total += entry.stat().st_size
+            shutil.copy2(entry.path, target / entry.name, follow_symlinks=False)
+        total += entry.stat(follow_symlinks=False).st_size
     return total
 
 

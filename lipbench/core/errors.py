@@ -204,3 +204,10 @@ def disk_full(error: OSError, path: object) -> DiskFull:
         "the disk is full",
         "free some space and run the same command again; finished stages are kept",
     )
+
+
+def cannot_write(error: OSError, path: object) -> StoreError:
+    """The error for a run directory in which `path` cannot be written: DiskFull where that is the reason."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return disk_full(error, path)
+    return StoreError(f"cannot write {path}", str(error.strerror), "make it writable, or name another with --out")

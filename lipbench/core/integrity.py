@@ -1,8 +1,9 @@
 """What a stage's files are when it ends, and whether they still are that.
 
     outputs   name -> {"path": relative to the record, "sha256", "bytes", "mtime_ns"}
-    rest      what lies beside them in out/: {"files", "bytes", "sha256" over all names and contents}; {} for nothing
+    rest      what lies beside them: path below out/ -> [bytes, time of the last change in ns, sha256]
 
+Files that came later are none of a stage's and change nothing: programs like to write beside what they read.
 A look costs a few microseconds a file: sizes and times, and the content of files whose time is another one. Reading
 everything is asked for with `content`.
 """
@@ -10,7 +11,6 @@ everything is asked for with `content`.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -50,29 +50,16 @@ def describe(out: Path, named: Mapping[str, Path]) -> tuple[dict[str, Any], dict
 
     Raises:
         ValueError: an output is not below `out`.
-        OSError: an output cannot be read.
+        OSError: a file cannot be read.
     """
     outputs: dict[str, Any] = {}
     for name, path in named.items():
         inside = path.resolve().relative_to(out.resolve()).as_posix()
         digest, stat = sha256_file(path), path.stat()
         outputs[name] = {"path": f"out/{inside}", "sha256": digest, "bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
-    return outputs, _rest(out, _beside(listing(out), outputs))
-
-
-def _beside(files: Listing, outputs: Mapping[str, Any]) -> dict[str, int]:
-    """Bytes of the files that are no named outputs."""
-    named = {str(output["path"]).removeprefix("out/") for output in outputs.values()}
-    return {path: size for path, (size, _) in files.items() if path not in named}
-
-
-def _rest(out: Path, sizes: Mapping[str, int]) -> dict[str, Any]:
-    if not sizes:
-        return {}
-    digest = hashlib.sha256()
-    for path in sorted(sizes):
-        digest.update(f"{path}\0{sha256_file(out / path)}\n".encode("utf-8", "surrogateescape"))
-    return {"files": len(sizes), "bytes": sum(sizes.values()), "sha256": digest.hexdigest()}
+    mine = {str(output["path"]).removeprefix("out/") for output in outputs.values()}
+    rest = {path: [*state, sha256_file(out / path)] for path, state in listing(out).items() if path not in mine}
+    return outputs, dict(sorted(rest.items()))
 
 
 def fault(
@@ -93,34 +80,33 @@ def fault(
     try:
         files = listing(f"{folder}/out")
         for output in outputs.values():
-            if wrong := _wrong(folder, output, files, content):
+            path = str(output["path"]).removeprefix("out/")
+            wrong = _wrong(folder, path, files, output["bytes"], output.get("mtime_ns"), output["sha256"], content)
+            if wrong:
                 return wrong
-        if rest is None:
-            return None
-        sizes = _beside(files, outputs)
-        if (len(sizes), sum(sizes.values())) != (rest.get("files", 0), rest.get("bytes", 0)):
-            return f"there are {len(sizes)} files beside the outputs in out/, {rest.get('files', 0)} were written"
-        if content and sizes and _rest(Path(folder, "out"), sizes) != rest:
-            return "a file beside the outputs in out/ has another content"
+        for path, (size, mtime, digest) in (rest or {}).items():
+            if wrong := _wrong(folder, path, files, size, mtime, digest, content):
+                return wrong
     except OSError as error:
         return f"{error.filename or folder}: {error.strerror}"
     return None
 
 
-def _wrong(folder: Path | str, output: Mapping[str, Any], files: Listing, content: bool) -> str | None:
-    path = str(output["path"])
-    found = files.get(path.removeprefix("out/"))
+def _wrong(
+    folder: Path | str, path: str, files: Listing, size: int, mtime: int | None, digest: str, content: bool
+) -> str | None:
+    """What is wrong with one file; `mtime` is None when it is not known."""
+    found = files.get(path)
     if found is None:
-        return f"{path} is missing"
-    size, mtime = found
-    if size != output["bytes"]:
-        return f"{path} has {size:,} bytes, {output['bytes']:,} were written"
-    moved = mtime != output.get("mtime_ns", mtime)
+        return f"out/{path} is missing"
+    if found[0] != size:
+        return f"out/{path} has {found[0]:,} bytes, {size:,} were written"
+    moved = mtime is not None and mtime != found[1]
     if not content and not moved:
         return None
-    if sha256_file(f"{folder}/{path}") != output["sha256"]:
-        return f"{path} has another content"
-    if moved:
+    if sha256_file(f"{folder}/out/{path}") != digest:
+        return f"out/{path} has another content"
+    if moved and mtime is not None:
         with contextlib.suppress(OSError):  # of somebody else, or read-only: it is read again next time
-            os.utime(f"{folder}/{path}", ns=(mtime, int(output["mtime_ns"])))
+            os.utime(f"{folder}/out/{path}", ns=(found[1], mtime))
     return None

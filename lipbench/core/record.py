@@ -129,6 +129,9 @@ def _misshapen(data: Mapping[str, Any]) -> str | None:
         return "its error has no reason"
     if data["status"] not in STATUSES:
         return f"its status is {data['status']!r}"
+    for path, about in (data.get("rest") or {}).items():
+        if not isinstance(about, list) or len(about) != 3 or ".." in PurePosixPath(path).parts or path.startswith("/"):
+            return f"what it says of {path} is no size, time and hash of a file in its own folder"
     for name, output in data.get("outputs", {}).items():
         if not isinstance(output, dict) or not {"path", "sha256", "bytes"} <= output.keys():
             return f"its output {name} lacks a path, a hash or a size"

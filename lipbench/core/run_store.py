@@ -52,7 +52,7 @@ class RunStore(Store):
         draft = self._draft(record.key)
         try:
             if self.cache.hand_over(record, draft):
-                self.place(draft, record.key)
+                self.settle(draft, record.key)
                 return True
         except StoreError:
             pass  # the stage that runs in its place will say so

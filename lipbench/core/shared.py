@@ -186,7 +186,7 @@ class SharedCache:
             draft = store.workspace(record.key)
             link_tree(source, draft)
             (draft / "job.json").unlink(missing_ok=True)  # it names the run directory
-            store.place(draft, record.key)
+            store.settle(draft, record.key)
             self._given += _bytes(store.directory(record.key))[0]
         except (OSError, StoreError) as error:
             self._stop(error)
@@ -291,7 +291,7 @@ def _bytes(folder: Path) -> tuple[int, int]:
     total = shared = 0
     for path, _, names in os.walk(folder):
         for name in names:
-            stat = os.stat(os.path.join(path, name))
+            stat = os.lstat(os.path.join(path, name))
             total += stat.st_size
             shared += stat.st_size if stat.st_nlink > 1 else 0
     return total, shared

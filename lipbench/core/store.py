@@ -20,20 +20,17 @@ import errno
 import os
 import shutil
 import uuid
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 from lipbench.core.atomic import write_text
-from lipbench.core.errors import Damaged, Remark, StoreError, UnknownName, disk_full
+from lipbench.core.damage import Damage
+from lipbench.core.errors import Damaged, StoreError, UnknownName, cannot_write, disk_full
 from lipbench.core.integrity import fault
 from lipbench.core.leases import Held, Leases
 from lipbench.core.record import Record, parse_record, record_text
 
-__all__ = ["Record", "Store", "cannot_write"]
-
-#: Damaged results that are told one by one; of more, the number.
-TOLD = 5
+__all__ = ["Record", "Store"]
 
 
 class Store:
@@ -53,9 +50,8 @@ class Store:
         self.leases = Leases(root / "leases")
         self._objects = str(root / "objects")
         self.repairs = False
-        self.damaged: dict[str, str] = {}
+        self.damaged = Damage(root)
         self.borrowed: set[str] = set()
-        self._told = 0
         if create or (root.exists() and not root.is_dir()):
             self.create()  # in the second case: to say that it cannot be
 
@@ -110,7 +106,7 @@ class Store:
         try:
             return self.read(key)
         except Damaged as error:
-            self._note(key, error.why)
+            self.damaged.note(key, error.why)
             return None
 
     def read(self, key: str) -> Record | None:
@@ -138,7 +134,7 @@ class Store:
         wrong = self.damaged.get(key) if record is None else self.fault(record)
         if wrong is None:
             return record
-        self._note(key, wrong)
+        self.damaged.note(key, wrong)
         if self.repairs:
             with contextlib.suppress(StoreError):  # it cannot be written: the stage that runs in its place will say so
                 self.set_aside(key)
@@ -174,7 +170,7 @@ class Store:
             except Damaged as error:
                 wrong = error.why
             if wrong is not None:
-                self._note(key, wrong)
+                self.damaged.note(key, wrong)
             self.damaged.pop(key, None)  # what comes in its place is another
             if wrong is None:
                 return False
@@ -186,19 +182,6 @@ class Store:
             raise cannot_write(error, self.root) from error
         finally:
             lease.release()
-
-    def _note(self, key: str, why: str) -> None:
-        if key in self.damaged:
-            return
-        self.damaged[key] = why
-        self._told += 1
-        if self._told <= TOLD:
-            text = (
-                f"{self.root}: the result {key[:12]} is damaged ({why}); a run sets it aside and runs its stage again"
-            )
-            warnings.warn(text, Remark, stacklevel=2)
-        elif self._told == TOLD + 1:
-            warnings.warn(f"{self.root}: and more; `lipbench run --verify` counts them", Remark, stacklevel=2)
 
     def output(self, record: Record, name: str) -> Path:
         """The path of one of a record's outputs."""
@@ -240,9 +223,9 @@ class Store:
                 "see that every machine of the run has the run directory under the same absolute path",
             )
         write_text(workspace / "record.json", record_text(record))
-        return self.place(workspace, record.key) or record
+        return self.settle(workspace, record.key) or record
 
-    def place(self, workspace: Path, key: str) -> Record | None:
+    def settle(self, workspace: Path, key: str) -> Record | None:
         """Make a folder with a record the result of a key, unless there is a finished, sound one.
 
         Returns:
@@ -329,10 +312,3 @@ class Store:
         for path in (self.root / "objects").glob("??/*"):
             if (record := self.get(path.name)) is not None:
                 yield record
-
-
-def cannot_write(error: OSError, path: Path) -> StoreError:
-    """The error for a directory that cannot be written."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return disk_full(error, path)
-    return StoreError(f"cannot write {path}", str(error.strerror), "make it writable, or name another with --out")

@@ -44,7 +44,7 @@ def verify(store: Store) -> Verification:
         elif record is not None:
             found.records += 1
             rest = record.rest or {}
-            found.files += len(record.outputs) + int(rest.get("files", 0))
+            found.files += len(record.outputs) + len(rest)
             found.n_bytes += sum(int(output["bytes"]) for output in record.outputs.values())
-            found.n_bytes += int(rest.get("bytes", 0))
+            found.n_bytes += sum(int(about[0]) for about in rest.values())
     return found

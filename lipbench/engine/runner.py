@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lipbench.core.errors import FINAL_REASONS, DiskFull, LipbenchError, StoreError
+from lipbench.core.errors import FINAL_REASONS, DiskFull, LipbenchError, StoreError, cannot_write
 from lipbench.core.leases import Held
-from lipbench.core.store import Record, Store, cannot_write
+from lipbench.core.store import Record, Store
 from lipbench.engine.custody import Custody
 from lipbench.engine.executors import Executor, StageRequest, StageResult
 from lipbench.engine.plan import Node, Pending, Plan, PlanState
@@ -288,7 +288,7 @@ class Runner:
 
     def _read_by(self, node: Node) -> list[Record]:
         """Records of the stages whose files a stage may read."""
-        records = map(self.progress.find, (*node.needs, *node.optional_deps))
+        records = map(self.progress.find, dict.fromkeys((*node.needs, *node.optional_deps)))
         return [record for record in records if record is not None and record.status == "ok"]
 
     def _redo(self, damaged: Sequence[str], readers: Sequence[Node], key: str) -> bool:

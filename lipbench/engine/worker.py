@@ -42,8 +42,8 @@ def perform(request: Mapping[str, Any]) -> dict[str, Any]:
     reset_peak()
     started, wall, cpu = time.time(), time.perf_counter(), _cpu()
     answer: dict[str, Any] = {"status": "ok", "outputs": {}, "rest": None, "info": {}, "scores": {}, "error": None}
-    before = state(inputs)
     lost = damaged(inputs)
+    before = state(inputs)
     try:
         if not lost:
             files, info, scores = execute(request["kind"], request["task"], out, request["device"], request["threads"])

@@ -20,7 +20,7 @@ RECORD = Record(
     "ok",
     {"kind": "synthesize", "x": 3.0},
     outputs={"video": {"path": "out/video.mp4", "sha256": "cd" * 32, "bytes": 3, "mtime_ns": 4}},
-    rest={"files": 1, "bytes": 2, "sha256": "ef" * 32},
+    rest={"clip.json": [2, 3, "ef" * 32]},
     scores={"psnr_full": {"value": 28.98, "reason": None}},
     timing={"wall_s": 0.1},
 )
@@ -76,6 +76,8 @@ def test_what_is_no_record(text: str | bytes, told: str) -> None:
         ({"outputs": {"video": {}}}, "its output video lacks"),
         ({"outputs": {"video": {"path": "out/../../x", "sha256": "", "bytes": 1}}}, "not in its own folder"),
         ({"outputs": {"video": {"path": "/etc/passwd", "sha256": "", "bytes": 1}}}, "not in its own folder"),
+        ({"rest": {"../x": [1, 2, ""]}}, "in its own folder"),
+        ({"rest": {"x": 3}}, "no size, time and hash"),
         ({"error": {"what": "x"}}, "its error has no reason"),
         ({"scores": None}, "its scores is a NoneType"),
     ],
