@@ -42,6 +42,7 @@ class PlanBuilder:
     def __init__(self, config: RunFile, manifest: Manifest) -> None:
         self.config, self.manifest = config, manifest
         self.plan = Plan([], {}, sources=renew())
+        self._identities: dict[str, dict[str, Any] | LipbenchError] = {}
 
     def add(self, node: Node) -> str:
         self.plan.nodes.setdefault(node.id, node)
@@ -138,6 +139,25 @@ class PlanBuilder:
             )
         )
 
+    def identity(self, row: MethodRow, clip: Clip, language: str) -> dict[str, Any]:
+        """What a row's method says of itself, asked once where it says the same of every clip.
+
+        Raises:
+            LipbenchError: as the method's `identity`.
+        """
+        if row.method.identity_by_clip:
+            return dict(row.method.identity(row.params, clip.id, language))
+        asked = keys.key_of(row.source)
+        if asked not in self._identities:
+            try:
+                self._identities[asked] = dict(row.method.identity(row.params, clip.id, language))
+            except LipbenchError as error:
+                self._identities[asked] = error
+        answer = self._identities[asked]
+        if isinstance(answer, LipbenchError):
+            raise answer
+        return answer
+
     # ---- methods ----------------------------------------------------------------------------------------------
 
     def method(self, row: MethodRow, clip: Clip, dub: Dub, train_seconds: float | None, seed: int) -> str:
@@ -148,8 +168,7 @@ class PlanBuilder:
         extra: dict[str, dict[str, Any]] = {}
         try:
             names = row.method.weights(row.params)
-            extra = {"": dict(row.method.identity(row.params, clip.id, ""))}
-            extra[dub.language] = dict(row.method.identity(row.params, clip.id, dub.language))
+            extra = {language: self.identity(row, clip, language) for language in ("", dub.language)}
             for name in names:
                 weights.path(name)
         except LipbenchError as error:
