@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from lipbench.core import registry
 from lipbench.core.code.record import write_codes
-from lipbench.core.errors import DiskFull, RunIncomplete
+from lipbench.core.errors import DiskFull, RunIncomplete, UsageError
 from lipbench.core.store import Store
 from lipbench.datasets.types import Manifest
 from lipbench.engine import build, index, progress
@@ -94,6 +95,9 @@ def prepare(
         overrides: fields of the run file to replace (from command line options).
         shard: (i, n), 1-based: this process's share of the clips.
         manifest: use this one instead of the run file's.
+
+    Raises:
+        UsageError: the run directory is a URL.
     """
     from lipbench.datasets.manifest import resolve
 
@@ -113,10 +117,30 @@ def prepare(
         config = parse_run_file(data, str(file or "demo"))
     named = config.manifest in registry.names("datasets")
     chosen = manifest or resolve(config.manifest if named else base / config.manifest)
-    root = Path(out) if out is not None else Path("runs") / config.name
+    root = run_directory(out, config.name)
     plan, rows, measured = build.build(config, chosen, base, shard)
     # Planning leaves no trace: the folders are made by `execute`.
     return PlannedRun(config, chosen, root, Store(root, create=False), plan, rows, measured, shard)
+
+
+def run_directory(out: str | Path | None, name: str) -> Path:
+    """Where a run lies: `out`, or runs/NAME below the current directory. Always absolute: workers may run elsewhere.
+
+    Raises:
+        UsageError: `out` is the URL of an object store. Those have neither a rename nor a folder that only one of two
+            can make, and a run directory is safe because of these.
+    """
+    if out is None:
+        return (Path("runs") / name).absolute()
+    if found := re.match(r"([A-Za-z][A-Za-z0-9+.-]+):/+", str(out)):  # a Path has one slash left
+        if found[1] == "file":
+            raise UsageError(f"a run directory cannot be a URL: {out}", "", f"use --out /{str(out)[found.end() :]}")
+        raise UsageError(
+            f"a run directory cannot be a URL: {out}",
+            f"{found[1]} storage has no atomic rename, and two machines could not tell who works on a stage",
+            "name a folder that all machines see (NFS, Lustre, ...), and copy it to the storage when the run has ended",
+        )
+    return Path(out).absolute()
 
 
 def execute(

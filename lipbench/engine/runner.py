@@ -13,6 +13,7 @@ from pathlib import Path
 from lipbench.core.errors import FINAL_REASONS, DiskFull, LipbenchError, disk_full
 from lipbench.core.store import Lease, Record, Store
 from lipbench.engine.executors import Executor, StageRequest, StageResult
+from lipbench.engine.messages import lasting
 from lipbench.engine.plan import Node, Pending, Plan, PlanState
 
 #: Seconds a stage may take, by kind; --timeout replaces fit and synthesize.
@@ -220,7 +221,7 @@ class Runner:
             scores=answer["scores"],
             timing=answer["timing"],
             provenance=answer["provenance"],
-            error=answer["error"],
+            error=lasting(answer["error"], workspace, self.store.directory(key).relative_to(self.store.root)),
             attempts=attempt,
         )
         try:
