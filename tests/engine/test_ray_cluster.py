@@ -50,7 +50,7 @@ class Ledger(Method):
             return False
     def line(self, job, what):
         with open(job.params.ledger, "a") as file:
-            file.write(f"{what} {job.dub.id} {os.getpid()} {os.getppid()}\\n")
+            file.write(f"{what} {job.dub.language} {os.getpid()} {os.getppid()}\\n")
 """
 
 
@@ -112,7 +112,7 @@ def until(condition: Callable[[], Any], seconds: float = 60) -> Any:
 
 
 def lines(ledger: Path, what: str) -> list[list[str]]:
-    """[dub, pid, pid of the raylet] of each line of a kind."""
+    """[language, pid, pid of the raylet] of each line of a kind."""
     if not ledger.exists():
         return []
     return [words[1:] for words in map(str.split, ledger.read_text().splitlines()) if words[0] == what]
@@ -164,7 +164,7 @@ def test_a_lost_node_costs_the_stage_in_flight(cluster: Any, manifest: Manifest,
     )
     run.start()
     until(lambda: len(lines(ledger, "start")) == 2)
-    dub, worker, raylet = lines(ledger, "start")[0]
+    lost_language, worker, raylet = lines(ledger, "start")[0]
     lost = next(n for n in cluster.list_all_nodes() if str(n.all_processes["raylet"][0].process.pid) == raylet)
     cluster.remove_node(lost, allow_graceful=False)
     until(lambda: not alive(int(worker)))
@@ -175,7 +175,7 @@ def test_a_lost_node_costs_the_stage_in_flight(cluster: Any, manifest: Manifest,
     assert result.complete
     assert [c["status"] for c in result.cells] == ["ok"] * 3
     starts, ends = (Counter(d for d, _, _ in lines(ledger, what)) for what in ("start", "end"))
-    assert starts == {d.id: 1 + (d.id == dub) for d in manifest.dubs if d.clip_id == "one"}
+    assert starts == {language: 1 + (language == lost_language) for language in ("fr", "de", "es")}
     assert set(ends.values()) == {1}
     assert set(Counter(started).values()) == {1}  # of the other kinds nothing was asked for twice either
     assert empty(tmp_path / "run")
@@ -214,7 +214,7 @@ def test_a_lost_driver_costs_the_stages_in_flight(
     assert first.poll() is None
     first.kill()
     first.wait()
-    (worker,) = (int(pid) for dub, pid, _ in lines(ledger, "start") if dub == "one/es")
+    (worker,) = (int(pid) for language, pid, _ in lines(ledger, "start") if language == "es")
     until(lambda: not alive(worker))  # Ray ends what a dead driver has asked for
     before = records(run)
     hold.unlink()
@@ -223,7 +223,7 @@ def test_a_lost_driver_costs_the_stages_in_flight(
     answer = json.loads(again.stdout)
     assert {c["status"] for c in answer["cells"]} == {"ok"}
     starts, ends = (Counter(d for d, _, _ in lines(ledger, what)) for what in ("start", "end"))
-    assert starts == {"one/fr": 1, "one/de": 1, "one/es": 2}
+    assert starts == {"fr": 1, "de": 1, "es": 2}
     assert set(ends.values()) == {1}
     assert answer["stages"]["run"] == 2  # the one that was lost, and its score
     assert before.items() <= records(run).items()
