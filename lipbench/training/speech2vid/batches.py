@@ -14,7 +14,7 @@ from torch import Tensor
 from lipbench.baselines.speech2vid.framing import BOX_SCALE, with_own, without_mouth
 from lipbench.baselines.speech2vid.networks import DRAWN, SIZE, STILLS
 from lipbench.baselines.speech2vid.sound import window_starts, windows
-from lipbench.metrics.sync.constants import CROP_SCALE
+from lipbench.metrics.sync.protocol import CROP_SCALE
 from lipbench.training.syncnet import cache
 from lipbench.training.wav2lip.clips import LipTrainingClip
 
@@ -37,8 +37,8 @@ class Speech2VidBatch:
 
 def framed(crop: NDArray[np.uint8], shift: NDArray[np.float64], scale: float, flip: bool) -> NDArray[np.uint8]:
     """(112, 112, 3) RGB: the square around the face box, out of a cached BGR crop, moved by `shift` px."""
-    # The judge's crop, margin included, is 2 (1 + CROP_SCALE) MARGIN face half edges wide; its center lies CROP_SCALE
-    # of one below the box's.
+    # The sync model's crop, margin included, is 2 (1 + CROP_SCALE) MARGIN face half edges wide; its center lies
+    # CROP_SCALE of one below the box's.
     edge = crop.shape[0]
     unit = edge / (2 * (1 + CROP_SCALE) * cache.MARGIN)
     k = SIZE / (2 * BOX_SCALE * unit) * scale

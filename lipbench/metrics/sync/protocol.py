@@ -1,30 +1,83 @@
-"""What a person may choose about the sync metrics. Everything else is a constant of the published pipeline."""
+"""The published protocol: every number of it, in one place, and what a person may choose instead.
+
+Results carry the numbers. Sources: joonson/syncnet_python `run_pipeline.py` and `SyncNetInstance.py`, scenedetect 0.5.1
+`ContentDetector`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Literal, cast
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from lipbench.core import renames
 from lipbench.core.metric import Options, parse_options
-from lipbench.metrics.sync.constants import MIN_FACE_SIZE, MIN_TRACK
+
+#: Bump when the same video would get other numbers: it is part of every score's identity.
+CONSTANTS_VERSION = "1"
+
+# -- the sync model's input ------------------------------------------------------------------------------------------
+FPS = 25
+RATE = 16000
+WINDOW_FRAMES = 5
+WINDOW_COLUMNS = 20  # MFCC columns of a window
+COLUMNS_PER_FRAME = 4
+SAMPLES_PER_FRAME = 640
+
+# -- the score --------------------------------------------------------------------------------------------------
+VSHIFT = 15  # largest shift in frames: 31 shifts
+TAIL = 5  # frames at the end without a window of their own: lastframe = min_length - 5
+
+# -- realvideo: detection, shots, tracks, crop ------------------------------------------------------------------
+DETECTION_SCALE = 0.25
+DETECTION_CONFIDENCE = 0.9
+SHOT_THRESHOLD = 30.0
+MIN_SHOT_FRAMES = 15
+TRACK_IOU = 0.5
+NUM_FAILED_DET = 25
+MIN_TRACK = 100
+MIN_FACE_SIZE = 100.0
+CROP_SCALE = 0.40
+CROP_PADDING = 110  # gray around the frame
+MEDIAN_FRAMES = 13
+
+
+def as_json() -> dict[str, Any]:
+    """The constants as a result records them."""
+    return {
+        "version": CONSTANTS_VERSION,
+        "fps": FPS,
+        "rate": RATE,
+        "vshift": VSHIFT,
+        "window_frames": WINDOW_FRAMES,
+        "tail": TAIL,
+        "detection_scale": DETECTION_SCALE,
+        "detection_confidence": DETECTION_CONFIDENCE,
+        "shot_threshold": SHOT_THRESHOLD,
+        "min_shot_frames": MIN_SHOT_FRAMES,
+        "track_iou": TRACK_IOU,
+        "num_failed_det": NUM_FAILED_DET,
+        "crop_scale": CROP_SCALE,
+        "crop_padding": CROP_PADDING,
+        "median_frames": MEDIAN_FRAMES,
+    }
 
 
 class SyncOptions(Options):
     """Options of the sync family."""
 
-    judge: str = Field("syncnet_v2", description="A name that `lipbench list judges` shows.")
+    sync_model: str = Field("syncnet_v2", description="A name that `lipbench list sync-models` shows.")
     protocol: Literal["realvideo", "cropped"] = Field(
         "realvideo",
         description="realvideo finds the face, tracks it and cuts it out as the published evaluation of real videos "
-        "does; cropped squeezes the whole frame into the judge's input, for videos that show nothing but the face.",
+        "does; cropped squeezes the whole frame into the sync model's input, for videos of nothing but a face.",
     )
     boxes_from: Literal["reference", "prediction"] = Field(
         "reference",
         description="Where realvideo takes the face box from. reference: the undubbed video's face track, so that "
-        "every method is judged on the same crop and a video is searched for faces once; prediction: a detector runs "
-        "on the judged video, as published.",
+        "every method is scored on the same crop and a video is searched for faces once; prediction: a detector runs "
+        "on the scored video, as published.",
     )
     detector: str = Field(
         "s3fd-syncnet", description="For boxes_from prediction: s3fd-syncnet (as published) or another face backend."
@@ -43,6 +96,11 @@ class SyncOptions(Options):
         description="float32 agrees with published numbers; bfloat16 is faster on CPUs that have it and does not.",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _present_fields(cls, data: Any) -> Any:
+        return renames.present_fields("the option", data)
+
     @classmethod
     def parse(cls, options: Mapping[str, Any]) -> SyncOptions:
         """Options from a run file.
@@ -60,7 +118,7 @@ class SyncOptions(Options):
     @property
     def deviations(self) -> tuple[str, ...]:
         """In what a score under these options differs from the published evaluation, one line each."""
-        found = ["frames are judged as decoded, without the published route's four lossy re-encodings"]
+        found = ["frames are scored as decoded, without the published route's four lossy re-encodings"]
         if self.protocol == "realvideo":
             if self.boxes_from == "reference":
                 found.append("face boxes come from a face track handed in (in a run: of the undubbed video)")
