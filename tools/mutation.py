@@ -96,6 +96,7 @@ EQUIVALENT = (
     ),
 )
 
+FAST = "not slow and not gpu and not net and not ray"
 OPTIONS = (
     "-x",
     "-q",
