@@ -95,7 +95,10 @@ class Env(Part):
     name_or_path: str = Field(
         default="", description="venv folder, conda environment (name or folder) or docker image."
     )
-    python: str = Field(default="", description="Version, for people (`doctor` shows it).")
+    python: str = Field(default="", description="Version that the environment has; `doctor` looks.")
+    imports: tuple[Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*$")], ...] = Field(
+        default=(), description="Modules that it must be able to import, e.g. torch; `doctor` tries."
+    )
     vars: Annotated[dict[str, str], AfterValidator(_placed)] = Field(
         default_factory=dict, description="Environment variables; placeholders allowed."
     )

@@ -228,7 +228,8 @@ def _meaning(definition: Definition) -> dict[str, Any]:
     unread = {"timeout_s", "title", "paper", "licence", "paper_results", "caches"}
     content = definition.model_dump(mode="json", exclude=unread)
     content["repo"].pop("path")
-    content["env"].pop("pass")
+    for name in ("pass", "imports"):
+        content["env"].pop(name)
     if definition.env.type in ("venv", "conda"):
         content["env"].pop("name_or_path")
     canonical(content)  # fails here, not deep in the planner, if a new field cannot be hashed
