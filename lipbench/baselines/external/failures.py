@@ -70,9 +70,15 @@ def classify(ended: ProcessResult, output: str, failures: Mapping[str, str]) -> 
     return None
 
 
-def said(output: str, failures: Mapping[str, str]) -> str | None:
-    """A reason found in the output of a command that ended well but made nothing."""
-    merged = {**failures, **{k: v for k, v in COMMON.items() if k not in failures}}
+def said(output: str, failures: Mapping[str, str], common: bool = True) -> str | None:
+    """A reason found in the output of a command that ended well but made nothing.
+
+    Args:
+        output: the end of what it wrote.
+        failures: reason -> regex from the method file.
+        common: also look for what all methods have in common.
+    """
+    merged = {**failures, **{k: v for k, v in COMMON.items() if common and k not in failures}}
     return next((reason for reason, pattern in merged.items() if re.search(pattern, output)), None)
 
 

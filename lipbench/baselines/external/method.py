@@ -85,7 +85,7 @@ class ExternalMethod(Method):
                     made=info["frames_made"],
                 )
             except LipbenchError as error:
-                raise _lasting(error, space, logs) from error
+                raise _lasting(self._explained(error, logs), space, logs) from error
         return Outputs(
             {"video": video, "stdout": logs.stdout, "stderr": logs.stderr},
             {**info, **checks, "repo": checkout.repo(self.located), "env": definition.env.type},
@@ -167,6 +167,18 @@ class ExternalMethod(Method):
                 raise
             ended = process.ProcessResult(0, False, info["wall_s"], info["peak_rss_bytes"])
             raise failures.error(definition.name, reason, ended, words, logs) from error
+
+    def _explained(self, error: LipbenchError, logs: failures.Logs) -> LipbenchError:
+        """What the command itself said about a video that cannot be used, if the method file knows the words."""
+        definition = self.located.definition
+        if error.reason not in ("length_mismatch", "bad_output"):
+            return error
+        words = _words(logs)
+        reason = failures.said(words, definition.failures, common=False)
+        if reason is None:
+            return error
+        ended = process.ProcessResult(0, False, 0.0, 0)
+        return failures.error(definition.name, reason, ended, f"{words}\n{error.why}", logs)
 
     def _finish(self, found: output.Found, space: Workspace, job: DubJob, info: dict[str, Any]) -> Path:
         """Post steps, the clip's frame rate, the dub's sound; `info` gets what the command itself has made."""

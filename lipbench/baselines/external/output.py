@@ -19,11 +19,11 @@ Signature = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Found:
-    """What a command made: a video, or (`images` not empty) pictures in their order.
+    """What a command made: a video, or (`images` not empty) images in their order.
 
     Attributes:
-        path: the file, or the folder of the pictures.
-        images: the pictures.
+        path: the file, or the folder of the images.
+        images: the images.
     """
 
     path: Path
