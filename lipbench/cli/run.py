@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -180,17 +181,28 @@ def _only(file: Path | None, wanted: tuple[str, ...]) -> list[Any]:
     from lipbench.engine.demo import demo_run
 
     config = parse_run_file(demo_run(), "demo") if file is None else load_run_file(file)
+    base = Path.cwd() if file is None else file.resolve().parent
     chosen: list[Any] = []
     for name in (registry.present(name) for name in wanted):
-        found = [m for m in config.methods if name in (m.label, m.id)]
+        found = [m for m in config.methods if name in (m.label, m.id)] or _in_files(config.methods, name, base)
         if found:
             chosen += [m.model_dump() for m in found]
         elif name in registry.names("methods"):
             chosen.append({"id": name})
         else:
-            known = registry.names("methods") + [m.label for m in config.methods if m.label]
+            own = [m.label or m.file for m in config.methods if m.label or m.file]
+            known = registry.names("methods") + own
             raise registry.unknown("methods", name, known)
     return chosen
+
+
+def _in_files(entries: Sequence[Any], name: str, base: Path) -> list[Any]:
+    """Rows of method files without a label: they are called what the file calls its method, or like the file."""
+    from lipbench.engine.rows import load_method
+
+    files = [entry for entry in entries if entry.file is not None and entry.label is None]
+    by_file = [entry for entry in files if name in (entry.file, Path(entry.file).stem)]
+    return by_file or [e for e in files if load_method({"file": str(base / e.file)}).spec.id == name]
 
 
 def _plan_json(prepared: Any) -> dict[str, Any]:

@@ -187,7 +187,7 @@ class Store:
         """The path of one of a record's outputs."""
         return self.directory(record.key) / str(record.outputs[name]["path"])
 
-    def place(self, record: Record, name: str) -> str:
+    def relative(self, record: Record, name: str) -> str:
         """The same as text, relative to the run directory."""
         return f"objects/{record.key[:2]}/{record.key}/{record.outputs[name]['path']}"
 

@@ -26,6 +26,8 @@ MAX_BYTES = 16 * 2**20
 MAX_DEPTH = 50
 #: Keys and values, as written.
 MAX_NODES = 500_000
+#: Characters from which a file's values are counted first.
+LARGE = 200_000
 #: Values that aliases and merge keys may stand for, beyond those that are written.
 MAX_REPEATED = 20_000
 #: What YAML itself guesses about plain text; anything else was written as a tag.
@@ -148,6 +150,8 @@ def _compose(text: str, name: str) -> yaml.Node | None:
     refused: Exception | None = None
     for loader in _LOADERS:
         try:
+            if len(text) > LARGE:
+                _count(text)
             return yaml.compose(text, Loader=loader)
         except _Beyond as error:
             line, what, hint = error.args
@@ -158,6 +162,22 @@ def _compose(text: str, name: str) -> yaml.Node | None:
             refused = refused or error
     assert refused is not None
     raise invalid([_refusal(text, name, refused)]) from refused
+
+
+def _count(text: str) -> None:
+    """Refuse too many values before a tree is made of them, which takes several times as long; errors wait for it."""
+    if not yaml.__with_libyaml__:
+        return
+    loader, count = yaml.CSafeLoader(text), 0
+    try:
+        while (event := loader.get_event()) is not None:
+            count += isinstance(event, yaml.NodeEvent)
+            if count > MAX_NODES:
+                raise _Beyond(event.start_mark.line + 1, f"more than {MAX_NODES} values", "split the file")
+    except (yaml.YAMLError, ValueError, OverflowError):
+        return
+    finally:
+        loader.dispose()
 
 
 def _refusal(text: str, name: str, error: Exception) -> Problem:

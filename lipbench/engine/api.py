@@ -194,6 +194,8 @@ def execute(
             plan, store, lambda: create_executor(executor, workers), options or RunOptions(), tell, progress=state
         )
         line = index.line_maker(plan, state, store, runner.outcome, prepared.rows, prepared.measured)
+        if not writes:  # what is there is answered, nothing is begun
+            runner.outcome.stopped = f"stopped: {root} can only be read. Name another directory with --out."
         log = CellLog(root, plan, line, prepared.shard)
         try:
             outcome = runner.run()

@@ -202,7 +202,7 @@ def cell_json(cell: Cell, plan: Plan, progress: PlanState, store: Store, outcome
     status, reason = _status(state, record)
     video = None
     if record is not None and record.status == "ok":
-        video = store.place(record, "video")
+        video = store.relative(record, "video")
     metrics: dict[str, Any] = {}
     score_keys: dict[str, str | None] = {}
     for family, node in plan.scores[cell].items():

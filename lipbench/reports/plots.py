@@ -56,14 +56,14 @@ def draw(curve: Curve) -> Figure:
         if curve.kind != "cost":
             _keep_lines_readable(axes, lines)
         if groups[i]:
-            axes.set_title(groups[i], fontsize=9)
+            axes.set_title(words(groups[i]), fontsize=9)
     if curve.pareto and len(curve.pareto) > 1:
         x, y = zip(*curve.pareto, strict=True)
         grid[0, 0].plot(x, y, "--", color=_INK, alpha=0.6, linewidth=1, label="nothing is cheaper and better", zorder=1)
     if grid[0, 0].get_legend_handles_labels()[0]:
         grid[0, 0].legend(fontsize=7.5, frameon=False, labelcolor=_INK)
-    grid[-1, 0].set_xlabel(curve.x_title)
-    grid[0, 0].set_ylabel(curve.y_title)
+    grid[-1, 0].set_xlabel(words(curve.x_title, WIDE))
+    grid[0, 0].set_ylabel(words(curve.y_title, WIDE))
     return fig
 
 
@@ -99,13 +99,13 @@ def _line(axes: Axes, curve: Curve, line: CurveLine, place: int, whole: float) -
     style = "--" if line.kind == "control" else "-"
     if curve.kind == "cost":
         axes.errorbar(
-            x, y, _bars(points), fmt=marker, color=color, markersize=6, capsize=2, linewidth=1, label=line.title
+            x, y, _bars(points), fmt=marker, color=color, markersize=6, capsize=2, linewidth=1, label=words(line.title)
         )
         for p in points:
-            axes.annotate(p.label, (p.x or 0, p.y), (4, 4), textcoords="offset points", fontsize=7, color=_INK)
+            axes.annotate(words(p.label), (p.x or 0, p.y), (4, 4), textcoords="offset points", fontsize=7, color=_INK)
         return
     shape: dict[str, Any] = {} if curve.kind == "shift" else {"marker": marker, "markersize": 4.5}
-    axes.plot(x, y, style, color=color, linewidth=1.6, label=line.title, **shape)
+    axes.plot(x, y, style, color=color, linewidth=1.6, label=words(line.title), **shape)
     if all(p.low is not None for p in points):
         low, high = [p.low or 0.0 for p in points], [p.high or 0.0 for p in points]
         axes.fill_between(x, low, high, color=color, alpha=0.15, linewidth=0)
@@ -135,6 +135,20 @@ def _axes(axes: Axes, curve: Curve) -> None:
         axes.set_xscale("log")
         axes.set_xticks([x for x, _ in ticks], [name for _, name in ticks])
         axes.xaxis.set_minor_locator(NullLocator())
+
+
+#: Characters of a name that a drawing has room for.
+ROOM = 32
+#: The same along an axis.
+WIDE = 90
+
+
+def words(text: str, room: int = ROOM) -> str:
+    """A name as drawings show it: on one line, shortened in its middle, and its dollar signs are dollar signs."""
+    flat = " ".join(text.split())
+    if len(flat) > room:
+        flat = f"{flat[: room - 13]}…{flat[-12:]}"
+    return flat.replace("$", r"\$")
 
 
 def plain(axes: Axes) -> None:
@@ -169,11 +183,12 @@ def strip(title: str, values: Mapping[str, Mapping[str, float]], colors: Mapping
             axes.plot([value], [row + offset], "o", markersize=4, color=COLORS[colors[name] % len(COLORS)])
         mean = sum(own.values()) / len(own)
         axes.plot([mean, mean], [row - 0.34, row + 0.34], color=_INK, linewidth=1.6)
-    axes.set_yticks(range(len(values)), list(values))
+    names = [words(name) for name in values]
+    axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(values) - 0.5, -0.5)
-    axes.set_xlabel(title)
+    axes.set_xlabel(words(title, WIDE))
     plain(axes)
-    _margins(fig, left=0.25 + 0.075 * max(map(len, values)))
+    _margins(fig, left=0.25 + 0.075 * max(map(len, names)))
     return fig
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from lipbench.reports.plots import WIDE, words
 from lipbench.reports.trend import TrendStep, stretches
 
 ARROWS = {"higher": "higher is better", "lower": "lower is better", "zero": "0 is best"}
@@ -30,7 +31,7 @@ def draw(
     folder.mkdir(parents=True, exist_ok=True)
     runs = data[["run", "when"]].drop_duplicates().reset_index(drop=True)
     place = {(run, when): i for i, (run, when) in enumerate(zip(runs["run"], runs["when"], strict=True))}
-    names = list(runs["run"])
+    names = [words(str(name)) for name in runs["run"]]
     if len(set(names)) < len(names):
         names = [f"{when:%m-%d %H:%M}" for when in runs["when"]]
     methods = list(dict.fromkeys(data["method"]))
@@ -46,7 +47,7 @@ def draw(
             axes = figure.subplots()
             for number, method in enumerate(methods):
                 color = COLORS[number % len(COLORS)]
-                label = str(method)
+                label = words(str(method))
                 for stretch in stretches(own[own["method"] == method]):
                     x = [place[key] for key in zip(stretch["run"], stretch["when"], strict=True)]
                     axes.plot(x, stretch["mean"], "o-", color=color, label=label, markersize=4, linewidth=1.5)
@@ -61,9 +62,10 @@ def draw(
             axes.set_xticks(range(0, len(runs), every), names[::every], rotation=40, ha="right")
             axes.set_xlim(-0.5, len(runs) - 0.5)
             unit = f" [{first['unit']}]" if first["unit"] else ""
-            axes.set_ylabel(f"{first['title']}{unit}")
+            axes.set_ylabel(words(f"{first['title']}{unit}", WIDE))
             arrow = ARROWS.get(str(first["better"]), "")
-            axes.set_title(f"{first['title']}: mean over clips, 95 % t interval; {arrow}", fontsize=9)
+            title = words(str(first["title"]), WIDE)
+            axes.set_title(f"{title}: mean over clips, 95 % t interval; {arrow}", fontsize=9)
             axes.grid(alpha=0.3, linewidth=0.5)
             axes.spines[["top", "right"]].set_visible(False)
             axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))

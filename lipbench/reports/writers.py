@@ -100,15 +100,25 @@ def csv_text(tables: list[ReportTable]) -> str:
     first = tables[0]
     columns = [(table, column) for table in tables for column in table.columns]
     heads = ["run", "sync_model", "method", "kind", *(KEYS[word] for word in first.by), "clips"]
-    writer.writerow(heads + [c.id + end for _, c in columns for end in ("", "_n", "_frames_valid", "_frames_total")])
+    heads += [c.id + end for _, c in columns for end in ("", "_n", "_frames_valid", "_frames_total")]
+    writer.writerow(map(plain_text, heads))
     for i, row in enumerate(first.rows):
         keys = ["" if value is None else value for value in row.keys]
         line: list[Any] = [first.run, first.sync_model, row.method, row.kind, *keys, row.clips]
         for table, column in columns:
             mean = entry_at(table, first, i, column).mean
             line += ["" if mean.mean is None else mean.mean, mean.n, mean.n_valid, mean.n_total]
-        writer.writerow(line)
+        writer.writerow(map(plain_text, line))
     return out.getvalue()
+
+
+#: A spreadsheet takes text that begins with one of these for a formula and works it out.
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def plain_text(cell: Any) -> Any:
+    """A CSV cell that no spreadsheet takes for a formula: text that looks like one begins with an apostrophe."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
 
 
 # ---- JSON -----------------------------------------------------------------------------------------------------

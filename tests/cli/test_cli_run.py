@@ -233,3 +233,18 @@ def test_a_folder_that_cannot_be_written_is_named(program, tiny, tmp_path):
     lines = [line for line in result.stderr.splitlines() if not line.startswith("4 cells")]
     assert lines[0] == f"error: cannot use {tmp_path / 'file'} as a run directory"
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("name", ["x-fake", "ours", "ours.yaml"])
+def test_a_row_of_a_method_file_is_found_by_the_name_of_its_method_or_file(name, tmp_path):
+    from lipbench.cli.run import _only
+
+    (tmp_path / "ours.yaml").write_text(f'name: x-fake\nrepo: {{path: "{tmp_path}"}}\nargv: ["true", "{{out}}"]\n')
+    rows = "methods: [dubbed, {file: ours.yaml}, {file: ours.yaml, label: other}]"
+    (tmp_path / "run.yaml").write_text(f"manifest: m.yaml\n{rows}\n")
+    (found,) = _only(tmp_path / "run.yaml", (name,))
+    assert (found["file"], found["label"]) == ("ours.yaml", None)
+    (found,) = _only(tmp_path / "run.yaml", ("other",))
+    assert found["label"] == "other"
+    with pytest.raises(UnknownName, match="x-fork"):
+        _only(tmp_path / "run.yaml", ("x-fork",))

@@ -258,3 +258,16 @@ def test_any_text_is_refused_or_read_by_both_loaders_alike(text):
                 answers.append(None)
     read = [a for a in answers if a is not None]
     assert all(a == read[0] for a in read)
+
+
+@pytest.mark.skipif(not yaml.yaml.__with_libyaml__, reason="counts with libyaml")
+def test_a_large_file_of_too_many_values_is_refused_before_a_tree_is_made_of_it(monkeypatch) -> None:
+    """No node is composed, so the refusal takes a fraction of what reading would."""
+    made = []
+    for loader in yaml._LOADERS:
+        monkeypatch.setattr(loader, "compose_node", lambda *_: made.append(1))
+    monkeypatch.setattr(yaml, "MAX_NODES", 1000)
+    monkeypatch.setattr(yaml, "LARGE", 5000)
+    for text, line in (("a: [" + "1," * 5000 + "]", 1), ("a:\n" + "- 1\n" * 5000, 999), ("a: 1\n" * 5000, 500)):
+        assert refusal(text) == f"f:{line}: more than 1000 values"
+    assert made == []

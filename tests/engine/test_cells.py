@@ -328,3 +328,44 @@ def test_what_a_stop_left_open_is_not_finished(manifest, tmp_path):
     how = {cell.method: result.outcome.states[name].how for cell, name in one.plan.synthesize.items()}
     assert how == {"fake-raises": "failed", "fake-driven": "blocked"}
     assert state == {"fake-raises": True, "fake-driven": False}
+
+
+def snapshot(root: Path) -> dict[str, int]:
+    return {str(path): path.stat().st_mtime_ns for path in root.rglob("*")}
+
+
+def test_a_directory_that_can_only_be_read_answers_what_it_holds(manifest, tmp_path, monkeypatch):
+    from lipbench.core.store import Store
+
+    first = api.execute(prepared(manifest, tmp_path), workers=1, quiet=True)
+    before = snapshot(tmp_path)
+    monkeypatch.setattr(Store, "is_writable", lambda self: False)
+    again = api.execute(prepared(manifest, tmp_path), workers=1, quiet=True)
+    assert again.complete
+    assert again.cells == first.cells
+    assert again.table() == first.table()
+    part = api.execute(prepared(manifest, tmp_path, languages=["fr"]), workers=1, quiet=True)
+    assert part.complete
+    assert [line["language"] for line in part.cells] == ["fr", "fr"]
+    assert "| 2" in part.table()
+    more = prepared(manifest, tmp_path, methods=["fake-copy", "fake-staged"])
+    result = api.execute(more, workers=1, quiet=True)
+    assert not result.complete
+    assert "can only be read" in result.outcome.stopped
+    assert {line["method"] for line in result.cells if line["status"] == "ok"} == {"fake-copy"}
+    assert snapshot(tmp_path) == before
+
+
+def test_what_cannot_be_written_is_told_from_what_is_not_there(tmp_path, monkeypatch):
+    from lipbench.core.store import Store
+
+    assert Store(tmp_path / "new", create=False).is_writable()
+    assert Store(tmp_path, create=False).is_writable()
+    assert list(tmp_path.iterdir()) == []
+    for number, expected in ((30, False), (13, False), (1, False), (28, True)):
+
+        def touch(self: Path, number: int = number) -> None:
+            raise OSError(number, "no")
+
+        monkeypatch.setattr(Path, "touch", touch)
+        assert Store(tmp_path, create=False).is_writable() == expected

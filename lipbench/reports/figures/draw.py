@@ -5,19 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lipbench.reports.figures.types import Sheet
-from lipbench.reports.plots import figure
+from lipbench.reports.plots import figure, words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 #: Inches.
 WIDTH, HEAD, FOOT, GAP = 7.2, 0.42, 0.06, 0.03
+#: Characters of a method's name at the left.
+TITLE = 28
 
 
 def draw(sheet: Sheet, width: float = WIDTH) -> Figure:
     """The sheet `width` inches wide; pictures keep their shape, labels are text (pdf and svg stay searchable)."""
     n = len(sheet.columns)
-    left = 0.15 + 0.085 * max((len(row.title) for row in sheet.rows), default=0)
+    titles = [words(row.title, TITLE) for row in sheet.rows]
+    left = 0.15 + 0.085 * max(map(len, titles), default=0)
     cell = (width - left - FOOT - GAP * (n - 1)) / n
     shapes = [next((p.shape for p in row.pictures if p is not None), (1, 1)) for row in sheet.rows]
     heights = [cell * shape[0] / shape[1] for shape in shapes]
@@ -28,7 +31,7 @@ def draw(sheet: Sheet, width: float = WIDTH) -> Figure:
     top = height - HEAD
     for r, row in enumerate(sheet.rows):
         bottom = top - heights[r]
-        fig.text((left - 0.08) / width, (top + bottom) / 2 / height, row.title, fontsize=8, ha="right", va="center")
+        fig.text((left - 0.08) / width, (top + bottom) / 2 / height, titles[r], fontsize=8, ha="right", va="center")
         for c, picture in enumerate(row.pictures):
             x = left + c * (cell + GAP)
             axes = fig.add_axes((x / width, bottom / height, cell / width, heights[r] / height))
@@ -37,7 +40,7 @@ def draw(sheet: Sheet, width: float = WIDTH) -> Figure:
                 axes.imshow(picture, aspect="auto", interpolation="lanczos")
             if r == 0:
                 at = ((x + cell / 2) / width, (top + 0.03) / height)
-                fig.text(*at, sheet.columns[c].label, fontsize=10, ha="center", va="bottom")
+                fig.text(*at, words(sheet.columns[c].label), fontsize=10, ha="center", va="bottom")
         top = bottom - GAP
     for i, note in enumerate(sheet.notes):
         fig.text(FOOT / width, (0.04 + 0.16 * (notes - 1 - i)) / height, _short(note, width), fontsize=7, color="#555")
@@ -47,4 +50,4 @@ def draw(sheet: Sheet, width: float = WIDTH) -> Figure:
 def _short(text: str, width: float) -> str:
     """As much of a line as fits."""
     room = int(width * 15)
-    return text if len(text) <= room else text[: room - 1].rstrip() + "…"
+    return words(text if len(text) <= room else text[: room - 1].rstrip() + "…", room)

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -101,14 +102,15 @@ def _place(root: Path, out: str | Path | None, single: bool) -> Path:
 def _context(details: Details, ids: list[str], rows: list[GridRow], wanted: list[str]) -> dict[str, Any]:
     run = details.run
     spec = run.metrics
-    return {
+    undrawn: list[str] = []
+    context = {
         "run": run,
         "about": details.about,
         "version": __version__,
         "made": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "tables": [facts.table_view(table) for by in _groupings(details) for table in build(run, by=by, paper=not by)],
-        "charts": _charts(details, ids),
-        "strips": _strips(details, ids),
+        "charts": _charts(details, ids, undrawn),
+        "strips": _strips(details, ids, undrawn),
         "metrics": [{"id": name, "title": spec[name]["title"]} for name in led(ids)],
         "series": [{"id": name, "title": spec[name]["title"], "unit": unit(spec[name])} for name in led(wanted)],
         "failures": details.failures,
@@ -119,6 +121,17 @@ def _context(details: Details, ids: list[str], rows: list[GridRow], wanted: list
         "missing": _missing(details),
         "request": json.dumps(details.about.get("request"), indent=1, ensure_ascii=False),
     }
+    return {**context, "undrawn": undrawn}
+
+
+def _drawn(make: Callable[[], Any], name: str, title: str, alt: str, undrawn: list[str]) -> list[dict[str, str]]:
+    """A chart for the page; one that cannot be drawn costs itself and not the page."""
+    try:
+        return [{"title": title, "svg": plots.svg(make(), name, alt)}]
+    except Exception as error:
+        first = (str(error).strip() or "no message").splitlines()[0]
+        undrawn.append(f"the chart of {title} could not be drawn ({type(error).__name__}: {first[:120]})")
+        return []
 
 
 def _groupings(details: Details) -> list[tuple[str, ...]]:
@@ -131,7 +144,7 @@ def _groupings(details: Details) -> list[tuple[str, ...]]:
     return found + ([("clip",)] if data["clip"].nunique() > 1 else [])
 
 
-def _charts(details: Details, ids: list[str]) -> list[dict[str, str]]:
+def _charts(details: Details, ids: list[str], undrawn: list[str]) -> list[dict[str, str]]:
     """Every curve that the run has numbers for."""
     wanted = [("length", name) for name in led(ids)] + [("shift", "lse_d")]
     if any(about["kind"] == "method" for about in details.run.methods.values()):  # controls cost nothing worth a curve
@@ -145,13 +158,14 @@ def _charts(details: Details, ids: list[str]) -> list[dict[str, str]]:
         lines = ", ".join(line.title for line in curve.lines)
         alt = f"{curve.title}: {curve.y_title} against {curve.x_title}; one line each for {lines}"
         notes = "; ".join(curve.notes)
-        found.append({"title": curve.title, "notes": notes, "svg": plots.svg(plots.draw(curve), f"c{len(found)}", alt)})
+        chart = _drawn(partial(plots.draw, curve), f"c{len(found)}", curve.title, alt, undrawn)
+        found += [{**one, "notes": notes} for one in chart]
         if len(found) == MAX_CHARTS:
             break
     return found
 
 
-def _strips(details: Details, ids: list[str]) -> list[dict[str, str]]:
+def _strips(details: Details, ids: list[str], undrawn: list[str]) -> list[dict[str, str]]:
     """One strip per headline metric, a dot per clip."""
     series = statistics.clip_series(details.run)
     colors = {title_of(details.run.methods, label): i for i, label in enumerate(details.run.methods)}
@@ -167,8 +181,8 @@ def _strips(details: Details, ids: list[str]) -> list[dict[str, str]]:
         if values:
             axis = str(spec["title"]) + (f" [{unit(spec)}]" if unit(spec) else "")
             alt = f"{spec['title']} of every clip, one row each for {', '.join(values)}"
-            drawn = plots.svg(plots.strip(axis, values, colors), f"s{len(found)}", alt)
-            found.append({"title": str(spec["title"]), "svg": drawn})
+            draw = partial(plots.strip, axis, values, colors)
+            found += _drawn(draw, f"s{len(found)}", str(spec["title"]), alt, undrawn)
     return found
 
 
@@ -195,6 +209,7 @@ def _finish(
     single: bool,
     remarks: tuple[str, ...],
 ) -> ReportFile:
+    remarks += tuple(context["undrawn"])
     text = _render(context, rows, album, single, remarks)
     write_text(page, text)
     shown = sum(preview.video is not None for preview in album.previews.values())

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -36,6 +38,10 @@ SINGLE = (Quality(360, 28), Quality(256, 32), Quality(192, 36))
 POSTER = Quality(240, 0)
 #: base64 needs 4 characters for 3 bytes.
 INFLATION = 4 / 3
+#: Seconds between two lines of a counter.
+EVERY_S = 2.0
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,7 @@ class Album:
 def folder(sources: Sequence[Path], out: Path, log: Callable[[str], None]) -> Album:
     """Every source as a file below `out`; those that are there from an earlier report stay."""
     log(f"encoding {len(sources)} videos for the page")
-    previews = {source: _preview(source, out, FOLDER) for source in sources}
+    previews = {source: _preview(source, out, FOLDER) for source in counted(sources, "video", log)}
     return Album(previews, FOLDER, (), sum(p.size for p in previews.values()))
 
 
@@ -99,14 +105,14 @@ def budgeted(rows: Sequence[Sequence[Path]], out: Path, budget: int, log: Callab
         budget: bytes of page that videos and posters may take.
     """
     every = list(dict.fromkeys(path for row in rows for path in row))
-    posters = {source: _preview(source, out, None) for source in every}
+    posters = {source: _preview(source, out, None) for source in counted(every, "poster", log)}
     room = budget / INFLATION - sum(len(p.poster) for p in posters.values())
     for quality in SINGLE:
         last = quality is SINGLE[-1]
         made: dict[Path, Preview] = {}
         used = 0
         log(f"encoding {len(every)} videos ({quality.words})")
-        for row in rows:
+        for row in counted(rows, "row", log):
             fresh = {s: _preview(s, out, quality, s == row[0]) for s in row if s not in made}
             size = sum(p.size for p in fresh.values())
             # Rows are much alike: when the first ones say that it cannot fit, the next quality is tried at once.
@@ -122,6 +128,16 @@ def budgeted(rows: Sequence[Sequence[Path]], out: Path, budget: int, log: Callab
             left_out = tuple(s for s in every if s not in made)
             return Album({**posters, **made}, quality, left_out, used)
     raise AssertionError("unreachable: the last quality returns")
+
+
+def counted(items: Sequence[Item], what: str, log: Callable[[str], None]) -> Iterator[Item]:
+    """The items, with a line every few seconds on how many of them are done: "video 120 of 2,500"."""
+    told = time.monotonic()
+    for number, item in enumerate(items):
+        if time.monotonic() - told >= EVERY_S:
+            told = time.monotonic()
+            log(f"{what} {number:,} of {len(items):,}")
+        yield item
 
 
 def _preview(source: Path, out: Path, quality: Quality | None, sound: bool = True) -> Preview:
