@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 import nox
+from nox.command import CommandFailed
 
 nox.needs_version = ">=2024.10"
 nox.options.default_venv_backend = "uv|virtualenv"
@@ -24,7 +25,7 @@ PYPROJECT = nox.project.load_toml("pyproject.toml")
 GROUPS = PYPROJECT["dependency-groups"]
 #: One thread: the machines are shared, and oversubscribed threads spin.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
-FAST = ("-n", "2", "-m", "not slow and not gpu and not net", "--ignore=tests/bench")
+FAST = ("-n", "2", "-m", "not slow and not gpu and not net and not ray", "--ignore=tests/bench")
 OLDEST = int(PYPROJECT["project"]["requires-python"].removeprefix(">=3."))
 
 
@@ -67,6 +68,17 @@ def tests(session: nox.Session) -> None:
     """The fast tests, in two processes; further arguments go to pytest."""
     install(session, "test")
     session.run("pytest", *(session.posargs or FAST), env=ONE_THREAD)
+
+
+@nox.session(default=False)
+def ray(session: nox.Session) -> None:
+    """Clusters of several raylets on this machine: lost nodes, lost drivers. Skips where Ray has no wheel."""
+    install(session, "test")
+    try:
+        session.install("-e", ".[ray]")
+    except CommandFailed:
+        session.skip("Ray cannot be installed here")
+    session.run("pytest", "-m", "ray", "tests/engine", *session.posargs, env=ONE_THREAD)
 
 
 @nox.session(name="tests-lowest", python=ENDS, default=False)

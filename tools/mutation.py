@@ -96,7 +96,16 @@ EQUIVALENT = (
     ),
 )
 
-OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "-m", "not slow and not gpu and not net", "--hypothesis-seed=0")
+FAST = "not slow and not gpu and not net and not ray"
+OPTIONS = (
+    "-x",
+    "-q",
+    "-p",
+    "no:cacheprovider",
+    "-m",
+    "not slow and not gpu and not net and not ray",
+    "--hypothesis-seed=0",
+)
 
 
 def annotation_lines(source: str) -> set[tuple[int, int]]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lipbench import media
+from lipbench.cli.doctor_check import Check
+from lipbench.cli.doctor_external import external_needs, frame_count
 from lipbench.core import keys, weights
 from lipbench.core.devices import asked_device
 from lipbench.core.errors import LipbenchError
@@ -23,20 +25,6 @@ FRAMES = 30
 RATE = 16000
 LIKE_THE_DUB = 0.9  # correlation of the video's sound with the dub; AAC at its usual rate stays above 0.97
 SAME_MOUTH = 1.0  # of 255, mean difference around the mouth: below it nothing was lip-synced
-
-
-@dataclass(frozen=True)
-class Check:
-    """One line. `state`: ok, fail, missing (cannot be tried here) or skip (does not apply)."""
-
-    what: str
-    state: str
-    detail: str = ""
-    fix: str = ""
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
 
 
 def tiny(folder: Path, frames: int = FRAMES) -> Manifest:
@@ -123,7 +111,7 @@ def examine(
     prepared = api.prepare(config, out=folder / "run", manifest=manifest, cache=False)
     row = prepared.rows[0]
     found = needs(row.method, row.params)
-    if any(check.state == "missing" for check in found):
+    if any(check.state in ("missing", "fail") for check in found):
         return found
     prepared, result, made = run()
     record = _record(result, made)
@@ -135,6 +123,8 @@ def examine(
     video = prepared.store.output(record, "video")
     reference, sound = prepared.store.output(dub, "video"), prepared.store.output(dub, "audio")
     found += answer(video, reference, sound, row.method.spec.kind == "method", manifest.clips[0].landmarks)
+    if (located := getattr(row.method, "located", None)) is not None:
+        found.append(frame_count(located.definition, record.info, media.probe(reference).n_frames))
 
     first = folder / "first.mp4"
     shutil.copyfile(video, first)
@@ -172,7 +162,7 @@ def needs(method: Any, params: Any) -> list[Check]:
     """Is everything there that the method needs with these parameters?"""
     located = getattr(method, "located", None)
     if located is not None:
-        return _external_needs(located)
+        return external_needs(located)
     found = []
     for name in method.weights(params):
         there = weights.status(name)
@@ -197,18 +187,6 @@ def needs(method: Any, params: Any) -> list[Check]:
                 )
             )
     return found
-
-
-def _external_needs(located: Any) -> list[Check]:
-    from lipbench.baselines.external.checkout import doctor
-    from lipbench.cli.list import external_needs
-
-    findings = doctor(located)
-    missing = next((f for f in findings if f.reason == "repo_missing"), None)
-    if missing is None:
-        return [Check(f.what, "ok" if f.ok else "missing", f.message) for f in findings]
-    # Its weights would lie in the checkout: no use in naming each of them.
-    return [Check(missing.what, "missing", "not installed", "; ".join(external_needs(located)[1]))]
 
 
 def answer(video: Path, reference: Path, sound: Path, is_method: bool, landmarks: Path | None) -> list[Check]:

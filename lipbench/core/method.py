@@ -112,6 +112,8 @@ class Method(ABC):
     spec: MethodSpec
     #: Whether it runs in an environment of its own, with a torch of its own that may use devices which ours cannot.
     own_environment: bool = False
+    #: Whether `identity` depends on the clip or the language; otherwise a plan asks once for all of its cells.
+    identity_by_clip: bool = True
 
     def prepare(self, job: PrepareJob) -> Outputs:
         """What is made once per clip; called when the spec names the stage."""

@@ -173,7 +173,8 @@ def _count(text: str) -> None:
         while (event := loader.get_event()) is not None:
             count += isinstance(event, yaml.NodeEvent)
             if count > MAX_NODES:
-                raise _Beyond(event.start_mark.line + 1, f"more than {MAX_NODES} values", "split the file")
+                line = event.start_mark.line + 1 if event.start_mark else 1
+                raise _Beyond(line, f"more than {MAX_NODES} values", "split the file")
     except (yaml.YAMLError, ValueError, OverflowError):
         return
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from lipbench.core import registry
 from lipbench.core.code.record import write_codes
-from lipbench.core.errors import RunIncomplete, StoreError
+from lipbench.core.errors import RunIncomplete, StoreError, UsageError
 from lipbench.core.run_store import RunStore
 from lipbench.core.shared import cache_of_user
 from lipbench.core.store import Store
@@ -133,6 +134,9 @@ def prepare(
         shard: (i, n), 1-based: this process's share of the clips.
         manifest: use this one instead of the run file's.
         cache: take results of other run directories over, and keep this one's for them.
+
+    Raises:
+        UsageError: the run directory is a URL.
     """
     from lipbench.datasets.manifest import resolve
 
@@ -152,10 +156,30 @@ def prepare(
         config = parse_run_file(data, str(file or "demo"))
     named = config.manifest in registry.names("datasets")
     chosen = manifest or resolve(config.manifest if named else base / config.manifest)
-    root = Path(out) if out is not None else Path("runs") / config.name
+    root = run_directory(out, config.name)
     plan, rows, measured = build.build(config, chosen, base, shard)
     store = RunStore(root, cache_of_user() if cache else None)  # planning leaves no trace: `execute` makes the folders
     return PlannedRun(config, chosen, root, store, plan, rows, measured, shard)
+
+
+def run_directory(out: str | Path | None, name: str) -> Path:
+    """Where a run lies: `out`, or runs/NAME below the current directory. Always absolute: workers may run elsewhere.
+
+    Raises:
+        UsageError: `out` is the URL of an object store. Those have neither a rename nor a folder that only one of two
+            can make, and a run directory is safe because of these.
+    """
+    if out is None:
+        return (Path("runs") / name).absolute()
+    if found := re.match(r"([A-Za-z][A-Za-z0-9+.-]+):/+", str(out)):  # a Path has one slash left
+        if found[1] == "file":
+            raise UsageError(f"a run directory cannot be a URL: {out}", "", f"use --out /{str(out)[found.end() :]}")
+        raise UsageError(
+            f"a run directory cannot be a URL: {out}",
+            f"{found[1]} storage has no atomic rename, and two machines could not tell who works on a stage",
+            "name a folder that all machines see (NFS, Lustre, ...), and copy it to the storage when the run has ended",
+        )
+    return Path(out).absolute()
 
 
 def execute(

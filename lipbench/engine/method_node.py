@@ -42,6 +42,7 @@ class RowFacts:
     _owners: dict[str, dict[str, Any]] = field(default_factory=dict)
     _read: dict[str, tuple[Mapping[str, Any], tuple[str, ...]]] = field(default_factory=dict)
     _clip: tuple[str, Identity] = ("", (NONE, None))
+    _same: Identity | None = None
 
     @cached_property
     def faces(self) -> bool:
@@ -81,6 +82,14 @@ class RowFacts:
         return self._identity(clip, language)
 
     def _identity(self, clip: str, language: str) -> Identity:
+        """Asked once where the method says the same of every clip."""
+        if self.row.method.identity_by_clip:
+            return self._ask(clip, language)
+        if self._same is None:
+            self._same = self._ask(clip, language)
+        return self._same
+
+    def _ask(self, clip: str, language: str) -> Identity:
         try:
             said = self.row.method.identity(self.row.params, clip, language)
         except LipbenchError as error:

@@ -16,6 +16,7 @@ from lipbench.core.leases import Held
 from lipbench.core.store import Record, Store
 from lipbench.engine.custody import Custody
 from lipbench.engine.executors import Executor, StageRequest, StageResult
+from lipbench.engine.messages import lasting
 from lipbench.engine.plan import Node, Pending, Plan, PlanState
 from lipbench.engine.schedule import Schedule
 
@@ -334,6 +335,7 @@ class Runner:
             for node in flight.nodes:
                 self._end(node, NodeState("refused", reason=_reason(answer["error"])))
             return
+        workspace = Path(done.request.workspace)
         record = Record(
             key=key,
             kind=done.request.kind,
@@ -345,11 +347,11 @@ class Runner:
             scores=answer["scores"],
             timing=answer["timing"],
             provenance=answer["provenance"],
-            error=answer["error"],
+            error=lasting(answer["error"], workspace, self.store.directory(key).relative_to(self.store.root)),
             attempts=flight.attempt,
         )
         try:
-            record = self.store.put(record, Path(done.request.workspace))
+            record = self.store.put(record, workspace)
             self._custody.read(done.request.inputs)
             if record.status == "ok":
                 self._custody.made(record)

@@ -6,7 +6,7 @@ A plan makes tasks when everything they name is there (`Node.task`). They travel
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,10 +15,17 @@ from pydantic import ConfigDict, TypeAdapter
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """The base of all tasks. `kind` is the kind of stage."""
+    """The base of all tasks. `kind` is the kind of stage. Its paths are absolute."""
 
     kind: ClassVar[str]
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    def __post_init__(self) -> None:
+        # A worker may run in another folder than the one that relative paths start from here.
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Path) and not value.is_absolute():
+                object.__setattr__(self, field.name, value.absolute())
 
     def to_json(self) -> dict[str, Any]:
         """The task as JSON; paths become text."""

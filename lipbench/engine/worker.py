@@ -125,7 +125,7 @@ def main(parent: int | None = None) -> None:
         os.dup2(log, 2)
         os.close(log)
         if not threads_set:
-            _limit_threads(request["threads"])
+            limit_threads(request["threads"])
             threads_set = True
         answer = perform(request)
         sys.stdout.flush()
@@ -134,7 +134,8 @@ def main(parent: int | None = None) -> None:
         results.flush()
 
 
-def _limit_threads(threads: int) -> None:
+def limit_threads(threads: int) -> None:
+    """The number of threads of what does not read it from the environment."""
     # torch, numpy and numba take theirs from the environment that the executor sets; OpenCV does not.
     import cv2
 

@@ -273,13 +273,13 @@ def _sync_model_note(run: Run) -> str:
     return "weights missing" if lse["reason"].astype(str).str.contains("weights_missing").any() else "no numbers"
 
 
-def load(run_dirs: Sequence[str | Path]) -> Run:
+def load(run_dirs: Sequence[str | Path | Run]) -> Run:
     """The runs of one table; raises as `load_run` and `combine`."""
-    return combine([load_run(path) for path in run_dirs])
+    return combine([given if isinstance(given, Run) else load_run(given) for given in run_dirs])
 
 
-def table_text(*run_dirs: str | Path, format: str = "md", **options: Any) -> str:
-    """The tables of run directories as text. `options` as for `build`; format md, tex, csv or json."""
+def table_text(*run_dirs: str | Path | Run, format: str = "md", **options: Any) -> str:
+    """The tables of run directories, or of runs that are loaded, as text. `options` as for `build`; format md, tex, csv or json."""
     from lipbench.reports.writers import WRITERS
 
     return WRITERS[format](build(load(run_dirs), **options))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench import media
-from lipbench.baselines.external.post import bad_output
+from lipbench.baselines.external.output import bad_output
 from lipbench.core.errors import LipbenchError, MediaError
 from lipbench.faces.track import MOUTH_68, FaceTrack
 
@@ -21,7 +21,14 @@ SAME_PICTURE = 2  # largest difference anywhere, where the mouth's place is not 
 
 
 def accept(
-    video: Path, dub_video: Path, n_frames: int, track: FaceTrack | None, *, own_words: bool, pass_through: bool
+    video: Path,
+    dub_video: Path,
+    n_frames: int,
+    track: FaceTrack | None,
+    *,
+    own_words: bool,
+    pass_through: bool,
+    made: int | None = None,
 ) -> dict[str, float]:
     """Check length, size and sound, and that the mouth is not the input's.
 
@@ -29,6 +36,7 @@ def accept(
         track: the face in `dub_video`, or None.
         own_words: the dub is in the clip's own language.
         pass_through: returning the input is no fault.
+        made: frames of what the command itself made, for the message.
 
     Returns:
         n_frames, and mouth_change: mean absolute difference to the input in the mouth region (whole picture when the
@@ -37,21 +45,22 @@ def accept(
     Raises:
         LipbenchError: reason "length_mismatch", "bad_output" or "pass_through".
     """
-    made, source = media.probe(video), media.probe(dub_video)
-    if abs(made.n_frames - n_frames) > 1:
+    seen, source = media.probe(video), media.probe(dub_video)
+    if abs(seen.n_frames - n_frames) > 1:
         raise LipbenchError(
             "the command's video has the wrong length",
-            f"it has {made.n_frames} frames, the dub has {n_frames}",
-            "correct fps, drop_* or pad_* under `post` in the method file",
+            f"it has {seen.n_frames} frames, the dub has {n_frames}"
+            + (f"; the command made {made}" if made not in (None, seen.n_frames) else ""),
+            f"{tail_fix(seen.n_frames, n_frames)} under `post` in the method file, if that is so for every length",
             reason="length_mismatch",
         )
-    if (made.width, made.height) != (source.width, source.height):
+    if (seen.width, seen.height) != (source.width, source.height):
         raise bad_output(
             "the command's video has the wrong size",
-            f"it is {made.width} x {made.height}, the clip is {source.width} x {source.height}",
+            f"it is {seen.width} x {seen.height}, the clip is {source.width} x {source.height}",
             "add `crop`, `resize` or `paste` under `post` in the method file",
         )
-    if made.audio is None:
+    if seen.audio is None:
         raise bad_output("the command's video has no sound", "the dub was not muxed")
     try:
         mean, most = change(video, dub_video, track)
@@ -67,7 +76,12 @@ def accept(
             "check its log; `caps: {pass_through: true}` if that is meant",
             reason="pass_through",
         )
-    return {"n_frames": made.n_frames, "mouth_change": round(mean, 3)}
+    return {"n_frames": seen.n_frames, "mouth_change": round(mean, 3)}
+
+
+def tail_fix(have: int, wanted: int) -> str:
+    """What mends a number of frames: `drop_tail` or `pad_tail` by the difference, beside what is there already."""
+    return f"drop {have - wanted} more with `drop_tail`" if have > wanted else f"add {wanted - have} with `pad_tail`"
 
 
 def change(video: Path, source: Path, track: FaceTrack | None) -> tuple[float, float]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import subprocess
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
-from lipbench.baselines.external import environment
+from lipbench.baselines.external import environment, repository
 from lipbench.baselines.external.config import WeightFile
 from lipbench.baselines.external.reading import MethodFile
 from lipbench.core.errors import LipbenchError, Refused, WeightsMismatch, WeightsMissing
@@ -49,6 +46,11 @@ def doctor(located: MethodFile) -> list[Finding]:
             lambda: environment.check(definition.env, definition.needs.binaries),
         ),
     ]
+    try:
+        parts = repository.submodules(located.repo)
+    except LipbenchError:
+        parts = {}  # the repo's own line says what is wrong
+    checks += [(f"submodule {n}", lambda n=n, there=t: _submodule(located, n, there)) for n, t in parts.items()]
     checks += [(f"weights {w.path}", lambda w=w: weight_hash(located, w)) for w in definition.weights]
     findings = []
     for what, look in checks:
@@ -61,38 +63,22 @@ def doctor(located: MethodFile) -> list[Finding]:
 
 
 def repo(located: MethodFile) -> dict[str, Any]:
-    """{"commit", "changes"} of a git checkout, {"files"} of a plain folder; `changes` is the hash of local edits.
+    """Which code is there; see `repository.state`.
 
     Raises:
         Refused: reason "repo_missing" or "repo_mismatch".
     """
-    wanted, folder = located.definition.repo, located.repo
-    if not folder.is_dir():
-        clone = f"git clone {wanted.url} {folder}" if wanted.url else f"put the method's code into {folder}"
+    return repository.state(located)
+
+
+def _submodule(located: MethodFile, name: str, there: bool) -> None:
+    if not there:
         raise Refused(
-            f"the code of {located.definition.name} is not there",
-            f"{folder} is no folder",
-            clone,
-            reason="repo_missing",
-        )
-    state = dict(_git(folder) or {})
-    if not state:
-        if wanted.commit:
-            raise Refused(
-                f"{folder} is no git checkout",
-                f"the method file asks for commit {wanted.commit}",
-                f"git clone {wanted.url} {folder}",
-                reason="repo_mismatch",
-            )
-        return {"files": _tree(folder, located.file)}
-    if wanted.commit and not str(state["commit"]).startswith(wanted.commit):
-        raise Refused(
-            f"{folder} is at another commit",
-            f"it is at {str(state['commit'])[:12]}, the method file was written for {wanted.commit}",
-            f"git -C {folder} checkout {wanted.commit}, or change `commit` in the method file",
+            f"the submodule {name} is empty",
+            "the checkout was cloned without its submodules",
+            f"git -C {located.repo} submodule update --init --recursive",
             reason="repo_mismatch",
         )
-    return state
 
 
 def weight_hash(located: MethodFile, weights: WeightFile) -> str | None:
@@ -101,7 +87,7 @@ def weight_hash(located: MethodFile, weights: WeightFile) -> str | None:
     Raises:
         WeightsMissing, WeightsMismatch.
     """
-    path = located.repo / weights.path
+    path = located.weights_file(weights.path)
     name = located.definition.name
     if not path.is_file():
         if not weights.required:
@@ -126,32 +112,3 @@ def weight_hash(located: MethodFile, weights: WeightFile) -> str | None:
 @lru_cache(maxsize=256)
 def _hash(path: str, size: int, mtime_ns: int) -> str:
     return sha256_file(path)
-
-
-def _git(folder: Path) -> dict[str, Any] | None:
-    """None where `folder` is not the top of a checkout (a plain folder inside somebody else's repository is not)."""
-    if not (folder / ".git").exists():
-        return None
-    try:
-        commit = _run("git", "-C", str(folder), "rev-parse", "HEAD")
-        changes = _run("git", "-C", str(folder), "diff", "HEAD", "--no-ext-diff", "--no-color")
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return {
-        "commit": commit.strip(),
-        "changes": hashlib.sha256(changes.encode()).hexdigest()[:16] if changes.strip() else "",
-    }
-
-
-def _run(*words: str) -> str:
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True, errors="replace")
-    return done.stdout
-
-
-def _tree(folder: Path, method_file: Path) -> str:
-    """Hash of the source files of a folder that is no checkout (the method file is hashed by its content)."""
-    digest = hashlib.sha256()
-    for file in sorted(folder.rglob("*")):
-        if file.suffix in (".py", ".sh", ".yaml", ".yml", ".json") and file.is_file() and file != method_file:
-            digest.update(file.relative_to(folder).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
-    return digest.hexdigest()

@@ -13,12 +13,55 @@ from lipbench.core.fields import mistake
 
 
 class Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
 
 
 def _placed(value: Any) -> Any:
     check(value)
     return value
+
+
+#: Words for `crop`: x, y, width, height as parts of the frame.
+HALVES = {
+    "left half": (0.0, 0.0, 0.5, 1.0),
+    "right half": (0.5, 0.0, 0.5, 1.0),
+    "top half": (0.0, 0.0, 1.0, 0.5),
+    "bottom half": (0.0, 0.5, 1.0, 0.5),
+}
+
+
+def _box(value: Any) -> Any:
+    """Whole numbers are pixels; one number with a point makes all of them parts of the frame."""
+    if isinstance(value, str):
+        if value not in HALVES:
+            raise mistake(f"there is no part {value!r}", f"one of {', '.join(HALVES)}, or [x, y, width, height]")
+        return HALVES[value]
+    if not isinstance(value, (list, tuple)) or len(value) != 4:
+        raise mistake("four numbers are needed", "x, y, width, height: pixels, or parts of the frame like 0.5")
+    texts = [str(number) for number in value]
+    try:
+        if all(re.fullmatch(r"[+-]?\d+", text) for text in texts):
+            box: tuple[float, ...] = tuple(int(text) for text in texts)
+            bad = min(box) < 0 or min(box[2:]) < 2
+        else:
+            box = tuple(float(text) for text in texts)
+            x, y, width, height = box
+            bad = not (min(box) >= 0 and min(width, height) > 0 and max(x + width, y + height) <= 1 + 1e-9)
+    except ValueError as error:
+        raise mistake("four numbers are needed", "x, y, width, height: pixels, or parts of the frame") from error
+    if bad:
+        raise mistake(
+            f"{list(value)} is no part of a frame",
+            "whole numbers are pixels, [256, 0, 256, 256]; parts of the frame have a point, [0.5, 0.0, 0.5, 1.0]",
+        )
+    return box
+
+
+_Half = Literal["left half", "right half", "top half", "bottom half"]
+Box = Annotated[
+    tuple[int, int, int, int] | tuple[float, float, float, float],
+    BeforeValidator(_box, json_schema_input_type=tuple[float, float, float, float] | _Half),
+]
 
 
 def _words(value: Any) -> Any:
@@ -52,9 +95,17 @@ class Env(Part):
     name_or_path: str = Field(
         default="", description="venv folder, conda environment (name or folder) or docker image."
     )
-    python: str = Field(default="", description="Version, for people (`doctor` shows it).")
+    python: str = Field(default="", description="Version that the environment has; `doctor` looks.")
+    imports: tuple[Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*$")], ...] = Field(
+        default=(), description="Modules that it must be able to import, e.g. torch; `doctor` tries."
+    )
     vars: Annotated[dict[str, str], AfterValidator(_placed)] = Field(
         default_factory=dict, description="Environment variables; placeholders allowed."
+    )
+    pass_on: tuple[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], ...] = Field(
+        default=(),
+        alias="pass",
+        description="Names of variables of lipbench's own environment to hand over beside the usual ones; for tokens.",
     )
 
     @model_validator(mode="after")
@@ -65,7 +116,7 @@ class Env(Part):
 
 
 class WeightFile(Part):
-    path: str = Field(description="Relative to the repo.")
+    path: str = Field(description="Relative to the repo, or ~/... for a file in a download cache.")
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$", description="Refused when it differs.")
     size: int | None = Field(default=None, description="Bytes; refused when it differs.")
     required: bool = True
@@ -113,7 +164,10 @@ class Output(Part):
 class Post(Part):
     """One step after the command, in the order written. One field a step (pads, drops and paste+blend go together)."""
 
-    crop: tuple[int, int, int, int] | None = Field(default=None, description="x, y, width, height to keep.")
+    crop: Box | None = Field(
+        default=None,
+        description="x, y, width, height to keep: pixels, or parts of the frame; or left, right, top, bottom half.",
+    )
     resize: tuple[int, int] | Literal["clip"] | None = Field(
         default=None, description="[width, height] or the clip's size."
     )
@@ -170,6 +224,9 @@ class Definition(Part):
     entry: EntryPoint | None = None
     cwd: Literal["private", "repo", "work"] = Field(default="private", description="private: a shadow of the checkout.")
     writable: tuple[str, ...] = Field(default=(), description="Folders of the checkout that the command writes to.")
+    caches: tuple[str, ...] = Field(
+        default=(), description="Folders it downloads into, kept between dubs: ~/..., or relative to the checkout."
+    )
     timeout_s: float = Field(default=3600, gt=0)
     output: Output = Field(default_factory=Output)
     post: tuple[Post, ...] = ()
@@ -184,6 +241,15 @@ class Definition(Part):
         for folder in value:
             if Path(folder).is_absolute() or ".." in Path(folder).parts:
                 raise mistake(f"{folder!r} must lie inside the checkout", "name it relative to the checkout")
+        return value
+
+    @field_validator("caches")
+    @classmethod
+    def _reachable(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for folder in value:
+            inner = Path(folder.removeprefix("~/"))
+            if inner.is_absolute() or ".." in inner.parts or not inner.parts or str(inner).startswith("~"):
+                raise mistake(f"{folder!r} is no cache folder", "~/..., or a folder inside the checkout")
         return value
 
     @field_validator("failures")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 import uuid
@@ -11,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from lipbench import media
-from lipbench.baselines.external import checkout, environment, failures, placeholders, post, process
+from lipbench.baselines.external import checkout, environment, failures, output, placeholders, post, process
 from lipbench.baselines.external.accept import accept
 from lipbench.baselines.external.config import Definition
 from lipbench.baselines.external.reading import MethodFile, read
 from lipbench.baselines.external.spec import SPEC, ExternalParams, FileParams
 from lipbench.baselines.external.workspace import Workspace, workspace
 from lipbench.baselines.jobs import track_of
-from lipbench.core.errors import MediaError, Refused, UsageError
+from lipbench.core.errors import LipbenchError, MediaError, Refused, UsageError
 from lipbench.core.keys import canonical, key_of
 from lipbench.core.method import DubJob, Method, MethodSpec, Outputs
 
@@ -29,6 +30,7 @@ class ExternalMethod(Method):
     """A method described by a file, run in its own environment with files handed over."""
 
     own_environment = True
+    identity_by_clip = False  # a look at the whole checkout, the same for every cell
 
     def __init__(self, located: MethodFile) -> None:
         self.located = located
@@ -67,22 +69,27 @@ class ExternalMethod(Method):
         checkout.check(self.located)
         gpu = _gpu(definition, job.device)
         track = track_of(job) if job.clip.faces is not None else None
-        logs = (job.out / "stdout.txt", job.out / "stderr.txt")
+        logs = failures.Logs(
+            job.out / "stdout.txt", job.out / "stderr.txt", definition.timeout_s, environment.withheld(definition.env)
+        )
         with workspace(self.located, job, gpu) as space:
-            started = time.time()
-            info = self._run(job, space, gpu, logs)
-            found = self._find(space, started, logs, info)
-            video = self._finish(found, space, job)
-            checks = accept(
-                video,
-                dub.video,
-                dub.n_frames,
-                track,
-                own_words=dub.language == job.clip.language != "und",
-                pass_through=definition.caps.pass_through,
-            )
+            try:
+                info = self._run(job, space, gpu, logs)
+                found = self._find(space, logs, info)
+                video = self._finish(found, space, job, info)
+                checks = accept(
+                    video,
+                    dub.video,
+                    dub.n_frames,
+                    track,
+                    own_words=dub.language == job.clip.language != "und",
+                    pass_through=definition.caps.pass_through,
+                    made=info["frames_made"],
+                )
+            except LipbenchError as error:
+                raise _lasting(self._explained(error, logs), space, logs) from error
         return Outputs(
-            {"video": video, "stdout": logs[0], "stderr": logs[1]},
+            {"video": video, "stdout": logs.stdout, "stderr": logs.stderr},
             {**info, **checks, "repo": checkout.repo(self.located), "env": definition.env.type},
         )
 
@@ -99,7 +106,7 @@ class ExternalMethod(Method):
             main += [definition.caps.seed_flag, str(seed)]
         return [*found, [*placeholders.fill_all(main, space.values), *args]]
 
-    def _run(self, job: DubJob, space: Workspace, gpu: str, logs: tuple[Path, Path]) -> dict[str, Any]:
+    def _run(self, job: DubJob, space: Workspace, gpu: str, logs: failures.Logs) -> dict[str, Any]:
         """Run the commands.
 
         Raises:
@@ -115,12 +122,7 @@ class ExternalMethod(Method):
         start = time.monotonic()
         for argv in self.commands(space, job.params.args, job.seed):
             command = environment.wrap(
-                env,
-                argv,
-                added,
-                cwd=space.cwd,
-                mounts=((self.located.repo, False), (space.root, True)),
-                label=f"lipbench-{uuid.uuid4().hex[:12]}",
+                env, argv, added, cwd=space.cwd, mounts=space.mounts, label=f"lipbench-{uuid.uuid4().hex[:12]}"
             )
             job.log(f"{definition.name}: {' '.join(argv)}")
             ended = process.run(
@@ -128,14 +130,16 @@ class ExternalMethod(Method):
                 cwd=space.cwd,
                 env=command.env,
                 timeout_s=max(0.0, deadline - time.monotonic()),
-                stdout=logs[0],
-                stderr=logs[1],
+                stdout=logs.stdout,
+                stderr=logs.stderr,
                 kill=command.kill,
             )
             peak = max(peak, ended.peak_rss)
-            output = process.tail(logs[0]) + "\n" + process.tail(logs[1])
-            if reason := failures.classify(ended, output, definition.failures):
-                raise failures.error(definition.name, reason, ended, output)
+            if ended.strays:
+                job.log(f"{definition.name}: ended {ended.strays} processes that it left behind")
+            words = _words(logs)
+            if reason := failures.classify(ended, words, definition.failures):
+                raise failures.error(definition.name, reason, ended, words, logs)
         return {"rc": 0, "wall_s": round(time.monotonic() - start, 3), "peak_rss_bytes": peak}
 
     def _write_job(self, space: Workspace) -> None:
@@ -151,27 +155,40 @@ class ExternalMethod(Method):
         }
         (space.root / "job.json").write_text(json.dumps(job))
 
-    def _find(self, space: Workspace, started: float, logs: tuple[Path, Path], info: dict[str, Any]) -> Path:
-        result = space.root / "result.json"
+    def _find(self, space: Workspace, logs: failures.Logs, info: dict[str, Any]) -> output.Found:
+        definition, result = self.located.definition, space.root / "result.json"
         if result.exists():
             info["versions"] = json.loads(result.read_text()).get("versions", {})
         try:
-            return post.find(self.located.definition.output, space, started)
-        except Exception as error:
+            return output.find(definition.output, space.pattern, space.before, space.root)
+        except LipbenchError as error:
             # Some programs print their failure and end with code 0.
-            output = process.tail(logs[0]) + "\n" + process.tail(logs[1])
-            reason = failures.said(output, self.located.definition.failures)
+            words = _words(logs)
+            reason = failures.said(words, definition.failures)
             if reason is None:
                 raise
             ended = process.ProcessResult(0, False, info["wall_s"], info["peak_rss_bytes"])
-            raise failures.error(self.located.definition.name, reason, ended, output) from error
+            raise failures.error(definition.name, reason, ended, words, logs) from error
 
-    def _finish(self, found: Path, space: Workspace, job: DubJob) -> Path:
-        """Post steps, the clip's frame rate, the dub's sound."""
+    def _explained(self, error: LipbenchError, logs: failures.Logs) -> LipbenchError:
+        """What the command itself said about a video that cannot be used, if the method file knows the words."""
+        definition = self.located.definition
+        if error.reason not in ("length_mismatch", "bad_output"):
+            return error
+        words = _words(logs)
+        reason = failures.said(words, definition.failures, common=False)
+        if reason is None:
+            return error
+        ended = process.ProcessResult(0, False, 0.0, 0)
+        return failures.error(definition.name, reason, ended, f"{words}\n{error.why}", logs)
+
+    def _finish(self, found: output.Found, space: Workspace, job: DubJob, info: dict[str, Any]) -> Path:
+        """Post steps, the clip's frame rate, the dub's sound; `info` gets what the command itself has made."""
         definition, dub, video = self.located.definition, job.dub, job.out / "video.mp4"
-        if post.fits(definition.output, definition.post, found, job.clip.fps):
-            return media.remux(found, dub.audio, video)  # its pixels, not a copy of them
-        stream = post.opened(definition.output, found, space)
+        stream, info["frames_made"] = post.opened(definition.output, found, space)
+        info["fps_made"] = round(stream.fps, 3)
+        if post.fits(found, definition.post, job.clip.fps):
+            return media.remux(found.path, dub.audio, video)  # its pixels, not a copy of them
         stream = post.apply(definition.post, stream, space, lambda: media.read_frames(dub.video))
         frames = stream.frames
         if abs(stream.fps - job.clip.fps) > 1e-3:
@@ -180,13 +197,16 @@ class ExternalMethod(Method):
         try:
             return media.write_video(video, frames, job.clip.fps, dub.audio, lossless=True)
         except (MediaError, UsageError) as error:  # undecodable, no frames, odd size
-            raise post.bad_output("the command's video cannot be used", f"{error.what}: {error.why}") from error
+            raise output.bad_output(
+                "the command's video cannot be used", f"{error.what}: {error.why}" if error.why else error.what
+            ) from error
 
 
 class External(Method):
     """Any method file, named by a parameter. `file: method.yaml` in a run file gives a row under its own name."""
 
     spec = SPEC
+    identity_by_clip = False
 
     def uses_gpu(self, kind: str, params: FileParams) -> bool:
         return load_external(params.file).uses_gpu(kind, params)
@@ -207,10 +227,26 @@ def load_external(path: str | Path) -> ExternalMethod:
     return ExternalMethod(read(path))
 
 
+def _words(logs: failures.Logs) -> str:
+    """The end of what a command wrote."""
+    return process.tail(logs.stdout) + "\n" + process.tail(logs.stderr)
+
+
+def _lasting(error: LipbenchError, space: Workspace, logs: failures.Logs) -> LipbenchError:
+    """The same error with nothing in it that is gone when it is read: the private folder is `{work}`."""
+    what, why, fix = (space.named(text) for text in (error.what, error.why, error.fix))
+    if error.reason == "bad_output" and "stdout.txt" in fix:
+        fix = str(logs)
+    return type(error)(what, why, fix, reason=error.reason)
+
+
 def _meaning(definition: Definition) -> dict[str, Any]:
     """What of a definition can change pixels: not where things lie, not how long it may take."""
-    content = definition.model_dump(mode="json", exclude={"timeout_s", "title", "paper", "licence", "paper_results"})
+    unread = {"timeout_s", "title", "paper", "licence", "paper_results", "caches"}
+    content = definition.model_dump(mode="json", exclude=unread)
     content["repo"].pop("path")
+    for name in ("pass", "imports"):
+        content["env"].pop(name)
     if definition.env.type in ("venv", "conda"):
         content["env"].pop("name_or_path")
     canonical(content)  # fails here, not deep in the planner, if a new field cannot be hashed
@@ -218,12 +254,11 @@ def _meaning(definition: Definition) -> dict[str, Any]:
 
 
 def _gpu(definition: Definition, device: str) -> str:
-    """`{gpu}`: the index, "" on the CPU.
+    """The word for the command's CUDA_VISIBLE_DEVICES: the card that `device` means in this process, "" on the CPU.
 
     Raises:
         Refused: reason "gpu_missing".
     """
-    _, _, index = device.partition(":")
     if device.startswith("cuda"):
         if definition.needs.min_vram_gb:
             import torch
@@ -236,10 +271,27 @@ def _gpu(definition: Definition, device: str) -> str:
                     "use a larger GPU",
                     reason="gpu_missing",
                 )
-        return index or "0"
+        return _card(definition, device)
     if definition.needs.gpu:
         raise Refused(f"{definition.name} needs a GPU", f"the job runs on {device}", "use a GPU", reason="gpu_missing")
     return ""
+
+
+def _card(definition: Definition, device: str) -> str:
+    """The card behind "cuda:N": N counts those that this process may see, and the command would count from 0 again."""
+    number = int(device.partition(":")[2] or 0)
+    shown = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if shown is None:
+        return str(number)
+    cards = [word.strip() for word in shown.split(",") if word.strip()]
+    if number >= len(cards):
+        raise Refused(
+            f"{definition.name} needs the GPU {device}",
+            f"CUDA_VISIBLE_DEVICES shows {len(cards)} here",
+            "leave the choice to lipbench: unset LIPBENCH_DEVICE",
+            reason="gpu_missing",
+        )
+    return cards[number]
 
 
 def _filled(value: Any, values: Mapping[str, str]) -> Any:

@@ -1,12 +1,10 @@
-"""From what a command left behind to a video that can be scored: finding it, and the steps of `post`."""
+"""From what a command left behind to a video that can be scored: the steps of `post`."""
 
 from __future__ import annotations
 
-import glob
 import json
-import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice, repeat
 from pathlib import Path
@@ -18,11 +16,11 @@ from numpy.typing import NDArray
 from lipbench import media
 from lipbench.baselines.external import placeholders
 from lipbench.baselines.external.config import Output, Post
+from lipbench.baselines.external.output import Found, bad_output
 from lipbench.baselines.external.workspace import Workspace
-from lipbench.core.errors import LipbenchError, MediaError
+from lipbench.core.errors import MediaError
 
 Frame = NDArray[np.uint8]
-_IMAGES = frozenset({".png", ".jpg", ".jpeg", ".bmp"})
 _COPYABLE = frozenset({"h264", "hevc", "mpeg4", "av1", "vp9"})  # codecs that an mp4 takes as they are
 _FEATHER = 1 / 8  # of the pasted picture's size
 
@@ -35,61 +33,32 @@ class Stream:
     fps: float
 
 
-def bad_output(what: str, why: str, fix: str = "") -> LipbenchError:
-    return LipbenchError(what, why, fix or "see stdout.txt and stderr.txt of the job", reason="bad_output")
-
-
-def find(output: Output, space: Workspace, since: float) -> Path:
-    """The file (or folder of frames) that the command made.
-
-    Args:
-        since: time stamp of the start: older files are not its own.
-
-    Raises:
-        LipbenchError: reason "bad_output", there is none.
-    """
-    pattern = space.cwd / placeholders.fill(output.pattern, space.values)
-    if output.find == "newest-glob":
-        found = [Path(p) for p in glob.glob(str(pattern), recursive=True)]
-        # File systems round time stamps, hence the second of grace.
-        own = [p for p in found if p.is_file() and not p.is_symlink() and p.stat().st_mtime > since - 1]
-        if not own:
-            raise bad_output("the command made no video", f"nothing new matches {output.pattern}")
-        return max(own, key=lambda p: p.stat().st_mtime)
-    wanted = pattern.is_dir() if output.find == "dir-of-frames" else pattern.is_file() and pattern.stat().st_size > 0
-    if not wanted:
-        raise bad_output("the command made no video", f"there is no {output.pattern}, or it is empty")
-    return pattern
-
-
-def fits(output: Output, steps: Iterable[Post], path: Path, fps: float) -> bool:
+def fits(found: Found, steps: Iterable[Post], fps: float) -> bool:
     """Whether the video can be taken as it is: nothing to do but the sound."""
-    if output.find == "dir-of-frames" or any(step.mux is None for step in steps):
+    if found.images or any(step.mux is None for step in steps):
         return False
     try:
-        info = media.probe(path)
+        info = media.probe(found.path)
     except MediaError:
         return False  # `opened` says what is wrong
     return abs(float(info.fps) - fps) < 1e-3 and not info.vfr and not info.rotation and info.codec in _COPYABLE
 
 
-def opened(output: Output, path: Path, space: Workspace) -> Stream:
-    """The frames of what was found.
+def opened(output: Output, found: Found, space: Workspace) -> tuple[Stream, int]:
+    """The frames of what was found, and how many there are.
 
     Raises:
-        LipbenchError: reason "bad_output", no frames in it, or it does not decode.
+        LipbenchError: reason "bad_output", it does not decode.
     """
-    if output.find == "dir-of-frames":
-        images = sorted((p for p in path.iterdir() if p.suffix.lower() in _IMAGES), key=_natural)
-        if not images:
-            raise bad_output("the command made no frames", f"no image in {output.pattern}")
-        return Stream(map(_image, images), output.fps or space.fps)
+    if found.images:
+        return Stream(map(_image, found.images), output.fps or space.fps), len(found.images)
+    path = found.path
     try:
         info = media.probe(path)
     except MediaError as error:
         raise bad_output("the command's video cannot be read", f"{error.what}: {error.why}") from error
     # Variable rates are put on a grid; the time stamps decide.
-    return Stream(media.read_frames(path, fps=info.fps if info.vfr else None), float(info.fps))
+    return Stream(media.read_frames(path, fps=info.fps if info.vfr else None), float(info.fps)), info.n_frames
 
 
 def apply(steps: Iterable[Post], stream: Stream, space: Workspace, clip: Callable[[], Iterator[Frame]]) -> Stream:
@@ -200,16 +169,24 @@ def _edge(shape: tuple[int, ...]) -> NDArray[np.float32]:
     return np.clip(distance / (_FEATHER * min(h, w)), 0, 1).astype(np.float32)
 
 
-def _crop(frames: Iterator[Frame], box: tuple[int, int, int, int]) -> Iterator[Frame]:
+def pixels(box: Sequence[float], width: int, height: int) -> tuple[int, int, int, int]:
+    """A crop's left, top, right and bottom edge, px; floats are parts of the frame, rounded to whole pixels."""
     x, y, w, h = box
+    if all(isinstance(number, int) for number in box):
+        return int(x), int(y), int(x + w), int(y + h)
+    return round(x * width), round(y * height), round((x + w) * width), round((y + h) * height)
+
+
+def _crop(frames: Iterator[Frame], box: Sequence[float]) -> Iterator[Frame]:
     for frame in frames:
-        if y + h > frame.shape[0] or x + w > frame.shape[1] or min(x, y) < 0 or min(w, h) < 1:
+        left, top, right, bottom = pixels(box, frame.shape[1], frame.shape[0])
+        if bottom > frame.shape[0] or right > frame.shape[1] or bottom <= top or right <= left:
             raise bad_output(
                 f"cannot crop {list(box)} out of the command's video",
                 f"its frames are {frame.shape[1]} x {frame.shape[0]}",
-                "correct `crop: [x, y, width, height]` in the method file",
+                "correct `crop` in the method file: [x, y, width, height] in pixels or parts of the frame",
             )
-        yield np.ascontiguousarray(frame[y : y + h, x : x + w])
+        yield np.ascontiguousarray(frame[top:bottom, left:right])
 
 
 def _resize(
@@ -229,8 +206,3 @@ def _image(path: Path) -> Frame:
     if image is None:
         raise bad_output("the command's frames cannot be read", f"{path.name} is no picture")
     return np.ascontiguousarray(image[..., ::-1], np.uint8)
-
-
-def _natural(path: Path) -> list[object]:
-    """frame2 before frame10."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.name)]

@@ -1,8 +1,9 @@
-"""Running a foreign command: own process group, no stdin, output to files, a time limit that is kept."""
+"""Running a foreign command: no stdin, logs of bounded size, a time limit that is kept, nothing left behind."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -11,24 +12,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+SUPERVISOR = Path(__file__).with_name("supervisor.py")
 GRACE_S = 10.0  # between SIGTERM and SIGKILL
 _SAMPLE_S = 0.2  # between looks at the memory
-
-# Waits for its standard input to close. A byte first means that all went well; nothing means that lipbench is dead
-# (killed for memory, say), and then it ends the process group that would otherwise hold its GPU for ever.
-_GUARD = """
-import os, signal, subprocess, sys, time
-if not sys.stdin.buffer.read(1):
-    for number, pause in ((signal.SIGTERM, float(sys.argv[2])), (signal.SIGKILL, 0)):
-        try:
-            os.killpg(int(sys.argv[1]), number)
-        except OSError:
-            break
-        time.sleep(pause)
-    if sys.argv[3:]:
-        subprocess.call(sys.argv[3:])
-"""
+#: Bytes of each stream of one command that are kept: its first and its last ones.
+HEAD = TAIL = 512 * 1024
 
 
 @dataclass(frozen=True)
@@ -38,9 +28,10 @@ class ProcessResult:
     Attributes:
         rc: exit code; -N when signal N ended it; None when the program could not be started.
         timed_out: it was ended because its time was up.
-        wall_s: seconds it ran.
+        wall_s: seconds it ran, the time to end it included.
         peak_rss: most memory held by its processes together, bytes (0 where it could not be sampled).
         reason: why it could not be started, else "".
+        strays: processes that were still there when it had ended by itself; they were ended.
     """
 
     rc: int | None
@@ -48,6 +39,7 @@ class ProcessResult:
     wall_s: float
     peak_rss: int
     reason: str = ""
+    strays: int = 0
 
 
 def run(
@@ -60,80 +52,66 @@ def run(
     stderr: Path,
     kill: Sequence[str] = (),
 ) -> ProcessResult:
-    """Run to the end or to the limit; nothing it started in its process group outlives the call, or this process.
+    """Run to the end or to the limit; nothing that it started outlives the call, or this process.
 
     Args:
         argv: words, never a shell string.
-        timeout_s: then SIGTERM to the whole group, and SIGKILL `GRACE_S` later.
-        stdout: files that take the output (appended).
-        stderr: files that take the output (appended).
+        cwd: where it runs.
+        env: all of its environment.
+        timeout_s: then SIGTERM to everything it started, and SIGKILL `GRACE_S` later.
+        stdout: file that takes the output (appended): the first `HEAD` and the last `TAIL` bytes.
+        stderr: the same for the errors.
         kill: a command that ends what signals do not reach (a container), run after a time-out.
     """
     start = time.monotonic()
-    with open(stdout, "ab") as out, open(stderr, "ab") as err:
-        try:
-            child = subprocess.Popen(
-                list(argv),
-                cwd=cwd,
-                env=dict(env),
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                start_new_session=True,
-            )
-        except OSError as error:
-            return ProcessResult(None, False, 0.0, 0, f"{argv[0]}: {error.strerror or error}")
-    peak, timed_out = 0, False
-    guard = subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", _GUARD, str(child.pid), str(GRACE_S), *kill],
+    job = {
+        "argv": list(argv),
+        "cwd": str(cwd),
+        "env": dict(env),
+        "stdout": str(stdout),
+        "stderr": str(stderr),
+        "limit_s": timeout_s,
+        "grace_s": GRACE_S,
+        "sample_s": _SAMPLE_S,
+        "head": HEAD,
+        "tail": TAIL,
+        "kill": list(kill),
+    }
+    for file in (stdout, stderr):
+        file.touch()
+    # In a session of its own: it is there for the command's end even when our process group is killed.
+    supervisor = subprocess.Popen(
+        [sys.executable, "-I", "-S", str(SUPERVISOR)],
         stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
+    assert supervisor.stdin is not None
+    assert supervisor.stdout is not None
+    said: list[dict[str, Any]] = []
     try:
-        deadline, pause = start + timeout_s, 0.01
-        while child.poll() is None:
-            peak = max(peak, session_rss(child.pid))
-            if time.monotonic() > deadline:
-                timed_out = True
+        supervisor.stdin.write(json.dumps(job).encode() + b"\n")
+        supervisor.stdin.flush()
+        for line in supervisor.stdout:
+            said.append(json.loads(line))
+            if "rc" in said[-1]:
                 break
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(min(pause, max(0.0, deadline - time.monotonic()) + 0.01))
-            pause = min(_SAMPLE_S, pause * 2)
-    finally:  # also when we are interrupted: never leave it behind
-        if child.poll() is None:
-            _signal_group(child.pid, signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(GRACE_S)
-            if kill:
-                subprocess.run(list(kill), stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
-        _signal_group(child.pid, signal.SIGKILL)
-        rc = child.wait()
+    finally:  # also when we are interrupted: the closed pipe ends the command
         with contextlib.suppress(OSError):
-            guard.communicate(b"x")
-    return ProcessResult(rc, timed_out, time.monotonic() - start, peak)
-
-
-def _signal_group(group: int, what: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, what)
-
-
-def session_rss(session: int) -> int:
-    """Resident bytes of all processes of a session, 0 without /proc. Shared pages count once per process."""
-    total, page = 0, os.sysconf("SC_PAGE_SIZE")
-    with contextlib.suppress(OSError):
-        for entry in os.scandir("/proc"):
-            if not entry.name.isdigit():
-                continue
-            with contextlib.suppress(OSError, ValueError, IndexError):
-                stat = Path(entry.path, "stat").read_text()
-                # The name in parentheses may hold spaces: count fields from the last parenthesis.
-                fields = stat[stat.rindex(")") + 2 :].split()
-                if int(fields[3]) == session:
-                    total += int(fields[21]) * page
-    return total
+            supervisor.stdin.close()
+        try:
+            supervisor.wait(GRACE_S + 90)
+        except subprocess.TimeoutExpired:
+            supervisor.kill()
+            supervisor.wait()
+        supervisor.stdout.close()
+        if said and "rc" not in said[-1]:  # it was killed itself; the command's group at least is known
+            with contextlib.suppress(OSError):
+                os.killpg(said[0]["pid"], signal.SIGKILL)
+    if not said or "rc" not in said[-1]:
+        return ProcessResult(-signal.SIGKILL, False, time.monotonic() - start, 0)
+    return ProcessResult(**said[-1])
 
 
 def tail(file: Path, size: int = 65536) -> str:

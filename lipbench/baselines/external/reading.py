@@ -32,6 +32,10 @@ class MethodFile(BaseModel):
         text = os.path.expandvars(self.definition.repo.path)
         return (self.file.parent / Path(text).expanduser()).resolve()
 
+    def weights_file(self, path: str) -> Path:
+        """Where a weight file of the definition lies: in the checkout, or in the home folder (`~/...`)."""
+        return self.repo / Path(path).expanduser()
+
 
 def json_schema() -> str:
     """The format's JSON Schema as text, for editors; the packaged `method.schema.json` is this."""

@@ -2,7 +2,7 @@
 
 None of the methods is in here: the user clones each into $LIPBENCH_REPOS (default ~/.cache/lipbench/repos) and makes
 its environment; `lipbench list methods` shows the commands. The files were written from the repositories at the commits
-they name and have not been run; each says so.
+they name; their networks have not been run, and each says so.
 """
 
 from __future__ import annotations

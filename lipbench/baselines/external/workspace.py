@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import shutil
@@ -16,15 +17,16 @@ import numpy as np
 
 from lipbench import media
 from lipbench.baselines.external import placeholders
-from lipbench.baselines.external.config import Inputs
-from lipbench.baselines.external.environment import interpreter
+from lipbench.baselines.external.config import Definition, Inputs
+from lipbench.baselines.external.environment import Mount, interpreter
+from lipbench.baselines.external.output import Signature, clear, fixed_part, snapshot
 from lipbench.baselines.external.reading import MethodFile
+from lipbench.baselines.external.shadow import deepen, make_real, shadow
 from lipbench.core.errors import Refused
 from lipbench.core.method import DubJob
 
 #: Paths that upstream scripts can stand: Wav2Lip splits at dots, others build shell strings without quotes.
 _TAME = re.compile(r"[A-Za-z0-9_/-]+")
-_LEFT_OUT = frozenset({".git", ".venv", "__pycache__"})
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,22 @@ class Workspace:
         cwd: where commands run.
         values: placeholder -> text.
         fps: of `{video}`.
+        pattern: the output's place, absolute.
+        before: what lay there already when all was prepared.
+        mounts: what a container must see.
     """
 
     root: Path
     cwd: Path
     values: Mapping[str, str]
     fps: float
+    pattern: Path
+    before: Mapping[Path, Signature]
+    mounts: tuple[Mount, ...]
+
+    def named(self, text: str) -> str:
+        """The text with the folder's path as `{work}`: the folder is gone when somebody reads it."""
+        return text.replace(str(self.root.resolve()), "{work}").replace(str(self.root), "{work}")
 
 
 @contextmanager
@@ -61,75 +73,120 @@ def workspace(located: MethodFile, job: DubJob, gpu: str) -> Iterator[Workspace]
             alias = Path(tempfile.mkdtemp(prefix="lipbench_"))
             root = alias / "w"
             root.symlink_to(real)
-        video, fps = _video(dub.video, dub.audio, job.clip.fps, definition.inputs, root)
-        audio = _audio(dub.audio, definition.inputs.audio_rate, root)
         cwd = {"private": root / "src", "repo": located.repo, "work": root}[definition.cwd]
         if definition.cwd == "private":
-            shadow(located.repo, cwd, definition.writable)
+            shadow(located.repo, cwd, definition.writable, _scripts(definition, located.repo))
+        mounts = _caches(definition, located.repo, cwd, root)
+        shown = "0" if definition.env.type == "docker" else gpu
         values = {
-            "video": str(video),
-            "audio": str(audio),
+            "video": str(root / ("image.png" if definition.inputs.kind == "image" else "video.mp4")),
+            "audio": str(root / "audio.wav"),
             "out": str(root / "out.mp4"),
             "work": str(root),
             "repo": str(cwd if definition.cwd == "private" else located.repo),
-            "weights": str(located.repo / definition.weights[0].path) if definition.weights else "",
-            "gpu": gpu,
+            "weights": str(located.weights_file(definition.weights[0].path)) if definition.weights else "",
+            "gpu": "0" if gpu else "",
+            "cuda_visible_devices": shown if gpu else "",
             "python": interpreter(definition.env),
             "seed": str(job.seed),
-            "fps": f"{fps:g}",
+            "fps": f"{_fps(definition.inputs, job.clip.fps):g}",
             "name": definition.name,
         }
+        # The checkout's own path may hold what a pattern takes for a wildcard.
+        place = Path(glob.escape(str(cwd))) if definition.output.find == "newest-glob" else cwd
+        pattern = place / placeholders.fill(definition.output.pattern, values)
+        _empty(definition, pattern, cwd, root)
+        _video(dub.video, dub.audio, job.clip.fps, definition.inputs, root)
+        _audio(dub.audio, definition.inputs.audio_rate, root)
         _write_files(definition.files, values, cwd, root)
-        yield Workspace(root, cwd, values, fps)
+        before = snapshot(definition.output, pattern)
+        fps = _fps(definition.inputs, job.clip.fps)
+        yield Workspace(root, cwd, values, fps, pattern, before, mounts)
     finally:
         shutil.rmtree(real, ignore_errors=True)
         if alias is not None:
             shutil.rmtree(alias, ignore_errors=True)  # removes the link, not what it points to
 
 
-def shadow(source: Path, target: Path, writable: tuple[str, ...]) -> None:
-    """A folder that looks like `source` and can be written to: links, with real folders where `writable` says so.
+def _scripts(definition: Definition, repo: Path) -> list[str]:
+    """The Python files of the checkout that the commands name."""
+    words = [w.removeprefix("{repo}/") for argv in (*definition.prepare, definition.argv or ()) for w in argv]
+    return [w for w in words if w.endswith(".py") and not Path(w).is_absolute() and (repo / w).is_file()]
 
-    What is in a writable folder stays readable through links; new files land in the shadow only.
+
+def _caches(definition: Definition, repo: Path, cwd: Path, root: Path) -> tuple[Mount, ...]:
+    """Make the download caches, lay those of the checkout into its shadow; the folders a container must see.
+
+    A folder inside the checkout is the checkout's own: what is downloaded into it stays there for the next dub.
     """
-    _farm(source, target, {Path(folder) for folder in writable}, Path())
-    for folder in writable:
-        (target / folder).mkdir(parents=True, exist_ok=True)
-
-
-def _farm(source: Path, target: Path, writable: set[Path], here: Path) -> None:
-    target.mkdir()
-    for entry in sorted(source.iterdir()):
-        place = here / entry.name
-        if entry.name in _LEFT_OUT:
+    mounts = [Mount(repo, False), Mount(root, True)]
+    for cache in definition.caches:
+        if cache.startswith("~/"):
+            here, below = _made(Path(cache).expanduser()), root / "tmp" / cache[2:]
+            if definition.env.type == "docker":  # its home is the private folder
+                below.mkdir(parents=True, exist_ok=True)
+                mounts.append(Mount(here, True, below))
             continue
-        if entry.is_dir() and any(folder == place or place in folder.parents for folder in writable):
-            _farm(entry, target / entry.name, writable, place)
-        else:
-            (target / entry.name).symlink_to(entry)
+        here = _made(repo / cache)
+        mounts.append(Mount(here, True))
+        if definition.cwd == "private":
+            place = cwd / cache
+            make_real(place.parent, root)
+            if place.is_symlink():
+                place.unlink()
+            elif place.exists():
+                shutil.rmtree(place)
+            place.symlink_to(here)
+    return tuple(mounts)
 
 
-def _video(source: Path, audio: Path, clip_fps: float, inputs: Inputs, root: Path) -> tuple[Path, float]:
-    """`{video}` and its frame rate."""
-    fps = clip_fps if inputs.fps == "any" else float(inputs.fps)
+def _made(cache: Path) -> Path:
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Refused(
+            f"cannot make the download cache {cache}",
+            f"{error.strerror}",
+            "make the folder, or correct `caches` in the method file",
+            reason="bad_method_file",
+        ) from error
+    return cache
+
+
+def _empty(definition: Definition, pattern: Path, cwd: Path, root: Path) -> None:
+    """Nothing lies at the output's place, and writing there does not reach the checkout."""
+    folder = fixed_part(str(pattern))
+    if definition.cwd == "private" and folder.is_relative_to(cwd) and folder.exists():
+        make_real(folder, root)
+        if folder != cwd and pattern.parent != folder:
+            deepen(folder)
+    clear(definition.output, pattern, root)
+
+
+def _fps(inputs: Inputs, clip_fps: float) -> float:
+    return clip_fps if inputs.fps == "any" else float(inputs.fps)
+
+
+def _video(source: Path, audio: Path, clip_fps: float, inputs: Inputs, root: Path) -> None:
+    """Write `{video}`."""
+    fps = _fps(inputs, clip_fps)
     size = None if inputs.size == "any" else inputs.size
     same_fps = abs(fps - clip_fps) < 1e-6
     if inputs.kind == "image":
         target = root / "image.png"
         frame = next(media.read_frames(source))
         cv2.imwrite(str(target), (frame if size is None else cv2.resize(frame, size))[..., ::-1])
-        return target, fps
+        return
     target = root / "video.mp4"
     if same_fps and size is None:
         shutil.copyfile(source, target)  # never a link: the method may overwrite it
-        return target, fps
+        return
     frames = media.read_frames(source, fps=None if same_fps else fps)
     scaled = (frame if size is None else np.asarray(cv2.resize(frame, size), np.uint8) for frame in frames)
     media.write_video(target, scaled, fps, audio, lossless=True, synthetic=False)
-    return target, fps
 
 
-def _audio(source: Path, rate: int, root: Path) -> Path:
+def _audio(source: Path, rate: int, root: Path) -> None:
     target = root / "audio.wav"
     samples, found = media.read_wav(source)
     if found == rate:
@@ -137,7 +194,6 @@ def _audio(source: Path, rate: int, root: Path) -> Path:
     else:
         samples = media.read_audio(source, rate)
         media.write_wav(target, samples, rate)
-    return target
 
 
 def _write_files(files: Mapping[str, str], values: Mapping[str, str], cwd: Path, root: Path) -> None:
@@ -151,17 +207,6 @@ def _write_files(files: Mapping[str, str], values: Mapping[str, str], cwd: Path,
                 "name it {work}/..., or use `cwd: private`",
                 reason="bad_method_file",
             )
-        _real_parents(inside.parent, root)
+        make_real(inside.parent, root)
         inside.unlink(missing_ok=True)  # a link into the checkout must not be written through
         inside.write_text(placeholders.fill(content, values), encoding="utf-8")
-
-
-def _real_parents(folder: Path, root: Path) -> None:
-    """Make `folder`, replacing links on the way by shadows of what they point to."""
-    for parent in [*reversed(folder.relative_to(root).parents), folder.relative_to(root)]:
-        place = root / parent
-        if place != root and place.is_symlink():
-            source = place.resolve()
-            place.unlink()
-            _farm(source, place, set(), Path())
-        place.mkdir(exist_ok=True)

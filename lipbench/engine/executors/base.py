@@ -27,6 +27,11 @@ class StageRequest:
     gpu: float = 0.0
     inputs: Sequence[Mapping[str, Any]] = ()
 
+    @property
+    def log(self) -> str:
+        """The file that takes what the stage prints."""
+        return f"{self.workspace}/log.txt"
+
 
 @dataclass(frozen=True)
 class StageResult:
@@ -55,8 +60,8 @@ class Executor(Protocol):
     def close(self) -> None: ...
 
 
-def failure(status: str, what: str, why: str = "", fix: str = "") -> dict[str, Any]:
-    """The answer of a worker that could not answer itself."""
+def failure(status: str, what: str, why: str = "", fix: str = "", reason: str = "") -> dict[str, Any]:
+    """The answer of a worker that could not answer itself; the reason is the status where none is given."""
     return {
         "status": status,
         "outputs": {},
@@ -65,5 +70,5 @@ def failure(status: str, what: str, why: str = "", fix: str = "") -> dict[str, A
         "scores": {},
         "timing": {},
         "provenance": {},
-        "error": {"reason": status, "what": what, "why": why, "fix": fix, "traceback": ""},
+        "error": {"reason": reason or status, "what": what, "why": why, "fix": fix, "traceback": ""},
     }

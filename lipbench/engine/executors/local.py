@@ -203,7 +203,7 @@ class LocalExecutor:
                     "timeout",
                     f"stopped after {limit:g} s",
                     "it ran past its time limit",
-                    "raise --timeout, or read the stage's log",
+                    f"raise --timeout, or read {worker.request.log}",
                 )
                 done.append(StageResult(worker.request, answer))
                 worker.request = None
@@ -212,13 +212,14 @@ class LocalExecutor:
 
     def _died(self, worker: Worker) -> dict[str, Any]:
         assert worker.process is not None
+        assert worker.request is not None
         code = worker.process.wait()
         ooms, before = oom_kills(), worker.ooms
         worker.kill()
         if code == -signal.SIGKILL and ooms > before:
             return failure("oom", "killed by the kernel: out of memory", "", "use fewer --workers or a larger machine")
         name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        return failure("crashed", f"the worker process died ({name})", "", "read the stage's log")
+        return failure("crashed", f"the worker process died ({name})", "", f"read {worker.request.log}")
 
     def close(self) -> None:
         for worker in self.workers:

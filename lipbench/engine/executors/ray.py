@@ -6,32 +6,138 @@ stage is published by one rename of its workspace, a half-done attempt leaves no
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
-from collections.abc import Mapping
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from lipbench.core.devices import asked_device
 from lipbench.core.errors import UsageError
+from lipbench.core.threads import THREAD_VARIABLES
 from lipbench.engine.executors.base import StageRequest, StageResult, failure
 
+#: Variables of the driver that decide where a task finds its weights and what it computes on.
+TAKEN_ALONG = ("LIPBENCH_WEIGHTS", "LIPBENCH_REPOS", "LIPBENCH_DEVICE", "TORCH_HOME", "XDG_CACHE_HOME")
+#: Reasons that are about the node, not about the stage: another attempt elsewhere may end well.
+OF_THE_NODE = frozenset({"weights_missing", "weights_mismatch"})
+#: A task writes it into its workspace when it starts, with a word of its own for each attempt.
+STARTED = "started"
 
-def _remote(message: Mapping[str, Any]) -> dict[str, Any]:
+
+@cache
+def code_here() -> str:
+    """Digest of this lipbench's Python files: keys name the driver's code, so nodes must run the same."""
+    import lipbench
+
+    digest, folder = hashlib.sha256(), Path(lipbench.__file__).parent
+    for file in sorted(folder.rglob("*.py")):
+        digest.update(file.relative_to(folder).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def unfit(message: Mapping[str, Any], node: str) -> dict[str, Any] | None:
+    """The answer of a node that must not run a stage, None where it may.
+
+    Args:
+        message: of the driver.
+        node: the machine's name.
+    """
+    workspace = Path(message["workspace"])
+    if not workspace.is_dir():
+        return failure(
+            "error",
+            f"the run directory is not there on {node}",
+            f"there is no {workspace}",
+            "put it (--out) on a file system that all nodes see under the same path",
+            reason="not_shared",
+        )
+    if message["code"] != code_here():
+        return failure(
+            "error",
+            f"{node} runs another lipbench",
+            f"its code is {code_here()}, that of the command is {message['code']}; results carry the command's key",
+            "install the same lipbench on all nodes",
+            reason="other_code",
+        )
+    return None
+
+
+def remote(message: Mapping[str, Any]) -> dict[str, Any]:
     """Runs on a node: one stage in that node's worker process."""
+    import platform
     import shutil
 
-    from lipbench.engine.worker import perform
+    from lipbench.engine.worker import limit_threads, perform
 
-    out = Path(message["workspace"]) / "out"
+    node, workspace = platform.node(), Path(message["workspace"])
+    if (answer := unfit(message, node)) is not None:
+        return answer
+    out = workspace / "out"
     shutil.rmtree(out, ignore_errors=True)  # a retry after a lost node starts clean
-    out.mkdir(parents=True)
+    out.mkdir()  # its parent is there: nothing is made on a node that does not share the folder
+    (workspace / STARTED).write_text(uuid.uuid4().hex)
+    limit_threads(1)
     device = "cuda:0" if message["gpu"] and os.environ.get("CUDA_VISIBLE_DEVICES") else "cpu"
-    return perform({**message, "device": device, "threads": 1})
+    with _logged(workspace / "log.txt"):
+        answer = perform({**message, "device": device, "threads": 1})
+    if answer["status"] == "refused" and answer["error"]["reason"] in OF_THE_NODE:
+        answer["status"] = "error"  # not final: the driver has these weights
+        answer["error"]["why"] = f"{answer['error']['why']} (on {node})"
+    return answer
+
+
+@contextmanager
+def _logged(file: Path) -> Iterator[None]:
+    """What is printed meanwhile, by native code too, goes to the stage's log and not to Ray's."""
+    kept = os.dup(1), os.dup(2)
+    log = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    try:
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        yield
+    finally:
+        import sys
+
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, old in enumerate(kept, 1):
+            os.dup2(old, number)
+            os.close(old)
+        os.close(log)
+
+
+@dataclass
+class Flight:
+    """A task on its way. Its time runs from its start, not from when it began to wait for a node."""
+
+    request: StageRequest
+    gpu: float
+    attempt: str = ""
+    deadline: float = float("inf")
+
+    def is_late(self) -> bool:
+        """Look whether an attempt has started, and whether its time is up."""
+        try:
+            attempt = (Path(self.request.workspace) / STARTED).read_text()
+        except OSError:
+            attempt = ""
+        if attempt != self.attempt:
+            self.attempt, self.deadline = attempt, time.monotonic() + self.request.timeout_s
+        return time.monotonic() > self.deadline
 
 
 class RayExecutor:
-    """Up to `workers` tasks in flight (default: the cluster's cores)."""
+    """Up to `workers` tasks in flight (default: the cluster's cores).
+
+    Raises:
+        UsageError: Ray is not installed, or there is no cluster.
+    """
 
     def __init__(self, workers: int | None = None) -> None:
         try:
@@ -52,7 +158,9 @@ class RayExecutor:
         resources = ray.cluster_resources()
         self._gpus = resources.get("GPU", 0.0) if asked_device() not in ("cpu", "mps") else 0.0
         self._limit = workers or int(resources.get("CPU", 1))
-        self._flying: dict[Any, tuple[StageRequest, float]] = {}  # reference -> request, deadline
+        self._variables = {name: os.environ[name] for name in TAKEN_ALONG if name in os.environ}
+        self._variables |= dict.fromkeys(THREAD_VARIABLES, "1")
+        self._flying: dict[Any, Flight] = {}
 
     @property
     def free(self) -> int:
@@ -64,15 +172,15 @@ class RayExecutor:
             return False
         if not gpu or not self._gpus:
             return True
-        taken = sum(request.gpu for request, _ in self._flying.values())
+        taken = sum(flight.gpu for flight in self._flying.values())
         return taken + gpu <= self._gpus + 1e-9 or not taken
 
     def submit(self, request: StageRequest) -> None:
         gpu = request.gpu if self._gpus else 0.0
-        options: dict[str, Any] = {"num_cpus": 1, "max_retries": 2}
+        options: dict[str, Any] = {"num_cpus": 1, "max_retries": 2, "runtime_env": {"env_vars": self._variables}}
         if gpu:
             options["num_gpus"] = gpu
-        task = self.ray.remote(_remote).options(**options)
+        task = self.ray.remote(remote).options(**options)
         message = {
             "kind": request.kind,
             "key": request.key,
@@ -80,30 +188,30 @@ class RayExecutor:
             "inputs": [dict(about) for about in request.inputs],
             "workspace": request.workspace,
             "gpu": gpu > 0,
+            "code": code_here(),
         }
-        self._flying[task.remote(message)] = request, time.monotonic() + request.timeout_s
+        self._flying[task.remote(message)] = Flight(request, gpu)
 
     def poll(self, timeout_s: float) -> list[StageResult]:
         if not self._flying:
             return []
         ready, _ = self.ray.wait(list(self._flying), num_returns=1, timeout=timeout_s)
         done = []
-        now = time.monotonic()
-        for reference in [r for r, (_, deadline) in self._flying.items() if r not in ready and now > deadline]:
-            request, _ = self._flying.pop(reference)
+        for reference in [r for r, flight in self._flying.items() if r not in ready and flight.is_late()]:
+            request = self._flying.pop(reference).request
             self.ray.cancel(reference, force=True)
             what = f"stopped after {request.timeout_s:g} s"
-            done.append(
-                StageResult(request, failure("timeout", what, "it ran past its time limit (queueing included)"))
-            )
+            answer = failure("timeout", what, "it ran past its time limit", f"raise --timeout, or read {request.log}")
+            done.append(StageResult(request, answer))
         for reference in ready:
-            request, _ = self._flying.pop(reference)
+            request = self._flying.pop(reference).request
             try:
                 answer = self.ray.get(reference)
             except self.ray.exceptions.OutOfMemoryError as error:
                 answer = failure("oom", "killed by Ray: out of memory", str(error).splitlines()[0])
             except self.ray.exceptions.RayError as error:
-                answer = failure("crashed", f"the Ray task died ({type(error).__name__})", str(error).splitlines()[0])
+                why = str(error).splitlines()[0]
+                answer = failure("crashed", f"the Ray task died ({type(error).__name__})", why, f"read {request.log}")
             done.append(StageResult(request, answer))
         return done
 

@@ -48,7 +48,7 @@ paper_results: {lse_c: 8.05}
 """
 
 
-def written(tmp_path: Path, text: str) -> Path:
+def written_file(tmp_path: Path, text: str) -> Path:
     file = tmp_path / "method.yaml"
     file.write_text(text)
     return file
@@ -56,7 +56,7 @@ def written(tmp_path: Path, text: str) -> Path:
 
 def test_the_contracts_example_is_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIPBENCH_REPOS", "/repos")
-    file = written(tmp_path, LATENTSYNC)
+    file = written_file(tmp_path, LATENTSYNC)
     located, spec = read(file), load_external(file).spec
     assert located.repo == Path("/repos/LatentSync")
     assert located.definition.argv is not None
@@ -100,7 +100,7 @@ def test_errors_name_line_field_and_mend(
     assert change[0] in LATENTSYNC
     text = LATENTSYNC.replace(*change)
     with pytest.raises(ManifestError) as caught:
-        read(written(tmp_path, text))
+        read(written_file(tmp_path, text))
     assert f"method.yaml:{line}: {field}" in caught.value.what
     assert why in f"{caught.value.what}\n{caught.value.why}"
     assert fix in caught.value.fix
@@ -110,13 +110,13 @@ def test_files_that_are_no_method_files(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="no such method file"):
         read(tmp_path / "absent.yaml")
     with pytest.raises(ManifestError, match="yaml:3: not valid YAML"):
-        read(written(tmp_path, "name: x\nargv: [a, b\n"))
+        read(written_file(tmp_path, "name: x\nargv: [a, b\n"))
     with pytest.raises(ManifestError, match="must be a mapping"):
-        read(written(tmp_path, "- a\n- b\n"))
+        read(written_file(tmp_path, "- a\n- b\n"))
     with pytest.raises(ManifestError, match=r"either argv .* or entry"):
-        read(written(tmp_path, "name: x\n"))
+        read(written_file(tmp_path, "name: x\n"))
     with pytest.raises(ManifestError, match=r"either argv .* or entry"):
-        read(written(tmp_path, "name: x\nargv: [a]\nentry: {call: 'a:b'}\n"))
+        read(written_file(tmp_path, "name: x\nargv: [a]\nentry: {call: 'a:b'}\n"))
 
 
 def test_the_schema_describes_every_field(tmp_path: Path) -> None:
@@ -135,7 +135,11 @@ def test_placeholders() -> None:
 
 # -- environments -------------------------------------------------------------------------------------------------
 
-MOUNTS = ((Path("/repos/x"), False), (Path("/scratch/y"), True))
+MOUNTS = (
+    environment.Mount(Path("/repos/x"), False),
+    environment.Mount(Path("/scratch/y"), True),
+    environment.Mount(Path("/home/me/.cache/torch"), True, Path("/scratch/y/tmp/.cache/torch")),
+)
 
 
 def wrapped(env: Env, **extra: str) -> environment.Command:
@@ -181,7 +185,11 @@ def test_docker() -> None:
     assert words[:5] == ["docker", "run", "--rm", "--init", "--network"]
     assert words[-4:] == ["me/image:1", "python", "run.py", "a b"]
     volumes = [words[i + 1] for i, word in enumerate(words) if word == "--volume"]
-    assert volumes == ["/repos/x:/repos/x:ro", "/scratch/y:/scratch/y"]
+    assert volumes == [
+        "/repos/x:/repos/x:ro",
+        "/scratch/y:/scratch/y",
+        "/home/me/.cache/torch:/scratch/y/tmp/.cache/torch",
+    ]
     assert words[words.index("--workdir") + 1] == "/scratch/y/src"
     assert words[words.index("--gpus") + 1] == "device=2"
     assert words[words.index("--user") + 1] == f"{os.getuid()}:{os.getgid()}"
@@ -213,7 +221,17 @@ def test_the_worker_runs_on_old_pythons() -> None:
     [
         (ProcessResult(0, False, 1, 0), "CUDA out of memory", None),
         (ProcessResult(1, False, 1, 0), "torch.OutOfMemoryError: CUDA out of memory.", "oom"),
-        (ProcessResult(1, False, 1, 0), "ModuleNotFoundError: No module named 'mmcv'", "env_missing"),
+        (ProcessResult(1, False, 1, 0), "Traceback\nModuleNotFoundError: No module named 'mmcv'\n", "module_missing"),
+        (
+            ProcessResult(1, False, 1, 0),
+            "ImportError: No module named mmcv\n\nERROR conda.cli.main_run:execute(49): `conda run x` failed.",
+            "module_missing",
+        ),
+        # A warning that the program got over, then something else.
+        (ProcessResult(1, False, 1, 0), "ModuleNotFoundError: No module named 'triton'\nValueError: 3", "crash"),
+        (ProcessResult(2, False, 1, 0), "ModuleNotFoundError: No module named 'triton'", "crash"),
+        (ProcessResult(-11, False, 1, 0), "ModuleNotFoundError: No module named 'triton'", "crash"),
+        (ProcessResult(1, False, 1, 0), "EnvironmentLocationNotFound: Not a conda environment: /x", "env_missing"),
         (ProcessResult(-9, False, 1, 0), "", "oom"),
         (ProcessResult(137, False, 1, 0), "", "oom"),
         (ProcessResult(-11, False, 1, 0), "", "crash"),
@@ -234,6 +252,51 @@ def test_dropping_and_padding(n: int) -> None:
     assert list(post.drop(iter(frames), 0, 0)) == frames  # type: ignore[arg-type]
     padded = frames[:1] * 2 + frames + frames[-1:] * 3
     assert list(post.pad(iter(frames), 2, 3)) == padded  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("written", "size", "edges"),
+    [
+        ("[256, 0, 256, 128]", (768, 256), (256, 0, 512, 128)),
+        ("[0.5, 0, 0.5, 1]", (1024, 512), (512, 0, 1024, 512)),
+        ("right half", (97, 50), (48, 0, 97, 50)),
+        ("left half", (97, 50), (0, 0, 48, 50)),
+        ("top half", (96, 80), (0, 0, 96, 40)),
+        ("bottom half", (96, 80), (0, 40, 96, 80)),
+        ("[0.333333, 0.0, 0.333333, 1.0]", (768, 256), (256, 0, 512, 256)),
+        ("[0.0, 0.0, 1.0, 1.0]", (96, 80), (0, 0, 96, 80)),
+    ],
+)
+def test_crops_in_pixels_and_in_parts(
+    tmp_path: Path, written: str, size: tuple[int, int], edges: tuple[int, int, int, int]
+) -> None:
+    text = LATENTSYNC.replace("crop: [256, 0, 256, 256]", f"crop: {written}")
+    definition = read(written_file(tmp_path, text)).definition
+    box = definition.post[0].crop
+    assert box is not None
+    assert post.pixels(box, *size) == edges
+    assert Definition.model_validate(json.loads(definition.model_dump_json())) == definition
+    frame = np.zeros((size[1], size[0], 3), np.uint8)
+    frame[..., 0] = np.arange(size[0]) % 256
+    (cut,) = post._crop(iter([frame]), box)
+    assert np.array_equal(cut, frame[edges[1] : edges[3], edges[0] : edges[2]])
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        *("[0, 0, 1, 1]", "[0.5, 0.0, 0.6, 1.0]", "[-1, 0, 4, 4]", "[-0.1, 0.0, 0.5, 1.0]", "[0.0, 0.0, 0.0, 1.0]"),
+        *("middle half", "[a, 0, 1, 1]", "[1, 2, 3]", "[.nan, 0.0, 0.5, 0.5]", "[256, 0, 256.5, 256]"),
+    ],
+)
+def test_crops_that_are_none(tmp_path: Path, box: str) -> None:
+    with pytest.raises(ManifestError, match=r"method.yaml:20: post\[0\].crop"):
+        read(written_file(tmp_path, LATENTSYNC.replace("crop: [256, 0, 256, 256]", f"crop: {box}")))
+
+
+def test_a_crop_beyond_the_frame_is_told() -> None:
+    with pytest.raises(LipbenchError, match="its frames are 300 x 200"):
+        next(post._crop(iter([np.zeros((200, 300, 3), np.uint8)]), (256, 0, 256, 128)))
 
 
 def test_resampling_keeps_the_duration() -> None:
@@ -265,7 +328,7 @@ DOCS = (Path(__file__).parents[3] / "docs" / "external-methods.md").read_text()
 
 @pytest.mark.parametrize("block", re.findall(r"```yaml\n(.*?)```", DOCS, re.S))
 def test_the_documentations_examples_are_valid(tmp_path: Path, block: str) -> None:
-    assert load_external(written(tmp_path, block)).spec.id in DOCS
+    assert load_external(written_file(tmp_path, block)).spec.id in DOCS
 
 
 def test_the_documentation_knows_every_field_and_placeholder() -> None:
