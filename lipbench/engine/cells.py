@@ -23,6 +23,7 @@ from lipbench.engine.plan import Cell, Node, Plan
 from lipbench.engine.runner import NodeState
 from lipbench.reports.cells import FILE, FOLDER, identity, written
 
+_ENCODE = json.JSONEncoder(allow_nan=False).encode
 #: Lines that are written in one piece while nothing runs.
 AT_ONCE = 2000
 #: Seconds after which the file of a process on another machine counts as left behind.
@@ -120,7 +121,7 @@ class CellLog:
 
 
 def _text(line: Mapping[str, Any]) -> bytes:
-    return (json.dumps(line, allow_nan=False) + "\n").encode()
+    return (_ENCODE(line) + "\n").encode()
 
 
 def write_cells(root: Path, lines: Sequence[Mapping[str, Any]], keep: bool = False, request: str | None = None) -> None:
@@ -139,7 +140,7 @@ def write_cells(root: Path, lines: Sequence[Mapping[str, Any]], keep: bool = Fal
         if keep:
             mine = {identity(line): line for line in lines}
             lines = list((written(root, request) | mine).values())
-        write_text(root / FILE, "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines))
+        write_text(root / FILE, "".join(_ENCODE(line) + "\n" for line in lines))
         if not keep:
             drop_parts(root)
 

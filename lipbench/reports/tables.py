@@ -279,7 +279,12 @@ def load(run_dirs: Sequence[str | Path | Run]) -> Run:
 
 
 def table_text(*run_dirs: str | Path | Run, format: str = "md", **options: Any) -> str:
-    """The tables of run directories, or of runs that are loaded, as text. `options` as for `build`; format md, tex, csv or json."""
+    """The tables of run directories, or of runs that are loaded, as text.
+
+    Args:
+        format: md, tex, csv or json.
+        options: as for `build`.
+    """
     from lipbench.reports.writers import WRITERS
 
     return WRITERS[format](build(load(run_dirs), **options))
