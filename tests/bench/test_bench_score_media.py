@@ -72,7 +72,7 @@ def convert(path: Path) -> None:
 
 
 @pytest.mark.timeout(3600)
-def test_bench_score_720p(benchmark, files, tmp_path):
+def test_bench_score_media_720p(benchmark, files, tmp_path):
     video, source, at30 = files
     pair = Pair(video, source, None, None, None, "", None, None, 25.0, tmp_path)
     stages = {
