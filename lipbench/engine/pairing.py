@@ -5,6 +5,7 @@ Files that lie on the grid as they are are measured as they are; nothing is writ
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -99,10 +100,9 @@ class Pairing:
         if grid == BY_TIME:
             self.remarks.append(f"{head} by time stamps")
             return at_rate(path, target, self.fps)
-        self.remarks.append(
-            f"{head} by the rule of {grid}: the video shows these frames of the {name}, the thumbnails fit "
-            f"{gain:.1f} dB better than by time stamps"
-        )
+        fit = "are equal" if math.isinf(gain) else f"fit {gain:.1f} dB better than by time stamps"
+        shows = f"the video shows these frames of the {name}, the thumbnails {fit}"
+        self.remarks.append(f"{head} by the rule of {grid}: {shows}")
         picks = _picks(_times(self.video), _times(path), grid, rate, made_at)
         media.normalize_clip(path, target, fps=self.fps, picks=picks, sound=False)
         return target
