@@ -40,6 +40,13 @@ each_family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: fam
 each_metric = pytest.mark.parametrize(("spec", "family"), SPECS)
 
 
+@pytest.fixture(autouse=True)
+def packaged_weights_alone(tmp_path, monkeypatch):
+    """The same on every machine: where somebody fetched VGG-16, its LPIPS would take minutes."""
+    monkeypatch.setenv("LIPBENCH_WEIGHTS", str(tmp_path / "none"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "none"))
+
+
 @pytest.fixture(scope="module")
 def golden(tmp_path_factory) -> Pair:
     return pairs.make(tmp_path_factory.mktemp("golden"), "drawn")
