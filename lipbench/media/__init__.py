@@ -5,9 +5,10 @@ How frames are picked at another rate stands in `media.clock`, how colors are co
 """
 
 from lipbench.media.align import AlignedClip, NormalizedClip, normalize_clip, ping_pong, retime_to_audio
-from lipbench.media.audio import AudioTrack, load_audio, read_audio
 from lipbench.media.probe import AudioInfo, MediaInfo, probe
 from lipbench.media.read import load_frames, read_frames
+from lipbench.media.streams import SoundChoice
+from lipbench.media.track import AudioTrack, load_audio, read_audio
 from lipbench.media.wav import read_wav, write_wav
 from lipbench.media.write import VideoWriter, is_synthetic, remux, write_video
 
@@ -17,6 +18,7 @@ __all__ = [
     "AudioTrack",
     "MediaInfo",
     "NormalizedClip",
+    "SoundChoice",
     "VideoWriter",
     "is_synthetic",
     "load_audio",

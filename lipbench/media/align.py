@@ -16,6 +16,7 @@ from lipbench.media.picture import orientation
 from lipbench.media.probe import facts
 from lipbench.media.read import pick
 from lipbench.media.source import TimedFrame, VideoSource
+from lipbench.media.streams import ANY, SoundChoice
 from lipbench.media.uniform import ToYuv420p
 from lipbench.media.wav import check_samples, write_wav
 
@@ -57,11 +58,25 @@ class NormalizedClip:
 
 
 def normalize_clip(
-    src: str | Path, dst: str | Path, *, fps: float | Fraction = 25, start_s: float = 0.0, end_s: float | None = None
+    src: str | Path,
+    dst: str | Path,
+    *,
+    fps: float | Fraction = 25,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    sound: SoundChoice | None = ANY,
 ) -> NormalizedClip:
     """[start_s, end_s) of `src` as a lossless H.264 mp4 (qp 0, yuv420p): constant rate, upright, even-sized.
 
     Frames are picked by time stamp (`media.clock`). Sound, when there is some, is muxed as AAC mono.
+
+    Args:
+        src: a video file, a folder of pictures or a pattern of them.
+        dst: the file to make.
+        fps: rate to bring it to.
+        start_s: seconds of the source.
+        end_s: seconds of the source, None for its end.
+        sound: which of its streams and channels is muxed; None for the picture alone.
 
     Raises:
         MediaError: the file is missing or cannot be decoded.
@@ -77,7 +92,8 @@ def normalize_clip(
         info = facts(source, None if end_s is None else as_time(end_s))
         uniform = ToYuv420p(source.first, orientation(source.first), info.sample_aspect)
         out.encode_video(uniform.form, rate, crf=None)
-        sound = info.audio is not None and out.sound(src, 0, start_s, end_s, trim=True)
+        heard = sound is not None and info.audio is not None
+        heard = heard and out.sound(src, 0, start_s, end_s, trim=True, choice=sound)
         for shown in pick(source, rate, start_s, end_s):
             out.write(uniform(shown.frame))
         n = out.n_frames
@@ -90,10 +106,10 @@ def normalize_clip(
         info.vfr,
         info.rotation,
         uniform.pad != (0, 0),
-        sound,
+        heard,
         uniform.pad,
         uniform.exact,
-        out.sound_lead if sound else None,
+        out.sound_lead if heard else None,
     )
 
 
