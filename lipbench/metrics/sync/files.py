@@ -1,4 +1,4 @@
-"""Judge weights on disk.
+"""Sync model weights on disk.
 
 Two forms are written, both with width, input size and a free `info` beside the tensors: npz (arrays plus a JSON entry)
 and a torch file. Read besides: the published old-format pickle and any plain state dict. Nothing is unpickled but
@@ -89,10 +89,10 @@ def load(
     shape = _shape(path, state, meta)
     if (width is not None and width != shape.width) or (size is not None and size != shape.size):
         raise WeightsError(
-            f"{path} holds another judge",
+            f"{path} holds another sync model",
             f"its width is {shape.width:g} and its input {shape.size} px, asked for {width or shape.width:g} and "
             f"{size or shape.size} px",
-            "name the file that belongs to this judge",
+            "name the file that belongs to this sync model",
         )
     net = build(shape.width, shape.size)
     own = net.state_dict()
@@ -125,7 +125,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         held = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
         why = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise WeightsError(f"cannot read the judge weights {path}", why, "get the file again") from error
+        raise WeightsError(f"cannot read the sync model weights {path}", why, "get the file again") from error
     meta = {}
     if isinstance(held, Mapping) and isinstance(held.get("state_dict"), Mapping):
         meta, held = {key: value for key, value in held.items() if key != "state_dict"}, held["state_dict"]
