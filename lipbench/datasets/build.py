@@ -116,6 +116,8 @@ class ManifestBuilder:
             {tag: path for tag, path in truth.items() if path is not None},
             {tag: t.sha256 for tag, t in entry.truth.items() if t.sha256 is not None},
             {tag: path for tag, path in notes.items() if path is not None},
+            entry.stream,
+            entry.channel,
         )
 
     def _dub(self, i: int, entry: DubEntry, clips: dict[str, Clip]) -> Dub:
@@ -139,6 +141,11 @@ class ManifestBuilder:
             entry.offset_s,
             entry.transcript,
             self.path(entry.phonemes, *at, "phonemes"),
+            entry.stream,
+            entry.channel,
+            entry.start_s,
+            entry.end_s,
+            entry.rate,
         )
 
     def _unique(self, what: str, ids: list[str]) -> None:

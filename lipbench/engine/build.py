@@ -19,6 +19,7 @@ from lipbench.engine.rows import Measured, MethodRow, families, rows
 from lipbench.engine.rows import row as row_of
 from lipbench.engine.score_node import File, Source, StageOutput, StageTrack, score_node
 from lipbench.engine.tasks import ClipTask, DubTask, FacesTask, FitTask, PrepareTask, SynthesizeTask
+from lipbench.media.languages import primary
 
 #: The module whose functions run the stages; each kind's key holds its own function's closure.
 STAGES = "lipbench.engine.stages"
@@ -55,6 +56,8 @@ class PlanBuilder:
 
     def clip(self, clip: Clip) -> str:
         span: dict[str, Any] = {"fps": self.config.fps, "start_s": clip.start_s, "end_s": clip.end_s}
+        heard: dict[str, Any] = {"stream": clip.stream, "channel": clip.channel, "language": clip.language}
+        pictures = {} if clip.video.is_file() or clip.fps is None else {"picture_fps": clip.fps}
         code = self.code(f"{STAGES}:run_clip")
         return self.add(
             Node(
@@ -67,8 +70,10 @@ class PlanBuilder:
                     "code": code,
                     "video": clip.sha256,
                     **span,
+                    **pictures,
+                    "sound": {**heard, "language": primary(clip.language)},
                 },
-                lambda p: ClipTask(video=clip.video, sha256=clip.sha256, **span),
+                lambda p: ClipTask(video=clip.video, sha256=clip.sha256, **span, **heard, **pictures),
             )
         )
 
@@ -110,6 +115,8 @@ class PlanBuilder:
     def dub(self, clip: Clip, dub: Dub) -> str:
         node, truth = self.clip(clip), clip.truth.get(dub.language)
         code = self.code(f"{STAGES}:run_dub")
+        heard: dict[str, Any] = {"stream": dub.stream, "channel": dub.channel, "language": dub.language}
+        heard |= {"start_s": dub.start_s, "end_s": dub.end_s, "rate": dub.rate}
         truth_hash = clip.truth_sha256.get(dub.language) or file_digest(truth)
         return self.add(
             Node(
@@ -124,6 +131,7 @@ class PlanBuilder:
                     "offset_s": dub.offset_s,
                     "original": dub.audio is None,
                     "audio": dub.sha256,
+                    "sound": {**heard, "language": primary(dub.language)},
                     "truth": truth_hash,
                 },
                 lambda p: DubTask(
@@ -134,6 +142,9 @@ class PlanBuilder:
                     offset_s=dub.offset_s,
                     truth=truth,
                     fps=self.config.fps,
+                    clip_start_s=clip.start_s,
+                    clip_end_s=clip.end_s,
+                    **heard,
                 ),
             )
         )

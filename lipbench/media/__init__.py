@@ -5,6 +5,8 @@ How frames are picked at another rate stands in `media.clock`, how colors are co
 """
 
 from lipbench.media.align import AlignedClip, NormalizedClip, normalize_clip, ping_pong, retime_to_audio
+from lipbench.media.level import silence
+from lipbench.media.pictures import digest, present
 from lipbench.media.probe import AudioInfo, MediaInfo, probe
 from lipbench.media.read import load_frames, read_frames
 from lipbench.media.streams import SoundChoice
@@ -20,17 +22,20 @@ __all__ = [
     "NormalizedClip",
     "SoundChoice",
     "VideoWriter",
+    "digest",
     "is_synthetic",
     "load_audio",
     "load_frames",
     "normalize_clip",
     "ping_pong",
+    "present",
     "probe",
     "read_audio",
     "read_frames",
     "read_wav",
     "remux",
     "retime_to_audio",
+    "silence",
     "write_video",
     "write_wav",
 ]

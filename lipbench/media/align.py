@@ -13,6 +13,7 @@ from lipbench.core.errors import TooShort, UsageError
 from lipbench.media.clock import as_rate, as_time, check_range
 from lipbench.media.mux import Mp4
 from lipbench.media.picture import orientation
+from lipbench.media.pictures import open_video
 from lipbench.media.probe import facts
 from lipbench.media.read import pick
 from lipbench.media.source import TimedFrame, VideoSource
@@ -65,6 +66,7 @@ def normalize_clip(
     start_s: float = 0.0,
     end_s: float | None = None,
     sound: SoundChoice | None = ANY,
+    picture_fps: float | Fraction | None = None,
 ) -> NormalizedClip:
     """[start_s, end_s) of `src` as a lossless H.264 mp4 (qp 0, yuv420p): constant rate, upright, even-sized.
 
@@ -77,6 +79,7 @@ def normalize_clip(
         start_s: seconds of the source.
         end_s: seconds of the source, None for its end.
         sound: which of its streams and channels is muxed; None for the picture alone.
+        picture_fps: rate of a series of pictures; `fps` when left out.
 
     Raises:
         MediaError: the file is missing or cannot be decoded.
@@ -88,7 +91,7 @@ def normalize_clip(
     """
     rate = as_rate(fps)
     check_range(start_s, end_s)
-    with VideoSource(src) as source, Mp4(dst, synthetic=False) as out:
+    with open_video(src, picture_fps or rate) as source, Mp4(dst, synthetic=False) as out:
         info = facts(source, None if end_s is None else as_time(end_s))
         uniform = ToYuv420p(source.first, orientation(source.first), info.sample_aspect)
         out.encode_video(uniform.form, rate, crf=None)

@@ -14,11 +14,12 @@ import soxr
 from av.audio.frame import AudioFrame
 from av.container import InputContainer
 
-from lipbench.core.errors import MediaError, NoVideo, UsageError
+from lipbench.core.errors import MediaError, NoAudio, NoVideo, UsageError
 from lipbench.media.clock import check_range
 from lipbench.media.complete import check_complete
 from lipbench.media.downmix import Downmix, planes
 from lipbench.media.opening import check_file, fraction, need_decoder, open_input, reading, skip_others, video_stream
+from lipbench.media.pictures import series
 from lipbench.media.source import VideoSource
 from lipbench.media.streams import SoundChoice, choose, sound_of
 from lipbench.media.wav import check_wav, to_int16
@@ -53,6 +54,8 @@ class AudioSource:
 
     def __init__(self, path: str | Path, choice: SoundChoice | None = None) -> None:
         file, self.choice = sound_of(path, choice)
+        if series(file) is not None:
+            raise NoAudio(f"cannot take sound from {file}", "it is a series of pictures", "give a file with sound")
         self.path = check_file(file)
         self.remarks: tuple[str, ...] = ()
 
