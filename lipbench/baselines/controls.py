@@ -71,7 +71,13 @@ class ShiftedAudio(Method):
         dub, video = job.dub, job.out / "video.mp4"
         frames = delayed(media.read_frames(dub.truth or dub.video), job.params.frames)
         media.write_video(
-            video, islice(frames, dub.n_frames), job.clip.fps, dub.audio, lossless=True, synthetic=dub.truth is not None
+            video,
+            islice(frames, dub.n_frames),
+            job.clip.fps,
+            dub.audio,
+            lossless=True,
+            synthetic=dub.truth is not None,
+            like=dub.truth or dub.video,
         )
         late = [max(t - job.params.frames, 0) for t in range(dub.n_frames)]
         mesh = (

@@ -82,8 +82,14 @@ class Precomputed(Method):
             media.remux(source, dub.audio, video)
         else:
             info |= {"resampled": resample, "resized_from": list(size) if size != wanted else None}
+            if size == wanted:  # its pixels, not a copy of them
+                uniform = job.out / "uniform.mp4"
+                media.normalize_clip(source, uniform, fps=clip.fps)
+                media.remux(uniform, dub.audio, video)
+                uniform.unlink()
+                return Outputs({"video": video}, info)
             frames = media.read_frames(source, fps=clip.fps if resample else None)
-            media.write_video(video, _scaled(frames, wanted), clip.fps, dub.audio, lossless=True)
+            media.write_video(video, _scaled(frames, wanted), clip.fps, dub.audio, lossless=True, like=source)
         return Outputs({"video": video}, info)
 
 

@@ -49,7 +49,12 @@ class StillMouth(Method):
         reference = next(islice(media.read_frames(dub.video), first, None))
         mouth = Mouth(reference, bridged(points), first)
         video = media.write_video(
-            job.out / "video.mp4", mouth.paste(media.read_frames(dub.video)), job.clip.fps, dub.audio, lossless=True
+            job.out / "video.mp4",
+            mouth.paste(media.read_frames(dub.video)),
+            job.clip.fps,
+            dub.audio,
+            lossless=True,
+            like=dub.video,
         )
         info = {
             "mouth_of_frame": first,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,13 @@ def _options(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
     return params
 
 
+def _without(reason: str, remarks: Iterable[dict[str, str]]) -> str:
+    """A reason without the remarks that stand below for all metrics."""
+    for text in (remark["text"] for remark in remarks):
+        reason = reason.replace(f"; {text}", "").replace(text, "")
+    return reason
+
+
 @click.command(name="score")
 @click.argument("video", type=click.Path(path_type=Path))
 @click.option("--reference", type=click.Path(path_type=Path), help="The undubbed source video.")
@@ -44,6 +52,7 @@ def _options(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
 @click.option("--protocol", type=click.Choice(["realvideo", "cropped"]), help="[default: realvideo]")
 @click.option("--faces", default="mediapipe-face", show_default=True, help="Face backend.")
 @click.option("--fps", type=float, default=25.0, show_default=True, help="Rate at which everything is compared.")
+@click.option("--align", is_flag=True, help="Compare at the shift of up to 5 frames that fits best.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def main(
     video: Path,
@@ -56,6 +65,7 @@ def main(
     protocol: str | None,
     faces: str,
     fps: float,
+    align: bool,
     as_json: bool,
 ) -> None:
     """Measure VIDEO with every metric that the given files allow.
@@ -77,6 +87,7 @@ def main(
         protocol=protocol,
         faces=faces,
         fps=fps,
+        align=align,
     )
     if as_json:
         click.echo(json.dumps(answer, indent=1))
@@ -89,7 +100,8 @@ def main(
     for name, score in shown_scores.items():
         value = score["value"]
         shown = f"{value:.4f}" if isinstance(value, float) else str(value if value is not None else "–")
-        why = f"  ({score['reason']})" if score["reason"] else ""
+        reason = _without(score["reason"] or "", score["extra"].get("remarks", ()))
+        why = f"  ({reason})" if reason else ""
         click.echo(f"{name:<{width}}  {shown}{why}")
     for remark in answer["remarks"]:
         click.echo(f"note: {remark}", err=True)

@@ -113,6 +113,7 @@ class Pair:
         truth_annotations: per-frame truth (npz) of generated clips, or None.
         prediction_annotations: the same of the prediction, when the method handed it over, or None.
         fps: frames per second of all videos.
+        source_fps: of the file that the prediction was brought to `fps` from, where it is known.
         work: private scratch directory.
         options: values of the family's `options` model, e.g. {"sync_model": "syncnet_v2", "protocol": "realvideo"}.
         device: where to compute; never part of a key.
@@ -136,6 +137,7 @@ class Pair:
     prediction_annotations: Path | None = None
     truth_faces: Path | None = None
     truth_faces_reason: str = ""
+    source_fps: float | None = None
 
 
 class MetricFamily(ABC):

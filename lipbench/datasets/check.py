@@ -120,6 +120,7 @@ def probe_media(manifest: Manifest, document: Document, report: ManifestReport) 
 
 def _clip(i: int, clip: Clip, document: Document, report: ManifestReport) -> None:
     from lipbench import media
+    from lipbench.media.color import HDR, is_hdr
 
     info = media.probe(clip.video)
     fps, end = float(info.fps), info.duration_s if clip.end_s is None else min(clip.end_s, info.duration_s)
@@ -150,6 +151,10 @@ def _clip(i: int, clip: Clip, document: Document, report: ManifestReport) -> Non
         warn("end_s", f"lies {clip.end_s - info.duration_s:.2f} s after the end of the video")
     if clip.fps is not None and abs(clip.fps / fps - 1) > 0.005:
         warn("fps", f"says {clip.fps:g}, the file has {fps:g}")
+    if info.interlaced:
+        warn("video", "is interlaced: its combs would be measured; deinterlace it first (ffmpeg's filter bwdif)")
+    if info.color is not None and is_hdr(info.color):
+        warn("video", f"is HDR ({HDR[info.color.transfer]}): results in SDR cannot be compared with it")
     if info.vfr:
         warn("video", "has a variable frame rate: it will be resampled by time stamps")
     if sound is None:

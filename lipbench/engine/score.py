@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from lipbench.core.keys import sha256_file
 from lipbench.core.store import Store
 from lipbench.engine import stages
 from lipbench.engine.config import parse_run_file
+from lipbench.engine.pairing import Pairing
 from lipbench.engine.plan import Plan, PlanState
 from lipbench.engine.rows import Measured, families
 from lipbench.engine.score_node import TRACKS, File, Source, score_node
@@ -32,21 +33,25 @@ def score_video(
     protocol: str | None = None,
     faces: str = "mediapipe-face",
     fps: float = 25.0,
+    align: bool = False,
 ) -> dict[str, Any]:
     """Measure a video.
 
-    Everything is brought to `fps` first. A reference or truth whose length differs by more than a frame is laid over
-    the audio like a clip under a dub (cut, or played back and forth), and that is remarked.
+    Everything is brought to `fps` first (`engine.pairing`). A reference or truth whose length differs by more than a
+    frame is laid over the audio like a clip under a dub (cut, or played back and forth), and that is remarked, as are
+    rates that differ, frames lost or added at the start, interlaced files and color tags that differ.
 
     Args:
         metrics: entries as in a run file: ids, glob patterns, {"id": ..., "params": {...}}; all when empty.
         options: family -> values of its options, for families that are measured.
         sync_model: option of the family sync, as in a run file.
         protocol: option of the family sync, as in a run file.
+        align: measure at the shift of up to 5 frames that fits, in families that have this option.
 
     Returns:
-        {"video", "sync_model", "protocol", "remarks", "metrics": {id: {"value", "reason", "n_valid", "n_total",
-        "version", "extra"}}}; a value that cannot be had is None with its reason, +inf is the string "inf".
+        {"video", "sync_model", "protocol", "remarks", "timing": {"reference": {"rates", "grid"}}, "metrics": {id:
+        {"value", "reason", "n_valid", "n_total", "version", "extra"}}}; a value that cannot be had is None with its
+        reason, +inf is the string "inf".
 
     Raises:
         MediaError: `video`, or a file given beside it, cannot be read.
@@ -59,13 +64,19 @@ def score_video(
     }
     config = parse_run_file(request, "score")
     measured = families(config, options or {})
+    if align:
+        measured = [
+            (f, {**own, "align": True}) if "align" in f.options.model_fields else (f, own) for f, own in measured
+        ]
     remarks: list[str] = []
     with tempfile.TemporaryDirectory(prefix="lipbench-score-") as folder:
         work = Path(folder)
-        inputs = _inputs(video, {"reference": reference, "truth": truth}, audio, fps, work, remarks)
+        pairing = Pairing(video, fps, work, remarks)
+        inputs = _inputs(pairing, {"reference": reference, "truth": truth}, audio, remarks)
         needs = frozenset().union(*(family.needs(options) for family, options in measured))
         inputs |= _tracks(inputs, needs, faces, fps, work)
-        scores = _run(measured, inputs, video.name, fps, work)
+        scores = _run(measured, inputs, video.name, fps, work, pairing.rate)
+    remarks += lifted(scores.values())
     shown = {m.id: scores[m.id] for family, _ in measured for m in family.metrics if config.asks(family.id, m.id)}
     sync = next((options for family, options in measured if family.id == "sync"), {})
     return {
@@ -74,21 +85,19 @@ def score_video(
         "sync_model": sync.get("sync_model", config.sync_model),
         "protocol": sync.get("protocol", config.protocol),
         "metrics": shown,
+        "timing": pairing.timing,
         "remarks": remarks,
     }
 
 
 def _inputs(
-    video: Path, others: Mapping[str, Path | None], audio: Path | None, fps: float, work: Path, remarks: list[str]
+    pairing: Pairing, others: Mapping[str, Path | None], audio: Path | None, remarks: list[str]
 ) -> dict[str, File]:
     """The prediction, the videos that it is compared to and the sound, all at one rate."""
-    prediction = _upright(video, work / "prediction.mp4", fps)
-    n_frames = media.probe(prediction).n_frames
-    samples = media.read_audio(audio) if audio is not None else _own_sound(video, remarks)
-    found: dict[str, Path | None] = {"prediction": prediction}
-    found["audio"] = None if samples is None else media.write_wav(work / "audio.wav", samples)
-    for name, path in others.items():
-        found[name] = None if path is None else _aligned(path, work / f"{name}.mp4", fps, n_frames, name, remarks)
+    samples = media.read_audio(audio) if audio is not None else _own_sound(pairing.video, remarks)
+    found: dict[str, Path | None] = {"prediction": pairing.path}
+    found["audio"] = None if samples is None else media.write_wav(pairing.work / "audio.wav", samples)
+    found |= {name: None if path is None else pairing.beside(path, name) for name, path in others.items()}
     return {name: File(path) for name, path in found.items()}
 
 
@@ -124,10 +133,10 @@ def _index(target: Path, prediction: Path | None, n_track: int) -> Path:
 
 
 def _run(
-    measured: Sequence[Measured], inputs: Mapping[str, Source], of: str, fps: float, work: Path
+    measured: Sequence[Measured], inputs: Mapping[str, Source], of: str, fps: float, work: Path, rate: float
 ) -> dict[str, dict[str, Any]]:
     """Scores by metric id: a plan of one node for each family, run here."""
-    nodes = [score_node(family, options, of, fps, inputs) for family, options in measured]
+    nodes = [score_node(family, options, of, fps, inputs, source_fps=rate) for family, options in measured]
     progress = PlanState(Plan([], {node.id: node for node in nodes}), Store(work / "store"))
     scores: dict[str, dict[str, Any]] = {}
     for i, node in enumerate(nodes):
@@ -145,21 +154,9 @@ def _own_sound(video: Path, remarks: list[str]) -> Any:
         return None
 
 
-def _upright(path: Path, target: Path, fps: float) -> Path:
-    media.normalize_clip(path, target, fps=fps)
-    return target
-
-
-def _aligned(path: Path, target: Path, fps: float, n_frames: int, name: str, remarks: list[str]) -> Path:
-    """A reference or truth with as many frames as the prediction."""
-    import numpy as np
-
-    upright = _upright(path, target, fps)
-    own = media.probe(upright).n_frames
-    if abs(own - n_frames) <= 1:
-        return upright
-    laid = target.with_name(f"laid-{target.name}")
-    silence = np.zeros(round(n_frames * 16000 / fps), np.int16)
-    aligned = media.retime_to_audio(upright, silence, laid, target.with_suffix(".wav"), fps=fps)
-    remarks.append(f"{name}: {aligned.policy}")
-    return laid
+def lifted(scores: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The remarks that scores carry, each once: of those that say the same the one that says most."""
+    found: dict[str, str] = {}
+    for remark in (remark for score in scores for remark in score["extra"].get("remarks", ())):
+        found[remark["short"]] = max(found.get(remark["short"], ""), remark["text"], key=len)
+    return list(found.values())

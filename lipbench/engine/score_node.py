@@ -85,6 +85,7 @@ def score_node(
     inputs: Mapping[str, Source],
     code: str = "",
     needs: Sequence[str] = (),
+    source_fps: float | None = None,
 ) -> Node:
     """The node that measures a video with a family.
 
@@ -94,6 +95,7 @@ def score_node(
         fps: of all videos.
         inputs: fields of `ScoreTask` -> where the file comes from; "prediction" at least.
         code: digest of what measures, for the key; scores that no store keeps need none.
+        source_fps: rate of the file that the prediction was brought to `fps` from, where it is known.
         needs: nodes that must be ok first. Tracks among the inputs are waited for, whatever comes of them.
     """
 
@@ -112,7 +114,7 @@ def score_node(
     def task(progress: PlanState) -> ScoreTask:
         files: dict[str, Any] = {name: source.path(progress) for name, source in inputs.items()}
         reasons: dict[str, Any] = {f"{name}_reason": inputs[name].reason(progress) for name in TRACKS if name in inputs}
-        return ScoreTask(family=family.id, options=dict(options), fps=fps, **files, **reasons)
+        return ScoreTask(family=family.id, options=dict(options), fps=fps, source_fps=source_fps, **files, **reasons)
 
     optional_deps = tuple(source.node for source in inputs.values() if isinstance(source, StageTrack))
     return Node(

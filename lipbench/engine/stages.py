@@ -36,14 +36,14 @@ Result = tuple[dict[str, Path], dict[str, Any], dict[str, Any]]
 
 
 def run_clip(task: ClipTask, out: Path) -> Result:
-    """Normalize a clip: constant fps, upright, even size, trimmed; lossless from here on."""
+    """Normalize a clip: constant fps, upright, trimmed; no pixel of it changes, here or later."""
     source = task.video
     check_digest(source, task.sha256)
     video = out / "video.mp4"
     span = {"start_s": task.start_s, "end_s": task.end_s}
     remarks: list[str] = []
     outputs = {"video": video}
-    choice = None
+    choice: media.SoundChoice | bool = False
     try:
         # From the source file: the copy in video.mp4 goes through AAC.
         track = media.load_audio(source, choice=media.SoundChoice(task.stream, task.channel, task.language), **span)
@@ -64,7 +64,8 @@ def run_clip(task: ClipTask, out: Path) -> Result:
         "source_fps": float(made.source_fps),
         "vfr": made.vfr,
         "rotation": made.rotation,
-        "padded": made.padded,
+        "pix_fmt": made.pix_fmt,
+        "interlaced_frames": made.interlaced,
     }
     if remarks:
         info["remarks"] = remarks

@@ -168,6 +168,7 @@ class ScoreTask(Task):
     family: str
     options: Mapping[str, Any]
     fps: float
+    source_fps: float | None = None
     prediction: Path
     reference: Path | None = None
     truth: Path | None = None

@@ -63,7 +63,7 @@ def synthesize(job: DubJob) -> Outputs:
         pictures = changed(prepared, frames, plate, trained, scene, driven, own, expression, index, options, job.log)
     else:
         pictures = composited(prepared, frames, plate, trained, scene, driven, index, options, job.log)
-    media.write_video(files["video"], pictures, job.clip.fps, job.dub.audio)
+    media.write_video(files["video"], pictures, job.clip.fps, job.dub.audio, like=job.dub.video)
     return Outputs(files, {**info, "field": p.field, "preset": p.preset})
 
 

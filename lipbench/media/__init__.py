@@ -5,9 +5,10 @@ How frames are picked at another rate stands in `media.clock`, how colors are co
 """
 
 from lipbench.media.align import AlignedClip, NormalizedClip, normalize_clip, ping_pong, retime_to_audio
+from lipbench.media.color import ColorFacts, color_facts
 from lipbench.media.level import silence
 from lipbench.media.pictures import digest, present
-from lipbench.media.probe import AudioInfo, MediaInfo, probe
+from lipbench.media.probe import AudioInfo, MediaInfo, on_grid, probe
 from lipbench.media.read import load_frames, read_frames
 from lipbench.media.streams import SoundChoice
 from lipbench.media.track import AudioTrack, load_audio, read_audio
@@ -18,15 +19,18 @@ __all__ = [
     "AlignedClip",
     "AudioInfo",
     "AudioTrack",
+    "ColorFacts",
     "MediaInfo",
     "NormalizedClip",
     "SoundChoice",
     "VideoWriter",
+    "color_facts",
     "digest",
     "is_synthetic",
     "load_audio",
     "load_frames",
     "normalize_clip",
+    "on_grid",
     "ping_pong",
     "present",
     "probe",

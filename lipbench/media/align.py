@@ -1,8 +1,8 @@
-"""Clips made uniform, and clips laid under dubs; both lossless in YUV."""
+"""Clips made uniform, and clips laid under dubs; both without the loss of a pixel."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +18,7 @@ from lipbench.media.probe import facts
 from lipbench.media.read import pick
 from lipbench.media.source import TimedFrame, VideoSource
 from lipbench.media.streams import ANY, SoundChoice
-from lipbench.media.uniform import ToYuv420p
+from lipbench.media.uniform import ToUniform
 from lipbench.media.wav import check_samples, write_wav
 
 #: Frames held at a time while playing backwards.
@@ -37,10 +37,9 @@ class NormalizedClip:
         source_fps: frames per second of the source.
         vfr: whether the source's frame rate varies.
         rotation: of the source, degrees clockwise; it has been applied.
-        padded: a row or column was repeated to make the size even.
         audio: whether the new file has sound.
-        pad: (columns, rows) repeated at the right and the bottom.
-        exact: decoding gives the source's RGB bit by bit (8-bit 4:2:0 of even size without rotation).
+        pix_fmt: of the new file: that of the source where it is plain 8-bit 4:2:0, else RGB.
+        interlaced: frames of the source that are marked as interlaced.
         audio_lead_s: when the source's sound starts, seconds after its first frame; None without sound.
     """
 
@@ -51,10 +50,9 @@ class NormalizedClip:
     source_fps: float
     vfr: bool
     rotation: int
-    padded: bool
     audio: bool
-    pad: tuple[int, int] = (0, 0)
-    exact: bool = True
+    pix_fmt: str = "yuv420p"
+    interlaced: int = 0
     audio_lead_s: float | None = None
 
 
@@ -65,12 +63,15 @@ def normalize_clip(
     fps: float | Fraction = 25,
     start_s: float = 0.0,
     end_s: float | None = None,
-    sound: SoundChoice | None = ANY,
+    picks: Sequence[int] | None = None,
+    sound: SoundChoice | bool = True,
     picture_fps: float | Fraction | None = None,
 ) -> NormalizedClip:
-    """[start_s, end_s) of `src` as a lossless H.264 mp4 (qp 0, yuv420p): constant rate, upright, even-sized.
+    """[start_s, end_s) of `src` as a lossless H.264 mp4 (qp 0): constant rate, upright.
 
-    Frames are picked by time stamp (`media.clock`). Sound, when there is some, is muxed as AAC mono.
+    `read_frames` gives the same pixels of the new file as of the source: plain 8-bit 4:2:0 is kept bit by bit, every
+    other form (RGB, 4:4:4, 4:2:2, more bits, odd sizes, rotated) as RGB. Frames are picked by time stamp
+    (`media.clock`). Sound, when there is some, is muxed as AAC mono.
 
     Args:
         src: a video file, a folder of pictures or a pattern of them.
@@ -78,7 +79,9 @@ def normalize_clip(
         fps: rate to bring it to.
         start_s: seconds of the source.
         end_s: seconds of the source, None for its end.
-        sound: which of its streams and channels is muxed; None for the picture alone.
+        picks: the source's frame that each new frame shows, never falling, instead of a part and the rule of
+            `media.clock` (`media.grids`).
+        sound: which of its streams and channels is muxed; True by the rule of `media.streams`, False leaves it out.
         picture_fps: rate of a series of pictures; `fps` when left out.
 
     Raises:
@@ -93,11 +96,13 @@ def normalize_clip(
     check_range(start_s, end_s)
     with open_video(src, picture_fps or rate) as source, Mp4(dst, synthetic=False) as out:
         info = facts(source, None if end_s is None else as_time(end_s))
-        uniform = ToYuv420p(source.first, orientation(source.first), info.sample_aspect)
+        uniform = ToUniform(source.first, orientation(source.first), info.sample_aspect)
         out.encode_video(uniform.form, rate, crf=None)
-        heard = sound is not None and info.audio is not None
-        heard = heard and out.sound(src, 0, start_s, end_s, trim=True, choice=sound)
-        for shown in pick(source, rate, start_s, end_s):
+        heard = bool(sound) and info.audio is not None
+        heard = heard and out.sound(src, 0, start_s, end_s, trim=True, choice=ANY if sound is True else sound or None)
+        interlaced = 0
+        for shown in pick(source, rate, start_s, end_s) if picks is None else _chosen(source, picks):
+            interlaced += shown.frame.interlaced_frame
             out.write(uniform(shown.frame))
         n = out.n_frames
     return NormalizedClip(
@@ -108,12 +113,21 @@ def normalize_clip(
         float(info.fps),
         info.vfr,
         info.rotation,
-        uniform.pad != (0, 0),
         heard,
-        uniform.pad,
-        uniform.exact,
+        uniform.form.pix_fmt,
+        interlaced,
         out.sound_lead if heard else None,
     )
+
+
+def _chosen(source: VideoSource, picks: Sequence[int]) -> Iterator[TimedFrame]:
+    n = 0
+    for k, shown in enumerate(source.frames()):
+        while n < len(picks) and picks[n] == k:
+            yield shown
+            n += 1
+        if n == len(picks):
+            return
 
 
 @dataclass(frozen=True)
@@ -198,7 +212,7 @@ def retime_to_audio(
                 "normalize the clip first",
             )
         index = ping_pong(n_out, info.n_frames)
-        uniform = ToYuv420p(source.first, orientation(source.first), info.sample_aspect)
+        uniform = ToUniform(source.first, orientation(source.first), info.sample_aspect)
         with Mp4(dst_video, synthetic=False) as out:
             out.encode_video(uniform.form, grid, crf=None)
             out.sound(audio[:n_samples], rate)

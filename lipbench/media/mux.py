@@ -97,14 +97,16 @@ class Mp4:
             self._container.close()
 
     def encode_video(self, form: Form, fps: Fraction, *, crf: int | None) -> None:
-        """H.264, 4:2:0, 8 bits; `crf` None is lossless (qp 0, a key frame every 25, no B-frames)."""
+        """H.264, 8 bits, of the form's chroma; `crf` None is lossless (qp 0, a key frame every 25, no B-frames)."""
         if crf is None:
             options = {"qp": "0", "preset": "ultrafast", "g": "25", "bf": "0"}
         else:
             options = {"crf": str(crf), "preset": "fast"}
-        options["chroma_sample_location"] = form.chroma_location
+        rgb = form.pix_fmt == "rgb24"
+        if not rgb:
+            options["chroma_sample_location"] = form.chroma_location
         with writing(self.path):
-            stream = self._container.add_stream("libx264", rate=fps, options=options)
+            stream = self._container.add_stream("libx264rgb" if rgb else "libx264", rate=fps, options=options)
         assert isinstance(stream, VideoStream)
         stream.width, stream.height, stream.pix_fmt = form.width, form.height, form.pix_fmt
         context, color = stream.codec_context, form.color

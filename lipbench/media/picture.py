@@ -1,14 +1,15 @@
-"""One conversion between decoded frames and RGB arrays, orientation, and even sizes.
+"""One conversion between decoded frames and RGB arrays, orientation, and the forms that files are written in.
 
 Color: swscale with accurate rounding, bilinear chroma and bit-exact code paths, so that every machine gets the same
 bytes. The matrix (BT.601, BT.709, BT.2020) and the range come from the stream's tags; an untagged stream counts as
 BT.601 limited range, as in ffmpeg and OpenCV. Results differ by about one gray level from OpenCV's, whose faster
-conversion rounds down. No tone mapping: HDR transfer curves stay as they are.
+conversion rounds down. No tone mapping: HDR transfer curves stay as they are, and are refused against SDR where two
+videos are compared (`media.color`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, TypeVar
 
@@ -39,7 +40,7 @@ class Color:
     @classmethod
     def of(cls, frame: VideoFrame) -> Color:
         if frame.format.is_rgb:
-            return WRITTEN
+            return cls(RGB_MATRIX, int(frame.color_primaries), int(frame.color_trc), 2)
         full = frame.format.name.startswith("yuvj")
         return cls(
             int(frame.colorspace),
@@ -55,15 +56,15 @@ WRITTEN = Color(SMPTE170M, BT709, BT709, 1)
 
 @dataclass(frozen=True)
 class Form:
-    """What an encoder must know of 8-bit 4:2:0 frames.
+    """What an encoder must know of 8-bit frames.
 
     Attributes:
-        width: even.
-        height: even.
+        width: even for 4:2:0.
+        height: even for 4:2:0.
         color: tags.
         chroma_location: where the color samples lie (`chroma_sample_location`); "center" is what `ToYuv` makes.
         sample_aspect: width of a pixel over its height.
-        pix_fmt: yuv420p or yuvj420p.
+        pix_fmt: yuv420p, yuvj420p, yuv444p or rgb24.
     """
 
     width: int
@@ -72,6 +73,11 @@ class Form:
     chroma_location: str = "center"
     sample_aspect: Fraction = Fraction(1)
     pix_fmt: str = "yuv420p"
+
+
+def rgb_form(width: int, height: int, color: Color, sample_aspect: Fraction = Fraction(1)) -> Form:
+    """RGB of any size; of `color` the primaries and the transfer curve are kept."""
+    return Form(width, height, replace(color, matrix=RGB_MATRIX, range=2), "center", sample_aspect, "rgb24")
 
 
 @dataclass(frozen=True)
@@ -146,17 +152,23 @@ class ToRgb:
 
 
 class ToYuv:
-    """(H, W, 3) uint8 RGB, H and W even -> yuv420p frame in the color `WRITTEN`."""
+    """(H, W, 3) uint8 RGB -> yuv420p frame (H and W even) or yuv444p frame in the color `WRITTEN`."""
 
-    def __init__(self) -> None:
+    def __init__(self, pix_fmt: str = "yuv420p") -> None:
         self._scaler = VideoReformatter()
+        self._pix_fmt = pix_fmt
 
     def __call__(self, rgb: np.ndarray) -> VideoFrame:
         return self._scaler.reformat(
-            VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24"),
-            format="yuv420p",
+            rgb_frame(rgb),
+            format=self._pix_fmt,
             dst_colorspace=Colorspace.ITU601,
             dst_color_range=ColorRange.MPEG,
             interpolation=FLAGS,
             threads=1,
         )
+
+
+def rgb_frame(rgb: np.ndarray) -> VideoFrame:
+    """(H, W, 3) uint8 RGB as a frame."""
+    return VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from av.audio.stream import AudioStream
 
+from lipbench.media.clock import as_rate, slot
 from lipbench.media.opening import fraction
 from lipbench.media.picture import Color, orientation
 from lipbench.media.pictures import open_video
@@ -42,6 +43,7 @@ class MediaInfo:
         start_s: time stamp of the first frame in the container.
         sample_aspect: width of a pixel over its height.
         color: H.273 tags of the stream.
+        interlaced: its first frame is marked as two fields.
     """
 
     path: Path
@@ -59,6 +61,7 @@ class MediaInfo:
     start_s: float = 0.0
     sample_aspect: Fraction = Fraction(1)
     color: Color | None = None
+    interlaced: bool = False
 
 
 def probe(path: str | Path, *, picture_fps: float | Fraction | None = None) -> MediaInfo:
@@ -77,6 +80,20 @@ def probe(path: str | Path, *, picture_fps: float | Fraction | None = None) -> M
         info = facts(source)
         source.check_complete(Fraction(info.duration_s))
         return info
+
+
+def on_grid(path: str | Path, fps: float | Fraction) -> bool:
+    """Whether a file's frames, as they are, are those that it has at `fps`: one in every slot of `media.clock`.
+
+    Raises:
+        MediaError, NoVideo, Truncated: as `probe`.
+    """
+    rate = as_rate(fps)
+    with VideoSource(path) as source:
+        times, end = source.times()
+        source.check_complete(end - source.zero)
+        slots = [slot(t - source.zero, rate) for t in times]
+        return slots == list(range(max(slot(end - source.zero, rate), 1)))
 
 
 def facts(source: VideoSource, until_s: Fraction | None = None) -> MediaInfo:
@@ -110,6 +127,7 @@ def facts(source: VideoSource, until_s: Fraction | None = None) -> MediaInfo:
         float(source.zero),
         aspect,
         Color.of(first),
+        bool(first.interlaced_frame),
     )
 
 

@@ -8,7 +8,8 @@
             return float(cv2.absdiff(box.cut(prediction), box.cut(reference)).mean())
 
 Videos are read once, in step; the boxes follow the reference's face; a frame that cannot be measured is left out. A
-video that is missing or has another size or length is the reason why there is no value, for that comparison alone.
+video that is missing or has another size, length or kind of color is the reason why there is no value, for that
+comparison alone. A video that runs frames ahead or behind is remarked, and put right with the option `align`.
 """
 
 from __future__ import annotations
@@ -23,17 +24,17 @@ from numpy.typing import NDArray
 from lipbench.core.errors import LipbenchError, Unsupported, UsageError
 from lipbench.core.metric import MetricFamily, MetricSpec, Options, Pair, Score, none_for
 from lipbench.metrics import regions as regions_module
+from lipbench.metrics import timing
 from lipbench.metrics.arrays import Frame
 from lipbench.metrics.pair_reader import AGAINST, SUFFIX, FrameStep, PairReader
 from lipbench.metrics.regions import Box, Regions
+from lipbench.metrics.remarks import WHAT, Remarks
 from lipbench.metrics.series import from_frames, plain_mean
+from lipbench.metrics.timing import AlignOptions, Shift
 
-__all__ = ["Box", "Frame", "FrameMetric", "Options", "Value", "specs"]
+__all__ = ["AlignOptions", "Box", "Frame", "FrameMetric", "Options", "Value", "specs"]
 
 REGIONS = ("full", "face", "mouth")
-#: What a prediction is compared to, for people.
-WHAT = {"reference": "the undubbed source", "truth": "the correct video"}
-
 #: A metric's id with its value in one frame, None, or the reason why there is none.
 Value = tuple[str, "float | str | None"]
 
@@ -92,12 +93,14 @@ class FrameMetric(MetricFamily):
     """A family that compares the frames of a prediction with those of the reference and the truth, box by box.
 
     `metrics` says what is measured: each spec's region, and the reference or the truth of its needs. `specs` writes it.
-    Options arrive as keyword arguments, each under its name.
+    Options arrive as keyword arguments, each under its name; `align` is dealt with here where a family's options
+    derive from `AlignOptions`, as the default ones do.
 
     Attributes:
         span: how many frames in a row `frame` sees; with 2 it sees a change.
     """
 
+    options: type[Options] = AlignOptions
     span: int = 1
 
     def __init__(self) -> None:
@@ -157,11 +160,16 @@ class FrameMetric(MetricFamily):
         """The last word on a score: remarks and details."""
         return score
 
+    def at_shift(self, pair: Pair, against: str, shift: Shift) -> str:
+        """What would be measured at a shift, in words for a remark; "" when that is not worth another pass."""
+        return ""
+
     def identity(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"regions": regions_module.VERSION}
 
     def score(self, pair: Pair) -> Mapping[str, Score]:
         options = dict(self.parse(pair.options))
+        align = bool(options.pop("align", False)) if issubclass(self.options, AlignOptions) else False
         try:
             shared = self.begin(pair, **options)
             regions = regions_module.from_file(pair.faces, pair.faces_reason)
@@ -169,25 +177,42 @@ class FrameMetric(MetricFamily):
             raise
         except LipbenchError as error:
             return none_for(self.metrics, f"{error.reason}: {error.one_line()}")
-        reader = PairReader(pair)
+        found = {name: shift for name in AGAINST if (shift := timing.find(pair, name)) is not None}
+        shifts = {name: shift.frames for name, shift in found.items()} if align else {}
+        reader = PairReader(pair, shifts)
+        # The boxes follow the reference's face.
+        regions_at = shifts.get("reference", 0) if pair.reference is not None else 0
         wanted = dict.fromkeys(spec.region for spec in self.metrics)
         values: dict[str, list[float]] = {spec.id: [] for spec in self.metrics}
         reasons: dict[str, str] = {}
         for step in in_a_row(reader, self.span):
-            boxes = {region: self._box(regions, region, step) for region in wanted}
+            boxes = {region: self._box(regions, region, step, regions_at) for region in wanted}
             for name, value in self.measure(step, boxes, shared, **options):
                 if isinstance(value, str):
                     reasons.setdefault(name, value)
                 values[name].append(float("nan") if value is None or isinstance(value, str) else value)
+        about = {
+            name: Remarks.of(
+                reader.remarks.get(name),
+                found.get(name),
+                name,
+                align,
+                "" if align or name not in found or name in reader.refusals else self.at_shift(pair, name, found[name]),
+            )
+            for name in AGAINST
+        }
         return {
-            spec.id: self.finish(spec, self._score(spec, values[spec.id], reasons.get(spec.id), reader, regions))
+            spec.id: about[against_of(spec)].added(
+                self.finish(spec, self._score(spec, values[spec.id], reasons.get(spec.id), reader, regions))
+            )
             for spec in self.metrics
         }
 
-    def _box(self, regions: Regions, region: str, step: FrameStep) -> Box | None:
-        """The box of the first frame, where every frame of the step has one."""
+    def _box(self, regions: Regions, region: str, step: FrameStep, ahead: int) -> Box | None:
+        """The box of the first frame, where every frame of the step has one; the track runs `ahead` frames ahead."""
         frame = step.prediction if self.span == 1 else step.prediction[0]
-        boxes = [regions.box(frame, region, t) for t in range(step.t, step.t + self.span)]
+        first = step.t + ahead
+        boxes = [regions.box(frame, region, t) if t >= 0 else None for t in range(first, first + self.span)]
         return boxes[0] if all(boxes) else None
 
     def _score(
@@ -198,9 +223,10 @@ class FrameMetric(MetricFamily):
         if against in reader.refusals:
             return Score(None, reader.refusals[against])
         n_frames = reader.compared(against)
-        if refusal := regions.refusal(spec.region, n_frames, reader.size):
+        if refusal := regions.refusal(spec.region, n_frames + reader.passed(against), reader.size):
             return Score(None, refusal, n_total=n_frames)
         extra = {**reader.facts(against), **regions.facts(spec.region)}
+        values = [*([float("nan")] * reader.lead(against)), *values]
         score = from_frames(values, mean=lambda measured: self.mean(spec, measured), extra=extra)
         if score.value is None and reason is None and self.span > 1:
             reason = f"too_short: no {_COUNT.get(self.span, self.span)} frames in a row have a face"

@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lipbench.core.metric import MetricSpec, Score
-from lipbench.metrics.frame_metric import WHAT, FrameMetric, Value, against_of, specs
+from lipbench.core.metric import MetricSpec, Pair, Score
+from lipbench.metrics.frame_metric import FrameMetric, Value, against_of, specs
 from lipbench.metrics.functional.psnr import frame_psnr, mean_psnr
-from lipbench.metrics.pair_reader import SUFFIX, FrameStep
+from lipbench.metrics.pair_reader import SUFFIX, FrameStep, PairReader
 from lipbench.metrics.regions import Box
+from lipbench.metrics.remarks import WHAT
+from lipbench.metrics.timing import Shift
 
 
 class ImageFamily(FrameMetric):
@@ -73,6 +75,11 @@ class ImageFamily(FrameMetric):
 
     def mean(self, spec: MetricSpec, per_frame: NDArray[np.float64]) -> float:
         return mean_psnr(per_frame) if spec.id.startswith("psnr") else super().mean(spec, per_frame)
+
+    def at_shift(self, pair: Pair, against: str, shift: Shift) -> str:
+        reader = PairReader(pair, {against: shift.frames})
+        psnr = [frame_psnr(step.prediction, step.others[against]) for step in reader if against in step.others]
+        return f"psnr_full is then {mean_psnr(np.asarray(psnr)):.2f} dB" if psnr else ""
 
     def finish(self, spec: MetricSpec, score: Score) -> Score:
         if not spec.id.startswith("psnr") or score.value is None:

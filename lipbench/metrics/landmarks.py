@@ -21,9 +21,12 @@ import numpy as np
 from lipbench.core.errors import MediaError
 from lipbench.core.metric import MetricFamily, MetricSpec, Pair, Score
 from lipbench.faces.track import FaceTrack
+from lipbench.metrics import timing
 from lipbench.metrics.functional.landmarks import Points, interocular, lip_gap, mouth_distance, pearson
-from lipbench.metrics.pair_reader import ABSENT
+from lipbench.metrics.pair_reader import ABSENT, AGAINST
+from lipbench.metrics.remarks import Remarks
 from lipbench.metrics.series import from_frames
+from lipbench.metrics.timing import AlignOptions
 
 #: Fewer frames give no correlation worth the name.
 FEWEST = 5
@@ -37,6 +40,7 @@ class LandmarkFamily(MetricFamily):
     """mld, mld_px, mld_truth, mouth_opening_corr_truth."""
 
     id = "landmarks"
+    options = AlignOptions
     metrics = (
         _distance_spec(
             "mld",
@@ -93,11 +97,15 @@ class LandmarkFamily(MetricFamily):
         # The truth's landmarks are found by the same tracker, not taken from the generator: its bias cancels.
         truth = _track(pair.truth_faces, pair.truth_faces_reason or ABSENT["truth"])
         gap = _annotation(pair, "lip_gap", ())  # mm: a correlation has no scale
+        align = bool(self.parse(pair.options).align)
+        found = {name: timing.find(pair, name) for name in AGAINST}
+        about = {name: Remarks.of(None, shift, name, align) for name, shift in found.items()}
+        at = {name: shift.frames if shift is not None and align else 0 for name, shift in found.items()}
         return {
-            "mld": _distance(mine, theirs, "reference", relative=True),
-            "mld_px": _distance(mine, theirs, "reference", relative=False),
-            "mld_truth": _distance(mine, truth, "truth", relative=True),
-            "mouth_opening_corr_truth": _correlation(mine, gap),
+            "mld": about["reference"].added(_distance(mine, theirs, "reference", at["reference"], relative=True)),
+            "mld_px": about["reference"].added(_distance(mine, theirs, "reference", at["reference"], relative=False)),
+            "mld_truth": about["truth"].added(_distance(mine, truth, "truth", at["truth"], relative=True)),
+            "mouth_opening_corr_truth": about["truth"].added(_correlation(mine, gap, at["truth"])),
         }
 
 
@@ -131,26 +139,38 @@ def _annotation(pair: Pair, name: str, shape: tuple[int, ...]) -> Points | str:
     return found
 
 
-def _common(mine: Points, theirs: Points, name: str) -> int | str:
-    """How many frames both have, or why they cannot be compared."""
-    if abs(len(mine) - len(theirs)) > 1:
+def _common(mine: Points, theirs: Points, name: str, shift: int) -> int | str:
+    """How many frames both have, or why they cannot be compared; what a shift explains is no difference."""
+    if min(abs(len(mine) - len(theirs)), abs(len(theirs) - shift - len(mine))) > 1:
         return f"length_mismatch: prediction has {len(mine)} frames, {name} {len(theirs)}"
     return min(len(mine), len(theirs))
 
 
-def _distance(mine: Points | str, theirs: Points | str, name: str, *, relative: bool) -> Score:
+def _at_shift(mine: Points, theirs: Points, shift: int) -> tuple[Points, Points]:
+    """Frames that stand beside each other; those of `mine` before the first of `theirs` get NaN for a partner."""
+    if shift >= 0:
+        theirs = theirs[shift:]
+    else:
+        theirs = np.concatenate([np.full((-shift, *theirs.shape[1:]), np.nan), theirs])
+    n = min(len(mine), len(theirs))
+    return mine[:n], theirs[:n]
+
+
+def _distance(mine: Points | str, theirs: Points | str, name: str, shift: int, *, relative: bool) -> Score:
     for side in (mine, theirs):
         if isinstance(side, str):
             return Score(None, side)
     assert not isinstance(mine, str)
     assert not isinstance(theirs, str)
-    n = _common(mine, theirs, name)
+    n = _common(mine, theirs, name, shift)
     if isinstance(n, str):
         return Score(None, n)
-    per_frame = mouth_distance(mine[:n], theirs[:n])
+    unit = interocular(theirs)
+    mine, theirs = _at_shift(mine, theirs, shift)
+    n = len(mine)
+    per_frame = mouth_distance(mine, theirs)
     if np.isnan(per_frame).all():
         return Score(None, "no_face: no frame has a face in both videos", per_frame, 0, n)
-    unit = interocular(theirs)
     if not relative:
         return from_frames(per_frame, extra={"interocular_px": unit})
     if unit == 0:
@@ -158,16 +178,17 @@ def _distance(mine: Points | str, theirs: Points | str, name: str, *, relative: 
     return from_frames(100 * per_frame / unit, extra={"interocular_px": unit})
 
 
-def _correlation(mine: Points | str, gap: Points | str) -> Score:
+def _correlation(mine: Points | str, gap: Points | str, shift: int) -> Score:
     for side in (mine, gap):
         if isinstance(side, str):
             return Score(None, side)
     assert not isinstance(mine, str)
     assert not isinstance(gap, str)
-    n = _common(mine, gap, "truth")
+    n = _common(mine, gap, "truth", shift)
     if isinstance(n, str):
         return Score(None, n)
-    a, b = lip_gap(mine[:n]), gap[:n]
+    mine, gap = _at_shift(mine, gap, shift)
+    a, b, n = lip_gap(mine), gap, len(mine)
     known = np.isfinite(a) & np.isfinite(b)
     n_valid = int(known.sum())
     if n_valid < FEWEST:

@@ -10,6 +10,7 @@ from typing import Any
 from lipbench import media
 from lipbench.core.errors import MediaError
 from lipbench.core.metric import Pair
+from lipbench.media import color
 from lipbench.metrics.arrays import Frame
 
 #: What a prediction is compared to, in the order of tables.
@@ -35,14 +36,19 @@ class PairReader:
     """Iterate once over the frames; ask for refusals afterwards.
 
     Videos of another size are refused, as are videos that differ in length by more than one frame (a frame more or
-    less is what containers and encoders do; then the common frames are compared). Each comparison stands for itself:
-    a truth of the wrong length does not spoil the reference.
+    less is what containers and encoders do; then the common frames are compared), as is HDR against SDR. Each
+    comparison stands for itself: a truth of the wrong length does not spoil the reference.
+
+    Args:
+        shifts: name -> k: frame t of the prediction stands beside frame t + k of that video.
     """
 
-    def __init__(self, pair: Pair) -> None:
+    def __init__(self, pair: Pair, shifts: Mapping[str, int] | None = None) -> None:
         self._prediction = pair.prediction
         self._paths: dict[str, Path] = {}
         self._counts: dict[str, int] = {}
+        self._shifts = dict(shifts or {})
+        self.remarks: dict[str, str] = {}
         self.n_prediction = 0
         self.size = (0, 0)  # width, height
         self.refusals: dict[str, str] = {}
@@ -60,15 +66,25 @@ class PairReader:
         others: dict[str, Iterator[Frame]] = {}
         for name, path in self._paths.items():
             try:
+                self._compare_colors(name, path)
                 others[name] = media.read_frames(path)
             except MediaError as error:
                 self._refuse(name, error)
+        others = {name: frames for name, frames in others.items() if name not in self.refusals}
+        if not others:
+            return
+        for name in list(others):
+            for _ in range(self._shifts.get(name, 0)):
+                if name in others:
+                    self._next(name, others)
         try:
             for t, prediction in enumerate(media.read_frames(self._prediction)):
                 self.n_prediction += 1
                 self.size = (prediction.shape[1], prediction.shape[0])
                 frames = {}
                 for name in list(others):
+                    if t < -self._shifts.get(name, 0):
+                        continue
                     frame = self._next(name, others)
                     if frame is None:
                         continue
@@ -92,8 +108,17 @@ class PairReader:
             while self._next(name, others) is not None:
                 pass
         for name, count in self._counts.items():
-            if name not in self.refusals and abs(count - self.n_prediction) > 1:
+            lost = self._shifts.get(name, 0)  # what the shift explains is no difference
+            apart = min(abs(count - self.n_prediction), abs(count - lost - self.n_prediction))
+            if name not in self.refusals and apart > 1:
                 self.refusals[name] = f"length_mismatch: prediction has {self.n_prediction} frames, {name} {count}"
+
+    def _compare_colors(self, name: str, path: Path) -> None:
+        mine, theirs = media.color_facts(self._prediction).color, media.color_facts(path).color
+        if refusal := color.refusal(mine, theirs, name):
+            self.refusals[name] = refusal
+        elif remark := color.remark(mine, theirs, name):
+            self.remarks[name] = remark
 
     def _next(self, name: str, others: dict[str, Iterator[Frame]]) -> Frame | None:
         try:
@@ -113,6 +138,14 @@ class PairReader:
     def compared(self, name: str) -> int:
         """How many frames both have."""
         return min(self.n_prediction, self._counts[name])
+
+    def passed(self, name: str) -> int:
+        """How many of the other's first frames have no partner because of the shift."""
+        return max(self._shifts.get(name, 0), 0)
+
+    def lead(self, name: str) -> int:
+        """How many of the prediction's first frames have no partner because of the shift."""
+        return min(max(-self._shifts.get(name, 0), 0), self.n_prediction)
 
     def facts(self, name: str) -> dict[str, Any]:
         """What a record keeps: the counts, when they differ."""

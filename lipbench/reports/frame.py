@@ -6,6 +6,7 @@ Reads run.json (the request) and cells.jsonl (one cell per line); never the reco
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,6 +53,7 @@ class Run:
         frame: tidy long, columns COLUMNS.
         corpus: what run.json says of clips and dubs (licences, kinds, transcripts, phonemes); {} in older runs.
         roots: the run directories.
+        remarks: (method, what its scores carry beside the numbers) -> in how many of its videos.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Run:
     frame: pd.DataFrame
     corpus: Mapping[str, Any] = field(default_factory=dict)
     roots: tuple[Path, ...] = ()
+    remarks: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
     @property
     def sound(self) -> pd.Series:
@@ -88,7 +91,9 @@ def load_run(run_dir: str | Path) -> Run:
     metrics = {str(m["id"]): m for m in about["metrics"]}
     methods = {str(m["label"]): m for m in about["methods"]}
     columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
+    remarks: Counter[tuple[str, str]] = Counter()
     for cell in read_cells(root):
+        remarks.update((cell["method"], text) for text in _remarks(cell))
         for row in _rows(cell, about["name"], metrics):
             for name, value in zip(COLUMNS, row, strict=True):
                 columns[name].append(value)
@@ -104,6 +109,7 @@ def load_run(run_dir: str | Path) -> Run:
         data,
         about.get("corpus") or {},
         (root,),
+        remarks,
     )
 
 
@@ -194,6 +200,12 @@ def _rows(cell: Mapping[str, Any], run: str, metrics: Mapping[str, Any]) -> Iter
         yield (*head, name, number, reason, score.get("n_valid", 0), score.get("n_total", 0), score.get("version"))
 
 
+def _remarks(cell: Mapping[str, Any]) -> set[str]:
+    """What the scores of a cell carry beside their numbers, each once."""
+    extras = (score.get("extra") or {} for score in cell["metrics"].values())
+    return {str(remark["short"]) for extra in extras for remark in extra.get("remarks") or ()}
+
+
 def combine(runs: Sequence[Run]) -> Run:
     """Several runs as one, for one table. A method that several runs have is told apart by its run's name.
 
@@ -227,9 +239,11 @@ def combine(runs: Sequence[Run]) -> Run:
     labels = [label for run in runs for label in run.methods]
     methods: dict[str, Mapping[str, Any]] = {}
     frames = []
+    remarks: Counter[tuple[str, str]] = Counter()
     for i, run in enumerate(runs):
         names = {x: _label(x, run.name, i, labels.count(x) > 1, methods) for x in run.methods}
         methods |= {names[x]: {**spec, "label": names[x]} for x, spec in run.methods.items()}
+        remarks.update({(names[label], text): n for (label, text), n in run.remarks.items()})
         frames.append(run.frame.assign(method=run.frame["method"].map(names)))
     metrics = {name: spec for run in runs for name, spec in run.metrics.items()}
     parts = ("clips", "dubs")
@@ -243,6 +257,7 @@ def combine(runs: Sequence[Run]) -> Run:
         pd.concat(frames),
         corpus,
         tuple(root for run in runs for root in run.roots),
+        remarks,
     )
 
 

@@ -65,7 +65,7 @@ def build(
     numbers = means(values, columns)
     groups = _groups(data, columns)
     main, truth = _columns(run, metrics, everything)
-    lines = (*remarks, *_states(data))
+    lines = (*remarks, *_states(data), *_carried(run))
     tables = [_table(run, tuple(by), "", main, numbers, groups, paper, lines)] if main else []
     if truth:
         tables.append(_table(run, tuple(by), "truth", truth, numbers, groups, paper, () if main else lines))
@@ -127,6 +127,15 @@ def _states(data: pd.DataFrame) -> list[str]:
         return []
     parts = ", ".join(f"{n} {status}" for status, n in bad.most_common())
     return [f"{bad.total()} of {len(cells)} cells have no video: {parts}"]
+
+
+def _carried(run: Run) -> list[str]:
+    """What scores carry beside their numbers, once for each method and text."""
+    cells = run.frame[["method", "clip", "dub", "train_seconds", "seed"]].drop_duplicates()["method"].value_counts()
+    return [
+        f"{_title(run.methods[label])}: {text} ({n} of {cells[label]} videos)"
+        for (label, text), n in run.remarks.items()
+    ]
 
 
 def _table(

@@ -81,7 +81,7 @@ def test_sound_of_the_video_or_beside_it(folder):
 def test_lengths_and_rates_that_differ(folder):
     found = score_video(folder / "source.mp4", reference=folder / "short.mp4", metrics=FULL)
     (remark,) = found["remarks"]
-    assert remark == "reference: dub 10 frames longer: clip played back and forth"
+    assert remark == "reference: 10 frames shorter than the video: the reference is played back and forth"
     assert found["metrics"]["psnr_full"]["n_valid"] == N
     assert found["metrics"]["psnr_full"]["extra"]["exact_frames"] == 20
     found = score_video(folder / "at30.mp4", metrics=FULL, reference=folder / "at30.mp4")

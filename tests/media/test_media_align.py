@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lipbench import media
 from lipbench.core.errors import TooShort, UsageError
-from lipbench.media import align, chroma_location
+from lipbench.media import align, chroma_location, color
 
 rng = np.random.default_rng(0)
 TONE = (rng.normal(size=96000) * 4000).astype(np.int16)
@@ -43,24 +43,22 @@ def test_normalizing_keeps_every_bit(films, name: str, how: dict) -> None:
     source = films.make(name, 30, 25, frames=NOISE, audio=TONE[:19200] if name.endswith("mp4") else None, **how)
     clip = media.normalize_clip(source, films.folder / "clip.mp4")
     assert np.array_equal(media.load_frames(films.folder / "clip.mp4"), media.load_frames(source))
-    assert clip.exact
-    assert (clip.n_frames, clip.width, clip.height, clip.fps, clip.padded) == (30, 64, 48, 25, False)
+    assert clip.pix_fmt in ("yuv420p", "yuvj420p")  # passed as it was, not as RGB
+    assert (clip.n_frames, clip.width, clip.height, clip.fps, clip.interlaced) == (30, 64, 48, 25, 0)
     info = media.probe(films.folder / "clip.mp4")
     assert (info.n_frames, info.fps, info.codec, info.start_s) == (30, 25, "h264", 0)
     assert (info.audio is not None) == clip.audio == name.endswith("mp4")
     assert not media.is_synthetic(films.folder / "clip.mp4")
 
 
-def test_without_a_known_siting_the_way_is_rgb(films, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is claimed to be exact that was not seen to be."""
+def test_without_a_known_siting_it_is_kept_as_rgb(films, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chroma_location, "CHROMA_LOCATIONS", ())
     y, x = np.mgrid[0:48, 0:64]
     picture = np.stack([128 + 90 * np.sin(x / 37), 128 + 90 * np.cos(y / 29), 1.5 * (x + y)], -1).astype(np.uint8)
     source = films.make("a.mp4", 5, 25, frames=picture[None].repeat(5, 0))
     clip = media.normalize_clip(source, films.folder / "clip.mp4")
-    assert not clip.exact
-    error = media.load_frames(films.folder / "clip.mp4").astype(int) - media.load_frames(source)
-    assert 0 < np.abs(error).mean() < 1
+    assert clip.pix_fmt == "rgb24"
+    assert np.array_equal(media.load_frames(films.folder / "clip.mp4"), media.load_frames(source))
 
 
 def test_late_sound_is_recorded(films) -> None:
@@ -128,52 +126,71 @@ def test_sound_ends_with_the_picture(films) -> None:
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
 @pytest.mark.parametrize("size", [(64, 48), (63, 47), (63, 48), (64, 47)])
 def test_turned_and_odd(films, rotation: int, size: tuple[int, int]) -> None:
-    """Upright and even, the last row or column repeated, hardly changed otherwise."""
-    y, x = np.mgrid[0 : size[1], 0 : size[0]]
-    picture = np.stack([128 + 90 * np.sin(x / 17), 128 + 90 * np.cos(y / 19), 2.0 * (x + y)], -1).astype(np.uint8)
+    """Upright, of its own size, and not a pixel changed."""
+    width, height = size
     source = films.make(
         "a.mkv" if rotation == 0 else "a.mp4",
         3,
         25,
         size=size,
-        frames=picture[None].repeat(3, 0),
+        frames=np.ascontiguousarray(NOISE[:3, :height, :width]),
         rotation=rotation,
         codec="ffv1" if rotation == 0 else "mpeg4",
         options={} if rotation == 0 else {"qscale": "1", "b": "9000000"},
     )
     frames = media.load_frames(source)
     clip = media.normalize_clip(source, films.folder / "clip.mp4")
-    got = media.load_frames(films.folder / "clip.mp4")
-    height, width = frames.shape[1:3]
-    assert (clip.width, clip.height) == (width + width % 2, height + height % 2)
-    assert clip.pad == (width % 2, height % 2)
-    assert clip.padded == (clip.pad != (0, 0))
+    assert (clip.height, clip.width) == frames.shape[1:3] == (size if rotation % 180 else size[::-1])
     assert clip.rotation == (360 - rotation) % 360
-    assert clip.exact == (rotation == 0 and not clip.padded)
-    assert got.shape == (3, clip.height, clip.width, 3)
-    error = got[:, :height, :width].astype(int) - frames
-    assert np.abs(error).mean() < 1
-    assert np.abs(error.mean((0, 1, 2))).max() < 0.5
-    if clip.pad[0]:
-        assert np.abs(got[:, :, -1].astype(int) - got[:, :, -2]).mean() < 1
-    if clip.pad[1]:
-        assert np.abs(got[:, -1].astype(int) - got[:, -2]).mean() < 1
+    assert (clip.pix_fmt == "yuv420p") == (rotation == 0 and size == (64, 48))
+    assert np.array_equal(media.load_frames(films.folder / "clip.mp4"), frames)
     assert media.probe(films.folder / "clip.mp4").rotation == 0
+    over = media.retime_to_audio(films.folder / "clip.mp4", TONE[:5120], films.folder / "d.mp4", films.folder / "d.wav")
+    assert np.array_equal(media.load_frames(films.folder / "d.mp4"), frames[list(over.index)])
 
 
-@pytest.mark.parametrize("pix_fmt", ["yuv420p10le", "yuv444p", "yuv422p", "gray", "bgr0", "rgb24"])
+@pytest.mark.parametrize(
+    "pix_fmt", ["yuv420p10le", "yuv422p10le", "yuv444p", "yuv422p", "yuv410p", "gray", "bgr0", "gbrp10le", "rgb24"]
+)
 def test_other_pixel_formats(films, pix_fmt: str) -> None:
-    y, x = np.mgrid[0:48, 0:64]
-    picture = np.stack([128 + 90 * np.sin(x / 37), 128 + 90 * np.cos(y / 29), 1.5 * (x + y)], -1).astype(np.uint8)
+    """What a reader sees of the file is what it sees of the clip; a squeeze through 4:2:0 would change it."""
     name, codec = ("a.mov", "png") if pix_fmt == "rgb24" else ("a.mkv", "ffv1")
-    source = films.make(name, 2, 25, frames=picture[None].repeat(2, 0), pix_fmt=pix_fmt, codec=codec, options={})
-    frames = media.load_frames(source).astype(int)
+    source = films.make(name, 2, 25, frames=NOISE, pix_fmt=pix_fmt, codec=codec, options={})
+    frames = media.load_frames(source)
     clip = media.normalize_clip(source, films.folder / "clip.mp4")
-    assert not clip.exact
-    error = media.load_frames(films.folder / "clip.mp4") - frames
-    assert np.abs(error).mean() < 1
-    assert np.abs(error.mean((0, 1, 2))).max() < 0.5
-    assert media.probe(films.folder / "clip.mp4").pix_fmt in ("yuv420p", "yuvj420p")
+    assert np.array_equal(media.load_frames(films.folder / "clip.mp4"), frames)
+    assert clip.pix_fmt == "rgb24"
+    again = media.write_video(films.folder / "same.mp4", frames, 25, lossless=True, like=films.folder / "clip.mp4")
+    assert np.array_equal(media.load_frames(again), frames)
+    if pix_fmt == "rgb24":
+        assert np.array_equal(frames, NOISE[:2])
+
+
+@pytest.mark.parametrize(("transfer", "curve"), [(16, "PQ"), (18, "HLG")])
+def test_hdr_stays_known_as_hdr(films, transfer: int, curve: str) -> None:
+    """Ten bits become eight, and what they mean is still written on them, also on what a method makes of them."""
+    tags = {"x264-params": f"colorprim=bt2020:transfer={'smpte2084' if transfer == 16 else 'arib-std-b67'}"}
+    source = films.make("hdr.mp4", 4, 25, pix_fmt="yuv420p10le", options={"crf": "10", **tags})
+    clip, dub = films.folder / "clip.mp4", films.folder / "dub.mp4"
+    media.normalize_clip(source, clip)
+    media.retime_to_audio(clip, TONE[:2560], dub, films.folder / "dub.wav")
+    made = [films.folder / "lossy.mp4", films.folder / "lossless.mp4"]
+    media.write_video(made[0], media.read_frames(dub), 25, like=dub)
+    media.write_video(made[1], media.read_frames(dub), 25, like=dub, lossless=True)
+    for path in (source, clip, dub, *made):
+        found = media.color_facts(path).color
+        assert (found.transfer, found.primaries) == (transfer, 9), path
+        assert f"HDR ({curve})" in color.words(found)
+
+
+def test_interlaced_frames_are_counted(films) -> None:
+    options = {"crf": "14", "flags": "+ilme+ildct", "x264-params": "tff=1"}
+    source = films.make("fields.mp4", 10, 25, frames=NOISE, options=options)
+    assert media.probe(source).interlaced
+    assert media.color_facts(source).interlaced
+    clip = media.normalize_clip(source, films.folder / "clip.mp4")
+    assert clip.interlaced == 10
+    assert np.array_equal(media.load_frames(films.folder / "clip.mp4"), media.load_frames(source))
 
 
 @given(st.integers(1, 300), st.integers(1, 60))

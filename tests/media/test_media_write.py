@@ -142,10 +142,20 @@ def test_no_frames_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("size", [(127, 96), (128, 95), (0, 96), (-2, 4)])
-def test_odd_sizes_are_refused(tmp_path: Path, size: tuple[int, int]) -> None:
-    with pytest.raises(UsageError, match="even"):
+@pytest.mark.parametrize("size", [(0, 96), (-2, 4)])
+def test_sizes_without_pixels_are_refused(tmp_path: Path, size: tuple[int, int]) -> None:
+    with pytest.raises(UsageError, match="no pixels"):
         media.VideoWriter(tmp_path / "a.mp4", fps=25, width=size[0], height=size[1])
+
+
+@pytest.mark.parametrize("size", [(127, 96), (128, 95), (127, 95)])
+@pytest.mark.parametrize("lossless", [False, True])
+def test_odd_sizes_have_color_at_full_size(tmp_path: Path, size: tuple[int, int], lossless: bool) -> None:
+    frames = smooth(4, size[1], size[0])
+    path = media.write_video(tmp_path / "a.mp4", frames, 25, lossless=lossless)
+    info = media.probe(path)
+    assert (info.width, info.height, info.pix_fmt) == (*size, "yuv444p")
+    assert np.abs(media.load_frames(path).astype(float) - frames).mean() < 1.2
 
 
 @pytest.mark.parametrize(

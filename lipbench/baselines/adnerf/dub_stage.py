@@ -56,7 +56,7 @@ def synthesize(job: DubJob) -> Outputs:
             job.log,
         )
     video = job.out / "video.mp4"
-    media.write_video(video, pictures, job.clip.fps, dub.audio)
+    media.write_video(video, pictures, job.clip.fps, dub.audio, like=dub.video)
     return Outputs(
         {"video": video},
         {"field": p.field, "preset": p.preset, "torso": "field" if p.has_torso else "source", **heard.record},

@@ -176,7 +176,7 @@ class ExternalMethod(Method):
             job.log(f"{definition.name}: {stream.fps:g} fps brought to {job.clip.fps:g}")
             frames = post.resample(frames, stream.fps, job.clip.fps)
         try:
-            return media.write_video(video, frames, job.clip.fps, dub.audio, lossless=True)
+            return media.write_video(video, frames, job.clip.fps, dub.audio, lossless=True, like=dub.video)
         except (MediaError, UsageError) as error:  # undecodable, no frames, odd size
             raise post.bad_output("the command's video cannot be used", f"{error.what}: {error.why}") from error
 

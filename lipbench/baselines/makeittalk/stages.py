@@ -48,7 +48,7 @@ def synthesize(job: DubJob) -> Outputs:
     if params.chosen("renderer") == "network":
         there = painter.from_square(there)
     video = job.out / "video.mp4"
-    media.write_video(video, painter.frames(there), clip.fps, dub.audio)
+    media.write_video(video, painter.frames(there), clip.fps, dub.audio, like=dub.video)
     chosen = {name: params.chosen(name) for name in ("renderer", "voice", "head", "image")}
     return Outputs({"video": video}, {"weights": params.weights, **chosen, **info})
 

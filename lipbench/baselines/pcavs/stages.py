@@ -34,7 +34,7 @@ def synthesize(job: DubJob) -> Outputs:
     mel = sound.windows(sound.melspectrogram(media.read_audio(dub.audio)), clip.fps, dub.n_frames)
     video = job.out / "video.mp4"
     frames = generate_frames(drawer, media.read_frames(dub.video), matrices, mel, params.paste)
-    media.write_video(video, frames, clip.fps, dub.audio)
+    media.write_video(video, frames, clip.fps, dub.audio, like=dub.video)
     info = {
         "faces": track.backend,
         "frames_without_face": len(track.lost_frames),

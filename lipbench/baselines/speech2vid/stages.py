@@ -54,7 +54,7 @@ def synthesize(job: DubJob) -> Outputs:
     video = job.out / "video.mp4"
     put = framing.pasted if params.paste == "face" else framing.changed
     made = (put(frame, faces, matrix) for frame, faces, matrix in frames)
-    media.write_video(video, reported(made, count, job, "speech2vid"), clip.fps, dub.audio)
+    media.write_video(video, reported(made, count, job, "speech2vid"), clip.fps, dub.audio, like=dub.video)
     info = {
         "framing": drawer.framing,
         "paste": params.paste,

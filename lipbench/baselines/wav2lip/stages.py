@@ -32,7 +32,7 @@ def synthesize(job: DubJob) -> Outputs:
     starts = window_starts(mel.shape[1], clip.fps, dub.n_frames)
     frames = generate_frames(drawer, media.read_frames(dub.video), boxes.xyxy, mel, starts, params.paste)
     video = job.out / "video.mp4"
-    media.write_video(video, reported(frames, dub.n_frames, job, "wav2lip"), clip.fps, dub.audio)
+    media.write_video(video, reported(frames, dub.n_frames, job, "wav2lip"), clip.fps, dub.audio, like=dub.video)
     net = drawer.net
     info = {
         **boxes.info,

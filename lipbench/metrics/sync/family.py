@@ -141,7 +141,7 @@ class SyncFamily(MetricFamily):
         net = models.load(options.sync_model, pair.device, bfloat16=options.precision == "bfloat16")
         given = pair.faces if options.boxes_from == "reference" else None
         track = None if given is None else FaceTrack.load(given)
-        result = run(pair.prediction, pair.audio, net, options, track, pair.faces_reason, pair.device)
+        result = run(pair.prediction, pair.audio, net, options, track, pair.faces_reason, pair.device, pair.source_fps)
         published = models.sync_model(options.sync_model).published
         base = {
             "sync_model": result.sync_model,

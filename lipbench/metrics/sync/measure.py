@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from numpy.typing import NDArray
 from lipbench import media
 from lipbench.core.errors import LipbenchError, TooShort
 from lipbench.faces.track import Box, FaceTrack
+from lipbench.media.clock import as_rate
+from lipbench.media.grids import ffmpeg_5_avi, mean_lag
 from lipbench.metrics.sync import models
 from lipbench.metrics.sync.boxes import RULES, FaceBoxes, boxes_of_track
 from lipbench.metrics.sync.constants import FPS, RATE, SAMPLES_PER_FRAME, as_json
@@ -87,22 +91,25 @@ def run(
     track: FaceTrack | None,
     track_reason: str,
     device: str = "cpu",
+    source_fps: float | None = None,
 ) -> SyncResult:
     """`evaluate` with everything loaded.
 
     Args:
         track: boxes for `options.boxes_from == "reference"`.
         track_reason: why it is None.
+        source_fps: rate of the file that `video` was brought to 25 fps from; None = it is the file itself.
     """
     info = media.probe(video)
+    fps = float(info.fps) if source_fps is None else source_fps
     result = _Draft(
         options,
         {
             "constants": as_json(),
             "options": options.model_dump(mode="json"),
-            "deviations": list(options.deviations),
-            "source_fps": round(float(info.fps), 4),
-            "resampled": info.vfr or info.fps != FPS,
+            "deviations": [*options.deviations, *grid_deviation(fps)],
+            "source_fps": round(fps, 4),
+            "resampled": info.vfr or fps != FPS,
             "video_s": info.duration_s,
             "size": [info.width, info.height],
         },
@@ -122,6 +129,30 @@ def run(
 
 
 _NO_TRACK = "no_face: there is no face track of the undubbed video; set boxes_from to prediction to detect faces here"
+
+
+def grid_deviation(fps: float) -> list[str]:
+    """In what the frames of a video of `fps` differ from those that the published route judges; nothing at 25."""
+    late = published_lag_s(fps)
+    if late < 0.002:
+        return []
+    return [
+        f"the published route (ffmpeg -r {FPS} to AVI) shows the pictures of a {fps:.5g} fps video "
+        f"{1000 * late:.0f} ms late in the mean; here they are picked by time stamps, 0 ms late, so av_offset differs "
+        f"by about {late * FPS:.1f} frames"
+    ]
+
+
+@lru_cache
+def published_lag_s(fps: float) -> float:
+    """How much later than its own time the published route shows a picture, mean over a minute, seconds.
+
+    Source:
+        ffmpeg up to version 5 as syncnet_python's `run_pipeline.py` calls it: `media.grids.ffmpeg_5_avi`.
+    """
+    rate = as_rate(fps)
+    starts = [n / rate for n in range(round(60 * rate))]
+    return float(mean_lag(ffmpeg_5_avi(starts, starts[-1] + 1 / rate, Fraction(FPS)), starts, Fraction(FPS)))
 
 
 @dataclass

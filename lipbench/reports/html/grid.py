@@ -25,7 +25,7 @@ class Tile:
     Attributes:
         method: label; "" for the source and the truth, which no method made.
         video: file, or None, and then `why` says why.
-        values: (metric id, title, text, reason): headline numbers for people.
+        values: (metric id, title, text, hint): headline numbers for people; the hint is a reason or a remark.
         series: metric id -> (T,) per frame.
     """
 
@@ -145,7 +145,7 @@ def _tile(details: Details, cell: Mapping[str, Any], ids: Sequence[str], wanted:
         value = number(score.get("value"))
         text = "–" if value is None else f"{shown(value, int(spec['decimals']))} {unit(spec)}".strip()
         text = text.replace("inf", "∞").replace("-", "−")
-        values.append((name, str(spec["title"]), text, str(score.get("reason") or "") if value is None else ""))
+        values.append((name, str(spec["title"]), text, str(score.get("reason") or "")))
     series = {name: row for name, row in details.per_frame(cell).items() if name in wanted}
     title = title_of(details.run.methods, cell["method"])
     return Tile(cell["method"], title, str(cell["kind"]), video, why, tuple(values), series)

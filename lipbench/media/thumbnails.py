@@ -1,0 +1,75 @@
+"""Small gray pictures of a video's frames, to find out which frames of two videos belong together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from av.video.reformatter import VideoReformatter
+from numpy.typing import NDArray
+
+from lipbench.media.opening import check_file
+from lipbench.media.picture import orientation
+from lipbench.media.source import VideoSource
+
+#: Longer side, px: small enough to be cheap, large enough to see a head move by a pixel or two of the frame.
+SIDE = 128
+#: Frames looked at: a minute at 25 fps. What is wrong with the timing of a video is wrong from its start.
+LIMIT = 1500
+
+#: swscale's SWS_AREA | SWS_ACCURATE_RND | SWS_BITEXACT.
+_FLAGS = 0x20 | 0x40000 | 0x80000
+
+
+@dataclass(frozen=True)
+class Thumbnails:
+    """The first frames of a video, small.
+
+    Attributes:
+        pictures: (T, h, w) uint8 gray, upright, at most `SIDE` px.
+        starts: (T,) when each is shown, seconds after the first.
+        end: when the last of them ends, seconds.
+        interlaced: how many are marked as two fields.
+        whole: there are no further frames.
+    """
+
+    pictures: NDArray[np.uint8]
+    starts: tuple[Fraction, ...]
+    end: Fraction
+    interlaced: int
+    whole: bool
+
+
+def thumbnails(path: str | Path, limit: int = LIMIT) -> Thumbnails:
+    """The frames of a video as they are, up to `limit` of them. Asking again for the same file costs nothing.
+
+    Raises:
+        MediaError, NoVideo, Truncated: as `read_frames`.
+    """
+    path = check_file(path)
+    about = path.stat()
+    return _thumbnails(path.resolve(), about.st_mtime_ns, about.st_size, limit)
+
+
+@lru_cache(maxsize=8)
+def _thumbnails(path: Path, changed: int, size: int, limit: int) -> Thumbnails:
+    pictures, starts, interlaced, end = [], [], 0, Fraction(0)
+    scaler = VideoReformatter()
+    whole = True
+    with VideoSource(path) as source:
+        turn = orientation(source.first)
+        scale = min(1.0, SIDE / max(source.first.width, source.first.height))
+        width, height = (max(1, round(n * scale)) for n in (source.first.width, source.first.height))
+        for shown in source.frames():
+            if len(pictures) == limit:
+                whole = False
+                break
+            small = scaler.reformat(shown.frame, width, height, "gray", interpolation=_FLAGS, threads=1)
+            pictures.append(turn.apply(small.to_ndarray()))
+            starts.append(shown.start)
+            end = shown.end
+            interlaced += bool(shown.frame.interlaced_frame)
+    return Thumbnails(np.stack(pictures), tuple(starts), end, interlaced, whole)
