@@ -126,6 +126,7 @@ def _one_of(path: Path, streams: Sequence[AudioStream], numbers: Sequence[int], 
             f"which of the audio streams of {path} is meant?",
             f"it has {listed(streams)}{why}, and {several} flagged as default",
             f"name one: {path}:a:{numbers[0]}, in a manifest `stream: {numbers[0]}`",
+            reason="which_audio",
         )
     number = default[0]
     remark = (
