@@ -87,6 +87,8 @@ class ManifestBuilder:
         )
 
     def _clip(self, i: int, entry: ClipEntry) -> Clip:
+        from lipbench.media.pictures import is_series
+
         at: Location = ("clips", i)
         if not (consent := entry.consent or self.model.consent):
             self.problem(
@@ -97,6 +99,8 @@ class ManifestBuilder:
             )
         video = self.path(entry.video, *at, "video")
         assert video is not None
+        if entry.fps is None and is_series(video):
+            self.problem((*at, "fps"), "is missing: pictures state no rate", None, "write it, such as fps: 25")
         truth = {tag: self.path(t.video, *at, "truth", tag) for tag, t in entry.truth.items()}
         notes = {tag: self.path(t.annotations, *at, "truth", tag, "annotations") for tag, t in entry.truth.items()}
         return Clip(

@@ -20,6 +20,7 @@ from lipbench.engine.rows import row as row_of
 from lipbench.engine.score_node import File, Source, StageOutput, StageTrack, score_node
 from lipbench.engine.tasks import ClipTask, DubTask, FacesTask, FitTask, PrepareTask, SynthesizeTask
 from lipbench.media.languages import primary
+from lipbench.media.pictures import is_series
 
 #: The module whose functions run the stages; each kind's key holds its own function's closure.
 STAGES = "lipbench.engine.stages"
@@ -57,7 +58,7 @@ class PlanBuilder:
     def clip(self, clip: Clip) -> str:
         span: dict[str, Any] = {"fps": self.config.fps, "start_s": clip.start_s, "end_s": clip.end_s}
         heard: dict[str, Any] = {"stream": clip.stream, "channel": clip.channel, "language": clip.language}
-        pictures = {} if clip.video.is_file() or clip.fps is None else {"picture_fps": clip.fps}
+        pictures = {} if clip.fps is None or not is_series(clip.video) else {"picture_fps": clip.fps}
         code = self.code(f"{STAGES}:run_clip")
         return self.add(
             Node(

@@ -59,6 +59,11 @@ def is_pattern(path: Path) -> bool:
     return spells and not path.exists()
 
 
+def is_series(path: Path) -> bool:
+    """Whether a path is a folder or a pattern, whatever it holds."""
+    return path.is_dir() or is_pattern(path)
+
+
 def _expression(name: str) -> re.Pattern[str]:
     match = _PATTERN.search(name)
     if match is None:
@@ -108,7 +113,7 @@ def _in_order(path: Path, found: Sequence[Path]) -> tuple[Path, ...]:
 
 def present(path: Path) -> bool:
     """Whether there is such a file, or a series of pictures."""
-    return path.is_file() or path.is_dir() or is_pattern(path)
+    return path.is_file() or is_series(path)
 
 
 def digest(path: Path) -> str:
