@@ -58,6 +58,11 @@ class DubSound:
         """Whether nothing is cut out of the file."""
         return self.start_s is None and self.end_s is None and not self.clip_start_s and self.clip_end_s is None
 
+    @property
+    def _guessed(self) -> bool:
+        """Whether the clip's start is taken for the dub's."""
+        return self.start_s is None and self.end_s is None and self.clip_start_s > 0
+
     def read(self, used_s: float | None = None) -> media.AudioTrack:
         """The sound from the start of the clip's part on, (N,) int16 at 16 kHz.
 
@@ -76,13 +81,13 @@ class DubSound:
         try:
             track = media.load_audio(self.audio, RATE, start_s=begin, end_s=end, choice=self.choice, speed=self.rate)
         except TooShort:
-            if self.start_s is None and self.clip_start_s:
+            if self._guessed:
                 raise self._unclear(None) from None
             raise
         samples = np.concatenate([np.zeros(round(lead * RATE), np.int16), track.samples])
         clip_end = self.clip_end_s if self.clip_end_s is not None or used_s is None else self.clip_start_s + used_s
         reached = self.clip_start_s + len(samples) / RATE
-        if self.start_s is None and self.clip_start_s and clip_end is not None and reached < clip_end - LENGTH_SLACK_S:
+        if self._guessed and clip_end is not None and reached < clip_end - LENGTH_SLACK_S:
             raise self._unclear(reached)
         return replace(track, samples=samples)
 

@@ -76,7 +76,7 @@ _FORMS = "give a TextGrid, a ctm or JSON as [[start, end, symbol], ...]"
 def _textgrid(text: str) -> list[Row]:
     if "ooTextFile" not in text[:200]:
         raise ValueError("it is no TextGrid in text form")
-    tiers = _long_tiers(text) if re.search(r"class\s*=", text) else _short_tiers(text)
+    tiers = _long_tiers(text) if re.search(r"item\s*\[\d", text) else _short_tiers(text)
     if not tiers:
         raise ValueError("it has no interval tier")
     named = [name for name in tiers if name.lower().split(" - ")[-1].strip() in TIERS]

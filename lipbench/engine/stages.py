@@ -54,7 +54,7 @@ def run_clip(task: ClipTask, out: Path) -> Result:
     else:
         choice = track.choice
         outputs["audio"] = media.write_wav(out / "audio.wav", track.samples)
-        remarks += said_of(track)
+        remarks += [f"the clip's own sound: {text}" for text in said_of(track)]
     made = media.normalize_clip(source, video, fps=task.fps, sound=choice, picture_fps=task.picture_fps, **span)
     info = {
         "n_frames": made.n_frames,
