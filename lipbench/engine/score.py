@@ -89,7 +89,7 @@ def score_video(
         pairing = Pairing(given.picture, fps, work, remarks)
         inputs = _inputs(pairing, others, samples)
         inputs |= _tracks(inputs, needs, faces, fps, work)
-        scores = _run(measured, inputs, video.name, fps, work, pairing.rate)
+        scores = _run(measured, inputs, given.file.name, fps, work, pairing.rate)
     remarks += lifted(scores.values())
     shown = {m.id: scores[m.id] for family, _ in measured for m in family.metrics if config.asks(family.id, m.id)}
     sync = next((options for family, options in measured if family.id == "sync"), {})

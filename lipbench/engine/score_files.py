@@ -13,7 +13,7 @@ from lipbench import media
 from lipbench.core.errors import MediaError
 from lipbench.media.pictures import series
 from lipbench.media.resize import resize_video
-from lipbench.media.streams import sound_of
+from lipbench.media.streams import sound_of, split_stream
 
 
 @dataclass
@@ -48,6 +48,7 @@ class Given:
 
     def as_file(self, path: Path, name: str) -> Path:
         """The path itself, or a lossless video of the series of pictures that it stands for."""
+        path, _ = split_stream(path)
         if series(path) is None:
             return path
         target = self.work / f"{name}-as-video.mp4"
