@@ -7,6 +7,7 @@ import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 from lipbench import media
 from lipbench.core.errors import LipbenchError, MediaError, UsageError
@@ -148,14 +149,14 @@ def _entry(row: Mapping[str, str], folder: Path, where: str) -> Entry:
     if not row["video"]:
         raise UsageError(f"{where}: names no video", "", "fill the column video")
     numbers = {name: _number(row.get(name, ""), name, where) for name in (*CLIP_NUMBERS, *DUB_NUMBERS)}
-    given = {name: row[name] for name in (*CLIP_COLUMNS, "kind", "channel") if row.get(name)}
-    said = {name: value for name in CLIP_NUMBERS if (value := numbers[name]) is not None}
+    given: dict[str, Any] = {name: row[name] for name in (*CLIP_COLUMNS, "kind", "channel") if row.get(name)}
+    said: dict[str, Any] = {name: value for name in CLIP_NUMBERS if (value := numbers[name]) is not None}
     dubs = {}
     if row.get("dub"):
         if not row.get("dub_language"):
             raise UsageError(f"{where}: which language is the dub in?", "", "fill the column dub_language")
         about = {"offset_s": "offset", "start_s": "dub_start", "end_s": "dub_end", "rate": "rate"}
-        known = {name: numbers[column] for name, column in about.items() if numbers[column] is not None}
+        known: dict[str, Any] = {name: numbers[column] for name, column in about.items() if numbers[column] is not None}
         notes = _file(row["phonemes"], folder) if row.get("phonemes") else None
         text = row.get("transcript") or None
         dub = NewDub(_file(row["dub"], folder), transcript=text, phonemes=notes, channel=row.get("channel") or None)

@@ -58,7 +58,7 @@ class PlanBuilder:
     def clip(self, clip: Clip) -> str:
         span: dict[str, Any] = {"fps": self.config.fps, "start_s": clip.start_s, "end_s": clip.end_s}
         heard: dict[str, Any] = {"stream": clip.stream, "channel": clip.channel, "language": clip.language}
-        pictures = {} if clip.fps is None or not is_series(clip.video) else {"picture_fps": clip.fps}
+        pictures: dict[str, Any] = {} if clip.fps is None or not is_series(clip.video) else {"picture_fps": clip.fps}
         code = self.code(f"{STAGES}:run_clip")
         return self.add(
             Node(

@@ -40,7 +40,7 @@ def run_clip(task: ClipTask, out: Path) -> Result:
     source = task.video
     check_digest(source, task.sha256)
     video = out / "video.mp4"
-    span = {"start_s": task.start_s, "end_s": task.end_s}
+    span: dict[str, Any] = {"start_s": task.start_s, "end_s": task.end_s}
     remarks: list[str] = []
     outputs = {"video": video}
     choice: media.SoundChoice | bool = False
