@@ -49,7 +49,7 @@ def test_parts_and_rates(tmp_path: Path) -> None:
     assert np.array_equal(media.load_frames(folder, start_s=0.08, end_s=0.2), FRAMES[2:5])
     assert np.array_equal(media.load_frames(folder, fps=50), FRAMES)  # pictures are at the rate that is asked for
     assert np.array_equal(media.load_frames(folder, fps=50, picture_fps=25), FRAMES.repeat(2, axis=0))
-    with pytest.raises(TooShort, match="12 pictures end at 0.480 s"):
+    with pytest.raises(TooShort, match="12 pictures end at"):
         media.load_frames(folder, start_s=1)
 
 
