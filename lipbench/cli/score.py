@@ -81,23 +81,26 @@ def main(
     Examples:
       lipbench score dubbed.mp4 --reference source.mp4 --audio french.wav --json
     """
+    from lipbench.engine import score_progress
     from lipbench.engine.score import score_video
 
-    answer = score_video(
-        video,
-        reference=reference,
-        truth=truth,
-        audio=audio,
-        metrics=metrics,
-        options=options,
-        sync_model=sync_model,
-        protocol=protocol,
-        faces=faces,
-        fps=fps,
-        channel=channel,
-        resize=resize,
-        align=align,
-    )
+    with score_progress.create() as progress:
+        answer = score_video(
+            video,
+            reference=reference,
+            truth=truth,
+            audio=audio,
+            metrics=metrics,
+            options=options,
+            sync_model=sync_model,
+            protocol=protocol,
+            faces=faces,
+            fps=fps,
+            align=align,
+            channel=channel,
+            resize=resize,
+            progress=progress,
+        )
     if as_json:
         click.echo(json.dumps(answer, indent=1))
         return

@@ -12,7 +12,7 @@ from lipbench.core.errors import UsageError
 
 @dataclass(frozen=True)
 class ClipInput:
-    """A clip as methods see it: constant fps, rotation applied, even size, trimmed to [start_s, end_s).
+    """A clip as methods see it: constant fps, rotation applied, its own size (which may be odd), trimmed to its span.
 
     Attributes:
         id: the manifest's clip id.

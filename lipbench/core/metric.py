@@ -147,11 +147,20 @@ class MetricFamily(ABC):
         id: lower case, hyphens: "image", "sync".
         metrics: the specs of what it measures.
         options: the model of what a run may choose; none by default.
+        on_request: measured only where a run names it: what is too slow, or too close to another family, for every run.
     """
 
     id: str
     metrics: tuple[MetricSpec, ...]
     options: type[Options] = Options
+    on_request: bool = False
+
+    def named(self, spec: MetricSpec, options: Mapping[str, Any]) -> MetricSpec:
+        """A spec as tables show it under these options: another title, where an option makes it another number.
+
+        Its version need not be changed: options that are not at their defaults are part of it in every run.
+        """
+        return spec
 
     def needs(self, options: Mapping[str, Any]) -> frozenset[str]:
         """What its metrics need under these options; what all specs need unless a family knows better."""

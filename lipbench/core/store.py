@@ -47,7 +47,7 @@ class Record:
         key, kind: identity of the stage.
         status: ok, refused (the input cannot be used; final), error, crashed, oom, timeout.
         preimage: what the key was made of, for `lipbench explain`.
-        outputs: name -> {"path": relative to the record, "sha256", "bytes"}.
+        outputs: name -> {"path": relative to the record, "sha256", "bytes"}, of videos also "picture" (no sound).
         info: facts the stage reported.
         scores: metric id -> {"value", "reason", "n_valid", "n_total", "version", "extra"}; +inf is the string "inf".
         timing: {"started" (Unix s), "wall_s", "cpu_s", "peak_rss_mb"}.

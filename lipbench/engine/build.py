@@ -95,7 +95,8 @@ class PlanBuilder:
                 "kind": "faces",
                 "version": STAGE_VERSIONS["faces"],
                 "code": code,
-                "video": p.digest(video_node, output),
+                # The source comes back in the dubs of it, the truth in the method of that name: searched once each.
+                "video": p.picture(video_node, output),
                 "backend": backend,
                 "identity": dict(backend_identity(backend)),
                 "landmarks": file_digest(landmarks),
@@ -278,15 +279,18 @@ def build(
     measured = families(config)
     builder = PlanBuilder(config, manifest)
     for clip in _clips(config, manifest, shard):
-        for row, dub in product(chosen, _dubs(config, manifest, clip)):
+        cells: dict[str, list[Cell]] = {row.label: [] for row in chosen}
+        # Dub by dub: what a worker remembers of a dub's reference serves the next method on the same dub.
+        for dub, row in product(_dubs(config, manifest, clip), chosen):
             for seconds, seed in product(config.train_seconds, config.seeds):
                 cell = Cell(row.label, clip.id, dub.language, dub.id, seconds, seed)
                 made = builder.method(row, clip, dub, seconds, seed)
-                builder.plan.cells.append(cell)
+                cells[row.label].append(cell)
                 builder.plan.synthesize[cell] = made
                 builder.plan.scores[cell] = {
                     family.id: builder.score(family, options, made, clip, dub) for family, options in measured
                 }
+        builder.plan.cells += [cell for of_row in cells.values() for cell in of_row]
     return builder.plan, chosen, measured
 
 

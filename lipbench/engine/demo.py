@@ -17,6 +17,8 @@ def demo_run() -> dict[str, Any]:
         "manifest": "demo",
         "sync_model": "demo",
         "faces": "demo-face",
+        # Everything that a run measures by default; LPIPS on all frames would double the demo.
+        "metrics": ["*", {"id": "lpips", "params": {"every": 5}}],
         "methods": [
             {"id": "speech2vid", "label": "speech2vid-demo", "params": {"weights": "speech2vid-demo"}},
             {"id": "pc-avs", "label": "pcavs-demo", "params": {"weights": "pcavs-demo"}},

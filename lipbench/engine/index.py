@@ -151,7 +151,7 @@ def write_run(
             "key_version": keys.KEY_VERSION,
             "request": config.model_dump(mode="json", by_alias=True),
             "metrics": [
-                metric_json(m, version_of(m, family, options))
+                metric_json(family.named(m, options), version_of(m, family, options))
                 for family, options in measured
                 for m in family.metrics
                 if config.asks(family.id, m.id)

@@ -21,6 +21,8 @@ from lipbench.media.thumbnails import Thumbnails, thumbnails
 from lipbench.metrics.timing import GAIN, gain_db
 
 BY_TIME = next(iter(GRIDS))
+#: Rates differ that are farther apart than this, relatively: 30 and 29.97 do.
+SAME_RATE = Fraction(1, 5000)
 
 
 @dataclass
@@ -47,9 +49,11 @@ class Pairing:
 
     def __post_init__(self) -> None:
         self._info = media.probe(self.video)
+        self._looked_at: set[Path] = set()
         self.path = at_rate(self.video, self.work / "prediction.mp4", self.fps)
         self.n_frames = media.probe(self.path).n_frames
-        self._fields(self.video, "the video")
+        if self._info.interlaced:
+            self._fields(self.video, "the video")
 
     @property
     def rate(self) -> float:
@@ -63,9 +67,10 @@ class Pairing:
             MediaError: it cannot be read.
         """
         info, target = media.probe(path), self.work / f"{name}.mp4"
+        self._fields(self.video, "the video")
         self._fields(path, f"the {name}")
         self.timing[name] = {"rates": {"prediction": self.rate, name: float(info.fps)}}
-        if info.vfr or self._info.vfr or abs(info.fps / self._info.fps - 1) > Fraction(1, 1000):
+        if info.vfr or self._info.vfr or abs(info.fps / self._info.fps - 1) > SAME_RATE:
             laid = self._regridded(path, info, target, name)
         else:
             laid = at_rate(path, target, self.fps)
@@ -103,7 +108,10 @@ class Pairing:
         return target
 
     def _fields(self, path: Path, name: str) -> None:
-        """Say that a file is interlaced."""
+        """Say that a file is interlaced, once."""
+        if path in self._looked_at:
+            return
+        self._looked_at.add(path)
         found = thumbnails(path)
         if found.interlaced:
             self.remarks.append(

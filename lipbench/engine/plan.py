@@ -124,6 +124,11 @@ class PlanState:
         found = self.ok(node_id).outputs.get(output)
         return None if found is None else str(found["sha256"])
 
+    def picture(self, node_id: str, output: str) -> str | None:
+        """Hash of the picture of a video among a finished node's outputs, equal under any sound; None without one."""
+        found = self.ok(node_id).outputs.get(output)
+        return None if found is None else str(found.get("picture") or found["sha256"])
+
     def path(self, node_id: str, output: str) -> Path | None:
         """Path of an output of a finished node; None when it has no such output."""
         record = self.find(node_id)

@@ -117,7 +117,7 @@ def families(config: RunFile, options: Mapping[str, Mapping[str, Any]] | None = 
     for name in ("sync_model", "protocol"):
         if name in config.model_fields_set:
             _give(given, "sync", {name: getattr(config, name)})
-    chosen = set() if config.metrics else set(registry.names("metrics"))
+    chosen = set() if config.metrics else {name for name in registry.names("metrics") if not _on_request(name)}
     for entry in config.metrics:
         for family in _meant(entry):
             chosen.add(family)
@@ -160,9 +160,15 @@ def _meant(entry: MetricEntry) -> list[str]:
         return [entry.id]
     ids = {name: [m.id for m in registry.load("metrics", name).metrics] for name in known}
     meant = [name for name in known if any(entry.asks(name, metric) for metric in ids[name])]
+    # `lpips_*` means LPIPS and not its slow sister, which `lpips_vgg_*` means.
+    meant = [name for name in meant if not _on_request(name)] or meant
     if not meant:
         raise registry.unknown("metrics", entry.id, [*(metric for name in known for metric in ids[name]), *known])
     return meant
+
+
+def _on_request(family: str) -> bool:
+    return bool(registry.load("metrics", family).on_request)
 
 
 def _give(given: dict[str, dict[str, Any]], family: str, params: Mapping[str, Any]) -> None:

@@ -13,12 +13,15 @@ from lipbench.core.errors import LipbenchError
 from lipbench.core.store import Store
 from lipbench.engine import stages
 from lipbench.engine.config import parse_run_file
+from lipbench.engine.index import version_of
 from lipbench.engine.pairing import Pairing
 from lipbench.engine.plan import Plan, PlanState
 from lipbench.engine.rows import Measured, families
 from lipbench.engine.score_files import Given
 from lipbench.engine.score_node import TRACKS, File, Source, score_node
+from lipbench.engine.score_progress import ScoreProgress
 from lipbench.engine.tasks import FacesTask
+from lipbench.faces.track import FaceTrack
 
 
 def score_video(
@@ -36,6 +39,7 @@ def score_video(
     align: bool = False,
     channel: str | None = None,
     resize: bool = False,
+    progress: ScoreProgress | None = None,
 ) -> dict[str, Any]:
     """Measure a video.
 
@@ -56,6 +60,7 @@ def score_video(
         align: measure at the shift of up to 5 frames that fits, in families that have this option.
         channel: the one channel of the sound that is used, such as "center"; all are mixed when left out.
         resize: scale the video to the size of the reference (or truth) first; `resized` in the result says so.
+        progress: hears which step runs and how far it is; entered by the caller.
 
     Returns:
         {"video", "sync_model", "protocol", "remarks", "timing": {"reference": {"rates", "grid"}}, "metrics": {id:
@@ -78,6 +83,7 @@ def score_video(
             (f, {**own, "align": True}) if "align" in f.options.model_fields else (f, own) for f, own in measured
         ]
     remarks: list[str] = []
+    progress = progress or ScoreProgress()
     with tempfile.TemporaryDirectory(prefix="lipbench-score-") as folder:
         work = Path(folder)
         given = Given(video, audio, channel, fps, work, remarks)
@@ -86,12 +92,21 @@ def score_video(
             given.resize(others)
         needs = frozenset().union(*(family.needs(options) for family, options in measured))
         samples = given.sound("audio" in needs)
-        pairing = Pairing(given.picture, fps, work, remarks)
-        inputs = _inputs(pairing, others, samples)
-        inputs |= _tracks(inputs, needs, faces, fps, work)
-        scores = _run(measured, inputs, given.file.name, fps, work, pairing.rate)
+        size = media.probe(given.picture)
+        tracked = [name for name in TRACKS if name in needs and (name != "truth_faces" or truth)]
+        progress.expect(measured, size, sum(path is not None for path in others.values()), tracked)
+        with progress.running("videos"):
+            pairing = Pairing(given.picture, fps, work, remarks)
+            inputs = _inputs(pairing, others, samples)
+        inputs |= _tracks(inputs, needs, faces, fps, work, progress)
+        scores = _run(measured, inputs, given.file.name, pairing, progress)
     remarks += lifted(scores.values())
-    shown = {m.id: scores[m.id] for family, _ in measured for m in family.metrics if config.asks(family.id, m.id)}
+    shown = {
+        m.id: {**scores[m.id], "version": version_of(m, family, options)}
+        for family, options in measured
+        for m in family.metrics
+        if config.asks(family.id, m.id)
+    }
     sync = next((options for family, options in measured if family.id == "sync"), {})
     return {
         "video": str(video),
@@ -113,27 +128,41 @@ def _inputs(pairing: Pairing, others: Mapping[str, Path | None], samples: Any) -
     return {name: File(path) for name, path in found.items()}
 
 
-def _tracks(inputs: Mapping[str, File], needs: frozenset[str], faces: str, fps: float, work: Path) -> dict[str, File]:
-    """The face tracks that the metrics need. Without a reference the video's own face gives the regions."""
+def _tracks(
+    inputs: Mapping[str, File], needs: frozenset[str], faces: str, fps: float, work: Path, progress: ScoreProgress
+) -> dict[str, File]:
+    """The face tracks that the metrics need. Without a reference the video's own face gives the regions.
+
+    A picture is searched once, however many of the files show it.
+    """
     videos = {
         "faces": inputs["reference"].file or inputs["prediction"].file,
         "prediction_faces": inputs["prediction"].file,
         "truth_faces": inputs["truth"].file,
     }
     tracks = {}
+    found: dict[str, File] = {}
     for name in TRACKS:
-        path, out = videos[name], work / name
+        path = videos[name]
         if name not in needs or path is None:
             continue
-        out.mkdir()
-        try:
-            made, info, _ = stages.run_faces(FacesTask(video=path, backend=faces, fps=fps), out)
-            tracks[name] = File(made["faces"])
-            if name == "faces":
-                tracks["index"] = File(_index(work / "index.json", inputs["prediction"].file, info["n_frames"]))
-        except LipbenchError as error:
-            tracks[name] = File(None, f"{error.reason}: {error.one_line()}")
+        picture = media.picture_sha256(path)
+        with progress.running(name):
+            if picture not in found:
+                found[picture] = _faces(path, work / name, faces, fps)
+        tracks[name] = found[picture]
+        if name == "faces" and (track := found[picture].file) is not None:
+            tracks["index"] = File(_index(work / "index.json", inputs["prediction"].file, len(FaceTrack.load(track))))
     return tracks
+
+
+def _faces(video: Path, out: Path, backend: str, fps: float) -> File:
+    """The face track of a video, or why there is none."""
+    out.mkdir()
+    try:
+        return File(stages.run_faces(FacesTask(video=video, backend=backend, fps=fps), out)[0]["faces"])
+    except LipbenchError as error:
+        return File(None, f"{error.reason}: {error.one_line()}")
 
 
 def _index(target: Path, prediction: Path | None, n_track: int) -> Path:
@@ -145,16 +174,18 @@ def _index(target: Path, prediction: Path | None, n_track: int) -> Path:
 
 
 def _run(
-    measured: Sequence[Measured], inputs: Mapping[str, Source], of: str, fps: float, work: Path, rate: float
+    measured: Sequence[Measured], inputs: Mapping[str, Source], of: str, pairing: Pairing, progress: ScoreProgress
 ) -> dict[str, dict[str, Any]]:
     """Scores by metric id: a plan of one node for each family, run here."""
-    nodes = [score_node(family, options, of, fps, inputs, source_fps=rate) for family, options in measured]
-    progress = PlanState(Plan([], {node.id: node for node in nodes}), Store(work / "store"))
+    fps, work = pairing.fps, pairing.work
+    nodes = [score_node(family, options, of, fps, inputs, source_fps=pairing.rate) for family, options in measured]
+    known = PlanState(Plan([], {node.id: node for node in nodes}), Store(work / "store"))
     scores: dict[str, dict[str, Any]] = {}
-    for i, node in enumerate(nodes):
-        out = work / f"score-{i}"
+    for (family, _), node in zip(measured, nodes, strict=True):
+        out = work / f"score-{family.id}"
         out.mkdir()
-        scores |= stages.execute(node.kind, node.task(progress).to_json(), out, "cpu", 1)[2]
+        with progress.running(family.id):
+            scores |= stages.execute(node.kind, node.task(known).to_json(), out, "cpu", 1)[2]
     return scores
 
 

@@ -44,6 +44,7 @@ def perform(request: Mapping[str, Any]) -> dict[str, Any]:
                 "path": f"out/{inside.as_posix()}",
                 "sha256": sha256_file(path),
                 "bytes": path.stat().st_size,
+                **_picture(path),
             }
         answer["info"], answer["scores"] = jsonable(info), scores
     except Exception as error:
@@ -73,6 +74,19 @@ def perform(request: Mapping[str, Any]) -> dict[str, Any]:
     }
     answer["provenance"] = provenance()
     return answer
+
+
+def _picture(path: Path) -> dict[str, str]:
+    """The hash of a video's picture alone: copies of it under other sounds share what is found in it."""
+    from lipbench import media
+    from lipbench.core.errors import MediaError
+
+    if path.suffix != ".mp4":
+        return {}
+    try:
+        return {"picture": media.picture_sha256(path)}
+    except MediaError:  # an output that is only called like a video
+        return {}
 
 
 def _cpu() -> float:

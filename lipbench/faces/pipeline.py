@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lipbench import media
 from lipbench.core import weights
 from lipbench.core.errors import MediaError, UsageError
+from lipbench.core.ticks import ticking
 from lipbench.faces.backend_table import backend as named
 from lipbench.faces.files import from_landmarks, read_track
 from lipbench.faces.track import COUNT_EVERY, Box, FaceTrack
@@ -80,7 +81,7 @@ class _SizedFrames:
         self.size: tuple[int, int] | None = None
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
-        for frame in self.frames:
+        for frame in ticking(self.frames):
             size = (frame.shape[1], frame.shape[0])
             if self.size is None:
                 self.size = size

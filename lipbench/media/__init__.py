@@ -7,6 +7,7 @@ How frames are picked at another rate stands in `media.clock`, how colors are co
 from lipbench.media.align import AlignedClip, NormalizedClip, normalize_clip, ping_pong, retime_to_audio
 from lipbench.media.color import ColorFacts, color_facts
 from lipbench.media.level import silence
+from lipbench.media.packets import picture_sha256
 from lipbench.media.pictures import digest, present
 from lipbench.media.probe import AudioInfo, MediaInfo, on_grid, probe
 from lipbench.media.read import load_frames, read_frames
@@ -31,6 +32,7 @@ __all__ = [
     "load_frames",
     "normalize_clip",
     "on_grid",
+    "picture_sha256",
     "ping_pong",
     "present",
     "probe",

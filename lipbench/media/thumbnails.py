@@ -56,7 +56,9 @@ def thumbnails(path: str | Path, limit: int = LIMIT) -> Thumbnails:
 
 @lru_cache(maxsize=8)
 def _thumbnails(path: Path, changed: int, size: int, limit: int) -> Thumbnails:
-    pictures, starts, interlaced, end = [], [], 0, Fraction(0)
+    pictures: list[NDArray[np.uint8]] = []
+    starts: list[Fraction] = []
+    interlaced, end = 0, Fraction(0)
     scaler = VideoReformatter()
     whole = True
     with VideoSource(path) as source:

@@ -125,6 +125,10 @@ class FrameMetric(MetricFamily):
         """
         raise NotImplementedError  # `measure` does without it
 
+    def looks_at(self, t: int, **options: Any) -> bool:
+        """Whether frame t is measured at all; what is not neither counts as measured nor as missing."""
+        return True
+
     def begin(self, pair: Pair, **options: Any) -> Any:
         """What the frames of a pair share, handed to `measure`: a network, for example.
 
@@ -178,14 +182,25 @@ class FrameMetric(MetricFamily):
         except LipbenchError as error:
             return none_for(self.metrics, f"{error.reason}: {error.one_line()}")
         found = {name: shift for name in AGAINST if (shift := timing.find(pair, name)) is not None}
-        shifts = {name: shift.frames for name, shift in found.items()} if align else {}
+        shifts = {name: shift.frames for name, shift in found.items() if align and not shift.start}
         reader = PairReader(pair, shifts)
         # The boxes follow the reference's face.
         regions_at = shifts.get("reference", 0) if pair.reference is not None else 0
         wanted = dict.fromkeys(spec.region for spec in self.metrics)
+        if all(region in regions.reasons for region in wanted):  # nothing to look at: spare the pass
+            why = {s.id: reader.refusals.get(against_of(s), regions.reasons[s.region]) for s in self.metrics}
+            return {name: Score(None, reason) for name, reason in why.items()}
         values: dict[str, list[float]] = {spec.id: [] for spec in self.metrics}
         reasons: dict[str, str] = {}
+        looked = dict.fromkeys(values, 0)
         for step in in_a_row(reader, self.span):
+            there = [spec.id for spec in self.metrics if against_of(spec) in step.others]
+            if not self.looks_at(step.t, **options):
+                for name in there:
+                    values[name].append(float("nan"))
+                continue
+            for name in there:
+                looked[name] += 1
             boxes = {region: self._box(regions, region, step, regions_at) for region in wanted}
             for name, value in self.measure(step, boxes, shared, **options):
                 if isinstance(value, str):
@@ -196,14 +211,18 @@ class FrameMetric(MetricFamily):
                 reader.remarks.get(name),
                 found.get(name),
                 name,
-                align,
-                "" if align or name not in found or name in reader.refusals else self.at_shift(pair, name, found[name]),
+                name in shifts,
+                ""
+                if align or name not in found or found[name].start or name in reader.refusals
+                else self.at_shift(pair, name, found[name]),
             )
             for name in AGAINST
         }
         return {
             spec.id: about[against_of(spec)].added(
-                self.finish(spec, self._score(spec, values[spec.id], reasons.get(spec.id), reader, regions))
+                self.finish(
+                    spec, self._score(spec, values[spec.id], reasons.get(spec.id), reader, regions, looked[spec.id])
+                )
             )
             for spec in self.metrics
         }
@@ -216,9 +235,19 @@ class FrameMetric(MetricFamily):
         return boxes[0] if all(boxes) else None
 
     def _score(
-        self, spec: MetricSpec, values: Sequence[float], reason: str | None, reader: PairReader, regions: Regions
+        self,
+        spec: MetricSpec,
+        values: Sequence[float],
+        reason: str | None,
+        reader: PairReader,
+        regions: Regions,
+        looked: int,
     ) -> Score:
-        """The clip's score after the pass: the refusal that applies, else the mean over the measured frames."""
+        """The clip's score after the pass: the refusal that applies, else the mean over the measured frames.
+
+        Args:
+            looked: how many of the frames were to be measured.
+        """
         against = against_of(spec)
         if against in reader.refusals:
             return Score(None, reader.refusals[against])
@@ -233,7 +262,7 @@ class FrameMetric(MetricFamily):
         per_frame = np.append(np.asarray(score.per_frame), [np.nan] * (self.span - 1))
         if score.value is None:
             score = replace(score, reason=reason or score.reason)
-        return replace(score, per_frame=per_frame)
+        return replace(score, per_frame=per_frame, n_total=looked)
 
 
 _COUNT = {2: "two", 3: "three"}

@@ -99,8 +99,11 @@ class LandmarkFamily(MetricFamily):
         gap = _annotation(pair, "lip_gap", ())  # mm: a correlation has no scale
         align = bool(self.parse(pair.options).align)
         found = {name: timing.find(pair, name) for name in AGAINST}
-        about = {name: Remarks.of(None, shift, name, align) for name, shift in found.items()}
-        at = {name: shift.frames if shift is not None and align else 0 for name, shift in found.items()}
+        at = {
+            name: shift.frames if shift is not None and align and not shift.start else 0
+            for name, shift in found.items()
+        }
+        about = {name: Remarks.of(None, shift, name, at[name] != 0) for name, shift in found.items()}
         return {
             "mld": about["reference"].added(_distance(mine, theirs, "reference", at["reference"], relative=True)),
             "mld_px": about["reference"].added(_distance(mine, theirs, "reference", at["reference"], relative=False)),

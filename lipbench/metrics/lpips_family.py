@@ -1,6 +1,6 @@
 """LPIPS in three regions, against the source (reference) and against the truth, in one pass over the frames.
 
-The full frame is measured as it is. AlexNet sees structure of a certain size in pixels, so face and mouth are brought
+The full frame is measured as it is. The trunk sees structure of a certain size in pixels, so face and mouth are brought
 to one: the longer side becomes 256 px (face) or 128 px (mouth), by area averaging when that shrinks the crop and
 bilinearly when it enlarges it. The sides keep their ratio.
 """
@@ -8,16 +8,18 @@ bilinearly when it enlarges it. The sides keep their ratio.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
+from pydantic import Field
 
 from lipbench.core import weights
-from lipbench.core.metric import Pair
+from lipbench.core.metric import MetricSpec, Pair
 from lipbench.metrics.arrays import Frame
-from lipbench.metrics.frame_metric import FrameMetric, Value, specs
-from lipbench.metrics.lpips_weights import TRUNK, linear_sha256
+from lipbench.metrics.frame_metric import AlignOptions, FrameMetric, Value, specs
+from lipbench.metrics.lpips_weights import FILES, Net, linear_sha256
 from lipbench.metrics.pair_reader import SUFFIX, FrameStep
 from lipbench.metrics.regions import Box
 
@@ -36,10 +38,24 @@ def as_seen(crop: Frame, region: str) -> Frame:
     return cv2.resize(crop, size, interpolation=method).astype(np.uint8, copy=False)
 
 
+def _convention(net: Net, region: str) -> str:
+    return f"{net},v0.1,rgb,{f'longer side {SIDE[region]}' if region in SIDE else 'native size'}"
+
+
+class LpipsOptions(AlignOptions):
+    """Options of the LPIPS families."""
+
+    every: int = Field(
+        1, ge=1, description="5 measures frames 0, 5, 10, ... alone, and the columns' titles say so. 1 measures all."
+    )
+
+
 class LpipsFamily(FrameMetric):
     """lpips_full, lpips_face, lpips_mouth, and the same with `_truth`; all AlexNet, v0.1."""
 
     id = "lpips"
+    net: ClassVar[Net] = "alex"
+    options = LpipsOptions
     metrics = specs(
         "lpips",
         "LPIPS",
@@ -47,34 +63,81 @@ class LpipsFamily(FrameMetric):
         better="lower",
         tolerance=1e-3,
         decimals=4,
-        weights=(TRUNK,),
+        weights=(FILES["alex"].trunk,),
         source="Zhang et al., CVPR 2018; AlexNet, v0.1",
-        convention=lambda region: f"alex,v0.1,rgb,{f'longer side {SIDE[region]}' if region in SIDE else 'native size'}",
+        convention=lambda region: _convention("alex", region),
         description="Distance of the picture in the features of AlexNet, 0 when equal",
         headlines=("lpips_full",),
     )
 
+    def named(self, spec: MetricSpec, options: Mapping[str, Any]) -> MetricSpec:
+        every = self.parse(options).every
+        if every == 1:
+            return spec
+        return replace(
+            spec,
+            title=f"{spec.title}, every {ordinal(every)} frame",
+            convention=spec.convention.replace("[", f"[every {ordinal(every)} frame,", 1),
+        )
+
     def identity(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
-        files = {"trunk": weights.sha256(TRUNK), "linear": linear_sha256()}
+        files = {"trunk": weights.sha256(FILES[self.net].trunk), "linear": linear_sha256(self.net)}
         return {**super().identity(options), "sides": SIDE, **files}
 
     def begin(self, pair: Pair, **options: Any) -> Any:
         from lipbench.metrics.functional import lpips  # loads torch
 
-        return lpips.load(pair.device)
+        net = lpips.load(pair.device, self.net)
+        # The next methods on the same dub are compared to the same frames.
+        net.shelf.turn((pair.reference, pair.truth))
+        return net
+
+    def looks_at(self, t: int, **options: Any) -> bool:
+        return bool(t % options["every"] == 0)
 
     def measure(self, step: FrameStep, boxes: Mapping[str, Box | None], shared: Any, **options: Any) -> Iterator[Value]:
-        from lipbench.metrics.functional.lpips import SMALLEST, distances
+        from lipbench.metrics.functional.lpips import distances
 
+        files = FILES[self.net]
         for region, box in boxes.items():
             values: dict[str, Any] = dict.fromkeys(step.others)
             if box is not None:
                 # The prediction goes through the network once for the reference and the truth.
                 mine, *others = (as_seen(box.cut(f), region) for f in (step.prediction, *step.others.values()))
-                if min(mine.shape[:2]) < SMALLEST:
-                    why = f"unsupported: the {region} region is smaller than AlexNet's {SMALLEST} px"
+                if min(mine.shape[:2]) < files.smallest:
+                    why = f"unsupported: the {region} region is smaller than {files.title}'s {files.smallest} px"
                     values = dict.fromkeys(step.others, why)
                 else:
-                    values = dict(zip(step.others, distances(shared, mine, others), strict=True))
+                    values = dict(zip(step.others, distances(shared, mine, others, keep=True), strict=True))
             for against, value in values.items():
-                yield f"lpips_{region}{SUFFIX[against]}", value
+                yield f"{self.metrics[0].id.rsplit('_', 1)[0]}_{region}{SUFFIX[against]}", value
+
+
+class LpipsVggFamily(LpipsFamily):
+    """lpips_vgg_full, lpips_vgg_face, lpips_vgg_mouth, and the same with `_truth`; all VGG-16, v0.1.
+
+    Twenty times the cost of AlexNet and larger numbers, which compare with nothing that is called LPIPS alone.
+    """
+
+    id = "lpips-vgg"
+    net = "vgg"
+    on_request = True
+    metrics = specs(
+        "lpips_vgg",
+        "LPIPS-VGG",
+        unit="",
+        better="lower",
+        tolerance=1e-3,
+        decimals=4,
+        weights=(FILES["vgg"].trunk,),
+        source="Zhang et al., CVPR 2018; VGG-16, v0.1",
+        convention=lambda region: _convention("vgg", region),
+        description="Distance of the picture in the features of VGG-16, 0 when equal",
+        headlines=("lpips_vgg_full",),
+    )
+
+
+def ordinal(n: int) -> str:
+    """2 -> "2nd", 5 -> "5th"."""
+    end = "th" if n % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
+    return f"{n}{end}"

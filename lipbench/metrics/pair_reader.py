@@ -10,6 +10,7 @@ from typing import Any
 from lipbench import media
 from lipbench.core.errors import MediaError
 from lipbench.core.metric import Pair
+from lipbench.core.ticks import ticking
 from lipbench.media import color
 from lipbench.metrics.arrays import Frame
 
@@ -78,7 +79,7 @@ class PairReader:
                 if name in others:
                     self._next(name, others)
         try:
-            for t, prediction in enumerate(media.read_frames(self._prediction)):
+            for t, prediction in enumerate(ticking(media.read_frames(self._prediction))):
                 self.n_prediction += 1
                 self.size = (prediction.shape[1], prediction.shape[0])
                 frames = {}

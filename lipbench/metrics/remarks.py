@@ -41,9 +41,16 @@ class Remarks:
         texts, table = [], []
         if shift is not None:
             words = shift.words(WHAT[name])
-            table.append(f"{words}; {'compared so' if aligned else 'compared as it is (option align)'}")
-            at = "" if not then else f": {then}"
-            texts.append(f"{words}; compared at that shift" if aligned else f"{words}{at}; --align compares so")
+            if shift.start:
+                texts.append(words)
+                # which frame it is differs from clip to clip
+                table.append(f"from some frame on {replace(shift, start=0).words(WHAT[name])}")
+            elif aligned:
+                texts.append(f"{words}; compared at that shift")
+                table.append(f"{words}; compared so")
+            else:
+                texts.append(f"{words}{': ' if then else ''}{then}; --align compares so")
+                table.append(f"{words}; compared as it is (option align)")
         if colors is not None:
             texts.append(colors)
             table.append(colors)

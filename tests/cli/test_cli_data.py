@@ -78,6 +78,25 @@ def test_check(manifest):
     assert lines[5] == "m.yaml: ok, 2 clips, 3 dubs, 5 warnings"
 
 
+def test_check_warns_of_fields_and_hdr(films, tmp_path):
+    """Combs would be measured like picture, and HDR cannot be compared with SDR results."""
+    fields = {"flags": "+ilme+ildct", "x264-params": "tff=1"}
+    films.make("i.mp4", 5, 25, options={"crf": "14", **fields})
+    films.make("h.mp4", 5, 25, pix_fmt="yuv420p10le", options={"x264-params": "transfer=arib-std-b67"})
+    films.make("p.mp4", 5, 25)
+    clips = "".join(
+        f"  - {{id: {n}, video: {n}.mp4, sha256: {sha256_file(films.folder / f'{n}.mp4')}, speaker: x, language: en}}\n"
+        for n in "ihp"
+    )
+    path = tmp_path / "m.yaml"
+    head = f"schema: 1\nname: m\nversion: '1'\nlicence: CC0-1.0\nconsent: none needed\nroot: {films.folder}\n"
+    path.write_text(f"{head}clips:\n{clips}dubs: []\n")
+    lines = call("check", path).output.splitlines()
+    assert sum("clips[0].video: is interlaced" in line for line in lines) == 1
+    assert sum("clips[1].video: is HDR (HLG)" in line for line in lines) == 1
+    assert sum("is interlaced" in line or "is HDR" in line for line in lines) == 2
+
+
 def test_check_json(manifest):
     data = json.loads(call("check", manifest, "--json").stdout)
     assert data["ok"]

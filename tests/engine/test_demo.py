@@ -11,6 +11,7 @@ from lipbench.datasets.manifest import resolve
 from lipbench.engine.build import build
 from lipbench.engine.config import parse_run_file
 from lipbench.engine.demo import demo_run
+from lipbench.engine.rows import families
 
 TABLE_I = {"speech2vid", "makeittalk", "pc-avs", "wav2lip", "ad-nerf", "lipnerf", "dubbed"}
 
@@ -28,6 +29,14 @@ def test_lipnerf_is_driven_by_the_wav2lip_row(tmp_path: Path) -> None:
     by_id = {row.method.spec.id: row for row in rows}
     named, params = by_id["lipnerf"].method.driver(by_id["lipnerf"].params)
     assert by_id[named].method.spec.params(**params) == by_id["wav2lip"].params
+
+
+def test_lpips_says_that_it_sees_every_fifth_frame(tmp_path: Path) -> None:
+    measured = {family.id: (family, options) for family, options in families(parse_run_file(demo_run(), "demo"))}
+    assert list(measured) == [family.id for family, _ in families(parse_run_file({**demo_run(), "metrics": []}, "all"))]
+    family, options = measured["lpips"]
+    assert options == {"every": 5}
+    assert family.named(family.metrics[0], options).title == "LPIPS, every 5th frame"
 
 
 def test_packaged_weights_stay_small() -> None:

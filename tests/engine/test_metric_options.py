@@ -13,6 +13,7 @@ from lipbench.core.errors import ManifestError, NothingComparable, UnknownName, 
 from lipbench.core.store import Store
 from lipbench.engine import api
 from lipbench.engine.config import parse_run_file
+from lipbench.engine.index import write_run
 from lipbench.engine.rows import families, narrowed
 from lipbench.reports.frame import combine, load_run
 
@@ -98,6 +99,26 @@ def test_patterns_mean_families_or_metrics():
     assert not config("psnr_*").asks("image", "ssim_full")
     with pytest.raises(UnknownName, match="psnr_full"):
         options("psnr_ful")
+
+
+def test_what_is_measured_on_request_alone_is_in_no_other_pattern():
+    assert "lpips" in options()
+    assert "lpips-vgg" not in options()
+    assert list(options("lpips_*", "*")) == list(options())
+    assert list(options("lpips*")) == ["lpips"]
+    assert (
+        list(options("lpips_vgg_*")) == list(options("lpips-vgg")) == list(options("lpips_vgg_full")) == ["lpips-vgg"]
+    )
+
+
+def test_titles_of_columns_say_what_an_option_makes_of_a_number(tmp_path):
+    chosen = config({"id": "lpips", "params": {"every": 4}}, "image")
+    write_run(tmp_path, chosen, "digest", [], families(chosen), [])
+    about = json.loads((tmp_path / "run.json").read_text())
+    found = {metric["id"]: metric for metric in about["metrics"]}
+    assert found["lpips_full"]["title"] == "LPIPS, every 4th frame"
+    assert found["lpips_full"]["version"] == "1 with every=4"
+    assert found["psnr_full"]["title"] == "PSNR"
 
 
 @pytest.mark.parametrize(

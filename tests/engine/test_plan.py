@@ -10,6 +10,9 @@ import pytest
 from lipbench.core import keys
 from lipbench.core.errors import UsageError, WeightsMissing
 from lipbench.core.store import Record, Store
+from lipbench.datasets.manifest import resolve
+from lipbench.engine.build import build
+from lipbench.engine.config import parse_run_file
 from lipbench.engine.plan import Cell, Count, Node, Pending, Plan, PlanState, counts, file_digest, select
 
 VIDEO = {"path": "out/video.mp4", "sha256": "ab" * 32, "bytes": 1}
@@ -160,3 +163,13 @@ def test_digest_of_a_side_file(tmp_path):
     assert file_digest(path) is None
     path.write_bytes(b"points")
     assert file_digest(path) == sha256(b"points").hexdigest()
+
+
+def test_scores_are_planned_dub_by_dub_and_cells_row_by_row(tmp_path):
+    """What a worker keeps of a dub's reference serves the next method; tables keep their order."""
+    config = parse_run_file({"manifest": "demo", "methods": ["dubbed", "truth"], "clips": ["demo-en"]}, "run")
+    plan, _, _ = build(config, resolve("demo"), tmp_path)
+    dubs = [name.split("@")[1] for name in plan.nodes if name.startswith("score lpips ")]
+    assert dubs == sorted(dubs, key=dubs.index)
+    assert len(dubs) == 2 * len(set(dubs))
+    assert [cell.method for cell in plan.cells] == sorted(cell.method for cell in plan.cells)

@@ -18,6 +18,7 @@ from lipbench.core import keys
 from lipbench.core.errors import RunIncomplete, UsageError, WeightsMissing
 from lipbench.core.store import Store
 from lipbench.engine import api
+from lipbench.engine.plan import PlanState
 from lipbench.engine.runner import RunOptions
 
 
@@ -345,3 +346,18 @@ def test_a_method_waits_only_for_what_its_parameters_need(manifest, tmp_path):
 
     assert "faces one" in needs()
     assert "faces one" not in needs(box=[10, 5, 50, 45])
+
+
+def test_a_source_that_comes_back_is_searched_for_faces_once(manifest, tmp_path):
+    """The clip, and the video of a method that copies it under each dub, are one picture with several sounds."""
+    request = {"manifest": "tiny", "methods": ["dubbed"], "metrics": ["landmarks"], "faces": "demo-face"}
+    prepared = api.prepare(request, out=tmp_path / "run", manifest=manifest, overrides={"languages": ["fr"]})
+    result = api.execute(prepared, workers=1, quiet=True)
+    names = [name for name in prepared.plan.nodes if name.startswith("faces ")]
+    assert {"faces one", "faces of synthesize dubbed one/fr"} <= set(names)
+    progress = PlanState(prepared.plan, prepared.store)
+    assert progress.key("faces one") == progress.key("faces of synthesize dubbed one/fr") != progress.key("faces two")
+    assert progress.picture("clip one", "video") == progress.picture("synthesize dubbed one/fr", "video")
+    assert progress.digest("clip one", "video") != progress.digest("synthesize dubbed one/fr", "video")
+    assert len({progress.key(name) for name in names}) == len(names) / 2
+    assert result.complete

@@ -8,6 +8,7 @@ import pytest
 from lipbench import media
 from lipbench.core.errors import MediaError, UnknownName
 from lipbench.core.keys import sha256_file
+from lipbench.engine import stages
 from lipbench.engine.score import score_video
 
 pytestmark = pytest.mark.usefixtures("tiny_sync_model")
@@ -127,3 +128,18 @@ def test_what_cannot_be_read_is_refused(folder, tmp_path):
 def test_an_audio_file_that_cannot_be_read_is_refused(folder, tmp_path):
     with pytest.raises(MediaError, match=r"gone\.wav"):
         score_video(folder / "source.mp4", audio=tmp_path / "gone.wav", metrics=FULL)
+
+
+def test_a_picture_is_searched_for_faces_once(folder, monkeypatch):
+    searched = []
+    run_faces = stages.run_faces
+    monkeypatch.setattr(stages, "run_faces", lambda task, out: searched.append(task.video.name) or run_faces(task, out))
+
+    def searches(**more):
+        searched.clear()
+        score_video(folder / "source.mp4", metrics=["landmarks"], faces="demo-face", **more)
+        return list(searched)
+
+    assert searches() == ["source.mp4"]
+    assert searches(reference=folder / "mute.mp4") == ["mute.mp4"]  # the same frames under no sound
+    assert searches(reference=folder / "brighter.mp4") == ["brighter.mp4", "source.mp4"]

@@ -45,6 +45,15 @@ def test_none_is_found_where_there_is_none() -> None:
     assert found is None or found.gain_db > timing.GAIN
 
 
+@pytest.mark.parametrize(("k", "at"), [(1, 10), (-2, 12), (3, 11)])
+def test_a_shift_that_sets_in_on_the_way_is_found(k: int, at: int) -> None:
+    index = np.clip([t if t < at else t + k for t in range(N)], 0, N - 1)
+    found = timing.best_shift(SMALL[index], SMALL)
+    assert found is not None
+    assert (found.frames, found.start) == (k, at)
+    assert found.words("the source").startswith(f"from frame {at} on the video runs {abs(k)} frame")
+
+
 def test_words() -> None:
     assert timing.Shift(1, 9.0).words("the source") == "the video runs 1 frame ahead of the source"
     assert timing.Shift(-3, 9.0).words("the source") == "the video runs 3 frames behind the source"
@@ -85,11 +94,10 @@ def test_pictures_are_remarked_and_aligned(shifted, k: int, way: str) -> None:
     # The boxes follow the reference's frames as well: every frame that has a partner is measured.
     assert put_right["psnr_mouth"].value == math.inf
     assert put_right["ssim_mouth"].value == 1
-    n = put_right["psnr_full"].n_total
-    assert put_right["psnr_full"].n_valid == n - max(-k, 0) == N - abs(k)
+    assert put_right["psnr_full"].n_valid == put_right["psnr_full"].n_total == N - abs(k)
     per_frame = put_right["psnr_full"].per_frame
     assert per_frame is not None
-    assert np.isnan(per_frame).tolist() == [t < -k for t in range(n)]
+    assert np.isnan(per_frame).tolist() == [t < -k for t in range(N - max(k, 0))]
     assert "compared at that shift" in str(put_right["psnr_full"].reason)
 
 
@@ -103,6 +111,19 @@ def test_changes_and_landmarks_are_remarked_and_aligned(shifted, k: int) -> None
         assert put_right.value < 1e-6
         assert ("ahead of" if k > 0 else "behind") in str(plain.reason)
         assert put_right.extra["shift"]["aligned"]
+
+
+def test_frames_lost_on_the_way_are_said_and_nothing_is_moved(scene) -> None:
+    index = np.clip([t if t < 11 else t + 1 for t in range(N)], 0, N - 1)
+    pair = scene.pair(prediction=scene.video("p", WALK[index]), reference=scene.video("r", WALK))
+    said = "from frame 11 on the video runs 1 frame ahead of the undubbed source"
+    plain = ImageFamily().score(pair)["psnr_full"]
+    assert plain.reason is not None
+    assert plain.reason.endswith(said)
+    assert plain.extra["shift"]["start"] == 11
+    pair = scene.pair(prediction=pair.prediction, reference=pair.reference, options={"align": True})
+    again = ImageFamily().score(pair)["psnr_full"]
+    assert (again.value, again.reason) == (plain.value, plain.reason)
 
 
 def test_lost_frames_explain_a_difference_in_length(shifted) -> None:

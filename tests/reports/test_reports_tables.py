@@ -155,6 +155,26 @@ def test_few_frames_are_mentioned(runs):
     assert "measured on part of the frames: a PSNR 31/50\n" in text
 
 
+def test_what_scores_carry_stands_below_the_table(runs, tmp_path):
+    """A shift is said once for a method, with the number of its videos; twice of one video counts once."""
+    late = {"text": "long", "short": "the video runs 1 frame behind the undubbed source"}
+    said = runs.score(20.0, reason="long") | {"extra": {"remarks": [late]}}
+    cells = [
+        runs.cell("a", "k", "fr", {"psnr_full": said, "lpips_full": said}),
+        runs.cell("a", "k", "de", {"psnr_full": runs.score(30.0), "lpips_full": 0.1}),
+        runs.cell("b", "k", "fr", {"psnr_full": 30.0, "lpips_full": 0.1}),
+        runs.cell("b", "k", "de", {"psnr_full": 30.0, "lpips_full": 0.1}),
+    ]
+    root = runs.write(cells, [runs.method("a", title="Ours"), runs.method("b")])
+    for options in ({}, {"by": ["clip"]}):
+        text = table_text(root, **options)
+        assert text.count("- Ours: the video runs 1 frame behind the undubbed source (1 of 2 videos)\n") == 1
+        assert "b: the video" not in text
+    shutil.copytree(root, tmp_path / "again")
+    both = table_text(root, tmp_path / "again")
+    assert both.count("runs 1 frame behind the undubbed source (1 of 2 videos)") == 2
+
+
 def test_columns_by_pattern_and_all(runs):
     run = load_run(runs.example())
     assert [c.id for c in build(run, metrics=["psnr_*"])[0].columns] == ["psnr_full", "psnr_mouth"]

