@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import cv2
-import numpy as np
-from numpy.typing import NDArray
 
 from lipbench import media
 from lipbench.baselines.spec import PLACEHOLDERS, PRECOMPUTED, PrecomputedParams
 from lipbench.core import keys
 from lipbench.core.errors import Refused
 from lipbench.core.method import DubJob, Method, Outputs
+from lipbench.media.resize import scaled
 
 _COPYABLE = frozenset({"h264", "hevc", "mpeg4", "av1", "vp9"})  # codecs that an mp4 takes as they are
 
@@ -89,18 +86,8 @@ class Precomputed(Method):
                 uniform.unlink()
                 return Outputs({"video": video}, info)
             frames = media.read_frames(source, fps=clip.fps if resample else None)
-            media.write_video(video, _scaled(frames, wanted), clip.fps, dub.audio, lossless=True, like=source)
+            media.write_video(video, scaled(frames, wanted), clip.fps, dub.audio, lossless=True, like=source)
         return Outputs({"video": video}, info)
-
-
-def _scaled(frames: Iterator[NDArray[np.uint8]], size: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
-    for frame in frames:
-        if frame.shape[1::-1] == size:
-            yield frame
-        else:
-            shrink = frame.shape[1] > size[0]
-            way = cv2.INTER_AREA if shrink else cv2.INTER_CUBIC
-            yield np.asarray(cv2.resize(frame, size, interpolation=way), np.uint8)
 
 
 def _missing(path: Path) -> Refused:

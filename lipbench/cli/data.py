@@ -14,8 +14,9 @@ import click
 from lipbench.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from lipbench.datasets.add import AddResult
     from lipbench.datasets.check import ManifestReport
-    from lipbench.datasets.types import Licence, Manifest
+    from lipbench.datasets.types import Manifest
 
 #: Commands that live in modules of their own: name -> ("module:attribute", one line of help); imported when called.
 SUBCOMMANDS: dict[str, tuple[str, str]] = {
@@ -170,7 +171,7 @@ def _manifest_json(manifest: Manifest, report: ManifestReport) -> dict[str, Any]
 @click.argument("manifest", type=click.Path(path_type=Path))
 @click.argument("video", type=click.Path(path_type=Path))
 @click.option("--dub", "dubs", multiple=True, metavar="LANG=FILE", help="A dub, e.g. fr=french.wav; repeatable.")
-@click.option("--id", "clip_id", help="Id of the clip; made of the file's name when left out.")
+@click.option("--id", "id", help="Id of the clip; made of the file's name when left out.")
 @click.option("--speaker", help="Who speaks; the id when left out.")
 @click.option("--language", help="BCP-47 tag of the original speech, e.g. en.")
 @click.option("--licence", help="Licence id of the clip; the manifest's when left out.")
@@ -178,101 +179,54 @@ def _manifest_json(manifest: Manifest, report: ManifestReport) -> dict[str, Any]
 @click.option("--consent", default="", help="On what grounds this face may be altered.")
 @click.option("--source-url", default="", help="Where the clip comes from.")
 @click.option(
-    "--kind",
-    type=click.Choice(["recorded", "tts", "synthetic"]),
-    default="recorded",
-    show_default=True,
-    help="What the dubs are.",
+    "--kind", type=click.Choice(["recorded", "tts", "synthetic"]), help="What the dubs are. [default: recorded]"
 )
+@click.option("--start", type=float, help="Second at which the used part begins, of VIDEO and of its dubs.")
+@click.option("--end", type=float, help="Second at which it ends.")
+@click.option("--fps", type=float, help="Pictures per second, where VIDEO is a series of pictures.")
+@click.option("--channel", help="The one channel of the sounds that is used, e.g. center. [default: all, mixed]")
+@click.option("--offset", "offset_s", multiple=True, metavar="[LANG=]S", help="> 0 delays a dub, < 0 cuts its start.")
+@click.option("--transcript", multiple=True, metavar="[LANG=]TEXT", help="What a dub says.")
+@click.option("--phonemes", multiple=True, metavar="[LANG=]FILE", help="Its phonemes: TextGrid, ctm or JSON.")
+@click.option("--dub-start", "start_s", multiple=True, metavar="[LANG=]S", help="Where a dub begins in its file.")
+@click.option("--dub-end", "end_s", multiple=True, metavar="[LANG=]S", help="Where it ends there.")
+@click.option("--rate", multiple=True, metavar="[LANG=]R", help="How much faster than VIDEO it runs, e.g. 25/23.976.")
 @click.option("--copy", is_flag=True, help="Copy files that lie outside the manifest's root into it.")
 @as_json
-def add(
-    manifest: Path,
-    video: Path,
-    dubs: tuple[str, ...],
-    clip_id: str | None,
-    speaker: str | None,
-    language: str | None,
-    licence: str | None,
-    licence_url: str,
-    consent: str,
-    source_url: str,
-    kind: Any,
-    copy: bool,
-    as_json: bool,
-) -> None:
+def add(manifest: Path, video: Path, dubs: tuple[str, ...], copy: bool, as_json: bool, **said: Any) -> None:
     """Add a video and its dubs to a manifest, which is made when it is not there.
 
     Probes and hashes the files. What is written already (comments, layout) stays. A clip that is in the manifest
-    already only gets the new dubs.
+    already only gets the new dubs. FILE:a:N is a file with its audio stream N, counted from 0.
+
+    VIDEO may also be a folder of videos (then --dub LANG=FOLDER holds a dub with the name of each), a folder or
+    pattern of numbered pictures, or a list.csv: its first line names its columns (docs/manifest.md), each further one
+    is a clip or a dub of one.
     """
-    from lipbench.core.yaml import read
-    from lipbench.datasets.add import add_clip, known_clip
-    from lipbench.datasets.manifest import load_manifest
+    from lipbench.cli.data_add import OPTIONS, add_all, new_dubs
+    from lipbench.datasets.lists import Entry, entries
 
+    about = {name: said.pop(name) for name in OPTIONS}
+    wanted = entries(video, new_dubs(dubs, said["channel"], about))
+    if said["id"] and len(wanted) > 1:
+        raise UsageError(f"--id names one clip, {video} holds {len(wanted)}", "", "leave it out")
     asks = sys.stdin.isatty() and not as_json
-    present = load_manifest(manifest) if manifest.exists() else None
-    if known_clip(present, video, clip_id) is None and asks:
-        if language is None:
-            language = click.prompt("Language of the original speech (BCP-47, e.g. en)")
-        if licence is None and present is None:
-            licence, licence_url = _ask_licence(licence_url)
-        if not consent and not (present and read(manifest).data.get("consent")):
-            consent = click.prompt("On what grounds may this face be altered? (e.g. written, on file)")
-    done = add_clip(
-        manifest,
-        video,
-        _pairs(dubs),
-        clip_id=clip_id,
-        speaker=speaker,
-        language=language,
-        licence=None if licence is None else _licence(licence, licence_url),
-        consent=consent,
-        source_url=source_url,
-        kind=kind,
-        copy=copy,
-    )
+    done = add_all(manifest, wanted, Entry(video, **said), copy, asks)
+    for text in dict.fromkeys(text for one in done for text in one.warnings):
+        click.echo(f"warning: {text}", err=True)
     if as_json:
-        data = {"manifest": str(manifest), "clip": done.clip_id, "new_clip": done.new_clip, "dubs": list(done.dub_ids)}
-        click.echo(json.dumps({**data, "digest": done.manifest.digest}, indent=2))
+        clips = [{"clip": one.clip_id, "new_clip": one.new_clip, "dubs": list(one.dub_ids)} for one in done]
+        data: dict[str, Any] = {"manifest": str(manifest), **(clips[0] if len(clips) == 1 else {"clips": clips})}
+        warnings = [text for one in done for text in one.warnings]
+        digest = done[-1].manifest.digest
+        click.echo(json.dumps({**data, "digest": digest, **({"warnings": warnings} if warnings else {})}, indent=2))
         return
-    added = [*([f"clip {done.clip_id}"] if done.new_clip else []), *(f"dub {name}" for name in done.dub_ids)]
-    click.echo(f"{manifest}: added {', '.join(added)}")
+    added = [name for one in done for name in _added(one)]
+    click.echo(f"{manifest}: added {', '.join(added)}" if added else f"{manifest}: all of it is there already")
 
 
-def _pairs(dubs: tuple[str, ...]) -> dict[str, Path]:
-    pairs: dict[str, Path] = {}
-    for text in dubs:
-        language, sign, file = text.partition("=")
-        if not (language and sign and file):
-            raise UsageError(f"--dub {text}: not LANG=FILE", "", "write for example --dub fr=french.wav")
-        if language in pairs:
-            raise UsageError(f"--dub {language} is given twice", "", "add the second one in another call")
-        pairs[language] = Path(file)
-    return pairs
-
-
-def _ask_licence(url: str) -> tuple[str, str]:
-    from lipbench.datasets.licences import LICENCES, NEED_URL
-
-    licence = click.prompt("Licence of the footage", type=click.Choice(list(LICENCES)))
-    if licence in NEED_URL and not url:
-        url = click.prompt("Where is its text (URL)?")
-    return licence, url
-
-
-def _licence(name: str, url: str) -> Licence:
-    """Raises UsageError for an id that is not on the list, or one that needs a URL."""
-    from lipbench.core.registry import unknown
-    from lipbench.datasets.licences import LICENCES, NEED_URL
-    from lipbench.datasets.types import Licence
-
-    if name not in LICENCES:
-        error = unknown("licences", name, list(LICENCES))
-        raise UsageError(error.what, error.why, "for any other: --licence other --licence-url URL")
-    if name in NEED_URL and not url:
-        raise UsageError(f'licence "{name}" needs a URL', "", "give --licence-url")
-    return Licence(name, url)
+def _added(one: AddResult) -> list[str]:
+    return [*([f"clip {one.clip_id}"] if one.new_clip else []), *(f"dub {name}" for name in one.dub_ids)]
 
 
 # ---- schema ---------------------------------------------------------------------------------------------------

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from lipbench.core.errors import LipbenchError, UsageError
+from lipbench.core.atomic import atomic_write
+from lipbench.core.errors import LipbenchError, StoreError, UsageError
 from lipbench.core.system import cache_folder
+
+if TYPE_CHECKING:
+    from lipbench.datasets.types import Manifest
 
 
 def _params(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
@@ -31,9 +35,12 @@ def _params(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> d
 @click.argument("audio", type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="The dubbed video (mp4).")
 @click.option("-p", "--param", "params", multiple=True, callback=_params, help="A method parameter, NAME=VALUE.")
-@click.option("--fps", type=float, default=25.0, show_default=True)
-@click.option("--start", type=float, default=0.0, show_default=True, help="Seconds into the video.")
-@click.option("--end", type=float, help="Seconds into the video. [default: its end]")
+@click.option("--fps", type=float, default=25.0, show_default=True, help="Of the result, and of pictures.")
+@click.option("--start", type=float, default=0.0, show_default=True, help="Seconds into the video, and its dub.")
+@click.option("--end", type=float, help="Seconds into the video, and its dub. [default: its end]")
+@click.option("--audio-start", type=float, help="Seconds into the audio; 0 when it is cut already. [default: --start]")
+@click.option("--audio-end", type=float, help="Seconds into the audio. [default: with the video]")
+@click.option("--channel", help="Use this one channel of the audio, e.g. center. [default: all, mixed]")
 @click.option("--language", default="und", show_default=True, help="Of the audio (BCP-47).")
 @click.option("--train-seconds", type=float, help="Train on this much of the clip. [default: all]")
 @click.option("--seed", type=int, default=0, show_default=True)
@@ -49,6 +56,9 @@ def main(
     fps: float,
     start: float,
     end: float | None,
+    audio_start: float | None,
+    audio_end: float | None,
+    channel: str | None,
     language: str,
     train_seconds: float | None,
     seed: int,
@@ -58,15 +68,23 @@ def main(
 ) -> None:
     """Re-lip VIDEO to AUDIO with METHOD (an id of `lipbench list methods`, or an external method file).
 
-    What was prepared and fitted for this video is kept and used again for its next dub.
+    VIDEO is a file, or a folder or pattern of numbered pictures; FILE:a:N is a file with its audio stream N, counted
+    from 0. What was prepared and fitted for this video is kept and used again for its next dub.
     """
-    from lipbench.core import keys
+    from lipbench.core.target import check_target
     from lipbench.datasets.single import single_manifest
+    from lipbench.datasets.types import Dub
     from lipbench.engine import api
+    from lipbench.media.streams import split_stream
 
     if out.suffix.lower() != ".mp4":
         raise UsageError(f"cannot write {out}", "outputs are mp4 files", f"use -o {out.with_suffix('.mp4')}")
-    manifest = single_manifest(video, audio, language=language, start_s=start, end_s=end)
+    check_target(out, [*(split_stream(path)[0] for path in (video, audio)), Path(method)])
+    known = Dub("", "", language, "recorded", None, "", channel=channel, start_s=audio_start, end_s=audio_end)
+    manifest = single_manifest(video, audio, language=language, start_s=start, end_s=end, fps=fps, dub=known)
+    said = _heard(manifest)
+    for text in said:
+        click.echo(f"warning: {text}", err=True)
     entry: dict[str, Any] = (
         {"file": str(Path(method).resolve())} if method.endswith((".yaml", ".yml")) else {"id": method}
     )
@@ -81,7 +99,8 @@ def main(
         "metrics": [],
     }
     cache = cache_folder() / "lipbench" / "dub"
-    prepared = api.prepare(config, out=work or cache / keys.sha256_file(video)[:16], manifest=manifest)
+    folder = work or cache / manifest.clips[0].sha256[:16]
+    prepared = api.prepare(config, out=folder, manifest=manifest)
     # Nothing is measured here: drop the score stages and the face tracks that only they want.
     plan = prepared.plan
     wanted: set[str] = set()
@@ -92,14 +111,38 @@ def main(
         queue += [n for n in node.needs if n not in wanted]
     plan.nodes = {name: node for name, node in plan.nodes.items() if name in wanted}
     plan.scores = {cell: {} for cell in plan.cells}
-    result = api.execute(prepared, workers=1, quiet=as_json)
+    try:
+        result = api.execute(prepared, workers=1, quiet=as_json)
+    except StoreError as error:
+        raise StoreError(f"cannot work in {folder}", error.why, "name another folder with --work") from error
+    records = [s.record for name, s in result.outcome.states.items() if name.startswith(("clip ", "dub ")) and s.record]
+    for text in dict.fromkeys(text for record in records for text in record.info.get("remarks", ())):
+        if text.removeprefix("silent: ") not in said:
+            click.echo(f"note: {text}", err=True)
     made = plan.synthesize[plan.cells[0]]
     state = result.outcome.states[made]
     if state.record is None or state.record.status != "ok":
         reason = (state.reason or "failed").split(":")[0]
         log = "" if state.record is None else f"log: {prepared.store.directory(state.record.key) / 'log.txt'}"
         raise LipbenchError(f"{method} made no video of {video}", state.reason or "", log, reason=reason)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(prepared.store.output(state.record, "video"), out)
+    with atomic_write(out) as draft:
+        shutil.copyfile(prepared.store.output(state.record, "video"), draft)
     answer = {"out": str(out), "method": method, "cached": state.how == "cached", "info": dict(state.record.info)}
     click.echo(json.dumps(answer) if as_json else str(out))
+
+
+def _heard(manifest: Manifest) -> list[str]:
+    """What the user should know of the sound before the work: which one it is, and whether it is one.
+
+    Raises:
+        MediaError, ManifestError, TooShort: it cannot be used.
+    """
+    from lipbench import media
+    from lipbench.datasets.dub_sound import DubSound
+
+    clip, dub = manifest.clips[0], manifest.dubs[0]
+    info = media.probe(clip.video, picture_fps=clip.fps)
+    used = (info.duration_s if clip.end_s is None else min(clip.end_s, info.duration_s)) - clip.start_s
+    track = DubSound.of(dub, clip).read(used)
+    silent = media.silence(track.samples)
+    return [*track.remarks, *([silent] if silent else [])]

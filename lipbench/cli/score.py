@@ -51,7 +51,9 @@ def _without(reason: str, remarks: Iterable[dict[str, str]]) -> str:
 @former_option("--judge", "--sync-model")
 @click.option("--protocol", type=click.Choice(["realvideo", "cropped"]), help="[default: realvideo]")
 @click.option("--faces", default="mediapipe-face", show_default=True, help="Face backend.")
-@click.option("--fps", type=float, default=25.0, show_default=True, help="Rate at which everything is compared.")
+@click.option("--fps", type=float, default=25.0, show_default=True, help="Rate of the comparison, and of pictures.")
+@click.option("--channel", help="Use this one channel of the sound, e.g. center or left. [default: all, mixed]")
+@click.option("--resize", is_flag=True, help="Scale VIDEO to the reference's size first; the answer says so.")
 @click.option("--align", is_flag=True, help="Compare at the shift of up to 5 frames that fits best.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def main(
@@ -65,10 +67,15 @@ def main(
     protocol: str | None,
     faces: str,
     fps: float,
+    channel: str | None,
+    resize: bool,
     align: bool,
     as_json: bool,
 ) -> None:
     """Measure VIDEO with every metric that the given files allow.
+
+    VIDEO and the others are files, folders of numbered pictures or patterns such as f/f%04d.png; FILE:a:N is a file
+    with its audio stream N, counted from 0.
 
     \b
     Examples:
@@ -90,6 +97,8 @@ def main(
             faces=faces,
             fps=fps,
             align=align,
+            channel=channel,
+            resize=resize,
             progress=progress,
         )
     if as_json:

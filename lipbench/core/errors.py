@@ -192,7 +192,7 @@ FINAL_REASONS = frozenset(
         WeightsMismatch,
         ManifestError,
     )
-)
+) | {"which_audio"}
 
 
 def disk_full(error: OSError, path: object) -> DiskFull:

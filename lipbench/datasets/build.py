@@ -87,6 +87,8 @@ class ManifestBuilder:
         )
 
     def _clip(self, i: int, entry: ClipEntry) -> Clip:
+        from lipbench.media.pictures import is_series
+
         at: Location = ("clips", i)
         if not (consent := entry.consent or self.model.consent):
             self.problem(
@@ -97,6 +99,8 @@ class ManifestBuilder:
             )
         video = self.path(entry.video, *at, "video")
         assert video is not None
+        if entry.fps is None and is_series(video):
+            self.problem((*at, "fps"), "is missing: pictures state no rate", None, "write it, such as fps: 25")
         truth = {tag: self.path(t.video, *at, "truth", tag) for tag, t in entry.truth.items()}
         notes = {tag: self.path(t.annotations, *at, "truth", tag, "annotations") for tag, t in entry.truth.items()}
         return Clip(
@@ -116,6 +120,8 @@ class ManifestBuilder:
             {tag: path for tag, path in truth.items() if path is not None},
             {tag: t.sha256 for tag, t in entry.truth.items() if t.sha256 is not None},
             {tag: path for tag, path in notes.items() if path is not None},
+            entry.stream,
+            entry.channel,
         )
 
     def _dub(self, i: int, entry: DubEntry, clips: dict[str, Clip]) -> Dub:
@@ -139,6 +145,11 @@ class ManifestBuilder:
             entry.offset_s,
             entry.transcript,
             self.path(entry.phonemes, *at, "phonemes"),
+            entry.stream,
+            entry.channel,
+            entry.start_s,
+            entry.end_s,
+            entry.rate,
         )
 
     def _unique(self, what: str, ids: list[str]) -> None:

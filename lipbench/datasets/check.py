@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lipbench.core.document import Document, Problem
-from lipbench.core.errors import LipbenchError
+from lipbench.core.errors import LipbenchError, TooShort
 from lipbench.datasets.manifest import examine, verify_files
-from lipbench.datasets.types import Clip, Manifest
+from lipbench.datasets.phonemes import read_phonemes
+from lipbench.datasets.types import Clip, Dub, Manifest
 
-#: A dub may differ this much from its clip before it is worth a word, s (2.5 frames at 25 fps).
-LENGTH_SLACK_S = 0.1
+if TYPE_CHECKING:
+    from lipbench import media
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,17 @@ class DubFacts:
 
 @dataclass
 class ManifestReport:
-    """What `check` found. Errors make a run fail or a number wrong; warnings are worth knowing."""
+    """What `check` found. Errors make a run fail or a number wrong; warnings are worth knowing.
+
+    `heard` is the length of each clip's own sound between start_s and end_s, s.
+    """
 
     manifest: Manifest | None
     errors: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
     clips: dict[str, ClipFacts] = field(default_factory=dict)
     dubs: dict[str, DubFacts] = field(default_factory=dict)
+    heard: dict[str, float] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -80,49 +86,85 @@ def check(path: Path, *, hashes: bool = True) -> ManifestReport:
 
 def probe_media(manifest: Manifest, document: Document, report: ManifestReport) -> None:
     """Open every file that is there; adds facts, errors and warnings to the report."""
+    from lipbench.media import present
+
     for i, clip in enumerate(manifest.clips):
-        if clip.video.is_file():
+        if present(clip.video):
             try:
                 _clip(i, clip, document, report)
             except LipbenchError as error:
-                report.errors.append(document.problem(("clips", i, "video"), _flat(error)))
+                where = "stream" if error.reason == "which_audio" else "video"
+                report.errors.append(document.problem(("clips", i, where), _flat(error), None, error.fix))
         for tag, path in clip.truth.items():
             if path.is_file():
                 try:
                     _truth(path, report.clips.get(clip.id), ("clips", i, "truth", tag), document, report)
                 except LipbenchError as error:
                     report.errors.append(document.problem(("clips", i, "truth", tag), _flat(error)))
-    lengths: dict[Path, float] = {}
     for i, dub in enumerate(manifest.dubs):
         try:
-            source = dub.audio or manifest.clip(dub.clip_id).video
-            if not source.is_file():
-                continue
-            if source not in lengths:
-                lengths[source] = audio_seconds(source)
+            _dub(i, dub, manifest.clip(dub.clip_id), document, report)
+        except TooShort as error:
+            span = ("dubs", i, "offset_s" if dub.offset_s else "start_s")
+            what = "cuts the whole audio" if dub.offset_s else _flat(error)
+            report.errors.append(document.problem(span, what, dub.offset_s or dub.start_s))
         except LipbenchError as error:
-            report.errors.append(document.problem(("dubs", i, "audio"), _flat(error)))
-            continue
-        length = max(0.0, lengths[source] + dub.offset_s)
-        clip_facts = report.clips.get(dub.clip_id)
-        if clip_facts is not None and dub.audio is None:
-            length = clip_facts.used_s
-        longer = None if clip_facts is None else length - clip_facts.used_s
-        report.dubs[dub.id] = DubFacts(dub.id, dub.clip_id, length, longer)
-        if length == 0:
-            report.errors.append(document.problem(("dubs", i, "offset_s"), "cuts the whole audio", dub.offset_s))
-        elif longer is not None and abs(longer) > LENGTH_SLACK_S:
-            what = "longer than its clip: the clip will play back and forth"
-            if longer < 0:
-                what = "shorter than its clip: the clip will be cut"
-            report.warnings.append(document.problem(("dubs", i), f"{dub.id} is {abs(longer):.2f} s {what}"))
+            where = "stream" if error.reason == "which_audio" else "audio"
+            report.errors.append(document.problem(("dubs", i, where), _flat(error), None, error.fix))
+        if dub.phonemes is not None and dub.phonemes.is_file():
+            try:
+                read_phonemes(dub.phonemes)
+            except LipbenchError as error:
+                report.errors.append(document.problem(("dubs", i, "phonemes"), _flat(error), None, error.fix))
+
+
+def _dub(i: int, dub: Dub, clip: Clip, document: Document, report: ManifestReport) -> None:
+    from lipbench.datasets.drift import speed_words
+    from lipbench.datasets.dub_sound import LENGTH_SLACK_S, DubSound
+
+    facts = report.clips.get(clip.id)
+    if dub.audio is None:
+        used = report.heard.get(clip.id)
+        if used is None:
+            return
+        length = facts.used_s if facts is not None else used
+        sound = None
+    else:
+        if not dub.audio.is_file():
+            return
+        sound = DubSound.of(dub, clip)
+        track = sound.read(None if facts is None else facts.used_s)
+        length = len(track.samples) / track.rate
+        if len(track.samples):
+            warn_of_sound(track, ("dubs", i, "audio"), document, report)
+    longer = None if facts is None else length - facts.used_s
+    report.dubs[dub.id] = DubFacts(dub.id, dub.clip_id, length, longer)
+    if length == 0:
+        report.errors.append(document.problem(("dubs", i, "offset_s"), "cuts the whole audio", dub.offset_s))
+    elif longer is not None and facts is not None and abs(longer) > LENGTH_SLACK_S:
+        what = "longer than its clip: the clip will play back and forth"
+        if longer < 0:
+            what = "shorter than its clip: the clip will be cut"
+        ratio = speed_words(facts.used_s, length - dub.offset_s) if sound is not None and sound.whole else ""
+        report.warnings.append(document.problem(("dubs", i), f"{dub.id} is {abs(longer):.2f} s {what}{ratio}"))
+
+
+def warn_of_sound(
+    track: media.AudioTrack, location: tuple[str | int, ...], document: Document, report: ManifestReport
+) -> None:
+    """Warnings about a sound that was read: which one it is, and whether it is one."""
+    from lipbench import media
+
+    silent = media.silence(track.samples)
+    for text in (*track.remarks, *([silent] if silent else [])):
+        report.warnings.append(document.problem(location, text))
 
 
 def _clip(i: int, clip: Clip, document: Document, report: ManifestReport) -> None:
     from lipbench import media
     from lipbench.media.color import HDR, is_hdr
 
-    info = media.probe(clip.video)
+    info = media.probe(clip.video, picture_fps=clip.fps)
     fps, end = float(info.fps), info.duration_s if clip.end_s is None else min(clip.end_s, info.duration_s)
     sound = info.audio
     report.clips[clip.id] = ClipFacts(
@@ -159,6 +201,11 @@ def _clip(i: int, clip: Clip, document: Document, report: ManifestReport) -> Non
         warn("video", "has a variable frame rate: it will be resampled by time stamps")
     if sound is None:
         warn("video", "has no sound: no original dub, and no sync score of the source")
+        return
+    choice = media.SoundChoice(clip.stream, clip.channel, clip.language)
+    track = media.load_audio(clip.video, start_s=clip.start_s, end_s=clip.end_s, choice=choice)
+    report.heard[clip.id] = len(track.samples) / track.rate
+    warn_of_sound(track, ("clips", i, "video"), document, report)
 
 
 def _truth(
@@ -171,19 +218,6 @@ def _truth(
         report.errors.append(
             document.problem(location, f"is {info.width}x{info.height}, the clip is {clip.width}x{clip.height}")
         )
-
-
-def audio_seconds(path: Path) -> float:
-    """Length of the sound in an audio or video file, by decoding it.
-
-    Raises:
-        MediaError: the file is missing or cannot be decoded.
-        NoAudio: the file has no audio.
-    """
-    from lipbench import media
-
-    rate = 16000
-    return len(media.read_audio(path, rate=rate)) / rate
 
 
 def _flat(error: LipbenchError) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from lipbench.core import keys, registry, yaml
+from lipbench.core import registry, yaml
 from lipbench.core.document import Document, Kind, Location, Problem, invalid, of_mapping
+from lipbench.core.errors import MediaError
 from lipbench.core.fields import validate
 from lipbench.datasets.build import ManifestBuilder
 from lipbench.datasets.model import ManifestFile
@@ -114,19 +115,24 @@ def files(manifest: Manifest) -> Iterator[tuple[Location, Path, str | None]]:
 
 def verify_files(manifest: Manifest, document: Document, hashes: bool = True) -> list[Problem]:
     """What is wrong with the files on disk: missing, unreadable, another content than the manifest says."""
+    from lipbench.media import digest, present
+
     problems: list[Problem] = []
     digests: dict[Path, str] = {}
     for location, path, expected in files(manifest):
-        if not path.is_file():
-            problems.append(document.problem(location, f"there is no file {path}", None, "check the path and `root:`"))
+        if not present(path):
+            problems.append(document.problem(location, f"there is no file {path}", None, _hint(path)))
             continue
         if expected is None or not hashes:
             continue
         try:
             if path not in digests:
-                digests[path] = keys.sha256_file(path)
+                digests[path] = digest(path)
         except OSError as error:
             problems.append(document.problem(location, f"cannot be read: {error.strerror}", str(path), ""))
+            continue
+        except MediaError as error:
+            problems.append(document.problem(location, f"{error.what}; {error.why}", None, error.fix))
             continue
         if digests[path] != expected:
             hashed = (*location, "sha256") if "truth" in location else (*location[:-1], "sha256")
@@ -139,3 +145,12 @@ def verify_files(manifest: Manifest, document: Document, hashes: bool = True) ->
                 )
             )
     return problems
+
+
+def _hint(path: Path) -> str:
+    from lipbench.media.streams import split_stream
+
+    file, stream = split_stream(path)
+    if stream is not None and file.is_file():
+        return f"the file's name alone, and `stream: {stream}` beside it"
+    return "check the path and `root:`"

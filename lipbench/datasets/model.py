@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from lipbench.core import fields
 from lipbench.core.fields import mistake, or_text
@@ -74,6 +74,16 @@ def _version(value: Any) -> Any:
     return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
+def _ratio(value: Any) -> Any:
+    """25/23.976 as a number; everything else as it is."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*/\s*(\d+(?:\.\d+)?)\s*", value) if isinstance(value, str) else None
+    if match is None:
+        return value
+    if float(match[2]) == 0:
+        raise mistake("divides by zero", "write a number such as 1.04, or two such as 25/24")
+    return float(match[1]) / float(match[2])
+
+
 def _relative(value: str) -> str:
     if not value.strip():
         raise mistake("nothing is given", "write a path relative to root")
@@ -90,6 +100,14 @@ Sha256 = Annotated[str, AfterValidator(_hash), Field(json_schema_extra={"pattern
 LicenceId = Annotated[str, AfterValidator(_licence_id), Field(json_schema_extra={"enum": list(LICENCES)})]
 RelativePath = Annotated[str, AfterValidator(_relative), Field(min_length=1)]
 Seconds = Annotated[float, Field(allow_inf_nan=False)]
+Stream = Annotated[int, Field(ge=0)]
+Channel = Literal["left", "right", "center", "lfe", "back_left", "back_right", "back_center", "side_left", "side_right"]
+Rate = Annotated[
+    float,
+    BeforeValidator(_ratio),
+    Field(ge=0.5, le=2, allow_inf_nan=False),
+    WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0.5, "maximum": 2}, {"type": "string", "pattern": "/"}]}),
+]
 
 
 class ManifestModel(BaseModel):
@@ -99,7 +117,7 @@ class ManifestModel(BaseModel):
 class LicenceEntry(ManifestModel):
     """A licence: its id alone, or id and url."""
 
-    id: LicenceId
+    id: LicenceId = Field(description="Of the closed list of licences.")
     url: str = Field("", description='Where the text is; required for "other".')
     checked: str = Field("", description="When it was looked up.")
     by: str = Field("", description="Who looked it up.")
@@ -114,8 +132,8 @@ class LicenceEntry(ManifestModel):
 class TruthEntry(ManifestModel):
     """The correct video of a dub: its path alone, or with hash and annotations."""
 
-    video: RelativePath
-    sha256: Sha256 | None = None
+    video: RelativePath = Field(description="Relative to root.")
+    sha256: Sha256 | None = Field(None, description="Of the video file.")
     annotations: RelativePath | None = Field(None, description="Per-frame truth (npz) of this video.")
 
 
@@ -126,19 +144,29 @@ TruthField = Annotated[TruthEntry, or_text("video", RelativePath | TruthEntry)]
 class ClipEntry(ManifestModel):
     """One shot-consistent video of one speaker with its original audio."""
 
-    id: Identifier
-    video: RelativePath = Field(description="Relative to root.")
-    sha256: Sha256 = Field(description="Of the video file.")
+    id: Identifier = Field(description="Unique in the manifest; dubs, splits and options name the clip by it.")
+    video: RelativePath = Field(
+        description="Relative to root: a video file, a folder of numbered pictures, or a pattern such as f/f%04d.png."
+    )
+    sha256: Sha256 = Field(description="Of the video file; of pictures that of what `sha256sum *.png` prints.")
     speaker: str = Field(min_length=1, description="Clips of one person share it.")
     language: Language = Field(description="BCP-47 tag of the original speech.")
     fps: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] | None = Field(
-        None, description="Frames per second; `lipbench data check` compares it with the file."
+        None, description="Frames per second; `lipbench data check` compares it with the file. Pictures need it."
     )
-    start_s: Annotated[Seconds, Field(ge=0)] = Field(0.0, description="First second that is used.")
-    end_s: Annotated[Seconds, Field(gt=0)] | None = Field(None, description="End of the part that is used.")
+    start_s: Annotated[Seconds, Field(ge=0)] = Field(
+        0.0, description="First second that is used, of the video and of its dubs that say nothing else."
+    )
+    end_s: Annotated[Seconds, Field(gt=0)] | None = Field(
+        None, description="End of the part that is used, of the video and of its dubs that say nothing else."
+    )
+    stream: Stream | None = Field(
+        None, description="Which audio stream of the video is its sound, from 0; chosen by the language when left out."
+    )
+    channel: Channel | None = Field(None, description="The one channel that is used; all are mixed when left out.")
     licence: LicenceField | None = Field(None, description="The manifest's when left out.")
     consent: str = Field("", description="Grounds for altering this face; the manifest's when left out.")
-    source_url: str = ""
+    source_url: str = Field("", description="Where the clip comes from.")
     landmarks: RelativePath | None = Field(None, description="Face landmarks over the video, instead of detection.")
     annotations: RelativePath | None = Field(None, description="Per-frame truth (npz) of generated clips.")
     truth: dict[Language, TruthField] = Field(
@@ -157,15 +185,30 @@ class DubEntry(ManifestModel):
 
     id: Identifier | None = Field(None, description="clip@language when left out.")
     clip: Identifier = Field(description="Id of the clip it belongs to.")
-    language: Language
-    kind: Literal["original", "recorded", "tts", "synthetic"] = "recorded"
+    language: Language = Field(description="BCP-47 tag of what is spoken; picks the audio stream in a film of several.")
+    kind: Literal["original", "recorded", "tts", "synthetic"] = Field(
+        "recorded", description="recorded: spoken by a person; tts, synthetic: made; original: the clip's own sound."
+    )
     audio: RelativePath | None = Field(
         None, description="Relative to root; only kind original may leave it out: the sound of the clip's video."
     )
     sha256: Sha256 | None = Field(None, description="Of the audio file; required with audio.")
     offset_s: Seconds = Field(0.0, description="> 0 delays the audio, < 0 cuts its start.")
-    transcript: str | None = None
-    phonemes: RelativePath | None = Field(None, description="Timed phonemes.")
+    start_s: Annotated[Seconds, Field(ge=0)] | None = Field(
+        None, description="Second of the audio file that belongs to the clip's start_s; the same one when left out."
+    )
+    end_s: Annotated[Seconds, Field(gt=0)] | None = Field(
+        None, description="Second of the audio file where the dub ends; with the clip's end_s when left out."
+    )
+    rate: Rate = Field(
+        1.0, description="How much faster than its clip the audio runs: 25/23.976 for PAL speed on a film of 23.976."
+    )
+    stream: Stream | None = Field(
+        None, description="Which audio stream of the file, from 0; chosen by the language when left out."
+    )
+    channel: Channel | None = Field(None, description="The one channel that is used; all are mixed when left out.")
+    transcript: str | None = Field(None, description="What is said.")
+    phonemes: RelativePath | None = Field(None, description="Timed phonemes: TextGrid, CTM or JSON.")
 
     @model_validator(mode="after")
     def _sound(self) -> DubEntry:
@@ -175,22 +218,32 @@ class DubEntry(ManifestModel):
             raise mistake("sha256 is missing", "`sha256sum FILE` prints it")
         if self.audio is None and self.sha256 is not None:
             raise mistake("sha256 without audio: it would stand for no file", "add `audio:` or delete `sha256:`")
+        if self.audio is None:
+            own = {"start_s": self.start_s, "end_s": self.end_s, "stream": self.stream, "channel": self.channel}
+            named = [name for name, value in own.items() if value is not None] + ["rate"] * (self.rate != 1)
+            if named:
+                raise mistake(f"{named[0]} without audio: there is no file to apply it to", "write it in the clip")
+        start = self.start_s or 0.0
+        if self.end_s is not None and self.end_s <= start:
+            raise mistake(f"ends ({self.end_s:g} s) before it starts ({start:g} s)", "mend start_s or end_s")
         return self
 
 
 class ManifestFile(ManifestModel):
     """A lipbench data set: clips, dubs, splits and licences."""
 
-    schema_version: Annotated[Literal[1], BeforeValidator(_version)] = Field(alias="schema")
-    name: Identifier
+    schema_version: Annotated[Literal[1], BeforeValidator(_version)] = Field(
+        alias="schema", description="Version of this format."
+    )
+    name: Identifier = Field(description="Of the data set.")
     version: str = Field(min_length=1, description="Of the data set; a new one whenever a hash changes.")
     licence: LicenceField = Field(description="Of the collection, and of clips that name none.")
     consent: str = Field("", description="Of clips that name none.")
     root: str = Field(
         ".", min_length=1, description="Folder of the media, relative to this file; ${NAME} reads the environment."
     )
-    clips: tuple[ClipEntry, ...] = Field(min_length=1)
-    dubs: tuple[DubEntry, ...] = ()
+    clips: tuple[ClipEntry, ...] = Field(min_length=1, description="The videos, each of one speaker.")
+    dubs: tuple[DubEntry, ...] = Field((), description="The target audios of the clips.")
     splits: dict[Identifier, tuple[str, ...]] = Field(default_factory=dict, description="Name -> clip ids.")
     superseded_by: str | None = Field(None, description="The data set to use instead of this one.")
 

@@ -37,9 +37,9 @@ class Clip:
 
     Attributes:
         id: unique in the manifest.
-        video: absolute path.
-        sha256: of the video file, 64 hex digits.
-        fps: frames per second that the manifest declares, or None.
+        video: absolute path of a file, a folder of numbered pictures or a pattern of them.
+        sha256: of the video file, 64 hex digits; of pictures see `lipbench.media.digest`.
+        fps: frames per second that the manifest declares, or None; pictures need it.
         start_s: where the part that is used begins, in seconds of the file.
         end_s: where it ends; None = to the end.
         speaker: who speaks; clips of one person share it.
@@ -52,6 +52,8 @@ class Clip:
         truth: language -> the correct video of the dub in that language; generated clips only.
         truth_sha256: language -> hash of the truth video, where the manifest has it.
         truth_annotations: language -> per-frame truth (npz) of the truth video.
+        stream: number of the audio stream that is the original sound; None = chosen by the language.
+        channel: the one channel of it that is used; None = all, mixed.
     """
 
     id: str
@@ -70,6 +72,8 @@ class Clip:
     truth: Mapping[str, Path] = field(default_factory=dict)
     truth_sha256: Mapping[str, str] = field(default_factory=dict)
     truth_annotations: Mapping[str, Path] = field(default_factory=dict)
+    stream: int | None = None
+    channel: str | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,11 @@ class Dub:
         offset_s: > 0 delays the audio, < 0 cuts its start, in seconds.
         transcript: what is said.
         phonemes: file with timed phonemes, or None.
+        stream: number of the audio stream in the file; None = chosen by the language.
+        channel: the one channel of it that is used; None = all, mixed.
+        start_s: where the part that is used begins, in seconds of the audio file; None = where the clip's does.
+        end_s: where it ends; None = where the clip's does.
+        rate: how much faster than its clip the audio runs.
     """
 
     id: str
@@ -97,6 +106,11 @@ class Dub:
     offset_s: float = 0.0
     transcript: str | None = None
     phonemes: Path | None = None
+    stream: int | None = None
+    channel: str | None = None
+    start_s: float | None = None
+    end_s: float | None = None
+    rate: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -177,6 +191,7 @@ class Manifest:
             "annotations": self._name(clip.annotations),
             "truth": {tag: clip.truth_sha256.get(tag) or self._name(path) for tag, path in clip.truth.items()},
             "truth_annotations": {tag: self._name(path) for tag, path in clip.truth_annotations.items()},
+            **_said(stream=clip.stream, channel=clip.channel),
         }
 
     def _dub_identity(self, dub: Dub) -> dict[str, Any]:
@@ -189,7 +204,14 @@ class Manifest:
             "offset_s": dub.offset_s,
             "transcript": dub.transcript,
             "phonemes": self._name(dub.phonemes),
+            **_said(stream=dub.stream, channel=dub.channel, start_s=dub.start_s, end_s=dub.end_s),
+            **({} if dub.rate == 1 else {"rate": dub.rate}),
         }
 
     def _name(self, path: Path | None) -> str | None:
         return None if path is None else path.relative_to(self.root).as_posix()
+
+
+def _said(**values: Any) -> dict[str, Any]:
+    """Those that are not None: what came into the format later, so that older manifests keep their digests."""
+    return {name: value for name, value in values.items() if value is not None}

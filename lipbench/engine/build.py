@@ -21,6 +21,8 @@ from lipbench.engine.plan import STAGE_VERSIONS, Cell, Node, Plan, PlanState, fi
 from lipbench.engine.rows import Measured, MethodRow, families, rows
 from lipbench.engine.score_node import File, Source, StageOutput, StageTrack, score_node
 from lipbench.engine.tasks import ClipTask, DubTask, FacesTask
+from lipbench.media.languages import primary
+from lipbench.media.pictures import is_series
 
 #: The module whose functions run the stages; each kind's key holds its own function's closure.
 STAGES = "lipbench.engine.stages"
@@ -68,6 +70,8 @@ class PlanBuilder:
         if (known := self.known(f"clip {clip.id}")) is not None:
             return known
         span: dict[str, Any] = {"fps": self.config.fps, "start_s": clip.start_s, "end_s": clip.end_s}
+        heard: dict[str, Any] = {"stream": clip.stream, "channel": clip.channel, "language": clip.language}
+        pictures: dict[str, Any] = {} if clip.fps is None or not is_series(clip.video) else {"picture_fps": clip.fps}
         code = self.code(f"{STAGES}:run_clip")
         return self.add(
             Node(
@@ -80,8 +84,10 @@ class PlanBuilder:
                     "code": code,
                     "video": clip.sha256,
                     **span,
+                    **pictures,
+                    "sound": {**heard, "language": primary(clip.language)},
                 },
-                lambda p: ClipTask(video=clip.video, sha256=clip.sha256, **span),
+                lambda p: ClipTask(video=clip.video, sha256=clip.sha256, **span, **heard, **pictures),
             )
         )
 
@@ -127,6 +133,8 @@ class PlanBuilder:
             return known
         node, truth = self.clip(clip), clip.truth.get(dub.language)
         code = self.code(f"{STAGES}:run_dub")
+        heard: dict[str, Any] = {"stream": dub.stream, "channel": dub.channel, "language": dub.language}
+        heard |= {"start_s": dub.start_s, "end_s": dub.end_s, "rate": dub.rate}
         truth_hash = clip.truth_sha256.get(dub.language) or file_digest(truth)
         return self.add(
             Node(
@@ -141,6 +149,7 @@ class PlanBuilder:
                     "offset_s": dub.offset_s,
                     "original": dub.audio is None,
                     "audio": dub.sha256,
+                    "sound": {**heard, "language": primary(dub.language)},
                     "truth": truth_hash,
                 },
                 lambda p: DubTask(
@@ -152,6 +161,9 @@ class PlanBuilder:
                     truth=truth,
                     truth_sha256=truth_hash,
                     fps=self.config.fps,
+                    clip_start_s=clip.start_s,
+                    clip_end_s=clip.end_s,
+                    **heard,
                 ),
             )
         )

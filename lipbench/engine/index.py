@@ -6,7 +6,6 @@ Both are derived: they can be deleted and come back with the next run. Reports r
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,10 +13,13 @@ from typing import Any
 
 from lipbench.core import keys
 from lipbench.core.atomic import write_json
+from lipbench.core.errors import LipbenchError
 from lipbench.core.metric import MetricFamily, MetricSpec
 from lipbench.core.provenance import provenance
 from lipbench.core.store import Store
-from lipbench.datasets.types import Licence, Manifest
+from lipbench.datasets.dub_sound import DubSound
+from lipbench.datasets.phonemes import read_phonemes
+from lipbench.datasets.types import Clip, Dub, Licence, Manifest
 from lipbench.engine.config import RunFile
 from lipbench.engine.plan import Cell, Pending, Plan, PlanState
 from lipbench.engine.rows import MethodRow
@@ -89,7 +91,7 @@ def corpus_json(manifest: Manifest, cells: Sequence[Cell]) -> dict[str, Any]:
                 "kind": d.kind,
                 "offset_s": d.offset_s,
                 "transcript": d.transcript,
-                "phonemes": _phonemes(d.phonemes),
+                "phonemes": _phonemes(d, manifest.clip(d.clip_id)),
             }
             for d in manifest.dubs
             if d.id in dubs
@@ -101,15 +103,22 @@ def _licence(licence: Licence) -> dict[str, str]:
     return {"id": licence.id, "url": licence.url}
 
 
-def _phonemes(path: Path | None) -> list[Any] | None:
-    """Rows of (start s, end s, symbol); None where the file is of another form, for then they cannot be drawn."""
-    if path is None:
+def _phonemes(dub: Dub, clip: Clip) -> list[Any] | None:
+    """Rows of (start s, end s, symbol) on the clock of the dub's sound, which `offset_s` then delays.
+
+    None where the file cannot be read, for then they cannot be drawn; `lipbench data check` says why.
+    """
+    if dub.phonemes is None:
         return None
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
-        return [[float(start), float(end), str(symbol)] for start, end, symbol in rows]
-    except (OSError, ValueError, TypeError):
+        rows = read_phonemes(dub.phonemes)
+        cut = DubSound.of(dub, clip) if dub.audio is not None else None
+        lead, begin, _ = cut.span() if cut is not None and not cut.whole else (dub.offset_s, 0.0, None)
+    except LipbenchError:
         return None
+    moved = lead - dub.offset_s
+    spans = [((a - begin) * dub.rate + moved, (b - begin) * dub.rate + moved, symbol) for a, b, symbol in rows]
+    return [[start, end, symbol] for start, end, symbol in spans if end > moved]
 
 
 def axes_json(cells: Sequence[Cell]) -> dict[str, Any]:

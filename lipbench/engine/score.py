@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lipbench import media
-from lipbench.core.errors import LipbenchError, MediaError
-from lipbench.core.keys import sha256_file
+from lipbench.core.errors import LipbenchError
 from lipbench.core.store import Store
 from lipbench.engine import stages
 from lipbench.engine.config import parse_run_file
@@ -18,6 +17,7 @@ from lipbench.engine.index import version_of
 from lipbench.engine.pairing import Pairing
 from lipbench.engine.plan import Plan, PlanState
 from lipbench.engine.rows import Measured, families
+from lipbench.engine.score_files import Given
 from lipbench.engine.score_node import TRACKS, File, Source, score_node
 from lipbench.engine.score_progress import ScoreProgress
 from lipbench.engine.tasks import FacesTask
@@ -37,6 +37,8 @@ def score_video(
     faces: str = "mediapipe-face",
     fps: float = 25.0,
     align: bool = False,
+    channel: str | None = None,
+    resize: bool = False,
     progress: ScoreProgress | None = None,
 ) -> dict[str, Any]:
     """Measure a video.
@@ -46,17 +48,24 @@ def score_video(
     rates that differ, frames lost or added at the start, interlaced files and color tags that differ.
 
     Args:
+        video: a file, or FILE:a:N for one of its sounds; a folder of numbered pictures or a pattern of them.
+        reference: as `video`, for its picture.
+        truth: as `video`, for its picture.
+        audio: a file, or FILE:a:N; the video's own sound when left out.
+        fps: rate of the comparison, and of pictures.
         metrics: entries as in a run file: ids, glob patterns, {"id": ..., "params": {...}}; all when empty.
         options: family -> values of its options, for families that are measured.
         sync_model: option of the family sync, as in a run file.
         protocol: option of the family sync, as in a run file.
         align: measure at the shift of up to 5 frames that fits, in families that have this option.
+        channel: the one channel of the sound that is used, such as "center"; all are mixed when left out.
+        resize: scale the video to the size of the reference (or truth) first; `resized` in the result says so.
         progress: hears which step runs and how far it is; entered by the caller.
 
     Returns:
         {"video", "sync_model", "protocol", "remarks", "timing": {"reference": {"rates", "grid"}}, "metrics": {id:
         {"value", "reason", "n_valid", "n_total", "version", "extra"}}}; a value that cannot be had is None with its
-        reason, +inf is the string "inf".
+        reason, +inf is the string "inf". With `resize`, "resized": {"from", "to"} where sizes differed.
 
     Raises:
         MediaError: `video`, or a file given beside it, cannot be read.
@@ -77,16 +86,20 @@ def score_video(
     progress = progress or ScoreProgress()
     with tempfile.TemporaryDirectory(prefix="lipbench-score-") as folder:
         work = Path(folder)
-        others = {"reference": reference, "truth": truth}
+        given = Given(video, audio, channel, fps, work, remarks)
+        others = {n: p and given.as_file(p, n) for n, p in (("reference", reference), ("truth", truth))}
+        if resize:
+            given.resize(others)
         needs = frozenset().union(*(family.needs(options) for family, options in measured))
-        size = media.probe(video)
+        samples = given.sound("audio" in needs)
+        size = media.probe(given.picture)
         tracked = [name for name in TRACKS if name in needs and (name != "truth_faces" or truth)]
         progress.expect(measured, size, sum(path is not None for path in others.values()), tracked)
         with progress.running("videos"):
-            pairing = Pairing(video, fps, work, remarks)
-            inputs = _inputs(pairing, others, audio, remarks)
+            pairing = Pairing(given.picture, fps, work, remarks)
+            inputs = _inputs(pairing, others, samples)
         inputs |= _tracks(inputs, needs, faces, fps, work, progress)
-        scores = _run(measured, inputs, video.name, pairing, progress)
+        scores = _run(measured, inputs, given.file.name, pairing, progress)
     remarks += lifted(scores.values())
     shown = {
         m.id: {**scores[m.id], "version": version_of(m, family, options)}
@@ -97,20 +110,18 @@ def score_video(
     sync = next((options for family, options in measured if family.id == "sync"), {})
     return {
         "video": str(video),
-        "sha256": sha256_file(video),
+        "sha256": media.digest(given.file),
         "sync_model": sync.get("sync_model", config.sync_model),
         "protocol": sync.get("protocol", config.protocol),
         "metrics": shown,
         "timing": pairing.timing,
         "remarks": remarks,
+        **({"resized": given.resized} if given.resized else {}),
     }
 
 
-def _inputs(
-    pairing: Pairing, others: Mapping[str, Path | None], audio: Path | None, remarks: list[str]
-) -> dict[str, File]:
+def _inputs(pairing: Pairing, others: Mapping[str, Path | None], samples: Any) -> dict[str, File]:
     """The prediction, the videos that it is compared to and the sound, all at one rate."""
-    samples = media.read_audio(audio) if audio is not None else _own_sound(pairing.video, remarks)
     found: dict[str, Path | None] = {"prediction": pairing.path}
     found["audio"] = None if samples is None else media.write_wav(pairing.work / "audio.wav", samples)
     found |= {name: None if path is None else pairing.beside(path, name) for name, path in others.items()}
@@ -176,14 +187,6 @@ def _run(
         with progress.running(family.id):
             scores |= stages.execute(node.kind, node.task(known).to_json(), out, "cpu", 1)[2]
     return scores
-
-
-def _own_sound(video: Path, remarks: list[str]) -> Any:
-    try:
-        return media.read_audio(video)
-    except MediaError as error:
-        remarks.append(error.one_line())
-        return None
 
 
 def lifted(scores: Iterable[Mapping[str, Any]]) -> list[str]:

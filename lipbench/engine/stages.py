@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from lipbench import media
-from lipbench.core import keys
 from lipbench.core.devices import choose_device
-from lipbench.core.errors import LipbenchError, ManifestError, MediaError, NoAudio, NoVideo, Truncated
+from lipbench.core.errors import LipbenchError, ManifestError, MediaError, NoAudio, NoVideo, TooShort, Truncated
 from lipbench.core.method import ClipInput, DubInput, DubJob, FitJob, Outputs, PrepareJob
 from lipbench.core.metric import Pair, Score
+from lipbench.datasets.dub_sound import DubSound, shift
 from lipbench.engine.score_json import score_json
 from lipbench.engine.tasks import (
     ClipTask,
@@ -40,12 +40,22 @@ def run_clip(task: ClipTask, out: Path) -> Result:
     source = task.video
     check_digest(source, task.sha256)
     video = out / "video.mp4"
-    made = media.normalize_clip(source, video, fps=task.fps, start_s=task.start_s, end_s=task.end_s)
+    span: dict[str, Any] = {"start_s": task.start_s, "end_s": task.end_s}
+    remarks: list[str] = []
     outputs = {"video": video}
-    if made.audio:
-        # From the source file: the copy in video.mp4 went through AAC.
-        samples = media.read_audio(source, start_s=task.start_s, end_s=task.end_s)
-        outputs["audio"] = media.write_wav(out / "audio.wav", samples)
+    choice: media.SoundChoice | bool = False
+    try:
+        # From the source file: the copy in video.mp4 goes through AAC.
+        track = media.load_audio(source, choice=media.SoundChoice(task.stream, task.channel, task.language), **span)
+    except NoAudio:
+        pass
+    except TooShort as error:
+        remarks.append(error.one_line())
+    else:
+        choice = track.choice
+        outputs["audio"] = media.write_wav(out / "audio.wav", track.samples)
+        remarks += [f"the clip's own sound: {text}" for text in said_of(track)]
+    made = media.normalize_clip(source, video, fps=task.fps, sound=choice, picture_fps=task.picture_fps, **span)
     info = {
         "n_frames": made.n_frames,
         "width": made.width,
@@ -57,26 +67,46 @@ def run_clip(task: ClipTask, out: Path) -> Result:
         "pix_fmt": made.pix_fmt,
         "interlaced_frames": made.interlaced,
     }
+    if remarks:
+        info["remarks"] = remarks
     (out / "clip.json").write_text(json.dumps(info))
     return outputs, info, {}
 
 
+def said_of(track: media.AudioTrack) -> list[str]:
+    """What a record says of a sound: which one it is, where that was not plain, and whether it is one."""
+    silent = media.silence(track.samples)
+    return [*track.remarks, *([f"silent: {silent}"] if silent else [])]
+
+
 def run_dub(task: DubTask, out: Path) -> Result:
     """Lay a dub over its clip: the frames that every method starts from, and the reference it is measured against."""
+    remarks: list[str] = []
     if task.audio is None:  # the original dub
         if task.clip_audio is None:
             raise NoAudio("the clip has no sound of its own", "so there is no original dub", "leave `original` out")
-        samples = media.read_audio(task.clip_audio)
+        samples = shift(media.read_audio(task.clip_audio), task.offset_s)
     else:
-        source = task.audio
-        check_digest(source, task.sha256)
-        samples = media.read_audio(source)
-    samples = shift(samples, task.offset_s)
+        check_digest(task.audio, task.sha256)
+        sound = DubSound(
+            task.audio,
+            media.SoundChoice(task.stream, task.channel, task.language),
+            task.offset_s,
+            task.start_s,
+            task.end_s,
+            task.rate,
+            task.clip_start_s,
+            task.clip_end_s,
+        )
+        track = sound.read(media.probe(task.clip_video).duration_s)
+        samples, remarks = track.samples, said_of(track)
     video, wav = out / "video.mp4", out / "audio.wav"
     aligned = media.retime_to_audio(task.clip_video, samples, video, wav, fps=task.fps)
     (out / "index.json").write_text(json.dumps(list(aligned.index)))
     outputs = {"video": video, "audio": wav, "index": out / "index.json"}
     info: dict[str, Any] = {"n_frames": len(aligned.index), "policy": aligned.policy, "offset_s": task.offset_s}
+    if remarks:
+        info["remarks"] = remarks
     if task.truth is not None:
         check_digest(task.truth, task.truth_sha256)
         upright = out / "truth-clip.mp4"
@@ -90,14 +120,6 @@ def run_dub(task: DubTask, out: Path) -> Result:
     return outputs, info, {}
 
 
-def shift(samples: np.ndarray, offset_s: float, rate: int = 16000) -> np.ndarray:
-    """Move audio by offset_s: positive delays it (silence in front), negative cuts its start."""
-    n = round(abs(offset_s) * rate)
-    if offset_s >= 0:
-        return np.concatenate([np.zeros(n, samples.dtype), samples])
-    return samples[n:]
-
-
 def check_digest(path: Path, expected: str | None) -> None:
     """Refuse a file that is not the one the manifest names.
 
@@ -107,10 +129,10 @@ def check_digest(path: Path, expected: str | None) -> None:
         MediaError: missing.
         ManifestError: another content.
     """
-    if not path.exists():
+    if not media.present(path):
         why, fix = "the manifest names it", "put it there or correct the manifest"
         raise MediaError(f"{path} is missing", why, fix, kept=False)
-    if expected and (found := keys.sha256_file(path)) != expected:
+    if expected and (found := media.digest(path)) != expected:
         raise ManifestError(
             f"{path} is not the file the manifest names",
             f"its SHA-256 is {found[:16]}..., the manifest says {expected[:16]}...",

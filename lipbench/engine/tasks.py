@@ -42,6 +42,10 @@ class ClipTask(Task):
         fps: the rate to bring it to.
         start_s: where the part that is used begins, in seconds of the file.
         end_s: where it ends; None = to the end.
+        stream: which of the video's audio streams is its sound; None = chosen by the language.
+        channel: the one channel of it that is used; None = all, mixed.
+        language: of the speech.
+        picture_fps: frames per second of a series of pictures; None = fps.
     """
 
     kind = "clip"
@@ -50,6 +54,10 @@ class ClipTask(Task):
     fps: float
     start_s: float
     end_s: float | None
+    stream: int | None = None
+    channel: str | None = None
+    language: str | None = None
+    picture_fps: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +70,14 @@ class DubTask(Task):
         audio: the dub's sound, None for the clip's own; sha256 is what it must be.
         offset_s: how much later the sound starts.
         truth: the correct video, or None; truth_sha256 is what it must be.
+        stream: which of the file's audio streams; None = chosen by the language.
+        channel: the one channel of it that is used; None = all, mixed.
+        language: of the dub.
+        start_s: where the part of the file that is used begins; None = where the clip's does.
+        end_s: where it ends; None = where the clip's does.
+        rate: how much faster than its clip the sound runs.
+        clip_start_s: where the used part of the clip's video begins.
+        clip_end_s: where it ends; None = to the end.
     """
 
     kind = "dub"
@@ -73,6 +89,14 @@ class DubTask(Task):
     truth: Path | None
     fps: float
     truth_sha256: str | None = None
+    stream: int | None = None
+    channel: str | None = None
+    language: str | None = None
+    start_s: float | None = None
+    end_s: float | None = None
+    rate: float = 1.0
+    clip_start_s: float = 0.0
+    clip_end_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

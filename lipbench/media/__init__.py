@@ -5,11 +5,14 @@ How frames are picked at another rate stands in `media.clock`, how colors are co
 """
 
 from lipbench.media.align import AlignedClip, NormalizedClip, normalize_clip, ping_pong, retime_to_audio
-from lipbench.media.audio import AudioTrack, load_audio, read_audio
 from lipbench.media.color import ColorFacts, color_facts
+from lipbench.media.level import silence
 from lipbench.media.packets import picture_sha256
+from lipbench.media.pictures import digest, present
 from lipbench.media.probe import AudioInfo, MediaInfo, on_grid, probe
 from lipbench.media.read import load_frames, read_frames
+from lipbench.media.streams import SoundChoice
+from lipbench.media.track import AudioTrack, load_audio, read_audio
 from lipbench.media.wav import read_wav, write_wav
 from lipbench.media.write import VideoWriter, is_synthetic, remux, write_video
 
@@ -20,8 +23,10 @@ __all__ = [
     "ColorFacts",
     "MediaInfo",
     "NormalizedClip",
+    "SoundChoice",
     "VideoWriter",
     "color_facts",
+    "digest",
     "is_synthetic",
     "load_audio",
     "load_frames",
@@ -29,12 +34,14 @@ __all__ = [
     "on_grid",
     "picture_sha256",
     "ping_pong",
+    "present",
     "probe",
     "read_audio",
     "read_frames",
     "read_wav",
     "remux",
     "retime_to_audio",
+    "silence",
     "write_video",
     "write_wav",
 ]

@@ -13,9 +13,11 @@ from lipbench.core.errors import TooShort, UsageError
 from lipbench.media.clock import as_rate, as_time, check_range
 from lipbench.media.mux import Mp4
 from lipbench.media.picture import orientation
+from lipbench.media.pictures import open_video
 from lipbench.media.probe import facts
 from lipbench.media.read import pick
 from lipbench.media.source import TimedFrame, VideoSource
+from lipbench.media.streams import ANY, SoundChoice
 from lipbench.media.uniform import ToUniform
 from lipbench.media.wav import check_samples, write_wav
 
@@ -62,7 +64,8 @@ def normalize_clip(
     start_s: float = 0.0,
     end_s: float | None = None,
     picks: Sequence[int] | None = None,
-    sound: bool = True,
+    sound: SoundChoice | bool = True,
+    picture_fps: float | Fraction | None = None,
 ) -> NormalizedClip:
     """[start_s, end_s) of `src` as a lossless H.264 mp4 (qp 0): constant rate, upright.
 
@@ -71,9 +74,15 @@ def normalize_clip(
     (`media.clock`). Sound, when there is some, is muxed as AAC mono.
 
     Args:
+        src: a video file, a folder of pictures or a pattern of them.
+        dst: the file to make.
+        fps: rate to bring it to.
+        start_s: seconds of the source.
+        end_s: seconds of the source, None for its end.
         picks: the source's frame that each new frame shows, never falling, instead of a part and the rule of
             `media.clock` (`media.grids`).
-        sound: False leaves it out.
+        sound: which of its streams and channels is muxed; True by the rule of `media.streams`, False leaves it out.
+        picture_fps: rate of a series of pictures; `fps` when left out.
 
     Raises:
         MediaError: the file is missing or cannot be decoded.
@@ -85,11 +94,12 @@ def normalize_clip(
     """
     rate = as_rate(fps)
     check_range(start_s, end_s)
-    with VideoSource(src) as source, Mp4(dst, synthetic=False) as out:
+    with open_video(src, picture_fps or rate) as source, Mp4(dst, synthetic=False) as out:
         info = facts(source, None if end_s is None else as_time(end_s))
         uniform = ToUniform(source.first, orientation(source.first), info.sample_aspect)
         out.encode_video(uniform.form, rate, crf=None)
-        heard = sound and info.audio is not None and out.sound(src, 0, start_s, end_s, trim=True)
+        heard = bool(sound) and info.audio is not None
+        heard = heard and out.sound(src, 0, start_s, end_s, trim=True, choice=ANY if sound is True else sound or None)
         interlaced = 0
         for shown in pick(source, rate, start_s, end_s) if picks is None else _chosen(source, picks):
             interlaced += shown.frame.interlaced_frame

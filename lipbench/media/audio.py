@@ -1,80 +1,40 @@
-"""The sound of any container as 16-bit mono at a wanted rate, on the clock of its video."""
+"""Decoding a file's sound block by block, on the clock of its video; the only place that demuxes sound."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
-import av
 import av.error
 import numpy as np
 import soxr
 from av.audio.frame import AudioFrame
 from av.container import InputContainer
 
-from lipbench.core.errors import MediaError, NoAudio, NoVideo, TooShort, UsageError
+from lipbench.core.errors import MediaError, NoAudio, NoVideo, UsageError
 from lipbench.media.clock import check_range
 from lipbench.media.complete import check_complete
+from lipbench.media.downmix import Downmix, planes
 from lipbench.media.opening import check_file, fraction, need_decoder, open_input, reading, skip_others, video_stream
+from lipbench.media.pictures import series
 from lipbench.media.source import VideoSource
+from lipbench.media.streams import SoundChoice, choose, sound_of
 from lipbench.media.wav import check_wav, to_int16
 
 #: A start further in than this many seconds is found by seeking.
 FAR = 5
 
+#: Seconds to go back from a wanted start, one after another; what is decoded before the start settles the decoder.
+BACK_OFF = (1, 5, 30)
+SETTLE = Fraction(1, 2)
+
 #: A jump of the time stamps beyond this is a hole (filled with silence) or an overlap (cut); below it is rounding.
 GAP = Fraction(1, 20)
 
-_SCALE = {"u8": 128.0, "s16": 32768.0, "s32": 2147483648.0, "s64": 9223372036854775808.0}
-
-
-@dataclass(frozen=True)
-class AudioTrack:
-    """Sound on the clock of the video it came with.
-
-    Attributes:
-        samples: (N,) int16 mono; sample 0 is the moment the first frame is shown (plus start_s).
-        rate: samples per second.
-        lead_s: when the file's sound starts on that clock: > 0, silence was put before it; < 0, it was cut.
-        source_rate: of the file.
-        source_channels: of the file.
-        codec: of the file.
-    """
-
-    samples: np.ndarray
-    rate: int
-    lead_s: float
-    source_rate: int
-    source_channels: int
-    codec: str
-
-
-def read_audio(path: str | Path, rate: int = 16000, *, start_s: float = 0.0, end_s: float | None = None) -> np.ndarray:
-    """Sound of any container as (N,) int16 mono; arguments and errors as `load_audio`."""
-    return load_audio(path, rate, start_s=start_s, end_s=end_s).samples
-
-
-def load_audio(path: str | Path, rate: int = 16000, *, start_s: float = 0.0, end_s: float | None = None) -> AudioTrack:
-    """Sound of any container: channels averaged, soxr HQ resampling, rounded and clipped to 16 bits.
-
-    Sample 0 is the moment the first video frame is shown (plus start_s); a file without video starts with its first
-    sample. 16-bit mono at `rate` comes through bit by bit.
-
-    Raises:
-        MediaError: missing, unreadable or damaged; NoAudio: no audio stream; TooShort: nothing left in the range.
-    """
-    with AudioSource(path) as source:
-        parts = list(source.chunks(rate, start_s, end_s))
-        samples = np.concatenate(parts) if parts else np.zeros(0, np.int16)
-        if len(samples) == 0:
-            raise TooShort(
-                f"{path} has no sound in {start_s} s to {'its end' if end_s is None else f'{end_s} s'}",
-                "",
-                "choose another range",
-            )
-        return AudioTrack(samples, rate, float(source.lead), source.rate, source.channels, source.codec)
+Placed = tuple[int, np.ndarray, Downmix | None]
 
 
 class AudioSource:
@@ -85,27 +45,23 @@ class AudioSource:
         channels: of the file.
         codec: of the file.
         lead: seconds from the first video frame to the first sample.
+        choice: the stream, by its number, and the channel.
+        remarks: what the user should know about them.
 
     Raises:
         MediaError, NoAudio, Truncated: on entering.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = check_file(path)
+    def __init__(self, path: str | Path, choice: SoundChoice | None = None) -> None:
+        file, self.choice = sound_of(path, choice)
+        if series(file) is not None:
+            raise NoAudio(f"cannot take sound from {file}", "it is a series of pictures", "give a file with sound")
+        self.path = check_file(file)
+        self.remarks: tuple[str, ...] = ()
 
     def __enter__(self) -> AudioSource:
-        self.container: InputContainer = open_input(self.path)
         try:
-            if not self.container.streams.audio:
-                raise NoAudio(f"cannot take sound from {self.path}", "it has no audio stream", "give a file with sound")
-            self.stream = self.container.streams.audio[0]
-            need_decoder(self.stream, self.path)
-            skip_others(self.container, self.stream)
-            self._formats = set(self.container.format.name.split(","))
-            if "wav" in self._formats:
-                check_wav(self.path)
-            self._later = self._frames()
-            self._head = next(self._later, None)
+            self.remarks = self._open()
             context = self.stream.codec_context
             # HE-AAC states half its rate until the first frame is decoded.
             self.rate = self._head.sample_rate if self._head else context.sample_rate
@@ -115,29 +71,58 @@ class AudioSource:
             zero = _video_zero(self.path, self.container)
             self._zero = zero if zero is not None else head or Fraction(0)
             self.lead = Fraction(0) if head is None else head - self._zero
+            self._mixers: dict[str, Downmix] = {}
+            if self._head is not None:
+                self.remarks += self._mixer(self._head).remarks
         except BaseException:
-            self.container.close()
+            if hasattr(self, "container"):
+                self.container.close()
             raise
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.container.close()
 
-    def chunks(self, rate: int, start_s: float = 0.0, end_s: float | None = None) -> Iterator[np.ndarray]:
+    def _open(self) -> tuple[str, ...]:
+        """Open the file, or open it again, and decode its first frame; what there is to say about it."""
+        self.container: InputContainer = open_input(self.path)
+        chosen = choose(self.path, self.container, self.choice)
+        self.stream = chosen.stream
+        self.choice = replace(self.choice, stream=chosen.number)
+        need_decoder(self.stream, self.path)
+        skip_others(self.container, self.stream)
+        self._formats = set(self.container.format.name.split(","))
+        said = check_wav(self.path) if "wav" in self._formats else ()
+        self._later = self._frames()
+        self._head = next(self._later, None)
+        return (*chosen.remarks, *said)
+
+    @property
+    def cancels(self) -> str | None:
+        """The channel to take alone, where what was read so far cancels in the mix; None where it does not."""
+        if self.choice.channel is not None or self._head is None:
+            return None
+        return self._mixer(self._head).instead
+
+    def chunks(
+        self, rate: int, start_s: float = 0.0, end_s: float | None = None, speed: float = 1.0
+    ) -> Iterator[np.ndarray]:
         """Blocks of int16 mono at `rate` that make up [start_s, end_s), silence before a late start included."""
         if rate <= 0:
             raise UsageError(f"{rate} is not a sample rate", "it must be above zero", "use 16000")
+        if not 0.1 <= speed <= 10:
+            raise UsageError(f"{speed} is not a speed", "it must lie in 0.1 to 10", "use 1 for sound as it is")
         start, end = check_range(start_s, end_s)
         if self._head is None:
             return
         first = round(start * self.rate)
         last = None if end is None else round(end * self.rate)
         pieces = _cut(self._placed(start), first, last)
-        if rate == self.rate:
+        if rate == self.rate and speed == 1:
             for piece in pieces:
                 yield to_int16(piece)
             return
-        resampler = soxr.ResampleStream(self.rate, rate, 1, dtype="float32", quality="HQ")
+        resampler = soxr.ResampleStream(self.rate / speed if speed != 1 else self.rate, rate, 1, "float32", "HQ")
         for piece in pieces:
             out = resampler.resample_chunk(to_float(piece))
             if len(out):
@@ -146,8 +131,8 @@ class AudioSource:
         if len(tail):
             yield to_int16(tail)
 
-    def _placed(self, start: Fraction) -> Iterator[tuple[int, np.ndarray]]:
-        """(sample number on the video's clock, mono block): decoded frames with holes and overlaps mended."""
+    def _placed(self, start: Fraction) -> Iterator[Placed]:
+        """(sample number on the video's clock, block, its mix): decoded frames with holes and overlaps mended."""
         at: int | None = None
         for frame in self._from(start):
             if frame.sample_rate != self.rate:
@@ -156,30 +141,73 @@ class AudioSource:
                     f"its rate changes from {self.rate} to {frame.sample_rate} Hz on the way",
                     "convert it to wav",
                 )
-            block = mono(frame)
-            stamp = _time(frame)
-            place = None if stamp is None else round((stamp - self._zero) * self.rate)
+            block = planes(frame)
+            place = self._place(frame)
             if at is None:
                 at = place or 0
             elif place is not None and place - at > GAP * self.rate:
-                yield at, np.zeros(place - at, np.int16)
+                yield at, np.zeros((1, place - at), np.int16), None
                 at = place
             elif place is not None and at - place > GAP * self.rate:
-                block = block[at - place :]
-            yield at, block
-            at += len(block)
+                block = block[:, at - place :]
+            yield at, block, self._mixer(frame)
+            at += block.shape[1]
+
+    def _place(self, frame: AudioFrame) -> int | None:
+        """Number of a frame's first sample on the video's clock; None without a time stamp.
+
+        Time stamps coarser than a sample (Matroska's are whole milliseconds) say which frame it is; where it lies
+        follows from the first one, for frames are of one length and follow each other.
+        """
+        stamp, head = _time(frame), _time(self._head)
+        if stamp is None:
+            return None
+        place = round((stamp - self._zero) * self.rate)
+        tick = (fraction(frame.time_base) or Fraction(1)) * self.rate
+        if tick <= 1 or head is None or self._head is None or frame.samples == 0:
+            return place
+        after = round((head - self._zero) * self.rate) + self._head.samples
+        even = after + round(Fraction(place - after, frame.samples)) * frame.samples
+        return even if abs(even - place) <= tick + 1 and place >= after else place
+
+    def _mixer(self, frame: AudioFrame) -> Downmix:
+        """Broadcasts go from one layout to another on the way."""
+        name = f"{frame.layout.name} {frame.layout.nb_channels}"
+        if name not in self._mixers:
+            self._mixers[name] = Downmix(frame, self.choice.channel, self.path)
+        return self._mixers[name]
 
     def _from(self, start: Fraction) -> Iterator[AudioFrame]:
-        """Decoded frames from the first, or from a second before `start` where seeking keeps time to the sample."""
-        base = fraction(self.stream.time_base) or Fraction(1)
-        if start > FAR and "mp4" in self._formats and base == Fraction(1, self.rate):
-            with reading(self.path):
-                self.container.seek(int((self._zero + start - 1) / base), stream=self.stream, backward=True)
-            yield from self._frames()
-            return
+        """Decoded frames from some time before `start`: found by seeking, or from the first where that fails."""
+        head = _time(self._head)
+        if start > FAR and head is not None:
+            for back in BACK_OFF:
+                if self._zero + start - back <= head:
+                    break
+                found = self._sought(self._zero + start - back, self._zero + start - SETTLE)
+                if found is not None:
+                    yield from found
+                    return
+            self.container.close()
+            self._open()
         if self._head is not None:
             yield self._head
         yield from self._later
+
+    def _sought(self, target: Fraction, latest: Fraction) -> Iterator[AudioFrame] | None:
+        """Frames from about `target` on, seconds of the container; None when the first lies beyond `latest`."""
+        # Matroska's index is that of the picture; by any other stream it is searched from the beginning.
+        picture = video_stream(self.container) if "matroska" in self._formats else None
+        stream = picture or self.stream
+        base = fraction(stream.time_base) or Fraction(1)
+        try:
+            self.container.seek(int(target / base), stream=stream, backward=True)
+        except av.error.FFmpegError:
+            return None  # raw streams cannot seek
+        frames = self._frames()
+        first = next(frames, None)
+        stamp = _time(first)
+        return chain([first], frames) if first is not None and stamp is not None and stamp <= latest else None
 
     def _frames(self) -> Iterator[AudioFrame]:
         """Decoded frames; junk before the first and after the last good packet (mp3 tags) is passed over."""
@@ -226,36 +254,19 @@ def _video_zero(path: Path, container: InputContainer) -> Fraction | None:
         return None
 
 
-def _cut(pieces: Iterator[tuple[int, np.ndarray]], first: int, last: int | None) -> Iterator[np.ndarray]:
-    """Samples first..last of placed blocks; what precedes the first block is silence."""
+def _cut(pieces: Iterator[Placed], first: int, last: int | None) -> Iterator[np.ndarray]:
+    """Samples first..last of placed blocks, mixed to one channel; what precedes the first block is silence."""
     at = first
-    for place, block in pieces:
+    for place, block, mix in pieces:
         if last is not None and place >= last:
             break
         if place > at:
             yield np.zeros(place - at, np.int16)
             at = place
-        block = block[max(at - place, 0) : None if last is None else last - place]
-        if len(block):
-            yield block
-            at += len(block)
-
-
-def mono(frame: AudioFrame) -> np.ndarray:
-    """(N,) mean of the channels: int16 for one 16-bit channel (untouched), float32 in [-1, 1) otherwise."""
-    name = frame.format.name
-    data = frame.to_ndarray()
-    if frame.format.is_planar:
-        planes = data
-    else:
-        planes = data.reshape(-1, frame.layout.nb_channels).T
-    if len(planes) == 1 and planes.dtype == np.int16:
-        return planes[0].copy()
-    wide = planes.astype(np.float64)
-    scale = _SCALE.get(name.removesuffix("p"), 1.0)
-    if name.startswith("u8"):
-        wide -= 128
-    return (wide.mean(axis=0) / scale).astype(np.float32)
+        block = block[:, max(at - place, 0) : None if last is None else last - place]
+        if block.shape[1]:
+            yield block[0] if mix is None else mix(block)
+            at += block.shape[1]
 
 
 def to_float(block: np.ndarray) -> np.ndarray:

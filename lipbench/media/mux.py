@@ -22,6 +22,7 @@ from lipbench.media.atomic import atomic_path, writing
 from lipbench.media.audio import AudioSource
 from lipbench.media.opening import THREADS, fraction, open_output
 from lipbench.media.picture import Form
+from lipbench.media.streams import SoundChoice
 from lipbench.media.wav import check_samples
 
 #: The container's `comment` of every video whose lips lipbench made; `synthetic=true` stands beside it.
@@ -122,12 +123,20 @@ class Mp4:
             self._video = self._container.add_stream_from_template(template)
 
     def sound(
-        self, audio: Audio, rate: int, start_s: float = 0.0, end_s: float | None = None, *, trim: bool = False
+        self,
+        audio: Audio,
+        rate: int,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+        *,
+        trim: bool = False,
+        choice: SoundChoice | None = None,
     ) -> bool:
         """AAC mono from int16 samples at `rate`, or streamed from [start_s, end_s) of a file; False when there is none.
 
         Args:
             trim: end it with the last frame.
+            choice: which of a file's streams and channels.
         """
         if audio is None:
             return False
@@ -137,7 +146,7 @@ class Mp4:
                 samples, rate = soxr.resample(samples, rate, 48000), 48000
             chunks: Iterator[np.ndarray] = iter([samples])
         else:
-            source = self._stack.enter_context(AudioSource(audio))
+            source = self._stack.enter_context(AudioSource(audio, choice))
             rate = source.rate if source.rate in AAC_RATES else 48000
             chunks = source.chunks(rate, start_s, end_s)
             self.sound_lead = float(source.lead)

@@ -43,7 +43,7 @@ def check_file(path: str | Path) -> Path:
     """
     path = Path(path)
     if path.is_dir():
-        raise MediaError(f"cannot read {path}", "it is a folder", "name a video or audio file in it")
+        raise MediaError(f"cannot read {path}", "it is a folder without pictures", "name a video or audio file in it")
     try:
         size = path.stat().st_size
     except FileNotFoundError as error:

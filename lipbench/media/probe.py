@@ -12,17 +12,19 @@ from av.audio.stream import AudioStream
 from lipbench.media.clock import as_rate, slot
 from lipbench.media.opening import fraction
 from lipbench.media.picture import Color, orientation
+from lipbench.media.pictures import open_video
 from lipbench.media.source import VideoSource
 
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """The first audio stream; duration as the container states it."""
+    """The first audio stream; duration as the container states it. `streams` is how many there are."""
 
     rate: int
     channels: int
     duration_s: float
     codec: str
+    streams: int = 1
 
 
 @dataclass(frozen=True)
@@ -62,15 +64,19 @@ class MediaInfo:
     interlaced: bool = False
 
 
-def probe(path: str | Path) -> MediaInfo:
+def probe(path: str | Path, *, picture_fps: float | Fraction | None = None) -> MediaInfo:
     """Facts about a video file, from its packets' time stamps and its first frame.
+
+    Args:
+        path: a video file, a folder of numbered pictures or a pattern of them (`media.pictures`).
+        picture_fps: rate of a series of pictures, 25 when left out.
 
     Raises:
         MediaError: the file is missing or cannot be decoded.
         NoVideo: the file has no video.
         Truncated: the file ends before its header says.
     """
-    with VideoSource(path) as source:
+    with open_video(path, picture_fps) as source:
         info = facts(source)
         source.check_complete(Fraction(info.duration_s))
         return info
@@ -101,7 +107,7 @@ def facts(source: VideoSource, until_s: Fraction | None = None) -> MediaInfo:
     width, height = turn.size(first.width, first.height)
     codec, aspect = stream.codec_context.name, fraction(stream.sample_aspect_ratio) or Fraction(1)
     tick, stated = fraction(stream.time_base) or Fraction(1), source.rate
-    audio = _sound(sounds[0], source.container.duration) if sounds else None
+    audio = _sound(sounds[0], source.container.duration, len(sounds)) if sounds else None
     # Reopens the container: nothing of the old one may be touched from here on.
     times, end = source.times(until_s)
     fps, vfr = _rate(times, end, stated, tick)
@@ -125,14 +131,14 @@ def facts(source: VideoSource, until_s: Fraction | None = None) -> MediaInfo:
     )
 
 
-def _sound(stream: AudioStream, container_duration: int | None) -> AudioInfo:
+def _sound(stream: AudioStream, container_duration: int | None, streams: int) -> AudioInfo:
     base = fraction(stream.time_base)
     if stream.duration is not None and base:
         seconds = float(stream.duration * base)
     else:
         seconds = (container_duration or 0) / 1e6
     return AudioInfo(
-        stream.codec_context.sample_rate, stream.codec_context.channels, seconds, stream.codec_context.name
+        stream.codec_context.sample_rate, stream.codec_context.channels, seconds, stream.codec_context.name, streams
     )
 
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from lipbench.core.errors import TooShort
 from lipbench.media.clock import TOLERANCE, as_rate, check_range, slot
-from lipbench.media.opening import check_file
 from lipbench.media.picture import ToRgb, orientation
+from lipbench.media.pictures import open_video
 from lipbench.media.source import TimedFrame, VideoSource
 
 
@@ -51,14 +51,21 @@ def pick(
 
 
 def read_frames(
-    path: str | Path, *, fps: float | Fraction | None = None, start_s: float = 0.0, end_s: float | None = None
+    path: str | Path,
+    *,
+    fps: float | Fraction | None = None,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    picture_fps: float | Fraction | None = None,
 ) -> Iterator[np.ndarray]:
     """Frames of a video, one at a time: (H, W, 3) uint8 RGB, rotation applied.
 
     Args:
+        path: a video file, a folder of numbered pictures or a pattern of them (`media.pictures`).
         fps: None for the frames as they are; otherwise constant-rate frames picked by time stamp (`media.clock`).
         start_s: seconds from the first frame; frames that start at or after it are read.
         end_s: seconds from the first frame; frames that start before it are read.
+        picture_fps: rate of a series of pictures; `fps` when left out.
 
     Raises:
         MediaError, NoVideo: at once for a missing or empty file, else at the first frame.
@@ -66,11 +73,13 @@ def read_frames(
         Truncated: after the last decodable frame, when the file declares more.
     """
     check_range(start_s, end_s)
-    return _read(check_file(path), fps, start_s, end_s)
+    return _read(open_video(path, picture_fps or fps), fps, start_s, end_s)
 
 
-def _read(path: Path, fps: float | Fraction | None, start_s: float, end_s: float | None) -> Iterator[np.ndarray]:
-    with VideoSource(path) as source:
+def _read(
+    video: VideoSource, fps: float | Fraction | None, start_s: float, end_s: float | None
+) -> Iterator[np.ndarray]:
+    with video as source:
         turn = orientation(source.first)
         to_rgb = ToRgb()
         for shown in pick(source, fps, start_s, end_s):
@@ -78,10 +87,15 @@ def _read(path: Path, fps: float | Fraction | None, start_s: float, end_s: float
 
 
 def load_frames(
-    path: str | Path, *, fps: float | Fraction | None = None, start_s: float = 0.0, end_s: float | None = None
+    path: str | Path,
+    *,
+    fps: float | Fraction | None = None,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    picture_fps: float | Fraction | None = None,
 ) -> np.ndarray:
     """All frames at once, (T, H, W, 3) uint8 RGB; arguments and errors as `read_frames`. For short clips."""
-    frames = list(read_frames(path, fps=fps, start_s=start_s, end_s=end_s))
+    frames = list(read_frames(path, fps=fps, start_s=start_s, end_s=end_s, picture_fps=picture_fps))
     if not frames:
         end = "its end" if end_s is None else f"{end_s:g} s"
         raise TooShort(f"no frame of {path} starts in {start_s:g} s to {end}", "", "widen the range")

@@ -92,7 +92,8 @@ class PairReader:
                     if frame.shape != prediction.shape:
                         self.refusals[name] = (
                             f"size_mismatch: the prediction is {prediction.shape[1]}x{prediction.shape[0]}, "
-                            f"the {name} {frame.shape[1]}x{frame.shape[0]}"
+                            f"the {name} {frame.shape[1]}x{frame.shape[0]}; make it at that size, or let it be scaled "
+                            "(lipbench score --resize)"
                         )
                         del others[name]
                         continue

@@ -32,6 +32,8 @@ paths = st.lists(
     parts.filter(lambda s: s.strip() and s not in (".", "..") and ":" not in s), min_size=1, max_size=3
 ).map(lambda p: ROOT.joinpath(*p))
 seconds = st.floats(-100, 100).map(lambda x: round(x, 6)).map(lambda x: x + 0.0)
+streams = st.none() | st.integers(0, 9)
+channels = st.none() | st.sampled_from(["left", "center", "side_right"])
 licences = st.builds(
     Licence, st.sampled_from([x for x in LICENCES if x not in NEED_URL]), texts, texts, texts
 ) | st.builds(Licence, st.just("other"), words)
@@ -62,6 +64,8 @@ def manifests(draw: st.DrawFn) -> Manifest:
                 truth,
                 {tag: draw(hashes) for tag in truths if draw(st.booleans())},
                 {tag: draw(paths) for tag in truths if draw(st.booleans())},
+                draw(streams),
+                draw(channels),
             )
         )
         for tag in dict.fromkeys([*truths, *draw(st.lists(tags, max_size=2))]):
@@ -77,6 +81,11 @@ def manifests(draw: st.DrawFn) -> Manifest:
                     draw(seconds),
                     draw(st.none() | texts),
                     draw(st.none() | paths),
+                    draw(streams),
+                    draw(channels),
+                    draw(st.none() | st.floats(0, 50)),
+                    draw(st.none() | st.floats(51, 99)),
+                    draw(st.just(1.0) | st.floats(0.5, 2)),
                 )
             )
     ids = [clip.id for clip in clips]

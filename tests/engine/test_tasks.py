@@ -20,6 +20,7 @@ VALUES = {
     "int": 3,
     "float": 25.0,
     "float | None": 1.5,
+    "int | None": 2,
     "Mapping[str, Any]": {"a": [1, None], "b": {"c": 0.5}},
 }
 

@@ -263,3 +263,57 @@ def test_bad_requests(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="int16 mono"):
         media.write_wav(path, np.ones((100, 2), np.int16))
     assert np.array_equal(media.read_wav(path)[0], np.ones(100))
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "rate"),
+    [
+        ("a.mkv", "aac", 44100),
+        ("a.mkv", "ac3", 48000),
+        ("a.mkv", "pcm_s16le", 16000),
+        ("a.mkv", "libopus", 48000),
+        ("a.ts", "aac", 44100),
+        ("a.avi", "mp3", 44100),
+        ("a.mov", "pcm_s16le", 44100),
+        ("a.flac", "flac", 44100),
+        ("a.mp3", "mp3", 44100),
+        ("a.ogg", "libopus", 48000),
+        ("a.wav", "pcm_s16le", 16000),
+    ],
+)
+def test_every_container_is_sought(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, codec: str, rate: int
+) -> None:
+    """A part far in costs its own length and a few seconds, and is what decoding all before it gives."""
+    wave, path = speechlike(20, rate), tmp_path / name
+    with av.open(str(path), "w") as out:
+        video = None
+        if name[2:] in ("mkv", "ts", "avi", "mov"):
+            video = out.add_stream("mpeg4", rate=25, options={"g": "25"})
+            video.width, video.height, video.pix_fmt = 32, 32, "yuv420p"
+        sound = out.add_stream(codec, rate=rate, layout="mono")
+        black = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")
+        for k in range(20):
+            for _ in range(25 if video is not None else 0):
+                out.mux(video.encode(black))
+            frame = av.AudioFrame.from_ndarray(wave[None, k * rate : (k + 1) * rate], format="s16", layout="mono")
+            frame.sample_rate, frame.pts = rate, k * rate
+            out.mux(sound.encode(frame))
+        out.mux([] if video is None else video.encode(None))
+        out.mux(sound.encode(None))
+    times: list[Fraction | None] = []
+    every = audio.AudioSource._frames
+
+    def counted(self: audio.AudioSource):
+        for frame in every(self):
+            times.append(audio._time(frame))
+            yield frame
+
+    monkeypatch.setattr(audio.AudioSource, "_frames", counted)
+    sought = media.read_audio(path, rate, start_s=15, end_s=17)
+    assert sum(time is not None and 1 < time < 8.9 for time in times) == 0
+    monkeypatch.setattr(audio, "FAR", 100)
+    decoded = media.read_audio(path, rate, start_s=15, end_s=17)
+    assert len(sought) == len(decoded) == 2 * rate
+    assert lag(decoded, sought) == 0
+    assert np.abs(decoded.astype(int) - sought).max() <= 8  # AC-3 decoders add noise

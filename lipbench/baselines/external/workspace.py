@@ -184,7 +184,6 @@ def _video(source: Path, audio: Path, clip_fps: float, inputs: Inputs, root: Pat
     frames = media.read_frames(source, fps=None if same_fps else fps)
     scaled = (frame if size is None else np.asarray(cv2.resize(frame, size), np.uint8) for frame in frames)
     media.write_video(target, scaled, fps, audio, lossless=True, synthetic=False, like=source)
-    return target, fps
 
 
 def _audio(source: Path, rate: int, root: Path) -> None:

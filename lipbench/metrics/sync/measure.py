@@ -122,6 +122,8 @@ def run(
     try:
         sound = audio if isinstance(audio, np.ndarray) else media.read_audio(video if audio is None else audio, RATE)
         result.facts["audio_s"] = len(sound) / RATE
+        if silent := media.silence(sound):
+            return result.refuse(f"silent: {silent}")
         if options.protocol == "cropped":
             return _cropped(video, sound, net, result)
         if options.boxes_from == "reference" and track is None:
@@ -179,6 +181,8 @@ class _Draft:
 
 
 def _scored(net: FoldedSyncNet, stream: VideoStream, sound: NDArray[np.int16], **span: Any) -> TrackResult:
+    if silent := media.silence(sound):
+        return TrackResult(**span, score=None, reason=f"silent: while this face is seen {silent}")
     try:
         return TrackResult(**span, score=net.score_video(stream.finish(), sound))
     except TooShort as error:

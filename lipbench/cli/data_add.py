@@ -1,0 +1,167 @@
+"""What stands behind `lipbench data add`: the options of dubs, questions, and clips added one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lipbench.core.errors import LipbenchError, MediaError, UsageError
+
+if TYPE_CHECKING:
+    from lipbench.datasets.add import AddResult, NewDub
+    from lipbench.datasets.lists import Entry
+    from lipbench.datasets.types import Licence, Manifest
+
+
+def new_dubs(files: Sequence[str], channel: str | None, about: dict[str, tuple[str, ...]]) -> dict[str, NewDub]:
+    """The dubs of the command line.
+
+    Args:
+        files: LANG=FILE.
+        channel: for all of them.
+        about: field of `NewDub` -> values, each LANG=VALUE or, where there is one dub, VALUE.
+
+    Raises:
+        UsageError: an option of another form, or for a language without a dub.
+    """
+    from lipbench.datasets.add import NewDub
+
+    dubs: dict[str, NewDub] = {}
+    for text in files:
+        language, sign, file = text.partition("=")
+        if not (language and sign and file):
+            raise UsageError(f"--dub {text}: not LANG=FILE", "", "write for example --dub fr=french.wav")
+        if language in dubs:
+            raise UsageError(f"--dub {language} is given twice", "", "add the second one in another call")
+        dubs[language] = NewDub(Path(file), channel=channel)
+    for name, values in about.items():
+        option, convert = OPTIONS[name]
+        for text in values:
+            language, sign, value = text.partition("=")
+            if not (sign and language in dubs):
+                if len(dubs) != 1:
+                    raise UsageError(f"{option} {text}: for which dub?", "", f"write {option} LANG=VALUE")
+                language, value = next(iter(dubs)), text
+            try:
+                dubs[language] = replace(dubs[language], **{name: convert(value)})
+            except ValueError as error:
+                raise UsageError(f"{option} {text}: {value!r} is no number", "", f"write {option} 1.5") from error
+    return dubs
+
+
+def _rate(text: str) -> float:
+    above, _, below = text.partition("/")
+    value = float(above) / float(below or 1) if float(below or 1) else 0.0
+    if not 0.5 <= value <= 2:
+        raise UsageError(f"--rate {text} is no speed", "it must lie in 0.5 to 2", "write it as 1.04 or 25/24")
+    return value
+
+
+#: Fields of `NewDub` -> the option that sets them and what turns its text into a value.
+OPTIONS: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "offset_s": ("--offset", float),
+    "transcript": ("--transcript", str),
+    "phonemes": ("--phonemes", Path),
+    "start_s": ("--dub-start", float),
+    "end_s": ("--dub-end", float),
+    "rate": ("--rate", _rate),
+}
+
+
+def add_all(path: Path, wanted: Sequence[Entry], base: Entry, copy: bool, asks: bool) -> list[AddResult]:
+    """Add entries to the manifest at `path`; files that are not there are told before the first is added.
+
+    What several entries added before one failed stays: the same call goes on from there.
+
+    Args:
+        base: what the command line says, for what an entry leaves open.
+        asks: whether the user can be asked for what is missing.
+    """
+    from lipbench.datasets.lists import at, missing
+
+    if absent := list(missing(list(wanted))):
+        more = f" and {len(absent) - 1} more files" if len(absent) > 1 else ""
+        raise MediaError(f"there is no {absent[0]}{more}", "; ".join(absent[1:6]), "check the paths")
+    done: list[AddResult] = []
+    several = len(wanted) > 1 or bool(wanted[0].where)
+    for entry in wanted:
+        try:
+            done.append(_add(path, entry.over(base), copy, asks, several))
+        except LipbenchError as error:
+            raise (at(entry, error) if several else error) from None
+    return done
+
+
+def _add(path: Path, entry: Entry, copy: bool, asks: bool, several: bool) -> AddResult:
+    from lipbench.datasets.add import add_clip, known_clip
+    from lipbench.datasets.manifest import load_manifest
+
+    present = load_manifest(path) if path.exists() else None
+    if asks and known_clip(present, entry.video, entry.id) is None:
+        entry = _asked(entry, path, present)
+    return add_clip(
+        path,
+        entry.video,
+        entry.dubs,
+        clip_id=entry.id,
+        speaker=entry.speaker,
+        language=entry.language,
+        licence=None if entry.licence is None else _licence(entry.licence, entry.licence_url),
+        consent=entry.consent,
+        source_url=entry.source_url,
+        kind=_kind(entry.kind),
+        copy=copy,
+        start_s=entry.start or 0.0,
+        end_s=entry.end,
+        fps=entry.fps,
+        channel=entry.channel,
+        known_is_fine=several,
+    )
+
+
+def _asked(entry: Entry, path: Path, present: Manifest | None) -> Entry:
+    """The entry with what the user answers."""
+    from lipbench.core.yaml import read
+
+    language, licence, url, consent = entry.language, entry.licence, entry.licence_url, entry.consent
+    if language is None:
+        language = click.prompt("Language of the original speech (BCP-47, e.g. en)")
+    if licence is None and present is None:
+        licence, url = _ask_licence(url)
+    if not consent and not (present and read(path).data.get("consent")):
+        consent = click.prompt("On what grounds may this face be altered? (e.g. written, on file)")
+    return replace(entry, language=language, licence=licence, licence_url=url, consent=consent)
+
+
+def _kind(text: str | None) -> Any:
+    kinds = ("recorded", "tts", "synthetic")
+    if text not in (None, *kinds):
+        raise UsageError(f"{text!r} is no kind of dub", f"it is one of {', '.join(kinds)}", "mend the column kind")
+    return text or "recorded"
+
+
+def _ask_licence(url: str) -> tuple[str, str]:
+    from lipbench.datasets.licences import LICENCES, NEED_URL
+
+    licence = click.prompt("Licence of the footage", type=click.Choice(list(LICENCES)))
+    if licence in NEED_URL and not url:
+        url = click.prompt("Where is its text (URL)?")
+    return licence, url
+
+
+def _licence(name: str, url: str) -> Licence:
+    """Raises UsageError for an id that is not on the list, or one that needs a URL."""
+    from lipbench.core.registry import unknown
+    from lipbench.datasets.licences import LICENCES, NEED_URL
+    from lipbench.datasets.types import Licence
+
+    if name not in LICENCES:
+        error = unknown("licences", name, list(LICENCES))
+        raise UsageError(error.what, error.why, "for any other: --licence other --licence-url URL")
+    if name in NEED_URL and not url:
+        raise UsageError(f'licence "{name}" needs a URL', "", "give --licence-url")
+    return Licence(name, url)
