@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from lipbench.core import weights
 from lipbench.core.errors import Unsupported, WeightsMismatch
+from lipbench.core.weights import torch_file
 from lipbench.metrics.arrays import Frame, as_clips
 from lipbench.metrics.lpips_weights import TRUNK, linear_file
 
@@ -111,7 +112,8 @@ def load(device: str = "cpu") -> Lpips:
 
 @lru_cache(maxsize=2)
 def _load(trunk: Path, linear: Path, device: str) -> Lpips:
-    states = (torch.load(path, map_location="cpu", weights_only=True) for path in (trunk, linear))
+    fixes = (f"`lipbench weights get {TRUNK} --again`", "install the package lpips again")
+    states = (torch_file.read(path, fix) for path, fix in zip((trunk, linear), fixes, strict=True))
     return Lpips().load(*states).to(device)
 
 
