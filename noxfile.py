@@ -162,7 +162,7 @@ def wheel(session: nox.Session) -> None:
                 str(bin_ / "python"), "-c", "import lipbench, sys; print(sys.version, lipbench.__file__)", **inside
             )
             session.run(str(bin_ / "lipbench"), "--version", **inside)
-            # Media in and out, faces, the judge and the picture metrics on one dub.
+            # Media in and out, faces, the sync model and the picture metrics on one dub.
             chosen = ("--method", "dubbed,truth", "--clip", "demo-en", "--lang", "fr")
             session.run(str(bin_ / "lipbench"), "run", "--out", "run", *chosen, **inside)
         shutil.rmtree(venv)

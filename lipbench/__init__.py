@@ -2,7 +2,7 @@
 
 lipbench.run("run.yaml")              plan, run, score; returns a RunResult
 lipbench.metrics.psnr(a, b)           the metrics as functions
-lipbench.metrics.sync.SyncNet()       the judge
+lipbench.metrics.sync.SyncNet()       the sync model
 lipbench.baselines.wav2lip.Wav2LipGenerator  networks with the published state-dict keys
 """
 

@@ -103,7 +103,7 @@ class LipsyncGate:
         if self.reason is not None:
             gate.accept(root, path, self.reason)
             return None
-        return gate.judge(gate.read(path, self.ref, ACCEPT), gate.snapshot(root))
+        return gate.decide(gate.read(path, self.ref, ACCEPT), gate.snapshot(root))
 
     def _run(self, run: Any, options: dict[str, Any]) -> Path:
         """The run directory; a run file is run first."""

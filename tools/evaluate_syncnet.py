@@ -1,6 +1,6 @@
-"""How good a judge is, on generated people, voices and sentences that it never met, one language among them unheard.
+"""How good a sync model is, on generated people, voices and sentences that it never met, in one language unheard.
 
-python -m tools.evaluate_syncnet --weights judge.npz --seed 1
+python -m tools.evaluate_syncnet --weights syncnet.npz --seed 1
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ AMPLITUDES = (0.75, 0.5, 0.25, 0.0)
 SECOND = 25  # windows
 Frames = NDArray[np.uint8]
 
-#: Damage at the judge's input, 112 px; none of it touches the timing of the lips.
+#: Damage at the sync model's input, 112 px; none of it touches the timing of the lips.
 DAMAGE: dict[str, Callable[[Frames], Frames]] = {
     "blur sigma 1": lambda v: augment.blur(v, 1.0),
     "blur sigma 2": lambda v: augment.blur(v, 2.0),
@@ -101,7 +101,7 @@ def evaluate(
     """All figures of the model card.
 
     Args:
-        net: the judge.
+        net: the sync model.
         seed: of people, voices and sentences.
         per_language, seconds: how many clips, of which length.
         size, supersample: of the rendered pictures.
@@ -175,17 +175,17 @@ def summary(rows: list[dict[str, Any]], seed: int) -> dict[str, Any]:
 
 
 @click.command()
-@click.option("--weights", type=click.Path(exists=True, path_type=Path), required=True, help="A judge's file.")
+@click.option("--weights", type=click.Path(exists=True, path_type=Path), required=True, help="A sync model's file.")
 @click.option("--seed", default=1, show_default=True)
 @click.option("--per-language", default=3, show_default=True)
 @click.option("--seconds", default=6.0, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for evaluation.json.")
 def main(weights: Path, seed: int, per_language: int, seconds: float, out: Path | None) -> None:
-    """Evaluate a judge on freshly generated people."""
+    """Evaluate a sync model on freshly generated people."""
     torch.set_num_threads(min(2, torch.get_num_threads()))
     net = SyncNet.from_file(weights).folded()
     found = evaluate(net, seed, per_language=per_language, seconds=seconds, log=lambda s: click.echo(s, err=True))
-    folder = out or Path(tempfile.mkdtemp(prefix="judge-"))
+    folder = out or Path(tempfile.mkdtemp(prefix="syncnet-"))
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "evaluation.json").write_text(json.dumps(found, indent=1))
     click.echo(json.dumps({k: v for k, v in found.items() if k != "rows"}, indent=1))

@@ -1,6 +1,6 @@
 """How good a generator is on people, sentences and voices that it never met, one language among them unheard.
 
-python -m tools.evaluate_wav2lip --seed 1 [--weights FILE] [--judge FILE]
+python -m tools.evaluate_wav2lip --seed 1 [--weights FILE] [--sync-model FILE]
 
 Every clip is dubbed as the method dubs it: coded video in, the boxes of the face track, whole frames out. Beside it
 stand the video left as it was (the row `dubbed`) and truth.
@@ -86,9 +86,9 @@ def dubbings(net: Wav2LipGenerator, spec: ClipSpec) -> list[Dubbing]:
     return out
 
 
-def score(dubbing: Dubbing, judge: FoldedSyncNet | None = None) -> dict[str, Any]:
+def score(dubbing: Dubbing, sync_model: FoldedSyncNet | None = None) -> dict[str, Any]:
     """Row -> its figures: PSNR of the mouth against truth (dB), correlation of the lips' opening with truth's, and
-    under a judge LSE-D and LSE-C."""
+    under a sync model LSE-D and LSE-C."""
     gap = dubbing.clip.annotations[dubbing.language].lip_gap
     probe = _probe(dubbing)
     out: dict[str, Any] = {"clip": dubbing.clip.spec.id, "language": dubbing.language}
@@ -99,10 +99,10 @@ def score(dubbing: Dubbing, judge: FoldedSyncNet | None = None) -> dict[str, Any
             "opening_corr": float(np.corrcoef(opening, gap)[0, 1]),
             "opening_ratio": float(opening.std() / gap.std()),
         }
-        if judge is not None:
+        if sync_model is not None:
             track = dubbing.clip.annotations[dubbing.clip.spec.source].face_track()
-            faces, first = crops_of_track(dubbing.videos[row], track, judge.size, margin=False)
-            sync = judge.score(faces, dubbing.clip.audio[dubbing.language][first * 640 :])
+            faces, first = crops_of_track(dubbing.videos[row], track, sync_model.size, margin=False)
+            sync = sync_model.score(faces, dubbing.clip.audio[dubbing.language][first * 640 :])
             out[row] |= {"lse_d": sync.lse_d, "lse_c": sync.lse_c, "offset": sync.av_offset}
     return out
 
@@ -172,19 +172,21 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 @click.command()
 @click.option("--weights", default="wav2lip-demo", show_default=True, help="A name in the registry, or a file.")
-@click.option("--judge", type=click.Path(exists=True, path_type=Path), help="A judge's file, for LSE-D and LSE-C.")
+@click.option(
+    "--sync-model", type=click.Path(exists=True, path_type=Path), help="A sync model's file, for LSE-D and LSE-C."
+)
 @click.option("--seed", default=1, show_default=True)
 @click.option("--per-language", default=2, show_default=True)
 @click.option("--seconds", default=5.0, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for evaluation.json and strips.")
-def main(weights: str, judge: Path | None, seed: int, per_language: int, seconds: float, out: Path | None) -> None:
+def main(weights: str, sync_model: Path | None, seed: int, per_language: int, seconds: float, out: Path | None) -> None:
     """Evaluate a generator on freshly generated people."""
     from lipbench.core import weights as registry
     from lipbench.metrics.sync.network import SyncNet
 
     torch.set_num_threads(1)
     net = load(weights if Path(weights).is_file() else registry.path(weights))
-    ear = SyncNet.from_file(judge).folded() if judge is not None else None
+    ear = SyncNet.from_file(sync_model).folded() if sync_model is not None else None
     folder = out or Path(tempfile.mkdtemp(prefix="wav2lip-"))
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
@@ -195,7 +197,7 @@ def main(weights: str, judge: Path | None, seed: int, per_language: int, seconds
             name = f"{spec.id}-{spec.source}-{dubbing.language}.png"
             cv2.imwrite(str(folder / name), np.ascontiguousarray(picture[..., ::-1]))
         click.echo(f"{spec.id} {json.dumps(rows[-1])}", err=True)
-    found = {"seed": seed, "weights": weights, "judge": str(judge) if judge else None, **summary(rows)}
+    found = {"seed": seed, "weights": weights, "sync_model": str(sync_model) if sync_model else None, **summary(rows)}
     (folder / "evaluation.json").write_text(json.dumps({**found, "rows": rows}, indent=1))
     click.echo(json.dumps(found, indent=1))
     click.echo(f"{folder}", err=True)

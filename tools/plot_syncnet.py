@@ -1,4 +1,4 @@
-"""Pictures of a judge's evaluation for its page in the docs: `python -m tools.plot_syncnet DIR`.
+"""Pictures of a sync model's evaluation for its page in the docs: `python -m tools.plot_syncnet DIR`.
 
 DIR holds the evaluation.json of `tools.evaluate_syncnet`; the pictures are written beside it.
 """
@@ -72,7 +72,11 @@ def delays(found: dict[str, Any], path: Path) -> Path:
 def main(folder: Path) -> None:
     """Draw the pictures of an evaluation."""
     found = json.loads((folder / "evaluation.json").read_text())
-    for draw, name in ((shift_curves, "judge_shift.png"), (bars, "judge_lse_d.png"), (delays, "judge_delay.png")):
+    for draw, name in (
+        (shift_curves, "sync_model_shift.png"),
+        (bars, "sync_model_lse_d.png"),
+        (delays, "sync_model_delay.png"),
+    ):
         click.echo(str(draw(found, folder / name)))
 
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lipbench.reports.gate.baseline import ClipValue, Headline, Snapshot
-from lipbench.reports.gate.verdict import judge
+from lipbench.reports.gate.verdict import decide
 
 SD, TOLERANCE = 0.15, 0.10
 CLIPS = (4, 6, 10, 20)
@@ -48,7 +48,7 @@ def simulate(clips: int, headlines: int, effect: float, *, repetitions: int = 40
     for _ in range(repetitions):
         w = rng.normal(0, SD, (headlines, clips))
         w[0] += effect
-        closed += judge(base, snapshot(w)).exit_code == 1
+        closed += decide(base, snapshot(w)).exit_code == 1
         means = w.mean(axis=1)
         mean += bool((means > TOLERANCE).any())
         bound = means + stdtrit(clips - 1, 0.95) * w.std(axis=1, ddof=1) / np.sqrt(clips)

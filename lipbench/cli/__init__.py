@@ -27,7 +27,7 @@ COMMANDS = {
     "gate": "Pass or fail: a run against a stored baseline.",
     "trend": "Keep a history of runs and draw it.",
     "explain": "Show what a key stands for, or how two differ.",
-    "list": "List methods, metrics, data sets, judges or trainers.",
+    "list": "List methods, metrics, data sets, sync models or trainers.",
     "data": "Check, show and build manifests and data sets.",
     "weights": "List, fetch, add and check network weights.",
     "doctor": "Show what this machine has; try a method on a tiny clip.",

@@ -35,7 +35,7 @@ def main(
 ) -> None:
     """Compare the run directories A and B, paired over clips.
 
-    Ends with 0 whatever changed, and with 4 when nothing can be compared: `lipbench gate` judges.
+    Ends with 0 whatever changed, and with 4 when nothing can be compared: `lipbench gate` decides.
 
     \b
     Examples:

@@ -96,7 +96,7 @@ def main(
         from lipbench.reports.golden.check import check
 
         code = check()
-    result = gate.judge(base, now, code.changed if code else None) if base and now else None
+    result = gate.decide(base, now, code.changed if code else None) if base and now else None
     _tell(result, code, junit, summary, output, as_json)
     for answer in (code, result):
         if answer is not None and (error := answer.error()) is not None:

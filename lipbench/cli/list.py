@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lipbench.cli.renames import Names
 from lipbench.core import registry, weights
 from lipbench.core.errors import LipbenchError
 
@@ -16,17 +17,21 @@ if TYPE_CHECKING:
     from lipbench.core.method import MethodSpec
 
 
-KINDS = ("methods", "metrics", "datasets", "judges", "trainers")
+KINDS = ("methods", "metrics", "datasets", "sync-models", "trainers")
 
 
 @click.command(name="list")
-@click.argument("what", type=click.Choice(list(KINDS)))
+@click.argument("what", type=Names(KINDS, {"judges": "sync-models"}))
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def main(what: str, as_json: bool) -> None:
-    """List methods, metrics, data sets, judges or trainers, with what each one needs and whether it can run here."""
-    rows = {"methods": _methods, "metrics": _metrics, "datasets": _datasets, "judges": _judges, "trainers": _trainers}[
-        what
-    ]()
+    """List methods, metrics, data sets, sync models or trainers, what each one needs and whether it can run here."""
+    rows = {
+        "methods": _methods,
+        "metrics": _metrics,
+        "datasets": _datasets,
+        "sync-models": _sync_models,
+        "trainers": _trainers,
+    }[what]()
     if as_json:
         click.echo(json.dumps(rows, indent=1))
         return
@@ -141,7 +146,7 @@ def _trainers() -> list[dict[str, Any]]:
     return [{"id": name, "from": origin} for name, origin in registry.sources("trainers").items()]
 
 
-def _judges() -> list[dict[str, Any]]:
-    from lipbench.metrics.sync.judges import judges
+def _sync_models() -> list[dict[str, Any]]:
+    from lipbench.metrics.sync.models import sync_models
 
-    return [{"id": j.name, "description": j.description, "runs here": _missing([j.weights])} for j in judges()]
+    return [{"id": j.name, "description": j.description, "runs here": _missing([j.weights])} for j in sync_models()]

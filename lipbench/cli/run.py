@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from lipbench.cli.renames import former_option
 from lipbench.core.errors import UsageError
 
 
@@ -68,7 +69,8 @@ def _schema(context: click.Context, _: click.Parameter, value: bool) -> None:
 @click.option("--train-seconds", multiple=True, callback=_seconds, help="Training lengths, e.g. 3,5,full.")
 @click.option("--seed", "seeds", multiple=True, callback=_seeds, help="Seeds, e.g. 0..2.")
 @click.option("--metric", "metrics", multiple=True, callback=_csv, help="Only these metrics or families.")
-@click.option("--judge", help="Weights behind LSE-D and LSE-C.")
+@click.option("--sync-model", help="Weights behind LSE-D and LSE-C.")
+@former_option("--judge", "--sync-model")
 @click.option("--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True)
 @click.option("--workers", type=click.IntRange(min=1), help="Stages at a time. [default: one per core, at most 8]")
 @click.option("--shard", callback=_shard, help="This process's share of the clips, e.g. 2/8; for job arrays.")

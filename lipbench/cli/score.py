@@ -9,6 +9,8 @@ from typing import Any
 import click
 import yaml
 
+from lipbench.cli.renames import former_option
+
 
 def _options(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, dict[str, Any]]:
     params: dict[str, dict[str, Any]] = {}
@@ -37,7 +39,8 @@ def _options(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
     callback=_options,
     help="An option of a metric family, e.g. sync.min_track=50; the value is read as YAML.",
 )
-@click.option("--judge", help="Weights behind LSE-D and LSE-C. [default: syncnet_v2]")
+@click.option("--sync-model", help="Weights behind LSE-D and LSE-C. [default: syncnet_v2]")
+@former_option("--judge", "--sync-model")
 @click.option("--protocol", type=click.Choice(["realvideo", "cropped"]), help="[default: realvideo]")
 @click.option("--faces", default="mediapipe-face", show_default=True, help="Face backend.")
 @click.option("--fps", type=float, default=25.0, show_default=True, help="Rate at which everything is compared.")
@@ -49,7 +52,7 @@ def main(
     audio: Path | None,
     metrics: tuple[str, ...],
     options: dict[str, dict[str, Any]],
-    judge: str | None,
+    sync_model: str | None,
     protocol: str | None,
     faces: str,
     fps: float,
@@ -70,7 +73,7 @@ def main(
         audio=audio,
         metrics=metrics,
         options=options,
-        judge=judge,
+        sync_model=sync_model,
         protocol=protocol,
         faces=faces,
         fps=fps,

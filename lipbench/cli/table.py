@@ -45,7 +45,7 @@ def main(
 ) -> None:
     """Print the comparison table of run directories.
 
-    Several runs make one table when they share judge, protocol and clips.
+    Several runs make one table when they share sync model, protocol and clips.
     """
     from lipbench.core.atomic import write_text
     from lipbench.core.errors import UsageError

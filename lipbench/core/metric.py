@@ -103,7 +103,7 @@ class Pair:
         prediction: the method's video.
         reference: the undubbed source laid over the dub (same frame count), or None.
         truth: the correct video (generated clips), or None.
-        audio: 16 kHz mono PCM16 wav of the dub, or None when the prediction has its own sound to be judged.
+        audio: 16 kHz mono PCM16 wav of the dub, or None when the prediction has its own sound to be scored.
         faces: saved FaceTrack of `reference`, already laid over the dub, or None.
         faces_reason: why `faces` is None.
         prediction_faces: saved FaceTrack of `prediction`, or None (families that need it say so in `needs`);
@@ -114,7 +114,7 @@ class Pair:
         prediction_annotations: the same of the prediction, when the method handed it over, or None.
         fps: frames per second of all videos.
         work: private scratch directory.
-        options: values of the family's `options` model, e.g. {"judge": "syncnet_v2", "protocol": "realvideo"}.
+        options: values of the family's `options` model, e.g. {"sync_model": "syncnet_v2", "protocol": "realvideo"}.
         device: where to compute; never part of a key.
         threads: how many to compute with; never part of a key.
     """

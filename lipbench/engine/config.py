@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_serializer, model_validator
 
-from lipbench.core import fields, registry, yaml
+from lipbench.core import fields, registry, renames, yaml
 from lipbench.core.document import Document, Kind, Location, Problem, invalid, of_mapping
 from lipbench.core.errors import ManifestError
 from lipbench.core.fields import mistake, or_text, unclear, validate
@@ -31,7 +31,7 @@ HINTS = {
     "original": "`true` or `false`",
     "train_seconds": "a list of seconds, null is the whole clip: for example `train_seconds: [3, 5, null]`",
     "seeds": "a list of whole numbers, for example `seeds: [0, 1, 2]`",
-    "judge": "the id of one judge; `lipbench list judges` shows what there is",
+    "sync_model": "the id of one sync model; `lipbench list sync-models` shows what there is",
     "protocol": "`realvideo` or `cropped`; docs/metrics.md says what they are",
     "sync": "a mapping of further options of the sync metrics; docs/running.md has them",
     "fps": "frames per second, more than 0 and at most 120",
@@ -101,13 +101,20 @@ class RunFile(BaseModel):
     original: bool = Field(False, description="Also the clip's own audio, as a reconstruction test.")
     train_seconds: tuple[float | None, ...] = Field((None,), description="Training lengths; null = the whole clip.")
     seeds: tuple[int, ...] = Field((0,), description="Seeds of methods that use one.")
-    judge: str = Field("syncnet_v2", description="Weights behind LSE-D and LSE-C: option judge of the sync family.")
+    sync_model: str = Field(
+        "syncnet_v2", description="Weights behind LSE-D and LSE-C: option sync_model of the sync family."
+    )
     protocol: Literal["realvideo", "cropped"] = Field(
-        "realvideo", description="How the judge sees the face: option protocol of the sync family."
+        "realvideo", description="How the sync model sees the face: option protocol of the sync family."
     )
     sync: dict[str, Any] = Field(default_factory=dict, description="Further options of the sync family.")
     fps: float = Field(25.0, gt=0, le=120, description="Frame rate that every clip is brought to.")
     faces: str = Field("mediapipe-face", description="Face backend for clips without landmark files.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _present_fields(cls, data: Any) -> Any:
+        return renames.present_fields("the field", data)
 
     def asks(self, family: str, metric: str) -> bool:
         """Whether a metric is asked for, not only measured because its family is."""

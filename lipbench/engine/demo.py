@@ -10,12 +10,12 @@ STEPS = 600
 
 
 def demo_run() -> dict[str, Any]:
-    """The demo's run file. All weights in it are the package's own and named as such: demo sizes, demo judge."""
+    """The demo's run file. All weights in it are the package's own and named as such: demo sizes, demo sync model."""
     wav2lip = {"weights": "wav2lip-demo", "paste": "change"}
     return {
         "name": "demo",
         "manifest": "demo",
-        "judge": "demo",
+        "sync_model": "demo",
         "faces": "demo-face",
         "methods": [
             {"id": "speech2vid", "label": "speech2vid-demo", "params": {"weights": "speech2vid-demo"}},

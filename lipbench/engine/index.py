@@ -33,12 +33,12 @@ def metric_json(spec: MetricSpec, version: str) -> dict[str, Any]:
 def version_of(spec: MetricSpec, family: MetricFamily, options: Mapping[str, Any]) -> str:
     """A metric's version with the options that are not at their defaults: numbers of other options are others.
 
-    The sync family's judge and protocol are left out: runs and tables name them on their own.
+    The sync family's sync model and protocol are left out: runs and tables name them on their own.
     """
     if not options:
         return spec.version
     defaults = family.options.model_construct().model_dump(mode="json")
-    named = ("judge", "protocol") if family.id == "sync" else ()
+    named = ("sync_model", "protocol") if family.id == "sync" else ()
     changed = [f"{k}={v}" for k, v in options.items() if k not in named and defaults.get(k, ...) != v]
     return f"{spec.version} with {', '.join(changed)}" if changed else spec.version
 
@@ -120,19 +120,22 @@ def write_run(
     manifest: Manifest | None = None,
 ) -> None:
     """run.json: the resolved request; with `manifest` also what reports say of its clips."""
-    judge: dict[str, Any] = {"name": config.judge, "protocol": config.protocol}
+    sync_model: dict[str, Any] = {"name": config.sync_model, "protocol": config.protocol}
     for family, options in measured:
         if family.id == "sync":  # the family's own params stand above the run file's shorthand
-            judge = {name: options.get(key, judge[name]) for name, key in (("name", "judge"), ("protocol", "protocol"))}
-            judge["identity"] = dict(family.identity(options))
+            sync_model = {
+                name: options.get(key, sync_model[name])
+                for name, key in (("name", "sync_model"), ("protocol", "protocol"))
+            }
+            sync_model["identity"] = dict(family.identity(options))
     write_json(
         root / "run.json",
         {
             "schema": SCHEMA,
             "name": config.name,
-            "judge": judge["name"],
-            "judge_details": judge,
-            "protocol": judge["protocol"],
+            "sync_model": sync_model["name"],
+            "sync_model_details": sync_model,
+            "protocol": sync_model["protocol"],
             "manifest": config.manifest,
             "manifest_digest": manifest_digest,
             "key_version": keys.KEY_VERSION,

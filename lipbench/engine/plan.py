@@ -181,7 +181,7 @@ def counts(plan: Plan, progress: PlanState) -> Mapping[str, Count]:
         try:
             record = progress.find(node.id) if possible else None
         except UsageError:
-            raise  # a mistake in the request, such as a judge that nobody knows, ends it before anything runs
+            raise  # a mistake in the request, such as a sync model that nobody knows, ends it before anything runs
         except LipbenchError:
             possible, record = False, None
         cached = record is not None and record.finished

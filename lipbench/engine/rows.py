@@ -114,7 +114,7 @@ def families(config: RunFile, options: Mapping[str, Mapping[str, Any]] | None = 
     given: dict[str, dict[str, Any]] = {"sync": dict(config.sync)}
     for family, params in (options or {}).items():
         _give(given, family, params)
-    for name in ("judge", "protocol"):
+    for name in ("sync_model", "protocol"):
         if name in config.model_fields_set:
             _give(given, "sync", {name: getattr(config, name)})
     chosen = set() if config.metrics else set(registry.names("metrics"))
@@ -172,5 +172,5 @@ def _give(given: dict[str, dict[str, Any]], family: str, params: Mapping[str, An
             raise UsageError(
                 f"the {family} option {name!r} is given twice",
                 f"once as {own[name]!r}, once as {value!r}; a run measures a family in one way",
-                "keep one of them; `judge`, `protocol` and `sync` of the run file are options of the family sync",
+                "keep one of them; `sync_model`, `protocol` and `sync` of the run file are options of the family sync",
             )

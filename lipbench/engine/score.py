@@ -28,7 +28,7 @@ def score_video(
     audio: Path | None = None,
     metrics: Sequence[str | Mapping[str, Any]] = (),
     options: Mapping[str, Mapping[str, Any]] | None = None,
-    judge: str | None = None,
+    sync_model: str | None = None,
     protocol: str | None = None,
     faces: str = "mediapipe-face",
     fps: float = 25.0,
@@ -41,12 +41,12 @@ def score_video(
     Args:
         metrics: entries as in a run file: ids, glob patterns, {"id": ..., "params": {...}}; all when empty.
         options: family -> values of its options, for families that are measured.
-        judge: option of the family sync, as in a run file.
+        sync_model: option of the family sync, as in a run file.
         protocol: option of the family sync, as in a run file.
 
     Returns:
-        {"video", "judge", "protocol", "metrics": {id: {"value", "reason", "n_valid", "n_total", "version", "extra"}},
-        "remarks"}; a value that cannot be had is None with its reason, +inf is the string "inf".
+        {"video", "sync_model", "protocol", "remarks", "metrics": {id: {"value", "reason", "n_valid", "n_total",
+        "version", "extra"}}}; a value that cannot be had is None with its reason, +inf is the string "inf".
 
     Raises:
         MediaError: `video`, or a file given beside it, cannot be read.
@@ -54,7 +54,9 @@ def score_video(
         UsageError: wrong options.
     """
     request: dict[str, Any] = {"manifest": "-", "methods": ["dubbed"], "metrics": list(metrics)}
-    request |= {name: value for name, value in (("judge", judge), ("protocol", protocol)) if value is not None}
+    request |= {
+        name: value for name, value in (("sync_model", sync_model), ("protocol", protocol)) if value is not None
+    }
     config = parse_run_file(request, "score")
     measured = families(config, options or {})
     remarks: list[str] = []
@@ -69,7 +71,7 @@ def score_video(
     return {
         "video": str(video),
         "sha256": sha256_file(video),
-        "judge": sync.get("judge", config.judge),
+        "sync_model": sync.get("sync_model", config.sync_model),
         "protocol": sync.get("protocol", config.protocol),
         "metrics": shown,
         "remarks": remarks,

@@ -1,4 +1,4 @@
-"""Metrics, one file per family; `sync` holds the SyncNet judge, `functional` the pure functions.
+"""Metrics, one file per family; `sync` holds the SyncNet sync model, `functional` the pure functions.
 
 The functions are for use without any run:
 

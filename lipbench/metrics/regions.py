@@ -1,6 +1,6 @@
 """Where the face and the mouth are in every frame: one box each, from the reference's face track.
 
-The same boxes cut the prediction, the reference and the truth, so that a method cannot choose what it is judged on and
+The same boxes cut the prediction, the reference and the truth, so that a method cannot choose what it is scored on and
 all rows of a table are measured on the same pixels.
 
 A box has one size for the whole clip and follows the face:

@@ -77,7 +77,7 @@ class Comparison:
     """Everything about A and B. `remarks`: lines for people."""
 
     names: tuple[str, str]
-    judges: tuple[str, str]
+    sync_models: tuple[str, str]
     deltas: tuple[Delta, ...]
     remarks: tuple[str, ...]
 
@@ -124,7 +124,9 @@ def compare(
             "no metric has a value on either side",
             "`lipbench table RUN` says why",
         )
-    return Comparison(names, (runs[0].judge, runs[1].judge), tuple(deltas), tuple(_remarks(sides, deltas, names)))
+    return Comparison(
+        names, (runs[0].sync_model, runs[1].sync_model), tuple(deltas), tuple(_remarks(sides, deltas, names))
+    )
 
 
 NEITHER = "neither has a value"

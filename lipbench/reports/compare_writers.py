@@ -25,7 +25,7 @@ def text(found: Comparison, worst: int = 8) -> str:
         worst: how many clips to list.
     """
     a, b = found.names
-    lines = [f"**{a} → {b}**: judge {found.judges[0]}" + (f" → {found.judges[1]}" if len({*found.judges}) > 1 else "")]
+    lines = [f"**{a} → {b}**: sync model {' → '.join(dict.fromkeys(found.sync_models))}"]
     bca = any(d.paired is not None and d.paired.bca is not None for d in found.deltas)
     for pair in dict.fromkeys(d.methods for d in found.deltas):
         heads = [
@@ -137,7 +137,7 @@ def as_json(found: Comparison) -> dict[str, Any]:
     return {
         "a": found.names[0],
         "b": found.names[1],
-        "judges": list(found.judges),
+        "sync_models": list(found.sync_models),
         "deltas": [_delta(d) for d in found.deltas],
         "remarks": list(found.remarks),
     }

@@ -23,7 +23,7 @@ from lipbench.reports.details import Details, title_of
 from lipbench.reports.frame import Run
 from lipbench.reports.statistics import longest, magnitudes, mean_interval
 
-#: Shifts of the judge, in frames: entry j of its distances stands for an AV offset of 15 - j.
+#: Shifts of the sync model, in frames: entry j of its distances stands for an AV offset of 15 - j.
 OFFSETS = tuple(15 - j for j in range(31))
 
 
@@ -207,7 +207,7 @@ def shifts(details: Details) -> Curve:
     shows the mean of the curves over dubs, then clips.
 
     Raises:
-        NothingComparable: the judge has no number.
+        NothingComparable: the sync model has no number.
     """
     rows: dict[str, dict[str, list[np.ndarray]]] = {}
     _, seconds = longest(details.run.frame)

@@ -128,16 +128,16 @@ class Details:
         return found
 
     def distances(self, cell: Mapping[str, Any]) -> NDArray[np.float64] | None:
-        """(31,) mean sync distance per shift of the sound by -15..15 frames; None when the judge had nothing to say.
+        """(31,) mean sync distance per shift of the sound by -15..15 frames; None when the sync model said nothing.
 
         Of several face tracks the one with most windows; entry j compares a frame with the sound j - 15 frames later.
         """
         score = cell["metrics"].get("lse_d") or {}
         tracks = (score.get("extra") or {}).get("tracks") or []
-        judged = [track for track in tracks if track.get("distances")]
-        if not judged:
+        scored = [track for track in tracks if track.get("distances")]
+        if not scored:
             return None
-        return np.asarray(max(judged, key=lambda track: track["n_windows"])["distances"], np.float64)
+        return np.asarray(max(scored, key=lambda track: track["n_windows"])["distances"], np.float64)
 
     def stage_seconds(self, cell: Mapping[str, Any]) -> dict[str, float]:
         """Seconds that each stage of the method took: {"prepare", "fit", "synthesize"}, as far as recorded."""

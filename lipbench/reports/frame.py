@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from lipbench.core import renames
 from lipbench.core.errors import NothingComparable, StoreError, UsageError
 from lipbench.core.registry import former_names
 
@@ -45,7 +46,7 @@ class Run:
 
     Attributes:
         name: of the run; several runs are joined by " + ".
-        judge, protocol: of the sync metrics.
+        sync_model, protocol: of the sync metrics.
         metrics: the specs of run.json, by metric id, in the run's order.
         methods: the rows of run.json, by label, in the run's order.
         frame: tidy long, columns COLUMNS.
@@ -54,7 +55,7 @@ class Run:
     """
 
     name: str
-    judge: str
+    sync_model: str
     protocol: str
     metrics: Mapping[str, Mapping[str, Any]]
     methods: Mapping[str, Mapping[str, Any]]
@@ -96,7 +97,7 @@ def load_run(run_dir: str | Path) -> Run:
     data = pd.DataFrame({name: pd.Series(values, dtype=types.get(name, object)) for name, values in columns.items()})
     return Run(
         str(about["name"]),
-        str(about["judge"]),
+        str(about["sync_model"]),
         str(about.get("protocol") or ""),
         metrics,
         methods,
@@ -128,6 +129,7 @@ def read_run(root: Path) -> dict[str, Any]:
             f"its schema is {about.get('schema')}, this lipbench reads {SCHEMA}",
             "use the lipbench that wrote it, or run again",
         )
+    about = {**about, **renames.present_record({name: about[name] for name in renames.FIELDS if name in about})}
     return {**about, "methods": [_present(method, "label", "id") for method in about["methods"]]}
 
 
@@ -196,19 +198,19 @@ def combine(runs: Sequence[Run]) -> Run:
     """Several runs as one, for one table. A method that several runs have is told apart by its run's name.
 
     Raises:
-        NothingComparable: other judges, other protocols, other versions of a metric, or no clip in common.
+        NothingComparable: other sync models, other protocols, other versions of a metric, or no clip in common.
     """
     if len(runs) == 1:
         return runs[0]
     first = runs[0]
     for other in runs[1:]:
-        for what in ("judge", "protocol"):
-            a, b = getattr(first, what), getattr(other, what)
+        for what in ("sync model", "protocol"):
+            a, b = (getattr(run, what.replace(" ", "_")) for run in (first, other))
             if a != b:
                 raise NothingComparable(
                     f"{first.name} and {other.name} do not belong in one table",
                     f"the {what} is {a} in one and {b} in the other",
-                    f"run one of them again with --{what} {a}",
+                    f"run one of them again with --{what.replace(' ', '-')} {a}",
                 )
         for name in first.metrics.keys() & other.metrics.keys():
             a, b = first.metrics[name].get("version"), other.metrics[name].get("version")
@@ -234,7 +236,7 @@ def combine(runs: Sequence[Run]) -> Run:
     corpus = {part: {k: v for run in runs for k, v in (run.corpus.get(part) or {}).items()} for part in parts}
     return Run(
         " + ".join(run.name for run in runs),
-        first.judge,
+        first.sync_model,
         first.protocol,
         metrics,
         methods,

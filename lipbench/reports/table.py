@@ -66,7 +66,7 @@ class ReportTable:
     """One table, ready for a writer.
 
     Attributes:
-        judge_note: "" or what is wrong with the judge ("weights missing").
+        sync_model_note: "" or what is wrong with the sync model ("weights missing").
         by: words of `KEYS`.
         against: "" or "truth": what reference metrics compare with, where it is not the source.
         notes: footnote texts; an entry's `notes` are their 1-based numbers.
@@ -75,8 +75,8 @@ class ReportTable:
     """
 
     run: str
-    judge: str
-    judge_note: str
+    sync_model: str
+    sync_model_note: str
     protocol: str
     by: tuple[str, ...]
     against: str
@@ -96,9 +96,9 @@ def shown(value: float, decimals: int) -> str:
 
 
 def caption(table: ReportTable) -> str:
-    """What every table says of itself: "judge: demo (weights missing), protocol: realvideo"."""
-    judge = f"judge: {table.judge}" + (f" ({table.judge_note})" if table.judge_note else "")
-    return judge + (f", protocol: {table.protocol}" if table.protocol else "")
+    """What every table says of itself: "sync model: demo (weights missing), protocol: realvideo"."""
+    sync_model = f"sync model: {table.sync_model}" + (f" ({table.sync_model_note})" if table.sync_model_note else "")
+    return sync_model + (f", protocol: {table.protocol}" if table.protocol else "")
 
 
 def key_text(word: str, value: Any) -> str:

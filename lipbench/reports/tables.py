@@ -156,11 +156,11 @@ def _table(
         published = [row for label in order if (row := _paper_row(run.methods[label], columns)) is not None]
         rows += published
         lines.append("† as published, on other data; not ranked" if published else "no published numbers are known")
-    judge_note = _judge_note(run)
+    sync_model_note = _sync_model_note(run)
     return ReportTable(
         run.name,
-        run.judge,
-        judge_note,
+        run.sync_model,
+        sync_model_note,
         run.protocol,
         by,
         against,
@@ -261,8 +261,8 @@ def _paper_row(method: Mapping[str, Any], columns: list[TableColumn]) -> TableRo
     return TableRow(str(method["label"]), f"{method.get('title') or method['label']} †", "paper", (), 0, entries)
 
 
-def _judge_note(run: Run) -> str:
-    """Whether the judge's numbers are missing because its weights are."""
+def _sync_model_note(run: Run) -> str:
+    """Whether the sync model's numbers are missing because its weights are."""
     lse = run.frame[run.frame["metric"].str.startswith("lse_")]
     if lse.empty or lse["value"].notna().any():
         return ""

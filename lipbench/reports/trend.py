@@ -1,7 +1,7 @@
 """Many runs over time: one row per run, method and metric, kept in a Parquet file, so that run folders may go.
 
 Values are means over clips with t intervals, as in tables. Two neighbors are connected only when they measured the
-same thing: same judge, metric version, clips and dubs.
+same thing: same sync model, metric version, clips and dubs.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lipbench.core import renames
 from lipbench.core.atomic import atomic_write
 from lipbench.core.errors import StoreError, UsageError
 from lipbench.core.keys import key_of
@@ -34,7 +35,7 @@ COLUMNS = (
     "when",
     "lipbench",
     "commit",
-    "judge",
+    "sync_model",
     "method",
     "metric",
     "title",
@@ -90,7 +91,7 @@ def rows(run_dir: str | Path) -> pd.DataFrame:
                 _when(root),
                 made.get("lipbench"),
                 made.get("commit"),
-                run.judge,
+                run.sync_model,
                 line.method,
                 line.metric,
                 line.title,
@@ -134,7 +135,7 @@ def _same(line: Headline, facts: Snapshot) -> str:
             "region": line.region,
             "train_seconds": line.train_seconds,
             "inputs": inputs,
-            "judge": facts.judge if policy.judged(line.metric) else None,
+            "sync_model": facts.sync_model if policy.is_sync(line.metric) else None,
             "machine": machine,
         }
     )[:16]
@@ -152,6 +153,7 @@ def read(path: Path) -> pd.DataFrame:
         raise StoreError(
             f"cannot read {path}", str(error).splitlines()[0], "restore it, or delete it and give all runs"
         ) from error
+    data = data.rename(columns=renames.FIELDS)
     if lacking := [name for name in COLUMNS if name not in data]:
         raise StoreError(
             f"{path} is not a history of lipbench", f"it lacks {', '.join(lacking)}", "name another folder"

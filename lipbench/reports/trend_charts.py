@@ -21,7 +21,7 @@ def draw(
 ) -> list[Path]:
     """Write FOLDER/<metric>.svg (or .png) for each metric; returns the files.
 
-    Gaps in a line: the two runs cannot be compared (judge, version, clips). Dashed: a step.
+    Gaps in a line: the two runs cannot be compared (sync model, version, clips). Dashed: a step.
     """
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg

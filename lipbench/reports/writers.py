@@ -99,11 +99,11 @@ def csv_text(tables: list[ReportTable]) -> str:
     writer = csv.writer(out, lineterminator="\n")
     first = tables[0]
     columns = [(table, column) for table in tables for column in table.columns]
-    heads = ["run", "judge", "method", "kind", *(KEYS[word] for word in first.by), "clips"]
+    heads = ["run", "sync_model", "method", "kind", *(KEYS[word] for word in first.by), "clips"]
     writer.writerow(heads + [c.id + end for _, c in columns for end in ("", "_n", "_frames_valid", "_frames_total")])
     for i, row in enumerate(first.rows):
         keys = ["" if value is None else value for value in row.keys]
-        line: list[Any] = [first.run, first.judge, row.method, row.kind, *keys, row.clips]
+        line: list[Any] = [first.run, first.sync_model, row.method, row.kind, *keys, row.clips]
         for table, column in columns:
             mean = entry_at(table, first, i, column).mean
             line += ["" if mean.mean is None else mean.mean, mean.n, mean.n_valid, mean.n_total]
@@ -115,7 +115,7 @@ def csv_text(tables: list[ReportTable]) -> str:
 
 
 def json_text(tables: list[ReportTable]) -> str:
-    """{"run", "judge", "rows": [{"method", "metrics": {id: {"mean", "n", "total", "reason"}}}]}.
+    """{"run", "sync_model", "rows": [{"method", "metrics": {id: {"mean", "n", "total", "reason"}}}]}.
 
     Rows also have "clip", "language", "train_seconds" when the table is by them, and "paper": true for published
     numbers. JSON has no infinity: such a mean is the string "inf".
@@ -125,7 +125,7 @@ def json_text(tables: list[ReportTable]) -> str:
     for i, row in enumerate(first.rows):
         metrics = {c.id: _json_mean(entry_at(table, first, i, c)) for table in tables for c in table.columns}
         rows.append({"method": row.method, **_json_keys(row, first.by), "metrics": metrics})
-    data = {"run": first.run, "judge": first.judge, "rows": rows}
+    data = {"run": first.run, "sync_model": first.sync_model, "rows": rows}
     return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 

@@ -93,7 +93,7 @@ def test_folding(benchmark: Any, net: SyncNet) -> None:
     benchmark.pedantic(net.folded, rounds=3, iterations=1)
 
 
-def test_small_judge_video(benchmark: Any, rule: ModuleType) -> None:
+def test_small_sync_model_video(benchmark: Any, rule: ModuleType) -> None:
     """A quarter of the width at 112 px, as `lipbench train` makes them."""
     small = SyncNet(0.25, 112).eval()
     frames = rule.frames("bench/small", T, 112, 112)

@@ -56,7 +56,7 @@ def test_the_machine() -> None:
         "what": "syncnet_v2",
         "state": "missing",
         "fix": "run `lipbench weights get syncnet_v2`",
-        "detail": "the judge behind published LSE-D and LSE-C",
+        "detail": "the sync model behind published LSE-D and LSE-C",
     }
     assert lines["methods", "wav2lip"]["state"] == "missing"
     assert "lipbench weights add wav2lip FILE" in lines["methods", "wav2lip"]["fix"]

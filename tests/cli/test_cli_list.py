@@ -67,11 +67,11 @@ def test_metrics():
     assert len(call("metrics").splitlines()) == len(found) + 1
 
 
-def test_datasets_and_judges():
+def test_datasets_and_sync_models():
     assert "demo" in rows("datasets")
-    judges = rows("judges")
-    assert judges["syncnet_v2"]["runs here"] == "needs weights: syncnet_v2"
-    assert "needs weights: syncnet_v2" in call("judges")
+    sync_models = rows("sync-models")
+    assert sync_models["syncnet_v2"]["runs here"] == "needs weights: syncnet_v2"
+    assert "needs weights: syncnet_v2" in call("sync-models")
 
 
 def test_unknown():

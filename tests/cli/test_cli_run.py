@@ -141,7 +141,7 @@ def test_shards_divide_the_clips(tiny):
         (["--metric", "psnr_ful"], UnknownName, "psnr_full"),
         (["--clip", "three"], UsageError, "no clip matches 'three'"),
         (["--lang", "xx"], UsageError, "no dub in 'xx'"),
-        (["--judge", "syncnet", "--metric", "lse_d"], UnknownName, "syncnet_v2"),
+        (["--sync-model", "syncnet", "--metric", "lse_d"], UnknownName, "syncnet_v2"),
     ],
 )
 def test_mistakes_are_named(tiny, tmp_path, args, error, text):

@@ -22,7 +22,11 @@ def test_json(tiny):
     result = call(tiny / "one.mp4", "--reference", tiny / "one.mp4", "--audio", tiny / "fr.wav", "--json", *METRICS)
     assert result.exit_code == 0, result.output
     answer = json.loads(result.stdout)
-    assert (answer["video"], answer["judge"], answer["protocol"]) == (str(tiny / "one.mp4"), "syncnet_v2", "realvideo")
+    assert (answer["video"], answer["sync_model"], answer["protocol"]) == (
+        str(tiny / "one.mp4"),
+        "syncnet_v2",
+        "realvideo",
+    )
     assert set(answer["metrics"]) == {"psnr_full", "ssim_full", "lse_d"}
     assert answer["metrics"]["psnr_full"]["value"] == "inf"
     assert answer["metrics"]["ssim_full"] == {

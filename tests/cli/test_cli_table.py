@@ -12,7 +12,7 @@ from lipbench.cli.table import main
 from lipbench.core.errors import NothingComparable, UnknownName, UsageError
 
 
-def write(folder, name="demo", judge="demo", label="a", value=1.0):
+def write(folder, name="demo", sync_model="demo", label="a", value=1.0):
     """A run directory with one method, two clips."""
     root = folder / name
     root.mkdir()
@@ -21,7 +21,14 @@ def write(folder, name="demo", judge="demo", label="a", value=1.0):
         {"id": "lmd", "title": "LMD", "unit": "px", "better": "lower", "decimals": 2, "headline": False},
     ]
     method = {"label": label, "id": label, "title": "A", "kind": "method", "paper_results": {"ssim": 0.9}}
-    about = {"schema": 1, "name": name, "judge": judge, "protocol": "cropped", "metrics": metrics, "methods": [method]}
+    about = {
+        "schema": 1,
+        "name": name,
+        "sync_model": sync_model,
+        "protocol": "cropped",
+        "metrics": metrics,
+        "methods": [method],
+    }
     (root / "run.json").write_text(json.dumps(about))
     lines = []
     for clip in ("k", "o"):
@@ -55,7 +62,7 @@ def test_markdown_is_the_default(tmp_path):
     result = call(write(tmp_path))
     assert result.exit_code == 0, result.output
     assert result.output.splitlines()[:5] == [
-        "**demo**: judge: demo, protocol: cropped",
+        "**demo**: sync_model: demo, protocol: cropped",
         "",
         "| method | clips | SSIM ↑ |",
         "| ------ | ----: | -----: |",
@@ -67,7 +74,7 @@ def test_markdown_is_the_default(tmp_path):
 def test_json(tmp_path, args):
     data = json.loads(call(write(tmp_path), *args, "--metric", "l*").output)
     metrics = {"lmd": {"mean": 1.0, "n": 2, "total": 2, "reason": None}}
-    assert data == {"run": "demo", "judge": "demo", "rows": [{"method": "a", "metrics": metrics}]}
+    assert data == {"run": "demo", "sync_model": "demo", "rows": [{"method": "a", "metrics": metrics}]}
 
 
 def test_options(tmp_path):
@@ -99,7 +106,7 @@ def test_several_runs(tmp_path):
     assert "**one + two**" in out
     assert "a (one)" in out
     assert "| a (two) |     2 |    **2.000** |" in out
-    c = write(tmp_path, "three", judge="syncnet_v2")
+    c = write(tmp_path, "three", sync_model="syncnet_v2")
     assert isinstance(call(a, c).exception, NothingComparable)
 
 
@@ -112,7 +119,7 @@ def test_errors(tmp_path):
 
 
 def test_exit_code_of_the_program(tmp_path, capsys):
-    a, b = write(tmp_path, "one"), write(tmp_path, "two", judge="other")
+    a, b = write(tmp_path, "one"), write(tmp_path, "two", sync_model="other")
     with pytest.raises(SystemExit) as caught:
         entry(["table", str(a), str(b)])
     assert caught.value.code == 4

@@ -19,7 +19,7 @@ from lipbench.metrics.sync.options import SyncOptions
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "running.md").read_text(encoding="utf-8")
 #: Options of the sync metrics that are fields of the run file themselves.
-OWN_FIELDS = ("judge", "protocol")
+OWN_FIELDS = ("sync_model", "protocol")
 #: Read by the example's manifest and by tests, not by the package.
 ELSEWHERE = {"LIPBENCH_REAL_CLIPS"}
 

@@ -1,6 +1,6 @@
 import lipbench
 
-ASKED = {"name": "demo", "manifest": "demo", "clips": ["demo-en"], "languages": ["fr"], "judge": "demo"}
+ASKED = {"name": "demo", "manifest": "demo", "clips": ["demo-en"], "languages": ["fr"], "sync_model": "demo"}
 lipbench.run({**ASKED, "methods": ["dubbed"], "metrics": ["sync"], "faces": "demo-face"})
 
 

@@ -23,8 +23,8 @@ ENTRY_POINTS = {f"lipbench.{group}" for group in ("specs", "methods", "metrics",
 ELSEWHERE = {"lipbench/weights", "lipbench/repos", "docs/phontab.md"}
 FENCE = re.compile(r"^```(?:python|py)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 #: Blocks that do not run: a text in them, and why. They are compiled, and the names of lipbench in them exist.
-NOT_RUN = {'judge="syncnet_v2"': "nobody may redistribute these weights"}
-#: Pages whose blocks render or judge whole clips.
+NOT_RUN = {'sync_model="syncnet_v2"': "nobody may redistribute these weights"}
+#: Pages whose blocks render or score whole clips.
 SLOW = {"corpus", "reports"}
 RUN = """
 import sys

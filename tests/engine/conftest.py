@@ -243,39 +243,41 @@ def manifest(media_files: Path) -> Manifest:
     return Manifest("tiny", "1", licence, clips, dubs, media_files, {"half": ("one",)})
 
 
-#: A judge small enough for tests. Its numbers mean nothing; that it answers, or says why not, is what counts.
-JUDGE = """
+#: A sync model small enough for tests. Its numbers mean nothing; that it answers, or says why not, is what counts.
+SYNC_MODEL = """
 from lipbench.core.weights import WeightsEntry, registry
-from lipbench.metrics.sync.judges import Judge
-registry()["tiny_judge"] = WeightsEntry("tiny_judge", "tiny_judge.npz", "tests", "none", sha256={sha256!r})
-JUDGE = Judge("tiny", "tiny_judge", {width}, {size}, False, "for tests")
+from lipbench.metrics.sync.models import SyncModel
+registry()["tiny_sync_model"] = WeightsEntry("tiny_sync_model", "tiny_syncnet.npz", "tests", "none", sha256={sha256!r})
+SYNC_MODEL = SyncModel("tiny", "tiny_sync_model", {width}, {size}, False, "for tests")
 """
 
 
 @pytest.fixture(scope="module")
-def tiny_judge(tmp_path_factory: pytest.TempPathFactory):
-    """The judge "tiny" as an installed plug-in; the weights folder holds nothing else."""
+def tiny_sync_model(tmp_path_factory: pytest.TempPathFactory):
+    """The sync model "tiny" as an installed plug-in; the weights folder holds nothing else."""
     import torch
 
     from lipbench.metrics.sync.files import save
-    from lipbench.metrics.sync.judges import judges
+    from lipbench.metrics.sync.models import sync_models
     from lipbench.metrics.sync.network import SyncNet
 
     torch.manual_seed(0)
-    site, weights = tmp_path_factory.mktemp("judge-site"), tmp_path_factory.mktemp("weights")
-    file = save(SyncNet(width=0.05, size=112), weights / "tiny_judge.npz")
-    (site / "tiny_judge_plugin.py").write_text(JUDGE.format(sha256=keys.sha256_file(file), width=0.05, size=112))
-    info = site / "tiny_judge_plugin-1.0.dist-info"
+    site, weights = tmp_path_factory.mktemp("model-site"), tmp_path_factory.mktemp("weights")
+    file = save(SyncNet(width=0.05, size=112), weights / "tiny_syncnet.npz")
+    (site / "tiny_sync_model_plugin.py").write_text(
+        SYNC_MODEL.format(sha256=keys.sha256_file(file), width=0.05, size=112)
+    )
+    info = site / "tiny_sync_model_plugin-1.0.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tiny-judge-plugin\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[lipbench.judges]\ntiny = tiny_judge_plugin:JUDGE\n")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tiny-sync-model-plugin\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[lipbench.sync_models]\ntiny = tiny_sync_model_plugin:SYNC_MODEL\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join([str(site), os.environ["PYTHONPATH"]]))
         patch.setenv("LIPBENCH_WEIGHTS", str(weights))
         patch.setenv("TORCH_HOME", str(weights))
         patch.setattr(sys, "path", [str(site), *sys.path])
-        judges.cache_clear()
+        sync_models.cache_clear()
         yield
     # The next module makes its own, with another file.
-    sys.modules.pop("tiny_judge_plugin", None)
-    judges.cache_clear()
+    sys.modules.pop("tiny_sync_model_plugin", None)
+    sync_models.cache_clear()

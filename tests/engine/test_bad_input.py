@@ -24,7 +24,7 @@ WIDTH, HEIGHT, N = 128, 96, 30
 METRICS = ["image", "sync", "landmarks", "temporal"]
 METHODS = ["dubbed", "still-mouth"]
 
-pytestmark = pytest.mark.usefixtures("tiny_judge")
+pytestmark = pytest.mark.usefixtures("tiny_sync_model")
 
 
 def face68(x: float = 64, y: float = 46, width: float = 44) -> np.ndarray:
@@ -119,7 +119,7 @@ def request(**fields):
         "manifest": "bad",
         "methods": METHODS,
         "metrics": METRICS,
-        "judge": "tiny",
+        "sync_model": "tiny",
         "sync": {"min_track": 10, "min_face_size": 10},
         **fields,
     }

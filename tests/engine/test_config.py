@@ -15,7 +15,7 @@ def test_short_and_long_methods():
     )
     assert [m.id for m in config.methods] == ["dubbed", "wav2lip"]
     assert config.methods[1].label == "w2l"
-    assert (config.judge, config.fps, config.seeds, config.train_seconds) == ("syncnet_v2", 25.0, (0,), (None,))
+    assert (config.sync_model, config.fps, config.seeds, config.train_seconds) == ("syncnet_v2", 25.0, (0,), (None,))
 
 
 @pytest.mark.parametrize(

@@ -77,18 +77,18 @@ def test_runs_with_other_options_share_no_table(manifest, tmp_path):
     assert combine([one, three]).metrics["gray"]["version"] == "1"
 
 
-def test_judge_protocol_and_sync_are_options_of_the_sync_family():
-    short = options("sync", judge="demo", protocol="cropped", sync={"min_track": 5})
-    assert short == options({"id": "lse_d", "params": {"judge": "demo", "protocol": "cropped", "min_track": 5}})
+def test_sync_model_protocol_and_sync_are_options_of_the_sync_family():
+    short = options("sync", sync_model="demo", protocol="cropped", sync={"min_track": 5})
+    assert short == options({"id": "lse_d", "params": {"sync_model": "demo", "protocol": "cropped", "min_track": 5}})
     assert short["sync"]["boxes_from"] == "reference"
-    assert options("sync")["sync"]["judge"] == "syncnet_v2"
+    assert options("sync")["sync"]["sync_model"] == "syncnet_v2"
 
 
-def test_tables_name_the_judge_that_the_params_name(manifest, tmp_path):
-    run(manifest, tmp_path / "run", {"id": "sync", "params": {"judge": "demo", "protocol": "cropped"}})
+def test_tables_name_the_sync_model_that_the_params_name(manifest, tmp_path):
+    run(manifest, tmp_path / "run", {"id": "sync", "params": {"sync_model": "demo", "protocol": "cropped"}})
     about = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert (about["judge"], about["protocol"]) == ("demo", "cropped")
-    assert about["judge_details"]["name"] == about["judge_details"]["identity"]["judge"] == "demo"
+    assert (about["sync_model"], about["protocol"]) == ("demo", "cropped")
+    assert about["sync_model_details"]["name"] == about["sync_model_details"]["identity"]["sync_model"] == "demo"
 
 
 def test_patterns_mean_families_or_metrics():
@@ -112,7 +112,12 @@ def test_patterns_mean_families_or_metrics():
             UsageError,
             "twice",
         ),
-        ([{"id": "sync", "params": {"judge": "demo"}}], {"judge": "syncnet_v2"}, UsageError, "'judge' is given twice"),
+        (
+            [{"id": "sync", "params": {"sync_model": "demo"}}],
+            {"sync_model": "syncnet_v2"},
+            UsageError,
+            "'sync_model' is given twice",
+        ),
         (["sync"], {"sync": {"min_trak": 1}}, UsageError, "'min_trak'"),
         ([{"id": "fake", "parms": {}}], {}, ManifestError, "metrics"),
     ],

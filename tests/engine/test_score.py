@@ -10,7 +10,7 @@ from lipbench.core.errors import MediaError, UnknownName
 from lipbench.core.keys import sha256_file
 from lipbench.engine.score import score_video
 
-pytestmark = pytest.mark.usefixtures("tiny_judge")
+pytestmark = pytest.mark.usefixtures("tiny_sync_model")
 
 N = 30
 FULL = ("psnr_full", "ssim_full")
@@ -54,7 +54,7 @@ def test_a_known_difference(folder):
 
 
 def test_without_reference_or_audio(folder):
-    found = score_video(folder / "mute.mp4", metrics=["image", "sync"], judge="tiny", protocol="cropped")
+    found = score_video(folder / "mute.mp4", metrics=["image", "sync"], sync_model="tiny", protocol="cropped")
     assert found["metrics"]["psnr_full"]["reason"].startswith("no_reference: ")
     assert found["metrics"]["psnr_full_truth"]["reason"].startswith("no_truth: ")
     assert found["metrics"]["lse_d"]["value"] is None
@@ -66,7 +66,7 @@ def test_without_reference_or_audio(folder):
 
 def test_sound_of_the_video_or_beside_it(folder):
     def lse(video, audio=None):
-        found = score_video(folder / video, audio=audio, metrics=["lse_d"], judge="tiny", protocol="cropped")
+        found = score_video(folder / video, audio=audio, metrics=["lse_d"], sync_model="tiny", protocol="cropped")
         assert list(found["metrics"]) == ["lse_d"]
         assert found["remarks"] == []
         return found["metrics"]["lse_d"]["value"]

@@ -50,7 +50,7 @@ def test_published_keys_and_size() -> None:
     assert state["netfcaud.3.weight"].shape == (1024, 512)
 
 
-def test_small_judge_has_a_quarter_of_everything(small: SyncNet) -> None:
+def test_small_sync_model_has_a_quarter_of_everything(small: SyncNet) -> None:
     assert sum(p.numel() for p in small.parameters()) == 868_128
     assert small.embedding_size == 256
     assert small.forward_lip(torch.zeros(1, 3, 5, 112, 112)).shape == (1, 256)
@@ -192,7 +192,7 @@ def test_bfloat16_is_close_but_its_own(small: SyncNet, rule: ModuleType) -> None
 # -- files --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["judge.npz", "judge.pt"])
+@pytest.mark.parametrize("name", ["syncnet.npz", "syncnet.pt"])
 def test_save_and_load(small: SyncNet, tmp_path: Path, name: str) -> None:
     path = small.save(tmp_path / name, info={"steps": 3})
     back = SyncNet.from_file(path)
@@ -236,7 +236,7 @@ def test_load_names_what_does_not_fit(small: SyncNet, tmp_path: Path) -> None:
     path.write_bytes(b"<html>not found</html>")
     refused("cannot read")
     small.save(path)
-    refused("another judge", width=1.0)
+    refused("another sync model", width=1.0)
     with pytest.raises(WeightsError, match="there is no file"):
         SyncNet.from_file(tmp_path / "absent.pt")
 

@@ -1,4 +1,4 @@
-"""Whole videos through both protocols and through the metric family: small judge with seeded weights."""
+"""Whole videos through both protocols and through the metric family: small sync model with seeded weights."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from lipbench.core.metric import MetricFamily, Pair
 from lipbench.core.registry import load
 from lipbench.engine.score_json import score_json
 from lipbench.faces.track import Box, FaceTrack
-from lipbench.metrics.sync import SyncFamily, SyncNet, SyncOptions, evaluate, judges, measure
+from lipbench.metrics.sync import SyncFamily, SyncNet, SyncOptions, evaluate, measure, models
 from lipbench.metrics.sync.crop import crop, crop_path
-from lipbench.metrics.sync.judges import Judge
+from lipbench.metrics.sync.models import SyncModel
 from lipbench.metrics.sync.result import METRIC_IDS
 
 SIZE = 48
@@ -77,7 +77,7 @@ RULES: dict[str, Any] = {"min_track": 20, "min_face_size": 40}
 
 def test_realvideo_scores_the_published_crop(net: SyncNet, video: Path) -> None:
     track = face_track(70)
-    got = evaluate(video, sound(70), judge=net, faces=track, **RULES)
+    got = evaluate(video, sound(70), sync_model=net, faces=track, **RULES)
     path = crop_path(track.boxes)
     crops = [crop(f, path.x[t], path.y[t], path.s[t], SIZE)[..., ::-1] for t, f in enumerate(media.load_frames(video))]
     want = net.score(np.stack(crops), sound(70))
@@ -93,7 +93,7 @@ def test_realvideo_scores_the_published_crop(net: SyncNet, video: Path) -> None:
 
 
 def test_own_sound_is_used_when_none_is_given(net: SyncNet, video: Path) -> None:
-    other = evaluate(video, judge=net, faces=face_track(70), **RULES)
+    other = evaluate(video, sync_model=net, faces=face_track(70), **RULES)
     assert other.reason is None
     assert other.facts["audio_s"] == pytest.approx(70 / 25, abs=0.1)
 
@@ -101,7 +101,7 @@ def test_own_sound_is_used_when_none_is_given(net: SyncNet, video: Path) -> None
 def test_sound_of_a_track_starts_with_the_track(net: SyncNet, video: Path) -> None:
     track = face_track(70)
     track.boxes[:30] = np.nan
-    got = evaluate(video, sound(70), judge=net, faces=track, **RULES)
+    got = evaluate(video, sound(70), sync_model=net, faces=track, **RULES)
     (row,) = got.tracks
     assert (row.first, row.n_frames, row.n_detections) == (30, 40, 40)
     path = crop_path(track.boxes[30:])
@@ -120,19 +120,19 @@ def test_a_cut_splits_the_track(net: SyncNet, tmp_path: Path) -> None:
     frames = picture(80)
     frames[45:] = 255 - picture(35, seed=3) // 4
     video = clip(tmp_path / "cut.mp4", 80, frames=frames)
-    got = evaluate(video, sound(80), judge=net, faces=face_track(80), **RULES)
+    got = evaluate(video, sound(80), sync_model=net, faces=face_track(80), **RULES)
     assert got.facts["shots"] == [[0, 45], [45, 80]]
     assert [(t.first, t.n_frames) for t in got.tracks] == [(0, 45), (45, 35)]
 
 
 def test_thirty_fps_is_converted_and_recorded(net: SyncNet, tmp_path: Path) -> None:
     video = clip(tmp_path / "thirty.mp4", 60, fps=30)
-    got = evaluate(video, sound(50), judge=net, faces=face_track(60, fps=30), **RULES)
+    got = evaluate(video, sound(50), sync_model=net, faces=face_track(60, fps=30), **RULES)
     assert got.n_frames == 50
     assert got.n_windows == 45
     assert got.facts["source_fps"] == 30
     assert got.facts["resampled"] is True
-    same = evaluate(clip(tmp_path / "same.mp4", 30), sound(30), judge=net, faces=face_track(30), **RULES)
+    same = evaluate(clip(tmp_path / "same.mp4", 30), sound(30), sync_model=net, faces=face_track(30), **RULES)
     assert same.facts["resampled"] is False
 
 
@@ -148,7 +148,7 @@ def test_several_people(
     seen = {"n": 0}
     monkeypatch.setattr(measure, "resolve", lambda name: "s3fd-syncnet")
     monkeypatch.setattr(measure, "frame_detector", lambda name, device: detect)
-    got = evaluate(video, sound(70), judge=net, aggregate=rule, **RULES)
+    got = evaluate(video, sound(70), sync_model=net, aggregate=rule, **RULES)
     assert seen["n"] == 70
     assert got.facts["detector"] == "s3fd-syncnet"
     assert got.facts["boxes_from"] == "prediction"
@@ -172,16 +172,16 @@ def test_several_people(
 def test_reasons_instead_of_silence(net: SyncNet, video: Path, tmp_path: Path) -> None:
     lost = face_track(70)
     lost.boxes[:] = np.nan
-    assert _reason(evaluate(video, sound(70), judge=net, faces=lost, **RULES)).startswith("no_face: ")
-    short = _reason(evaluate(video, sound(70), judge=net, faces=face_track(70)))
+    assert _reason(evaluate(video, sound(70), sync_model=net, faces=lost, **RULES)).startswith("no_face: ")
+    short = _reason(evaluate(video, sound(70), sync_model=net, faces=face_track(70)))
     assert short.startswith("too_short: the longest face track has 70 frames, more than 100")
-    tiny = evaluate(video, sound(70), judge=net, faces=face_track(70), min_track=20)
+    tiny = evaluate(video, sound(70), sync_model=net, faces=face_track(70), min_track=20)
     assert _reason(tiny).startswith("face_too_small: the largest face is 65 px, more than 100 px")
     mute = clip(tmp_path / "mute.mp4", 30)
-    assert _reason(evaluate(mute, judge=net, faces=face_track(30), **RULES)).startswith("no_audio: ")
-    five = evaluate(clip(tmp_path / "five.mp4", 5), sound(5), judge=net, faces=face_track(5), min_track=0, **TINY)
+    assert _reason(evaluate(mute, sync_model=net, faces=face_track(30), **RULES)).startswith("no_audio: ")
+    five = evaluate(clip(tmp_path / "five.mp4", 5), sound(5), sync_model=net, faces=face_track(5), min_track=0, **TINY)
     assert _reason(five).startswith("too_short: the track is too short")
-    little = evaluate(video, sound(5), judge=net, faces=face_track(70), **RULES)
+    little = evaluate(video, sound(5), sync_model=net, faces=face_track(70), **RULES)
     assert _reason(little).startswith("too_short: ")
     for result in (tiny, five):
         assert result.value("lse_d") is None
@@ -197,7 +197,7 @@ def _reason(result: Any) -> str:
 
 
 def test_shorter_sound_is_used_as_far_as_it_goes(net: SyncNet, video: Path) -> None:
-    got = evaluate(video, sound(40.5), judge=net, faces=face_track(70), **RULES)
+    got = evaluate(video, sound(40.5), sync_model=net, faces=face_track(70), **RULES)
     assert got.n_windows == 35
     assert got.facts["audio_s"] == pytest.approx(40.5 / 25, abs=1e-3)
     assert got.facts["video_s"] == pytest.approx(70 / 25, abs=1e-3)
@@ -207,27 +207,27 @@ def test_shorter_sound_is_used_as_far_as_it_goes(net: SyncNet, video: Path) -> N
 
 
 def test_cropped_squeezes_the_whole_frame(net: SyncNet, video: Path) -> None:
-    got = evaluate(video, sound(70), judge=net, protocol="cropped")
+    got = evaluate(video, sound(70), sync_model=net, protocol="cropped")
     frames = np.stack([cv2.resize(f, (SIZE, SIZE))[..., ::-1] for f in media.load_frames(video)])
     want = net.score(frames, sound(70))
     assert got.value("lse_d") == pytest.approx(want.lse_d, rel=1e-6)
     assert got.tracks[0].face_size is None
     assert got.facts["options"]["protocol"] == "cropped"
-    five = evaluate(video, sound(5), judge=net, protocol="cropped")
+    five = evaluate(video, sound(5), sync_model=net, protocol="cropped")
     assert _reason(five).startswith("too_short: ")
 
 
 def test_wrong_requests_are_named(net: SyncNet, video: Path) -> None:
     with pytest.raises(UsageError, match="aggregate"):
-        evaluate(video, judge=net, aggregate="mean")
+        evaluate(video, sync_model=net, aggregate="mean")
     with pytest.raises(UsageError, match="min_trak"):
-        evaluate(video, judge=net, min_trak=3)
+        evaluate(video, sync_model=net, min_trak=3)
     with pytest.raises(UnknownName, match="face backend"):
-        evaluate(video, judge=net, detector="s3fd")
+        evaluate(video, sync_model=net, detector="s3fd")
     with pytest.raises(UsageError, match="reads a file"):
-        evaluate(video, judge=net, detector="corpus")
+        evaluate(video, sync_model=net, detector="corpus")
     with pytest.raises(UnknownName, match="syncnet_v2"):
-        evaluate(video, judge="syncnet_v3")
+        evaluate(video, sync_model="syncnet_v3")
 
 
 def test_missing_weights_name_the_command(video: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -235,23 +235,23 @@ def test_missing_weights_name_the_command(video: Path, monkeypatch: pytest.Monke
     with pytest.raises(WeightsMissing, match="lipbench weights get syncnet_v2"):
         evaluate(video)
     with pytest.raises(WeightsMissing, match="lipbench weights get sfd_face"):
-        evaluate(video, sound(70), judge=small_net())
+        evaluate(video, sound(70), sync_model=small_net())
 
 
 # -- the family -----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def judged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, net: SyncNet) -> Iterator[None]:
-    """A judge called "small" whose weights exist."""
+def scored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, net: SyncNet) -> Iterator[None]:
+    """A sync model called "small" whose weights exist."""
     file = net.save(tmp_path / "small.npz", half=False)
-    monkeypatch.setattr(judges, "BUILTIN", (*judges.BUILTIN, Judge("small", "small_w", 0.1, SIZE, False, "test")))
-    judges.judges.cache_clear()
+    monkeypatch.setattr(models, "BUILTIN", (*models.BUILTIN, SyncModel("small", "small_w", 0.1, SIZE, False, "test")))
+    models.sync_models.cache_clear()
     path, sha256 = weights.path, weights.sha256
     monkeypatch.setattr(weights, "path", lambda name: file if name == "small_w" else path(name))
     monkeypatch.setattr(weights, "sha256", lambda name: "ab" * 32 if name == "small_w" else sha256(name))
     yield
-    judges.judges.cache_clear()
+    models.sync_models.cache_clear()
 
 
 def pair(video: Path, tmp_path: Path, **options: Any) -> Pair:
@@ -268,23 +268,23 @@ def pair(video: Path, tmp_path: Path, **options: Any) -> Pair:
         None,
         25.0,
         tmp_path,
-        {"judge": "small", **RULES, **options},
+        {"sync_model": "small", **RULES, **options},
     )
 
 
-@pytest.mark.usefixtures("judged")
+@pytest.mark.usefixtures("scored")
 def test_family_answers_every_metric(video: Path, tmp_path: Path, net: SyncNet) -> None:
     family = load("metrics", "sync")
     assert isinstance(family, SyncFamily)
     assert isinstance(family, MetricFamily)
     scores = family.score(pair(video, tmp_path))
-    want = evaluate(video, sound(70), judge=net, faces=face_track(70), **RULES)
+    want = evaluate(video, sound(70), sync_model=net, faces=face_track(70), **RULES)
     assert set(scores) == {spec.id for spec in family.metrics} == set(METRIC_IDS)
     for name, score in scores.items():
         assert score.value == pytest.approx(want.value(name), rel=1e-6)
         assert (score.n_valid, score.n_total) == (65, 65)
-        assert score.extra["judge"] == "small"
-        assert score.extra["judge_published"] is False
+        assert score.extra["sync_model"] == "small"
+        assert score.extra["sync_model_published"] is False
         assert score.extra["published_protocol"] is False
         json.dumps(score_json(score, "1"), allow_nan=False)
     assert "audio" in scores["av_offset"].extra["words"]
@@ -295,7 +295,7 @@ def test_family_answers_every_metric(video: Path, tmp_path: Path, net: SyncNet) 
     assert scores["av_offset"].per_frame is None
 
 
-@pytest.mark.usefixtures("judged")
+@pytest.mark.usefixtures("scored")
 def test_family_gives_reasons(video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     family = SyncFamily()
     asked = pair(video, tmp_path)
@@ -307,18 +307,18 @@ def test_family_gives_reasons(video: Path, tmp_path: Path, monkeypatch: pytest.M
     ):
         scores = family.score(changed)
         assert all(s.value is None and str(s.reason).startswith(start) for s in scores.values()), start
-        assert all(s.extra["judge"] == "small" for s in scores.values())
+        assert all(s.extra["sync_model"] == "small" for s in scores.values())
     monkeypatch.setenv("LIPBENCH_WEIGHTS", str(tmp_path / "none"))
-    missing = family.score(replace(asked, options={"judge": "syncnet_v2"}))
+    missing = family.score(replace(asked, options={"sync_model": "syncnet_v2"}))
     assert set(missing) == set(METRIC_IDS)
     assert all("lipbench weights get syncnet_v2" in str(s.reason) for s in missing.values())
     no_detector = family.score(replace(asked, options={**asked.options, "boxes_from": "prediction"}))
     assert all("lipbench weights get sfd_face" in str(s.reason) for s in no_detector.values())
     with pytest.raises(UsageError):
-        family.score(replace(asked, options={"judge": "small", "protocol": "best"}))
+        family.score(replace(asked, options={"sync_model": "small", "protocol": "best"}))
 
 
-@pytest.mark.usefixtures("judged")
+@pytest.mark.usefixtures("scored")
 def test_few_windows_have_no_valid_variant(video: Path, tmp_path: Path) -> None:
     asked = pair(video, tmp_path, min_track=5)
     media.write_wav(tmp_path / "dub.wav", sound(16))
@@ -329,18 +329,18 @@ def test_few_windows_have_no_valid_variant(video: Path, tmp_path: Path) -> None:
     assert str(scores["lse_c_valid"].reason).startswith("too_short")
 
 
-@pytest.mark.usefixtures("judged")
+@pytest.mark.usefixtures("scored")
 def test_identity_names_the_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     family = SyncFamily()
-    assert family.identity({"judge": "small"})["judge_sha256"] == "ab" * 32
+    assert family.identity({"sync_model": "small"})["sync_model_sha256"] == "ab" * 32
     monkeypatch.setenv("LIPBENCH_WEIGHTS", str(tmp_path / "none"))
-    assert family.identity({})["judge_sha256"] is None
+    assert family.identity({})["sync_model_sha256"] is None
     assert family.identity({}) != family.identity({"min_track": 50})
     assert "boxes" not in family.identity({})
     boxes = family.identity({"boxes_from": "prediction"})["boxes"]
     assert (boxes["detector"], boxes["weights"]) == ("s3fd-syncnet", None)
     with pytest.raises(UnknownName):
-        family.identity({"judge": "smal"})
+        family.identity({"sync_model": "smal"})
 
 
 def test_what_counts_as_the_published_protocol() -> None:
@@ -384,7 +384,7 @@ def test_importing_the_family_loads_no_torch() -> None:
 def test_faces_are_detected_in_the_video_itself(net: SyncNet, real_clips: Path) -> None:
     if not weights.available("mediapipe-face"):
         pytest.skip("needs the weights mediapipe-face")
-    got = evaluate(real_clips / "office.mp4", judge=net, detector="mediapipe-face")
+    got = evaluate(real_clips / "office.mp4", sync_model=net, detector="mediapipe-face")
     assert got.reason is None
     assert (got.facts["boxes_from"], got.facts["detector"]) == ("prediction", "mediapipe-face")
     assert got.facts["frames_with_face"] == got.n_frames == len(got.per_frame("lse_d"))  # type: ignore[arg-type]
@@ -404,7 +404,7 @@ def test_real_footage_is_read_at_25_fps(net: SyncNet, real_clips: Path, name: st
         np.ones(n, np.float32),
         np.ones(n, np.int16),
     )
-    got = evaluate(real_clips / name, judge=net, faces=track)
+    got = evaluate(real_clips / name, sync_model=net, faces=track)
     assert got.reason is None
     assert got.n_frames == round(info.duration_s * 25)
     assert abs(got.facts["audio_s"] - info.duration_s) < 0.2

@@ -104,7 +104,7 @@ class RunWriter:
         methods: list[dict[str, Any]],
         *,
         name: str = "real",
-        judge: str = "syncnet_v2",
+        sync_model: str = "syncnet_v2",
         metrics: list[dict[str, Any]] = METRICS,
         **more: Any,
     ) -> Path:
@@ -114,7 +114,7 @@ class RunWriter:
         about = {
             "schema": 1,
             "name": name,
-            "judge": judge,
+            "sync_model": sync_model,
             "protocol": "realvideo",
             "metrics": metrics,
             "methods": methods,
@@ -125,8 +125,8 @@ class RunWriter:
         return root
 
     def example(self, **more: Any) -> Path:
-        """Two clips, two languages; three methods (one that lacks a clip), two controls; no judge's weights."""
-        no_judge = "weights_missing: syncnet_v2 is not here; lipbench weights get syncnet_v2"
+        """Two clips, two languages; three methods (one that lacks a clip), two controls; no sync model's weights."""
+        no_sync_model = "weights_missing: syncnet_v2 is not here; lipbench weights get syncnet_v2"
         # full, lpips, offset, mouth
         values = {
             ("wav2lip", "katie", "fr"): (34.004, 0.02, 1, 25.0),
@@ -151,7 +151,7 @@ class RunWriter:
             scores = {
                 "psnr_full": full,
                 "lpips_full": lpips,
-                "lse_d": score(None, no_judge),
+                "lse_d": score(None, no_sync_model),
                 "av_offset": offset,
                 "psnr_mouth": mouth,
                 "psnr_mouth_truth": mouth - 1 if clip == "katie" else score(None, "no truth"),
@@ -163,7 +163,7 @@ class RunWriter:
                 scores = {
                     "psnr_full": "inf",
                     "lpips_full": 0.0,
-                    "lse_d": score(None, no_judge),
+                    "lse_d": score(None, no_sync_model),
                     "av_offset": 9,
                     "psnr_mouth": "inf",
                     "psnr_mouth_truth": score(None, "no truth"),
@@ -230,7 +230,7 @@ class StoredRun:
         about = {
             "schema": 1,
             "name": "stored",
-            "judge": "syncnet_v2",
+            "sync_model": "syncnet_v2",
             "protocol": "realvideo",
             "metrics": METRICS,
             "methods": methods,

@@ -111,7 +111,7 @@ def test_valley_lies_at_the_offset_of_each_method(plain):
     assert [p.n for p in line(curve, "good").points] == [2] * 31
 
 
-def test_shift_without_a_judge(runs):
+def test_shift_without_a_sync_model(runs):
     with pytest.raises(NothingComparable) as error:
         curves.shifts(Details(runs.example()))
     assert "weights_missing" in error.value.why

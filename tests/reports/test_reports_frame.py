@@ -66,10 +66,10 @@ def test_damaged_files(runs):
         frame(root)
 
 
-def test_runs_with_other_judges_are_never_mixed(runs):
+def test_runs_with_other_sync_models_are_never_mixed(runs):
     a = load_run(runs.example())
-    with pytest.raises(NothingComparable, match="the judge is syncnet_v2 in one and demo in the other") as caught:
-        combine([a, load_run(runs.example(name="other", judge="demo"))])
+    with pytest.raises(NothingComparable, match="the sync model is syncnet_v2 in one and demo in the other") as caught:
+        combine([a, load_run(runs.example(name="other", sync_model="demo"))])
     assert caught.value.exit_code == 4
 
 

@@ -177,9 +177,9 @@ def test_no_truth_table_without_truth(runs):
     assert "against the truth" not in table_text(root)
 
 
-def test_judge_is_always_named(runs):
+def test_sync_model_is_always_named(runs):
     cells = [runs.cell("a", "k", "fr", {"lse_d": 7.0})]
-    root = runs.write(cells, [runs.method("a")], judge="demo")
+    root = runs.write(cells, [runs.method("a")], sync_model="demo")
     for form in ("md", "tex", "csv", "json"):
         assert "demo" in table_text(root, format=form)
     assert "weights missing" not in table_text(root)
@@ -208,7 +208,7 @@ def test_published_numbers_are_not_ranked(runs):
 def test_json_has_exactly_the_promised_fields(runs):
     root = runs.example()
     data = json.loads(table_text(root, format="json"), parse_constant=lambda text: pytest.fail(text))
-    assert set(data) == {"run", "judge", "rows"}
+    assert set(data) == {"run", "sync_model", "rows"}
     for row in data["rows"]:
         assert set(row) == {"method", "metrics"}
         for value in row["metrics"].values():

@@ -1,4 +1,4 @@
-"""Training of the judge: the flat network, the loss, batches, damage."""
+"""Training of the sync model: the flat network, the loss, batches, damage."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_damping_scales_the_mouth_alone():
     assert len(lips().upper) > 0
 
 
-def test_a_resumed_judge_equals_an_uninterrupted_one(clips, tmp_path):
+def test_a_resumed_sync_model_equals_an_uninterrupted_one(clips, tmp_path):
     config = SyncConfig(width=0.05, size=56, batch=2, windows=4)
     budget = Budget(4, validate_every=2, report_every=1, picture_every=2)
     whole = SyncTraining(config, clips[:2], clips[2:])
@@ -104,5 +104,5 @@ def test_a_resumed_judge_equals_an_uninterrupted_one(clips, tmp_path):
     train(resumed, tmp_path / "cut", budget)
     for key, value in whole.net.state_dict().items():
         assert torch.equal(value, resumed.net.state_dict()[key]), key
-    net = SyncNet.from_file(tmp_path / "whole" / "judge.npz")
+    net = SyncNet.from_file(tmp_path / "whole" / "syncnet.npz")
     assert (net.shape.width, net.shape.size) == (0.05, 56)

@@ -2,7 +2,7 @@
 
 Two kinds of MFCC, because the weights decide: "htk" is what the published network was trained on (the MATLAB toolbox of
 K. Wojcicki: 25 ms Hamming window, 10 ms step, pre-emphasis 0.97, magnitude spectrum of 512 points, 40 mel bands from
-300 to 3700 Hz, lifter 22), "psf" is the judge's (`metrics.sync.mfcc`), which the small demo network was trained on. In
+300 to 3700 Hz, lifter 22), "psf" is the sync model's (`metrics.sync.mfcc`), which the demo network was trained on. In
 both the first coefficient, the loudness, is left out.
 """
 

@@ -176,7 +176,9 @@ def add(name: str, file: str | Path) -> Path:
     """
     what, file = entry(name), Path(file).expanduser()
     if what.bundled:
-        raise UsageError(f"{name} is part of the package", "its file cannot be exchanged", "name another judge instead")
+        raise UsageError(
+            f"{name} is part of the package", "its file cannot be exchanged", "name another sync model instead"
+        )
     if not file.exists():
         raise UsageError(f"there is no file {file}", "", f"{what.how}")
     try:

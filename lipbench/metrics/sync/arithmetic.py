@@ -25,7 +25,7 @@ MS_PER_FRAME = 1000 // FPS
 
 @dataclass(frozen=True)
 class SyncScore:
-    """What a judge says about one face track and its sound.
+    """What a sync model says about one face track and its sound.
 
     Attributes:
         lse_d: smallest mean distance over the 31 shifts; lower is better.

@@ -38,7 +38,7 @@ class FaceBoxes:
         faces: per frame the boxes, best first; empty where no face was seen.
         backend: what saw them, e.g. "s3fd-syncnet", "mediapipe-face", "corpus".
         rule: key of `RULES`.
-        source: "prediction" (the judged video) or "reference" (the undubbed video, the same crop for every method).
+        source: "prediction" (the scored video) or "reference" (the undubbed video, the same crop for every method).
     """
 
     faces: list[list[Box]]
@@ -53,7 +53,7 @@ class FaceBoxes:
 
 
 def boxes_of_track(track: FaceTrack, n_frames: int, size: tuple[int, int], source: str) -> FaceBoxes:
-    """The boxes of a track for a judged video of `n_frames` at 25 fps and `size` (width, height) px.
+    """The boxes of a track for a scored video of `n_frames` at 25 fps and `size` (width, height) px.
 
     A track at another rate is read as `core.media` resamples videos; one made at another picture size is scaled.
     Frames beyond the track's end have no face.

@@ -10,7 +10,7 @@ from typing import Any
 #: Bump when the same video would get other numbers: it is part of every score's identity.
 CONSTANTS_VERSION = "1"
 
-# -- the judge's input ------------------------------------------------------------------------------------------
+# -- the sync model's input ------------------------------------------------------------------------------------------
 FPS = 25
 RATE = 16000
 WINDOW_FRAMES = 5

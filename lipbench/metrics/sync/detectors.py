@@ -1,4 +1,4 @@
-"""Finding faces in the judged video itself, as the published evaluation does."""
+"""Finding faces in the scored video itself, as the published evaluation does."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _s3fd(path: str, device: str) -> Any:
 
 
 def track_prediction(video: Path, detector: str) -> FaceTrack:
-    """The judged video's own face track at 25 fps.
+    """The scored video's own face track at 25 fps.
 
     Raises:
         UsageError, UnknownName: no such backend, or one that reads landmark files.

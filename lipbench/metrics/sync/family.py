@@ -85,7 +85,7 @@ METRICS = (
 
 
 class SyncFamily(MetricFamily):
-    """LSE-D, LSE-C, AV offset and two variants of ours, by the judge that the options name."""
+    """LSE-D, LSE-C, AV offset and two variants of ours, by the sync model that the options name."""
 
     id = "sync"
     metrics = METRICS
@@ -101,15 +101,15 @@ class SyncFamily(MetricFamily):
 
         Raises:
             UsageError: wrong options.
-            UnknownName: no such judge.
+            UnknownName: no such sync model.
         """
-        from lipbench.metrics.sync import detectors, judges
+        from lipbench.metrics.sync import detectors, models
 
         parsed = SyncOptions.parse(options)
-        judge = judges.judge(parsed.judge)
+        sync_model = models.sync_model(parsed.sync_model)
         found: dict[str, Any] = {
-            "judge": judge.name,
-            "judge_sha256": weights.sha256(judge.weights),
+            "sync_model": sync_model.name,
+            "sync_model_sha256": weights.sha256(sync_model.weights),
             "constants": CONSTANTS_VERSION,
             "options": parsed.model_dump(mode="json"),
         }
@@ -118,13 +118,13 @@ class SyncFamily(MetricFamily):
         return found
 
     def score(self, pair: Pair) -> Mapping[str, Score]:
-        """Judge one video.
+        """Score one video.
 
         Raises:
-            UsageError: wrong options, or no such judge; everything that the input lacks is a Score's reason.
+            UsageError: wrong options, or no such sync model; everything that the input lacks is a Score's reason.
         """
         options = SyncOptions.parse(pair.options)
-        facts = {"judge": options.judge, "protocol": options.protocol, "aggregate": options.aggregate}
+        facts = {"sync_model": options.sync_model, "protocol": options.protocol, "aggregate": options.aggregate}
         try:
             return self._score(pair, options)
         except UsageError:
@@ -134,18 +134,18 @@ class SyncFamily(MetricFamily):
             return {name: Score(None, reason, extra=facts) for name in none_for(METRICS, reason)}
 
     def _score(self, pair: Pair, options: SyncOptions) -> dict[str, Score]:
-        from lipbench.metrics.sync import judges
+        from lipbench.metrics.sync import models
         from lipbench.metrics.sync.arithmetic import offset_words
         from lipbench.metrics.sync.measure import run
 
-        net = judges.load(options.judge, pair.device, bfloat16=options.precision == "bfloat16")
+        net = models.load(options.sync_model, pair.device, bfloat16=options.precision == "bfloat16")
         given = pair.faces if options.boxes_from == "reference" else None
         track = None if given is None else FaceTrack.load(given)
         result = run(pair.prediction, pair.audio, net, options, track, pair.faces_reason, pair.device)
-        published = judges.judge(options.judge).published
+        published = models.sync_model(options.sync_model).published
         base = {
-            "judge": result.judge,
-            "judge_published": published,
+            "sync_model": result.sync_model,
+            "sync_model_published": published,
             "protocol": result.protocol,
             "published_protocol": options.published_protocol,
             "aggregate": result.aggregate,

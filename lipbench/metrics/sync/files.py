@@ -1,4 +1,4 @@
-"""Judge weights on disk.
+"""Sync model weights on disk.
 
 Two forms are written, both with width, input size and a free `info` beside the tensors: npz (arrays plus a JSON entry)
 and a torch file. Read besides: the published old-format pickle and any plain state dict. Nothing is unpickled but
@@ -90,10 +90,10 @@ def load(
     shape = _shape(path, state, meta)
     if (width is not None and width != shape.width) or (size is not None and size != shape.size):
         raise WeightsError(
-            f"{path} holds another judge",
+            f"{path} holds another sync model",
             f"its width is {shape.width:g} and its input {shape.size} px, asked for {width or shape.width:g} and "
             f"{size or shape.size} px",
-            "name the file that belongs to this judge",
+            "name the file that belongs to this sync model",
         )
     net = build(shape.width, shape.size)
     own = net.state_dict()

@@ -79,7 +79,7 @@ class FoldedSyncNet:
     Args:
         net: the network; its batch norm uses running statistics, whatever mode it is in.
         device: where to compute.
-        dtype: float32 agrees with the published numbers to 1e-4; bfloat16 is faster and is not the same judge.
+        dtype: float32 agrees with the published numbers to 1e-4; bfloat16 is faster and is not the same sync model.
     """
 
     def __init__(self, net: SyncNet, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> None:
@@ -167,7 +167,7 @@ class FoldedSyncNet:
         return torch.cat(out).cpu()
 
     def score(self, frames: NDArray[np.uint8] | Iterable[NDArray[np.uint8]], audio: NDArray[np.int16]) -> SyncScore:
-        """Judge one cropped face track at 25 fps and its 16 kHz sound; both start at the same instant.
+        """Score one cropped face track at 25 fps and its 16 kHz sound; both start at the same instant.
 
         Args:
             frames: (T, size, size, 3) uint8 BGR, an array or an iterable.
@@ -190,7 +190,7 @@ class FoldedSyncNet:
         n = count_windows(len(video) + TAIL, len(audio))
         if n < 1 or len(video) < 1:
             raise TooShort(
-                "the track is too short to be judged",
+                "the track is too short to be scored",
                 f"it has {len(video) + TAIL} frames at most and {len(audio) / RATE:.2f} s of sound, 6 frames needed",
                 "use a longer clip",
             )
@@ -215,7 +215,7 @@ class VideoStream:
         if frame.shape != self._block.shape[1:] or frame.dtype != np.uint8:
             size = self._net.size
             raise UsageError(
-                f"this judge takes ({size}, {size}, 3) uint8 frames, not {frame.dtype} {frame.shape}",
+                f"this sync model takes ({size}, {size}, 3) uint8 frames, not {frame.dtype} {frame.shape}",
                 "the network has no other input size",
                 f"resize the face crop to {size} x {size} px first",
             )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lipbench import media
 from lipbench.core.errors import LipbenchError, TooShort
 from lipbench.faces.track import Box, FaceTrack
-from lipbench.metrics.sync import judges
+from lipbench.metrics.sync import models
 from lipbench.metrics.sync.boxes import RULES, FaceBoxes, boxes_of_track
 from lipbench.metrics.sync.constants import FPS, RATE, SAMPLES_PER_FRAME, as_json
 from lipbench.metrics.sync.crop import crop, crop_path
@@ -33,7 +33,7 @@ def evaluate(
     video: str | Path,
     audio: str | Path | NDArray[np.int16] | None = None,
     *,
-    judge: str | SyncNet | FoldedSyncNet = "syncnet_v2",
+    sync_model: str | SyncNet | FoldedSyncNet = "syncnet_v2",
     protocol: str = "realvideo",
     faces: FaceTrack | str | Path | None = None,
     device: str = "cpu",
@@ -43,8 +43,8 @@ def evaluate(
 
     Args:
         video: any video file; read at 25 fps, converted by time stamps when it has another rate.
-        audio: the sound to judge against: a file, or (N,) int16 at 16 kHz; None = the video's own.
-        judge: a name that `lipbench list judges` shows, or a network.
+        audio: the sound to score against: a file, or (N,) int16 at 16 kHz; None = the video's own.
+        sync_model: a name that `lipbench list sync-models` shows, or a network.
         protocol: "realvideo" (find, track and cut out the face) or "cropped" (the whole frame is the face).
         faces: a face track (or its file) to take the boxes from, frame by frame with `video`; None = a detector runs
             on the video.
@@ -57,24 +57,24 @@ def evaluate(
 
     Raises:
         UsageError: a wrong option or name.
-        WeightsError: the judge's or the detector's weights are missing or wrong; the message holds the command.
+        WeightsError: the sync model's or the detector's weights are missing or wrong; the message holds the command.
         MediaError: the file cannot be read at all.
     """
-    name = judge if isinstance(judge, str) else "custom"
+    name = sync_model if isinstance(sync_model, str) else "custom"
     chosen = {
         "detector": "auto",
         **options,
-        "judge": name,
+        "sync_model": name,
         "protocol": protocol,
         "boxes_from": "prediction" if faces is None else "reference",
     }
     parsed = SyncOptions.parse(chosen)
-    if isinstance(judge, str):
-        net = judges.load(judge, device, bfloat16=parsed.precision == "bfloat16")
-    elif isinstance(judge, SyncNet):
-        net = judge.folded(device)
+    if isinstance(sync_model, str):
+        net = models.load(sync_model, device, bfloat16=parsed.precision == "bfloat16")
+    elif isinstance(sync_model, SyncNet):
+        net = sync_model.folded(device)
     else:
-        net = judge
+        net = sync_model
     track = FaceTrack.load(faces) if isinstance(faces, (str, Path)) else faces
     return run(Path(video), audio, net, parsed, track, "", device)
 
@@ -139,10 +139,10 @@ class _Draft:
         if reason is None and all(track.score is None for track in tracks):
             reason = tracks[0].reason
         o = self.options
-        return SyncResult(o.judge, o.protocol, o.aggregate, tracks, reason, self.n_frames, self.facts)
+        return SyncResult(o.sync_model, o.protocol, o.aggregate, tracks, reason, self.n_frames, self.facts)
 
 
-def _judged(net: FoldedSyncNet, stream: VideoStream, sound: NDArray[np.int16], **span: Any) -> TrackResult:
+def _scored(net: FoldedSyncNet, stream: VideoStream, sound: NDArray[np.int16], **span: Any) -> TrackResult:
     try:
         return TrackResult(**span, score=net.score_video(stream.finish(), sound))
     except TooShort as error:
@@ -153,12 +153,12 @@ def _judged(net: FoldedSyncNet, stream: VideoStream, sound: NDArray[np.int16], *
 
 
 def _cropped(video: Path, sound: NDArray[np.int16], net: FoldedSyncNet, result: _Draft) -> SyncResult:
-    """The route of Wav2Lip's LRS evaluation: every frame, squeezed to the judge's square."""
+    """The route of Wav2Lip's LRS evaluation: every frame, squeezed to the sync model's square."""
     stream = net.video_stream()
     for frame in media.read_frames(video, fps=FPS):
         stream.push(np.ascontiguousarray(cv2.resize(frame, (net.size, net.size))[..., ::-1]))
     n = result.n_frames = stream.n_frames
-    row = _judged(net, stream, sound, first=0, n_frames=n, n_detections=n, face_size=None)
+    row = _scored(net, stream, sound, first=0, n_frames=n, n_detections=n, face_size=None)
     return result.done((row,))
 
 
@@ -201,7 +201,7 @@ def _realvideo(
         return result.refuse(why_no_track(tracking, boxes, options))
     streams = _cut(video, net, tracking.kept)
     rows = [
-        _judged(
+        _scored(
             net,
             stream,
             sound[t.first * SAMPLES_PER_FRAME : t.end * SAMPLES_PER_FRAME],
@@ -244,7 +244,7 @@ def _cut(video: Path, net: FoldedSyncNet, tracks: tuple[Track, ...]) -> list[Vid
             if track.first <= n < track.end:
                 t = n - track.first
                 face = crop(frame, path.x[t], path.y[t], path.s[t], net.size)
-                stream.push(np.ascontiguousarray(face[..., ::-1]))  # the judge reads BGR
+                stream.push(np.ascontiguousarray(face[..., ::-1]))  # the sync model reads BGR
     return streams
 
 

@@ -1,7 +1,7 @@
 """The sound features of SyncNet: 13 MFCC every 10 ms, by `python_speech_features` with all of its defaults.
 
 25 ms rectangular window, 10 ms step, nfft 512, 26 mel filters 0..8000 Hz, pre-emphasis 0.97, lifter 22, the first
-coefficient replaced by the log energy. The package is used as it is, because the judge was trained on it.
+coefficient replaced by the log energy. The package is used as it is, because the sync model was trained on it.
 """
 
 from __future__ import annotations

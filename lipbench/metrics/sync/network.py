@@ -2,7 +2,7 @@
 
 Layers and state-dict keys are those of `SyncNetModel.py` in joonson/syncnet_python (MIT), described in
 Chung and Zisserman, "Out of time: automated lip sync in the wild", 2016. `SyncNet(1.0, 224)` has its 102 entries and
-13,631,616 parameters and takes its weights; a smaller width and input make the small judges that `lipbench train` fits.
+13,631,616 parameters and takes its weights; a smaller width and input make those that `lipbench train` fits.
 
 A window is 5 video frames (BGR, 0..255, no normalization) and 20 MFCC columns of the int16 sound. Embeddings are not
 L2-normalized.
@@ -42,7 +42,7 @@ def _pool3(padding: int = 0) -> nn.Module:
 
 
 class SyncNet(nn.Module):
-    """The judge network.
+    """The sync model network.
 
     Args:
         width: multiplies every channel count and the embedding's 1024 entries.
@@ -135,7 +135,7 @@ class SyncNet(nn.Module):
     def absorb_scaling(self, frame_mean: float, frame_scale: float, mfcc_scale: float) -> None:
         """Make a network that was trained on scaled inputs take raw ones, exactly and in place.
 
-        Training works better on (frame - frame_mean) / frame_scale and MFCC / mfcc_scale; judges are scored on 0..255
+        Training works better on (frame - frame_mean) / frame_scale and MFCC / mfcc_scale; scores are taken on 0..255
         and plain MFCC. The MFCC cannot be shifted this way: the zero padding of its first layer would shift as well.
         """
         lip: Any = self.netcnnlip[0]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, cast
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from lipbench.core import renames
 from lipbench.core.metric import Options, parse_options
 from lipbench.metrics.sync.constants import MIN_FACE_SIZE, MIN_TRACK
 
@@ -14,17 +15,17 @@ from lipbench.metrics.sync.constants import MIN_FACE_SIZE, MIN_TRACK
 class SyncOptions(Options):
     """Options of the sync family."""
 
-    judge: str = Field("syncnet_v2", description="A name that `lipbench list judges` shows.")
+    sync_model: str = Field("syncnet_v2", description="A name that `lipbench list sync-models` shows.")
     protocol: Literal["realvideo", "cropped"] = Field(
         "realvideo",
         description="realvideo finds the face, tracks it and cuts it out as the published evaluation of real videos "
-        "does; cropped squeezes the whole frame into the judge's input, for videos that show nothing but the face.",
+        "does; cropped squeezes the whole frame into the sync model's input, for videos of nothing but a face.",
     )
     boxes_from: Literal["reference", "prediction"] = Field(
         "reference",
         description="Where realvideo takes the face box from. reference: the undubbed video's face track, so that "
-        "every method is judged on the same crop and a video is searched for faces once; prediction: a detector runs "
-        "on the judged video, as published.",
+        "every method is scored on the same crop and a video is searched for faces once; prediction: a detector runs "
+        "on the scored video, as published.",
     )
     detector: str = Field(
         "s3fd-syncnet", description="For boxes_from prediction: s3fd-syncnet (as published) or another face backend."
@@ -43,6 +44,11 @@ class SyncOptions(Options):
         description="float32 agrees with published numbers; bfloat16 is faster on CPUs that have it and does not.",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _present_fields(cls, data: Any) -> Any:
+        return renames.present_fields("the option", data)
+
     @classmethod
     def parse(cls, options: Mapping[str, Any]) -> SyncOptions:
         """Options from a run file.
@@ -60,7 +66,7 @@ class SyncOptions(Options):
     @property
     def deviations(self) -> tuple[str, ...]:
         """In what a score under these options differs from the published evaluation, one line each."""
-        found = ["frames are judged as decoded, without the published route's four lossy re-encodings"]
+        found = ["frames are scored as decoded, without the published route's four lossy re-encodings"]
         if self.protocol == "realvideo":
             if self.boxes_from == "reference":
                 found.append("face boxes come from a face track handed in (in a run: of the undubbed video)")

@@ -25,7 +25,7 @@ class TrackResult:
         n_frames: its length in frames at 25 fps.
         n_detections: frames on which the face was seen (all frames for protocol "cropped").
         face_size: mean width and height of the face box in px; None for "cropped".
-        score: None when it could not be judged.
+        score: None when it could not be scored.
         reason: why not.
     """
 
@@ -55,19 +55,19 @@ class TrackResult:
 
 @dataclass(frozen=True)
 class SyncResult:
-    """The judge's answer on one video.
+    """The sync model's answer on one video.
 
     Attributes:
-        judge: id of the weights, as asked for.
+        sync_model: id of the weights, as asked for.
         protocol: "realvideo" or "cropped", as asked for.
         aggregate: how tracks became one value, as asked for.
-        tracks: every track that was judged or refused, in the order found.
+        tracks: every track that was scored or refused, in the order found.
         reason: why there is no value ("no_face: ..."), or None.
         n_frames: frames of the video at 25 fps; 0 when it was not read.
         facts: everything else worth keeping: constants, box source, shots, durations, deviations.
     """
 
-    judge: str
+    sync_model: str
     protocol: str
     aggregate: str
     tracks: tuple[TrackResult, ...] = ()
@@ -77,18 +77,18 @@ class SyncResult:
 
     @property
     def scored(self) -> tuple[SyncScore, ...]:
-        """Scores of the judged tracks."""
+        """Scores of the scored tracks."""
         return tuple(track.score for track in self.tracks if track.score is not None)
 
     @property
     def chosen(self) -> TrackResult | None:
-        """The track that stands for the clip; None when none was judged, or for "weighted" with several."""
-        judged = [track for track in self.tracks if track.score is not None]
-        if not judged or (self.aggregate == "weighted" and len(judged) > 1):
+        """The track that stands for the clip; None when none was scored, or for "weighted" with several."""
+        scored = [track for track in self.tracks if track.score is not None]
+        if not scored or (self.aggregate == "weighted" and len(scored) > 1):
             return None
         if self.aggregate == "best":
-            return max(judged, key=lambda t: t.score.lse_c if t.score else -np.inf)
-        return max(judged, key=lambda t: t.score.n_windows if t.score else 0)
+            return max(scored, key=lambda t: t.score.lse_c if t.score else -np.inf)
+        return max(scored, key=lambda t: t.score.n_windows if t.score else 0)
 
     def value(self, metric: str) -> float | None:
         """The clip's value of one metric id, by the declared rule; None when it cannot be had."""
@@ -113,11 +113,11 @@ class SyncResult:
         """What to know about the value, or why there is none."""
         if self.reason is not None:
             return self.reason
-        judged = [track for track in self.tracks if track.score is not None]
+        scored = [track for track in self.tracks if track.score is not None]
         remarks = list(self.chosen.score.remarks) if self.chosen is not None and self.chosen.score else []
-        if len(judged) > 1:
+        if len(scored) > 1:
             rule = {"longest": "the longest counts", "best": "the best counts", "weighted": "mean weighted by windows"}
-            remarks.append(f"{len(judged)} tracks, {rule[self.aggregate]}")
+            remarks.append(f"{len(scored)} tracks, {rule[self.aggregate]}")
         return "; ".join(remarks) or None
 
     def per_frame(self, metric: str) -> NDArray[np.float64] | None:
@@ -147,6 +147,6 @@ class SyncResult:
         found = [
             f"LSE-D {self.value('lse_d'):.3f} (lower is better)  LSE-C {self.value('lse_c'):.3f} (higher is better)",
             f"{offset_words(offset)}; LSE-D without shift {self.value('lse_d_at_zero'):.3f}",
-            f"judge {self.judge}, protocol {self.protocol}, {self.n_windows} windows",
+            f"sync model {self.sync_model}, protocol {self.protocol}, {self.n_windows} windows",
         ]
         return found + ([f"note: {self.remark}"] if self.remark else [])

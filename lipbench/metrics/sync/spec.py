@@ -10,7 +10,7 @@ WEIGHTS = (
     WeightsEntry(
         "syncnet_v2",
         "syncnet_v2.model",
-        "the judge behind published LSE-D and LSE-C",
+        "the sync model behind published LSE-D and LSE-C",
         "none stated for the weights; the repository's code (joonson/syncnet_python) is MIT",
         54_600_000,
         "961e8696f888fce4f3f3a6c3d5b3267cf5b343100b238e79b2659bff2c605442",
@@ -30,7 +30,7 @@ WEIGHTS = (
     ),
     packaged(
         "syncnet-demo",
-        "the demo judge; its LSE-D and LSE-C compare with no published number",
+        "the demo sync model; its LSE-D and LSE-C compare with no published number",
         "c101b59cc71660e8d7d139bb25ae2991011f9db28b3e32dc867762827851b6c9",
         1620500,
     ),

@@ -2,7 +2,7 @@
 
     snapshot(run_dir)             what a run says, in the form of a baseline
     read(path, ref)               a baseline from a file or out of git
-    judge(base, run)              a verdict per headline and one exit code
+    decide(base, run)              a verdict per headline and one exit code
     accept(run_dir, path, why)    make a run the baseline
 
 `lipbench.reports.golden.check` says whether the code of a metric has changed without a new version.
@@ -11,6 +11,6 @@
 from lipbench.reports.gate.accept import accept
 from lipbench.reports.gate.baseline import Headline, Snapshot, read
 from lipbench.reports.gate.facts import snapshot
-from lipbench.reports.gate.verdict import GateResult, Verdict, judge
+from lipbench.reports.gate.verdict import GateResult, Verdict, decide
 
-__all__ = ["GateResult", "Headline", "Snapshot", "Verdict", "accept", "judge", "read", "snapshot"]
+__all__ = ["GateResult", "Headline", "Snapshot", "Verdict", "accept", "decide", "read", "snapshot"]

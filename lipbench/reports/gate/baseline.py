@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lipbench.core import renames
 from lipbench.core.atomic import write_text
 from lipbench.core.errors import StoreError, UsageError
 from lipbench.core.registry import former_names
@@ -78,7 +79,7 @@ class Snapshot:
     """What a run measured, and under which conditions.
 
     Attributes:
-        judge: name, sha256 of the weights (None when missing), protocol, options.
+        sync_model: name, sha256 of the weights (None when missing), protocol, options.
         manifest_digest: of the whole data set; decides only where dubs have no digest of their own.
         hardware: gpus (names), cpu, cores.
         created: ISO time of the acceptance, "" for a run.
@@ -87,7 +88,7 @@ class Snapshot:
     """
 
     run: str
-    judge: Mapping[str, Any]
+    sync_model: Mapping[str, Any]
     manifest_digest: str
     split: str | None
     key_version: int
@@ -132,7 +133,7 @@ def to_json(snapshot: Snapshot, lipbench: str) -> str:
         "commit": snapshot.commit,
         "lipbench": lipbench,
         "run": snapshot.run,
-        "judge": dict(snapshot.judge),
+        "sync_model": dict(snapshot.sync_model),
         "split": snapshot.split,
         "manifest_digest": snapshot.manifest_digest,
         "key_version": snapshot.key_version,
@@ -161,10 +162,11 @@ def from_json(text: str, where: str, accept: str = policy.ACCEPT) -> Snapshot:
             raise StoreError(
                 f"cannot read {where}", f"its schema is {data['schema']}, this lipbench reads {SCHEMA}", fix
             )
+        data = {**data, **renames.present_record({name: data[name] for name in renames.FIELDS if name in data})}
         lines = [_headline(line) for line in data["headlines"]]
         return Snapshot(
             str(data["run"]),
-            data["judge"],
+            data["sync_model"],
             str(data["manifest_digest"]),
             data["split"],
             int(data["key_version"]),

@@ -16,7 +16,7 @@ NOT_MEASURED = ("weights_missing", "weights_mismatch", "not run yet", "not measu
 
 
 def difference(a: Mapping[str, Any], b: Mapping[str, Any], what: str, sides: tuple[str, str] = SIDES) -> str:
-    """Text like `the judge differs: name is x in the baseline, y in the run`; "" when there is no difference."""
+    """Text like `the sync model differs: name is x in the baseline, y in the run`; "" when there is no difference."""
     found = first_difference(dict(a), dict(b))
     if found is None:
         return ""
@@ -63,7 +63,7 @@ def headline_difference(
         sides: what texts call the baseline and the run.
         machine: whether another GPU counts.
     """
-    if policy.judged(line.metric) and (reason := difference(base.judge, run.judge, "the judge", sides)):
+    if policy.is_sync(line.metric) and (reason := difference(base.sync_model, run.sync_model, "the sync model", sides)):
         return reason
     for field in ("version", "region", "train_seconds", "better"):
         old, new = getattr(line, field), getattr(now, field)

@@ -31,7 +31,7 @@ def snapshot(run_dir: str | Path, run: Run | None = None) -> Snapshot:
                 lines_by_key[method, name] = line
     return Snapshot(
         run.name,
-        _judge(about),
+        _sync_model(about),
         str(about.get("manifest_digest") or ""),
         (about.get("request") or {}).get("split"),
         int(about.get("key_version") or 0),
@@ -40,13 +40,13 @@ def snapshot(run_dir: str | Path, run: Run | None = None) -> Snapshot:
     )
 
 
-def _judge(about: Mapping[str, Any]) -> dict[str, Any]:
-    """What makes two judges one: name, weights, protocol and every option."""
-    identity = (about.get("judge_details") or {}).get("identity") or {}
+def _sync_model(about: Mapping[str, Any]) -> dict[str, Any]:
+    """What makes two sync models the same: name, weights, protocol and every option."""
+    identity = (about.get("sync_model_details") or {}).get("identity") or {}
     return {
-        "name": str(about["judge"]),
+        "name": str(about["sync_model"]),
         "protocol": str(about.get("protocol") or ""),
-        "sha256": identity.get("judge_sha256"),
+        "sha256": identity.get("sync_model_sha256"),
         "constants": identity.get("constants"),
         "options": dict(identity.get("options") or {}),
     }

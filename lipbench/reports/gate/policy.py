@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 #: Few on purpose: of 24 unchanged numbers one is "worse than tolerance" by chance in two runs out of three. Sync with
-#: and without the judge's forgiving shift, the shift itself, the mouth against the correct one, the picture.
+#: and without the sync model's forgiving shift, the shift itself, the mouth against the correct one, the picture.
 HEADLINES = ("lse_d", "lse_d_at_zero", "av_offset", "psnr_mouth_truth", "ssim_full", "lpips_full")
 
 #: Beginning of a metric id -> worsening of the mean over clips that passes, in the metric's unit. The longest fits.
@@ -23,8 +23,8 @@ TOLERANCES = {
 COSTS = {"synthesize_s": ("Synthesis", "s", "wall_s"), "peak_rss_mb": ("Peak memory", "MiB", "peak_rss_mb")}
 COST_TOLERANCE = 0.25
 
-#: Metrics whose numbers belong to one judge.
-JUDGED = ("lse_", "av_offset")
+#: Metrics whose numbers belong to one sync model.
+SYNC_METRICS = ("lse_", "av_offset")
 
 #: What makes a run the baseline; errors say it.
 ACCEPT = "lipbench gate RUN --baseline FILE --accept --reason TEXT"
@@ -41,6 +41,6 @@ def tolerance(metric: str, own: float) -> float:
     return max(own, TOLERANCES[max(fitting, key=len)] if fitting else 0.0)
 
 
-def judged(metric: str) -> bool:
-    """Whether a metric's numbers depend on the judge."""
-    return metric.startswith(JUDGED)
+def is_sync(metric: str) -> bool:
+    """Whether a metric's numbers depend on the sync model."""
+    return metric.startswith(SYNC_METRICS)

@@ -65,7 +65,7 @@ class GateResult:
 
     Attributes:
         verdicts: worst first.
-        stop: "" or why the whole run cannot be compared (another judge).
+        stop: "" or why the whole run cannot be compared (another sync model).
         remarks: lines for people.
     """
 
@@ -107,8 +107,8 @@ class GateResult:
         return NothingComparable(f"nothing can be compared: {self.stop or first + more}", "", meant)
 
 
-def judge(base: Snapshot, run: Snapshot, changed: Mapping[str, str] | None = None) -> GateResult:
-    """Judge a run against a baseline.
+def decide(base: Snapshot, run: Snapshot, changed: Mapping[str, str] | None = None) -> GateResult:
+    """Compare a run with a baseline.
 
     Args:
         changed: metric id -> how its code differs from the golden values; such headlines are not comparable.
@@ -117,8 +117,8 @@ def judge(base: Snapshot, run: Snapshot, changed: Mapping[str, str] | None = Non
     verdicts = _settle(verdicts)
     verdicts.sort(key=lambda v: (ORDER.index(v.verdict), -_size(v), v.line.key))
     stop = ""
-    if any(policy.judged(line.metric) and line.known for line in base.headlines.values()):
-        stop = difference(base.judge, run.judge, "the judge")
+    if any(policy.is_sync(line.metric) and line.known for line in base.headlines.values()):
+        stop = difference(base.sync_model, run.sync_model, "the sync model")
     return GateResult(run.run, base, tuple(verdicts), stop, tuple(_remarks(base, run, verdicts)))
 
 

@@ -20,8 +20,8 @@ from lipbench.reports.golden import pairs
 
 FILE = Path(__file__).with_name("values.json")
 SCHEMA = 1
-#: The sync family is measured by the bundled judge on whole frames: no weights of others are needed.
-OPTIONS: dict[str, dict[str, Any]] = {"sync": {"judge": "demo", "protocol": "cropped"}}
+#: The sync family is measured by the bundled sync model on whole frames: no weights of others are needed.
+OPTIONS: dict[str, dict[str, Any]] = {"sync": {"sync_model": "demo", "protocol": "cropped"}}
 #: Beginnings of reasons that say something about this machine, not about the code.
 ABSENT = ("weights_missing", "weights_mismatch", "unknown_name")
 
@@ -163,10 +163,10 @@ def check(families: Mapping[str, MetricFamily] | None = None, path: Path = FILE)
     """
     stored = _read(path)
     measured = measure(families).items()
-    return GoldenResult(tuple(_judged(name, *facts, stored.get(name)) for name, facts in measured))
+    return GoldenResult(tuple(_scored(name, *facts, stored.get(name)) for name, facts in measured))
 
 
-def _judged(
+def _scored(
     name: str, spec: MetricSpec, identity: Mapping[str, Any], score: Score, old: Mapping[str, Any] | None
 ) -> Golden:
     if score.value is None and (score.reason or "").startswith(ABSENT):
@@ -213,7 +213,7 @@ def accept_golden(reason: str, families: Mapping[str, MetricFamily] | None = Non
     values = _read(path)
     names = []
     for name, (spec, identity, score) in measure(families).items():
-        found = _judged(name, spec, identity, score, values.get(name))
+        found = _scored(name, spec, identity, score, values.get(name))
         if found.verdict == "changed":
             raise Regression(
                 f"{name} has changed but is still version {spec.version}",

@@ -1,7 +1,7 @@
 """The golden pairs: videos, face tracks, sound and meshes made from integer arithmetic, the same on every machine.
 
-drawn      a face whose mouth speaks wrongly, against a source and a correct video; a sound to judge it by
-gaps       the same with three frames without a face and a sound that is too short to judge
+drawn      a face whose mouth speaks wrongly, against a source and a correct video; an audio track to score it by
+gaps       the same with three frames without a face and a sound that is too short to score
 equal      a prediction that is the source: the limits of every metric
 """
 

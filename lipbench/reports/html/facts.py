@@ -101,13 +101,13 @@ def _weights_licence(name: str) -> str:
 def provenance(details: Details) -> list[tuple[str, str]]:
     """(name, value) rows: what was asked for, with what, where."""
     about, facts = details.about, details.about.get("provenance") or {}
-    identity = (about.get("judge_details") or {}).get("identity") or {}
+    identity = (about.get("sync_model_details") or {}).get("identity") or {}
     commit = facts.get("commit")
     rows = [
         ("run", about["name"]),
-        ("judge", about["judge"]),
+        ("sync model", about["sync_model"]),
         ("protocol", str(about.get("protocol") or "")),
-        ("judge weights, SHA-256", str(identity.get("judge_sha256") or "")),
+        ("sync model weights, SHA-256", str(identity.get("sync_model_sha256") or "")),
         ("manifest", f"{about.get('manifest', '')}"),
         ("manifest, SHA-256", str(about.get("manifest_digest") or "")),
         ("key version", str(about.get("key_version") or "")),

@@ -37,8 +37,8 @@ class Speech2VidBatch:
 
 def framed(crop: NDArray[np.uint8], shift: NDArray[np.float64], scale: float, flip: bool) -> NDArray[np.uint8]:
     """(112, 112, 3) RGB: the square around the face box, out of a cached BGR crop, moved by `shift` px."""
-    # The judge's crop, margin included, is 2 (1 + CROP_SCALE) MARGIN face half edges wide; its center lies CROP_SCALE
-    # of one below the box's.
+    # The sync model's crop, margin included, is 2 (1 + CROP_SCALE) MARGIN face half edges wide; its center lies
+    # CROP_SCALE of one below the box's.
     edge = crop.shape[0]
     unit = edge / (2 * (1 + CROP_SCALE) * cache.MARGIN)
     k = SIZE / (2 * BOX_SCALE * unit) * scale

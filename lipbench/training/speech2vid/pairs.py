@@ -32,7 +32,7 @@ from lipbench.training.syncnet.generated import through_codec
 from lipbench.training.wav2lip.clips import LipTrainingClip, is_cached, load, save
 from lipbench.training.wav2lip.sources import LipDatasetConfig
 
-JUDGE_SIZE = 112  # px of the judge's crop that `training.framed` cuts its square out of
+SYNCNET_CROP = 112  # px of the sync model's crop that `training.framed` cuts its square out of
 RENDERED = 192  # px
 SPOKEN = 2  # languages of a training clip
 CACHE_VERSION = 1
@@ -118,7 +118,7 @@ def _key(spec: ClipSpec, recipe: LipDatasetConfig) -> str:
             "kind": "speech2vid clip",
             "cache": CACHE_VERSION,
             "generator": GENERATOR_VERSION,
-            "size": JUDGE_SIZE,
+            "size": SYNCNET_CROP,
             "spec": asdict(spec),
             "coded": recipe.coded,
         }
@@ -134,7 +134,7 @@ def _render(spec: ClipSpec, engine: Espeak | None, coded: float) -> LipTrainingC
     faces, sounds, weights = {}, {}, {}
     for tag, frames in clip.frames.items():
         seen = frames if crf is None else through_codec(frames, crf, spec.fps)
-        faces[tag], first = cache.crops_of_track(seen, track, JUDGE_SIZE)
+        faces[tag], first = cache.crops_of_track(seen, track, SYNCNET_CROP)
         last = first + len(faces[tag])
         takes = [take.audio for take in clip.takes[tag]]
         sounds[tag] = mfcc_rows(cache.sound_features(takes, first, last - first))

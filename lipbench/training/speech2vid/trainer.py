@@ -212,7 +212,7 @@ def trainer(request: Request) -> Speech2VidTraining:
     if request.data is not None:
         from lipbench.training.syncnet.footage import from_manifest
 
-        found = from_manifest(request.data, folder, pairs.JUDGE_SIZE, request.seed, log=request.log)
+        found = from_manifest(request.data, folder, pairs.SYNCNET_CROP, request.seed, log=request.log)
         train, held_out = (pairs.from_cached(clips) for clips in found)
     else:
         people, each, seed = o.get("identities", 44), o.get("clips", 1), o.get("data_seed", request.seed)

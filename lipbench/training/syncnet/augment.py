@@ -1,4 +1,4 @@
-"""Damage that a judge of lips must not mind, done to pictures that are in sync."""
+"""Damage that a sync model must not mind, done to pictures that are in sync."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def recolor(frames: Frames, rng: np.random.Generator) -> Frames:
 
 
 def blur(frames: Frames, sigma: float) -> Frames:
-    """Gaussian softness, sigma in px of the judge's input: a radiance field's, or a lens's."""
+    """Gaussian softness, sigma in px of the sync model's input: a radiance field's, or a lens's."""
     return np.stack([cv2.GaussianBlur(np.ascontiguousarray(f), (0, 0), sigma) for f in frames])
 
 

@@ -1,7 +1,7 @@
 """Clips as training reads them: face crops and sound features on disk, memory-mapped.
 
 A cached clip is a folder with frames.npy (T, 128, 128, 3) uint8 BGR, sound.npy (takes, 13, 4 T - 1) float32, clip.json.
-The crop is the judge's own square with a margin around it, so that training can move it about: the middle 112 of the
+The crop is the sync model's own square with a margin around it, so that training can move it: the middle 112 of the
 128 pixels show what `crop` cuts out.
 """
 
@@ -25,7 +25,7 @@ from lipbench.metrics.sync.crop import crop, crop_path
 from lipbench.metrics.sync.mfcc import mfcc
 from lipbench.metrics.sync.tracks import track_faces
 
-#: Cached edge over the judge's edge: 128 px for a judge of 112 px.
+#: Cached edge over the sync model's edge: 128 px for a sync model of 112 px.
 MARGIN = 8 / 7
 #: Bump when the same source would be cached differently.
 CACHE_VERSION = 1
@@ -67,7 +67,7 @@ class CachedClip:
 
 
 def edge_of(size: int) -> int:
-    """Edge of the cached crops of a judge with input `size`: 128 for 112, 256 for 224."""
+    """Edge of the cached crops of a sync model with input `size`: 128 for 112, 256 for 224."""
     return round(size * MARGIN)
 
 
@@ -79,8 +79,8 @@ def crops_of_track(
     Args:
         frames: (T, H, W, 3) uint8 RGB at 25 fps.
         track: of the same video.
-        size: input edge of the judge.
-        margin: with a border of 1/14 on each side (for training), or exactly as the judge sees it.
+        size: input edge of the sync model.
+        margin: with a border of 1/14 on each side (for training), or exactly as the sync model sees it.
 
     Returns:
         (n, E, E, 3) uint8 BGR and the number of the first frame.

@@ -21,7 +21,7 @@ from lipbench.training.syncnet import cache
 def from_manifest(
     name: str,
     folder: Path,
-    judge_size: int,
+    input_size: int,
     seed: int = 0,
     *,
     held_out: float = 0.15,
@@ -47,13 +47,13 @@ def from_manifest(
                 "manifest": manifest.digest,
                 "clip": clip.id,
                 "language": language,
-                "size": judge_size,
+                "size": input_size,
             }
         )
         own = f"{clip.id}-{language}"
         try:
             if not cache.is_cached(folder, own, key):
-                _store(clip, language, video, truth, folder, own, key, judge_size)
+                _store(clip, language, video, truth, folder, own, key, input_size)
             done.append(own)
         except NoFace as error:
             log(f"{own} is left out: {error.one_line()}")

@@ -136,7 +136,7 @@ def through_codec(frames: NDArray[np.uint8], crf: int, fps: float = 25.0) -> NDA
 def build(
     recipe: SyncNetDatasetConfig,
     folder: Path,
-    judge_size: int = 112,
+    input_size: int = 112,
     *,
     workers: int = 1,
     log: Callable[[str], None] = lambda _: None,
@@ -145,7 +145,7 @@ def build(
 
     Args:
         folder: of the cache; clips of several recipes may share it.
-        judge_size: input edge of the judge.
+        input_size: input edge of the sync model.
         workers: processes; the files do not depend on it.
 
     Raises:
@@ -157,19 +157,19 @@ def build(
             "the extra `speech` is not installed",
             "pip install 'lipbench[speech]', or train on formant voices alone",
         )
-    jobs = [(spec, _key(spec, recipe, judge_size)) for spec in recipe.specs()]
+    jobs = [(spec, _key(spec, recipe, input_size)) for spec in recipe.specs()]
     waiting = [job for job in jobs if not clips.is_cached(folder, job[0].id, job[1])]
     done = len(jobs) - len(waiting)
     if waiting:
         log(f"rendering {len(waiting)} clips of {recipe.seconds:g} s ({recipe.split}; {done} are cached)")
-    for _ in _work_off(waiting, recipe, folder, judge_size, workers):
+    for _ in _work_off(waiting, recipe, folder, input_size, workers):
         done += 1
         if done % 20 == 0 or done == len(jobs):
             log(f"  {done} of {len(jobs)} clips")
     return clips.read_clips(folder, [spec.id for spec, _ in jobs])
 
 
-def _key(spec: ClipSpec, recipe: SyncNetDatasetConfig, judge_size: int) -> str:
+def _key(spec: ClipSpec, recipe: SyncNetDatasetConfig, input_size: int) -> str:
     facts = {k: v for k, v in asdict(recipe).items() if k in ("damped", "coded")}
     return key_of(
         {
@@ -178,7 +178,7 @@ def _key(spec: ClipSpec, recipe: SyncNetDatasetConfig, judge_size: int) -> str:
             "generator": GENERATOR_VERSION,
             "spec": spec.to_dict(),
             "recipe": facts,
-            "size": judge_size,
+            "size": input_size,
         }
     )
 

@@ -1,4 +1,4 @@
-"""The judge's loss: a window of lips must find its own sound among its neighbors', and the other way round."""
+"""The sync model's loss: a window of lips must find its own sound among its neighbors', and the other way round."""
 
 from __future__ import annotations
 

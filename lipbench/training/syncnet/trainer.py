@@ -1,4 +1,4 @@
-"""`lipbench train syncnet`: a judge, on generated people or on any manifest's crops."""
+"""`lipbench train syncnet`: a sync model, on generated people or on any manifest's crops."""
 
 from __future__ import annotations
 
@@ -135,12 +135,12 @@ class SyncTraining(SupervisedTraining[SyncConfig]):
             self.log_scale.copy_(state["scale"])
 
     def export(self, folder: Path, facts: Mapping[str, Any]) -> Path:
-        """judge.npz: float16, takes frames of 0..255 and plain MFCC as the published network does."""
+        """syncnet.npz: float16, takes frames of 0..255 and plain MFCC as the published network does."""
         net = SyncNet(self.config.width, self.config.size)
         net.load_state_dict(self.net.state_dict())
         net.eval()
         net.absorb_scaling(data.MEAN, data.SCALE, data.MFCC_SCALE)
-        return net.save(folder / "judge.npz", info=facts)
+        return net.save(folder / "syncnet.npz", info=facts)
 
 
 def trainer(request: Request) -> SyncTraining:

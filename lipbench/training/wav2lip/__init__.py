@@ -7,6 +7,6 @@
     trainer             both, for the harness in `core.training`
     evaluate            mouths and sync against truth, beside the untouched video; strips
 
-Upstream's defects that are mended: the expert judges in eval mode, the sync loss's weight survives a resume, training
+Upstream's defects that are mended: the expert scores in eval mode, the sync loss's weight survives a resume, training
 hears the same window as inference.
 """

@@ -206,7 +206,7 @@ def _lit(faces: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8
 
 
 def _softened(faces: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Every other row of windows as soft as a generator's drawing: the expert is to judge lips, not sharpness."""
+    """Every other row of windows as soft as a generator's drawing: the expert is to rate lips, not sharpness."""
     if rng.uniform() < 0.5:
         return faces
     sigma = float(rng.uniform(0.4, 1.5))

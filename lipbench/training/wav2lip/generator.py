@@ -25,7 +25,7 @@ class GeneratorTraining:
     """Generator, discriminator if wanted, their optimizers, the expert once it is there, and the sync schedule.
 
     The expert is frozen and kept in eval mode; upstream leaves it in train mode, so that its batch norms follow the
-    drawn faces that it is to judge.
+    drawn faces that it is to rate.
 
     Args:
         talks: clips of different speakers.
@@ -57,7 +57,7 @@ class GeneratorTraining:
         self.scale = 1.0
 
     def hear(self, expert: SyncExpert, scale: float) -> None:
-        """Let an expert judge from now on; `scale` is the factor on the cosine that it was trained with."""
+        """Let an expert rate from now on; `scale` is the factor on the cosine that it was trained with."""
         self.expert = expert.to(self.device).eval().requires_grad_(False)
         self.scale = scale
         if math.isinf(self.config.sync_threshold):

@@ -22,9 +22,9 @@ from lipbench.synthetic.speech.espeak import Espeak
 from lipbench.training.syncnet.generated import through_codec
 from lipbench.training.wav2lip.clips import LipTrainingClip, crops, is_cached, load, moved, save, spectrograms
 
-#: First number of the people of each split: far apart, far from the packaged corpus and from the judge's people.
+#: First number of the people of each split: far apart, far from the packaged corpus and from the sync model's people.
 PEOPLE = {"train": 1_100_000, "held-out": 1_200_000, "evaluation": 1_300_000}
-#: Languages that training hears; Italian is kept for evaluation, as with the judge.
+#: Languages that training hears; Italian is kept for evaluation, as with the sync model.
 TRAINED = ("en", "fr", "es", "de")
 PADS = (0, 10, 0, 0)  # px, the method's default
 CACHE_VERSION = 2

@@ -85,7 +85,7 @@ class Wav2LipTraining:
         return {**found, "expert_far": self.expert_far, "held_out": found["mouth_l1"]}
 
     def _take(self, net: SyncExpert, scale: float, found: Mapping[str, float]) -> None:
-        """Let the expert judge, if it has learnt something."""
+        """Let the expert rate, if it has learnt something."""
         self.expert_far = float(found["expert_far"])
         if self.expert_far >= self.config.good_enough:
             self.generator.hear(net, scale)

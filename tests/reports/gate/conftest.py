@@ -69,7 +69,7 @@ class Bench:
         name: str,
         cells: Mapping[str, Mapping[str, Mapping[str, Any]]],
         *,
-        judge: str = "judge-a",
+        sync_model: str = "model-a",
         sha: str | None = "a" * 64,
         protocol: str = "realvideo",
         sounds: Mapping[str, str] | None = None,
@@ -83,9 +83,21 @@ class Bench:
         root = self.folder / name
         store = Store(root)
         config = parse_run_file(
-            {"name": name, "manifest": "m.yaml", "methods": list(cells), "judge": judge, "protocol": protocol}, "test"
+            {
+                "name": name,
+                "manifest": "m.yaml",
+                "methods": list(cells),
+                "sync_model": sync_model,
+                "protocol": protocol,
+            },
+            "test",
         )
-        identity = {"judge": judge, "judge_sha256": sha, "constants": "1", "options": {"protocol": protocol}}
+        identity = {
+            "sync_model": sync_model,
+            "sync_model_sha256": sha,
+            "constants": "1",
+            "options": {"protocol": protocol},
+        }
         families = [
             (Family("sync", SyncFamily.metrics, identity), {}),
             (Family("image", (picture("ssim_full", "higher", ssim),)), {}),

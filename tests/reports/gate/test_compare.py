@@ -73,14 +73,14 @@ def test_bca_from_20_clips_on(bench):
     assert "BCa" in text(found)
 
 
-def test_other_judge(bench):
+def test_other_sync_model(bench):
     a = bench.write("a", {"ours": bench.cells()})
-    b = bench.write("b", {"ours": bench.cells()}, judge="judge-b")
+    b = bench.write("b", {"ours": bench.cells()}, sync_model="model-b")
     found = compare(a, b)
     assert {m for m, mark in marks(found).items() if mark == "x"} == {"lse_d", "lse_c", "av_offset", "lse_d_at_zero"}
     assert marks(found)["ssim_full"] == " "
     assert (
-        "x ours lse_d, ours lse_c, ours av_offset, ours lse_d_at_zero: the judge differs: name is judge-a in a, "
+        "x ours lse_d, ours lse_c, ours av_offset, ours lse_d_at_zero: the sync model differs: name is model-a in a, "
         in text(found)
     )
 
@@ -154,7 +154,7 @@ def test_command(bench):
     assert data["deltas"][0]["metric"] == "lse_d"
     assert data["deltas"][0]["clips"][0] == {"clip": "clip6", "a": 8.2, "b": 9.5, "delta": pytest.approx(1.3)}
     assert call(a, b, "-o", bench.folder / "out" / "c.md").output == ""
-    assert (bench.folder / "out" / "c.md").read_text().startswith("**a → b**: judge judge-a")
+    assert (bench.folder / "out" / "c.md").read_text().startswith("**a → b**: sync model model-a")
 
 
 def test_command_with_nothing_comparable(bench):

@@ -10,7 +10,7 @@ from scipy import stats
 
 from lipbench.reports.gate import policy
 from lipbench.reports.gate.baseline import ClipValue, Snapshot
-from lipbench.reports.gate.verdict import GateResult, judge
+from lipbench.reports.gate.verdict import GateResult, decide
 from tools.simulate_gate import TOLERANCE, snapshot
 
 #: Mean 0.15, above the tolerance of 0.10, but one clip makes all of it.
@@ -18,10 +18,10 @@ ONE_CLIP = [0.9, 0.0, 0.0, 0.0, 0.0, 0.0]
 CALM = [0.01, -0.01, 0.02, -0.02, 0.01, -0.01]
 
 
-def judged(*worsenings: list[float]) -> GateResult:
+def decided(*worsenings: list[float]) -> GateResult:
     """The gate's answer to headlines that got worse by so much in each clip."""
     run = np.array(worsenings, np.float64)
-    return judge(snapshot(np.zeros_like(run)), snapshot(run))
+    return decide(snapshot(np.zeros_like(run)), snapshot(run))
 
 
 def change(snapshot: Snapshot, **fields) -> Snapshot:
@@ -39,7 +39,7 @@ def smallest_n(effect: float, sd: float, alpha: float) -> int:
 
 def test_numbers_of_a_headline():
     w = [0.3, 0.1, 0.25, 0.05, 0.4, 0.2]
-    (v,) = judged(w).verdicts
+    (v,) = decided(w).verdicts
     test = stats.ttest_1samp(w, 0, alternative="greater")
     assert (v.n, v.baseline) == (6, 0)
     assert (v.run, v.worsening) == pytest.approx((np.mean(w), np.mean(w)))
@@ -52,7 +52,7 @@ def test_numbers_of_a_headline():
 
 @pytest.mark.parametrize("others", [0, 1, 3])
 def test_a_suspect_needs_as_many_clips_as_the_one_sided_test(others):
-    (suspect,) = [v for v in judged(ONE_CLIP, *[CALM] * others).verdicts if v.verdict == "suspect"]
+    (suspect,) = [v for v in decided(ONE_CLIP, *[CALM] * others).verdicts if v.verdict == "suspect"]
     needed = smallest_n(0.15, np.std(ONE_CLIP, ddof=1), policy.ALPHA / (1 + others))
     assert suspect.clips_needed == needed
     assert suspect.reason == (
@@ -61,7 +61,7 @@ def test_a_suspect_needs_as_many_clips_as_the_one_sided_test(others):
 
 
 def test_one_clip_says_nothing_of_how_many_would():
-    (suspect,) = judged([0.9]).verdicts
+    (suspect,) = decided([0.9]).verdicts
     assert (suspect.verdict, suspect.clips_needed, suspect.low) == ("suspect", None, None)
     end = "that may be chance; with 1 clip no test can tell, so the gate can never close on it"
     assert suspect.reason.endswith(end)
@@ -69,52 +69,52 @@ def test_one_clip_says_nothing_of_how_many_would():
 
 def test_two_clips_are_enough_for_a_bound():
     test = stats.ttest_1samp([0.9, 0.7], 0, alternative="greater")
-    (v,) = judged([0.9, 0.7]).verdicts
+    (v,) = decided([0.9, 0.7]).verdicts
     assert v.low == pytest.approx(test.confidence_interval(0.95).low)
     assert v.p == pytest.approx(test.pvalue)
-    (suspect,) = judged([0.9, 0.1]).verdicts
+    (suspect,) = decided([0.9, 0.1]).verdicts
     assert suspect.clips_needed == smallest_n(0.5, np.std([0.9, 0.1], ddof=1), policy.ALPHA)
 
 
 def test_the_tolerance_itself_is_tolerated():
-    assert judged([TOLERANCE] * 6).verdicts[0].verdict == "same"
-    assert judged([TOLERANCE + 1e-6] * 6).verdicts[0].verdict == "worse"
-    assert judged([-TOLERANCE] * 6).verdicts[0].verdict == "same"
-    assert judged([-TOLERANCE - 1e-6] * 6).verdicts[0].verdict == "better"
+    assert decided([TOLERANCE] * 6).verdicts[0].verdict == "same"
+    assert decided([TOLERANCE + 1e-6] * 6).verdicts[0].verdict == "worse"
+    assert decided([-TOLERANCE] * 6).verdicts[0].verdict == "same"
+    assert decided([-TOLERANCE - 1e-6] * 6).verdicts[0].verdict == "better"
 
 
 def test_a_gain_of_one_clip_is_not_better():
-    assert judged([-w for w in ONE_CLIP]).verdicts[0].verdict == "same"
+    assert decided([-w for w in ONE_CLIP]).verdicts[0].verdict == "same"
 
 
 def test_as_many_headlines_as_are_enough_go_unremarked():
-    assert judged(*[CALM] * 6).remarks == ()
-    assert judged(*[CALM] * 7).remarks == (
+    assert decided(*[CALM] * 6).remarks == ()
+    assert decided(*[CALM] * 7).remarks == (
         "7 headlines: the correction for their number hides small regressions, 6 are enough (--metric and --method "
         "when accepting)",
     )
 
 
 def test_as_many_clips_as_are_enough_go_unremarked():
-    assert judged([0.0] * 6).remarks == ()
-    assert judged([0.0] * 5).remarks == ("5 clips are few: below 6 the gate alarms more often and sees less",)
+    assert decided([0.0] * 6).remarks == ()
+    assert decided([0.0] * 5).remarks == ("5 clips are few: below 6 the gate alarms more often and sees less",)
 
 
 def test_the_worst_headline_comes_first():
     """Within one verdict by the size of the worsening, in tolerances."""
-    result = judged([0.2, 0.21] * 3, CALM, [0.5, 0.51] * 3, [0.3, 0.31] * 3)
+    result = decided([0.2, 0.21] * 3, CALM, [0.5, 0.51] * 3, [0.3, 0.31] * 3)
     assert [v.line.metric for v in result.verdicts] == ["metric2", "metric3", "metric0", "metric1"]
     assert str(result.error()).startswith("the gate is closed: method metric2: worse by 0.505")
     assert "(and 2 more)" in str(result.error())
 
 
 def test_one_bad_headline_is_told_alone():
-    assert "more)" not in str(judged([0.2, 0.21] * 3).error())
+    assert "more)" not in str(decided([0.2, 0.21] * 3).error())
 
 
 def test_missing_clips_are_named_up_to_three():
     base = snapshot(np.zeros((1, 6)))
-    reasons = [judge(base, snapshot(np.zeros((1, n)))).verdicts[0].reason for n in (3, 2)]
+    reasons = [decide(base, snapshot(np.zeros((1, n)))).verdicts[0].reason for n in (3, 2)]
     assert reasons == [
         "3 of 6 clips missing (003, 004, 005) from the run",
         "4 of 6 clips missing (002, 003, 004, ...) from the run",
@@ -126,7 +126,7 @@ def test_a_headline_with_missing_clips_is_not_tested():
     base, run = snapshot(np.zeros((2, 6))), snapshot(np.array([[0.2, 0.3, 0.25, 0.2, 0.3, 0.25]] * 2))
     first, second = run.headlines.values()
     short = replace(first, clips={clip: v for clip, v in first.clips.items() if clip != "005"})
-    result = judge(base, replace(run, headlines={first.key: short, second.key: second}))
+    result = decide(base, replace(run, headlines={first.key: short, second.key: second}))
     worse, incomplete = result.verdicts
     assert (incomplete.verdict, incomplete.n, incomplete.p, incomplete.p_holm) == ("incomplete", 5, None, None)
     assert incomplete.worsening == pytest.approx(0.25)
@@ -135,32 +135,32 @@ def test_a_headline_with_missing_clips_is_not_tested():
 
 
 def test_new_clips_are_named_up_to_six():
-    result = judge(snapshot(np.zeros((1, 6))), snapshot(np.zeros((1, 13))))
+    result = decide(snapshot(np.zeros((1, 6))), snapshot(np.zeros((1, 13))))
     assert result.remarks == ("clips that the baseline does not have, left out: 006, 007, 008, 009, 010, 011",)
 
 
 def test_an_empty_baseline_compares_nothing():
-    result = judge(snapshot(np.zeros((0, 6))), snapshot(np.zeros((1, 6))))
+    result = decide(snapshot(np.zeros((0, 6))), snapshot(np.zeros((1, 6))))
     assert (result.exit_code, result.word) == (4, "nothing comparable")
     assert "nothing can be compared: the baseline is empty" in str(result.error())
 
 
 def test_costs_count_in_shares_of_the_baselines_median():
     base, run = np.array([[1.0, 1.0, 2.0, 2.0, 4.0, 60.0]]), np.array([[1.5, 1.5, 2.5, 2.5, 4.5, 60.5]])
-    (v,) = judge(change(snapshot(base), relative=True), change(snapshot(run), relative=True)).verdicts
+    (v,) = decide(change(snapshot(base), relative=True), change(snapshot(run), relative=True)).verdicts
     assert v.worsening == pytest.approx(0.25)
     assert v.reason == "worse by 25 %, 10 % is tolerated; worst clip 000 by 25 %"
 
 
 def test_other_seeds_do_not_matter_to_costs():
     base, run = snapshot(np.zeros((1, 6))), change(snapshot(np.zeros((1, 6))), seeds=(0, 1))
-    assert judge(base, run).remarks == ("other seeds: 0 in the baseline, 0, 1 in the run",)
-    assert judge(change(base, relative=True), change(run, relative=True)).remarks == ()
+    assert decide(base, run).remarks == ("other seeds: 0 in the baseline, 0, 1 in the run",)
+    assert decide(change(base, relative=True), change(run, relative=True)).remarks == ()
 
 
 def test_the_most_frequent_reason_is_told():
     lost = {f"{i:03d}": ClipValue(None, {"d": "same"}, "crashed" if i in (1, 3, 4) else f"odd {i}") for i in range(6)}
-    result = judge(snapshot(np.zeros((1, 6))), change(snapshot(np.zeros((1, 6))), clips=lost))
+    result = decide(snapshot(np.zeros((1, 6))), change(snapshot(np.zeros((1, 6))), clips=lost))
     assert (result.verdicts[0].verdict, result.verdicts[0].n) == ("broken", 6)
     assert result.verdicts[0].reason == "no value any more: crashed"
 
@@ -168,7 +168,7 @@ def test_the_most_frequent_reason_is_told():
 def test_numbers_have_their_unit():
     def reason(**fields) -> str:
         run = change(snapshot(np.full((1, 6), 0.25)), **fields)
-        return judge(change(snapshot(np.zeros((1, 6))), **fields), run).verdicts[0].reason
+        return decide(change(snapshot(np.zeros((1, 6))), **fields), run).verdicts[0].reason
 
     assert reason(unit="dB", decimals=2) == "worse by 0.25 dB, 0.10 dB is tolerated; worst clip 000 by 0.25 dB"
     assert reason(decimals=0) == "worse by 0.2, 0.1 is tolerated; worst clip 000 by 0.2"

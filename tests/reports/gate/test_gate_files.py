@@ -46,7 +46,7 @@ def test_round_trip(old, path):
     assert set(made.headlines) == {("ours", m) for m in ("lse_d", "lse_d_at_zero", "av_offset", "ssim_full")}
     for key, line in made.headlines.items():
         assert line == now.headlines[key]
-    assert (made.judge, made.hardware, made.manifest_digest) == (now.judge, now.hardware, now.manifest_digest)
+    assert (made.sync_model, made.hardware, made.manifest_digest) == (now.sync_model, now.hardware, now.manifest_digest)
     assert made.reason == "first numbers"
     data = json.loads(path.read_text())
     clip = data["headlines"][0]["clips"]["clip0"]
@@ -58,7 +58,7 @@ def test_a_baseline_of_before_a_method_was_renamed_still_gates(bench, path):
     path.write_text(path.read_text().replace('"ours"', '"still_mouth"'))
     assert {method for method, _ in gate.read(path).headlines} == {"still-mouth"}
     new = bench.write("new", {"still-mouth": bench.cells()})
-    assert gate.judge(gate.read(path), gate.snapshot(new)).exit_code == 0
+    assert gate.decide(gate.read(path), gate.snapshot(new)).exit_code == 0
 
 
 def test_accepting_again_keeps_choice_tolerances_and_history(bench, old, path):
@@ -67,19 +67,19 @@ def test_accepting_again_keeps_choice_tolerances_and_history(bench, old, path):
     made, _ = gate.accept(new, path, "the damping is wanted")
     assert {k: h.tolerance for k, h in made.headlines.items()} == {("ours", "lse_d"): 0.3, ("ours", "av_offset"): 1.0}
     assert [h["reason"] for h in made.history] == ["first numbers", "only two"]
-    assert gate.judge(gate.read(path), gate.snapshot(new)).exit_code == 0
-    assert gate.judge(gate.read(path), gate.snapshot(old)).exit_code == 0
+    assert gate.decide(gate.read(path), gate.snapshot(new)).exit_code == 0
+    assert gate.decide(gate.read(path), gate.snapshot(old)).exit_code == 0
 
 
 def test_headlines_without_numbers_are_left_out(bench):
-    def unjudged(number, values):
+    def unscored(number, values):
         for name in ("lse_d", "lse_d_at_zero", "av_offset"):
-            values[name] = "weights_missing: judge-a is not here"
+            values[name] = "weights_missing: model-a is not here"
 
-    root = bench.write("old", {"ours": bench.cells(6, unjudged)}, sha=None)
+    root = bench.write("old", {"ours": bench.cells(6, unscored)}, sha=None)
     made, remarks = gate.accept(root, bench.folder / "g.json", "why")
     assert list(made.headlines) == [("ours", "ssim_full")]
-    assert remarks == ["left out: ours lse_d, ours av_offset, ours lse_d_at_zero: weights_missing: judge-a is not here"]
+    assert remarks == ["left out: ours lse_d, ours av_offset, ours lse_d_at_zero: weights_missing: model-a is not here"]
     with pytest.raises(NothingComparable, match="makes no baseline"):
         gate.accept(root, bench.folder / "h.json", "why", metrics=["lse_d"])
 
@@ -100,8 +100,8 @@ def test_refused_clips_can_be_accepted(bench):
     path = bench.folder / "g.json"
     made, _ = gate.accept(bench.write("old", {"ours": cells}), path, "clip3 has no face")
     assert len(made.headlines["ours", "lse_d"].known) == 5
-    assert gate.judge(gate.read(path), gate.snapshot(bench.write("new", {"ours": bench.cells()}))).exit_code == 0
-    assert gate.judge(gate.read(path), gate.snapshot(bench.write("same", {"ours": cells}))).exit_code == 0
+    assert gate.decide(gate.read(path), gate.snapshot(bench.write("new", {"ours": bench.cells()}))).exit_code == 0
+    assert gate.decide(gate.read(path), gate.snapshot(bench.write("same", {"ours": cells}))).exit_code == 0
 
 
 def test_accept_refuses(bench, old, path):
@@ -244,12 +244,12 @@ def test_bad_tolerance(old, path, text):
         ({}, 0, "fine"),
         ({"cells": damped}, 1, "regression"),
         ({"clips": 5}, 3, "incomplete"),
-        ({"judge": "other"}, 4, "nothing comparable"),
+        ({"sync_model": "other"}, 4, "nothing comparable"),
     ],
 )
 def test_exit_codes_of_the_program(bench, path, capsys, change, code, word):
     cells = bench.cells(change.get("clips", 6), change.get("cells"))
-    root = bench.write("new", {"ours": cells}, judge=change.get("judge", "judge-a"))
+    root = bench.write("new", {"ours": cells}, sync_model=change.get("sync_model", "model-a"))
     with pytest.raises(SystemExit) as caught:
         entry(["gate", str(root), "--baseline", str(path)])
     printed = capsys.readouterr()
@@ -267,7 +267,7 @@ def many(bench, count):
     path = bench.folder / "many.json"
     gate.accept(bench.write("many", base), path, "why", metrics=["lse_d"])
     root = bench.write("few", {"m0": bench.cells(2)})
-    return root, path, gate.judge(gate.read(path), gate.snapshot(root))
+    return root, path, gate.decide(gate.read(path), gate.snapshot(root))
 
 
 def test_annotations_are_bounded(bench):
@@ -296,5 +296,12 @@ def test_annotations_cannot_be_broken_out_of():
 def test_junit_of_reasons_with_control_characters(bench, path):
     cells = {c: dict.fromkeys(("fr",), "crashed: \x1b[31mred\x00 & <b>") for c in bench.cells()}
     root = bench.write("new", {"ours": cells})
-    text = writers.junit(gate.judge(gate.read(path), gate.snapshot(root)))
+    text = writers.junit(gate.decide(gate.read(path), gate.snapshot(root)))
     assert "crashed: [31mred & <b>" in xml.fromstring(text).find(".//failure").get("message")
+
+
+def test_a_baseline_that_says_judge_still_gates(bench, path):
+    text = path.read_text()
+    path.write_text(text.replace('"sync_model":', '"judge":'))
+    assert path.read_text() != text
+    assert gate.decide(gate.read(path), gate.snapshot(bench.write("new", {"ours": bench.cells()}))).exit_code == 0

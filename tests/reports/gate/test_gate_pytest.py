@@ -22,7 +22,7 @@ def project(pytester, bench, monkeypatch):
     bench.write("good", {"ours": bench.cells()})
     bench.write("bad", {"ours": bench.cells(6, damped)})
     bench.write("short", {"ours": bench.cells(5)})
-    bench.write("other", {"ours": bench.cells()}, judge="judge-b")
+    bench.write("other", {"ours": bench.cells()}, sync_model="model-b")
     pytester.makepyfile("def test_lips(lipsync_gate):\n    lipsync_gate(__import__('os').environ['RUN'])\n")
 
     def run(name, *args):
@@ -53,7 +53,7 @@ def test_fixture(project, pytester):
     )
     result.stdout.fnmatch_lines(['if it is meant to be so: `pytest --lipsync-accept "why"`'])
     project("short").stdout.fnmatch_lines(["incomplete: the run is not complete: * 1 of 6 clips missing*"])
-    project("other").stdout.fnmatch_lines(["nothing comparable: *the judge differs*"])
+    project("other").stdout.fnmatch_lines(["nothing comparable: *the sync model differs*"])
 
 
 def test_configuration(project, pytester):

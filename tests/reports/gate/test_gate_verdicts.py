@@ -23,7 +23,7 @@ def made():
 def closed(bench, made):
     """(base cells, run cells, **options) -> the gate's answer; options with `run_` go to the run alone."""
 
-    def judge(base, run, accept=None, changed=None, **options):
+    def decide(base, run, accept=None, changed=None, **options):
         only = {k.removeprefix("run_"): options.pop(k) for k in list(options) if k.startswith("run_")}
         path = bench.folder / "gate.json"
         what = repr((base, accept, options))
@@ -31,9 +31,9 @@ def closed(bench, made):
             gate.accept(bench.write("old", base, **options), path, "because", **(accept or {}))
             made[what] = path.read_text()
         path.write_text(made[what])
-        return gate.judge(gate.read(path), gate.snapshot(bench.write("new", run, **{**options, **only})), changed)
+        return gate.decide(gate.read(path), gate.snapshot(bench.write("new", run, **{**options, **only})), changed)
 
-    return judge
+    return decide
 
 
 def verdicts(result, method="ours"):
@@ -122,8 +122,8 @@ def test_regression_counts_more_than_a_missing_clip(bench, closed):
     assert result.exit_code == 1
 
 
-def test_other_judge(bench, closed):
-    result = closed({"ours": bench.cells()}, {"ours": bench.cells()}, run_judge="judge-b")
+def test_other_sync_model(bench, closed):
+    result = closed({"ours": bench.cells()}, {"ours": bench.cells()}, run_sync_model="model-b")
     assert verdicts(result) == {
         "lse_d": "incomparable",
         "lse_d_at_zero": "incomparable",
@@ -133,19 +133,19 @@ def test_other_judge(bench, closed):
     assert result.exit_code == 4
     error = result.error()
     assert isinstance(error, NothingComparable)
-    assert "the judge differs: name is judge-a in the baseline, judge-b in the run" in str(error)
+    assert "the sync model differs: name is model-a in the baseline, model-b in the run" in str(error)
 
 
 @pytest.mark.parametrize("change", [{"run_sha": "b" * 64}, {"run_sha": None}, {"run_protocol": "cropped"}])
-def test_other_weights_or_protocol_are_another_judge(bench, closed, change):
+def test_other_weights_or_protocol_are_another_sync_model(bench, closed, change):
     assert closed({"ours": bench.cells()}, {"ours": bench.cells()}, **change).exit_code == 4
 
 
-def test_other_judge_does_not_hide_a_worse_picture(bench, closed):
+def test_other_sync_model_does_not_hide_a_worse_picture(bench, closed):
     def blurred(number, values):
         values["ssim_full"] -= 0.2
 
-    result = closed({"ours": bench.cells()}, {"ours": bench.cells(change=blurred)}, run_judge="judge-b")
+    result = closed({"ours": bench.cells()}, {"ours": bench.cells(change=blurred)}, run_sync_model="model-b")
     assert verdicts(result)["ssim_full"] == "worse"
     assert result.exit_code == 1
 
@@ -192,10 +192,10 @@ def test_runs_without_digests_of_dubs(bench):
         (root / "cells.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     path = bench.folder / "gate.json"
     gate.accept(roots[0], path, "because")
-    assert gate.judge(gate.read(path), gate.snapshot(roots[1])).exit_code == 0
+    assert gate.decide(gate.read(path), gate.snapshot(roots[1])).exit_code == 0
     about = (roots[1] / "run.json").read_text().replace("d" * 64, "e" * 64)
     (roots[1] / "run.json").write_text(about)
-    result = gate.judge(gate.read(path), gate.snapshot(roots[1]))
+    result = gate.decide(gate.read(path), gate.snapshot(roots[1]))
     assert result.exit_code == 4
     assert "is unknown: the data set differs" in result.verdicts[0].reason
 
@@ -334,7 +334,7 @@ def test_costs_on_another_machine(bench):
     about = json.loads((root / "run.json").read_text())
     about["provenance"]["cores"] = 999
     (root / "run.json").write_text(json.dumps(about))
-    result = gate.judge(gate.read(path), gate.snapshot(root))
+    result = gate.decide(gate.read(path), gate.snapshot(root))
     assert verdicts(result) == {"synthesize_s": "incomparable"}
 
 
@@ -361,9 +361,9 @@ def test_policy():
     assert policy.tolerance("lse_d", 1e-3) == 0.1
     assert policy.tolerance("av_offset", 0.0) == 1.0
     assert policy.tolerance("somebodys_metric", 0.3) == 0.3
-    assert policy.judged("lse_d_at_zero")
-    assert policy.judged("av_offset")
-    assert not policy.judged("psnr_full")
+    assert policy.is_sync("lse_d_at_zero")
+    assert policy.is_sync("av_offset")
+    assert not policy.is_sync("psnr_full")
     assert {"av_offset", "lse_d_at_zero", "lse_d"} <= set(policy.HEADLINES)
     assert len(policy.HEADLINES) <= policy.MANY_HEADLINES
 

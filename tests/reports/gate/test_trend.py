@@ -62,7 +62,7 @@ def test_rows_are_the_tables_means(bench):
     data = trend.rows(at(bench, "a", 0)).set_index("metric")
     row = data.loc["lse_d"]
     interval = mean_interval([7.0, 7.2, 7.4])
-    assert (row["mean"], row["n"], row["method"], row["judge"]) == (pytest.approx(7.2), 3, "ours", "judge-a")
+    assert (row["mean"], row["n"], row["method"], row["sync_model"]) == (pytest.approx(7.2), 3, "ours", "model-a")
     assert (row["low"], row["high"]) == pytest.approx((interval.low, interval.high))
     assert row["when"] == pd.Timestamp(1.7e9, unit="s", tz="UTC")
     assert bool(row["headline"])
@@ -96,12 +96,12 @@ def test_a_renamed_method_is_one_line_of_the_history(bench, tmp_path):
     assert set(trend.read(history)["method"]) == {"shifted-audio"}
 
 
-def test_another_judge_cuts_the_line(bench):
+def test_another_sync_model_cuts_the_line(bench):
     runs = [
         at(bench, "a", 0),
         at(bench, "b", 1),
-        at(bench, "c", 2, judge="judge-b"),
-        at(bench, "d", 3, judge="judge-b"),
+        at(bench, "c", 2, sync_model="model-b"),
+        at(bench, "d", 3, sync_model="model-b"),
     ]
     data = trend.collect(runs)
     sync, picture = (data[data["metric"] == m] for m in ("lse_d", "ssim_full"))
@@ -121,7 +121,7 @@ def test_steps_of_runs(bench):
 
 
 def test_charts(bench, tmp_path):
-    data = trend.collect([at(bench, "a", 0), at(bench, "b", 1, 0.5), at(bench, "c", 2, 0.5, judge="judge-b")])
+    data = trend.collect([at(bench, "a", 0), at(bench, "b", 1, 0.5), at(bench, "c", 2, 0.5, sync_model="model-b")])
     files = trend_charts.draw(data, trend.metrics_of(data), tmp_path / "t")
     assert {f.name for f in files} == {
         f"{m}.svg" for m in ("lse_d", "lse_c", "av_offset", "lse_d_at_zero", "ssim_full")

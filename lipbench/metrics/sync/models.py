@@ -1,9 +1,9 @@
-"""Which judges there are. A judge is a network with named weights; LSE numbers of two judges never share a table.
+"""Which sync models there are: networks with named weights. LSE numbers of two sync models never share a table.
 
-A package adds one with an entry point that names a `Judge`:
+A package adds one with an entry point that names a `SyncModel`:
 
-    [project.entry-points."lipbench.judges"]
-    my-judge = "my_package.judges:MY_JUDGE"
+    [project.entry-points."lipbench.sync_models"]
+    my-model = "my_package.models:MY_MODEL"
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Judge:
-    """A judge.
+class SyncModel:
+    """A sync model.
 
     Attributes:
         name: as in tables and options.
@@ -43,7 +43,7 @@ class Judge:
 
 
 BUILTIN = (
-    Judge(
+    SyncModel(
         "syncnet_v2",
         "syncnet_v2",
         1.0,
@@ -51,7 +51,7 @@ BUILTIN = (
         True,
         "the network behind published LSE-D and LSE-C (Chung and Zisserman 2016; weights of 2019)",
     ),
-    Judge(
+    SyncModel(
         "demo",
         "syncnet-demo",
         0.25,
@@ -63,58 +63,58 @@ BUILTIN = (
 
 
 @cache
-def judges() -> tuple[Judge, ...]:
-    """All known judges, built-ins first.
+def sync_models() -> tuple[SyncModel, ...]:
+    """All known sync models, built-ins first.
 
     Raises:
-        UsageError: two packages claim one name, or an entry point does not name a Judge.
+        UsageError: two packages claim one name, or an entry point does not name a SyncModel.
     """
-    found = {judge.name: judge for judge in BUILTIN}
-    for point in entry_points(group="lipbench.judges"):
-        judge = point.load()
+    found = {sync_model.name: sync_model for sync_model in BUILTIN}
+    for point in entry_points(group="lipbench.sync_models"):
+        sync_model = point.load()
         package = point.dist.name if point.dist else point.value
-        if not isinstance(judge, Judge):
+        if not isinstance(sync_model, SyncModel):
             raise UsageError(
-                f"the judge {point.name!r} of {package} cannot be used",
-                f"{point.value} is a {type(judge).__name__}, not a lipbench.metrics.sync.judges.Judge",
+                f"the sync model {point.name!r} of {package} cannot be used",
+                f"{point.value} is a {type(sync_model).__name__}, not a lipbench.metrics.sync.models.SyncModel",
                 "correct or uninstall that package",
             )
-        if judge.name in found:
+        if sync_model.name in found:
             raise UsageError(
-                f"two judges are called {judge.name!r}", f"one comes from {package}", "uninstall one of them"
+                f"two sync models are called {sync_model.name!r}", f"one comes from {package}", "uninstall one of them"
             )
-        found[judge.name] = judge
+        found[sync_model.name] = sync_model
     return tuple(found.values())
 
 
-def judge(name: str) -> Judge:
-    """The named judge.
+def sync_model(name: str) -> SyncModel:
+    """The named sync model.
 
     Raises:
         UnknownName: with the nearest names.
     """
-    for found in judges():
+    for found in sync_models():
         if found.name == name:
             return found
-    raise unknown("judges", name, [j.name for j in judges()])
+    raise unknown("sync-models", name, [j.name for j in sync_models()])
 
 
 def load(name: str, device: str = "cpu", *, bfloat16: bool = False) -> FoldedSyncNet:
-    """The named judge, ready to score. Kept in memory: a worker scores many clips.
+    """The named sync model, ready to score. Kept in memory: a worker scores many clips.
 
     Raises:
-        UnknownName: no such judge.
+        UnknownName: no such sync model.
         WeightsMissing: its weights are not on this machine; the message holds the command that gets them.
         WeightsMismatch: the file there is not the pinned one.
         WeightsError: the file does not fit the network.
     """
-    found = judge(name)
+    found = sync_model(name)
     path = weights.path(found.weights)
     return _load(found, str(path), weights.sha256(found.weights) or "", device, bfloat16)
 
 
 @cache
-def _load(found: Judge, path: str, sha256: str, device: str, bfloat16: bool) -> FoldedSyncNet:
+def _load(found: SyncModel, path: str, sha256: str, device: str, bfloat16: bool) -> FoldedSyncNet:
     import torch
 
     from lipbench.metrics.sync.network import SyncNet
