@@ -78,15 +78,18 @@ def get(names: tuple[str, ...], again: bool, as_json: bool) -> None:
 @main.command()
 @click.argument("name")
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option("--replace", is_flag=True, help="Take this file in place of the one that was added before.")
+@click.option("--any-size", is_flag=True, help="Take a form of another size; its entries must be the network's.")
 @as_json
-def add(name: str, file: Path, as_json: bool) -> None:
+def add(name: str, file: Path, replace: bool, any_size: bool, as_json: bool) -> None:
     """Take a file that you have into the weights folder.
 
-    Weights with a published hash must match it. For the others the hash of this file is recorded and holds from now on.
+    Weights with a published hash must match it. For the others size and entries must be the network's; the hash of
+    this file is recorded and holds from now on, until another is added with --replace.
     """
     entry = weights.entry(name)
     click.echo(f"{entry.name}: licence: {entry.licence}", err=as_json)
-    path = weights.add(name, file)
+    path = weights.add(name, file, replace=replace, any_size=any_size)
     facts = _facts(weights.status(name))
     if as_json:
         click.echo(json.dumps(facts, indent=2))

@@ -40,6 +40,7 @@ WEIGHTS = (
         16_500_000,
         where="the CelebA-HQ weights (TensorFlow ones as a torch file) from the README of "
         "github.com/nipponjo/deepfillv2-pytorch",
+        loader="lipbench.lipnerf.composite.gated_inpainter:load",
     ),
     packaged(
         "articulation-demo",

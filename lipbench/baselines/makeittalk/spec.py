@@ -114,6 +114,7 @@ WEIGHTS = (
         _MAKEITTALK_TERMS,
         7_880_000,
         where=f"ckpt_content_branch.pth {_MAKEITTALK_LINK}",
+        loader="lipbench.baselines.makeittalk.checkpoint:load:ContentBranch",
     ),
     WeightsEntry(
         "makeittalk_speaker",
@@ -122,6 +123,7 @@ WEIGHTS = (
         _MAKEITTALK_TERMS,
         15_400_000,
         where=f"ckpt_speaker_branch.pth {_MAKEITTALK_LINK}",
+        loader="lipbench.baselines.makeittalk.checkpoint:load:SpeakerBranch",
     ),
     WeightsEntry(
         "makeittalk_autovc",
@@ -130,6 +132,7 @@ WEIGHTS = (
         _MAKEITTALK_TERMS,
         172_000_000,
         where=f"ckpt_autovc.pth {_MAKEITTALK_LINK}",
+        loader="lipbench.baselines.makeittalk.checkpoint:load:AutoVC",
     ),
     WeightsEntry(
         "makeittalk_i2i",
@@ -138,6 +141,7 @@ WEIGHTS = (
         _MAKEITTALK_TERMS,
         839_000_000,
         where=f"ckpt_116_i2i_comb.pth {_MAKEITTALK_LINK}",
+        loader="lipbench.baselines.makeittalk.checkpoint:load:ImageTranslator",
     ),
     packaged(
         "makeittalk-demo",

@@ -76,6 +76,7 @@ WEIGHTS = (
         _PCAVS_TERMS,
         359_000_000,
         where=f"latest_net_G.pth {_PCAVS_LINK}",
+        loader="lipbench.baselines.pcavs.checkpoint:load:PcAvsGenerator",
     ),
     WeightsEntry(
         "pcavs_identity",
@@ -84,6 +85,7 @@ WEIGHTS = (
         _PCAVS_TERMS,
         152_000_000,
         where=f"latest_net_V.pth {_PCAVS_LINK}",
+        loader="lipbench.baselines.pcavs.checkpoint:load:IdentityEncoder",
     ),
     WeightsEntry(
         "pcavs_pose",
@@ -92,6 +94,7 @@ WEIGHTS = (
         _PCAVS_TERMS,
         57_000_000,
         where=f"latest_net_E.pth {_PCAVS_LINK}",
+        loader="lipbench.baselines.pcavs.checkpoint:load:PoseMouthEncoder",
     ),
     WeightsEntry(
         "pcavs_audio",
@@ -100,6 +103,7 @@ WEIGHTS = (
         _PCAVS_TERMS,
         41_500_000,
         where=f"latest_net_A_sync.pth {_PCAVS_LINK}",
+        loader="lipbench.baselines.pcavs.checkpoint:load:AudioEncoder",
     ),
     packaged(
         "pcavs-demo",

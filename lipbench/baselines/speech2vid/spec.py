@@ -84,6 +84,7 @@ WEIGHTS = (
         _SPEECH2VID_TERMS,
         112_000_000,
         where="v201.mat from http://www.robots.ox.ac.uk/~vgg/software/yousaidthat/model/",
+        loader="lipbench.baselines.speech2vid.checkpoint:load",
     ),
     WeightsEntry(
         "speech2vid_deblur",
@@ -92,6 +93,7 @@ WEIGHTS = (
         _SPEECH2VID_TERMS,
         1_200_000,
         where="v114.mat from http://www.robots.ox.ac.uk/~vgg/software/yousaidthat/model/",
+        loader="lipbench.baselines.speech2vid.checkpoint:load_deblur",
     ),
     packaged(
         "speech2vid-demo",

@@ -74,6 +74,8 @@ WEIGHTS = (
         435_900_000,
         where="Wav2Lip-SD-NOGAN.pt (or the older wav2lip.pth) from the link 'Wav2Lip' in the README of "
         "github.com/Rudrabha/Wav2Lip",
+        sizes=(145_690_000,),  # without the optimizer, as TorchScript
+        loader="lipbench.baselines.wav2lip.checkpoint:load:Wav2LipGenerator",
     ),
     WeightsEntry(
         "wav2lip_gan",
@@ -83,6 +85,8 @@ WEIGHTS = (
         435_900_000,
         where="Wav2Lip-SD-GAN.pt (or the older wav2lip_gan.pth) from the link 'Wav2Lip + GAN' in the README of "
         "github.com/Rudrabha/Wav2Lip",
+        sizes=(145_690_000,),  # without the optimizer, as TorchScript
+        loader="lipbench.baselines.wav2lip.checkpoint:load:Wav2LipGenerator",
     ),
     WeightsEntry(
         "wav2lip_expert",
@@ -91,6 +95,8 @@ WEIGHTS = (
         _WAV2LIP_TERMS,
         197_200_000,
         where="lipsync_expert.pth from the checkpoint folder linked in the README of github.com/Rudrabha/Wav2Lip",
+        sizes=(65_700_000,),  # without the optimizer
+        loader="lipbench.baselines.wav2lip.checkpoint:load:SyncExpert",
     ),
     WeightsEntry(
         "wav2lip_disc",
@@ -99,6 +105,8 @@ WEIGHTS = (
         _WAV2LIP_TERMS,
         169_400_000,
         where="visual_quality_disc.pth from the checkpoint folder linked in the README of github.com/Rudrabha/Wav2Lip",
+        sizes=(56_500_000,),  # without the optimizer
+        loader="lipbench.baselines.wav2lip.checkpoint:load:QualityDiscriminator",
     ),
     packaged(
         "wav2lip-demo",

@@ -57,6 +57,9 @@ class WeightsEntry:
         wheel: files taken out of a wheel; each member is pinned by its own hash.
         members: files taken out of a wheel; each member is pinned by its own hash.
         bundled: the file is part of this package (`core/weights/data/`), always there and pinned.
+        sizes: bytes, about, of other forms in which the same weights go around.
+        loader: what reads the file, "module:function"; a file without a published hash is added only when that
+            function takes it. "module:function:Class" hands it a class of that module too.
     """
 
     name: str
@@ -71,6 +74,8 @@ class WeightsEntry:
     wheel: Wheel | None = None
     members: tuple[Member, ...] = ()
     bundled: bool = False
+    sizes: tuple[int, ...] = ()
+    loader: str = ""
 
     @property
     def how(self) -> str:

@@ -130,6 +130,11 @@ class NetworkParser:
         return (x - mean) / std
 
 
+def load_celebamask(file: str | Path) -> nn.Module:
+    """CelebAMask-HQ's U-Net with a checkpoint's weights; see `load`."""
+    return load(CelebAMaskUNet(), file)
+
+
 def load(net: nn.Module, file: str | Path) -> nn.Module:
     """The network with a checkpoint's weights, in eval mode; nn.DataParallel's prefix is taken off.
 
