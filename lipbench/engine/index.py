@@ -6,6 +6,7 @@ Both are derived: they can be deleted and come back with the next run. Reports r
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -156,7 +157,9 @@ def write_run(
                     "kind": r.method.spec.kind,
                     "licence": r.method.spec.licence,
                     "paper": r.method.spec.paper,
-                    "paper_results": dict(r.method.spec.paper_results),
+                    "paper_results": {
+                        k: v if math.isfinite(v) else str(v) for k, v in r.method.spec.paper_results.items()
+                    },
                     "deviations": list(r.method.spec.deviations),
                 }
                 for r in rows
@@ -166,6 +169,11 @@ def write_run(
             "corpus": None if manifest is None else corpus_json(manifest, cells),
         },
     )
+
+
+def _finite(numbers: Mapping[str, float]) -> dict[str, float | str]:
+    """Numbers for JSON, which has no infinity: "inf"."""
+    return {name: value if math.isfinite(value) else str(value) for name, value in numbers.items()}
 
 
 def cell_json(cell: Cell, plan: Plan, progress: PlanState, store: Store, outcome: RunOutcome | None) -> dict[str, Any]:
