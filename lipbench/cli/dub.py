@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from lipbench.core.errors import LipbenchError, UsageError
+from lipbench.core.errors import LipbenchError, UsageError, WeightsMissing
 from lipbench.core.system import cache_folder
 
 
@@ -23,6 +23,25 @@ def _params(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> d
             raise click.BadParameter("NAME=VALUE, e.g. -p pads=[0,10,0,0]")
         found[name] = parse_value(text, f"-p {name}")
     return found
+
+
+def _refuse_at_once(prepared: Any, method: str, video: Path) -> None:
+    """Raise for what is known to be in the way before a frame is read.
+
+    Raises:
+        LipbenchError: as the method refuses it, or with the command that gets the weights that are missing.
+    """
+    from lipbench.engine import preflight
+    from lipbench.engine.foresight import of_methods
+
+    for node in prepared.plan.nodes.values():
+        if node.refusal is not None and not isinstance(node.refusal, WeightsMissing):
+            raise node.refusal
+    if obstacles := of_methods(prepared):
+        told = preflight.lines(obstacles)
+        why = "; ".join(f"{one.what}: {one.why}" for one in obstacles)
+        fix = "; ".join(told[len(obstacles) :]) or "`lipbench list methods` says what it needs"
+        raise WeightsMissing(f"{method} makes no video of {video}", why, fix)
 
 
 @click.command(name="dub")
@@ -92,6 +111,7 @@ def main(
         queue += [n for n in node.needs if n not in wanted]
     plan.nodes = {name: node for name, node in plan.nodes.items() if name in wanted}
     plan.scores = {cell: {} for cell in plan.cells}
+    _refuse_at_once(prepared, method, video)
     result = api.execute(prepared, workers=1, quiet=as_json)
     made = plan.synthesize[plan.cells[0]]
     state = result.outcome.states[made]

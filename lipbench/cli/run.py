@@ -79,6 +79,7 @@ def _schema(context: click.Context, _: click.Parameter, value: bool) -> None:
 @click.option(
     "--max-failures", callback=_failures, help="Start nothing more after this many failures. [default: never]"
 )
+@click.option("--allow-missing", is_flag=True, help="End with 0 even where a metric has no number in any cell.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 @click.option(
@@ -94,6 +95,7 @@ def main(
     timeout: float | None,
     retries: int,
     max_failures: int | None,
+    allow_missing: bool,
     dry_run: bool,
     as_json: bool,
     **axes: Any,
@@ -115,8 +117,10 @@ def main(
     overrides = api.select_fields(**axes)
     if methods:
         overrides["methods"] = _only(file, methods)
+    if allow_missing:
+        overrides["allow_missing"] = ["*"]
     prepared = api.prepare(file, out=out, overrides=overrides, shard=shard)
-    plan = _plan_json(prepared)
+    plan = _plan_json(prepared, file)
     if dry_run:
         click.echo(json.dumps(plan, indent=1) if as_json else plan["text"])
         return
@@ -131,6 +135,8 @@ def main(
                 {
                     "run": str(result.root),
                     "complete": result.complete,
+                    "unmeasured": result.unmeasured,
+                    "obstacles": plan["obstacles"],
                     "stages": ended,
                     "wall_s": round(result.outcome.wall_s, 3),
                     "cells": result.cells,
@@ -166,7 +172,10 @@ def _only(file: Path | None, wanted: tuple[str, ...]) -> list[Any]:
     return chosen
 
 
-def _plan_json(prepared: Any) -> dict[str, Any]:
+def _plan_json(prepared: Any, file: Path | None) -> dict[str, Any]:
+    from lipbench.engine import preflight
+    from lipbench.engine.foresight import of_run
+
     cells, counts = prepared.plan.cells, prepared.counts()
     if not cells:
         raise UsageError(
@@ -183,6 +192,8 @@ def _plan_json(prepared: Any) -> dict[str, Any]:
     text += "".join(f"\n  cannot run {line}" for line in refused[:8])
     if len(refused) > 8:
         text += f"\n  ... and {len(refused) - 8} more"
+    obstacles = of_run(prepared)
+    text += "".join(f"\n  {line}" for line in preflight.lines(obstacles, file))
     kinds = {k: {"all": c.total, "cached": c.cached, "cannot_run": c.impossible} for k, c in counts.items()}
     return {
         "run": str(prepared.root),
@@ -191,6 +202,8 @@ def _plan_json(prepared: Any) -> dict[str, Any]:
         "cannot_run": impossible,
         "stages": total,
         "refused": refused,
+        "obstacles": [one.as_json() for one in obstacles],
+        "get": preflight.command(obstacles, file),
         "kinds": kinds,
         "text": text,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,22 @@ def _options(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
         except yaml.YAMLError as error:
             raise click.BadParameter(f"the value of {name} is no YAML: {value!r}") from error
     return params
+
+
+def _say(obstacles: Sequence[Any]) -> None:
+    """What cannot be measured, at once: a score takes minutes."""
+    from lipbench.engine.preflight import lines
+
+    for line in lines(obstacles):
+        click.echo(f"note: {line}", err=True)
+
+
+def _against_truth() -> set[str]:
+    """Metrics that need a truth video."""
+    from lipbench.core import registry
+
+    families = (registry.load("metrics", name) for name in registry.names("metrics"))
+    return {m.id for family in families for m in family.metrics if m.needs & {"truth", "truth_faces"}}
 
 
 @click.command(name="score")
@@ -77,19 +94,23 @@ def main(
         protocol=protocol,
         faces=faces,
         fps=fps,
+        say=_say,
     )
     if as_json:
         click.echo(json.dumps(answer, indent=1))
         return
     # Without a truth video its metrics are no news; JSON lists them all the same.
-    shown_scores = {
-        n: s for n, s in answer["metrics"].items() if truth or not (s["reason"] or "").startswith("no_truth")
-    }
+    truths = () if truth else _against_truth()
+    shown_scores = {n: s for n, s in answer["metrics"].items() if n not in truths}
+    told = {name for one in answer["obstacles"] for name in one["metrics"]}
     width = max((len(name) for name in shown_scores), default=0)
     for name, score in shown_scores.items():
         value = score["value"]
         shown = f"{value:.4f}" if isinstance(value, float) else str(value if value is not None else "–")
-        why = f"  ({score['reason']})" if score["reason"] else ""
+        reason = score["reason"] or ""
+        # What was said before the work is not said again.
+        reason = reason.partition(":")[0] if value is None and name in told else reason
+        why = f"  ({reason})" if reason else ""
         click.echo(f"{name:<{width}}  {shown}{why}")
     for remark in answer["remarks"]:
         click.echo(f"note: {remark}", err=True)

@@ -15,6 +15,7 @@ from lipbench.datasets.types import Manifest
 from lipbench.engine import build, index, progress
 from lipbench.engine.config import RunFile, load_run_file, parse_run_file
 from lipbench.engine.executors import create as create_executor
+from lipbench.engine.missing import no_number, unmeasured
 from lipbench.engine.plan import Count, Plan, PlanState, counts
 from lipbench.engine.rows import Measured, MethodRow, narrowed
 from lipbench.engine.runner import Runner, RunOptions, RunOutcome
@@ -46,16 +47,23 @@ class RunResult:
         root: the run directory.
         cells: the lines of cells.jsonl as dicts.
         outcome: per-stage outcomes.
+        unmeasured: metrics that were asked for and have no number in any cell -> the reason that most cells give.
     """
 
     root: Path
     cells: list[dict[str, Any]] = field(default_factory=list)
     outcome: RunOutcome = field(default_factory=RunOutcome)
+    unmeasured: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def answered(self) -> bool:
+        """Every stage has an answer: a result or a reason that another run would not change."""
+        return not any(s.how in ("failed", "blocked", "skipped") and not s.final for s in self.outcome.states.values())
 
     @property
     def complete(self) -> bool:
-        """Every stage has an answer: a result or a reason that another run would not change."""
-        return not any(s.how in ("failed", "blocked", "skipped") and not s.final for s in self.outcome.states.values())
+        """Every stage has an answer, and every metric that was asked for has a number in some cell."""
+        return self.answered and not self.unmeasured
 
     def table(self, **options: Any) -> str:
         """The comparison table as markdown."""
@@ -64,9 +72,11 @@ class RunResult:
         return table_text(self.root, **options)
 
     def raise_if_incomplete(self) -> None:
-        """Raises RunIncomplete (exit code 3) naming the first failure."""
+        """Raises RunIncomplete (exit code 3) naming the first failure, or the metrics without any number."""
         if self.complete:
             return
+        if self.answered:
+            raise no_number(self.unmeasured)
         failed = [(n, s) for n, s in self.outcome.states.items() if s.how == "failed"]
         skipped = self.outcome.count("skipped") + self.outcome.count("blocked")
         first = f"{failed[0][0]}: {failed[0][1].reason}" if failed else self.outcome.stopped
@@ -148,7 +158,7 @@ def execute(
                 index.write_cells(root, cells, keep=prepared.shard is not None)
             except DiskFull as error:  # the records are safe; the next run writes the file again
                 runner.outcome.stopped = runner.outcome.stopped or f"stopped: {error.one_line()}"
-    return RunResult(root, cells, outcome)
+    return RunResult(root, cells, outcome, unmeasured(prepared.config, prepared.manifest, prepared.measured, cells))
 
 
 def run(

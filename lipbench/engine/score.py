@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lipbench import media
-from lipbench.core.errors import LipbenchError, MediaError
+from lipbench.core.errors import LipbenchError, MediaError, WeightsMissing
 from lipbench.core.keys import sha256_file
 from lipbench.core.store import Store
-from lipbench.engine import stages
-from lipbench.engine.config import parse_run_file
+from lipbench.engine import preflight, stages
+from lipbench.engine.config import RunFile, parse_run_file
 from lipbench.engine.plan import Plan, PlanState
+from lipbench.engine.preflight import Obstacle
 from lipbench.engine.rows import Measured, families
 from lipbench.engine.score_node import TRACKS, File, Source, score_node
 from lipbench.engine.tasks import FacesTask
@@ -32,6 +33,7 @@ def score_video(
     protocol: str | None = None,
     faces: str = "mediapipe-face",
     fps: float = 25.0,
+    say: Callable[[Sequence[Obstacle]], None] | None = None,
 ) -> dict[str, Any]:
     """Measure a video.
 
@@ -43,15 +45,18 @@ def score_video(
         options: family -> values of its options, for families that are measured.
         sync_model: option of the family sync, as in a run file.
         protocol: option of the family sync, as in a run file.
+        say: takes what cannot be measured and why, before anything is.
 
     Returns:
-        {"video", "sync_model", "protocol", "remarks", "metrics": {id: {"value", "reason", "n_valid", "n_total",
+        {"video", "sync_model", "protocol", "obstacles", "remarks", "metrics": {id: {"value", "reason", "n_valid",
+        "n_total",
         "version", "extra"}}}; a value that cannot be had is None with its reason, +inf is the string "inf".
 
     Raises:
         MediaError: `video`, or a file given beside it, cannot be read.
         UnknownName: no such metric.
         UsageError: wrong options.
+        WeightsMissing: none of the metrics that were asked for can be measured here.
     """
     request: dict[str, Any] = {"manifest": "-", "methods": ["dubbed"], "metrics": list(metrics)}
     request |= {
@@ -59,11 +64,16 @@ def score_video(
     }
     config = parse_run_file(request, "score")
     measured = families(config, options or {})
+    obstacles = _foreseen(video, config, measured, faces, truth is not None)
+    if say is not None:
+        say(obstacles)
+    blocked = {name for one in obstacles for name in one.metrics}
     remarks: list[str] = []
     with tempfile.TemporaryDirectory(prefix="lipbench-score-") as folder:
         work = Path(folder)
         inputs = _inputs(video, {"reference": reference, "truth": truth}, audio, fps, work, remarks)
-        needs = frozenset().union(*(family.needs(options) for family, options in measured))
+        possible = [(f, own) for f, own in measured if any(m.id not in blocked for m in f.metrics)]
+        needs = frozenset().union(*(family.needs(options) for family, options in possible))
         inputs |= _tracks(inputs, needs, faces, fps, work)
         scores = _run(measured, inputs, video.name, fps, work)
     shown = {m.id: scores[m.id] for family, _ in measured for m in family.metrics if config.asks(family.id, m.id)}
@@ -74,8 +84,30 @@ def score_video(
         "sync_model": sync.get("sync_model", config.sync_model),
         "protocol": sync.get("protocol", config.protocol),
         "metrics": shown,
+        "obstacles": [one.as_json() for one in obstacles],
         "remarks": remarks,
     }
+
+
+def _foreseen(
+    video: Path, config: RunFile, measured: Sequence[Measured], faces: str, has_truth: bool
+) -> list[Obstacle]:
+    """What keeps metrics that were asked for from being measured.
+
+    Raises:
+        WeightsMissing: it keeps all of them.
+    """
+    specs = {m.id: m for family, _ in measured for m in family.metrics if config.asks(family.id, m.id)}
+    seconds = media.probe(video).duration_s  # first: a file that is not there is the worse news
+    asked = [name for name, spec in specs.items() if has_truth or not spec.needs & {"truth", "truth_faces"}]
+    obstacles = preflight.of_metrics(measured, asked, faces)
+    if asked and {name for one in obstacles for name in one.metrics} >= set(asked):
+        told = preflight.lines(obstacles)
+        why = "; ".join(told[: len(obstacles)])
+        raise WeightsMissing(
+            f"nothing that was asked for can be measured of {video}", why, "; ".join(told[len(obstacles) :])
+        )
+    return obstacles + preflight.of_length(measured, asked, {video.name: seconds})
 
 
 def _inputs(

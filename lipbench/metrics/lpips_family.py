@@ -14,10 +14,11 @@ import cv2
 import numpy as np
 
 from lipbench.core import weights
+from lipbench.core.errors import LipbenchError, WeightsError
 from lipbench.core.metric import Pair
 from lipbench.metrics.arrays import Frame
 from lipbench.metrics.frame_metric import FrameMetric, Value, specs
-from lipbench.metrics.lpips_weights import TRUNK, linear_sha256
+from lipbench.metrics.lpips_weights import TRUNK, linear_file, linear_sha256
 from lipbench.metrics.pair_reader import SUFFIX, FrameStep
 from lipbench.metrics.regions import Box
 
@@ -57,6 +58,14 @@ class LpipsFamily(FrameMetric):
     def identity(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
         files = {"trunk": weights.sha256(TRUNK), "linear": linear_sha256()}
         return {**super().identity(options), "sides": SIDE, **files}
+
+    def obstacles(self, options: Mapping[str, Any]) -> dict[str, LipbenchError]:
+        found = super().obstacles(options)
+        try:
+            linear_file()
+        except WeightsError as error:
+            found["the package lpips"] = error
+        return found
 
     def begin(self, pair: Pair, **options: Any) -> Any:
         from lipbench.metrics.functional import lpips  # loads torch
