@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from lipbench.cli.renames import former_option
-from lipbench.core.errors import UsageError
+from lipbench.core.errors import UsageError, WeightsMissing
 
 
 def _csv(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -189,9 +189,13 @@ def _plan_json(prepared: Any, file: Path | None) -> dict[str, Any]:
     text = f"{len(cells)} cells = {stages}; "
     text += f"{100 * done // (total - impossible)} % cached" if total > impossible else "none of them can run"
     text += f", {impossible} cannot run" if 0 < impossible < total else ""
-    text += "".join(f"\n  cannot run {line}" for line in refused[:8])
-    if len(refused) > 8:
-        text += f"\n  ... and {len(refused) - 8} more"
+    stopped: dict[str, list[str]] = {}
+    for node in prepared.plan.nodes.values():
+        # Missing weights are among the obstacles below.
+        if node.refusal is not None and not isinstance(node.refusal, WeightsMissing):
+            stopped.setdefault(node.refusal.one_line(), []).append(node.id)
+    told = [f"\n  cannot run {preflight.listed(nodes, 3)}: {why}" for why, nodes in stopped.items()]
+    text += "".join(told[:8]) + (f"\n  ... and {len(told) - 8} more" if len(told) > 8 else "")
     obstacles = of_run(prepared)
     text += "".join(f"\n  {line}" for line in preflight.lines(obstacles, file))
     kinds = {k: {"all": c.total, "cached": c.cached, "cannot_run": c.impossible} for k, c in counts.items()}
