@@ -57,6 +57,7 @@ def _refuse_at_once(prepared: Any, method: str, video: Path) -> None:
 @click.option("--train-seconds", type=float, help="Train on this much of the clip. [default: all]")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--faces", default="mediapipe-face", show_default=True, help="Face backend.")
+@click.option("--face", help="Which of several faces: left, right, largest or X,Y. [default: who speaks, if clear]")
 @click.option("--work", type=click.Path(path_type=Path), help="Where fitted models are kept for the next dub.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def main(
@@ -72,6 +73,7 @@ def main(
     train_seconds: float | None,
     seed: int,
     faces: str,
+    face: str | None,
     work: Path | None,
     as_json: bool,
 ) -> None:
@@ -82,10 +84,12 @@ def main(
     from lipbench.core import keys
     from lipbench.datasets.single import single_manifest
     from lipbench.engine import api
+    from lipbench.faces.which import Which
 
+    Which.parse(face)  # a mistake ends it before the files are hashed
     if out.suffix.lower() != ".mp4":
         raise UsageError(f"cannot write {out}", "outputs are mp4 files", f"use -o {out.with_suffix('.mp4')}")
-    manifest = single_manifest(video, audio, language=language, start_s=start, end_s=end)
+    manifest = single_manifest(video, audio, language=language, start_s=start, end_s=end, face=face)
     entry: dict[str, Any] = (
         {"file": str(Path(method).resolve())} if method.endswith((".yaml", ".yml")) else {"id": method}
     )

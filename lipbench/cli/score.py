@@ -60,6 +60,7 @@ def _against_truth() -> set[str]:
 @former_option("--judge", "--sync-model")
 @click.option("--protocol", type=click.Choice(["realvideo", "cropped"]), help="[default: realvideo]")
 @click.option("--faces", default="mediapipe-face", show_default=True, help="Face backend.")
+@click.option("--face", help="Which of several faces: left, right, largest or X,Y. [default: who speaks, if clear]")
 @click.option("--fps", type=float, default=25.0, show_default=True, help="Rate at which everything is compared.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def main(
@@ -72,6 +73,7 @@ def main(
     sync_model: str | None,
     protocol: str | None,
     faces: str,
+    face: str | None,
     fps: float,
     as_json: bool,
 ) -> None:
@@ -93,6 +95,7 @@ def main(
         sync_model=sync_model,
         protocol=protocol,
         faces=faces,
+        face=face,
         fps=fps,
         say=_say,
     )

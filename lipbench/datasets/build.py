@@ -116,6 +116,7 @@ class ManifestBuilder:
             {tag: path for tag, path in truth.items() if path is not None},
             {tag: t.sha256 for tag, t in entry.truth.items() if t.sha256 is not None},
             {tag: path for tag, path in notes.items() if path is not None},
+            entry.face,
         )
 
     def _dub(self, i: int, entry: DubEntry, clips: dict[str, Clip]) -> Dub:

@@ -10,7 +10,13 @@ from lipbench.datasets.types import Clip, Dub, Licence, Manifest
 
 
 def single_manifest(
-    video: Path, audio: Path, *, language: str = "und", start_s: float = 0.0, end_s: float | None = None
+    video: Path,
+    audio: Path,
+    *,
+    language: str = "und",
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    face: str | None = None,
 ) -> Manifest:
     """One clip and one dub of it; hashes are taken now.
 
@@ -31,6 +37,7 @@ def single_manifest(
         licence=unknown,
         consent="unknown",
         sha256=keys.sha256_file(video),
+        face=face,
     )
     dub = Dub(
         id=f"{video.stem}/{audio.stem}",

@@ -52,6 +52,8 @@ class Clip:
         truth: language -> the correct video of the dub in that language; generated clips only.
         truth_sha256: language -> hash of the truth video, where the manifest has it.
         truth_annotations: language -> per-frame truth (npz) of the truth video.
+        face: which face is meant where there are several: "left", "right", "largest" or "X,Y"; None = the one that
+            speaks where that is clear, else the largest.
     """
 
     id: str
@@ -70,6 +72,7 @@ class Clip:
     truth: Mapping[str, Path] = field(default_factory=dict)
     truth_sha256: Mapping[str, str] = field(default_factory=dict)
     truth_annotations: Mapping[str, Path] = field(default_factory=dict)
+    face: str | None = None
 
 
 @dataclass(frozen=True)
@@ -177,6 +180,7 @@ class Manifest:
             "annotations": self._name(clip.annotations),
             "truth": {tag: clip.truth_sha256.get(tag) or self._name(path) for tag, path in clip.truth.items()},
             "truth_annotations": {tag: self._name(path) for tag, path in clip.truth_annotations.items()},
+            **({} if clip.face is None else {"face": clip.face}),  # manifests without it keep their digest
         }
 
     def _dub_identity(self, dub: Dub) -> dict[str, Any]:

@@ -20,7 +20,7 @@ def unmeasured(
     """Metric -> why it has no number in any cell; those of `allow_missing` are left out.
 
     A metric that the run file does not name, only its family or a pattern, is asked for when the default table shows it
-    and the clips can have it: what compares with the truth only where some clip has a truth, mesh distances by name alone.
+    and the clips can have it: what compares with a truth where some clip has one, mesh distances by name alone.
     """
     truth = {(clip.id, language) for clip in manifest.clips for language in clip.truth}
     has_truth = any((cell["clip"], cell["language"]) in truth for cell in cells)

@@ -32,6 +32,7 @@ def score_video(
     sync_model: str | None = None,
     protocol: str | None = None,
     faces: str = "mediapipe-face",
+    face: str | None = None,
     fps: float = 25.0,
     say: Callable[[Sequence[Obstacle]], None] | None = None,
 ) -> dict[str, Any]:
@@ -45,6 +46,8 @@ def score_video(
         options: family -> values of its options, for families that are measured.
         sync_model: option of the family sync, as in a run file.
         protocol: option of the family sync, as in a run file.
+        face: which face where there are several: "left", "right", "largest" or "X,Y", a place in it; by default the
+            one whose mouth moves with the sound where that is clear, else the largest.
         say: takes what cannot be measured and why, before anything is.
 
     Returns:
@@ -74,7 +77,8 @@ def score_video(
         inputs = _inputs(video, {"reference": reference, "truth": truth}, audio, fps, work, remarks)
         possible = [(f, own) for f, own in measured if any(m.id not in blocked for m in f.metrics)]
         needs = frozenset().union(*(family.needs(options) for family, options in possible))
-        inputs |= _tracks(inputs, needs, faces, fps, work)
+        sound = _said(reference, inputs["audio"].file, work)
+        inputs |= _tracks(inputs, needs, faces, fps, work, face, sound, remarks)
         scores = _run(measured, inputs, video.name, fps, work)
     shown = {m.id: scores[m.id] for family, _ in measured for m in family.metrics if config.asks(family.id, m.id)}
     sync = next((options for family, options in measured if family.id == "sync"), {})
@@ -124,8 +128,22 @@ def _inputs(
     return {name: File(path) for name, path in found.items()}
 
 
-def _tracks(inputs: Mapping[str, File], needs: frozenset[str], faces: str, fps: float, work: Path) -> dict[str, File]:
-    """The face tracks that the metrics need. Without a reference the video's own face gives the regions."""
+def _tracks(
+    inputs: Mapping[str, File],
+    needs: frozenset[str],
+    faces: str,
+    fps: float,
+    work: Path,
+    face: str | None,
+    sound: Path | None,
+    remarks: list[str],
+) -> dict[str, File]:
+    """The face tracks that the metrics need. Without a reference the video's own face gives the regions.
+
+    Args:
+        face: which face is meant.
+        sound: what is said in the video that gives the regions.
+    """
     videos = {
         "faces": inputs["reference"].file or inputs["prediction"].file,
         "prediction_faces": inputs["prediction"].file,
@@ -137,14 +155,22 @@ def _tracks(inputs: Mapping[str, File], needs: frozenset[str], faces: str, fps: 
         if name not in needs or path is None:
             continue
         out.mkdir()
+        task = FacesTask(video=path, backend=faces, fps=fps, face=face, sound=sound if face is None else None)
         try:
-            made, info, _ = stages.run_faces(FacesTask(video=path, backend=faces, fps=fps), out)
+            made, info, _ = stages.run_faces(task, out)
             tracks[name] = File(made["faces"])
             if name == "faces":
                 tracks["index"] = File(_index(work / "index.json", inputs["prediction"].file, info["n_frames"]))
+                if info["who"]:
+                    remarks.append(f"{info['who']}; --face names another")
+                    face = face or "{:.1f},{:.1f}".format(*_middle(info["mean_box"]))  # the same in the other videos
         except LipbenchError as error:
             tracks[name] = File(None, f"{error.reason}: {error.one_line()}")
     return tracks
+
+
+def _middle(box: Sequence[float]) -> tuple[float, float]:
+    return max((box[0] + box[2]) / 2, 1), max((box[1] + box[3]) / 2, 1)
 
 
 def _index(target: Path, prediction: Path | None, n_track: int) -> Path:
@@ -167,6 +193,16 @@ def _run(
         out.mkdir()
         scores |= stages.execute(node.kind, node.task(progress).to_json(), out, "cpu", 1)[2]
     return scores
+
+
+def _said(reference: Path | None, audio: Path | None, work: Path) -> Path | None:
+    """The sound of the video that the regions come from: the reference's own, else what the video is scored with."""
+    if reference is None:
+        return audio
+    try:
+        return media.write_wav(work / "reference.wav", media.read_audio(reference))
+    except MediaError:  # a silent source: nobody is known to speak
+        return None
 
 
 def _own_sound(video: Path, remarks: list[str]) -> Any:

@@ -209,6 +209,7 @@ def _realvideo(
             n_frames=len(t.boxes),
             n_detections=t.n_detections,
             face_size=t.face_size,
+            box=t.mean_box,
         )
         for t, stream in zip(tracking.kept, streams, strict=True)
     ]

@@ -42,6 +42,12 @@ class Track:
         w, h = (self.boxes[:, 2:] - self.boxes[:, :2]).mean(axis=0)
         return float(w), float(h)
 
+    @property
+    def mean_box(self) -> tuple[float, float, float, float]:
+        """x1 y1 x2 y2 in px, mean over its frames."""
+        x1, y1, x2, y2 = (float(v) for v in self.boxes.mean(axis=0))
+        return x1, y1, x2, y2
+
 
 @dataclass(frozen=True)
 class Tracking:
