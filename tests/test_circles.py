@@ -1,8 +1,8 @@
 """No two modules of the package import each other, directly or through others, at any level of the code.
 
 What only type checkers read (`if TYPE_CHECKING:`) is not an import. A package's `__init__` that hands out names of its
-modules by `lazy(...)` imports nothing when it is read; who takes a name through it depends on the module that the name
-lives in, so `from package import Name` counts as an import of that module, as the package's table tells.
+modules by `lazy_loader` imports nothing when it is read; who takes a name through it depends on the module that the
+name lives in, so `from package import Name` counts as an import of that module, as the package's stub tells.
 """
 
 from __future__ import annotations
@@ -43,19 +43,20 @@ def statements(node: ast.AST) -> list[ast.AST]:
     return below
 
 
-def homes(name: str, tree: ast.Module) -> dict[str, str]:
+def homes(name: str, init: Path) -> dict[str, str]:
     """What a package hands out lazily: name -> module it lives in."""
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_HOMES":
-            return {key: f"{name}.{home}" for key, home in ast.literal_eval(node.value).items()}
-    return {}
+    stub = init.with_suffix(".pyi")
+    if init.name != "__init__.py" or not stub.exists():
+        return {}
+    froms = [node for node in ast.parse(stub.read_text()).body if isinstance(node, ast.ImportFrom) and node.module]
+    return {alias.name: f"{name}.{node.module}" for node in froms for alias in node.names}
 
 
 def imports(root: Path) -> Graph:
     """Module -> modules of the same package that it imports, at module level or inside a function."""
     files = modules(root)
     trees = {name: ast.parse(path.read_text()) for name, path in files.items()}
-    lazy = {name: homes(name, tree) for name, tree in trees.items()}
+    lazy = {name: homes(name, path) for name, path in files.items()}
     graph: Graph = {}
     for name, tree in trees.items():
         wanted: set[str] = set()
@@ -124,7 +125,8 @@ def test_no_module_imports_itself_by_a_detour() -> None:
 def test_a_circle_is_seen(tmp_path: Path, one: str, two: str, found: bool) -> None:
     folder = tmp_path / "made"
     folder.mkdir()
-    (folder / "__init__.py").write_text('_HOMES = {"X": "two", "Y": "three"}\n')
+    (folder / "__init__.py").write_text("")
+    (folder / "__init__.pyi").write_text("from .two import X as X\nfrom .three import Y as Y\n")
     for name, text in {"one": one, "two": two, "three": ""}.items():
         (folder / f"{name}.py").write_text(text + "\n")
     assert circles(imports(folder)) == ([["made.one", "made.two"]] if found else [])

@@ -47,7 +47,7 @@ def tracked(folder: str) -> list[str]:
     return [p.relative_to(ROOT).as_posix() for p in files]
 
 
-DATA = [name for name in tracked("lipbench") if not name.endswith(".py")]
+DATA = [name for name in tracked("lipbench") if not name.endswith((".py", ".pyi"))]
 NOTICED = [line.strip() for line in NOTICE.splitlines() if re.match(r"(lipbench|tests|docs)/\S+$", line)]
 
 
@@ -78,9 +78,11 @@ def test_every_pattern_of_the_notice_has_a_licence_below_it() -> None:
         assert re.search(r"Licence: (Apache-2\.0|CC0-1\.0)\.$", text.strip()), patterns
 
 
-def test_the_wheel_takes_every_data_file() -> None:
+def test_the_wheel_takes_every_data_file_and_stub() -> None:
     patterns = TABLE["tool"]["setuptools"]["package-data"]["lipbench"]
-    assert unmatched([name.removeprefix("lipbench/") for name in DATA], patterns) == []
+    stubs = [name for name in tracked("lipbench") if name.endswith(".pyi")]
+    assert len(stubs) >= 20
+    assert unmatched([name.removeprefix("lipbench/") for name in (*DATA, *stubs)], patterns) == []
 
 
 def test_every_licence_in_use_comes_with_its_text() -> None:

@@ -22,8 +22,8 @@ from lipbench.baselines.speech2vid.framing import mean_face
 from lipbench.faces.morphable import load_model
 from lipbench.faces.morphable.semantic import expression_to_semantic
 from lipbench.lipnerf.expression.articulation import speak
-from lipbench.lipnerf.fitting.mesh_table import table_for
-from lipbench.lipnerf.fitting.surface import face_surface
+from lipbench.lipnerf.fitting.points import table_for
+from lipbench.lipnerf.fitting.appearance import face_surface
 
 model = load_model("procedural")
 assert len(table_for(model).vertex) == len(set(table_for(model).track)) > 100

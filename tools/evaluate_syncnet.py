@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lipbench.metrics.sync.arithmetic import SyncScore, pair_distances, score_embeddings
-from lipbench.metrics.sync.constants import VSHIFT
 from lipbench.metrics.sync.folded import FoldedSyncNet
 from lipbench.metrics.sync.network import SyncNet
+from lipbench.metrics.sync.protocol import VSHIFT
 from lipbench.synthetic.corpus.scene import CorpusScene, plan
 from lipbench.synthetic.corpus.spec import ClipSpec
 from lipbench.training.syncnet import augment, cache

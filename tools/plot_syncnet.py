@@ -12,7 +12,7 @@ from typing import Any
 import click
 import numpy as np
 
-from lipbench.metrics.sync.constants import VSHIFT
+from lipbench.metrics.sync.protocol import VSHIFT
 
 COLORS = {"en": "#1b6ca8", "fr": "#c8553d", "es": "#3a7d44", "de": "#8a4f9e", "it": "#b8860b"}
 

@@ -1,8 +1,5 @@
 """What runs a benchmark: configuration, plan, runner, workers and executors."""
 
-from typing import TYPE_CHECKING
+import lazy_loader
 
-from lipbench.core.lazy import lazy
-
-if not TYPE_CHECKING:
-    __getattr__ = lazy(__name__)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

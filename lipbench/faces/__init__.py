@@ -7,40 +7,6 @@
 Nothing here imports torch before it is used.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from typing import TYPE_CHECKING
-
-from lipbench.core.lazy import lazy
-
-if TYPE_CHECKING:
-    from lipbench.faces.backend_table import Backend as Backend
-    from lipbench.faces.backend_table import backend_identity as backend_identity
-    from lipbench.faces.backend_table import backends as backends
-    from lipbench.faces.backend_table import require_face as require_face
-    from lipbench.faces.files import from_landmarks as from_landmarks
-    from lipbench.faces.pipeline import track_faces as track_faces
-    from lipbench.faces.track import Box as Box
-    from lipbench.faces.track import FaceTrack as FaceTrack
-
-_HOMES = {
-    "Backend": "backend_table",
-    "backend_identity": "backend_table",
-    "backends": "backend_table",
-    "require_face": "backend_table",
-    "from_landmarks": "files",
-    "track_faces": "pipeline",
-    "Box": "track",
-    "FaceTrack": "track",
-}
-__all__ = [
-    "Backend",
-    "Box",
-    "FaceTrack",
-    "backend_identity",
-    "backends",
-    "from_landmarks",
-    "require_face",
-    "track_faces",
-]
-__getattr__ = lazy(__name__, _HOMES)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

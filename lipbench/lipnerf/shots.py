@@ -13,7 +13,7 @@ from lipbench import media
 from lipbench.core.errors import Unsupported
 from lipbench.faces.parsing import HeadGuide, parser
 from lipbench.faces.track import FaceTrack
-from lipbench.lipnerf.fitting import Fit, FitOptions, fit_clip, gaps
+from lipbench.lipnerf.fitting import Fit, FitOptions, fit_clip, temporal
 from lipbench.lipnerf.prepared import PreparedClip, head_crop
 
 Frames = NDArray[np.uint8]
@@ -133,8 +133,8 @@ def _own(fit: Fit, rows: NDArray[np.int64]) -> Fit:
         return part
     return replace(
         part,
-        expression=gaps.fill(part.expression[found], found),
-        rotation=gaps.fill_rotations(part.rotation[found], found),
-        translation=gaps.fill(part.translation[found], found),
-        light=gaps.fill(part.light[found], found),
+        expression=temporal.fill(part.expression[found], found),
+        rotation=temporal.fill_rotations(part.rotation[found], found),
+        translation=temporal.fill(part.translation[found], found),
+        light=temporal.fill(part.light[found], found),
     )

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from lipbench.metrics.sync.mfcc import mfcc
+from lipbench.metrics.sync.folded import mfcc
 from lipbench.metrics.sync.network import SyncNet
 
 T = 60  # frames

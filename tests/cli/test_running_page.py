@@ -14,7 +14,7 @@ from pydantic_core import PydanticUndefined
 import lipbench
 from lipbench.core.threads import THREAD_VARIABLES
 from lipbench.engine.config import MethodEntry, RunFile, parse_run_file
-from lipbench.metrics.sync.options import SyncOptions
+from lipbench.metrics.sync.protocol import SyncOptions
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "running.md").read_text(encoding="utf-8")

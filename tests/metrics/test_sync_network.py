@@ -11,7 +11,7 @@ import torch
 
 from lipbench.core.errors import TooShort, UsageError, WeightsError
 from lipbench.metrics.sync.files import read_info
-from lipbench.metrics.sync.mfcc import mfcc
+from lipbench.metrics.sync.folded import mfcc
 from lipbench.metrics.sync.network import SyncNet
 
 

@@ -21,9 +21,9 @@ from lipbench.core.registry import load
 from lipbench.engine.score_json import score_json
 from lipbench.faces.track import Box, FaceTrack
 from lipbench.metrics.sync import SyncFamily, SyncNet, SyncOptions, evaluate, measure, models
-from lipbench.metrics.sync.crop import crop, crop_path
 from lipbench.metrics.sync.models import SyncModel
 from lipbench.metrics.sync.result import METRIC_IDS
+from lipbench.metrics.sync.tracks import crop, crop_path
 
 SIZE = 48
 W, H = 160, 120
@@ -146,7 +146,7 @@ def test_several_people(
         return [b if 10 <= start + i < 50 else b[1:] for i, b in enumerate(both)]
 
     seen = {"n": 0}
-    monkeypatch.setattr(measure, "resolve", lambda name: "s3fd-syncnet")
+    monkeypatch.setattr(measure, "resolve_detector", lambda name: "s3fd-syncnet")
     monkeypatch.setattr(measure, "frame_detector", lambda name, device: detect)
     got = evaluate(video, sound(70), sync_model=net, aggregate=rule, **RULES)
     assert seen["n"] == 70

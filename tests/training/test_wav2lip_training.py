@@ -21,7 +21,7 @@ from lipbench.training.wav2lip import clips, data, trainer
 from lipbench.training.wav2lip.audio_pretraining import AudioPretraining
 from lipbench.training.wav2lip.config import CONFIGS, ExpertConfig, GeneratorConfig, Wav2LipConfig
 from lipbench.training.wav2lip.expert import ExpertTraining
-from lipbench.training.wav2lip.generator import GeneratorTraining
+from lipbench.training.wav2lip.generator import WEIGHTS, GeneratorTraining
 from lipbench.training.wav2lip.losses import SyncSchedule, agreement, contrast, contrast_loss, reconstruction, windows
 from lipbench.training.wav2lip.sources import LipDatasetConfig, from_manifest, generated
 
@@ -343,7 +343,8 @@ def test_a_head_start_tells_mouths_apart():
     start = AudioPretraining(net.audio_encoder, talks, faces=net.face_encoder, lr=1e-2, batch=4)
     losses = [start.step(k) for k in range(30)]
     for name in ("hearing", "seeing"):
-        assert losses[-1][name] < 0.5 * losses[0][name]
+        # Of one batch of four the loss jumps about; of ten steps it does not.
+        assert np.mean([loss[name] for loss in losses[-10:]]) < 0.5 * np.mean([loss[name] for loss in losses[:3]])
     assert start.validate(talks).keys() == {"hearing", "seeing"}
     again = AudioPretraining(net.audio_encoder, talks, faces=net.face_encoder, lr=1e-2, batch=4)
     again.load_state_dict(start.state_dict())
@@ -371,9 +372,9 @@ def test_expert_first_then_the_generator(tmp_path: Path):
     assert end.step == 6
     assert training.began == 3
     assert training.generator.schedule.on
-    net = load_checkpoint(tmp_path / trainer.WEIGHTS)
+    net = load_checkpoint(tmp_path / WEIGHTS)
     assert net.gated
-    assert read_info(tmp_path / trainer.WEIGHTS)["config"]["generator"]["gated"]
+    assert read_info(tmp_path / WEIGHTS)["config"]["generator"]["gated"]
     assert training.picture().shape == (3 * 96, 10 * 96, 3)
 
 

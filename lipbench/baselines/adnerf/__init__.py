@@ -8,25 +8,6 @@ Written anew from the published facts; no code and no weights of the original ar
 Nothing imports torch before it is used.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from typing import TYPE_CHECKING
-
-from lipbench.core.lazy import lazy
-
-if TYPE_CHECKING:
-    from lipbench.baselines.adnerf.audio import AudioFeatures as AudioFeatures
-    from lipbench.baselines.adnerf.audio import extract as extract
-    from lipbench.baselines.adnerf.audionet import AudioAttNet as AudioAttNet
-    from lipbench.baselines.adnerf.audionet import AudioNet as AudioNet
-    from lipbench.baselines.adnerf.audionet import codes as codes
-
-_HOMES = {
-    "AudioFeatures": "audio",
-    "extract": "audio",
-    "AudioAttNet": "audionet",
-    "AudioNet": "audionet",
-    "codes": "audionet",
-}
-__all__ = ["AudioAttNet", "AudioFeatures", "AudioNet", "codes", "extract"]
-__getattr__ = lazy(__name__, _HOMES)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

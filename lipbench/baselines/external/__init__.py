@@ -5,43 +5,6 @@ json_schema()                        of such files, for editors
 doctor(read("latentsync.yaml"))      is everything there?
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from typing import TYPE_CHECKING
-
-from lipbench.core.lazy import lazy
-
-if TYPE_CHECKING:
-    from lipbench.baselines.external.checkout import Finding as Finding
-    from lipbench.baselines.external.checkout import doctor as doctor
-    from lipbench.baselines.external.config import Definition as Definition
-    from lipbench.baselines.external.method import External as External
-    from lipbench.baselines.external.method import ExternalMethod as ExternalMethod
-    from lipbench.baselines.external.method import load_external as load_external
-    from lipbench.baselines.external.reading import MethodFile as MethodFile
-    from lipbench.baselines.external.reading import json_schema as json_schema
-    from lipbench.baselines.external.reading import read as read
-
-_HOMES = {
-    "Finding": "checkout",
-    "doctor": "checkout",
-    "Definition": "config",
-    "External": "method",
-    "ExternalMethod": "method",
-    "load_external": "method",
-    "MethodFile": "reading",
-    "json_schema": "reading",
-    "read": "reading",
-}
-__all__ = [
-    "Definition",
-    "External",
-    "ExternalMethod",
-    "Finding",
-    "MethodFile",
-    "doctor",
-    "json_schema",
-    "load_external",
-    "read",
-]
-__getattr__ = lazy(__name__, _HOMES)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

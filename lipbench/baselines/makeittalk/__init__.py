@@ -8,29 +8,6 @@ Written anew from the published facts; no code and no weights of the original ar
 Nothing imports torch before it is used.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from typing import TYPE_CHECKING
-
-from lipbench.core.lazy import lazy
-
-if TYPE_CHECKING:
-    from lipbench.baselines.makeittalk.autovc import AutoVC as AutoVC
-    from lipbench.baselines.makeittalk.drawing import NetworkPainter as NetworkPainter
-    from lipbench.baselines.makeittalk.drawing import Warp as Warp
-    from lipbench.baselines.makeittalk.image_net import ImageTranslator as ImageTranslator
-    from lipbench.baselines.makeittalk.landmark_nets import ContentBranch as ContentBranch
-    from lipbench.baselines.makeittalk.landmark_nets import SpeakerBranch as SpeakerBranch
-    from lipbench.baselines.makeittalk.method import MakeItTalk as MakeItTalk
-
-_HOMES = {
-    "AutoVC": "autovc",
-    "NetworkPainter": "drawing",
-    "Warp": "drawing",
-    "ImageTranslator": "image_net",
-    "ContentBranch": "landmark_nets",
-    "SpeakerBranch": "landmark_nets",
-    "MakeItTalk": "method",
-}
-__all__ = ["AutoVC", "ContentBranch", "ImageTranslator", "MakeItTalk", "NetworkPainter", "SpeakerBranch", "Warp"]
-__getattr__ = lazy(__name__, _HOMES)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -7,25 +7,6 @@ Written anew from the published facts; no code and no weights of the original ar
 Nothing imports torch before it is used.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from typing import TYPE_CHECKING
-
-from lipbench.core.lazy import lazy
-
-if TYPE_CHECKING:
-    from lipbench.baselines.pcavs.encoders import AudioEncoder as AudioEncoder
-    from lipbench.baselines.pcavs.encoders import IdentityEncoder as IdentityEncoder
-    from lipbench.baselines.pcavs.encoders import PoseMouthEncoder as PoseMouthEncoder
-    from lipbench.baselines.pcavs.generator import PcAvsGenerator as PcAvsGenerator
-    from lipbench.baselines.pcavs.method import PcAvs as PcAvs
-
-_HOMES = {
-    "AudioEncoder": "encoders",
-    "IdentityEncoder": "encoders",
-    "PoseMouthEncoder": "encoders",
-    "PcAvsGenerator": "generator",
-    "PcAvs": "method",
-}
-__all__ = ["AudioEncoder", "IdentityEncoder", "PcAvs", "PcAvsGenerator", "PoseMouthEncoder"]
-__getattr__ = lazy(__name__, _HOMES)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

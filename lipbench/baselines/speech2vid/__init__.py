@@ -9,27 +9,6 @@ Written anew from the published facts; no code and no weights of the original ar
 Nothing imports torch before it is used.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from typing import TYPE_CHECKING
-
-from lipbench.core.lazy import lazy
-
-if TYPE_CHECKING:
-    from lipbench.baselines.speech2vid.checkpoint import load as load
-    from lipbench.baselines.speech2vid.checkpoint import load_deblur as load_deblur
-    from lipbench.baselines.speech2vid.convert import read_mat as read_mat
-    from lipbench.baselines.speech2vid.method import Speech2Vid as Speech2Vid
-    from lipbench.baselines.speech2vid.networks import DeblurNet as DeblurNet
-    from lipbench.baselines.speech2vid.networks import Speech2VidNet as Speech2VidNet
-
-_HOMES = {
-    "load": "checkpoint",
-    "load_deblur": "checkpoint",
-    "read_mat": "convert",
-    "Speech2Vid": "method",
-    "DeblurNet": "networks",
-    "Speech2VidNet": "networks",
-}
-__all__ = ["DeblurNet", "Speech2Vid", "Speech2VidNet", "load", "load_deblur", "read_mat"]
-__getattr__ = lazy(__name__, _HOMES)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

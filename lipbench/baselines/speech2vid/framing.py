@@ -18,9 +18,9 @@ from lipbench.baselines.speech2vid.networks import DRAWN, SIZE, STILLS
 from lipbench.core.errors import Unsupported
 from lipbench.faces.morphable.procedural import head_parts
 from lipbench.faces.track import FaceTrack
-from lipbench.metrics.sync.boxes import boxes_of_track
-from lipbench.metrics.sync.constants import FPS
-from lipbench.metrics.sync.crop import crop_path
+from lipbench.metrics.sync.face_boxes import boxes_of_track
+from lipbench.metrics.sync.protocol import FPS
+from lipbench.metrics.sync.tracks import crop_path
 
 Framing = Literal["eyes-nose", "box"]
 Frame = NDArray[np.uint8]

@@ -2,7 +2,7 @@
 
 Two kinds of MFCC, because the weights decide: "htk" is what the published network was trained on (the MATLAB toolbox of
 K. Wojcicki: 25 ms Hamming window, 10 ms step, pre-emphasis 0.97, magnitude spectrum of 512 points, 40 mel bands from
-300 to 3700 Hz, lifter 22), "psf" is the sync model's (`metrics.sync.mfcc`), which the demo network was trained on. In
+300 to 3700 Hz, lifter 22), "psf" is the sync model's (`metrics.sync.folded`), which the demo network was trained on. In
 both the first coefficient, the loudness, is left out.
 """
 
@@ -34,7 +34,7 @@ def features(audio: NDArray[np.int16], kind: Kind) -> NDArray[np.float32]:
     """
     audio = np.pad(audio, (0, max(0, LENGTH - len(audio))))
     if kind == "psf":
-        from lipbench.metrics.sync.mfcc import mfcc
+        from lipbench.metrics.sync.folded import mfcc
 
         return mfcc(audio)[1:].astype(np.float32)
     return htk(audio)

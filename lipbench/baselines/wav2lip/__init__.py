@@ -10,49 +10,6 @@ Written anew from the published facts; no code and no weights of the original ar
 Nothing imports torch before it is used.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from typing import TYPE_CHECKING
-
-from lipbench.core.lazy import lazy
-
-if TYPE_CHECKING:
-    from lipbench.baselines.wav2lip.boxes import Boxes as Boxes
-    from lipbench.baselines.wav2lip.checkpoint import load as load
-    from lipbench.baselines.wav2lip.checkpoint import read_state_dict as read_state_dict
-    from lipbench.baselines.wav2lip.inference import Wav2LipInference as Wav2LipInference
-    from lipbench.baselines.wav2lip.inference import generate_frames as generate_frames
-    from lipbench.baselines.wav2lip.mel import melspectrogram as melspectrogram
-    from lipbench.baselines.wav2lip.mel import window_starts as window_starts
-    from lipbench.baselines.wav2lip.method import Wav2Lip as Wav2Lip
-    from lipbench.baselines.wav2lip.networks import QualityDiscriminator as QualityDiscriminator
-    from lipbench.baselines.wav2lip.networks import SyncExpert as SyncExpert
-    from lipbench.baselines.wav2lip.networks import Wav2LipGenerator as Wav2LipGenerator
-
-_HOMES = {
-    "Boxes": "boxes",
-    "load": "checkpoint",
-    "read_state_dict": "checkpoint",
-    "Wav2LipInference": "inference",
-    "generate_frames": "inference",
-    "melspectrogram": "mel",
-    "window_starts": "mel",
-    "Wav2Lip": "method",
-    "Wav2LipGenerator": "networks",
-    "QualityDiscriminator": "networks",
-    "SyncExpert": "networks",
-}
-__all__ = [
-    "Boxes",
-    "QualityDiscriminator",
-    "SyncExpert",
-    "Wav2Lip",
-    "Wav2LipGenerator",
-    "Wav2LipInference",
-    "generate_frames",
-    "load",
-    "melspectrogram",
-    "read_state_dict",
-    "window_starts",
-]
-__getattr__ = lazy(__name__, _HOMES)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -31,7 +31,6 @@ NEVER = frozenset(
         "lipbench.core.contract",  # refuses what keeps no contract
         "lipbench.core.errors",  # the words of refusals
         "lipbench.core.keys",  # its meaning has a version of its own, KEY_VERSION
-        "lipbench.core.lazy",  # loads names on first use; which ones is told by the package that uses it
         "lipbench.core.provenance",  # records, decides nothing
         "lipbench.core.registry",  # finds the methods and metrics whose code is asked for by name here
         "lipbench.core.specs",  # finds the spec modules
@@ -225,8 +224,28 @@ class Sources:
 
     def _module(self, module: str) -> Facts:
         if module not in self._whole:
-            self._whole[module] = self._facts(module)
+            facts = self._facts(module)
+            if facts.dynamic and (stub := self._stub(module)) is not None:
+                facts = replace(facts, homes=facts.homes | stub)
+            self._whole[module] = facts
         return self._whole[module]
+
+    def _stub(self, module: str) -> dict[str, str] | None:
+        """What the `__init__.pyi` beside a package tells, as `lazy_loader.attach_stub` reads it."""
+        place = self._places.find(module)
+        if place is None or place.file is None or not place.folders:
+            return None
+        if "__init__.pyi" not in self._places.listing(place.folders[0]):
+            return None
+        stub = os.path.join(place.folders[0], "__init__.pyi")
+        try:
+            return dict(self._files.get(stub, module, lambda source: scan.stub_homes(source, module)))
+        except (OSError, SyntaxError) as error:
+            raise UsageError(
+                f"cannot read which names {module} loads on first use",
+                f"{type(error).__name__}: {error}",
+                f"look at {stub}: a stage's key holds the code behind these names",
+            ) from error
 
     def _facts(self, module: str, part: str = "", skip: frozenset[str] = frozenset()) -> Facts:
         place = self._places.find(module)

@@ -28,7 +28,8 @@ class Facts:
         strings: those that may be a module's whole name.
         files: strings that may name a file, relative to the module's folder.
         dynamic: it has a `__getattr__`; then `names` are what its top level binds, and `homes` the names that only
-            type checkers see there -> where they come from: those load on first use.
+            type checkers see there -> where they come from: those load on first use. A package may name them in
+            its `__init__.pyi` instead: see `stub_homes`.
     """
 
     digest: str
@@ -157,3 +158,12 @@ def _homes(tree: ast.Module, home: str) -> dict[str, str]:
     """Names that the blocks for type checkers import -> their dotted names."""
     blocks = [node for statement in tree.body if is_type_checking(statement) for node in ast.walk(statement)]
     return _imports(blocks, home)[1]
+
+
+def stub_homes(source: str | bytes, package: str) -> dict[str, str]:
+    """Names that a package's `__init__.pyi` imports -> their dotted names.
+
+    Raises:
+        SyntaxError: this Python cannot read it.
+    """
+    return _imports(ast.walk(ast.parse(source)), package)[1]

@@ -10,49 +10,6 @@
 Nothing here imports torch or OpenCV before it is used.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from typing import TYPE_CHECKING
-
-from lipbench.core.lazy import lazy
-
-if TYPE_CHECKING:
-    from lipbench.faces.parsing.choose import Parser as Parser
-    from lipbench.faces.parsing.choose import parser as parser
-    from lipbench.faces.parsing.choose import parser_weights as parser_weights
-    from lipbench.faces.parsing.choose import parsers as parsers
-    from lipbench.faces.parsing.plate import Plate as Plate
-    from lipbench.faces.parsing.plate import clean_plate as clean_plate
-    from lipbench.faces.parsing.plate import head_over_plate as head_over_plate
-    from lipbench.faces.parsing.truth import truth_parsing as truth_parsing
-    from lipbench.faces.parsing.types import HeadGuide as HeadGuide
-    from lipbench.faces.parsing.types import Label as Label
-    from lipbench.faces.parsing.types import Parsing as Parsing
-
-_HOMES = {
-    "Parser": "choose",
-    "parser": "choose",
-    "parser_weights": "choose",
-    "parsers": "choose",
-    "Plate": "plate",
-    "clean_plate": "plate",
-    "head_over_plate": "plate",
-    "truth_parsing": "truth",
-    "HeadGuide": "types",
-    "Label": "types",
-    "Parsing": "types",
-}
-__all__ = [
-    "HeadGuide",
-    "Label",
-    "Parser",
-    "Parsing",
-    "Plate",
-    "clean_plate",
-    "head_over_plate",
-    "parser",
-    "parser_weights",
-    "parsers",
-    "truth_parsing",
-]
-__getattr__ = lazy(__name__, _HOMES)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench.faces.morphable import MorphableModel
-from lipbench.lipnerf.fitting.surface import face_surface
+from lipbench.lipnerf.fitting.appearance import face_surface
 
 Array = NDArray[np.float64]
 #: Vertices that are compared, about.

@@ -12,7 +12,7 @@ from lipbench.core.errors import NoFace, UsageError
 from lipbench.core.threads import one_torch_thread
 from lipbench.faces.morphable import MorphableModel, load_model
 from lipbench.faces.track import FaceTrack
-from lipbench.lipnerf.fitting import gaps, landmark_stage, photo_stage
+from lipbench.lipnerf.fitting import landmark_stage, photo_stage, temporal
 from lipbench.lipnerf.fitting.appearance import Look
 from lipbench.lipnerf.fitting.fit import Fit
 from lipbench.lipnerf.fitting.landmark_solver import LandmarkProblem
@@ -122,10 +122,10 @@ def as_fit(
         focal=float(state.focal),
         identity=numpy(state.identity),
         albedo=np.zeros(0) if photo is None else photo.look.albedo,
-        expression=gaps.fill(numpy(state.expression), found),
-        rotation=gaps.fill_rotations(numpy(state.rotation), found),
-        translation=gaps.fill(numpy(state.translation), found),
-        light=np.zeros((n, 9, 3)) if photo is None else gaps.fill(photo.light, found),
+        expression=temporal.fill(numpy(state.expression), found),
+        rotation=temporal.fill_rotations(numpy(state.rotation), found),
+        translation=temporal.fill(numpy(state.translation), found),
+        light=np.zeros((n, 9, 3)) if photo is None else temporal.fill(photo.light, found),
         texture=np.zeros((0, 3), np.float32) if photo is None else photo.look.texture.astype(np.float32),
         found=found,
         landmark_error_px=error,
@@ -197,11 +197,11 @@ def refit(
             small = photo_stage.shrink(frames, at, float(np.median(face_size(track)[found])), options.face_px)
             look = Look(fit.albedo, fit.texture.astype(np.float64), fit.light[fit.found].mean(0))
             photo = photo_stage.refine(p, model, state, small, options, Free(pose=False), 1, look, log)
-            state, light = photo.state, gaps.fill(photo.light, found)
+            state, light = photo.state, temporal.fill(photo.light, found)
             color_error[found] = photo.error
         error = np.full(len(found), np.nan)
         error[found] = p.error_px(state).cpu().numpy()
-        expression = gaps.fill(state.expression.cpu().numpy(), found)
+        expression = temporal.fill(state.expression.cpu().numpy(), found)
     log(f"landmarks: {found.sum()} of {len(found)} frames, error {np.nanmean(error):.2f} px")
     return replace(
         fit,

@@ -20,11 +20,10 @@ import torch
 from torch import Tensor
 
 from lipbench.faces.morphable import MorphableModel
-from lipbench.lipnerf.fitting import rotations
 from lipbench.lipnerf.fitting.photo_term import PhotoTerm
 from lipbench.lipnerf.fitting.points import Points
-from lipbench.lipnerf.fitting.smoothness import Smoothness
-from lipbench.lipnerf.fitting.state import POSE, FitState, Free, Weights
+from lipbench.lipnerf.fitting.state import POSE, FitState, Free, Weights, exp_rotation, skew
+from lipbench.lipnerf.fitting.temporal import Smoothness
 
 CHUNK = 256  # frames whose Jacobians are held at once
 ROBUST = 3.0  # sigmas beyond which a point counts less and less
@@ -187,9 +186,7 @@ class LandmarkProblem:
         out = state
         if free.pose:
             out = replace(
-                out,
-                rotation=rotations.exp(local[:, :3]) @ state.rotation,
-                translation=state.translation + local[:, 3:6],
+                out, rotation=exp_rotation(local[:, :3]) @ state.rotation, translation=state.translation + local[:, 3:6]
             )
         if free.expression:
             out = replace(out, expression=state.expression + local[:, n_pose:])
@@ -212,7 +209,7 @@ class LandmarkProblem:
         d = d.unflatten(-1, (2, 3)) * root[..., None]  # (t, L, 2, 3) d(residual) / d(camera point)
         blocks = []
         if free.pose:
-            turn = -rotations.skew(x - some.translation[:, None])
+            turn = -skew(x - some.translation[:, None])
             blocks += [d @ turn, d]
         model = d @ some.rotation[:, None]  # (t, L, 2, 3) by model space
         if free.expression:

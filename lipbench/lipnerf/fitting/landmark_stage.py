@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lipbench.faces.morphable import MorphableModel
-from lipbench.lipnerf.fitting import gaps, rotations
+from lipbench.lipnerf.fitting import temporal
 from lipbench.lipnerf.fitting.landmark_solver import LandmarkProblem
 from lipbench.lipnerf.fitting.options import FOCALS, FitOptions, Log
 from lipbench.lipnerf.fitting.points import Points
-from lipbench.lipnerf.fitting.state import FitState, Free, Weights
+from lipbench.lipnerf.fitting.state import FitState, Free, Weights, exp_rotation
 
 Array = NDArray[np.float64]
 POSE_ALONE = 10  # iterations with the mean face, before anything else is free
@@ -52,7 +52,7 @@ def problem(
         torch.from_numpy(seen[found]).to(device),
         torch.from_numpy(size[found]).to(device),
         (frame_size[0] / 2, frame_size[1] / 2),
-        torch.from_numpy(gaps.runs(found)),
+        torch.from_numpy(temporal.runs(found)),
         weights_of(options),
         expression_mean,
     )
@@ -73,7 +73,7 @@ def start(p: LandmarkProblem, model: MorphableModel, points: Points, focal: floa
     scale = torch.sqrt(dot**2 + cross**2) / (w * a**2).sum()  # px per dm
     roll = torch.atan2(cross, dot)
     zero = torch.zeros_like(roll)
-    rotation = rotations.exp(torch.stack([zero, zero, -roll], -1))
+    rotation = exp_rotation(torch.stack([zero, zero, -roll], -1))
     z = -focal / scale
     cx, cy = p.center
     center = torch.stack([(image_center[:, 0] - cx) / focal * -z, (cy - image_center[:, 1]) / focal * -z, z], -1)

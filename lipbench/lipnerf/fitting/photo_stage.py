@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 from lipbench.faces.morphable import MorphableModel
 from lipbench.faces.raster import Camera, sh9
 from lipbench.lipnerf.fitting import appearance
-from lipbench.lipnerf.fitting.appearance import Geometry, Look
+from lipbench.lipnerf.fitting.appearance import FitSurface, Geometry, Look, face_surface
 from lipbench.lipnerf.fitting.landmark_solver import LandmarkProblem
 from lipbench.lipnerf.fitting.landmark_stage import spread
 from lipbench.lipnerf.fitting.options import FitOptions, Log
 from lipbench.lipnerf.fitting.photo_term import PhotoTerm
 from lipbench.lipnerf.fitting.state import FitState, Free
-from lipbench.lipnerf.fitting.surface import FitSurface, face_surface
 
 Array = NDArray[np.float64]
 #: The photometric term's weight in landmarks: all vertices together count like this many points, for their errors are

@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lipbench.lipnerf.fitting import rotations
-from lipbench.lipnerf.fitting.state import FitState, Free
+from lipbench.lipnerf.fitting.state import FitState, Free, skew
 
 CHUNK = 20  # frames
 ROBUST = 2.0
@@ -119,7 +118,7 @@ class PhotoTerm:
             d = torch.stack([-f / z, zero, f * x[..., 0] / z**2, zero, f / z, -f * x[..., 1] / z**2], -1)
             root, pull = _whiten(slope, r)
             rows = root.mT @ d.unflatten(-1, (2, 3)) * w.sqrt()[..., None, None]  # (t, V, 2, 3) by camera space
-            blocks = [rows @ -rotations.skew(turned), rows] if free.pose else []
+            blocks = [rows @ -skew(turned), rows] if free.pose else []
             if free.expression:
                 by_model = rows @ state.rotation[part].float()[:, None]  # (t, V, 2, 3)
                 basis = self.expression_basis.permute(1, 2, 0)  # (V, 3, K)

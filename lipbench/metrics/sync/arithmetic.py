@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lipbench.core.errors import TooShort
-from lipbench.metrics.sync.constants import FPS, SAMPLES_PER_FRAME, TAIL, VSHIFT
+from lipbench.metrics.sync.protocol import FPS, SAMPLES_PER_FRAME, TAIL, VSHIFT
 
 #: Below this many windows the zero padding at both ends dominates LSE-C.
 FEW_WINDOWS = 50

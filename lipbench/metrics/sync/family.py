@@ -9,8 +9,7 @@ from lipbench.core import weights
 from lipbench.core.errors import LipbenchError, UsageError, WeightsError
 from lipbench.core.metric import MetricFamily, MetricSpec, Pair, Score, none_for
 from lipbench.faces.track import FaceTrack
-from lipbench.metrics.sync.constants import CONSTANTS_VERSION, FPS, TAIL
-from lipbench.metrics.sync.options import SyncOptions
+from lipbench.metrics.sync.protocol import CONSTANTS_VERSION, FPS, TAIL, SyncOptions
 
 _SOURCE = "joonson/syncnet_python SyncNetInstance.py and run_pipeline.py; Wav2Lip evaluation/scores_LSE"
 _OURS = "lipbench; distances as in joonson/syncnet_python SyncNetInstance.py"
@@ -103,7 +102,8 @@ class SyncFamily(MetricFamily):
             UsageError: wrong options.
             UnknownName: no such sync model.
         """
-        from lipbench.metrics.sync import detectors, models
+        from lipbench.metrics.sync import models
+        from lipbench.metrics.sync.face_boxes import detector_identity
 
         parsed = SyncOptions.parse(options)
         sync_model = models.sync_model(parsed.sync_model)
@@ -114,7 +114,7 @@ class SyncFamily(MetricFamily):
             "options": parsed.model_dump(mode="json"),
         }
         if parsed.protocol == "realvideo" and parsed.boxes_from == "prediction":
-            found["boxes"] = detectors.identity(parsed.detector)
+            found["boxes"] = detector_identity(parsed.detector)
         return found
 
     def weights(self, options: Mapping[str, Any]) -> tuple[str, ...]:

@@ -12,18 +12,23 @@ from numpy.typing import NDArray
 
 from lipbench import media
 from lipbench.core.errors import LipbenchError, TooShort
+from lipbench.faces.shots import ShotDetector
 from lipbench.faces.track import Box, FaceTrack
 from lipbench.metrics.sync import models
-from lipbench.metrics.sync.boxes import RULES, FaceBoxes, boxes_of_track
-from lipbench.metrics.sync.constants import FPS, RATE, SAMPLES_PER_FRAME, as_json
-from lipbench.metrics.sync.crop import crop, crop_path
-from lipbench.metrics.sync.detectors import Detect, frame_detector, resolve, track_prediction
+from lipbench.metrics.sync.face_boxes import (
+    RULES,
+    Detect,
+    FaceBoxes,
+    boxes_of_track,
+    frame_detector,
+    resolve_detector,
+    track_prediction,
+)
 from lipbench.metrics.sync.folded import FoldedSyncNet, VideoStream
 from lipbench.metrics.sync.network import SyncNet
-from lipbench.metrics.sync.options import SyncOptions
+from lipbench.metrics.sync.protocol import FPS, RATE, SAMPLES_PER_FRAME, SyncOptions, as_json
 from lipbench.metrics.sync.result import SyncResult, TrackResult
-from lipbench.metrics.sync.shots import ShotDetector
-from lipbench.metrics.sync.tracks import Track, Tracking, track_faces
+from lipbench.metrics.sync.tracks import Track, Tracking, crop, crop_path, track_faces
 
 #: Frames handed to the face detector at once.
 DETECTION_BATCH = 8
@@ -176,7 +181,7 @@ def _realvideo(
 ) -> SyncResult:
     """The route of syncnet_python's `run_pipeline.py`: shots, faces, tracks, crops."""
     options = result.options
-    detector = resolve(options.detector) if options.boxes_from == "prediction" else None
+    detector = resolve_detector(options.detector) if options.boxes_from == "prediction" else None
     detect = frame_detector(detector, device) if detector else None
     shots, seen = _scan(video, detect)
     result.n_frames = shots.n_frames

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench.metrics.sync.arithmetic import SyncScore, offset_words
-from lipbench.metrics.sync.constants import WINDOW_FRAMES
+from lipbench.metrics.sync.protocol import WINDOW_FRAMES
 
 #: metric id -> how to read it off a SyncScore.
 METRIC_IDS = ("lse_d", "lse_c", "av_offset", "lse_d_at_zero", "lse_c_valid")

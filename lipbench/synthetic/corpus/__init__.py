@@ -6,9 +6,6 @@ prosody, motion                          pitch, nods, blinks, gaze, mood
 script, spec, scene, render, corpus      one clip in several languages, and whole data sets of them
 """
 
-from typing import TYPE_CHECKING
+import lazy_loader
 
-from lipbench.core.lazy import lazy
-
-if not TYPE_CHECKING:
-    __getattr__ = lazy(__name__)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

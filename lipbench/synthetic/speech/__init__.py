@@ -1,8 +1,1 @@
 """Text -> phonemes with times -> audio."""
-
-from typing import TYPE_CHECKING
-
-from lipbench.core.lazy import lazy
-
-if not TYPE_CHECKING:
-    __getattr__ = lazy(__name__)

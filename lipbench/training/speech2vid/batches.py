@@ -14,7 +14,7 @@ from torch import Tensor
 from lipbench.baselines.speech2vid.framing import BOX_SCALE, with_own, without_mouth
 from lipbench.baselines.speech2vid.networks import DRAWN, SIZE, STILLS
 from lipbench.baselines.speech2vid.sound import window_starts, windows
-from lipbench.metrics.sync.constants import CROP_SCALE
+from lipbench.metrics.sync.protocol import CROP_SCALE
 from lipbench.training.syncnet import cache
 from lipbench.training.wav2lip.clips import LipTrainingClip
 

@@ -19,11 +19,10 @@ from lipbench.core.atomic import atomic_dir
 from lipbench.core.errors import NoFace
 from lipbench.core.keys import key_of
 from lipbench.faces.track import FaceTrack
-from lipbench.metrics.sync.boxes import boxes_of_track
-from lipbench.metrics.sync.constants import CROP_SCALE, SAMPLES_PER_FRAME
-from lipbench.metrics.sync.crop import crop, crop_path
-from lipbench.metrics.sync.mfcc import mfcc
-from lipbench.metrics.sync.tracks import track_faces
+from lipbench.metrics.sync.face_boxes import boxes_of_track
+from lipbench.metrics.sync.folded import mfcc
+from lipbench.metrics.sync.protocol import CROP_SCALE, SAMPLES_PER_FRAME
+from lipbench.metrics.sync.tracks import crop, crop_path, track_faces
 
 #: Cached edge over the sync model's edge: 128 px for a sync model of 112 px.
 MARGIN = 8 / 7

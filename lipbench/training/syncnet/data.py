@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lipbench.metrics.sync.constants import COLUMNS_PER_FRAME, TAIL, WINDOW_COLUMNS, WINDOW_FRAMES
+from lipbench.metrics.sync.protocol import COLUMNS_PER_FRAME, TAIL, WINDOW_COLUMNS, WINDOW_FRAMES
 from lipbench.training.syncnet.augment import augment, jitter
 from lipbench.training.syncnet.cache import CachedClip
 

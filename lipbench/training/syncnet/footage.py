@@ -14,7 +14,7 @@ from lipbench.datasets import resolve
 from lipbench.datasets.annotations import Annotations
 from lipbench.datasets.types import Clip, Manifest
 from lipbench.faces.track import FaceTrack
-from lipbench.metrics.sync.constants import FPS
+from lipbench.metrics.sync.protocol import FPS
 from lipbench.training.syncnet import cache
 
 

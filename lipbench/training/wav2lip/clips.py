@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -142,6 +142,16 @@ AnyClip = TypeVar("AnyClip", bound=ClipOrigin)
 def digest(talks: Sequence[ClipOrigin], method: str = "wav2lip") -> str:
     """A hash of what a set of clips was made from."""
     return key_of({"kind": f"{method} training data", "clips": sorted([t.id, t.key] for t in talks)})
+
+
+def clip_facts(talks: Sequence[ClipOrigin], held_out: Sequence[ClipOrigin]) -> dict[str, Any]:
+    """What a training records about its clips."""
+    return {
+        "clips": len(talks),
+        "speakers": len({t.speaker for t in talks}),
+        "data": digest(talks),
+        "held_out": digest(held_out),
+    }
 
 
 def usable(talks: Sequence[LipTrainingClip]) -> list[LipTrainingClip]:

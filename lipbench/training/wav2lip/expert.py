@@ -17,7 +17,7 @@ from lipbench.baselines.wav2lip.networks import SyncExpert
 from lipbench.core import optim
 from lipbench.training.base import SupervisedTraining
 from lipbench.training.wav2lip.audio_pretraining import AudioPretraining
-from lipbench.training.wav2lip.clips import LipTrainingClip, digest
+from lipbench.training.wav2lip.clips import LipTrainingClip, clip_facts
 from lipbench.training.wav2lip.config import ExpertConfig
 from lipbench.training.wav2lip.data import row_batch, sync_batch
 from lipbench.training.wav2lip.losses import agreement, contrast
@@ -46,13 +46,7 @@ class ExpertTraining(SupervisedTraining[ExpertConfig]):
         device: str = "cpu",
     ) -> None:
         self.talks, self.held_out = talks, held_out
-        data = {
-            "clips": len(talks),
-            "speakers": len({t.speaker for t in talks}),
-            "data": digest(talks),
-            "held_out": digest(held_out),
-        }
-        super().__init__(config, seed, device, data)
+        super().__init__(config, seed, device, clip_facts(talks, held_out))
         self.max_norm = 5.0 if config.windows else None
         self.net = SyncExpert(config.width).to(self.device)
         self.log_scale = torch.nn.Parameter(torch.tensor(math.log(SCALE), device=self.device))

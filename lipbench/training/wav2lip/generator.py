@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,16 +13,20 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lipbench.baselines.wav2lip.checkpoint import save_npz
 from lipbench.baselines.wav2lip.networks import QualityDiscriminator, SyncExpert, Wav2LipGenerator
 from lipbench.core import optim
+from lipbench.training.base import SupervisedTraining
 from lipbench.training.wav2lip.audio_pretraining import AudioPretraining
-from lipbench.training.wav2lip.clips import LipTrainingClip
+from lipbench.training.wav2lip.clips import LipTrainingClip, clip_facts
 from lipbench.training.wav2lip.config import GeneratorConfig
 from lipbench.training.wav2lip.data import LipBatch, lip_batch
 from lipbench.training.wav2lip.losses import MOUTH, SyncSchedule, contrast_loss, reconstruction, sync_loss
 
+WEIGHTS = "wav2lip.npz"
 
-class GeneratorTraining:
+
+class GeneratorTraining(SupervisedTraining[GeneratorConfig]):
     """Generator, discriminator if wanted, their optimizers, the expert once it is there, and the sync schedule.
 
     The expert is frozen and kept in eval mode; upstream leaves it in train mode, so that its batch norms follow the
@@ -32,6 +37,9 @@ class GeneratorTraining:
         held_out: clips of different speakers.
     """
 
+    name, monitor, max_norm = "wav2lip-generator", "mouth_l1", None
+    net: Wav2LipGenerator
+
     def __init__(
         self,
         talks: Sequence[LipTrainingClip],
@@ -40,9 +48,8 @@ class GeneratorTraining:
         seed: int = 0,
         device: str = "cpu",
     ) -> None:
-        self.talks, self.held_out, self.config, self.seed = talks, held_out, config, seed
-        self.device = torch.device(device)
-        torch.manual_seed(seed)
+        super().__init__(config, seed, device, clip_facts(talks, held_out))
+        self.talks, self.held_out = talks, held_out
         self.net = Wav2LipGenerator(config.width, config.gated).to(self.device)
         quality = config.quality_weight > 0
         betas = (0.5, 0.999) if quality else (0.9, 0.999)
@@ -55,6 +62,7 @@ class GeneratorTraining:
         self.schedule = SyncSchedule(config.sync_weight, config.sync_threshold)
         self.expert: SyncExpert | None = None
         self.scale = 1.0
+        self._shown: tuple[Tensor, Tensor] = (torch.empty(0), torch.empty(0))  # drawn and true frames of the last batch
 
     def hear(self, expert: SyncExpert, scale: float) -> None:
         """Let an expert rate from now on; `scale` is the factor on the cosine that it was trained with."""
@@ -64,34 +72,41 @@ class GeneratorTraining:
             self.schedule.on = True
 
     def step(self, number: int, progress: float) -> dict[str, float]:
-        """One step of the generator (and of the discriminator) on batch `number`; returns its losses."""
+        """One step of the generator (and of the discriminator) on batch `number`, at first of the audio encoder's own
+        task; returns its losses."""
         if self.hearing is not None:
             if number < self.config.hearing:
                 return self.hearing.step(number)
             self.hearing = None
-        c, weight = self.config, self.schedule.weight
-        lr = c.lr * optim.warmup(number - c.hearing, c.warm_up)
-        if c.decay:
-            lr *= optim.linear(progress, floor=0.05, share=c.decay)
-        self.net.train()
-        row = self._row(self.talks, self.seed, number) if weight or not c.singles else None
-        drawn, l1, shown = self._draw(row, self._singles(number, bool(weight)))
-        losses, loss = {"l1": l1.item()}, (1 - weight - c.quality_weight) * l1
-        if weight and row is not None:
-            sync = self._sync(row, drawn)
-            loss, losses["sync"] = loss + weight * sync, sync.item()
-        if self.critic is not None:
-            believed = self.critic(shown[0])
-            quality = F.binary_cross_entropy(believed, torch.ones_like(believed))
-            loss, losses["quality"] = loss + c.quality_weight * quality, quality.item()
-        optim.step(self.optimizer, loss, lr)
+        losses = super().step(number, progress)
         if self.critic is not None and self.critic_optimizer is not None:
-            real, fake = self.critic(shown[1]), self.critic(shown[0].detach())
+            real, fake = self.critic(self._shown[1]), self.critic(self._shown[0].detach())
             critic = F.binary_cross_entropy(real, torch.ones_like(real))
             critic = critic + F.binary_cross_entropy(fake, torch.zeros_like(fake))
-            optim.step(self.critic_optimizer, critic, c.lr)
+            optim.step(self.critic_optimizer, critic, self.config.lr)
             losses["critic"] = critic.item()
         return losses
+
+    def lr(self, number: int, progress: float) -> float:
+        """Constant after the warm-up as published; with `decay` it falls over the last share of the budget."""
+        c = self.config
+        fall = optim.linear(progress, floor=0.05, share=c.decay) if c.decay else 1.0
+        return c.lr * optim.warmup(number - c.hearing, c.warm_up) * fall
+
+    def objective(self, number: int) -> tuple[Tensor, dict[str, Tensor | float]]:
+        c, weight = self.config, self.schedule.weight
+        row = self._row(self.talks, self.seed, number) if weight or not c.singles else None
+        drawn, l1, self._shown = self._draw(row, self._singles(number, bool(weight)))
+        losses: dict[str, Tensor | float] = {"l1": l1}
+        loss = (1 - weight - c.quality_weight) * l1
+        if weight and row is not None:
+            losses["sync"] = sync = self._sync(row, drawn)
+            loss = loss + weight * sync
+        if self.critic is not None:
+            believed = self.critic(self._shown[0])
+            losses["quality"] = quality = F.binary_cross_entropy(believed, torch.ones_like(believed))
+            loss = loss + c.quality_weight * quality
+        return loss, losses
 
     def _singles(self, number: int, beside: bool) -> LipBatch | None:
         """Single frames: `singles` of them beside windows, half as many again without."""
@@ -171,34 +186,27 @@ class GeneratorTraining:
         bgr = (torch.cat(tiles, dim=1) * 255).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
         return np.ascontiguousarray(bgr[..., ::-1])
 
-    def state_dict(self) -> dict[str, Any]:
-        state = {
-            "net": self.net.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
-            "scale": self.scale,
+    def export(self, folder: Path, facts: Mapping[str, Any]) -> Path:
+        """wav2lip.npz, float16: what the method takes as `weights_file`."""
+        return save_npz(self.net, folder / WEIGHTS, facts)
+
+    def parts(self) -> dict[str, Any]:
+        parts = {**super().parts(), "schedule": self.schedule}
+        optional = {
+            "hearing": self.hearing,
+            "expert": self.expert,
+            "critic": self.critic,
+            "critic_optimizer": self.critic_optimizer,
         }
-        if self.hearing is not None:
-            state["hearing"] = self.hearing.state_dict()
-        if self.expert is not None:
-            state["expert"] = self.expert.state_dict()
-        if self.critic is not None and self.critic_optimizer is not None:
-            state |= {"critic": self.critic.state_dict(), "critic_optimizer": self.critic_optimizer.state_dict()}
-        return state
+        return parts | {name: part for name, part in optional.items() if part is not None}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "scale": self.scale}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.net.load_state_dict(state["net"])
-        self.optimizer.load_state_dict(state["optimizer"])
         if "hearing" not in state:
             self.hearing = None
-        elif self.hearing is not None:
-            self.hearing.load_state_dict(state["hearing"])
         if "expert" in state:
             widest = state["expert"]["face_encoder.16.conv_block.0.weight"]
-            expert = SyncExpert(widest.shape[0] / 512)
-            expert.load_state_dict(state["expert"])
-            self.hear(expert, float(state["scale"]))
-        self.schedule.load_state_dict(state["schedule"])
-        if self.critic is not None and self.critic_optimizer is not None:
-            self.critic.load_state_dict(state["critic"])
-            self.critic_optimizer.load_state_dict(state["critic_optimizer"])
+            self.hear(SyncExpert(widest.shape[0] / 512), float(state["scale"]))
+        super().load_state_dict(state)

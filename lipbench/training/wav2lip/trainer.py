@@ -8,36 +8,35 @@ begins at once and takes the finished expert in at the first validation that fin
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
-from lipbench.baselines.wav2lip.checkpoint import load, read_info, save_npz
+from lipbench.baselines.wav2lip.checkpoint import load, read_info
 from lipbench.baselines.wav2lip.networks import SyncExpert
 from lipbench.core.training import Request
-from lipbench.training.base import configuration
-from lipbench.training.wav2lip.clips import LipTrainingClip, digest, split, usable
+from lipbench.training.base import SupervisedTraining, configuration
+from lipbench.training.wav2lip.clips import LipTrainingClip, clip_facts, split, usable
 from lipbench.training.wav2lip.config import CONFIGS, Wav2LipConfig
 from lipbench.training.wav2lip.expert import EXPORT, ExpertTraining
 from lipbench.training.wav2lip.generator import GeneratorTraining
 from lipbench.training.wav2lip.sources import LipDatasetConfig, from_manifest, generated
 
-WEIGHTS = "wav2lip.npz"
 #: Added to the expert's held-out loss: every generator is further than every expert.
 FIRST_PHASE = 10.0
 
 
-class Wav2LipTraining:
-    """Both networks, one after the other: see `lipbench.core.training.Trainable`.
+class Wav2LipTraining(SupervisedTraining[Wav2LipConfig]):
+    """Both networks, one after the other: the expert's training, then the generator's.
 
     Args:
         beside: folder of a run that trains the expert; None: it is trained here, first.
     """
 
-    monitor = "held_out"
+    name, monitor = "wav2lip", "held_out"
 
     def __init__(
         self,
@@ -48,22 +47,23 @@ class Wav2LipTraining:
         device: str = "cpu",
         beside: Path | None = None,
     ) -> None:
-        self.config, self.beside = config, beside
+        super().__init__(config, seed, device, clip_facts(talks, held_out))
+        self.beside = beside
         self.generator = GeneratorTraining(talks, held_out, config.generator, seed, device)
         self.expert = ExpertTraining(talks, held_out, config.expert, seed, device) if beside is None else None
         self.began = 0 if beside is not None else -1  # step at which the generator began; -1: not yet
         self.expert_far = 0.0
-        settings = asdict(config)
         if beside is not None:  # that run tells about the expert
-            del settings["expert"], settings["expert_share"]
-        self.facts: Mapping[str, Any] = {
-            "name": "wav2lip",
-            "config": settings,
-            "clips": len(talks),
-            "speakers": len({t.speaker for t in talks}),
-            "data": digest(talks),
-            "held_out": digest(held_out),
-        }
+            settings = {k: v for k, v in self.facts["config"].items() if k not in ("expert", "expert_share")}
+            self.facts = {**self.facts, "config": settings}
+
+    @property
+    def phase(self) -> ExpertTraining | GeneratorTraining:
+        """The training whose turn it is."""
+        return self.expert if self.began < 0 and self.expert is not None else self.generator
+
+    def objective(self, number: int) -> tuple[Tensor, Mapping[str, Tensor | float]]:
+        return self.phase.objective(number)
 
     def step(self, number: int, progress: float) -> dict[str, float]:
         share = 0.0 if self.expert is None else self.config.expert_share
@@ -91,26 +91,20 @@ class Wav2LipTraining:
             self.generator.hear(net, scale)
 
     def picture(self) -> NDArray[np.uint8]:
-        if self.began < 0 and self.expert is not None:
-            return self.expert.picture()
-        return self.generator.picture()
+        return self.phase.picture()
+
+    def parts(self) -> dict[str, Any]:
+        return {"generator" if self.phase is self.generator else "expert": self.phase}
 
     def state_dict(self) -> dict[str, Any]:
-        state: dict[str, Any] = {"began": self.began, "expert_far": self.expert_far}
-        if self.began < 0 and self.expert is not None:
-            return {**state, "expert": self.expert.state_dict()}
-        return {**state, "generator": self.generator.state_dict()}
+        return {"began": self.began, "expert_far": self.expert_far, **super().state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.began, self.expert_far = int(state["began"]), float(state["expert_far"])
-        if "generator" in state:
-            self.generator.load_state_dict(state["generator"])
-        elif self.expert is not None:
-            self.expert.load_state_dict(state["expert"])
+        super().load_state_dict(state)
 
     def export(self, folder: Path, facts: Mapping[str, Any]) -> Path:
-        """wav2lip.npz, float16: what the method takes as `weights_file`."""
-        return save_npz(self.generator.net, folder / WEIGHTS, facts)
+        return self.generator.export(folder, facts)
 
 
 def trainer(request: Request) -> Wav2LipTraining:

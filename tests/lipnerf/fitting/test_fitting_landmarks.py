@@ -13,11 +13,10 @@ from lipbench.faces.files import from_landmarks
 from lipbench.faces.morphable import MorphableModel, load_model
 from lipbench.faces.raster import Camera, euler_to_matrix
 from lipbench.faces.track import FaceTrack
-from lipbench.lipnerf.fitting import Fit, FitOptions, fit_clip, gaps, refit, report, rotations
-from lipbench.lipnerf.fitting.mesh_table import table_for
-from lipbench.lipnerf.fitting.points import correspondence, face_size
-from lipbench.lipnerf.fitting.smoothness import Smoothness
-from lipbench.lipnerf.fitting.state import Weights
+from lipbench.lipnerf.fitting import Fit, FitOptions, fit_clip, refit, report, temporal
+from lipbench.lipnerf.fitting.points import correspondence, face_size, table_for
+from lipbench.lipnerf.fitting.state import Weights, exp_rotation, log_rotation, skew
+from lipbench.lipnerf.fitting.temporal import Smoothness
 
 LANDMARKS = FitOptions.preset("landmarks")
 
@@ -70,11 +69,11 @@ def test_rotation_logarithm_undoes_exponential() -> None:
     v = v * (2.5 / v.norm(dim=1, keepdim=True).clamp_min(2.5))  # below 180 degrees
     v[0] = 0
     v[1] = 1e-9
-    r = rotations.exp(v)
+    r = exp_rotation(v)
     torch.testing.assert_close(r @ r.mT, torch.eye(3, dtype=torch.float64).expand(50, 3, 3))
-    torch.testing.assert_close(rotations.log(r), v, atol=1e-9, rtol=1e-7)
+    torch.testing.assert_close(log_rotation(r), v, atol=1e-9, rtol=1e-7)
     x = torch.randn(50, 3, dtype=torch.float64)
-    torch.testing.assert_close(rotations.skew(v) @ x[..., None], torch.linalg.cross(v, x)[..., None])
+    torch.testing.assert_close(skew(v) @ x[..., None], torch.linalg.cross(v, x)[..., None])
 
 
 def test_smoothness_solves_the_coupled_system_exactly() -> None:
@@ -207,6 +206,6 @@ def test_face_size_survives_a_turned_head(scene: Scene) -> None:
 
 def test_gaps_of_a_single_frame() -> None:
     found = np.array([False, True, False])
-    np.testing.assert_array_equal(gaps.fill(np.ones((1, 2, 2)), found), np.ones((3, 2, 2)))
-    np.testing.assert_array_equal(gaps.fill_rotations(np.eye(3)[None], found), np.eye(3)[None].repeat(3, 0))
-    assert gaps.runs(np.array([True, True, False, True])).tolist() == [False, True, False]
+    np.testing.assert_array_equal(temporal.fill(np.ones((1, 2, 2)), found), np.ones((3, 2, 2)))
+    np.testing.assert_array_equal(temporal.fill_rotations(np.eye(3)[None], found), np.eye(3)[None].repeat(3, 0))
+    assert temporal.runs(np.array([True, True, False, True])).tolist() == [False, True, False]

@@ -16,9 +16,9 @@ from lipbench.faces.files import from_landmarks
 from lipbench.faces.morphable import MorphableModel, load_model
 from lipbench.faces.raster import sh9
 from lipbench.lipnerf.fitting import FitOptions, appearance, fit_clip, overlay, photo_stage, refit
+from lipbench.lipnerf.fitting.appearance import face_surface
 from lipbench.lipnerf.fitting.photo_term import PhotoTerm
 from lipbench.lipnerf.fitting.state import FitState, Free
-from lipbench.lipnerf.fitting.surface import face_surface
 
 CLIP = Path(demo.__file__).parent / "clips" / "demo-it"
 

@@ -1,12 +1,22 @@
-"""Temporal smoothness: every frame near the mean of its two neighbors, and the linear systems that this couples."""
+"""A clip over time: frames without a face are filled from their neighbors, every other stays near their mean.
+
+`found` tells which frames show a face. The smoothness term couples the frames, and `Smoothness.solve` solves the linear
+systems that this makes.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation, Slerp
 from torch import Tensor
 
-from lipbench.lipnerf.fitting import rotations
-from lipbench.lipnerf.fitting.state import FitState, Weights
+from lipbench.lipnerf.fitting.state import FitState, Weights, log_rotation
+
+Array = NDArray[Any]
 
 
 class Smoothness:
@@ -30,7 +40,7 @@ class Smoothness:
         parts = []
         if pose:
             # x_t - (x_before + x_after) / 2 for turns relative to frame t
-            parts.append(-(rotations.log(r[before] @ r.mT) + rotations.log(r[after] @ r.mT)) / 2)
+            parts.append(-(log_rotation(r[before] @ r.mT) + log_rotation(r[after] @ r.mT)) / 2)
             parts.append(self._bend(state.translation))
         if expression:
             parts.append(self._bend(state.expression))
@@ -90,3 +100,26 @@ class Smoothness:
             new = (rest * z).sum()
             direction, rho = z + new / rho * direction, new
         return x
+
+
+def fill(values: Array, found: NDArray[np.bool_]) -> Array:
+    """(n, ...) values of the found frames -> (T, ...) of all: linear in between, constant beyond the ends."""
+    frames, at = np.arange(len(found)), np.flatnonzero(found)
+    flat = values.reshape(len(values), -1)
+    out = np.stack([np.interp(frames, at, column) for column in flat.T], 1) if flat.shape[1] else flat
+    return np.asarray(out.reshape(len(found), *values.shape[1:]))
+
+
+def fill_rotations(values: Array, found: NDArray[np.bool_]) -> Array:
+    """(n, 3, 3) -> (T, 3, 3): along the great arc in between, constant beyond the ends."""
+    at = np.flatnonzero(found)
+    if len(at) == 1:
+        return np.repeat(values, len(found), 0)
+    frames = np.clip(np.arange(len(found)), at[0], at[-1])
+    return np.asarray(Slerp(at, Rotation.from_matrix(values))(frames).as_matrix())
+
+
+def runs(found: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(n,) for the found frames: whether the frame before it in time was found too."""
+    at = np.flatnonzero(found)
+    return np.r_[False, np.diff(at) == 1]

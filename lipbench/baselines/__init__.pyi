@@ -1,0 +1,9 @@
+from . import adnerf as adnerf
+from . import controls as controls
+from . import external as external
+from . import jobs as jobs
+from . import makeittalk as makeittalk
+from . import pcavs as pcavs
+from . import precomputed as precomputed
+from . import speech2vid as speech2vid
+from . import wav2lip as wav2lip

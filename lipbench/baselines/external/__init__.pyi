@@ -1,0 +1,9 @@
+from .checkout import Finding as Finding
+from .checkout import doctor as doctor
+from .config import Definition as Definition
+from .method import External as External
+from .method import ExternalMethod as ExternalMethod
+from .method import load_external as load_external
+from .reading import MethodFile as MethodFile
+from .reading import json_schema as json_schema
+from .reading import read as read

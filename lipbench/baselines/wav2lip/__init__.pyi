@@ -1,0 +1,11 @@
+from .boxes import Boxes as Boxes
+from .checkpoint import load as load
+from .checkpoint import read_state_dict as read_state_dict
+from .inference import Wav2LipInference as Wav2LipInference
+from .inference import generate_frames as generate_frames
+from .mel import melspectrogram as melspectrogram
+from .mel import window_starts as window_starts
+from .method import Wav2Lip as Wav2Lip
+from .networks import QualityDiscriminator as QualityDiscriminator
+from .networks import SyncExpert as SyncExpert
+from .networks import Wav2LipGenerator as Wav2LipGenerator

@@ -1,0 +1,11 @@
+from . import code as code
+from . import contract as contract
+from . import errors as errors
+from . import job as job
+from . import keys as keys
+from . import method as method
+from . import metric as metric
+from . import registry as registry
+from . import specs as specs
+from . import store as store
+from . import weights as weights

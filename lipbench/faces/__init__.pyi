@@ -1,0 +1,13 @@
+from . import detect as detect
+from . import morphable as morphable
+from . import parsing as parsing
+from . import raster as raster
+from . import track as track
+from .backend_table import Backend as Backend
+from .backend_table import backend_identity as backend_identity
+from .backend_table import backends as backends
+from .backend_table import require_face as require_face
+from .files import from_landmarks as from_landmarks
+from .pipeline import track_faces as track_faces
+from .track import Box as Box
+from .track import FaceTrack as FaceTrack

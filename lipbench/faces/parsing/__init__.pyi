@@ -1,0 +1,11 @@
+from .choose import Parser as Parser
+from .choose import parser as parser
+from .choose import parser_weights as parser_weights
+from .choose import parsers as parsers
+from .plate import Plate as Plate
+from .plate import clean_plate as clean_plate
+from .plate import head_over_plate as head_over_plate
+from .truth import truth_parsing as truth_parsing
+from .types import HeadGuide as HeadGuide
+from .types import Label as Label
+from .types import Parsing as Parsing

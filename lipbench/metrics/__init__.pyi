@@ -1,0 +1,15 @@
+from . import frame_metric as frame_metric
+from . import functional as functional
+from . import sync as sync
+from .functional.landmarks import interocular as interocular
+from .functional.landmarks import lip_gap as lip_gap
+from .functional.landmarks import mouth_distance as mouth_distance
+from .functional.lpips import lpips as lpips
+from .functional.lpips import lpips_per_frame as lpips_per_frame
+from .functional.mesh import lip_vertex_error as lip_vertex_error
+from .functional.psnr import psnr as psnr
+from .functional.psnr import psnr_per_frame as psnr_per_frame
+from .functional.ssim import ssim as ssim
+from .functional.ssim import ssim_per_frame as ssim_per_frame
+from .functional.temporal import temporal_difference as temporal_difference
+from .functional.temporal import temporal_difference_per_frame as temporal_difference_per_frame

@@ -1,0 +1,11 @@
+from . import compare as compare
+from . import curves as curves
+from . import details as details
+from . import figures as figures
+from . import gate as gate
+from . import golden as golden
+from . import html as html
+from . import plots as plots
+from . import statistics as statistics
+from . import tables as tables
+from . import trend as trend

@@ -1,0 +1,2 @@
+from . import parallel as parallel
+from . import spec as spec
