@@ -79,7 +79,9 @@ class RunResult:
             raise no_number(self.unmeasured)
         failed = [(n, s) for n, s in self.outcome.states.items() if s.how == "failed"]
         skipped = self.outcome.count("skipped") + self.outcome.count("blocked")
-        first = f"{failed[0][0]}: {failed[0][1].reason}" if failed else self.outcome.stopped
+        waiting = [(n, s) for n, s in self.outcome.states.items() if s.how in ("blocked", "skipped") and not s.final]
+        named = [f"{n}: {s.reason}" for n, s in (*failed, *waiting) if s.reason]
+        first = named[0] if named else self.outcome.stopped
         raise RunIncomplete(
             f"the run is not complete: {len(failed)} {'stage' if len(failed) == 1 else 'stages'} failed, "
             f"{skipped} could not start",

@@ -124,14 +124,14 @@ class SyncFamily(MetricFamily):
 
     def obstacles(self, options: Mapping[str, Any]) -> dict[str, LipbenchError]:
         from lipbench.faces.backend_table import backend
-        from lipbench.metrics.sync import detectors
+        from lipbench.metrics.sync import face_boxes
 
         found = super().obstacles(options)
         parsed = SyncOptions.parse(options)
         if parsed.protocol == "realvideo" and parsed.boxes_from == "prediction":
-            name = detectors.PUBLISHED_WEIGHTS
+            name = face_boxes.PUBLISHED_WEIGHTS
             try:
-                if name := backend(detectors.resolve(parsed.detector)).weights:
+                if name := backend(face_boxes.resolve_detector(parsed.detector)).weights:
                     weights.path(name)
             except WeightsError as error:
                 found[name] = error
