@@ -195,6 +195,7 @@ def _realvideo(
     tracking = track_faces(boxes.faces, shots.shots(), min_track=options.min_track, min_face_size=options.min_face_size)
     result.facts |= {
         "detector": boxes.backend,
+        "who": "" if track is None else track.who(),
         "boxes_from": boxes.source,
         "box_rule": RULES[boxes.rule],
         "frames_with_face": boxes.n_found,
