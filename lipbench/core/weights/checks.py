@@ -6,7 +6,7 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-from lipbench.core.errors import LipbenchError, WeightsMismatch
+from lipbench.core.errors import LipbenchError, WeightsError, WeightsMismatch
 from lipbench.core.weights.entries import WeightsEntry
 
 #: Sizes that differ by more than this are another file's.
@@ -39,6 +39,19 @@ def refuse_another(copy: Path, given: Path, what: WeightsEntry, any_size: bool =
         except LipbenchError as error:
             why = error.why or error.what
             raise WeightsMismatch(f"{given} is not {what.name}", why, error.fix or what.how) from error
+
+
+def refuse_no_checkpoint(file: Path, what: WeightsEntry) -> None:
+    """Weights without a published hash: refuse what cannot be of their kind."""
+    with open(file, "rb") as stream:
+        head = stream.read(4)
+    # MatConvNet networks are MATLAB files, whose first words are "MATLAB 5.0 MAT-file".
+    if what.file.endswith(".mat"):
+        if head != b"MATL":
+            raise WeightsError(f"{file} is no MATLAB file", f"it starts with {head!r}", what.how)
+    # torch.save writes a zip (PK) or, before 1.6, a pickle of protocol 2 or later; TorchScript is a zip too.
+    elif not head.startswith((b"PK\x03\x04", b"\x80")):
+        raise WeightsError(f"{file} is no torch checkpoint", f"it starts with {head!r}", what.how)
 
 
 def _loader(text: str) -> tuple[Any, tuple[Any, ...]]:

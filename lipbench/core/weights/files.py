@@ -24,7 +24,7 @@ from lipbench.core.atomic import write_json
 from lipbench.core.errors import DiskFull, UsageError, WeightsError, WeightsMismatch, WeightsMissing, disk_full
 from lipbench.core.keys import sha256_file
 from lipbench.core.system import cache_folder
-from lipbench.core.weights.checks import refuse_another
+from lipbench.core.weights.checks import refuse_another, refuse_no_checkpoint
 from lipbench.core.weights.entries import WeightsEntry, entry, registry
 from lipbench.core.weights.opening import looked_at
 
@@ -220,7 +220,7 @@ def _add_file(what: WeightsEntry, file: Path, work: Path, replace: bool, any_siz
             else f"`lipbench weights add {what.name} {file} --replace` takes this file instead of that one",
         )
     if what.sha256 is None:
-        _refuse_no_checkpoint(file, what)
+        refuse_no_checkpoint(file, what)
         refuse_another(copy, file, what, any_size)
     place = folder() / what.file
     os.replace(copy, place)
@@ -259,19 +259,6 @@ def _add_members(what: WeightsEntry, source: Path, work: Path) -> Path:
         seen[str(place / member.name)] = _seen(place / member.name, member.sha256)
     _write_record(what.name, {"seen": seen})
     return place
-
-
-def _refuse_no_checkpoint(file: Path, what: WeightsEntry) -> None:
-    """Weights without a published hash: refuse what cannot be of their kind."""
-    with open(file, "rb") as stream:
-        head = stream.read(4)
-    # MatConvNet networks are MATLAB files, whose first words are "MATLAB 5.0 MAT-file".
-    if what.file.endswith(".mat"):
-        if head != b"MATL":
-            raise WeightsError(f"{file} is no MATLAB file", f"it starts with {head!r}", what.how)
-    # torch.save writes a zip (PK) or, before 1.6, a pickle of protocol 2 or later; TorchScript is a zip too.
-    elif not head.startswith((b"PK\x03\x04", b"\x80")):
-        raise WeightsError(f"{file} is no torch checkpoint", f"it starts with {head!r}", what.how)
 
 
 # -- what was hashed, and when ------------------------------------------------------------------------------------
