@@ -11,7 +11,7 @@ from lipbench import media
 from lipbench.baselines.spec import PLACEHOLDERS, PRECOMPUTED, PrecomputedParams
 from lipbench.core import keys
 from lipbench.core.errors import Refused
-from lipbench.core.method import DubJob, Method, Outputs
+from lipbench.core.method import DubJob, Expected, Method, Outputs
 from lipbench.media.resize import scaled
 
 _COPYABLE = frozenset({"h264", "hevc", "mpeg4", "av1", "vp9"})  # codecs that an mp4 takes as they are
@@ -42,38 +42,16 @@ class Precomputed(Method):
             raise _missing(folder / wanted)
         return {"files": {file.relative_to(folder).as_posix(): keys.sha256_file(file) for file in files}}
 
+    def examine(self, params: PrecomputedParams, expected: Expected, train_seconds: float | None, seed: int) -> None:
+        _fitting(params, expected, train_seconds, seed)
+
     def synthesize(self, job: DubJob) -> Outputs:
         dub, clip, params = job.dub, job.clip, job.params
-        source = Path(params.folder) / params.pattern.format(
-            clip=clip.id,
-            language=dub.language,
-            dub=dub.id,
-            seed=job.seed,
-            seconds="full" if job.train_seconds is None else f"{job.train_seconds:g}",
-        )
-        if not source.is_file():
-            raise _missing(source)
-        found = media.probe(source)
+        wanted = clip.width, clip.height
+        expected = Expected(clip.id, dub.language, dub.id, *wanted, clip.fps, dub.n_frames)
+        source, found, resample = _fitting(params, expected, job.train_seconds, job.seed)
+        size = found.width, found.height
         info: dict[str, Any] = {"file": source.name, "source_fps": float(found.fps), "resampled": False}
-
-        size, wanted = (found.width, found.height), (clip.width, clip.height)
-        if size != wanted and not params.resize:
-            raise Refused(
-                f"{source} has the wrong size",
-                f"it is {size[0]} x {size[1]}, the clip is {wanted[0]} x {wanted[1]}",
-                "make it at the clip's size, or allow scaling with `resize: true`",
-                reason="wrong_size",
-            )
-        resample = found.vfr or abs(float(found.fps) - clip.fps) > 1e-3
-        n_frames = round(found.duration_s * clip.fps) if resample else found.n_frames
-        if abs(n_frames - dub.n_frames) > 1:
-            raise Refused(
-                f"{source} has the wrong length",
-                f"it has {n_frames} frames at {clip.fps:g} fps, dub {dub.id} has {dub.n_frames}",
-                "cut or make it to the dub's length",
-                reason="length_mismatch",
-            )
-
         video = job.out / "video.mp4"
         if size == wanted and not resample and found.rotation == 0 and found.codec in _COPYABLE:
             media.remux(source, dub.audio, video)
@@ -88,6 +66,45 @@ class Precomputed(Method):
             frames = media.read_frames(source, fps=clip.fps if resample else None)
             media.write_video(video, scaled(frames, wanted), clip.fps, dub.audio, lossless=True, like=source)
         return Outputs({"video": video}, info)
+
+
+def _fitting(
+    params: PrecomputedParams, expected: Expected, train_seconds: float | None, seed: int
+) -> tuple[Path, media.MediaInfo, bool]:
+    """A cell's file, what it is, and whether it has to be brought to another frame rate.
+
+    Raises:
+        Refused: there is none, or it is of another size or length.
+        MediaError: it is no video, or a damaged one.
+    """
+    source = Path(params.folder) / params.pattern.format(
+        clip=expected.clip,
+        language=expected.language,
+        dub=expected.dub,
+        seed=seed,
+        seconds="full" if train_seconds is None else f"{train_seconds:g}",
+    )
+    if not source.is_file():
+        raise _missing(source)
+    found = media.probe(source)
+    size, wanted = (found.width, found.height), (expected.width, expected.height)
+    if size != wanted and not params.resize:
+        raise Refused(
+            f"{source} has the wrong size",
+            f"it is {size[0]} x {size[1]}, the clip is {wanted[0]} x {wanted[1]}",
+            "make it at the clip's size, or allow scaling with `resize: true`",
+            reason="wrong_size",
+        )
+    resample = found.vfr or abs(float(found.fps) - expected.fps) > 1e-3
+    n_frames = round(found.duration_s * expected.fps) if resample else found.n_frames
+    if abs(n_frames - expected.n_frames) > 1:
+        raise Refused(
+            f"{source} has the wrong length",
+            f"it has {n_frames} frames at {expected.fps:g} fps, dub {expected.dub} has {expected.n_frames}",
+            "cut or make it to the dub's length",
+            reason="length_mismatch",
+        )
+    return source, found, resample
 
 
 def _missing(path: Path) -> Refused:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lipbench.core.atomic import atomic_write
-from lipbench.core.errors import LipbenchError, StoreError, UsageError
+from lipbench.core.errors import LipbenchError, StoreError, UsageError, WeightsMissing
 from lipbench.core.system import cache_folder
 
 if TYPE_CHECKING:
@@ -29,6 +29,25 @@ def _params(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> d
     return found
 
 
+def _refuse_at_once(prepared: Any, method: str, video: Path) -> None:
+    """Raise for what is known to be in the way before a frame is read.
+
+    Raises:
+        LipbenchError: as the method refuses it, or with the command that gets the weights that are missing.
+    """
+    from lipbench.engine import preflight
+    from lipbench.engine.foresight import of_methods
+
+    for node in prepared.plan.nodes.values():
+        if node.refusal is not None and not isinstance(node.refusal, WeightsMissing):
+            raise node.refusal
+    if obstacles := of_methods(prepared):
+        told = preflight.lines(obstacles)
+        why = "; ".join(f"{one.what}: {one.why}" for one in obstacles)
+        fix = "; ".join(told[len(obstacles) :]) or "`lipbench list methods` says what it needs"
+        raise WeightsMissing(f"{method} makes no video of {video}", why, fix)
+
+
 @click.command(name="dub")
 @click.argument("method")
 @click.argument("video", type=click.Path(path_type=Path))
@@ -45,6 +64,7 @@ def _params(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> d
 @click.option("--train-seconds", type=float, help="Train on this much of the clip. [default: all]")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--faces", default="mediapipe-face", show_default=True, help="Face backend.")
+@click.option("--face", help="Which of several faces: left, right, largest or X,Y. [default: who speaks, if clear]")
 @click.option("--work", type=click.Path(path_type=Path), help="Where fitted models are kept for the next dub.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def main(
@@ -63,6 +83,7 @@ def main(
     train_seconds: float | None,
     seed: int,
     faces: str,
+    face: str | None,
     work: Path | None,
     as_json: bool,
 ) -> None:
@@ -75,13 +96,15 @@ def main(
     from lipbench.datasets.single import single_manifest
     from lipbench.datasets.types import Dub
     from lipbench.engine import api
+    from lipbench.faces.which import Which
     from lipbench.media.streams import split_stream
 
+    Which.parse(face)  # a mistake ends it before the files are hashed
     if out.suffix.lower() != ".mp4":
         raise UsageError(f"cannot write {out}", "outputs are mp4 files", f"use -o {out.with_suffix('.mp4')}")
     check_target(out, [*(split_stream(path)[0] for path in (video, audio)), Path(method)])
     known = Dub("", "", language, "recorded", None, "", channel=channel, start_s=audio_start, end_s=audio_end)
-    manifest = single_manifest(video, audio, language=language, start_s=start, end_s=end, fps=fps, dub=known)
+    manifest = single_manifest(video, audio, language=language, start_s=start, end_s=end, fps=fps, dub=known, face=face)
     said = _heard(manifest)
     for text in said:
         click.echo(f"warning: {text}", err=True)
@@ -111,6 +134,7 @@ def main(
         queue += [n for n in node.needs if n not in wanted]
     plan.nodes = {name: node for name, node in plan.nodes.items() if name in wanted}
     plan.scores = {cell: {} for cell in plan.cells}
+    _refuse_at_once(prepared, method, video)
     try:
         result = api.execute(prepared, workers=1, quiet=as_json)
     except StoreError as error:

@@ -123,6 +123,17 @@ def _methods() -> list[dict[str, Any]]:
 
 
 def _metrics() -> list[dict[str, Any]]:
+    """Whether they run is true of their default options: another sync model may be here where the default is not."""
+    from lipbench.engine.preflight import TRACKS, faces_weights
+
+    families = {name: registry.load("metrics", name) for name in registry.names("metrics")}
+    defaults = {name: family.options.model_construct().model_dump(mode="json") for name, family in families.items()}
+
+    def needed(name: str, needs: frozenset[str]) -> list[str]:
+        family, options = families[name], defaults[name]
+        tracks = needs & family.needs(options) & TRACKS
+        return [*family.weights(options), *(faces_weights("mediapipe-face") if tracks else ())]
+
     return [
         {
             "id": m.id,
@@ -131,10 +142,10 @@ def _metrics() -> list[dict[str, Any]]:
             "better": m.better,
             "family": name,
             "needs": ", ".join(sorted(m.needs)),
-            "runs here": _missing(m.weights),
+            "runs here": _missing(needed(name, m.needs)),
         }
-        for name in registry.names("metrics")
-        for m in registry.load("metrics", name).metrics
+        for name, family in families.items()
+        for m in family.metrics
     ]
 
 

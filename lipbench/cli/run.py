@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from lipbench.cli.renames import former_option
-from lipbench.core.errors import UsageError
+from lipbench.core.errors import UsageError, WeightsMissing
 
 
 def _csv(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -98,6 +98,7 @@ ENDED = {
     help="Part of a GPU that a stage takes under Ray. [default: 1 for fits, 0.5 for videos, 0.25 for scores]",
 )
 @click.option("--verify", is_flag=True, help="First read all that is kept; what is damaged is made again.")
+@click.option("--allow-missing", is_flag=True, help="End with 0 even where a metric has no number in any cell.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 @click.option(
@@ -115,6 +116,7 @@ def main(
     max_failures: int | None,
     gpu_share: float | None,
     verify: bool,
+    allow_missing: bool,
     dry_run: bool,
     as_json: bool,
     **axes: Any,
@@ -136,11 +138,13 @@ def main(
     overrides = api.select_fields(**axes)
     if methods:
         overrides["methods"] = _only(file, methods)
+    if allow_missing:
+        overrides["allow_missing"] = ["*"]
     prepared = api.prepare(file, out=out, overrides=overrides, shard=shard)
     found = prepared.verify(repair=not dry_run) if verify else None
     if found is not None and not as_json:
         click.echo(found.text(), err=True)
-    plan = _plan_json(prepared) | ({} if found is None else {"verified": asdict(found)})
+    plan = _plan_json(prepared, file) | ({} if found is None else {"verified": asdict(found)})
     if dry_run:
         click.echo(json.dumps(plan, indent=1) if as_json else plan["text"])
         return
@@ -155,6 +159,8 @@ def main(
                 {
                     "run": str(result.root),
                     "complete": result.complete,
+                    "unmeasured": result.unmeasured,
+                    "obstacles": plan["obstacles"],
                     "stages": ended,
                     "wall_s": round(result.outcome.wall_s, 3),
                     "cells": result.cells,
@@ -205,7 +211,10 @@ def _in_files(entries: Sequence[Any], name: str, base: Path) -> list[Any]:
     return by_file or [e for e in files if load_method({"file": str(base / e.file)}).spec.id == name]
 
 
-def _plan_json(prepared: Any) -> dict[str, Any]:
+def _plan_json(prepared: Any, file: Path | None) -> dict[str, Any]:
+    from lipbench.engine import preflight
+    from lipbench.engine.foresight import of_run
+
     cells, counts = prepared.plan.cells, prepared.counts()
     if not cells:
         raise UsageError(
@@ -219,9 +228,15 @@ def _plan_json(prepared: Any) -> dict[str, Any]:
     text = f"{len(cells)} cells = {stages}; "
     text += f"{100 * done // (total - impossible)} % cached" if total > impossible else "none of them can run"
     text += f", {impossible} cannot run" if 0 < impossible < total else ""
-    text += "".join(f"\n  cannot run {line}" for line in refused[:8])
-    if len(refused) > 8:
-        text += f"\n  ... and {len(refused) - 8} more"
+    stopped: dict[str, list[str]] = {}
+    for node in prepared.plan.nodes.values():
+        # Missing weights are among the obstacles below.
+        if node.refusal is not None and not isinstance(node.refusal, WeightsMissing):
+            stopped.setdefault(node.refusal.one_line(), []).append(node.id)
+    told = [f"\n  cannot run {preflight.listed(nodes, 3)}: {why}" for why, nodes in stopped.items()]
+    text += "".join(told[:8]) + (f"\n  ... and {len(told) - 8} more" if len(told) > 8 else "")
+    obstacles = of_run(prepared)
+    text += "".join(f"\n  {line}" for line in preflight.lines(obstacles, file))
     kinds = {k: {"all": c.total, "cached": c.cached, "cannot_run": c.impossible} for k, c in counts.items()}
     return {
         "run": str(prepared.root),
@@ -230,6 +245,8 @@ def _plan_json(prepared: Any) -> dict[str, Any]:
         "cannot_run": impossible,
         "stages": total,
         "refused": refused,
+        "obstacles": [one.as_json() for one in obstacles],
+        "get": preflight.command(obstacles, file),
         "kinds": kinds,
         "text": text,
     }

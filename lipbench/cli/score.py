@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,22 @@ def _without(reason: str, remarks: Iterable[dict[str, str]]) -> str:
     return reason
 
 
+def _say(obstacles: Sequence[Any]) -> None:
+    """What cannot be measured, at once: a score takes minutes."""
+    from lipbench.engine.preflight import lines
+
+    for line in lines(obstacles):
+        click.echo(f"note: {line}", err=True)
+
+
+def _against_truth() -> set[str]:
+    """Metrics that need a truth video."""
+    from lipbench.core import registry
+
+    families = (registry.load("metrics", name) for name in registry.names("metrics"))
+    return {m.id for family in families for m in family.metrics if m.needs & {"truth", "truth_faces"}}
+
+
 @click.command(name="score")
 @click.argument("video", type=click.Path(path_type=Path))
 @click.option("--reference", type=click.Path(path_type=Path), help="The undubbed source video.")
@@ -51,6 +67,7 @@ def _without(reason: str, remarks: Iterable[dict[str, str]]) -> str:
 @former_option("--judge", "--sync-model")
 @click.option("--protocol", type=click.Choice(["realvideo", "cropped"]), help="[default: realvideo]")
 @click.option("--faces", default="mediapipe-face", show_default=True, help="Face backend.")
+@click.option("--face", help="Which of several faces: left, right, largest or X,Y. [default: who speaks, if clear]")
 @click.option("--fps", type=float, default=25.0, show_default=True, help="Rate of the comparison, and of pictures.")
 @click.option("--channel", help="Use this one channel of the sound, e.g. center or left. [default: all, mixed]")
 @click.option("--resize", is_flag=True, help="Scale VIDEO to the reference's size first; the answer says so.")
@@ -66,6 +83,7 @@ def main(
     sync_model: str | None,
     protocol: str | None,
     faces: str,
+    face: str | None,
     fps: float,
     channel: str | None,
     resize: bool,
@@ -95,24 +113,28 @@ def main(
             sync_model=sync_model,
             protocol=protocol,
             faces=faces,
+            face=face,
             fps=fps,
             align=align,
             channel=channel,
             resize=resize,
             progress=progress,
+            say=_say,
         )
     if as_json:
         click.echo(json.dumps(answer, indent=1))
         return
     # Without a truth video its metrics are no news; JSON lists them all the same.
-    shown_scores = {
-        n: s for n, s in answer["metrics"].items() if truth or not (s["reason"] or "").startswith("no_truth")
-    }
+    truths = () if truth else _against_truth()
+    shown_scores = {n: s for n, s in answer["metrics"].items() if n not in truths}
+    told = {name for one in answer["obstacles"] for name in one["metrics"]}
     width = max((len(name) for name in shown_scores), default=0)
     for name, score in shown_scores.items():
         value = score["value"]
         shown = f"{value:.4f}" if isinstance(value, float) else str(value if value is not None else "–")
         reason = _without(score["reason"] or "", score["extra"].get("remarks", ()))
+        # What was said before the work is not said again.
+        reason = reason.partition(":")[0] if value is None and name in told else reason
         why = f"  ({reason})" if reason else ""
         click.echo(f"{name:<{width}}  {shown}{why}")
     for remark in answer["remarks"]:

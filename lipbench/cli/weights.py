@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from lipbench.core import weights
-from lipbench.core.errors import WeightsMismatch, WeightsMissing
+from lipbench.core.errors import UsageError, WeightsMismatch, WeightsMissing
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -59,11 +59,26 @@ def list_(as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("names", nargs=-1, required=True)
+@click.argument("names", nargs=-1)
+@click.option(
+    "--for", "run_file", type=click.Path(path_type=Path), help="Also everything that this run file needs and lacks."
+)
 @click.option("--again", is_flag=True, help="Fetch even when the file is here.")
 @as_json
-def get(names: tuple[str, ...], again: bool, as_json: bool) -> None:
-    """Fetch weights by name; a file with a wrong hash is refused."""
+def get(names: tuple[str, ...], run_file: Path | None, again: bool, as_json: bool) -> None:
+    """Fetch weights by name, or all that a run needs; a file with a wrong hash is refused.
+
+    What no program can fetch is named with what a person can do; then the exit code is 2.
+    """
+    by_hand: list[str] = []
+    if run_file is not None:
+        lacking = _lacking(run_file)
+        by_hand = [name for name in lacking if name not in names and not _fetchable(name)]
+        names = tuple(dict.fromkeys([*names, *(name for name in lacking if name not in by_hand)]))
+        if not lacking:
+            click.echo(f"{run_file} lacks no weights", err=as_json)
+    elif not names:
+        raise UsageError("which weights?", "", "name them, or a run file: `lipbench weights get --for mine.yaml`")
     entries = [weights.entry(name) for name in names]  # a misspelt last name fails before the first download
     done = []
     for entry in entries:
@@ -73,20 +88,42 @@ def get(names: tuple[str, ...], again: bool, as_json: bool) -> None:
         click.echo(f"{entry.name}: {path}", err=as_json)
     if as_json:
         click.echo(json.dumps(done, indent=2))
+    if by_hand:
+        raise WeightsMissing(
+            f"no program can fetch {', '.join(by_hand)}",
+            "their authors share them through web pages",
+            "; ".join(weights.entry(name).how for name in by_hand),
+        )
+
+
+def _lacking(run_file: Path) -> list[str]:
+    from lipbench.engine import api, preflight
+    from lipbench.engine.foresight import of_weights
+
+    return preflight.lacking(of_weights(api.prepare(run_file)))
+
+
+def _fetchable(name: str) -> bool:
+    from lipbench.engine import preflight
+
+    return preflight.fetchable(name)
 
 
 @main.command()
 @click.argument("name")
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option("--replace", is_flag=True, help="Take this file in place of the one that was added before.")
+@click.option("--any-size", is_flag=True, help="Take a form of another size; its entries must be the network's.")
 @as_json
-def add(name: str, file: Path, as_json: bool) -> None:
+def add(name: str, file: Path, replace: bool, any_size: bool, as_json: bool) -> None:
     """Take a file that you have into the weights folder.
 
-    Weights with a published hash must match it. For the others the hash of this file is recorded and holds from now on.
+    Weights with a published hash must match it. For the others size and entries must be the network's; the hash of
+    this file is recorded and holds from now on, until another is added with --replace.
     """
     entry = weights.entry(name)
     click.echo(f"{entry.name}: licence: {entry.licence}", err=as_json)
-    path = weights.add(name, file)
+    path = weights.add(name, file, replace=replace, any_size=any_size)
     facts = _facts(weights.status(name))
     if as_json:
         click.echo(json.dumps(facts, indent=2))

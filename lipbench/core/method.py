@@ -103,6 +103,29 @@ class StageCode:
     shared: str = ""
 
 
+@dataclass(frozen=True)
+class Expected:
+    """What a video of a dub has to be like.
+
+    Attributes:
+        clip: id of the clip.
+        language: of the dub.
+        dub: its id.
+        width: px.
+        height: px.
+        fps: frames per second.
+        n_frames: as many as the dub is long.
+    """
+
+    clip: str
+    language: str
+    dub: str
+    width: int
+    height: int
+    fps: float
+    n_frames: int
+
+
 class Method(ABC):
     """A lip-sync method: a spec and the stages that it names. Everything here may be overridden; `synthesize` must be.
 
@@ -134,6 +157,14 @@ class Method(ABC):
             LipbenchError: what the params point to cannot be used; recorded as the reason of the cells concerned.
         """
         return {}
+
+    def examine(self, params: Any, expected: Expected, train_seconds: float | None, seed: int) -> None:
+        """Look for what will refuse a cell, before any stage runs. What it raises is told, and stops nothing.
+
+        Raises:
+            LipbenchError: as the stage would raise it.
+        """
+        return None
 
     def stage_code(self, kind: str) -> StageCode:
         """What a stage ("prepare", "fit" or "synthesize") is made by: the method of that name with what it uses of its

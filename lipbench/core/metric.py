@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from lipbench.core.errors import UsageError
+from lipbench.core.errors import LipbenchError, UsageError, WeightsError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -184,6 +184,29 @@ class MetricFamily(ABC):
         JSON; part of score keys.
         """
         return {}
+
+    def weights(self, options: Mapping[str, Any]) -> tuple[str, ...]:
+        """Names of the weights that it loads under these options; those of its specs unless a family knows better."""
+        return tuple(dict.fromkeys(name for spec in self.metrics for name in spec.weights))
+
+    def obstacles(self, options: Mapping[str, Any]) -> dict[str, LipbenchError]:
+        """What keeps it from measuring any video under these options: what is missing -> what its scores would say.
+
+        Weights stand under their names.
+        """
+        from lipbench.core import weights  # here, not above: most who import this module look at no file
+
+        found: dict[str, LipbenchError] = {}
+        for name in self.weights(options):
+            try:
+                weights.path(name)
+            except WeightsError as error:
+                found[name] = error
+        return found
+
+    def too_short(self, options: Mapping[str, Any], seconds: float) -> str:
+        """Why it cannot measure a video of this length, "" where it may: what is known without looking at the video."""
+        return ""
 
     @abstractmethod
     def score(self, pair: Pair) -> Mapping[str, Score]:

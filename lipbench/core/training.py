@@ -181,7 +181,6 @@ def _progress(state: TrainState, budget: Budget) -> float:
 
 
 def _open(folder: Path, training: Trainable, seed: int, fresh: bool) -> TrainState:
-    import torch
 
     ours = json.loads(json.dumps({"seed": seed, "training": dict(training.facts)}))
     note, saved = folder / RUN, folder / CHECKPOINT
@@ -197,7 +196,9 @@ def _open(folder: Path, training: Trainable, seed: int, fresh: bool) -> TrainSta
             f"{found[0]} is {found[2]!r} there and {found[1]!r} here",
             "use another folder, the same options to go on, or --fresh to begin again",
         )
-    held = torch.load(saved, map_location="cpu", weights_only=True)
+    from lipbench.core.weights import torch_file  # with torch: too slow for module level
+
+    held = torch_file.read(saved, "begin again with --fresh")
     training.load_state_dict(held["training"])
     stands = dict(held["progress"])
     if "worse" in stands:  # as checkpoints called it before

@@ -122,6 +122,7 @@ class ManifestBuilder:
             {tag: path for tag, path in notes.items() if path is not None},
             entry.stream,
             entry.channel,
+            entry.face,
         )
 
     def _dub(self, i: int, entry: DubEntry, clips: dict[str, Clip]) -> Dub:

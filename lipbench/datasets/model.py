@@ -11,9 +11,19 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from lipbench.core import fields
+from lipbench.core.errors import UsageError
 from lipbench.core.fields import mistake, or_text
 from lipbench.datasets.licences import LICENCES, NEED_URL
 from lipbench.datasets.types import SCHEMA
@@ -172,6 +182,20 @@ class ClipEntry(ManifestModel):
     truth: dict[Language, TruthField] = Field(
         default_factory=dict, description="Language -> the correct video of that dub; generated clips only."
     )
+    face: str | None = Field(
+        None, description="Which of several faces: left, right, largest or X,Y; else who speaks, if clear."
+    )
+
+    @field_validator("face")
+    @classmethod
+    def _which(cls, value: str | None) -> str | None:
+        from lipbench.faces.which import FORMS, Which
+
+        try:
+            Which.parse(value)
+        except UsageError as error:
+            raise mistake(error.what, f"say {FORMS}") from error
+        return value
 
     @model_validator(mode="after")
     def _span(self) -> ClipEntry:

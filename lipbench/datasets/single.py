@@ -23,6 +23,7 @@ def single_manifest(
     end_s: float | None = None,
     fps: float | None = None,
     dub: Dub | None = None,
+    face: str | None = None,
 ) -> Manifest:
     """One clip and one dub of it; hashes are taken now.
 
@@ -56,6 +57,7 @@ def single_manifest(
         consent="unknown",
         sha256=digest,
         stream=own,
+        face=face,
     )
     known = dub or Dub("", "", language, "recorded", None, "")
     one = replace(

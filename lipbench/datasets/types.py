@@ -54,6 +54,8 @@ class Clip:
         truth_annotations: language -> per-frame truth (npz) of the truth video.
         stream: number of the audio stream that is the original sound; None = chosen by the language.
         channel: the one channel of it that is used; None = all, mixed.
+        face: which face is meant where there are several: "left", "right", "largest" or "X,Y"; None = the one that
+            speaks where that is clear, else the largest.
     """
 
     id: str
@@ -74,6 +76,7 @@ class Clip:
     truth_annotations: Mapping[str, Path] = field(default_factory=dict)
     stream: int | None = None
     channel: str | None = None
+    face: str | None = None
 
 
 @dataclass(frozen=True)
@@ -192,6 +195,7 @@ class Manifest:
             "truth": {tag: clip.truth_sha256.get(tag) or self._name(path) for tag, path in clip.truth.items()},
             "truth_annotations": {tag: self._name(path) for tag, path in clip.truth_annotations.items()},
             **_said(stream=clip.stream, channel=clip.channel),
+            **({} if clip.face is None else {"face": clip.face}),  # manifests without it keep their digest
         }
 
     def _dub_identity(self, dub: Dub) -> dict[str, Any]:

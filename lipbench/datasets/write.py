@@ -97,6 +97,7 @@ def clip_data(clip: Clip, manifest: Manifest) -> dict[str, Any]:
         "landmarks": name(clip.landmarks),
         "annotations": name(clip.annotations),
         "truth": truth or None,
+        "face": clip.face,
     }
     return {k: v for k, v in data.items() if v is not None}
 

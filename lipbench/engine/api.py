@@ -21,6 +21,7 @@ from lipbench.engine import build, index, progress
 from lipbench.engine.cells import CellLog, begin_run, write_cells
 from lipbench.engine.config import RunFile, load_run_file, parse_run_file
 from lipbench.engine.executors import create as create_executor
+from lipbench.engine.missing import no_number, unmeasured
 from lipbench.engine.plan import Count, Node, Plan, PlanState, counts
 from lipbench.engine.rows import Measured, MethodRow, narrowed
 from lipbench.engine.runner import NodeState, Runner, RunOptions, RunOutcome
@@ -80,17 +81,24 @@ class RunResult:
         cells: the lines of cells.jsonl as dicts.
         outcome: per-stage outcomes.
         about: what run.json would say, where the run directory cannot be written.
+        unmeasured: metrics that were asked for and have no number in any cell -> the reason that most cells give.
     """
 
     root: Path
     cells: list[dict[str, Any]] = field(default_factory=list)
     outcome: RunOutcome = field(default_factory=RunOutcome)
     about: Mapping[str, Any] | None = None
+    unmeasured: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def answered(self) -> bool:
+        """Every stage has an answer: a result or a reason that another run would not change."""
+        return not any(s.how in ("failed", "blocked", "skipped") and not s.final for s in self.outcome.states.values())
 
     @property
     def complete(self) -> bool:
-        """Every stage has an answer: a result or a reason that another run would not change."""
-        return not any(s.how in ("failed", "blocked", "skipped") and not s.final for s in self.outcome.states.values())
+        """Every stage has an answer, and every metric that was asked for has a number in some cell."""
+        return self.answered and not self.unmeasured
 
     def table(self, **options: Any) -> str:
         """The comparison table as markdown."""
@@ -102,12 +110,16 @@ class RunResult:
         return table_text(self.root, **options)
 
     def raise_if_incomplete(self) -> None:
-        """Raises RunIncomplete (exit code 3) naming the first failure."""
+        """Raises RunIncomplete (exit code 3) naming the first failure, or the metrics without any number."""
         if self.complete:
             return
+        if self.answered:
+            raise no_number(self.unmeasured)
         failed = [(n, s) for n, s in self.outcome.states.items() if s.how == "failed"]
         skipped = self.outcome.count("skipped") + self.outcome.count("blocked")
-        first = f"{failed[0][0]}: {failed[0][1].reason}" if failed else self.outcome.stopped
+        waiting = [(n, s) for n, s in self.outcome.states.items() if s.how in ("blocked", "skipped") and not s.final]
+        named = [f"{n}: {s.reason}" for n, s in (*failed, *waiting) if s.reason]
+        first = named[0] if named else self.outcome.stopped
         raise RunIncomplete(
             f"the run is not complete: {len(failed)} {'stage' if len(failed) == 1 else 'stages'} failed, "
             f"{skipped} could not start",
@@ -229,7 +241,8 @@ def execute(
             if writes:
                 _write_end(prepared, log, cells, runner)
     store.end()
-    return RunResult(root, cells, outcome, about=None if writes else about)
+    missing = unmeasured(prepared.config, prepared.manifest, prepared.measured, cells)
+    return RunResult(root, cells, outcome, None if writes else about, missing)
 
 
 def _write_end(prepared: PlannedRun, log: CellLog, cells: list[dict[str, Any]], runner: Runner) -> None:

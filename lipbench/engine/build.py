@@ -92,15 +92,43 @@ class PlanBuilder:
         )
 
     def faces(self, clip: Clip) -> str:
-        return self.faces_of(f"faces {clip.id}", self.clip(clip), clip.landmarks)
+        node, landmarks = self.clip(clip), clip.landmarks
+        return self.faces_of(f"faces {clip.id}", node, landmarks, face=clip.face, sound="audio")
 
-    def faces_of(self, node_id: str, video_node: str, landmarks: Path | None = None, output: str = "video") -> str:
-        """The face track of a node's output; from a landmark file where there is one."""
+    def faces_of(
+        self,
+        node_id: str,
+        video_node: str,
+        landmarks: Path | None = None,
+        output: str = "video",
+        face: str | None = None,
+        sound: str | None = None,
+        like: str | None = None,
+    ) -> str:
+        """The face track of a node's output; from a landmark file where there is one.
+
+        Args:
+            face: which face, where there are several.
+            sound: the node's output that holds what is said, for a choice that nobody made.
+            like: node of the source's face track: where that has several faces, the same one is followed here.
+        """
         if (known := self.known(node_id)) is not None:
             return known
         backend = "file" if landmarks is not None else self.config.faces
         # The backend's identity holds the code of the pipeline, as far as that backend uses it.
         code = self.code(f"{STAGES}:run_faces", skip=frozenset({"lipbench.faces.pipeline"}))
+
+        def meant(p: PlanState) -> str | None:
+            if face is not None or like is None:
+                return face
+            record = p.find(like)
+            if record is None or not record.info.get("frames_with_several_faces") or not record.info.get("mean_box"):
+                return None
+            x1, y1, x2, y2 = record.info["mean_box"]
+            return f"{max((x1 + x2) / 2, 1):.1f},{max((y1 + y2) / 2, 1):.1f}"
+
+        def heard(p: PlanState, look: Callable[[str, str], Any]) -> Any:
+            return None if sound is None or face is not None or landmarks is not None else look(video_node, sound)
 
         def preimage(p: PlanState) -> dict[str, Any]:
             from lipbench.faces import backend_identity
@@ -114,6 +142,8 @@ class PlanBuilder:
                 "backend": backend,
                 "identity": dict(backend_identity(backend)),
                 "landmarks": file_digest(landmarks),
+                "face": meant(p),
+                "sound": heard(p, p.digest),
             }
 
         return self.add(
@@ -123,8 +153,14 @@ class PlanBuilder:
                 (video_node,),
                 preimage,
                 lambda p: FacesTask(
-                    video=p.made(video_node, output), backend=backend, landmarks=landmarks, fps=self.config.fps
+                    video=p.made(video_node, output),
+                    backend=backend,
+                    landmarks=landmarks,
+                    fps=self.config.fps,
+                    face=meant(p),
+                    sound=heard(p, p.path),
                 ),
+                optional_deps=() if like is None else (like,),
             )
         )
 
@@ -221,9 +257,9 @@ class PlanBuilder:
             faces = self.faces(clip)
             inputs["faces"] = self._source(faces, StageTrack, faces)
         if "prediction_faces" in needs:
-            inputs["prediction_faces"] = StageTrack(self.faces_of(f"faces of {made}", made))
+            inputs["prediction_faces"] = StageTrack(self.faces_of(f"faces of {made}", made, like=self.faces(clip)))
         if "truth_faces" in needs and dub.language in clip.truth:
-            faces = self.faces_of(f"faces of truth {dub.id}", dub_node, output="truth")
+            faces = self.faces_of(f"faces of truth {dub.id}", dub_node, output="truth", like=self.faces(clip))
             inputs["truth_faces"] = self._source(faces, StageTrack, faces)
         if "mesh" in needs:
             inputs["prediction_annotations"] = StageOutput(made, "annotations")

@@ -34,6 +34,7 @@ HINTS = {
     "sync_model": "the id of one sync model; `lipbench list sync-models` shows what there is",
     "protocol": "`realvideo` or `cropped`; docs/metrics.md says what they are",
     "sync": "a mapping of further options of the sync metrics; docs/running.md has them",
+    "allow_missing": 'a list of glob patterns of metrics, for example `allow_missing: ["lpips_*"]`',
     "fps": "frames per second, more than 0 and at most 120",
     "faces": "the id of one face backend, for example `mediapipe-face`",
 }
@@ -110,6 +111,9 @@ class RunFile(BaseModel):
     sync: dict[str, Any] = Field(default_factory=dict, description="Further options of the sync family.")
     fps: float = Field(25.0, gt=0, le=120, description="Frame rate that every clip is brought to.")
     faces: str = Field("mediapipe-face", description="Face backend for clips without landmark files.")
+    allow_missing: tuple[str, ...] = Field(
+        (), description="Metrics that may end without a number in any cell, glob patterns."
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -6,6 +6,7 @@ Both are derived: they can be deleted and come back with the next run. Reports r
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -183,7 +184,7 @@ def run_json(
                 "kind": r.method.spec.kind,
                 "licence": r.method.spec.licence,
                 "paper": r.method.spec.paper,
-                "paper_results": dict(r.method.spec.paper_results),
+                "paper_results": _finite(r.method.spec.paper_results),
                 "deviations": list(r.method.spec.deviations),
             }
             for r in rows
@@ -201,6 +202,11 @@ def write_run(root: Path, *request: Any, **more: Any) -> dict[str, Any]:
     about = run_json(*request, **more)
     write_json(root / "run.json", about)
     return about
+
+
+def _finite(numbers: Mapping[str, float]) -> dict[str, float | str]:
+    """Numbers for JSON, which has no infinity: "inf"."""
+    return {name: value if math.isfinite(value) else str(value) for name, value in numbers.items()}
 
 
 def cell_json(cell: Cell, plan: Plan, progress: PlanState, store: Store, outcome: RunOutcome | None) -> dict[str, Any]:

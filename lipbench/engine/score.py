@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lipbench import media
-from lipbench.core.errors import LipbenchError
+from lipbench.core.errors import LipbenchError, MediaError, WeightsMissing
 from lipbench.core.store import Store
-from lipbench.engine import stages
-from lipbench.engine.config import parse_run_file
+from lipbench.engine import preflight, stages
+from lipbench.engine.config import RunFile, parse_run_file
 from lipbench.engine.index import version_of
 from lipbench.engine.pairing import Pairing
 from lipbench.engine.plan import Plan, PlanState
+from lipbench.engine.preflight import Obstacle
 from lipbench.engine.rows import Measured, families
 from lipbench.engine.score_files import Given
 from lipbench.engine.score_node import TRACKS, File, Source, score_node
@@ -35,11 +37,13 @@ def score_video(
     sync_model: str | None = None,
     protocol: str | None = None,
     faces: str = "mediapipe-face",
+    face: str | None = None,
     fps: float = 25.0,
     align: bool = False,
     channel: str | None = None,
     resize: bool = False,
     progress: ScoreProgress | None = None,
+    say: Callable[[Sequence[Obstacle]], None] | None = None,
 ) -> dict[str, Any]:
     """Measure a video.
 
@@ -57,20 +61,24 @@ def score_video(
         options: family -> values of its options, for families that are measured.
         sync_model: option of the family sync, as in a run file.
         protocol: option of the family sync, as in a run file.
+        face: which face where there are several: "left", "right", "largest" or "X,Y", a place in it; by default the
+            one whose mouth moves with the sound where that is clear, else the largest.
         align: measure at the shift of up to 5 frames that fits, in families that have this option.
         channel: the one channel of the sound that is used, such as "center"; all are mixed when left out.
         resize: scale the video to the size of the reference (or truth) first; `resized` in the result says so.
         progress: hears which step runs and how far it is; entered by the caller.
+        say: takes what cannot be measured and why, before anything is.
 
     Returns:
-        {"video", "sync_model", "protocol", "remarks", "timing": {"reference": {"rates", "grid"}}, "metrics": {id:
-        {"value", "reason", "n_valid", "n_total", "version", "extra"}}}; a value that cannot be had is None with its
-        reason, +inf is the string "inf". With `resize`, "resized": {"from", "to"} where sizes differed.
+        {"video", "sync_model", "protocol", "obstacles", "remarks", "timing": {"reference": {"rates", "grid"}},
+        "metrics": {id: {"value", "reason", "n_valid", "n_total", "version", "extra"}}}; a value that cannot be had is
+        None with its reason, +inf is the string "inf". With `resize`, "resized": {"from", "to"} where sizes differed.
 
     Raises:
         MediaError: `video`, or a file given beside it, cannot be read.
         UnknownName: no such metric.
         UsageError: wrong options.
+        WeightsMissing: none of the metrics that were asked for can be measured here.
     """
     request: dict[str, Any] = {"manifest": "-", "methods": ["dubbed"], "metrics": list(metrics)}
     request |= {
@@ -87,10 +95,15 @@ def score_video(
     with tempfile.TemporaryDirectory(prefix="lipbench-score-") as folder:
         work = Path(folder)
         given = Given(video, audio, channel, fps, work, remarks)
+        obstacles = _foreseen(given.picture, config, measured, faces, truth is not None)
+        if say is not None:
+            say(obstacles)
+        blocked = {name for one in obstacles for name in one.metrics}
+        possible = [(f, own) for f, own in measured if any(m.id not in blocked for m in f.metrics)]
         others = {n: p and given.as_file(p, n) for n, p in (("reference", reference), ("truth", truth))}
         if resize:
             given.resize(others)
-        needs = frozenset().union(*(family.needs(options) for family, options in measured))
+        needs = frozenset().union(*(family.needs(options) for family, options in possible))
         samples = given.sound("audio" in needs)
         size = media.probe(given.picture)
         tracked = [name for name in TRACKS if name in needs and (name != "truth_faces" or truth)]
@@ -98,7 +111,15 @@ def score_video(
         with progress.running("videos"):
             pairing = Pairing(given.picture, fps, work, remarks)
             inputs = _inputs(pairing, others, samples)
-        inputs |= _tracks(inputs, needs, faces, fps, work, progress)
+        sound = _said(others["reference"], inputs["audio"].file, work)
+        inputs |= _tracks(
+            inputs,
+            needs,
+            FacesTask(video=given.picture, backend=faces, fps=fps, face=face, sound=sound),
+            work,
+            progress,
+            remarks,
+        )
         scores = _run(measured, inputs, given.file.name, pairing, progress)
     remarks += lifted(scores.values())
     shown = {
@@ -115,9 +136,31 @@ def score_video(
         "protocol": sync.get("protocol", config.protocol),
         "metrics": shown,
         "timing": pairing.timing,
+        "obstacles": [one.as_json() for one in obstacles],
         "remarks": remarks,
         **({"resized": given.resized} if given.resized else {}),
     }
+
+
+def _foreseen(
+    video: Path, config: RunFile, measured: Sequence[Measured], faces: str, has_truth: bool
+) -> list[Obstacle]:
+    """What keeps metrics that were asked for from being measured.
+
+    Raises:
+        WeightsMissing: it keeps all of them.
+    """
+    specs = {m.id: m for family, _ in measured for m in family.metrics if config.asks(family.id, m.id)}
+    seconds = media.probe(video).duration_s  # first: a file that is not there is the worse news
+    asked = [name for name, spec in specs.items() if has_truth or not spec.needs & {"truth", "truth_faces"}]
+    obstacles = preflight.of_metrics(measured, asked, faces)
+    if asked and {name for one in obstacles for name in one.metrics} >= set(asked):
+        told = preflight.lines(obstacles)
+        why = "; ".join(told[: len(obstacles)])
+        raise WeightsMissing(
+            f"nothing that was asked for can be measured of {video}", why, "; ".join(told[len(obstacles) :])
+        )
+    return obstacles + preflight.of_length(measured, asked, {video.name: seconds})
 
 
 def _inputs(pairing: Pairing, others: Mapping[str, Path | None], samples: Any) -> dict[str, File]:
@@ -129,11 +172,19 @@ def _inputs(pairing: Pairing, others: Mapping[str, Path | None], samples: Any) -
 
 
 def _tracks(
-    inputs: Mapping[str, File], needs: frozenset[str], faces: str, fps: float, work: Path, progress: ScoreProgress
+    inputs: Mapping[str, File],
+    needs: frozenset[str],
+    task: FacesTask,
+    work: Path,
+    progress: ScoreProgress,
+    remarks: list[str],
 ) -> dict[str, File]:
     """The face tracks that the metrics need. Without a reference the video's own face gives the regions.
 
     A picture is searched once, however many of the files show it.
+
+    Args:
+        task: how to search; its sound is what is said in the video that gives the regions.
     """
     videos = {
         "faces": inputs["reference"].file or inputs["prediction"].file,
@@ -149,20 +200,30 @@ def _tracks(
         picture = media.picture_sha256(path)
         with progress.running(name):
             if picture not in found:
-                found[picture] = _faces(path, work / name, faces, fps)
+                heard = task.sound if task.face is None else None
+                found[picture], info = _faces(replace(task, video=path, sound=heard), work / name)
         tracks[name] = found[picture]
         if name == "faces" and (track := found[picture].file) is not None:
             tracks["index"] = File(_index(work / "index.json", inputs["prediction"].file, len(FaceTrack.load(track))))
+            if info["who"]:
+                remarks.append(f"{info['who']}; --face names another")
+                # The same in the other videos.
+                task = replace(task, face=task.face or "{:.1f},{:.1f}".format(*_middle(info["mean_box"])))
     return tracks
 
 
-def _faces(video: Path, out: Path, backend: str, fps: float) -> File:
-    """The face track of a video, or why there is none."""
+def _faces(task: FacesTask, out: Path) -> tuple[File, Mapping[str, Any]]:
+    """The face track of a video, or why there is none, and what is known of it."""
     out.mkdir()
     try:
-        return File(stages.run_faces(FacesTask(video=video, backend=backend, fps=fps), out)[0]["faces"])
+        made, info, _ = stages.run_faces(task, out)
+        return File(made["faces"]), info
     except LipbenchError as error:
-        return File(None, f"{error.reason}: {error.one_line()}")
+        return File(None, f"{error.reason}: {error.one_line()}"), {}
+
+
+def _middle(box: Sequence[float]) -> tuple[float, float]:
+    return max((box[0] + box[2]) / 2, 1), max((box[1] + box[3]) / 2, 1)
 
 
 def _index(target: Path, prediction: Path | None, n_track: int) -> Path:
@@ -195,3 +256,13 @@ def lifted(scores: Iterable[Mapping[str, Any]]) -> list[str]:
     for remark in (remark for score in scores for remark in score["extra"].get("remarks", ())):
         found[remark["short"]] = max(found.get(remark["short"], ""), remark["text"], key=len)
     return list(found.values())
+
+
+def _said(reference: Path | None, audio: Path | None, work: Path) -> Path | None:
+    """The sound of the video that the regions come from: the reference's own, else what the video is scored with."""
+    if reference is None:
+        return audio
+    try:
+        return media.write_wav(work / "reference.wav", media.read_audio(reference))
+    except MediaError:  # a silent source: nobody is known to speak
+        return None

@@ -150,7 +150,10 @@ def run_faces(task: FacesTask, out: Path) -> Result:
     from_file: dict[str, Any] = (
         {"size": (info.width, info.height), "n_frames": info.n_frames} if task.landmarks is not None else {}
     )
-    track = track_faces(Path(source), backend=task.backend, fps=task.fps, **from_file)
+    chosen: dict[str, Any] = {}
+    if task.landmarks is None:
+        chosen = {"face": task.face, "sound": None if task.sound is None else media.read_audio(task.sound)}
+    track = track_faces(Path(source), backend=task.backend, fps=task.fps, **from_file, **chosen)
     path = track.save(out / "faces.npz")
     found = int(track.found.sum())
     facts = {
@@ -159,6 +162,9 @@ def run_faces(task: FacesTask, out: Path) -> Result:
         "found": found,
         "lost_frames": track.lost_frames[:200],
         "frames_with_several_faces": int((track.n_faces > 1).sum()),
+        "mean_box": None if track.mean_box is None else [round(v, 1) for v in track.mean_box],
+        "who": track.who(),
+        "cuts": list(track.cuts),
     }
     return {"faces": path}, facts, {}
 

@@ -101,13 +101,20 @@ class DubTask(Task):
 
 @dataclass(frozen=True, kw_only=True)
 class FacesTask(Task):
-    """Track the main face of a video, or read it from a landmark file."""
+    """Track the main face of a video, or read it from a landmark file.
+
+    Attributes:
+        face: which face is meant where there are several, as in a manifest.
+        sound: wav of what is said in the video: without a choice its speaker is preferred.
+    """
 
     kind = "faces"
     video: Path
     backend: str
     fps: float
     landmarks: Path | None = None
+    face: str | None = None
+    sound: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

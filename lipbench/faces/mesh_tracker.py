@@ -1,8 +1,9 @@
 """One face through a video, frame to frame: the square of the last landmarks is where the next ones are looked for.
 
-As MediaPipe's FaceMesh does it, with three additions: the face is followed, not merely found (continuity first, then
+As MediaPipe's FaceMesh does it, with four additions: the face is followed, not merely found (continuity first, then
 size); the first frame after an acquisition is measured twice, so that its landmarks come from the same kind of crop as
-all others; and the detector also runs every few frames, to know about other people in the picture.
+all others; the detector also runs every few frames, to know about other people in the picture; and a new shot begins
+anew.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from lipbench.faces.box_tracker import choose
 from lipbench.faces.boxes import overlaps
 from lipbench.faces.detect import Detector
 from lipbench.faces.landmarks import Roi, roi_from_box, roi_from_points
 from lipbench.faces.track import COUNT_EVERY, Box
+from lipbench.faces.which import Which, choose
 
 FACE_SCORE = 0.5  # below this the mesh has no face in its square
 INSIDE = 0.5  # share of the points that must lie in the picture
@@ -52,14 +53,25 @@ class MeshTracker:
         detector: finds faces (BlazeFacePair).
         mesh: finds landmarks in a square (FaceMesh).
         count_every: the detector runs on every n-th frame to count faces, and whenever the face is lost.
+        which: which face is meant where there are several; the largest when None.
+
+    Attributes:
+        counted: frame number -> all boxes that the detector saw there, for every frame that was counted.
     """
 
-    def __init__(self, detector: Detector, mesh: Mesh, count_every: int = COUNT_EVERY) -> None:
-        self.detector, self.mesh, self.count_every = detector, mesh, count_every
+    def __init__(
+        self, detector: Detector, mesh: Mesh, count_every: int = COUNT_EVERY, which: Which | None = None
+    ) -> None:
+        self.detector, self.mesh, self.count_every, self.which = detector, mesh, count_every, which
+        self.counted: dict[int, list[Box]] = {}
         self.frame = 0
         self.roi: Roi | None = None  # where the next face is expected
         self.last: NDArray[np.float32] | None = None  # box of the last face seen, however long ago
         self.others = 0  # faces besides the main one, as of the last count
+
+    def cut(self) -> None:
+        """The next frame begins another shot: nobody in it is followed from before."""
+        self.roi, self.last, self.others = None, None, 0
 
     def step(self, frame: NDArray[np.uint8]) -> MainFace | None:
         """The main face of the next frame, (H, W, 3) uint8 RGB; None when there is none."""
@@ -67,6 +79,8 @@ class MeshTracker:
         self.frame += 1
         seen = self._measure(frame, self.roi) if self.roi is not None else None
         found = self.detector.detect(frame[None])[0] if count or seen is None else None
+        if found is not None:
+            self.counted[self.frame - 1] = list(found)
         if seen is None:
             seen = self._acquire(frame, found or [])
         if seen is None:
@@ -81,7 +95,7 @@ class MeshTracker:
         return MainFace(points, box, score, 1 + self.others)
 
     def _acquire(self, frame: NDArray[np.uint8], found: Sequence[Box]) -> tuple[NDArray[np.float32], float] | None:
-        for face in choose(found, self.last):
+        for face in choose(found, self.last, self.which, (frame.shape[1], frame.shape[0])):
             first = self._measure(frame, roi_from_box(face))
             # The detector's square is roughly placed; look again with the landmarks' own.
             if first is not None and (second := self._measure(frame, roi_from_points(first[0]))) is not None:

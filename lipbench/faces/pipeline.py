@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,9 +13,12 @@ from lipbench import media
 from lipbench.core import weights
 from lipbench.core.errors import MediaError, UsageError
 from lipbench.core.ticks import ticking
+from lipbench.faces import speaking
 from lipbench.faces.backend_table import backend as named
 from lipbench.faces.files import from_landmarks, read_track
+from lipbench.faces.shots import ShotDetector
 from lipbench.faces.track import COUNT_EVERY, Box, FaceTrack
+from lipbench.faces.which import Which
 
 
 def track_faces(
@@ -27,10 +30,14 @@ def track_faces(
     n_frames: int | None = None,
     count_every: int = COUNT_EVERY,
     device: str = "cpu",
+    face: str | None = None,
+    sound: NDArray[np.int16] | None = None,
 ) -> FaceTrack:
     """Find the main face of every frame and follow it.
 
-    The main face is the one that continues the last known box, otherwise the largest. Frames without a face hold NaN;
+    The main face is the one that continues the last known box, otherwise the one that `face` means, otherwise the
+    largest. Every shot begins anew. Where there are several and none was chosen, "mediapipe-face" prefers in every shot
+    the one whose mouth moves with the sound, where that is clear (`faces.speaking`). Frames without a face hold NaN;
     a video without any gives a track with `found` all False (`require_face` turns that into an error). A face counts
     as gone when less than half of its points are in the picture. Boxes may reach outside of the picture.
 
@@ -43,14 +50,16 @@ def track_faces(
         count_every: "mediapipe-face" counts the faces of every n-th frame (and of those where it lost its own) and
             carries the count on; S3FD counts in every frame.
         device: where S3FD runs; the mesh is fastest on one CPU thread and stays there.
+        face: which face, where there are several: "left", "right", "largest" or "X,Y", a place in it.
+        sound: (N,) at 16 kHz, what is said in the video, from its first frame on.
 
     Raises:
         UnknownName: no such backend.
         WeightsMissing, WeightsMismatch: its weights are not here.
         MediaError: the video cannot be read, or has no frames.
-        UsageError: fps is missing.
+        UsageError: fps is missing, or `face` has none of its forms.
     """
-    found = named(backend)
+    found, which = named(backend), Which.parse(face)
     if not found.weights:
         if not isinstance(video, (str, Path)):
             raise UsageError(f"the face backend {backend!r} reads a file", "frames were given", "give the path")
@@ -65,11 +74,14 @@ def track_faces(
         frames = video
     watched = _SizedFrames(frames)
     if backend == "mediapipe-face":
-        track = _track_mesh(watched, folder, fps, count_every)
+        track, counted = _track_mesh(watched, folder, fps, count_every, which)
+        if which is None and sound is not None and isinstance(video, (str, Path)):
+            with _one_thread():
+                track = speaking.prefer(track, counted, lambda: media.read_frames(video), folder, sound)
     elif backend == "demo-face":
         track = _track_points(watched, folder, fps)
     else:
-        track = _track_boxes(watched, folder, fps, backend, device)
+        track = _track_boxes(watched, folder, fps, backend, device, which)
     return track
 
 
@@ -95,17 +107,26 @@ class _SizedFrames:
         return self.size
 
 
-def _track_mesh(frames: _SizedFrames, folder: Path, fps: float, count_every: int) -> FaceTrack:
+def _track_mesh(
+    frames: _SizedFrames, folder: Path, fps: float, count_every: int, which: Which | None
+) -> tuple[FaceTrack, Mapping[int, list[Box]]]:
+    """The track, and all boxes of the frames on which faces were counted."""
     from lipbench.faces.detect import BlazeFacePair
     from lipbench.faces.landmarks import POINTS, FaceMesh
     from lipbench.faces.mesh_tracker import MainFace, MeshTracker
 
     with _one_thread():
-        tracker = MeshTracker(BlazeFacePair(folder), FaceMesh(folder), count_every)
-        seen: list[MainFace | None] = [tracker.step(frame) for frame in frames]
+        tracker = MeshTracker(BlazeFacePair(folder), FaceMesh(folder), count_every, which)
+        shots = ShotDetector()
+        seen: list[MainFace | None] = []
+        for frame in frames:
+            shots.push(frame)
+            if shots.cuts[-1:] == (len(seen),):
+                tracker.cut()
+            seen.append(tracker.step(frame))
     width, height = frames.known_size()
     lost = np.full((POINTS, 3), np.nan, np.float32)
-    return FaceTrack(
+    track = FaceTrack(
         "mediapipe-face",
         fps,
         width,
@@ -114,7 +135,9 @@ def _track_mesh(frames: _SizedFrames, folder: Path, fps: float, count_every: int
         np.asarray([0 if s is None else s.score for s in seen], np.float32),
         np.asarray([0 if s is None else s.faces for s in seen], np.int16),
         np.stack([lost if s is None else s.points for s in seen]),
+        shots.cuts,
     )
+    return track, tracker.counted
 
 
 def _track_points(frames: _SizedFrames, file: Path, fps: float) -> FaceTrack:
@@ -125,13 +148,15 @@ def _track_points(frames: _SizedFrames, file: Path, fps: float) -> FaceTrack:
     return from_landmarks(points, fps=fps, size=frames.known_size(), backend="demo-face")
 
 
-def _track_boxes(frames: _SizedFrames, file: Path, fps: float, backend: str, device: str) -> FaceTrack:
+def _track_boxes(
+    frames: _SizedFrames, file: Path, fps: float, backend: str, device: str, which: Which | None
+) -> FaceTrack:
     from lipbench.faces.box_tracker import follow
     from lipbench.faces.detect import S3FD
 
     detector = S3FD("syncnet" if backend == "s3fd-syncnet" else "wav2lip").load(file)
     detector.to(device)
-    main, counts = follow(detector, frames)
+    main, counts, cuts = follow(detector, frames, which)
     width, height = frames.known_size()
     return FaceTrack(
         backend,
@@ -141,6 +166,7 @@ def _track_boxes(frames: _SizedFrames, file: Path, fps: float, backend: str, dev
         np.stack([_corners(box) for box in main]),
         np.asarray([0 if box is None else box.score for box in main], np.float32),
         np.asarray(counts, np.int16),
+        cuts=cuts,
     )
 
 

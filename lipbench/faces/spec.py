@@ -40,6 +40,7 @@ WEIGHTS = (
         7_800_000,
         where="model.pth from the link under 'Well-trained model' in face_parsing/README.md of "
         "github.com/switchablenorms/CelebAMask-HQ",
+        loader="lipbench.faces.parsing.network_parser:load_celebamask",
     ),
     WeightsEntry(
         "mediapipe-face",

@@ -121,6 +121,7 @@ class FaceTrack:
         n_faces: (T,) int16 faces seen in the frame (0 = lost; >1 = somebody else is in the picture too).
         landmarks: (T, K, 3) float32 px (z in px, same scale, 0 is the head's center), NaN where lost;
             K = 478 or 468 (mesh), 68 (iBUG); None for detectors without landmarks.
+        cuts: frames that begin another shot; who is followed there is not who was followed before.
     """
 
     backend: str
@@ -131,6 +132,7 @@ class FaceTrack:
     score: NDArray[np.float32]
     n_faces: NDArray[np.int16]
     landmarks: NDArray[np.float32] | None = None
+    cuts: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -154,6 +156,31 @@ class FaceTrack:
             score=self.score[i],
             n_faces=self.n_faces[i],
             landmarks=None if self.landmarks is None else self.landmarks[i],
+            cuts=tuple(int(t) + 1 for t in np.flatnonzero(np.diff(self.shot_of(i)))),
+        )
+
+    def shot_of(self, frames: NDArray[np.integer]) -> NDArray[np.int64]:
+        """(N,) frame numbers -> the number of the shot that each is in."""
+        return np.searchsorted(np.asarray(self.cuts, np.int64), frames, side="right")
+
+    @property
+    def mean_box(self) -> tuple[float, float, float, float] | None:
+        """x1 y1 x2 y2 in px, mean over the frames with a face; None without any."""
+        if not self.found.any():
+            return None
+        x1, y1, x2, y2 = (float(v) for v in self.boxes[self.found].mean(axis=0, dtype=np.float64))
+        return x1, y1, x2, y2
+
+    def who(self) -> str:
+        """Which face was followed, for people; "" where nobody else was in the picture."""
+        several, box = int((self.n_faces > 1).sum()), self.mean_box
+        if not several or box is None:
+            return ""
+        x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+        side = "left" if x < self.width / 3 else "right" if x > self.width * 2 / 3 else "middle"
+        return (
+            f"up to {int(self.n_faces.max())} faces in {several} of {len(self)} frames; measured is the one at "
+            f"x = {x:.0f}, y = {y:.0f} of {self.width} x {self.height} ({side})"
         )
 
     def points68(self) -> NDArray[np.float32] | None:
@@ -170,6 +197,8 @@ class FaceTrack:
         arrays: dict[str, Any] = {"boxes": self.boxes, "score": self.score, "n_faces": self.n_faces}
         if self.landmarks is not None:
             arrays["landmarks"] = self.landmarks
+        if self.cuts:
+            arrays["cuts"] = np.asarray(self.cuts, np.int64)
         np.savez_compressed(
             path, schema=SCHEMA, backend=self.backend, fps=self.fps, size=(self.width, self.height), **arrays
         )
@@ -185,6 +214,6 @@ class FaceTrack:
         needs = ("backend", "fps", "size", "boxes", "score", "n_faces")
         z = npz.load(path, SCHEMA, "the face track", "delete it: it is made again on the next run", needs)
         width, height = (int(v) for v in z["size"])
-        return cls(
-            str(z["backend"]), float(z["fps"]), width, height, z["boxes"], z["score"], z["n_faces"], z.get("landmarks")
-        )
+        arrays = z["boxes"], z["score"], z["n_faces"], z.get("landmarks")
+        cuts = tuple(int(t) for t in z.get("cuts", ()))
+        return cls(str(z["backend"]), float(z["fps"]), width, height, *arrays, cuts)

@@ -16,10 +16,11 @@ import numpy as np
 from pydantic import Field
 
 from lipbench.core import weights
+from lipbench.core.errors import LipbenchError, WeightsError
 from lipbench.core.metric import MetricSpec, Pair
 from lipbench.metrics.arrays import Frame
 from lipbench.metrics.frame_metric import AlignOptions, FrameMetric, Value, specs
-from lipbench.metrics.lpips_weights import FILES, Net, linear_sha256
+from lipbench.metrics.lpips_weights import FILES, Net, linear_file, linear_sha256
 from lipbench.metrics.pair_reader import SUFFIX, FrameStep
 from lipbench.metrics.regions import Box
 
@@ -83,6 +84,14 @@ class LpipsFamily(FrameMetric):
     def identity(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
         files = {"trunk": weights.sha256(FILES[self.net].trunk), "linear": linear_sha256(self.net)}
         return {**super().identity(options), "sides": SIDE, **files}
+
+    def obstacles(self, options: Mapping[str, Any]) -> dict[str, LipbenchError]:
+        found = super().obstacles(options)
+        try:
+            linear_file(self.net)
+        except WeightsError as error:
+            found["the package lpips"] = error
+        return found
 
     def begin(self, pair: Pair, **options: Any) -> Any:
         from lipbench.metrics.functional import lpips  # loads torch

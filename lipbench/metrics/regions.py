@@ -6,7 +6,7 @@ all rows of a table are measured on the same pixels.
 A box has one size for the whole clip and follows the face:
 
     size     median over the frames with a face, so that frames are comparable and a wide-open mouth does not widen it
-    center   the middle of the points' bounding box, averaged over the found frames among t-2 .. t+2
+    center   the middle of the points' bounding box, averaged over the found frames among t-2 .. t+2 of its shot
     place    whole pixels; at the border the box is moved inside, never shrunk (only a box larger than the frame is cut)
 
     face     bounding box of the 68 points (brows to chin, ear to ear), 10 % wider on each side, 30 % of its height
@@ -185,9 +185,10 @@ def _follow(center: NDArray[np.float64], extent: NDArray[np.float64], track: Fac
     if not valid.any():
         return Boxes(corners, valid)
     size = np.clip(_whole(np.median(extent[known], axis=0)), 1, frame)
+    shot = track.shot_of(np.arange(len(center)))
     for t in np.flatnonzero(valid):
         near = slice(max(t - SMOOTHING, 0), t + SMOOTHING + 1)
-        middle = center[near][known[near]].mean(axis=0)
+        middle = center[near][known[near] & (shot[near] == shot[t])].mean(axis=0)  # never across a cut
         corner = np.clip(_whole(middle - size / 2), 0, frame - size)
         corners[t] = *corner, *(corner + size)
     return Boxes(corners, valid)

@@ -236,7 +236,7 @@ def test_wrong_files_say_what_they_are(tmp_path: Path) -> None:
     with pytest.raises(WeightsError) as caught:
         checkpoint.load(tmp_path / "page.pth")
     for form in ("'state_dict'", "bare state dict", "TorchScript"):
-        assert form in caught.value.why
+        assert form in caught.value.fix
     torch.save({"state_dict": {"a": 3}}, tmp_path / "number.pth")
     with pytest.raises(WeightsError, match="'a' in it is no tensor"):
         checkpoint.load(tmp_path / "number.pth")

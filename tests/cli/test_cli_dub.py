@@ -51,8 +51,10 @@ def test_external_method_file(tiny, fake, tmp_path):
 def test_without_a_face_backend_the_reason_is_told(tiny, tmp_path):
     result = call("still-mouth", tiny / "one.mp4", tiny / "fr.wav", "-o", tmp_path / "o.mp4", "--work", tmp_path / "w")
     assert isinstance(result.exception, LipbenchError)
-    assert result.exception.what.startswith("still-mouth made no video of ")
-    assert result.exception.why.startswith("weights_missing: ")
+    assert result.exception.what.startswith("still-mouth makes no video of ")
+    assert "weights_missing: " in result.exception.why
+    assert "lipbench weights get mediapipe-face" in result.exception.fix
+    assert not (tmp_path / "w").exists()  # said before any work
     assert result.exception.reason == "weights_missing"
     assert not (tmp_path / "o.mp4").exists()
 

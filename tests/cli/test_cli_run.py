@@ -83,7 +83,7 @@ def test_dry_run_after_a_run(done, tiny):
 
 def test_missing_weights_are_told_beforehand(tiny, tmp_path):
     result = call(tiny / "run.yaml", "--out", tmp_path / "run", "--dry-run", "--method", "wav2lip")
-    assert "cannot run synthesize wav2lip one/fr" in result.stdout
+    assert "cannot make wav2lip: weights_missing: " in result.stdout
     assert "lipbench weights add wav2lip" in result.stdout
 
 

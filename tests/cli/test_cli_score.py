@@ -48,7 +48,9 @@ def test_text(tiny):
     assert set(lines) == {"psnr_full", "ssim_full", "lse_d"}
     # 50 gray levels apart everywhere.
     assert float(lines["psnr_full"]) == pytest.approx(14.15, abs=0.3)
-    assert lines["lse_d"].startswith("–  (weights_missing: ")
+    assert lines["lse_d"] == "–  (weights_missing)"  # why was said before the work
+    assert result.stderr.count("the weights 'syncnet_v2' are not on this machine") == 1
+    assert "note: to get what is missing: `lipbench weights get syncnet_v2 mediapipe-face`" in result.stderr
 
 
 def test_without_reference_and_audio(tiny):

@@ -62,7 +62,7 @@ def test_markdown_is_the_default(tmp_path):
     result = call(write(tmp_path))
     assert result.exit_code == 0, result.output
     assert result.output.splitlines()[:5] == [
-        "**demo**: sync_model: demo, protocol: cropped",
+        "**demo**: sync model: demo, protocol: cropped",
         "",
         "| method | clips | SSIM ↑ |",
         "| ------ | ----: | -----: |",

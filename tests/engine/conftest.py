@@ -156,7 +156,7 @@ class Brightness(MetricFamily):
     metrics = (
         MetricSpec("gray", "1", "Gray", "", "none", frozenset()),
         MetricSpec("gray_diff", "1", "dGray", "", "lower", frozenset({"reference"})),
-        MetricSpec("never", "1", "Never", "", "higher", frozenset()),
+        MetricSpec("never", "1", "Never", "", "higher", frozenset(), headline=False),
         MetricSpec("endless", "1", "Endless", "", "higher", frozenset()),
     )
     def score(self, pair):

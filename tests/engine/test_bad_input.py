@@ -346,3 +346,14 @@ def test_landmarks_of_another_video(answer):
     assert answer.score("other", "psnr_full")["value"] == "inf"
     assert "six.npz" in answer.score("other", "psnr_mouth")["reason"]
     assert "six.npz" in answer.score("other", "lse_d")["reason"]
+
+
+def test_two_faces_say_which_was_measured(answer):
+    record = answer.record("faces two").info
+    assert record["who"].startswith(f"up to 2 faces in {N} of {N} frames; measured is the one at x = ")
+    x1, y1, x2, y2 = record["mean_box"]
+    assert x1 < x2
+    assert y1 < y2
+    (track,) = answer.score("two", "lse_d")["extra"]["tracks"]
+    assert len(track["box"]) == 4
+    assert answer.record("faces good").info["who"] == ""

@@ -153,7 +153,8 @@ def test_failures_are_told_apart_and_the_run_goes_on(manifest, tmp_path):
 
 def test_a_refusal_alone_is_a_complete_run(manifest, tmp_path):
     result = go(manifest, tmp_path / "run", ["fake-faceless"], clips=["one"], languages=["fr"])
-    assert result.complete
+    assert result.answered
+    assert not result.complete  # nothing was measured at all
     again = go(manifest, tmp_path / "run", ["fake-faceless"], clips=["one"], languages=["fr"])
     assert by(again, method="fake-faceless")["status"] == "refused"
     assert again.outcome.states["synthesize fake-faceless one/fr"].how == "cached"
@@ -211,7 +212,7 @@ def test_missing_weights_are_a_reason(manifest, tmp_path, monkeypatch):
     cell = by(result, method="fake-copy")
     assert cell["status"] == "refused"
     assert "lipbench weights get some_net" in cell["reason"]
-    assert result.complete
+    assert result.answered
 
 
 def test_editing_a_parameter_or_the_code_changes_the_key(manifest, tmp_path, plugin):

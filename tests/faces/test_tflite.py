@@ -255,7 +255,7 @@ def test_sparse_weights_run() -> None:
 @pytest.mark.parametrize("data", [b"", b"not a model at all, but long enough", small_model()[:150]])
 def test_unreadable_files(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "m.tflite").write_bytes(data)
-    with pytest.raises(WeightsError, match="cannot read the model"):
+    with pytest.raises(WeightsError, match="cannot read the weights"):
         read(tmp_path / "m.tflite")
 
 

@@ -146,7 +146,8 @@ def test_others_do_not_count_the_main_face_twice() -> None:
 
 def test_boxes_are_followed() -> None:
     people = [[box(60, 60, score=0.8), box(220, 100, score=0.7)], [], [box(65, 120), box(222, 90)], [box(20, 30)]]
-    main, counts = follow(World(people), blank(4))
+    main, counts, cuts = follow(World(people), blank(4))
+    assert cuts == ()
     assert counts == [2, 0, 2, 1]
     assert [None if b is None else (b.x1 + b.x2) / 2 for b in main] == [220, None, 222, 20]
 

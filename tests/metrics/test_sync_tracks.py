@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lipbench.core.errors import NoFace
+from lipbench.faces.shots import ShotDetector, thinning
 from lipbench.faces.track import Box, FaceTrack
 from lipbench.metrics.sync.face_boxes import FOREHEAD_68, boxes_of_track
-from lipbench.metrics.sync.tracks import ShotDetector, crop, crop_path, iou, thinning, track_faces
+from lipbench.metrics.sync.tracks import crop, crop_path, iou, track_faces
 
 # -- shots --------------------------------------------------------------------------------------------------------
 

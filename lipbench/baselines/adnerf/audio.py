@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from lipbench.baselines.adnerf.spec import Source
 from lipbench.core import keys, weights
 from lipbench.core.errors import TooShort, UsageError, WeightsError, WeightsMissing
+from lipbench.core.weights.opening import reading
 
 RATE, ROWS_PER_SECOND = 16000, 50
 WINDOW, LETTERS = 16, 29
@@ -188,14 +189,13 @@ def read_npy(path: str | Path) -> Float32:
     if not path.is_file():
         raise WeightsMissing(f"there is no file {path}", f"`file` needs {FILES['file']}", "correct the path")
     fix = f"give {FILES['file']}"
-    try:
+    with reading(path, fix):
         found = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise WeightsError(f"cannot read the audio features {path}", str(error), fix) from error
-    good = isinstance(found, np.ndarray) and found.shape[1:] in ((WINDOW, LETTERS), (LETTERS,)) and len(found)
+        if not isinstance(found, np.ndarray):
+            raise ValueError("it is an archive, not one array")
+    good = found.shape[1:] in ((WINDOW, LETTERS), (LETTERS,)) and len(found)
     if not good or found.dtype.kind not in "fiu":
-        shape = f"{found.dtype} {found.shape}" if isinstance(found, np.ndarray) else "an archive"
-        raise WeightsError(f"{path} holds no audio features", f"it is {shape}", fix)
+        raise WeightsError(f"{path} holds no audio features", f"it is {found.dtype} {found.shape}", fix)
     if not np.isfinite(found).all():
         raise WeightsError(f"{path} holds no audio features", "there are NaN or infinite numbers in it", fix)
     return found.astype(np.float32)

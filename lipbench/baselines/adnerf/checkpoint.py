@@ -6,7 +6,6 @@ made and saved by the published code and never used: the torso hears with the he
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,8 @@ from lipbench.baselines.adnerf.audionet import AudioNet
 from lipbench.baselines.adnerf.torso_training import TORSO_DIM
 from lipbench.baselines.adnerf.training import DIM, AudioCodes
 from lipbench.core.errors import WeightsError, WeightsMismatch
+from lipbench.core.weights import torch_file
+from lipbench.core.weights.opening import unreadable
 from lipbench.nerf.config import FieldConfig
 from lipbench.nerf.encoding import encoded_size
 from lipbench.nerf.fused_mlp import FusedMLPField
@@ -28,6 +29,7 @@ from lipbench.nerf.model import HeadField
 NETWORKS = ("network_fn_state_dict", "network_fine_state_dict")
 AUDIO, ATTENTION = "network_audnet_state_dict", "network_audattnet_state_dict"
 WIDTH = 256
+_FIX = "give a file like 400000_head.tar or 400000_body.tar"
 
 
 def load_head(path: str | Path) -> tuple[MLPField, MLPField, AudioCodes, int]:
@@ -126,7 +128,9 @@ def _adam(values: list[torch.Tensor]) -> dict[str, Any]:
 
 
 def _held(path: str | Path, names: tuple[str, ...]) -> dict[str, Any]:
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    state = torch_file.read(path, _FIX)
+    if not isinstance(state, dict):
+        raise unreadable(path, f"it holds a {type(state).__name__}", _FIX)
     missing = [name for name in names if name not in state]
     if missing:
         raise KeyError(f"it has no {missing[0]}")
@@ -151,7 +155,7 @@ def _networks(state: dict[str, Any], condition: int, path: str | Path) -> tuple[
 def _reading(path: str | Path, part: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, KeyError, RuntimeError, ValueError, TypeError, EOFError, pickle.UnpicklingError) as error:
+    except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
         raise WeightsError(
             f"cannot read {path} as AD-NeRF's {part}",
             str(error).splitlines()[0],

@@ -15,8 +15,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lipbench.core.errors import WeightsError, WeightsMissing
+from lipbench.core.errors import WeightsError
+from lipbench.core.weights.opening import reading, unreadable
 
+_FIX = "use a frozen TensorFlow graph (GraphDef, .pb)"
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 #: DataType -> numpy, and the TensorProto field of values that are not packed into tensor_content.
 _TYPES = {1: (np.float32, 5), 2: (np.float64, 6), 3: (np.int32, 7), 9: (np.int64, 10), 19: (np.float16, 13)}
@@ -41,15 +43,10 @@ class GraphFile:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        if not self.path.is_file():
-            raise WeightsMissing(f"there is no file {path}", "", "check the path of the graph file")
-        try:
+        with reading(path, _FIX) as self.path:
             with open(self.path, "rb") as file:
                 self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             self.nodes = {node.name: node for node in map(_node, _messages(memoryview(self._map), 1))}
-        except (ValueError, IndexError, UnicodeDecodeError) as error:
-            raise self._broken(str(error)) from error
         if not self.nodes:
             raise self._broken("it has no nodes")
 
@@ -71,7 +68,7 @@ class GraphFile:
             raise self._broken(f"{name!r}: {error}") from error
 
     def _broken(self, why: str) -> WeightsError:
-        return WeightsError(f"cannot read the graph {self.path}", why, "use a frozen TensorFlow graph (GraphDef, .pb)")
+        return unreadable(self.path, why, _FIX)
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:

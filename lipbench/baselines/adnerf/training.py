@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lipbench.baselines.adnerf.audionet import AudioAttNet, AudioNet, codes, neighbors, spread_out
-from lipbench.core.errors import WeightsError
 from lipbench.core.training import Budget
 from lipbench.core.training import train as run
+from lipbench.core.weights import torch_file
+from lipbench.core.weights.opening import reading
 from lipbench.nerf.scene import Scene
 from lipbench.nerf.training.presets import Preset
 from lipbench.nerf.training.trained import TrainedField
@@ -162,10 +163,8 @@ def load(folder: Path, device: str = "cpu") -> tuple[TrainedField, AudioCodes, b
     Raises:
         WeightsError: the folder holds no finished training.
     """
-    try:
-        state = torch.load(folder / AUDIO, map_location=device, weights_only=True)
-    except OSError as error:
-        raise WeightsError(f"there is no trained AD-NeRF in {folder}", str(error), "train it again") from error
-    audio = AudioCodes().to(device)
-    audio.load_state_dict(state["audio"])
+    with reading(folder / AUDIO, "train it again") as path:
+        state = torch_file.read(path, "train it again")
+        audio = AudioCodes().to(device)
+        audio.load_state_dict(state["audio"])
     return TrainedField.load(folder / MODEL, device), audio.eval(), bool(state["smooth"])

@@ -14,7 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench.core.errors import TooShort, Unsupported, WeightsMismatch, WeightsMissing
+from lipbench.core.weights.opening import first_line, looked_at, unreadable
 
+#: The only form of weights that is read: tensors and nothing else.
+TENSORS = "model.safetensors"
 _FRAME = 400  # samples that a row of the model sees
 _PAD_TOKENS = ("<pad>", "[PAD]")  # CTC's blank
 
@@ -44,6 +47,7 @@ def character_scores(folder: str | Path, audio: NDArray[np.int16], device: str =
     Raises:
         Unsupported: transformers is not installed.
         WeightsMissing: no such folder, or no model in it.
+        WeightsError: the model is not stored as plain tensors, or damaged.
         WeightsMismatch: a model of another alphabet.
         TooShort: less than 25 ms.
     """
@@ -77,8 +81,14 @@ def _model(folder: Path) -> Any:
             f"transformers is not installed ({error})",
             "`pip install transformers`, or use the features mel29, deepspeech or file",
         ) from error
+    if not (folder / TENSORS).is_file():
+        raise unreadable(
+            folder,
+            f"it has no {TENSORS}; the other forms are pickles, which could run anything",
+            "download a model that has it, such as facebook/wav2vec2-base-960h",
+        )
+    looked_at(folder / TENSORS)
     try:
-        return Wav2Vec2ForCTC.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError) as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise WeightsMissing(f"there is no wav2vec2 model in {folder}", first, "download it again") from error
+        return Wav2Vec2ForCTC.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+    except Exception as error:  # transformers and safetensors raise many kinds
+        raise unreadable(folder, first_line(error), "download it again") from error

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from lipbench.baselines.makeittalk.autovc import AutoVC
 from lipbench.baselines.makeittalk.image_net import ImageTranslator
 from lipbench.baselines.makeittalk.landmark_nets import ContentBranch, SpeakerBranch
-from lipbench.core.errors import WeightsError, WeightsMismatch, WeightsMissing
-from lipbench.core.weights import states
+from lipbench.core.errors import WeightsMismatch, WeightsMissing
+from lipbench.core.weights import states, torch_file
+from lipbench.core.weights.opening import reading, unreadable
 
 _FIX = "get the file again from the links in the README of github.com/yzhou359/MakeItTalk"
 _TRAIN = "make one with `lipbench train makeittalk`"
@@ -51,54 +52,15 @@ class Content:
     limit: float = float("inf")
 
 
-class _Anything:
-    """Stands for every class that a checkpoint names and we do not read; it does nothing."""
-
-    def __init__(self, *_: Any, **__: Any) -> None:
-        pass
-
-    def __setstate__(self, _: Any) -> None:
-        pass
-
-
 def _read(path: Path) -> Mapping[str, Any]:
     """What is in a checkpoint.
 
-    `ckpt_116_i2i_comb.pth` also holds a pickled optimizer and its options. Classes that torch does not allow are
-    replaced by empty stand-ins; no code of the file is run.
+    `ckpt_116_i2i_comb.pth` also holds a pickled optimizer and its options, which become empty objects.
     """
-    states.present(path)
-    try:
-        try:
-            loaded = torch.load(path, "cpu", weights_only=True)
-        except Exception:
-            loaded = torch.load(path, "cpu", weights_only=False, pickle_module=_stand_ins())
-    except Exception as error:  # torch and pickle raise many kinds
-        first = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
-        raise WeightsError(f"cannot read the weights {path}", first, _FIX) from error
+    loaded = torch_file.read(path, _FIX, stand_ins=True)
     if not isinstance(loaded, Mapping):
-        raise WeightsError(f"cannot read the weights {path}", f"it holds a {type(loaded).__name__}", _FIX)
+        raise unreadable(path, f"it holds a {type(loaded).__name__}", _FIX)
     return loaded
-
-
-def _stand_ins() -> Any:
-    """A pickle module for torch.load that builds tensors, containers and numpy arrays, and nothing else."""
-    import pickle
-    import types
-
-    class Unpickler(pickle.Unpickler):
-        def find_class(self, module: str, name: str) -> Any:
-            known = {
-                ("collections", "OrderedDict"),
-                ("torch._utils", "_rebuild_tensor_v2"),
-                ("torch._utils", "_rebuild_parameter"),
-                ("torch", "Size"),
-            }
-            if (module, name) in known or (module == "torch" and name.endswith("Storage")):
-                return super().find_class(module, name)
-            return _Anything
-
-    return types.SimpleNamespace(Unpickler=Unpickler, load=None, loads=None, __name__="lipbench")
 
 
 def load(path: str | Path, kind: type[Net]) -> Net:
@@ -125,15 +87,12 @@ def load_demo(path: str | Path) -> Content:
     """The packaged content branch, or one that `lipbench train makeittalk` made.
 
     Raises:
-        WeightsMissing, WeightsMismatch: no such file, or not one of those.
+        WeightsMissing, WeightsError: no such file, or not a readable one.
+        WeightsMismatch: it holds another network.
     """
-    path = states.present(path, _TRAIN)
-    try:
-        with np.load(path, allow_pickle=False) as z:
-            state = {k.removeprefix(NET): torch.from_numpy(z[k]) for k in z.files if k.startswith(NET)}
-            mean, std = z["mean"].astype(np.float32), z["std"].astype(np.float32)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise WeightsMismatch(f"{path} holds no content branch", str(error).splitlines()[0][:160], _TRAIN) from error
+    with reading(path, _TRAIN) as path, np.load(path, allow_pickle=False) as z:
+        state = {k.removeprefix(NET): torch.from_numpy(z[k]) for k in z.files if k.startswith(NET)}
+        mean, std = z["mean"].astype(np.float32), z["std"].astype(np.float32)
     first = state.get("fc_prior.0.weight")
     with torch.device("meta"):
         net = ContentBranch((256 if first is None else len(first)) / 256)

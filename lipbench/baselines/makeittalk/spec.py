@@ -92,6 +92,8 @@ SPEC = MethodSpec(
     uses_gpu=("synthesize",),
     weights=(CONTENT, SPEAKER, AUTOVC, IMAGE),
     params=MakeItTalkParams,
+    # LipNeRF (FG 2023), Table I: dubbed audio in all available languages.
+    paper_results={"lse_d": 10.23, "lse_c": 2.21, "psnr_full": 14.15, "ssim_full": 0.25, "lpips_full": 0.39},
     deviations=(
         "landmarks come from the shared face track; upstream runs face-alignment's 3D FAN",
         "the voice embedding is a file of yours; upstream runs Resemblyzer in the same process",
@@ -115,6 +117,7 @@ WEIGHTS = (
         _MAKEITTALK_TERMS,
         7_880_000,
         where=f"ckpt_content_branch.pth {_MAKEITTALK_LINK}",
+        loader="lipbench.baselines.makeittalk.checkpoint:load:ContentBranch",
     ),
     WeightsEntry(
         "makeittalk_speaker",
@@ -123,6 +126,7 @@ WEIGHTS = (
         _MAKEITTALK_TERMS,
         15_400_000,
         where=f"ckpt_speaker_branch.pth {_MAKEITTALK_LINK}",
+        loader="lipbench.baselines.makeittalk.checkpoint:load:SpeakerBranch",
     ),
     WeightsEntry(
         "makeittalk_autovc",
@@ -131,6 +135,7 @@ WEIGHTS = (
         _MAKEITTALK_TERMS,
         172_000_000,
         where=f"ckpt_autovc.pth {_MAKEITTALK_LINK}",
+        loader="lipbench.baselines.makeittalk.checkpoint:load:AutoVC",
     ),
     WeightsEntry(
         "makeittalk_i2i",
@@ -139,6 +144,7 @@ WEIGHTS = (
         _MAKEITTALK_TERMS,
         839_000_000,
         where=f"ckpt_116_i2i_comb.pth {_MAKEITTALK_LINK}",
+        loader="lipbench.baselines.makeittalk.checkpoint:load:ImageTranslator",
     ),
     packaged(
         "makeittalk-demo",

@@ -13,8 +13,8 @@ from torch import Tensor
 from lipbench.baselines.pcavs.encoders import AudioEncoder, IdentityEncoder, PoseMouthEncoder
 from lipbench.baselines.pcavs.generator import PcAvsGenerator
 from lipbench.baselines.pcavs.layout import Layout, Networks
-from lipbench.core.errors import WeightsError, WeightsMismatch
-from lipbench.core.weights import states
+from lipbench.core.errors import WeightsMismatch
+from lipbench.core.weights import states, torch_file
 
 _FIX = "get demo.zip again from the link in the README of github.com/Hangz-nju-cuhk/Talking-Face_PC-AVS"
 FORMAT = "lipbench.pcavs/1"
@@ -38,20 +38,7 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
         WeightsMissing: no such file.
         WeightsError: no state dict of tensors.
     """
-    path = states.present(path)
-    try:
-        loaded: Any = torch.load(path, "cpu", weights_only=True)
-    except Exception as error:  # torch raises RuntimeError, UnpicklingError, EOFError, ...
-        why = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
-        raise WeightsError(f"cannot read the weights {path}", why, _FIX) from error
-    state = loaded.get("state_dict", loaded) if isinstance(loaded, Mapping) else None
-    if not isinstance(state, Mapping) or not state:
-        raise WeightsError(f"cannot read the weights {path}", "it holds no state dict", _FIX)
-    tensors = {str(key).removeprefix("module."): value for key, value in state.items()}
-    foreign = next((key for key, value in tensors.items() if not isinstance(value, Tensor)), None)
-    if foreign is not None:
-        raise WeightsError(f"cannot read the weights {path}", f"{foreign!r} in it is no tensor", _FIX)
-    return {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
+    return torch_file.state_dict(path, _FIX)
 
 
 def load(path: str | Path, kind: type[Net]) -> Net:

@@ -8,6 +8,8 @@ the variance without it.
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lipbench.core.errors import WeightsError
+from lipbench.core.weights.opening import FREE, RATIO, reading
 
+#: A MATLAB 5 file: bytes before the first element, the type number of a compressed one, bytes unpacked at a time.
+_MAT_HEADER, _MAT_COMPRESSED, _MAT_PIECE = 128, 15, 1 << 20
 EPS = 1e-5  # of vl_nnbnorm and of torch's batch norm alike
 
 
@@ -24,13 +28,14 @@ def read_mat(path: str | Path) -> dict[str, Tensor]:
     """The convolutions and batch norms of a DagNN file, by layer name, as a torch state dict in float32.
 
     Raises:
+        WeightsMissing: no such file.
         WeightsError: no MATLAB file before version 7.3, or no DagNN in it.
     """
     import scipy.io
-    from scipy.io.matlab import MatReadError
 
     fix = "use v201.mat or v114.mat of github.com/joonson/yousaidthat, saved before MATLAB's version 7.3 format"
-    try:
+    with reading(path, fix) as path:
+        _refuse_bomb(path)
         net = scipy.io.loadmat(str(path), struct_as_record=False, squeeze_me=True)["net"]
         values = {str(p.name): np.asarray(p.value, dtype=np.float32) for p in np.atleast_1d(net.params)}
         layers = np.atleast_1d(net.layers)
@@ -39,14 +44,28 @@ def read_mat(path: str | Path) -> dict[str, Tensor]:
             state |= _layer(layer, values)
         if "conv8.weight" in state and _sees_first(layers, values):
             state["conv8.weight"] = state["conv8.weight"].roll(state["conv8.weight"].shape[1] // 2, 1)
-    # scipy's reader, up to 1.12 at least, ends in an IndexError for files of a few bytes.
-    except (MatReadError, OSError, ValueError, LookupError, AttributeError, NotImplementedError, TypeError) as error:
-        raise WeightsError(
-            f"cannot read the MatConvNet network {path}", f"{type(error).__name__}: {error}", fix
-        ) from error
-    if not state:
-        raise WeightsError(f"cannot read the MatConvNet network {path}", "it holds no convolution", fix)
+        if not state:
+            raise ValueError("it holds no convolution")
     return state
+
+
+def _refuse_bomb(path: Path) -> None:
+    """Go through the compressed elements of a MATLAB 5 file and stop at the first that grows beyond all weights."""
+    room = max(FREE, RATIO * path.stat().st_size)
+    with open(path, "rb") as file:
+        file.seek(_MAT_HEADER)
+        while len(tag := file.read(8)) == 8:
+            kind, length = struct.unpack("<II", tag)
+            if kind != _MAT_COMPRESSED:
+                file.seek(length, 1)
+                continue
+            unpack = zlib.decompressobj()
+            data = file.read(length)
+            while data and room >= 0:
+                room -= len(unpack.decompress(data, _MAT_PIECE))
+                data = unpack.unconsumed_tail
+            if room < 0:
+                raise ValueError("it would unpack to far more than weights ever do")
 
 
 def _layer(layer: Any, values: dict[str, np.ndarray]) -> dict[str, Tensor]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,11 +13,12 @@ from torch import Tensor, nn
 
 from lipbench.baselines.wav2lip.networks import QualityDiscriminator, SyncExpert, Wav2LipGenerator
 from lipbench.core import npz
-from lipbench.core.errors import WeightsError, WeightsMismatch
-from lipbench.core.weights import states
+from lipbench.core.errors import WeightsMismatch
+from lipbench.core.weights import states, torch_file
+from lipbench.core.weights.opening import reading
 
 FORMATS = "a dict with 'state_dict' in it, a bare state dict, a TorchScript archive, or lipbench's npz"
-_FIX = "get the file again from the links in the README of github.com/Rudrabha/Wav2Lip"
+_FIX = f"get the file again from the links in the README of github.com/Rudrabha/Wav2Lip; readable are {FORMATS}"
 
 #: network -> (key of a convolution that is 512 wide in the published size, to read the width multiplier from)
 _WIDEST = {
@@ -35,31 +34,17 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     """The float32 state dict in a checkpoint file, on the CPU, without `module.` prefixes.
 
     Four forms are read: `{"state_dict": ..., "optimizer": ...}` as upstream's training writes it, a bare state dict,
-    the TorchScript archives that upstream links today and its own loader refuses, and what `save_npz` wrote. No pickled
-    code is ever run.
+    the TorchScript archives that upstream links today and its own loader refuses, and what `save_npz` wrote. No code
+    of the file is ever run.
 
     Raises:
         WeightsMissing: no such file.
         WeightsError: none of these forms.
     """
-    path = states.present(path)
-    try:
-        if path.suffix == ".npz":
-            loaded: Any = _arrays(path)
-        else:
-            loaded = _torchscript(path) if _is_torchscript(path) else torch.load(path, "cpu", weights_only=True)
-    except Exception as error:  # torch raises RuntimeError, UnpicklingError, EOFError, ValueError, KeyError, ...
-        why = str(error).strip().splitlines()
-        raise _unreadable(path, why[0][:160] if why else type(error).__name__) from error
-
-    state = loaded.get("state_dict", loaded) if isinstance(loaded, Mapping) else None
-    if not isinstance(state, Mapping):
-        raise _unreadable(path, f"it holds a {type(loaded).__name__}")
-    tensors = {str(key).removeprefix("module."): value for key, value in state.items()}
-    foreign = next((key for key, value in tensors.items() if not isinstance(value, Tensor)), None)
-    if foreign is not None or not tensors:
-        raise _unreadable(path, f"{foreign!r} in it is no tensor" if foreign else "it is empty")
-    return {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
+    if Path(path).suffix != ".npz":
+        return torch_file.state_dict(path, _FIX)
+    with reading(path, _FIX) as path:
+        return torch_file.floats(_arrays(path))
 
 
 def load(path: str | Path, kind: type[Net] = Wav2LipGenerator) -> Net:  # type: ignore[assignment]
@@ -91,7 +76,7 @@ def read_info(path: str | Path) -> dict[str, Any]:
     """What `save_npz` was told about the weights; empty for other files."""
     if Path(path).suffix != ".npz":
         return {}
-    with np.load(path, allow_pickle=False) as z:
+    with reading(path, _FIX) as path, np.load(path, allow_pickle=False) as z:
         return dict(json.loads(str(z[_INFO]))) if _INFO in z.files else {}
 
 
@@ -104,24 +89,6 @@ def _gated(state: Mapping[str, Tensor]) -> bool:
     """Whether a generator has a fourth output channel; see `networks.Wav2LipGenerator`."""
     last = state.get("output_block.1.weight")
     return last is not None and last.shape[0] == 4
-
-
-def _is_torchscript(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any("/code/" in name for name in archive.namelist())
-
-
-def _torchscript(path: Path) -> Mapping[str, Any]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch announces the end of TorchScript on every load
-        module: nn.Module = torch.jit.load(str(path), map_location="cpu")
-    return module.state_dict()
-
-
-def _unreadable(path: Path, why: str) -> WeightsError:
-    return WeightsError(f"cannot read the weights {path}", f"{why}; readable are {FORMATS}", _FIX)
 
 
 def _guess(state: Mapping[str, Tensor]) -> str:

@@ -53,6 +53,8 @@ SPEC = MethodSpec(
     uses_gpu=("prepare", "synthesize"),
     weights=("wav2lip",),
     params=Wav2LipParams,
+    # LipNeRF (FG 2023), Table I: dubbed audio in all available languages.
+    paper_results={"lse_d": 8.06, "lse_c": 4.77, "psnr_full": 28.90, "ssim_full": 0.89, "lpips_full": 0.17},
     deviations=(
         "boxes come from the shared face track, framed like S3FD's, unless `detector: s3fd` is chosen",
         "frames without a face get boxes interpolated from their neighbors; upstream gives up on the clip",
@@ -75,6 +77,8 @@ WEIGHTS = (
         435_900_000,
         where="Wav2Lip-SD-NOGAN.pt (or the older wav2lip.pth) from the link 'Wav2Lip' in the README of "
         "github.com/Rudrabha/Wav2Lip",
+        sizes=(145_690_000,),  # without the optimizer, as TorchScript
+        loader="lipbench.baselines.wav2lip.checkpoint:load:Wav2LipGenerator",
     ),
     WeightsEntry(
         "wav2lip_gan",
@@ -84,6 +88,8 @@ WEIGHTS = (
         435_900_000,
         where="Wav2Lip-SD-GAN.pt (or the older wav2lip_gan.pth) from the link 'Wav2Lip + GAN' in the README of "
         "github.com/Rudrabha/Wav2Lip",
+        sizes=(145_690_000,),  # without the optimizer, as TorchScript
+        loader="lipbench.baselines.wav2lip.checkpoint:load:Wav2LipGenerator",
     ),
     WeightsEntry(
         "wav2lip_expert",
@@ -92,6 +98,8 @@ WEIGHTS = (
         _WAV2LIP_TERMS,
         197_200_000,
         where="lipsync_expert.pth from the checkpoint folder linked in the README of github.com/Rudrabha/Wav2Lip",
+        sizes=(65_700_000,),  # without the optimizer
+        loader="lipbench.baselines.wav2lip.checkpoint:load:SyncExpert",
     ),
     WeightsEntry(
         "wav2lip_disc",
@@ -100,6 +108,8 @@ WEIGHTS = (
         _WAV2LIP_TERMS,
         169_400_000,
         where="visual_quality_disc.pth from the checkpoint folder linked in the README of github.com/Rudrabha/Wav2Lip",
+        sizes=(56_500_000,),  # without the optimizer
+        loader="lipbench.baselines.wav2lip.checkpoint:load:QualityDiscriminator",
     ),
     packaged(
         "wav2lip-demo",

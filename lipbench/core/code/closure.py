@@ -39,10 +39,13 @@ NEVER = frozenset(
         "lipbench.core.threads",  # how many threads compute is no part of a key
         "lipbench.core.weights",  # weights are in keys by the hash of their content
         "lipbench.core.weights.archives",
+        "lipbench.core.weights.checks",
+        "lipbench.core.weights.download",
         "lipbench.core.weights.entries",
         "lipbench.core.weights.fetch",
         "lipbench.core.weights.files",
         "lipbench.core.weights.named",
+        "lipbench.core.weights.opening",  # refuses files
         "lipbench.core.atomic",  # a file is there whole or not at all
         "lipbench.engine.rows",  # finds the method; its code is asked for by name
     }

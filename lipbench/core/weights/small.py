@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from lipbench.core.errors import WeightsError
+from lipbench.core.weights.opening import reading
 
 _INFO = "__info__"
 Net = TypeVar("Net", bound=nn.Module)
@@ -33,19 +33,15 @@ def load(build: Callable[[int], Net], path: Path, what: str) -> Net:
     """What `save` wrote, in eval mode.
 
     Args:
-        build: width -> the network. what: for the error: "face network".
+        build: width -> the network.
+        what: for the error: "face network".
 
     Raises:
-        WeightsError: not such a file.
+        WeightsMissing, WeightsError: no such file, or not such a file.
     """
-    try:
-        with np.load(path, allow_pickle=False) as z:
-            net = build(int(json.loads(str(z[_INFO]))["width"]))
-            net.load_state_dict({k: torch.from_numpy(z[k].astype(np.float32)) for k in z.files if k != _INFO})
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise WeightsError(
-            f"cannot read the {what} {path}", str(error).splitlines()[0], "train or fetch it again"
-        ) from error
+    with reading(path, f"train the {what} or fetch it again") as path, np.load(path, allow_pickle=False) as z:
+        net = build(int(json.loads(str(z[_INFO]))["width"]))
+        net.load_state_dict({k: torch.from_numpy(z[k].astype(np.float32)) for k in z.files if k != _INFO})
     return net.eval()
 
 
@@ -71,6 +67,6 @@ class SmallNet(nn.Module):
         """What `save` wrote, in eval mode.
 
         Raises:
-            WeightsError: not such a file.
+            WeightsMissing, WeightsError: no such file, or not such a file.
         """
         return load(cls, path, cls.what)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from lipbench.core import npz
-from lipbench.core.errors import WeightsError, WeightsMismatch, WeightsMissing
+from lipbench.core.errors import WeightsMismatch, WeightsMissing
+from lipbench.core.weights.opening import reading
 
 _META = "__meta__"
 Net = TypeVar("Net", bound=nn.Module)
@@ -85,12 +85,9 @@ def read(path: Path, kind: str, what: str, fix: str) -> tuple[dict[str, Any], di
         WeightsError: unreadable.
         WeightsMismatch: of another format.
     """
-    try:
-        with np.load(present(path), allow_pickle=False) as z:
-            meta = json.loads(str(z[_META]))
-            state = {k: torch.from_numpy(z[k].astype(np.float32)) for k in z.files if k != _META}
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise WeightsError(f"cannot read the weights {path}", str(error), fix) from error
+    with reading(path, fix) as path, np.load(path, allow_pickle=False) as z:
+        meta = json.loads(str(z[_META]))
+        state = {k: torch.from_numpy(z[k].astype(np.float32)) for k in z.files if k != _META}
     if meta.get("format") != kind:
         raise WeightsMismatch(f"{path} holds no {what}", f"its format is {meta.get('format')!r}", fix)
     return meta, state

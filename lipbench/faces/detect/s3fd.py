@@ -7,7 +7,6 @@ Wav2Lip `face_detection/detection/sfd/` (whole frame, confidence 0.5, suppressio
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lipbench.core.errors import UsageError, WeightsError
+from lipbench.core.weights import torch_file
 from lipbench.faces.boxes import nms
 from lipbench.faces.detect.s3fd_net import VARIANTS, Map, S3FDNet, Variant
 from lipbench.faces.track import Box
@@ -57,12 +57,8 @@ class S3FD(S3FDNet):
         Raises:
             WeightsError: not a checkpoint, or not one of this variant.
         """
-        try:
-            found: Any = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:  # torch.load raises whatever its readers do
-            raise WeightsError(f"cannot read {path}", f"{type(error).__name__}: {str(error)[:160]}") from error
-        found = found.get("state_dict", found) if isinstance(found, dict) else {}
-        state = {str(name).removeprefix("module."): value for name, value in found.items()}
+        fix = f"`lipbench weights get {self.weights_name}` fetches it"
+        state = torch_file.tensors(torch_file.read(path, fix), path, fix)
         own = self.state_dict()
         missing, more = sorted(set(own) - set(state)), sorted(set(state) - set(own))
         shapes = [n for n in own if n in state and tuple(state[n].shape) != tuple(own[n].shape)]

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from lipbench.core.errors import UsageError
+from lipbench.core.weights.opening import unreadable
 from lipbench.faces.morphable.base import Array, LandmarkIndices, MorphableModel
 from lipbench.faces.morphable.unpickle import load_object_npy
 
@@ -30,11 +31,7 @@ def _read(path: Path) -> dict[str, Array]:
     found: Any = load_object_npy(path)
     missing = [key for key in _NEEDED[path.name] if not isinstance(found, dict) or key not in found]
     if missing:
-        raise UsageError(
-            f"cannot read {path}",
-            f"it has no entry {missing[0]!r}",
-            "use the file that AD-NeRF's convert_BFM.py writes",
-        )
+        raise unreadable(path, f"it has no entry {missing[0]!r}", "use the file that AD-NeRF's convert_BFM.py writes")
     return {key: np.asarray(value) for key, value in found.items()}
 
 
@@ -42,7 +39,8 @@ def load_adnerf(folder: str | Path, *, identity: int = 100, expression: int = 79
     """The model from the three files in `folder`; re-saved there as `3dmm.npz`, which is read from then on.
 
     Raises:
-        UsageError: a file is missing, damaged, or not of this layout.
+        UsageError: a file is missing.
+        WeightsError: a file is damaged, not of this layout, or a pickle that asks for anything but arrays.
     """
     folder = Path(folder)
     cached = folder / "3dmm.npz"
@@ -60,8 +58,8 @@ def load_adnerf(folder: str | Path, *, identity: int = 100, expression: int = 79
     n = info["mu_shape"].size // 3
     for key in ("b_shape", "b_exp", "b_tex"):
         if info[key].shape[1] != 3 * n:
-            raise UsageError(
-                f"cannot read {folder / FILES[0]}",
+            raise unreadable(
+                folder / FILES[0],
                 f"{key} is {info[key].shape}, expected (K, {3 * n})",
                 "use the file that AD-NeRF's convert_BFM.py writes",
             )

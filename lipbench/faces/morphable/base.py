@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lipbench.core import npz
-from lipbench.core.errors import Unsupported, UsageError
+from lipbench.core.errors import Unsupported, UsageError, WeightsError
+from lipbench.core.weights.opening import reading
 
 Array = NDArray[Any]
 SCHEMA = 1
@@ -212,10 +213,12 @@ class MorphableModel:
         """Read what `save` wrote.
 
         Raises:
-            UsageError: not such a file.
+            WeightsMissing, WeightsError: no such file, or not such a file.
         """
         fix = "convert it again from the original files"
-        arrays = npz.load(path, SCHEMA, "the morphable model", fix, ("name", "licence", "units"), UsageError)
+        needs = ("name", "licence", "units")
+        with reading(path, fix) as path:
+            arrays = npz.load(path, SCHEMA, "the weights", fix, needs, WeightsError)
         points, left, right = (arrays.pop(k, None) for k in ("landmarks", "contour_left", "contour_right"))
         values: dict[str, Any] = {k: str(arrays.pop(k)) for k in ("name", "licence", "units")}
         values |= arrays

@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lipbench.core.errors import UsageError
+from lipbench.core.weights.opening import looked_at, reading
 from lipbench.faces.morphable.base import Array, LandmarkIndices, MorphableModel
 
 MM_PER_DM = 100.0
+_FIX = "use the original .h5 file of BFM 2017 or 2019"
 LICENCE = "Basel Face Model: research use only, on signed agreement with the University of Basel"
 
 
@@ -44,17 +46,14 @@ def load_bfm(
         landmarks: 68 vertex numbers in the iBUG order, or None.
 
     Raises:
-        UsageError: h5py is missing, or the file is not of this layout.
+        UsageError: h5py is missing.
+        WeightsMissing, WeightsError: no such file, or it is not of this layout.
     """
+    path = looked_at(path, _FIX)
     h5py = _h5py()
-    try:
-        with h5py.File(path, "r") as file:
-            groups = {name: _group(file, name) for name in ("shape", "expression", "color")}
-            cells = np.asarray(file["shape/representer/cells"], np.int64)
-    except (OSError, KeyError, ValueError) as error:
-        raise UsageError(
-            f"cannot read the Basel Face Model {path}", str(error), "use the original .h5 file of BFM 2017 or 2019"
-        ) from error
+    with reading(path, _FIX) as path, h5py.File(path, "r") as file:
+        groups = {name: _group(file, name) for name in ("shape", "expression", "color")}
+        cells = np.asarray(file["shape/representer/cells"], np.int64)
     mean, id_basis, id_sigma = groups["shape"]
     extra, exp_basis, exp_sigma = groups["expression"]
     color, color_basis, color_sigma = groups["color"]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lipbench.core.errors import UsageError
+from lipbench.core.weights.opening import unreadable
 from lipbench.faces.morphable.base import Array, LandmarkIndices, MorphableModel
 from lipbench.faces.morphable.unpickle import ArrayHolder, load_pickle
 
@@ -51,25 +51,22 @@ def load_flame(
         landmarks: 68 vertex numbers in the iBUG order, or None (FLAME's own embedding lies inside triangles).
 
     Raises:
-        UsageError: not a FLAME file, or a pickle that asks for anything but arrays.
+        WeightsMissing, WeightsError: no such file, damaged, no FLAME file, or a pickle
+            that asks for anything but arrays.
     """
     found = load_pickle(path, chumpy=True, sparse=True)
     needed = ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "f")
     missing = [key for key in needed if not isinstance(found, dict) or key not in found]
     if missing:
-        raise UsageError(
-            f"cannot read the FLAME model {path}", f"it has no entry {missing[0]!r}", "use the original FLAME .pkl file"
-        )
+        raise unreadable(path, f"it has no entry {missing[0]!r}", "use the original FLAME .pkl file")
     try:
         template, dirs, pose_dirs, regressor, weights, faces = (_array(found[key]) for key in needed)
     except KeyError as error:
-        raise UsageError(
-            f"cannot read the FLAME model {path}", "an array in it has no values", "use the original FLAME .pkl file"
-        ) from error
+        raise unreadable(path, "an array in it has no values", "use the original FLAME .pkl file") from error
     n = len(template)
     if dirs.shape[2] <= N_SHAPE:
-        raise UsageError(
-            f"cannot read the FLAME model {path}",
+        raise unreadable(
+            path,
             f"it has {dirs.shape[2]} modes, the expressions start after {N_SHAPE}",
             "use the original FLAME .pkl file",
         )

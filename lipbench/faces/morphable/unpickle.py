@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from lipbench.core.errors import UsageError
+from lipbench.core.weights.opening import reading
+
+FIX = "get the file from its original source; if that one is refused too, report it"
 
 
 class ArrayHolder:
@@ -51,21 +53,17 @@ def _numpy_names() -> dict[tuple[str, str], Any]:
 
 
 class _RestrictedUnpickler(pickle.Unpickler):
-    def __init__(self, file: io.BufferedIOBase, allowed: dict[tuple[str, str], Any], where: str) -> None:
+    def __init__(self, file: io.BufferedIOBase, allowed: dict[tuple[str, str], Any]) -> None:
         super().__init__(file, encoding="latin1")
-        self._allowed, self._where = allowed, where
+        self._allowed = allowed
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in self._allowed:
             return self._allowed[module, name]
-        raise UsageError(
-            f"refusing to unpickle {self._where}",
-            f"it asks for {module}.{name}, which is not plain array data",
-            "get the file from its original source; if that one asks for this too, report it",
-        )
+        raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is no array; nothing of it was run")
 
     def persistent_load(self, pid: Any) -> Any:
-        raise UsageError(f"refusing to unpickle {self._where}", "it refers to outside objects", "get the original file")
+        raise pickle.UnpicklingError("it refers to objects outside of it")
 
 
 def load_pickle(path: str | Path, *, chumpy: bool = False, sparse: bool = False) -> Any:
@@ -76,30 +74,27 @@ def load_pickle(path: str | Path, *, chumpy: bool = False, sparse: bool = False)
         sparse: also accept scipy's compressed sparse matrices.
 
     Raises:
-        UsageError: the file asks for anything else, or is damaged.
+        WeightsMissing, WeightsError: no such file, or it asks for anything else, or is damaged.
     """
-    with open(path, "rb") as file:
-        return _load(file, str(path), _extra(chumpy, sparse))
+    with reading(path, FIX) as path, open(path, "rb") as file:
+        return _load(file, _extra(chumpy, sparse))
 
 
 def load_object_npy(path: str | Path) -> Any:
     """Read an .npy file that holds one pickled object (`np.save(path, some_dict)`), or a plain array.
 
     Raises:
-        UsageError: see `load_pickle`.
+        WeightsMissing, WeightsError: see `load_pickle`.
     """
-    with open(path, "rb") as file:
-        try:
-            version = np.lib.format.read_magic(file)
-            read: Callable[..., Any] = (
-                np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            )
-            _, _, dtype = read(file)
-        except ValueError as error:
-            raise UsageError(f"cannot read {path}", str(error), "it should be an .npy file") from error
+    with reading(path, FIX) as path, open(path, "rb") as file:
+        version = np.lib.format.read_magic(file)
+        read: Callable[..., Any] = (
+            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        )
+        _, _, dtype = read(file)
         if not dtype.hasobject:
             return np.load(path, allow_pickle=False)
-        found = _load(file, str(path), {})
+        found = _load(file, {})
     return found.item() if isinstance(found, np.ndarray) and found.shape == () else found
 
 
@@ -123,14 +118,9 @@ def _extra(chumpy: bool, sparse: bool) -> dict[tuple[str, str], Any]:
 def _reconstructor(cls: type, base: type, state: Any) -> Any:
     """`copyreg._reconstructor` for the sparse classes only (base object, no state)."""
     if base is not object or state is not None:
-        raise UsageError(
-            "refusing to unpickle", f"unexpected reconstruction of {cls.__name__}", "get the original file"
-        )
+        raise pickle.UnpicklingError(f"it rebuilds a {cls.__name__} in a way that arrays are not")
     return object.__new__(cls)
 
 
-def _load(file: Any, where: str, extra: dict[tuple[str, str], Any]) -> Any:
-    try:
-        return _RestrictedUnpickler(file, {**_numpy_names(), **extra}, where).load()
-    except (pickle.UnpicklingError, EOFError, AttributeError, ValueError, IndexError, TypeError) as error:
-        raise UsageError(f"cannot read {where}", f"the pickle is damaged: {error}", "get the file again") from error
+def _load(file: Any, extra: dict[tuple[str, str], Any]) -> Any:
+    return _RestrictedUnpickler(file, {**_numpy_names(), **extra}).load()

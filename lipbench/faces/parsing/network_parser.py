@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 
 from lipbench.core import weights
 from lipbench.core.errors import UsageError, WeightsError
+from lipbench.core.weights import torch_file
 from lipbench.faces.parsing import celebamask
 from lipbench.faces.parsing.bisenet import BiSeNet
 from lipbench.faces.parsing.celebamask_unet import CelebAMaskUNet
@@ -130,20 +130,25 @@ class NetworkParser:
         return (x - mean) / std
 
 
+def load_celebamask(file: str | Path) -> nn.Module:
+    """CelebAMask-HQ's U-Net with a checkpoint's weights; see `load`."""
+    return load(CelebAMaskUNet(), file)
+
+
 def load(net: nn.Module, file: str | Path) -> nn.Module:
     """The network with a checkpoint's weights, in eval mode; nn.DataParallel's prefix is taken off.
 
     Raises:
         WeightsError: not readable, or of another network.
     """
+    fix = "give the checkpoint as its authors published it"
+    state = torch_file.tensors(torch_file.read(file, fix), file, fix)
     try:
-        held: Any = torch.load(file, map_location="cpu", weights_only=True)
-        state = held.get("state_dict", held)
-        net.load_state_dict({key.removeprefix("module."): value for key, value in state.items()})
-    except Exception as error:  # torch.load raises whatever its readers do
+        net.load_state_dict(state)
+    except RuntimeError as error:  # torch names what is missing and what is more
         raise WeightsError(
             f"{file} does not hold the weights of {type(net).__name__}",
             str(error).strip().replace("\n", " ")[:300],
-            "give the checkpoint as its authors published it",
+            fix,
         ) from error
     return net.eval()

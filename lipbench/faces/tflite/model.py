@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lipbench.core.errors import WeightsError
+from lipbench.core.weights.opening import reading
 from lipbench.faces.tflite.flat import FlatTable, flexbuffer
 
 _DTYPES = {0: "<f4", 1: "<f2", 2: "<i4", 3: "u1", 4: "<i8", 6: "?", 9: "i1"}
@@ -119,15 +119,11 @@ def read(path: str | Path) -> Graph:
     Raises:
         WeightsError: not a readable .tflite file, or one with an operator or type that is not known here.
     """
-    data = Path(path).read_bytes()
-    try:
+    with reading(path) as path:
+        data = path.read_bytes()
         if data[4:8] != b"TFL3":
             raise ValueError("it does not carry the TFL3 mark")
         return parse(data)
-    except (ValueError, KeyError, IndexError, struct.error) as error:
-        raise WeightsError(
-            f"cannot read the model {path}", f"{type(error).__name__}: {error}", "fetch it again"
-        ) from error
 
 
 def parse(data: bytes) -> Graph:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lipbench.core import weights
 from lipbench.core.errors import WeightsError
+from lipbench.core.weights import torch_file
 from lipbench.lipnerf.composite.gated import GatedGenerator
 from lipbench.lipnerf.composite.inpaint import Frame, Mask
 from lipbench.lipnerf.composite.options import GATED_WEIGHTS
@@ -94,15 +95,16 @@ def load(file: str | Path) -> GatedGenerator:
     Raises:
         WeightsError: not readable, or of another network.
     """
+    fix = "give DeepFill v2's weights as a torch file with the layout of its TensorFlow model"
+    held = torch_file.read(file, fix)
+    state = torch_file.tensors(held.get("G", held) if isinstance(held, Mapping) else held, file, fix)
     try:
-        held: Any = torch.load(file, map_location="cpu", weights_only=True)
-        state = held.get("G", held)
         net = GatedGenerator(cnum=2 * (state["conv1.conv.weight"].shape[0] // 2))
         net.load_state_dict(state)
-    except Exception as error:  # torch.load raises whatever its readers do
+    except (KeyError, RuntimeError) as error:  # torch names what is missing and what is more
         raise WeightsError(
             f"{file} does not hold a gated-convolution inpainter",
             f"{type(error).__name__}: {str(error).strip()}".replace("\n", " ")[:300],
-            "give DeepFill v2's weights as a torch file with the layout of its TensorFlow model",
+            fix,
         ) from error
     return net.eval()

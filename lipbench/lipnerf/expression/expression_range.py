@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lipbench.core.weights.opening import reading
+
 Array = NDArray[np.float64]
 #: How far a direction may go beyond its range in training, as a share of that range.
 SLACK = 0.15
@@ -74,6 +76,10 @@ class ExpressionRange:
 
     @classmethod
     def load(cls, path: Path) -> ExpressionRange:
-        """What `save` wrote."""
-        with np.load(path, allow_pickle=False) as z:
+        """What `save` wrote.
+
+        Raises:
+            WeightsMissing, WeightsError: no such file, or another one.
+        """
+        with reading(path, "fit the clip again") as path, np.load(path, allow_pickle=False) as z:
             return cls(z["mean"], z["axes"], z["low"], z["high"], z["sigma"], float(z["reach"]))

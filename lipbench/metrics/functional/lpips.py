@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from lipbench.core import weights
 from lipbench.core.errors import Unsupported, WeightsMismatch
+from lipbench.core.weights import torch_file
 from lipbench.metrics.arrays import Frame, as_clips
 from lipbench.metrics.functional.lpips_trunk import TAPPED, layers, read_trunk
 from lipbench.metrics.lpips_weights import FILES, Net, linear_file
@@ -113,7 +114,7 @@ def load(device: str = "cpu", net: Net = "alex") -> Lpips:
 
 @lru_cache(maxsize=2)
 def _load(trunk: Path, linear: Path, device: str, net: Net) -> Lpips:
-    layers_of_lpips = torch.load(linear, map_location="cpu", weights_only=True)
+    layers_of_lpips = torch_file.state_dict(linear, "install the package lpips again")
     return Lpips(net).load(read_trunk(trunk, net), layers_of_lpips).to_device(device)
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lipbench.core.errors import WeightsMismatch
+from lipbench.core.weights import torch_file
 from lipbench.metrics.lpips_weights import FILES, Net
 
 #: Indices of the tapped layers, ReLUs all, and the channels of each.
@@ -70,8 +71,7 @@ def read_trunk(path: Path, net: Net) -> dict[str, Tensor]:
         WeightsMismatch: a .ckpt of another network.
     """
     if path.suffix != ".ckpt":
-        held: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-        return held
+        return torch_file.state_dict(path, f"`lipbench weights get {FILES[net].trunk} --again`")
     from lipbench.faces.morphable.unpickle import load_pickle
 
     convolutions = [i for i, layer in enumerate(layers(net)) if isinstance(layer, nn.Conv2d)]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lipbench.core import weights
-from lipbench.core.errors import LipbenchError, UsageError
+from lipbench.core.errors import LipbenchError, UsageError, WeightsError
 from lipbench.core.metric import MetricFamily, MetricSpec, Pair, Score, none_for
 from lipbench.faces.track import FaceTrack
 from lipbench.metrics.sync.protocol import CONSTANTS_VERSION, FPS, TAIL, SyncOptions
@@ -116,6 +116,34 @@ class SyncFamily(MetricFamily):
         if parsed.protocol == "realvideo" and parsed.boxes_from == "prediction":
             found["boxes"] = detector_identity(parsed.detector)
         return found
+
+    def weights(self, options: Mapping[str, Any]) -> tuple[str, ...]:
+        from lipbench.metrics.sync import models
+
+        return (models.sync_model(SyncOptions.parse(options).sync_model).weights,)
+
+    def obstacles(self, options: Mapping[str, Any]) -> dict[str, LipbenchError]:
+        from lipbench.faces.backend_table import backend
+        from lipbench.metrics.sync import face_boxes
+
+        found = super().obstacles(options)
+        parsed = SyncOptions.parse(options)
+        if parsed.protocol == "realvideo" and parsed.boxes_from == "prediction":
+            name = face_boxes.PUBLISHED_WEIGHTS
+            try:
+                if name := backend(face_boxes.resolve_detector(parsed.detector)).weights:
+                    weights.path(name)
+            except WeightsError as error:
+                found[name] = error
+        return found
+
+    def too_short(self, options: Mapping[str, Any], seconds: float) -> str:
+        parsed = SyncOptions.parse(options)
+        needed = parsed.min_track if parsed.protocol == "realvideo" else 0
+        n_frames = round(seconds * FPS)
+        if n_frames > needed:
+            return ""
+        return f"too_short: {n_frames} frames at {FPS} fps, more than {needed} are needed (option sync.min_track)"
 
     def score(self, pair: Pair) -> Mapping[str, Score]:
         """Score one video.

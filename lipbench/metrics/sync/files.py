@@ -8,8 +8,6 @@ tensors.
 from __future__ import annotations
 
 import json
-import pickle
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +19,15 @@ from torch import Tensor
 
 from lipbench.core import npz
 from lipbench.core.errors import WeightsError
+from lipbench.core.weights import torch_file
+from lipbench.core.weights.opening import reading
 
 if TYPE_CHECKING:
     from lipbench.metrics.sync.network import SyncNet
 
 FORMAT = "lipbench.syncnet/1"
 _META = "__meta__"
+_FIX = "use syncnet_v2.model or a file made by `lipbench train syncnet`"
 _FIRST, _LAST = "netcnnlip.0.weight", "netcnnlip.18.weight"
 
 
@@ -117,23 +118,15 @@ def load(
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    try:
-        if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as z:
-                meta = json.loads(str(z[_META])) if _META in z else {}
-                return {key: torch.from_numpy(z[key]) for key in z.files if key != _META}, meta
-        held = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        why = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise WeightsError(f"cannot read the sync model weights {path}", why, "get the file again") from error
+    if path.suffix == ".npz":
+        with reading(path, _FIX) as path, np.load(path, allow_pickle=False) as z:
+            meta = json.loads(str(z[_META])) if _META in z else {}
+            return {key: torch.from_numpy(z[key]) for key in z.files if key != _META}, meta
+    held = torch_file.read(path, _FIX)
     meta = {}
     if isinstance(held, Mapping) and isinstance(held.get("state_dict"), Mapping):
-        meta, held = {key: value for key, value in held.items() if key != "state_dict"}, held["state_dict"]
-    if not isinstance(held, Mapping) or not all(isinstance(v, Tensor) for v in held.values()):
-        raise WeightsError(
-            f"{path} is no SyncNet checkpoint", "it does not hold a state dict of tensors", "use syncnet_v2.model"
-        )
-    return dict(held), meta
+        meta = {key: value for key, value in held.items() if key != "state_dict"}
+    return torch_file.tensors(held, path, _FIX), meta
 
 
 def _shape(path: Path, state: Mapping[str, Tensor], meta: Mapping[str, Any]) -> Shape:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from lipbench import media
 from lipbench.core.errors import LipbenchError, TooShort
 from lipbench.core.ticks import ticking
+from lipbench.faces.shots import ShotDetector
 from lipbench.faces.track import Box, FaceTrack
 from lipbench.media.clock import as_rate
 from lipbench.media.grids import ffmpeg_5_avi, mean_lag
@@ -32,7 +33,7 @@ from lipbench.metrics.sync.folded import FoldedSyncNet, VideoStream
 from lipbench.metrics.sync.network import SyncNet
 from lipbench.metrics.sync.protocol import FPS, RATE, SAMPLES_PER_FRAME, SyncOptions, as_json
 from lipbench.metrics.sync.result import SyncResult, TrackResult
-from lipbench.metrics.sync.tracks import ShotDetector, Track, Tracking, crop, crop_path, track_faces
+from lipbench.metrics.sync.tracks import Track, Tracking, crop, crop_path, track_faces
 
 #: Frames handed to the face detector at once.
 DETECTION_BATCH = 8
@@ -230,6 +231,7 @@ def _realvideo(
     tracking = track_faces(boxes.faces, shots.shots(), min_track=options.min_track, min_face_size=options.min_face_size)
     result.facts |= {
         "detector": boxes.backend,
+        "who": "" if track is None else track.who(),
         "boxes_from": boxes.source,
         "box_rule": RULES[boxes.rule],
         "frames_with_face": boxes.n_found,
@@ -249,6 +251,7 @@ def _realvideo(
             n_frames=len(t.boxes),
             n_detections=t.n_detections,
             face_size=t.face_size,
+            box=t.mean_box,
         )
         for t, stream in zip(tracking.kept, streams, strict=True)
     ]

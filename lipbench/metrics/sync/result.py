@@ -27,6 +27,7 @@ class TrackResult:
         face_size: mean width and height of the face box in px; None for "cropped".
         score: None when it could not be scored.
         reason: why not.
+        box: x1 y1 x2 y2 in px, mean over its frames: which face it was; None for "cropped".
     """
 
     first: int
@@ -35,6 +36,7 @@ class TrackResult:
     face_size: tuple[float, float] | None
     score: SyncScore | None
     reason: str | None = None
+    box: tuple[float, float, float, float] | None = None
 
     def as_json(self, *, distances: bool = False) -> dict[str, Any]:
         """A row for records; `distances` adds the 31 mean distances."""
@@ -43,6 +45,7 @@ class TrackResult:
             "n_frames": self.n_frames,
             "n_detections": self.n_detections,
             "face_size": None if self.face_size is None else [round(v, 1) for v in self.face_size],
+            "box": None if self.box is None else [round(v, 1) for v in self.box],
         }
         if self.score is None:
             return {**row, "reason": self.reason}

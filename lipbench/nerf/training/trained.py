@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +12,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from lipbench.core.errors import UsageError, WeightsError
+from lipbench.core.errors import UsageError
+from lipbench.core.weights import torch_file
+from lipbench.core.weights.opening import reading
 from lipbench.nerf.compositing import Composite
 from lipbench.nerf.config import FieldConfig
 from lipbench.nerf.model import MISSED, HeadField
@@ -83,17 +84,17 @@ class TrainedField:
         Raises:
             WeightsError: not such a file.
         """
-        try:
-            held = torch.load(path, map_location=device, weights_only=True)
+        with reading(path, "train it again") as path:
+            held = torch_file.read(path, "train it again")
             if held["schema"] != SCHEMA:
                 raise ValueError(f"its schema is {held['schema']}, this lipbench reads {SCHEMA}")
             field = HeadField(FieldConfig.from_dict(held["config"]), held["field"]["bounds"])
             field.load_state_dict(held["field"])
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError, UnpicklingError) as error:
-            raise WeightsError(f"cannot read the field {path}", str(error).splitlines()[0], "train it again") from error
         frames = np.asarray(held["frames"], np.int64)
         removed_direction = None if held["untold"] is None else np.asarray(held["untold"], np.float32)
-        return cls(field.to(device).eval(), held["latents"], frames, held["scale"], held["facts"], removed_direction)
+        return cls(
+            field.to(device).eval(), held["latents"].to(device), frames, held["scale"], held["facts"], removed_direction
+        )
 
 
 def render_frames(

@@ -323,8 +323,11 @@ def test_wav2vec2_speaks_deepspeechs_alphabet(model: Path, monkeypatch: pytest.M
 
     fake = types.SimpleNamespace(Wav2Vec2ForCTC=types.SimpleNamespace(from_pretrained=from_pretrained))
     monkeypatch.setitem(sys.modules, "transformers", fake)
+    with pytest.raises(WeightsError, match="pickles"):
+        wav2vec2.character_scores(model, speech(1.0))
+    (model / wav2vec2.TENSORS).write_bytes(bytes(8))
     scores = wav2vec2.character_scores(model, speech(1.0))
-    assert asked == [(model, {"local_files_only": True})]
+    assert asked == [(model, {"local_files_only": True, "use_safetensors": True})]
     assert scores.shape == (49, 29)
     said = [TOKENS[int(i)] for i in scores[0]]
     assert said == ["|", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ", "'", "<pad>"]

@@ -199,7 +199,7 @@ def test_small_content_branch(tmp_path: Path) -> None:
     got = load_demo(tmp_path / "c.npz")
     assert got.net.width == 0.25
     assert got.net.fc[6].weight.dtype == torch.float32
-    with pytest.raises(WeightsMismatch, match="lipbench train"):
+    with pytest.raises(WeightsError, match="lipbench train"):
         load_demo(saved(net, tmp_path / "published.pth"))
     with pytest.raises(WeightsMissing):
         load_demo(tmp_path / "none.npz")

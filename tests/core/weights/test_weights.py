@@ -82,7 +82,7 @@ def test_missing_names_the_command(folder: Path) -> None:
 def test_published_hash_is_enforced(register, folder: Path, tmp_path: Path) -> None:
     register("net", sha256=SHA)
     with pytest.raises(WeightsMismatch, match="is not net"):
-        weights.add("net", write(tmp_path / "wrong", b"PK\x03\x04 another"))
+        weights.add("net", write(tmp_path / "wrong", real_zip(b"another")))
     assert not weights.available("net")
     assert weights.add("net", write(tmp_path / "right", GOOD)) == folder / "net.pth"
     assert weights.path("net").read_bytes() == GOOD
@@ -98,14 +98,14 @@ def test_wrong_file_leaves_the_right_one_alone(register, tmp_path: Path) -> None
     register("net", sha256=SHA)
     weights.add("net", write(tmp_path / "right", GOOD))
     with pytest.raises(WeightsMismatch):
-        weights.add("net", write(tmp_path / "wrong", b"PK\x03\x04"))
+        weights.add("net", write(tmp_path / "wrong", real_zip(b"another")))
     assert weights.path("net").read_bytes() == GOOD
 
 
 def test_hash_prefix(register, tmp_path: Path) -> None:
     register("net", sha256=SHA[:8])
     with pytest.raises(WeightsMismatch, match="starts with"):
-        weights.add("net", write(tmp_path / "wrong", b"PK\x03\x04"))
+        weights.add("net", write(tmp_path / "wrong", real_zip(b"another")))
     weights.add("net", write(tmp_path / "right", GOOD))
     assert weights.sha256("net") == SHA  # the whole hash, not the prefix
 
@@ -213,7 +213,7 @@ def test_get_over_http(register, server, folder: Path) -> None:
 
 def test_get_refuses_a_wrong_file(register, server, folder: Path) -> None:
     root, address = server
-    write(root / "net.pth", b"PK\x03\x04 hijacked")
+    write(root / "net.pth", real_zip(b"hijacked"))
     register("net", sha256=SHA, urls=(address + "net.pth", address + "gone.pth"))
     with pytest.raises(WeightsMismatch):
         weights.get("net")

@@ -133,7 +133,7 @@ def test_other_files_are_refused(tmp_path: Path, checkpoint: Path) -> None:
     with pytest.raises(WeightsError, match="CelebAMaskUNet"):
         parser("celebamask", file=checkpoint)
     (tmp_path / "page.html").write_text("<html>")
-    with pytest.raises(WeightsError, match="BiSeNet"):
+    with pytest.raises(WeightsError, match="web page"):
         parser("bisenet", file=tmp_path / "page.html")
 
 
