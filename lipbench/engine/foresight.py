@@ -104,8 +104,8 @@ def _seconds(clip: Clip, dub: Dub | None, known: dict[Path, float]) -> float:
     cut = DubSound.of(dub, clip)
     if cut.whole:
         return max(0.0, known[dub.audio] * dub.rate + dub.offset_s)
-    lead, begin, end = cut.span()
-    last = known[dub.audio] if end is None else min(end, known[dub.audio])
+    lead, begin, until = cut.span()
+    last = known[dub.audio] if until is None else min(until, known[dub.audio])
     return max(0.0, lead + (last - begin) * dub.rate)
 
 

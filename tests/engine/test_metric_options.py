@@ -126,7 +126,7 @@ def test_titles_of_columns_say_what_an_option_makes_of_a_number(tmp_path):
     [
         ([{"id": "fake", "params": {"gian": 2}}], {}, UsageError, "'gian'"),
         ([{"id": "fake", "params": {"gain": 0}}], {}, UsageError, "'gain'"),
-        ([{"id": "image", "params": {"gain": 1}}], {}, UsageError, "image has no options"),
+        ([{"id": "image", "params": {"gain": 1}}], {}, UsageError, "known options: align"),
         (
             ["gray", {"id": "fake", "params": {"gain": 2}}, {"id": "gray", "params": {"gain": 3}}],
             {},
