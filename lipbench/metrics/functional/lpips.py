@@ -55,7 +55,7 @@ class Lpips(nn.Module):
         """(H, W, 3) uint8 RGB -> its features, without the channels that the linear layers weigh with 0."""
         x = frame[None].permute(0, 3, 1, 2).float() / 127.5 - 1  # stays channels_last in memory
         x = (x - self.shift) / self.scale
-        found: list[Tensor] = []
+        found: Features = []
         for i, layer in enumerate(self.features):
             x = layer(x)
             if i in TAPPED[self.net]:
