@@ -27,7 +27,7 @@ def plain(table, two_sided=False):
     order = np.argsort(-all_t[0])
     p, highest = np.ones(len(table)), 0.0
     for rank, row in enumerate(order):
-        highest = max(highest, np.mean(all_t[:, order[rank:]].max(axis=1) >= all_t[0, row] * (1 - 1e-9)))
+        highest = max(highest, np.mean(all_t[:, order[rank:]].max(axis=1) >= all_t[0, row] - 1e-9))
         p[row] = highest
     return p
 
