@@ -18,20 +18,22 @@ wherever pytest is called.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from lipbench.reports.gate.verdict import GateResult
+    from lipbench.reports.gate.result import GateResult
 
 DEFAULT = "lipsync-baseline.json"
 #: What makes a run the baseline here.
 ACCEPT = 'pytest --lipsync-accept "why"'
 #: Verdicts that pass with a word.
-DOUBTS = ("suspect", "incomparable")
+DOUBTS = ("suspect", "noisy", "incomparable")
+#: What --lipsync-allow takes.
+ALLOWED = ("suspect", "no-sync", "few-clips")
 
 
 class LipsyncWarning(UserWarning):
@@ -43,6 +45,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--lipsync-baseline", metavar="FILE", help="Baseline of the fixture lipsync_gate.")
     group.addoption("--lipsync-baseline-ref", metavar="REF", help="Read it as it is in this git commit or branch.")
     group.addoption("--lipsync-accept", metavar="REASON", help="Write the baseline instead of comparing with it.")
+    group.addoption(
+        "--lipsync-allow",
+        metavar="WHAT",
+        action="append",
+        choices=ALLOWED,
+        default=[],
+        help="suspect: doubts pass; no-sync, few-clips: with --lipsync-accept, as `lipbench gate --allow`. Repeatable.",
+    )
     parser.addini("lipsync_baseline", f"baseline of the fixture lipsync_gate (default: {DEFAULT})", default=DEFAULT)
 
 
@@ -55,10 +65,14 @@ class LipsyncGate:
         reason: why the baseline is written anew; None compares with it.
         folder: where runs of run files go.
         base: the folder that relative paths in tests start from.
+        allow: of ALLOWED.
     """
 
-    def __init__(self, baseline: Path, ref: str | None, reason: str | None, folder: Path, base: Path) -> None:
+    def __init__(
+        self, baseline: Path, ref: str | None, reason: str | None, folder: Path, base: Path, allow: Collection[str] = ()
+    ) -> None:
         self.baseline, self.ref, self.reason, self.folder, self.base = baseline, ref, reason, folder, base
+        self.allow = frozenset(allow)
 
     def __call__(self, run: Any, *, baseline: str | Path | None = None, **options: Any) -> GateResult | None:
         """Compare a run with the baseline.
@@ -86,7 +100,7 @@ class LipsyncGate:
             pytest.fail(failure, pytrace=False)
         if result is None:
             return None
-        if (closed := result.error(ACCEPT)) is not None:
+        if (closed := result.error(ACCEPT, "--lipsync-allow suspect")) is not None:
             from lipbench.reports.gate.writers import text
 
             pytest.fail(f"{result.word}: {closed}\n\n{text(result)}", pytrace=False)
@@ -101,9 +115,10 @@ class LipsyncGate:
 
         root = self._run(run, options)
         if self.reason is not None:
-            gate.accept(root, path, self.reason)
+            gate.accept(root, path, self.reason, allow=self.allow)
             return None
-        return gate.decide(gate.read(path, self.ref, ACCEPT), gate.snapshot(root))
+        doubts = "suspect" in self.allow
+        return gate.decide(gate.read(path, self.ref, ACCEPT), gate.snapshot(root), allow_suspect=doubts)
 
     def _run(self, run: Any, options: dict[str, Any]) -> Path:
         """The run directory; a run file is run first."""
@@ -130,4 +145,5 @@ def lipsync_gate(request: pytest.FixtureRequest) -> Callable[..., GateResult | N
         raise pytest.UsageError(f"--lipsync-accept needs a reason, which a reviewer reads: {ACCEPT}")
     baseline = base / config.getini("lipsync_baseline") if typed is None else config.invocation_params.dir / typed
     folder = config.cache.mkdir("lipbench") if config.cache is not None else base / "runs"
-    return LipsyncGate(baseline, config.getoption("--lipsync-baseline-ref"), reason, folder, base)
+    allow = config.getoption("--lipsync-allow")
+    return LipsyncGate(baseline, config.getoption("--lipsync-baseline-ref"), reason, folder, base, allow)

@@ -12,7 +12,7 @@ import click
 from lipbench.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from lipbench.reports.gate.verdict import GateResult
+    from lipbench.reports.gate.result import GateResult
     from lipbench.reports.golden.check import GoldenResult
 
 
@@ -46,6 +46,14 @@ def _tolerances(context: click.Context, option: click.Parameter, values: tuple[s
     metavar="METRIC=NUMBER",
     help="With --accept: worsening of the mean that passes; repeatable.",
 )
+@click.option("--allow-suspect", is_flag=True, help="Let pass what is beyond its tolerance and may be chance.")
+@click.option(
+    "--allow",
+    "allowed",
+    multiple=True,
+    type=click.Choice(["no-sync", "few-clips"]),
+    help="With --accept: a baseline that looks at no lips, or at fewer than 6 clips; repeatable.",
+)
 @click.option("--junit", type=click.Path(path_type=Path, dir_okay=False), help="Write JUnit XML.")
 @click.option(
     "--summary",
@@ -66,6 +74,8 @@ def main(
     methods: tuple[str, ...],
     metrics: tuple[str, ...],
     tolerances: dict[str, float],
+    allow_suspect: bool,
+    allowed: tuple[str, ...],
     junit: Path | None,
     summary: Path | None,
     output: Path | None,
@@ -73,7 +83,8 @@ def main(
 ) -> None:
     """Compare the run directory RUN with a stored baseline.
 
-    Exit codes: 0 fine, 1 regression, 2 usage, 3 the run is not complete, 4 nothing comparable.
+    Exit codes: 0 fine, 1 regression, 2 usage, 3 the run is not complete, 4 nothing comparable, 6 suspect: worse than
+    tolerated, and it may be chance.
 
     \b
     Examples:
@@ -83,9 +94,9 @@ def main(
 
     With --accept the baseline keeps the headlines and tolerances of the file that it replaces.
     """
-    _check(run, baseline, baseline_ref, golden, accept, methods, metrics, tolerances)
+    _check(run, baseline, baseline_ref, golden, accept, methods, metrics, tolerances, allowed)
     if accept:
-        _accept(run, baseline, golden, reason, methods, metrics, tolerances, as_json)
+        _accept(run, baseline, golden, reason, methods, metrics, tolerances, allowed, as_json)
         return
     from lipbench.reports import gate
 
@@ -96,7 +107,8 @@ def main(
         from lipbench.reports.golden.check import check
 
         code = check()
-    result = gate.decide(base, now, code.changed if code else None) if base and now else None
+    changed = code.changed if code else None
+    result = gate.decide(base, now, changed, allow_suspect=allow_suspect) if base and now else None
     _tell(result, code, junit, summary, output, as_json)
     for answer in (code, result):
         if answer is not None and (error := answer.error()) is not None:
@@ -118,7 +130,7 @@ def _check(
         raise UsageError("--baseline-ref needs --baseline", "", "name the file in that commit")
     if any(only_accept) and not (accept and run):
         raise UsageError(
-            "--method, --metric and --tolerance belong to --accept",
+            "--method, --metric, --tolerance and --allow belong to --accept",
             "the baseline decides what is gated, so that a change cannot loosen its own gate",
             "accept a new baseline in a commit of its own",
         )
@@ -132,6 +144,7 @@ def _accept(
     methods: tuple[str, ...],
     metrics: tuple[str, ...],
     tolerances: dict[str, float],
+    allowed: tuple[str, ...],
     as_json: bool,
 ) -> None:
     from lipbench.reports import gate
@@ -145,7 +158,9 @@ def _accept(
         answer["golden"] = {"file": str(stored.path), "stored": list(stored.names)}
         lines.append(f"{stored.path}: {len(stored.names)} golden values stored")
     if run is not None and baseline is not None:
-        made, remarks = gate.accept(run, baseline, reason, methods=methods, metrics=metrics, tolerances=tolerances)
+        made, remarks = gate.accept(
+            run, baseline, reason, methods=methods, metrics=metrics, tolerances=tolerances, allow=allowed
+        )
         shown = [
             {"method": h.method, "metric": h.metric, "n": len(h.known), "tolerance": h.tolerance}
             for h in made.headlines.values()

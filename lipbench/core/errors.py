@@ -168,6 +168,12 @@ class Regression(LipbenchError):
     exit_code, reason = 1, "regression"
 
 
+class Suspect(LipbenchError):
+    """Something is worse than tolerated and may be chance."""
+
+    exit_code, reason = 6, "suspect"
+
+
 class RunIncomplete(LipbenchError):
     exit_code, reason = 3, "incomplete"
 

@@ -1,7 +1,7 @@
 """Two runs (or two methods) on the same clips: what changed, how surely, which clips did it, what cannot be compared.
 
 The vocabulary is that of airspeed velocity's `compare`: x not comparable, ! lost, * new, - worse, + better,
-~ differs beyond the tolerance but not significantly.
+? beyond the tolerance and sure alone, but not among so many metrics; ~ beyond the tolerance, maybe by chance.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from lipbench.core.errors import NothingComparable, UsageError
 from lipbench.core.registry import unknown
 from lipbench.reports.frame import Run, load_run
+from lipbench.reports.gate import policy
 from lipbench.reports.gate.baseline import Headline, Snapshot
 from lipbench.reports.gate.comparable import headline_difference
 from lipbench.reports.gate.facts import snapshot
@@ -24,9 +25,10 @@ from lipbench.reports.statistics import (
     Spread,
     differences,
     holm,
+    joint_p,
     paired,
     seed_spread,
-    smallest_p,
+    t_test,
     worsening,
 )
 
@@ -50,12 +52,12 @@ class Delta:
 
     Attributes:
         methods: labels in A and in B.
-        mark: one of "x!*-+~ ".
+        mark: one of "x!*-+?~ ".
         reason: why not comparable, or which clips only one side has.
         a: mean of the first run over the shared clips.
         b: mean of the second run over the shared clips.
         paired: statistics of b - a; None when not comparable.
-        p_holm: corrected for the number of metrics of this pair of methods.
+        p_all: among all metrics of this pair of methods: the test that the gate uses, two-sided.
         clips: worst first.
         seeds: spread over seeds in A and B, beside the clips' statistics.
     """
@@ -67,7 +69,7 @@ class Delta:
     a: float | None = None
     b: float | None = None
     paired: PairedEstimate | None = None
-    p_holm: float | None = None
+    p_all: float | None = None
     clips: tuple[ClipDelta, ...] = ()
     seeds: tuple[Spread | None, Spread | None] = (None, None)
 
@@ -224,34 +226,43 @@ def _delta(
 def _corrected(deltas: list[Delta]) -> list[Delta]:
     """p-values over the metrics of one pair of methods, and the marks that follow."""
     tested = [d for d in deltas if d.paired is not None]
-    p = dict(zip(map(id, tested), holm([float(d.paired.p or 0) for d in tested if d.paired]), strict=True))
-    return [d if d.paired is None else replace(d, p_holm=p[id(d)], mark=_mark(d, p[id(d)])) for d in deltas]
+    rows = [{clip.clip: clip.delta for clip in d.clips} for d in tested]
+    if rows and min(map(len, rows)) >= policy.ENOUGH_CLIPS:
+        all_p = joint_p(rows)
+    else:
+        alone = [t_test(list(row.values())) for row in rows]
+        all_p = holm([1.0 if p is None else p for p in alone])
+    p = dict(zip(map(id, tested), all_p, strict=True))
+    return [d if d.paired is None else replace(d, p_all=p[id(d)], mark=_mark(d, p[id(d)])) for d in deltas]
 
 
 def _mark(delta: Delta, p: float) -> str:
+    """What the test says, and never less than what the interval says."""
     assert delta.paired is not None
     worse = float(worsening([delta.paired.mean or 0.0], delta.line.better)[0])
     if worse == 0:
         return " "
-    if p <= ALPHA:
+    each = [clip.worse for clip in delta.clips]
+    certain = min(each) > 0 or max(each) < 0
+    if p <= ALPHA or (certain and abs(worse) > policy.DISASTER * delta.line.tolerance):
         return "-" if worse > 0 else "+"
-    return "~" if abs(worse) > delta.line.tolerance else " "
+    if abs(worse) <= delta.line.tolerance:
+        return " "
+    interval = delta.paired.interval
+    alone = interval is not None and (interval.low > 0 or interval.high < 0)
+    return "?" if alone else "~"
 
 
 def _remarks(sides: tuple[Snapshot, Snapshot], deltas: Sequence[Delta], names: tuple[str, str]) -> list[str]:
-    remarks = list(dict.fromkeys(r for d in deltas if d.paired is not None for r in d.paired.remarks))
-    tested = [d for d in deltas if d.paired is not None]
-    for pair in dict.fromkeys(d.methods for d in tested):
-        own = [d.paired for d in tested if d.methods == pair and d.paired]
-        n = max(p.n for p in own)
-        floor = smallest_p(n)
-        if floor <= ALPHA < floor * len(own):
-            need = next(k for k in range(n, 60) if smallest_p(k) * len(own) <= ALPHA)
-            remarks.append(
-                f"{len(own)} metrics over {n} clips: after Holm's correction none can be significant; "
-                f"name the one that matters (--metric), or take {need} clips"
-            )
-            break
+    remarks = []
+    few = min((len(d.clips) for d in deltas if d.paired is not None), default=policy.ENOUGH_CLIPS)
+    if few < policy.ENOUGH_CLIPS:
+        remarks.append(
+            f"{few} clip{'s are' if few > 1 else ' is'} few: what every clip shows, by more than {policy.DISASTER} "
+            f"tolerances, is called sure without a test; {policy.ENOUGH_CLIPS} clips let the exact test decide"
+        )
+    drawn = (r for d in deltas if d.paired is not None for r in d.paired.remarks if "random" in r)
+    remarks += dict.fromkeys(drawn)
     gpus = [" + ".join(side.hardware.get("gpus") or []) or "no GPU" for side in sides]
     if gpus[0] != gpus[1]:
         remarks.append(f"other machines: {gpus[0]} in {names[0]}, {gpus[1]} in {names[1]}")

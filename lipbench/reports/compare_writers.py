@@ -10,8 +10,9 @@ from lipbench.reports.compare import ClipDelta, Comparison, Delta
 from lipbench.reports.statistics import Interval, PairedEstimate, Spread
 
 LEGEND = (
-    "marks: - worse, + better (p ≤ 0.05, Holm); ~ beyond the tolerance, maybe by chance; "
-    "x not comparable; ! lost; * new"
+    "marks: - worse, + better (p ≤ 0.05 among all metrics, or every clip and more than 4 tolerances); ? beyond the "
+    "tolerance and sure alone, not among so many metrics; ~ beyond the tolerance, maybe by chance; x not comparable; "
+    "! lost; * new"
 )
 
 #: Clips of one metric in the list of worst clips.
@@ -26,6 +27,7 @@ def text(found: Comparison, worst: int = 8) -> str:
     """
     a, b = found.names
     lines = [f"**{a} → {b}**: sync model {' → '.join(dict.fromkeys(found.sync_models))}"]
+    lines += ["", *(f"- {remark}" for remark in found.remarks)] if found.remarks else []
     bca = any(d.paired is not None and d.paired.bca is not None for d in found.deltas)
     for pair in dict.fromkeys(d.methods for d in found.deltas):
         heads = [
@@ -38,7 +40,7 @@ def text(found: Comparison, worst: int = 8) -> str:
             "95 % interval",
             *(["BCa"] if bca else []),
             "p",
-            "p Holm",
+            "p of all",
             "detectable",
         ]
         own = [d for d in found.deltas if d.methods == pair and d.paired is not None]
@@ -46,7 +48,6 @@ def text(found: Comparison, worst: int = 8) -> str:
             title = pair[0] if pair[0] == pair[1] else f"{pair[0]} → {pair[1]}"
             lines += ["", f"{title}:", "", *_table([heads, *(_row(d, bca) for d in own)], 2)]
     lines += ["", f"- {LEGEND}; detectable: the smallest true difference found with a chance of 80 %"]
-    lines += [f"- {remark}" for remark in found.remarks]
     for d in found.deltas:
         for side, spread in zip(found.names, d.seeds, strict=True):
             if spread is not None and spread.sd is not None:
@@ -96,7 +97,7 @@ def _row(d: Delta, bca: bool) -> list[str]:
         _interval(d, p.interval),
         *([_interval(d, p.bca)] if bca else []),
         _p(p.p),
-        _p(d.p_holm),
+        _p(d.p_all),
         _value(d, p.detectable),
     ]
 
@@ -152,7 +153,7 @@ def _delta(d: Delta) -> dict[str, Any]:
         "reason": d.reason,
         "a": _plain(d.a),
         "b": _plain(d.b),
-        "p_holm": d.p_holm,
+        "p_all": d.p_all,
         **_paired(d.paired),
         "seeds": [_spread(s) for s in d.seeds],
         "clips": [{"clip": c.clip, "a": _plain(c.a), "b": _plain(c.b), "delta": c.delta} for c in d.clips],

@@ -11,6 +11,7 @@
 from lipbench.reports.gate.accept import accept
 from lipbench.reports.gate.baseline import Headline, Snapshot, read
 from lipbench.reports.gate.facts import snapshot
-from lipbench.reports.gate.verdict import GateResult, Verdict, decide
+from lipbench.reports.gate.result import GateResult, Verdict
+from lipbench.reports.gate.verdict import decide
 
 __all__ = ["GateResult", "Headline", "Snapshot", "Verdict", "accept", "decide", "read", "snapshot"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -27,20 +27,22 @@ def accept(
     methods: Sequence[str] = (),
     metrics: Sequence[str] = (),
     tolerances: Mapping[str, float] | None = None,
+    allow: Collection[str] = (),
 ) -> tuple[Snapshot, list[str]]:
     """Write the baseline of a run.
 
     Args:
         reason: why its numbers are right; kept in the file.
         methods: ids or patterns; by default all that are no controls.
-        metrics: ids or patterns; by default those of the file that is replaced, else `policy.HEADLINES`.
+        metrics: ids or patterns; by default those of the file that is replaced, else those of `policy`.
+        allow: what would be refused otherwise: "no-sync" (no headline looks at lips), "few-clips" (below ENOUGH_CLIPS).
         tolerances: metric id -> worsening that passes; others keep that of the file that is replaced.
 
     Returns:
         The baseline, and remarks: headlines that the run has no number for are left out.
 
     Raises:
-        UsageError: no reason, or a tolerance for a metric that is no headline.
+        UsageError: no reason, a tolerance for a metric that is no headline, no sync headline, or too few clips.
         UnknownName: a method or metric that the run does not have.
         RunIncomplete: the run is not finished.
         NothingComparable: no headline has a number.
@@ -74,11 +76,31 @@ def accept(
     for name in tolerances or {}:
         if not any(line.metric == name for line in kept.values()):
             raise unknown("metrics", name, sorted({line.metric for line in kept.values()}))
+    _refuse_blind(now.run, kept.values(), remarks, allow)
     history = (*(old.history if old else ()), *([_past(old)] if old else ()))[-HISTORY:]
     created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     made = replace(now, headlines=kept, created=created, commit=commit_of(path), reason=reason.strip(), history=history)
     write(path, made)
     return made, remarks
+
+
+def _refuse_blind(run: str, lines: Collection[Headline], remarks: Sequence[str], allow: Collection[str]) -> None:
+    """A gate that looks at no lips, or at so few clips that it sees disasters only, has to be asked for."""
+    known = [line for line in lines if line.known and line.metric not in policy.COSTS]
+    if not any(policy.is_sync(line.metric) for line in known) and "no-sync" not in allow:
+        lost = next((remark for remark in remarks if "lse_d" in remark or "av_offset" in remark), "")
+        raise UsageError(
+            f"{run} makes no baseline for lips: no sync headline has a number",
+            lost or f"headlines: {', '.join(sorted({line.metric for line in known})) or 'costs alone'}",
+            "measure lse_d or av_offset (`lipbench list sync-models`), or say --allow no-sync",
+        )
+    n = min((len(line.known) for line in known), default=0)
+    if known and n < policy.ENOUGH_CLIPS and "few-clips" not in allow:
+        raise UsageError(
+            f"{n} clip{'s' if n != 1 else ''} make no baseline",
+            f"below {policy.ENOUGH_CLIPS} clips the gate alarms more often and sees less (docs/gate.md has the rates)",
+            "add clips, or say --allow few-clips",
+        )
 
 
 def _past(old: Snapshot) -> dict[str, object]:
@@ -101,12 +123,20 @@ def _chosen(now: Snapshot, old: Snapshot | None, methods: list[str], metrics: Se
     for pattern in metrics:
         if not any(fnmatchcase(metric, pattern) for metric in known):
             raise unknown("metrics", pattern, known)
-    patterns: Sequence[str] = metrics
-    if not patterns and old is not None:
-        patterns = list(dict.fromkeys(metric for _, metric in old.headlines))
-    patterns = patterns or policy.HEADLINES
-    names = [metric for metric in known if any(fnmatchcase(metric, pattern) for pattern in patterns)]
-    return [now.headlines[m, n] for m in methods for n in names if (m, n) in now.headlines]
+    if metrics or old is not None:
+        patterns = metrics or tuple(dict.fromkeys(metric for _, metric in (old.headlines if old else ())))
+        return [now.headlines[m, n] for m in methods for n in _fitting(known, patterns) if (m, n) in now.headlines]
+    return [now.headlines[m, n] for m in methods for n in _fitting(known, _defaults(now, m)) if (m, n) in now.headlines]
+
+
+def _fitting(known: Sequence[str], patterns: Sequence[str]) -> list[str]:
+    return [metric for metric in known if any(fnmatchcase(metric, pattern) for pattern in patterns)]
+
+
+def _defaults(now: Snapshot, method: str) -> Sequence[str]:
+    """Against correct videos where there are any; else the mouth against the undubbed one."""
+    line = now.headlines.get((method, "psnr_mouth_truth"))
+    return policy.HEADLINES_TRUTH if line is not None and line.known else policy.HEADLINES
 
 
 def _refuse_unfinished(run: Run, methods: set[str]) -> None:

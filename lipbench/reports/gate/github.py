@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lipbench.core.errors import disk_full
-from lipbench.reports.gate.verdict import FAILS, GateResult
+from lipbench.reports.gate.result import FAILS, GateResult
 
 MOST = 8
 #: GitHub refuses step summaries above 1 MiB.
@@ -22,7 +22,8 @@ def annotate(result: GateResult) -> list[str]:
     """Workflow commands, one per line: errors for what closes the gate, warnings for the rest."""
     found = [("error", "gate", result.stop)] if result.stop else []
     for v in result.verdicts:
-        level = "error" if v.verdict in (*FAILS, "incomplete") else "warning"
+        doubt = v.verdict == "suspect" and not result.allow_suspect
+        level = "error" if v.verdict in (*FAILS, "incomplete") or doubt else "warning"
         if v.verdict in ("same", "better", "fixed"):
             continue
         found.append((level, f"{v.verdict}: {v.line.method} {v.line.metric}", v.reason))

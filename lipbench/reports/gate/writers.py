@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 from xml.etree import ElementTree as xml
 
-from lipbench.reports.gate.verdict import FAILS, GateResult, Verdict, shown
+from lipbench.reports.gate.result import FAILS, GateResult, Verdict, shown
 
 MARKS = {
     "broken": "!",
@@ -15,6 +15,7 @@ MARKS = {
     "incomplete": "?",
     "incomparable": "x",
     "suspect": "~",
+    "noisy": "≈",
     "fixed": "*",
     "better": "+",
     "same": " ",
@@ -46,7 +47,7 @@ def text(result: GateResult) -> str:
                 _mean(v, v.run),
                 "–" if v.worsening is None else shown(line, v.worsening),
                 shown(line, line.tolerance),
-                "–" if v.p_holm is None else f"{v.p_holm:.3f}",
+                "–" if v.p_all is None else f"{v.p_all:.3f}",
             ]
         )
     widths = [max(3, *(len(row[i]) for row in rows)) for i in range(len(heads))]
@@ -99,7 +100,7 @@ def _headline(v: Verdict) -> dict[str, Any]:
         "relative": v.line.relative,
         "low": v.low,
         "p": v.p,
-        "p_holm": v.p_holm,
+        "p_all": v.p_all,
         "clips_needed": v.clips_needed,
         "clips": dict(v.clips or {}),
     }
@@ -116,7 +117,7 @@ def junit(result: GateResult | None, others: Sequence[xml.Element] = ()) -> str:
         cases.append(xml.Element("testcase", classname="gate", name="comparable", time="0"))
         xml.SubElement(cases[-1], "error", message=_printable(result.stop), type="incomparable")
     if result is not None:
-        cases += [_case(v) for v in result.verdicts]
+        cases += [_case(v, result.allow_suspect) for v in result.verdicts]
     counts = {tag: str(sum(case.find(tag) is not None for case in cases)) for tag in ("failure", "error", "skipped")}
     name = f"lipbench gate {result.run}" if result else "lipbench gate"
     suite = xml.Element(
@@ -135,10 +136,10 @@ def junit(result: GateResult | None, others: Sequence[xml.Element] = ()) -> str:
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + xml.tostring(root, encoding="unicode") + "\n"
 
 
-def _case(v: Verdict) -> xml.Element:
+def _case(v: Verdict, allow_suspect: bool) -> xml.Element:
     case = xml.Element("testcase", classname=f"gate.{v.line.method}", name=v.line.metric, time="0")
     message = _printable(f"{v.line.title}: {v.reason}")
-    if v.verdict in FAILS:
+    if v.verdict in FAILS or (v.verdict == "suspect" and not allow_suspect):
         node = xml.SubElement(case, "failure", message=message, type=v.verdict)
         node.text = "\n".join(_printable(f"{clip}: worse by {shown(v.line, w)}") for clip, w in (v.clips or {}).items())
     elif v.verdict == "incomplete":

@@ -3,6 +3,7 @@
     paired(differences)                 mean, t interval, exact sign-flip p, BCa from 20 clips on, detectable effect
     mean_interval(values)               t interval of a mean over clips (bands of curves)
     holm(p)                             p-values corrected for several metrics or methods
+    joint_p(rows)                       one exact test for several metrics over the same clips, correlation used
     not_worse_than_best(values, better) the methods that a table may mark
     clip_series(run), seed_spread(run)  a run's numbers per clip, and how far its seeds lie apart
 
@@ -31,9 +32,11 @@ from lipbench.reports.statistics.hypotheses import (
     smallest_p,
     t_test,
 )
+from lipbench.reports.statistics.joint import EXACT_JOINT_CLIPS, joint_p
 
 __all__ = [
     "EXACT_CLIPS",
+    "EXACT_JOINT_CLIPS",
     "ClipSeries",
     "Interval",
     "PairedEstimate",
@@ -43,6 +46,7 @@ __all__ = [
     "clips_needed",
     "differences",
     "holm",
+    "joint_p",
     "longest",
     "magnitudes",
     "mean_interval",

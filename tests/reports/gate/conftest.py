@@ -27,6 +27,15 @@ def picture(name: str, better: Any, version: str = "1") -> MetricSpec:
     return MetricSpec(name, version, name.upper(), "", better, frozenset({"reference"}), "full", decimals=3)
 
 
+#: Further metrics, of runs whose cells have them.
+IMAGES = {"psnr_mouth": "higher", "psnr_mouth_truth": "higher", "ssim_mouth": "higher", "lpips_mouth": "lower"}
+
+
+def _has(cells: Any, name: str) -> bool:
+    languages = [values for clips in cells.values() for clip in clips.values() for values in clip.values()]
+    return any(isinstance(values, Mapping) and name in values for values in languages)
+
+
 @dataclass
 class Family:
     """A metric family as far as run.json is concerned."""
@@ -101,7 +110,16 @@ class Bench:
         }
         families = [
             (Family("sync", SyncFamily.metrics, identity), {}),
-            (Family("image", (picture("ssim_full", "higher", ssim),)), {}),
+            (
+                Family(
+                    "image",
+                    (
+                        picture("ssim_full", "higher", ssim),
+                        *(picture(name, better) for name, better in IMAGES.items() if _has(cells, name)),
+                    ),
+                ),
+                {},
+            ),
         ]
         rows = [
             MethodRow(

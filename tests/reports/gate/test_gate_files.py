@@ -77,7 +77,11 @@ def test_headlines_without_numbers_are_left_out(bench):
             values[name] = "weights_missing: model-a is not here"
 
     root = bench.write("old", {"ours": bench.cells(6, unscored)}, sha=None)
-    made, remarks = gate.accept(root, bench.folder / "g.json", "why")
+    with pytest.raises(UsageError, match="no sync headline has a number") as refused:
+        gate.accept(root, bench.folder / "g.json", "why")
+    assert "model-a is not here" in str(refused.value)
+    assert not (bench.folder / "g.json").exists()
+    made, remarks = gate.accept(root, bench.folder / "g.json", "why", allow=["no-sync"])
     assert list(made.headlines) == [("ours", "ssim_full")]
     assert remarks == ["left out: ours lse_d, ours av_offset, ours lse_d_at_zero: weights_missing: model-a is not here"]
     with pytest.raises(NothingComparable, match="makes no baseline"):
@@ -98,7 +102,10 @@ def test_refused_clips_can_be_accepted(bench):
     cells = bench.cells()
     cells["clip3"] = dict.fromkeys(("fr",), "no_face: nobody there")
     path = bench.folder / "g.json"
-    made, _ = gate.accept(bench.write("old", {"ours": cells}), path, "clip3 has no face")
+    old = bench.write("old", {"ours": cells})
+    with pytest.raises(UsageError, match="5 clips make no baseline"):
+        gate.accept(old, path, "clip3 has no face")
+    made, _ = gate.accept(old, path, "clip3 has no face", allow=["few-clips"])
     assert len(made.headlines["ours", "lse_d"].known) == 5
     assert gate.decide(gate.read(path), gate.snapshot(bench.write("new", {"ours": bench.cells()}))).exit_code == 0
     assert gate.decide(gate.read(path), gate.snapshot(bench.write("same", {"ours": cells}))).exit_code == 0
@@ -265,7 +272,7 @@ def test_exit_codes_of_the_program(bench, path, capsys, change, code, word):
 def many(bench, count):
     base = {f"m{i}": bench.cells(2) for i in range(count)}
     path = bench.folder / "many.json"
-    gate.accept(bench.write("many", base), path, "why", metrics=["lse_d"])
+    gate.accept(bench.write("many", base), path, "why", metrics=["lse_d"], allow=["few-clips"])
     root = bench.write("few", {"m0": bench.cells(2)})
     return root, path, gate.decide(gate.read(path), gate.snapshot(root))
 
@@ -305,3 +312,34 @@ def test_a_baseline_that_says_judge_still_gates(bench, path):
     path.write_text(text.replace('"sync_model":', '"judge":'))
     assert path.read_text() != text
     assert gate.decide(gate.read(path), gate.snapshot(bench.write("new", {"ours": bench.cells()}))).exit_code == 0
+
+
+def test_accepting_by_command_says_what_to_allow(bench):
+    root, path = bench.write("old", {"ours": bench.cells(2)}), bench.folder / "g.json"
+    refused = call(root, "--baseline", path, "--accept", "--reason", "why")
+    assert "--allow few-clips" in str(refused.exception)
+    assert call(root, "--baseline", path, "--accept", "--reason", "why", "--allow", "few-clips").exit_code == 0
+    assert path.exists()
+
+
+def test_headlines_follow_what_was_measured(bench):
+    """Against correct videos where there are any, else the mouth against the undubbed one."""
+
+    def images(number, values):
+        values |= {
+            "psnr_mouth": 30.0 + number,
+            "ssim_mouth": 0.9,
+            "lpips_mouth": 0.1,
+            "psnr_mouth_truth": "no_truth: -",
+        }
+
+    def truth(number, values):
+        images(number, values)
+        values["psnr_mouth_truth"] = 31.0
+
+    cells = {"film": bench.cells(6, images), "demo": bench.cells(6, truth)}
+    made, _ = gate.accept(bench.write("old", cells), bench.folder / "g.json", "why")
+    film, demo = ({metric for method, metric in made.headlines if method == name} for name in cells)
+    sync = {"lse_d", "lse_d_at_zero", "av_offset", "ssim_full"}
+    assert film == sync | {"psnr_mouth", "ssim_mouth", "lpips_mouth"}
+    assert demo == sync | {"psnr_mouth_truth"}
