@@ -6,6 +6,9 @@ from pathlib import Path
 
 import click
 
+from lipbench.core.atomic import write_text
+from lipbench.core.errors import UsageError
+
 DRAWINGS = ("svg", "pdf", "png")
 TEXTS = ("csv", "json", "txt")
 
@@ -39,8 +42,6 @@ def main(run: Path, kind: str, metric: str, by_lang: bool, output: Path | None, 
       lipbench curve runs/demo --kind shift -o shift.svg
       lipbench curve runs/demo --kind cost --metric psnr_mouth_truth --json
     """
-    from lipbench.core.atomic import write_text
-    from lipbench.core.errors import UsageError
     from lipbench.reports import curves
     from lipbench.reports.details import Details
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lipbench.core.errors import UsageError
+from lipbench.datasets.licences import LICENCES, NEED_URL, commercial
+from lipbench.datasets.types import Licence
 
 if TYPE_CHECKING:
     from lipbench.datasets.check import ManifestReport
@@ -60,7 +62,6 @@ def show(file: str, as_json: bool) -> None:
     """Show the clips and dubs of a manifest (or of a data set by name) with lengths and licences."""
     from lipbench.core.document import of_mapping
     from lipbench.datasets.check import ManifestReport, probe_media
-    from lipbench.datasets.licences import commercial
     from lipbench.datasets.manifest import resolve
 
     manifest = resolve(file)
@@ -253,8 +254,6 @@ def _pairs(dubs: tuple[str, ...]) -> dict[str, Path]:
 
 
 def _ask_licence(url: str) -> tuple[str, str]:
-    from lipbench.datasets.licences import LICENCES, NEED_URL
-
     licence = click.prompt("Licence of the footage", type=click.Choice(list(LICENCES)))
     if licence in NEED_URL and not url:
         url = click.prompt("Where is its text (URL)?")
@@ -264,8 +263,6 @@ def _ask_licence(url: str) -> tuple[str, str]:
 def _licence(name: str, url: str) -> Licence:
     """Raises UsageError for an id that is not on the list, or one that needs a URL."""
     from lipbench.core.registry import unknown
-    from lipbench.datasets.licences import LICENCES, NEED_URL
-    from lipbench.datasets.types import Licence
 
     if name not in LICENCES:
         error = unknown("licences", name, list(LICENCES))

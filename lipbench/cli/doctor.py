@@ -12,6 +12,8 @@ from typing import Any
 import click
 
 from lipbench.cli.dub import _params
+from lipbench.core.errors import LipbenchError, UnknownName
+from lipbench.engine.demo import demo_run
 
 MARKS = {"ok": "ok", "missing": "--", "wrong": "!!", "fail": "!!", "skip": "  "}
 
@@ -80,7 +82,6 @@ def _machine(as_json: bool) -> None:
 
 def _examine(name: str, params: dict[str, Any], keep: Path | None, **options: Any) -> list[dict[str, Any]]:
     from lipbench.cli.doctor_method import Check, examine
-    from lipbench.core.errors import LipbenchError, UnknownName
 
     place = nullcontext(str(keep / Path(name).stem)) if keep else tempfile.TemporaryDirectory(prefix="lipbench-doctor-")
     with place as folder:
@@ -94,8 +95,6 @@ def _examine(name: str, params: dict[str, Any], keep: Path | None, **options: An
 
 
 def _demo_params(name: str) -> dict[str, Any]:
-    from lipbench.engine.demo import demo_run
-
     for entry in demo_run()["methods"]:
         if isinstance(entry, dict) and entry.get("id") == name:
             return dict(entry.get("params", {}))

@@ -9,8 +9,10 @@ from typing import Any
 
 import click
 
+from lipbench.core import keys
 from lipbench.core.errors import LipbenchError, UsageError
 from lipbench.core.system import cache_folder
+from lipbench.datasets.single import single_manifest
 
 
 def _params(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
@@ -60,8 +62,6 @@ def main(
 
     What was prepared and fitted for this video is kept and used again for its next dub.
     """
-    from lipbench.core import keys
-    from lipbench.datasets.single import single_manifest
     from lipbench.engine import api
 
     if out.suffix.lower() != ".mp4":

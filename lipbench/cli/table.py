@@ -6,6 +6,9 @@ from pathlib import Path
 
 import click
 
+from lipbench.core.atomic import write_text
+from lipbench.core.errors import UsageError
+
 FORMATS = ("md", "tex", "csv", "json")
 
 
@@ -47,8 +50,6 @@ def main(
 
     Several runs make one table when they share sync model, protocol and clips.
     """
-    from lipbench.core.atomic import write_text
-    from lipbench.core.errors import UsageError
     from lipbench.reports.tables import table_text
 
     if as_json and form not in (None, "json"):

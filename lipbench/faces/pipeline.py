@@ -13,6 +13,7 @@ from lipbench import media
 from lipbench.core import weights
 from lipbench.core.errors import MediaError, UsageError
 from lipbench.faces.backend_table import backend as named
+from lipbench.faces.box_tracker import follow
 from lipbench.faces.files import from_landmarks, read_track
 from lipbench.faces.track import COUNT_EVERY, Box, FaceTrack
 
@@ -125,7 +126,6 @@ def _track_points(frames: _SizedFrames, file: Path, fps: float) -> FaceTrack:
 
 
 def _track_boxes(frames: _SizedFrames, file: Path, fps: float, backend: str, device: str) -> FaceTrack:
-    from lipbench.faces.box_tracker import follow
     from lipbench.faces.detect import S3FD
 
     detector = S3FD("syncnet" if backend == "s3fd-syncnet" else "wav2lip").load(file)

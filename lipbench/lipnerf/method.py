@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from lipbench.core.method import DubJob, FitJob, Method, Outputs, PrepareJob, StageCode
+from lipbench.faces.backend_table import backend_identity
+from lipbench.faces.parsing import parser_weights
 from lipbench.lipnerf import head
 from lipbench.lipnerf.composite.options import GATED_WEIGHTS
 from lipbench.lipnerf.params import FIT, LipNerfParams
@@ -19,7 +21,6 @@ class LipNerf(Method):
     spec = SPEC
 
     def weights(self, params: Any) -> tuple[str, ...]:
-        from lipbench.faces.parsing import parser_weights
         from lipbench.lipnerf.driving import ARTICULATION, lip_source
 
         names = list(parser_weights(params.parser))
@@ -57,8 +58,6 @@ class LipNerf(Method):
             head.shot_hash(shot)
         if not language or self.driver(params) is None:
             return {}
-        from lipbench.faces.backend_table import backend_identity
-
         return {"faces": dict(backend_identity(params.faces))}
 
     def driver(self, params: Any) -> tuple[str, Mapping[str, Any]] | None:

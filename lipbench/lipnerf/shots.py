@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lipbench import media
 from lipbench.core.errors import Unsupported
+from lipbench.faces import track_faces
 from lipbench.faces.parsing import HeadGuide, parser
 from lipbench.faces.track import FaceTrack
 from lipbench.lipnerf.fitting import Fit, FitOptions, fit_clip, temporal
@@ -40,8 +41,6 @@ def read_shot(video: str | Path, like: Shot, backend: str, folder: Path) -> Shot
         Unsupported: another picture size than the clip's.
         MediaError, NoVideo, Truncated, TooShort, NoFace: see `media.normalize_clip` and `faces.track_faces`.
     """
-    from lipbench.faces import track_faces
-
     folder.mkdir(parents=True)
     media.normalize_clip(video, folder / "video.mp4", fps=like.track.fps)
     frames = media.load_frames(folder / "video.mp4")

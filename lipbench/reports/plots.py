@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lipbench.core.atomic import write_text
 from lipbench.core.errors import UsageError
 from lipbench.reports.curves import Curve, CurveLine, Point
 
@@ -183,8 +184,6 @@ def save(fig: Figure, path: Path) -> None:
     Raises:
         UsageError: another suffix.
     """
-    from lipbench.core.atomic import write_text
-
     form = path.suffix.lstrip(".").lower()
     if form not in FORMATS:
         raise UsageError(

@@ -23,6 +23,7 @@ from lipbench.reports.frame import Run, combine, load_run
 from lipbench.reports.marks import marked
 from lipbench.reports.statistics import magnitudes
 from lipbench.reports.table import ReportTable, TableColumn, TableEntry, TableRow, shown
+from lipbench.reports.writers import WRITERS
 
 #: Metrics measured against the correct video stand in a table of their own.
 TRUTH = "_truth"
@@ -276,6 +277,4 @@ def load(run_dirs: Sequence[str | Path]) -> Run:
 
 def table_text(*run_dirs: str | Path, format: str = "md", **options: Any) -> str:
     """The tables of run directories as text. `options` as for `build`; format md, tex, csv or json."""
-    from lipbench.reports.writers import WRITERS
-
     return WRITERS[format](build(load(run_dirs), **options))

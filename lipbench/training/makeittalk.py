@@ -30,6 +30,7 @@ from lipbench.synthetic.corpus.corpus import GENERATOR_VERSION
 from lipbench.synthetic.corpus.parallel import over_clips
 from lipbench.synthetic.corpus.scene import plan
 from lipbench.synthetic.corpus.spec import DIFFICULTIES, ClipSpec, stream
+from lipbench.synthetic.head.landmarks import landmarks
 from lipbench.synthetic.speech.espeak import Espeak
 from lipbench.training.base import SupervisedTraining, configuration
 
@@ -101,8 +102,6 @@ def specs(split: str, identities: int, seconds: float = 6.0, seed: int = 0, take
 
 def speaking(spec: ClipSpec, engine: Espeak | None) -> list[Speaking]:
     """What a planned clip says, and where the face is; nothing is rendered."""
-    from lipbench.synthetic.head.landmarks import landmarks
-
     scene, index = plan(spec, engine), landmarks().points
     neutral = scene.head.neutral()[index]
     middle, scale = (neutral[0] + neutral[16]) / 2, JAW_WIDTH / float(np.linalg.norm(neutral[0] - neutral[16]))

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench.baselines.adnerf.spec import Source
+from lipbench.baselines.adnerf.wav2vec2 import character_scores as ctc_scores
 from lipbench.core import keys, weights
 from lipbench.core.errors import TooShort, UsageError, WeightsError, WeightsMissing
 
@@ -84,8 +85,6 @@ def extract(
 
         rows = character_scores(file or "", audio, device)
     elif source == "wav2vec2":
-        from lipbench.baselines.adnerf.wav2vec2 import character_scores as ctc_scores
-
         rows = ctc_scores(file or "", audio, device)
     elif source == "phones29":
         from lipbench.baselines.adnerf.phones import phone_rows

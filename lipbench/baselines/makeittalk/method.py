@@ -21,7 +21,8 @@ class MakeItTalk(Method):
 
     def weights(self, params: Any) -> tuple[str, ...]:
         if params.weights == DEMO:
-            return () if params.weights_file else (DEMO,)
+            own: tuple[str, ...] = params.registered()
+            return own
         wanted = {
             SPEAKER: params.chosen("head") == "speaker",
             AUTOVC: params.chosen("voice") == "converted",
@@ -35,10 +36,8 @@ class MakeItTalk(Method):
         Raises:
             UsageError, WeightsMissing: `checkout` or `speaker_embedding` is needed and not there.
         """
-        paths = files(params)
-        if params.weights_file:
-            paths["weights_file"] = params.weights_file
-        return {name: keys.sha256_file(weights.existing(path, name)) for name, path in paths.items()}
+        found = {name: keys.sha256_file(weights.existing(path, name)) for name, path in files(params).items()}
+        return {**found, **params.file_identity()}
 
     def synthesize(self, job: DubJob) -> Outputs:
         from lipbench.baselines.makeittalk import stages  # loads torch

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from lipbench.core.method import MethodSpec, Params
+from lipbench.baselines.own_weights import WeightsParams
+from lipbench.core.method import MethodSpec
 from lipbench.core.renames import former_values
 from lipbench.core.weights import WeightsEntry, packaged
 
@@ -17,7 +18,7 @@ DEMO = "makeittalk-demo"
 CONTENT, SPEAKER, AUTOVC, IMAGE = "makeittalk_content", "makeittalk_speaker", "makeittalk_autovc", "makeittalk_i2i"
 
 
-class MakeItTalkParams(Params):
+class MakeItTalkParams(WeightsParams):
     """`auto` is what the weights allow: everything with the published ones, warp, own voice, still head with demo."""
 
     weights: Annotated[

@@ -74,7 +74,7 @@ def _face(params: Any, painter: Any, rest: Points) -> tuple[Any, NDArray[np.floa
 
 def _content(params: Any, device: str) -> tuple[Content, Any]:
     if params.weights == DEMO:
-        content = checkpoint.load_demo(params.weights_file or weights.path(DEMO))
+        content = checkpoint.load_demo(params.weights_path())
         content.net.to(device)
         # Its training hardly asked for brows and eyes, which no sound tells; what it says about them is noise.
         return content, Amounts(1.0, 1.0, 0.0, calibrate=False, upper_face=False)

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from lipbench.core.method import MethodSpec, Params
+from lipbench.baselines.own_weights import WeightsParams
+from lipbench.core.method import MethodSpec
 from lipbench.core.renames import former_values
 from lipbench.core.weights import WeightsEntry, packaged
 
@@ -23,7 +24,7 @@ FILES = {
 }
 
 
-class PcAvsParams(Params):
+class PcAvsParams(WeightsParams):
     """Where the networks are and how the crop goes back."""
 
     checkpoints: str | None = Field(

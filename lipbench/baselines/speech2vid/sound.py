@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench.baselines.speech2vid.networks import COEFFICIENTS, COLUMNS
+from lipbench.metrics.sync.folded import mfcc
 
 Kind = Literal["htk", "psf"]
 
@@ -34,8 +35,6 @@ def features(audio: NDArray[np.int16], kind: Kind) -> NDArray[np.float32]:
     """
     audio = np.pad(audio, (0, max(0, LENGTH - len(audio))))
     if kind == "psf":
-        from lipbench.metrics.sync.folded import mfcc
-
         return mfcc(audio)[1:].astype(np.float32)
     return htk(audio)
 

@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from lipbench.core.method import MethodSpec, Params
+from lipbench.baselines.own_weights import WeightsParams
+from lipbench.core.method import MethodSpec
 from lipbench.core.weights import WeightsEntry, packaged
 
 _SPEECH2VID_TERMS = "none stated (github.com/joonson/yousaidthat has no licence file)"
@@ -14,7 +15,7 @@ _SPEECH2VID_TERMS = "none stated (github.com/joonson/yousaidthat has no licence 
 PUBLISHED, DEBLUR = "speech2vid", "speech2vid_deblur"
 
 
-class Speech2VidParams(Params):
+class Speech2VidParams(WeightsParams):
     """`auto` is what upstream does with the published weights, and what the demo network learnt with others."""
 
     weights: str = Field(PUBLISHED, description="Name in the weights registry: speech2vid is v201.mat.")

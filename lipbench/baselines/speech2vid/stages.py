@@ -27,9 +27,7 @@ def synthesize(job: DubJob) -> Outputs:
     dub, clip, params = job.dub, job.clip, job.params
     torch.set_num_threads(job.threads)
     track = track_of(job)
-    drawer = checkpoint.load(
-        weights.existing(params.weights_file, "weights_file") if params.weights_file else weights.path(params.weights)
-    )
+    drawer = checkpoint.load(params.weights_path())
     nets = [drawer.net.to(job.device)]
     if params.sharpens:
         nets.append(checkpoint.load_deblur(weights.path(DEBLUR)).to(job.device))  # type: ignore[arg-type]

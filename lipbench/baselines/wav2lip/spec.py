@@ -6,13 +6,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from lipbench.core.method import MethodSpec, Params
+from lipbench.baselines.own_weights import WeightsParams
+from lipbench.core.method import MethodSpec
 from lipbench.core.weights import WeightsEntry, packaged
 
 _WAV2LIP_TERMS = "no licence file; its README allows personal, research and non-commercial use only (trained on LRS2)"
 
 
-class Wav2LipParams(Params):
+class Wav2LipParams(WeightsParams):
     """Options under upstream's names; boxes are x1, y1, x2, y2 here (upstream's --box is y1, y2, x1, x2)."""
 
     weights: str = Field(

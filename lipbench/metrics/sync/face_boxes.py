@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from lipbench import media
 from lipbench.core import weights
 from lipbench.core.errors import WeightsMissing
+from lipbench.faces import backend_identity, track_faces
 from lipbench.faces.track import Box, FaceTrack
 from lipbench.metrics.sync.protocol import DETECTION_CONFIDENCE, DETECTION_SCALE, FPS
 
@@ -134,8 +135,6 @@ def detector_identity(detector: str) -> dict[str, Any]:
         name = resolve_detector(detector)
     except WeightsMissing:
         return {"detector": detector}
-    from lipbench.faces import backend_identity
-
     return {"detector": name, **backend_identity(name)}
 
 
@@ -165,6 +164,4 @@ def track_prediction(video: Path, detector: str) -> FaceTrack:
         UsageError, UnknownName: no such backend, or one that reads landmark files.
         WeightsMissing: of that backend.
     """
-    from lipbench.faces import track_faces
-
     return track_faces(media.read_frames(video, fps=FPS), backend=detector, fps=FPS)

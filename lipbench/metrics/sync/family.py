@@ -9,6 +9,7 @@ from lipbench.core import weights
 from lipbench.core.errors import LipbenchError, UsageError
 from lipbench.core.metric import MetricFamily, MetricSpec, Pair, Score, none_for
 from lipbench.faces.track import FaceTrack
+from lipbench.metrics.sync import models
 from lipbench.metrics.sync.protocol import CONSTANTS_VERSION, FPS, TAIL, SyncOptions
 
 _SOURCE = "joonson/syncnet_python SyncNetInstance.py and run_pipeline.py; Wav2Lip evaluation/scores_LSE"
@@ -102,7 +103,6 @@ class SyncFamily(MetricFamily):
             UsageError: wrong options.
             UnknownName: no such sync model.
         """
-        from lipbench.metrics.sync import models
         from lipbench.metrics.sync.face_boxes import detector_identity
 
         parsed = SyncOptions.parse(options)
@@ -134,7 +134,6 @@ class SyncFamily(MetricFamily):
             return {name: Score(None, reason, extra=facts) for name in none_for(METRICS, reason)}
 
     def _score(self, pair: Pair, options: SyncOptions) -> dict[str, Score]:
-        from lipbench.metrics.sync import models
         from lipbench.metrics.sync.arithmetic import offset_words
         from lipbench.metrics.sync.measure import run
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lipbench import media
 from lipbench.core.errors import NothingComparable, UsageError
 from lipbench.core.registry import unknown
 from lipbench.reports.details import Details, title_of
@@ -126,8 +127,6 @@ def _preference(cell: Mapping[str, Any]) -> tuple[float, int]:
 
 def _length(details: Details, cells: Sequence[Mapping[str, Any]]) -> tuple[int, float]:
     """(frames, fps) of the shortest video."""
-    from lipbench import media
-
     videos = [v for cell in cells if (v := details.video(cell)) is not None]
     if not videos:
         raise NothingComparable("there is nothing to show", "no video is in the run directory", "run it (again)")

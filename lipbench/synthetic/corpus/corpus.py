@@ -17,11 +17,13 @@ from lipbench.core import keys
 from lipbench.core.atomic import atomic_dir, write_json, write_text
 from lipbench.core.code import current
 from lipbench.core.errors import UsageError, disk_full
+from lipbench.core.provenance import provenance
 from lipbench.datasets.types import Clip, Dub, Licence, Manifest
 from lipbench.datasets.write import save_manifest
 from lipbench.synthetic.corpus.parallel import over_clips
 from lipbench.synthetic.corpus.render import RenderedShot
 from lipbench.synthetic.corpus.scene import plan
+from lipbench.synthetic.corpus.sheet import contact_sheet
 from lipbench.synthetic.corpus.spec import ClipSpec, CorpusSpec, check_size
 from lipbench.synthetic.speech.espeak import RATE, Espeak
 
@@ -257,8 +259,6 @@ def _manifest(spec: CorpusSpec, specs: list[ClipSpec], folder: Path) -> Manifest
 
 
 def _sheet(specs: list[ClipSpec], folder: Path, most: int = 60) -> None:
-    from lipbench.synthetic.corpus.sheet import contact_sheet
-
     cells: list[tuple[str, NDArray[np.uint8]]] = []
     for spec in specs:
         for tag in spec.languages:
@@ -271,8 +271,6 @@ def _sheet(specs: list[ClipSpec], folder: Path, most: int = 60) -> None:
 
 
 def _provenance(spec: CorpusSpec, folder: Path, command: str) -> None:
-    from lipbench.core.provenance import provenance
-
     facts = {
         "command": command,
         "seed": spec.seed,

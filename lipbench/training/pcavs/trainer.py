@@ -22,6 +22,7 @@ from lipbench.baselines.pcavs import checkpoint
 from lipbench.baselines.pcavs.layout import DEMO, Layout, Networks
 from lipbench.core import optim
 from lipbench.core.training import Request
+from lipbench.datasets.manifest import resolve
 from lipbench.training.base import SupervisedTraining, configuration
 from lipbench.training.pcavs import clips
 from lipbench.training.pcavs.data import PcAvsBatch, assemble, draw, heard, opening
@@ -237,8 +238,6 @@ def trainer(request: Request) -> PcAvsTraining:
     """
     config = configuration(request, CONFIGS)
     if request.data is not None:
-        from lipbench.datasets.manifest import resolve
-
         train, held_out = split(clips.from_manifest(resolve(request.data)), 0.2, request.seed, "pcavs")
     else:
         people, folder = int(request.options.get("identities", 160)), request.out / "cache"

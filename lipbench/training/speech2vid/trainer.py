@@ -28,6 +28,7 @@ from lipbench.training.speech2vid import pairs
 from lipbench.training.speech2vid.audio_pretraining import AudioPretraining, SpeechClip
 from lipbench.training.speech2vid.batches import Speech2VidBatch, draw
 from lipbench.training.speech2vid.norms import folded, normed
+from lipbench.training.syncnet.footage import from_manifest
 from lipbench.training.wav2lip.clips import LipTrainingClip, digest
 from lipbench.training.wav2lip.sources import LipDatasetConfig
 
@@ -210,8 +211,6 @@ def trainer(request: Request) -> Speech2VidTraining:
     folder, o = request.out / "cache", request.options
     speech: list[SpeechClip] = []
     if request.data is not None:
-        from lipbench.training.syncnet.footage import from_manifest
-
         found = from_manifest(request.data, folder, pairs.SYNCNET_CROP, request.seed, log=request.log)
         train, held_out = (pairs.from_cached(clips) for clips in found)
     else:

@@ -13,6 +13,7 @@ from lipbench.core.keys import key_of
 from lipbench.datasets import resolve
 from lipbench.datasets.annotations import Annotations
 from lipbench.datasets.types import Clip, Manifest
+from lipbench.faces import track_faces
 from lipbench.faces.track import FaceTrack
 from lipbench.metrics.sync.protocol import FPS
 from lipbench.training.syncnet import cache
@@ -84,8 +85,6 @@ def _store(clip: Clip, language: str, video: Path, truth: bool, folder: Path, ow
     elif clip.landmarks is not None and not truth:
         track = FaceTrack.load(clip.landmarks)
     else:
-        from lipbench.faces import track_faces
-
         track = track_faces(video)
     frames = media.load_frames(video, fps=FPS)
     crops, first = cache.crops_of_track(frames, track, size)

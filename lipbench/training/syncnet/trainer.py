@@ -16,6 +16,7 @@ from lipbench.core.training import Request
 from lipbench.metrics.sync.network import SyncNet
 from lipbench.training.base import SupervisedTraining, configuration
 from lipbench.training.syncnet import cache, data
+from lipbench.training.syncnet.footage import from_manifest
 from lipbench.training.syncnet.generated import SyncNetDatasetConfig, build
 from lipbench.training.syncnet.loss import flat_lip, sync_loss
 
@@ -152,8 +153,6 @@ def trainer(request: Request) -> SyncTraining:
     config = configuration(request, CONFIGS)
     folder = request.out / "cache"
     if request.data is not None:
-        from lipbench.training.syncnet.footage import from_manifest
-
         train, held_out = from_manifest(request.data, folder, config.size, request.seed, log=request.log)
     else:
         o = request.options
