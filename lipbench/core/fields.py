@@ -163,9 +163,9 @@ def _location(model: type[BaseModel], data: Any, loc: Location) -> Location:
 def _problem(document: Document, model: type[BaseModel], location: Location, details: dict[str, Any]) -> Problem:
     kind, found, context = details["type"], details["input"], details.get("ctx", {})
     if kind == "missing":
-        name, near = str(location[-1]), _misspelt(document, model, location)
-        hint = near or f"add `{name}:`"
-        return document.problem(location[:-1], f"{name} is missing", None, hint, general=not near, missing=name)
+        name, meant = str(location[-1]), _misspelt(document, model, location)
+        hint = meant or f"add `{name}:`"
+        return document.problem(location[:-1], f"{name} is missing", None, hint, general=not meant, missing=name)
     if kind == "extra_forbidden":
         names = field_names(model, location[:-1])
         near = difflib.get_close_matches(str(location[-1]), names, n=1)

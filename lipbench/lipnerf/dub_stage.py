@@ -20,7 +20,7 @@ from lipbench.lipnerf.driving import expressions
 from lipbench.lipnerf.expression.expression_range import ExpressionRange
 from lipbench.lipnerf.expression.smoothing import smooth
 from lipbench.lipnerf.expression.upper_face import keep_upper_face
-from lipbench.lipnerf.output import changed, composited
+from lipbench.lipnerf.output import DubRenderer
 from lipbench.lipnerf.prepared import PreparedClip, scene_of
 from lipbench.lipnerf.sound import project, windows
 from lipbench.nerf.training.trained import TrainedField
@@ -58,12 +58,12 @@ def synthesize(job: DubJob) -> Outputs:
     trained.field.to(job.device)
     files["video"] = job.out / "video.mp4"
     options = CompositeOptions(inpainter=p.inpainter)
+    renderer = DubRenderer(prepared, frames, plate, trained, scene, options, job.log)
     if p.paste == "change":
-        own = own_condition(job, prepared.fit.expression)
-        pictures = changed(prepared, frames, plate, trained, scene, driven, own, expression, index, options, job.log)
+        images = renderer.changed(driven, own_condition(job, prepared.fit.expression), expression, index)
     else:
-        pictures = composited(prepared, frames, plate, trained, scene, driven, index, options, job.log)
-    media.write_video(files["video"], pictures, job.clip.fps, job.dub.audio)
+        images = renderer.composited(driven, index)
+    media.write_video(files["video"], images, job.clip.fps, job.dub.audio)
     return Outputs(files, {**info, "field": p.field, "preset": p.preset})
 
 

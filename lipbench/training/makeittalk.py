@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +26,12 @@ from lipbench.core.errors import Unsupported
 from lipbench.core.keys import key_of
 from lipbench.core.training import Request
 from lipbench.synthetic.corpus.corpus import GENERATOR_VERSION
-from lipbench.synthetic.corpus.parallel import over_clips
 from lipbench.synthetic.corpus.scene import plan
 from lipbench.synthetic.corpus.spec import DIFFICULTIES, ClipSpec, stream
 from lipbench.synthetic.head.landmarks import landmarks
 from lipbench.synthetic.speech.espeak import Espeak
 from lipbench.training.base import SupervisedTraining, configuration
+from lipbench.training.cached import render_missing
 
 #: First number of the people of each split, far from those of the packaged corpus and of the other trainings.
 PEOPLE = {"train": 1_400_000, "held-out": 1_500_000}
@@ -130,13 +129,14 @@ def gather(
     """All of the specs, planned where the folder `cache` does not have them."""
     cache.mkdir(parents=True, exist_ok=True)
     files = {s.id: cache / f"{s.id}-{key_of({'v': GENERATOR_VERSION, 'spec': s.to_dict()})[:12]}.npz" for s in wanted}
-    waiting = [s for s in wanted if not files[s.id].is_file()]
-    for done, made in enumerate(over_clips(partial(speaking), waiting, workers=workers), 1):
-        arrays = {f"{s.id}|{k}": getattr(s, k) for s in made for k in ("face", "moved", "sounds")}
-        clip = made[0].id.split("/")[0]
-        np.savez(files[clip], **arrays)  # type: ignore[arg-type]
-        if done % 20 == 0 or done == len(waiting):
-            log(f"{done} of {len(waiting)} clips planned")
+
+    def keep(spec: ClipSpec, spoken: list[Speaking]) -> None:
+        arrays = {f"{s.id}|{k}": getattr(s, k) for s in spoken for k in ("face", "moved", "sounds")}
+        np.savez(files[spec.id], **arrays)  # type: ignore[arg-type]
+
+    render_missing(
+        wanted, lambda spec: files[spec.id].is_file(), speaking, keep, doing="planning", workers=workers, log=log
+    )
     out = []
     for file in files.values():
         with np.load(file, allow_pickle=False) as z:

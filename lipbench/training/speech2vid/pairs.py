@@ -21,11 +21,11 @@ from lipbench.core.atomic import atomic_write
 from lipbench.core.keys import key_of
 from lipbench.faces.morphable.visemes import SPEECH_COLUMNS
 from lipbench.synthetic.corpus.corpus import GENERATOR_VERSION
-from lipbench.synthetic.corpus.parallel import over_clips
 from lipbench.synthetic.corpus.render import render_clip
 from lipbench.synthetic.corpus.scene import plan
 from lipbench.synthetic.corpus.spec import ClipSpec, stream
 from lipbench.synthetic.speech.espeak import Espeak
+from lipbench.training.cached import render_missing
 from lipbench.training.speech2vid.audio_pretraining import SpeechClip
 from lipbench.training.syncnet import cache
 from lipbench.training.syncnet.generated import through_codec
@@ -48,13 +48,15 @@ def generated(
     """
     specs = recipe.specs()
     keys = {spec.id: _key(spec, recipe) for spec in specs}
-    waiting = [spec for spec in specs if not is_cached(folder / spec.id, keys[spec.id])]
-    if waiting:
-        log(f"rendering {len(waiting)} clips ({recipe.split}; {len(specs) - len(waiting)} are cached)")
-    for done, talk in enumerate(over_clips(partial(_render, coded=recipe.coded), waiting, workers=workers), 1):
-        save(talk, folder / talk.id, keys[talk.id])
-        if done % 10 == 0 or done == len(waiting):
-            log(f"  {done} of {len(waiting)} clips")
+    render_missing(
+        specs,
+        lambda spec: is_cached(folder / spec.id, keys[spec.id]),
+        partial(_render, coded=recipe.coded),
+        lambda spec, talk: save(talk, folder / spec.id, keys[spec.id]),
+        about=recipe.split,
+        workers=workers,
+        log=log,
+    )
     return [load(folder / spec.id) for spec in specs]
 
 
@@ -89,12 +91,13 @@ def spoken(
 ) -> list[SpeechClip]:
     """The recipe's clips without pictures, a sixth of the work: the ears need more of them than the drawing does."""
     files = {spec: folder / f"{spec.id}-{_key(spec, recipe)[:12]}.npz" for spec in recipe.specs()}
-    waiting = [spec for spec, file in files.items() if not file.exists()]
-    if waiting:
-        log(f"speaking {len(waiting)} clips ({len(files) - len(waiting)} are cached)")
-    for spec, arrays in zip(waiting, over_clips(_speak, waiting, workers=workers), strict=True):
+
+    def keep(spec: ClipSpec, arrays: dict[str, NDArray[np.float32]]) -> None:
         with atomic_write(files[spec]) as draft:
             npz.save(draft, arrays, compressed=False)
+
+    specs = list(files)
+    render_missing(specs, lambda spec: files[spec].exists(), _speak, keep, doing="speaking", workers=workers, log=log)
     out = []
     for spec, file in files.items():
         with np.load(file, allow_pickle=False) as z:

@@ -14,11 +14,12 @@ from lipbench import media
 from lipbench.baselines.wav2lip import boxes as framing
 from lipbench.core.keys import key_of
 from lipbench.datasets.types import Manifest
+from lipbench.faces import track_faces
 from lipbench.synthetic.corpus.corpus import GENERATOR_VERSION
-from lipbench.synthetic.corpus.parallel import over_clips
 from lipbench.synthetic.corpus.render import render_clip
 from lipbench.synthetic.corpus.spec import DIFFICULTIES, ClipSpec, stream
 from lipbench.synthetic.speech.espeak import Espeak
+from lipbench.training.cached import render_missing
 from lipbench.training.syncnet.generated import through_codec
 from lipbench.training.wav2lip.clips import LipTrainingClip, crops, is_cached, load, moved, save, spectrograms
 
@@ -106,14 +107,15 @@ def generated(
     """
     specs = recipe.specs()
     keys = {spec.id: _key(spec, recipe) for spec in specs}
-    waiting = [spec for spec in specs if not is_cached(cache / spec.id, keys[spec.id])]
-    if waiting:
-        log(f"rendering {len(waiting)} clips ({recipe.split}; {len(specs) - len(waiting)} are cached)")
-    task = partial(_render, jitter=recipe.jitter, coded=recipe.coded)
-    for done, talk in enumerate(over_clips(task, waiting, workers=workers), 1):
-        save(talk, cache / talk.id, keys[talk.id])
-        if done % 20 == 0 or done == len(waiting):
-            log(f"  {done} of {len(waiting)} clips")
+    render_missing(
+        specs,
+        lambda spec: is_cached(cache / spec.id, keys[spec.id]),
+        partial(_render, jitter=recipe.jitter, coded=recipe.coded),
+        lambda spec, talk: save(talk, cache / spec.id, keys[spec.id]),
+        about=recipe.split,
+        workers=workers,
+        log=log,
+    )
     return [load(cache / spec.id) for spec in specs]
 
 
@@ -158,8 +160,6 @@ def from_manifest(
         NoFace: a clip without a face.
         NoAudio: a clip without sound.
     """
-    from lipbench.faces import track_faces
-
     talks = []
     for clip in manifest.clips:
         if clip_ids is not None and clip.id not in clip_ids:

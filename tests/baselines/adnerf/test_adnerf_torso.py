@@ -25,6 +25,7 @@ from lipbench.nerf.model import HeadField
 from lipbench.nerf.scene import Scene, make_scene
 from lipbench.nerf.training.presets import Preset, preset
 from lipbench.nerf.training.trained import FrameRender, TrainedField, render_one
+from tests.baselines.adnerf.small_preset import small_preset
 
 T, SIZE = 12, 32
 CROP = (4, 0, 28, 20)
@@ -74,29 +75,6 @@ def person() -> tuple[np.ndarray, PreparedClip, Plate, Scene]:
     return frames, prepared, plate, head
 
 
-def small(steps: int, **changes: Any) -> Preset:
-    return preset(
-        "demo",
-        "triplane",
-        {
-            "condition": DIM,
-            "latent": 0,
-            "rays": 256,
-            "frames": 4,
-            "size": 0,
-            "warmup": 5,
-            "resolutions": (8, 16),
-            "channels": 4,
-            "blended": 16,
-            "blend": 2,
-            "width": 32,
-            "fine": 6,
-            "steps": steps,
-            **changes,
-        },
-    )
-
-
 def published(steps: int) -> Preset:
     """Coarse and fine networks over near to far, as AD-NeRF's, but small."""
     return preset("adnerf", "mlp", {"width": 16, "coarse": 5, "fine": 4, "rays": 32, "micro": 16, "steps": steps})
@@ -105,7 +83,7 @@ def published(steps: int) -> Preset:
 def behind(head: Scene, codes: np.ndarray, settings: Preset | None = None) -> Behind:
     """A head that has not learned anything: what it shows does not matter here, only where it goes."""
     torch.manual_seed(3)
-    field = HeadField((settings or small(1)).field, torch.from_numpy(head.bounds)).eval()
+    field = HeadField((settings or small_preset(1, blend=2)).field, torch.from_numpy(head.bounds)).eval()
     trained = TrainedField(field, torch.zeros(T, 0), np.arange(T), 1.0, {})
     return Behind.of(trained, head, codes, CROP)
 
@@ -116,7 +94,7 @@ CODES = np.random.default_rng(0).normal(0, 0.3, (T, DIM)).astype(np.float32)
 def training(steps: int, kind: str = "triplane") -> TorsoTraining:
     frames, prepared, plate, head = person()
     scene = torso_scene(prepared, frames, plate, head, CODES)
-    settings = small(2 * steps, rays=64) if kind == "triplane" else published(steps)
+    settings = small_preset(2 * steps, rays=64, blend=2) if kind == "triplane" else published(steps)
     chosen = replace(torso_preset(settings, 1.0, scene.size, steps), rays=64)
     return TorsoTraining(scene, behind(head, CODES, settings), chosen)
 
@@ -200,7 +178,7 @@ def test_the_head_is_the_background() -> None:
 def test_a_few_steps_make_it_better(tmp_path: Path) -> None:
     frames, prepared, plate, head = person()
     scene = torso_scene(prepared, frames, plate, head, CODES)
-    chosen = torso_preset(small(240), 1.0, scene.size, None)
+    chosen = torso_preset(small_preset(240, blend=2), 1.0, scene.size, None)
     before = TorsoTraining(scene, behind(head, CODES), chosen)
     torso = train_torso(scene, behind(head, CODES), chosen, tmp_path)
     assert torso.facts["held_out"]["photo"] < 0.25 * before.validate()["photo"]
