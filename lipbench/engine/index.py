@@ -243,7 +243,11 @@ def cells_json(
 
 
 def write_cells(root: Path, lines: Sequence[Mapping[str, Any]], keep: bool = False) -> None:
-    """Write cells.jsonl. keep: cells that another shard of the same run wrote stay in the file."""
+    """Write cells.jsonl.
+
+    Args:
+        keep: cells that another shard of the same run wrote stay in the file.
+    """
     path = root / "cells.jsonl"
     if keep and path.exists():
         mine = {_identity(line) for line in lines}

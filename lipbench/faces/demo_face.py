@@ -166,7 +166,11 @@ def read_loss(net: DemoFace, batch: tuple[Tensor, ...], weight: Tensor) -> Tenso
 
 
 def find_loss(net: DemoFace, batch: tuple[Tensor, ...]) -> Tensor:
-    """Of the finder. batch: pictures (B, 3, 64, 64), boxes (B, 3) x, y, log size, has_face (B,)."""
+    """The loss of the finder.
+
+    Args:
+        batch: images (B, 3, 64, 64), boxes (B, 3) x, y, log size, has_face (B,).
+    """
     pictures, box, has_face = batch
     found = net.find(pictures)
     away = (found[:, 1:] - box).abs().sum(1) * has_face

@@ -24,8 +24,11 @@ def inputs(
     """What the stage's key holds: parameters, and names of weights.
 
     Args:
-        fit, model: `FitOptions.preset` and its model. parser: see `faces.parsing`.
-        shots: further videos of the actor; faces: the backend that finds the face in them.
+        fit: see `FitOptions.preset`.
+        model: of the fit.
+        parser: see `faces.parsing`.
+        shots: further videos of the actor.
+        faces: the backend that finds the face in them.
     """
     values: dict[str, Any] = {"model": model, "fit": fit, "parser": parser}
     names = parser_weights(parser)

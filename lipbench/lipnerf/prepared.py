@@ -24,7 +24,13 @@ Crop = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class PreparedClip:
-    """fit, parsing: of all frames of the clip. crop: x0, y0, x1, y1 px, what the field is trained on."""
+    """A clip as `prepare` leaves it.
+
+    Attributes:
+        fit: of all frames of the clip.
+        parsing: of all frames of the clip.
+        crop: x0, y0, x1, y1 px, what the field is trained on.
+    """
 
     fit: Fit
     parsing: Parsing

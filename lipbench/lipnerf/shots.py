@@ -24,7 +24,12 @@ FOLDER = "shots"
 
 @dataclass(frozen=True)
 class Shot:
-    """frames: (T, H, W, 3) uint8 RGB at the clip's rate. track: of the same frames."""
+    """A video of the actor.
+
+    Attributes:
+        frames: (T, H, W, 3) uint8 RGB at the clip's rate.
+        track: of the same frames.
+    """
 
     frames: Frames
     track: FaceTrack

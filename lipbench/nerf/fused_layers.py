@@ -28,10 +28,14 @@ BLOCK = 1024  # samples that go through all layers together: half a megabyte a l
 class FusedLayers(NamedTuple):
     """Weights (O, I) and biases (O,); W the trunk's width, V the view branch's, E the encoding's length.
 
-    input_bias, skip_bias: (F, W), what the frame's condition and the bias add to the first layer and to the one after
-    the skip.
-    per_ray: (F R, V), the same of the direction in the view branch. w_xyz, w_skip_xyz: (W, E). trunk: weight and bias
-    of the layers after the first; the one without a bias is the one after the skip.
+    Attributes:
+        input_bias: (F, W), what the frame's condition and the bias add to the first layer and to the one after the
+            skip.
+        skip_bias: (F, W), what the frame's condition and the bias add to the first layer and to the one after the skip.
+        per_ray: (F R, V), the same of the direction in the view branch.
+        w_xyz: (W, E).
+        w_skip_xyz: (W, E).
+        trunk: weight and bias of the layers after the first; the one without a bias is the one after the skip.
     """
 
     input_bias: Tensor
@@ -61,7 +65,11 @@ class FusedLayers(NamedTuple):
 
     @classmethod
     def of(cls, flat: Sequence[Tensor], biased: Sequence[bool]) -> FusedLayers:
-        """What `flat` took apart; biased: as the property."""
+        """What `flat` took apart.
+
+        Args:
+            biased: as the property.
+        """
         rest = iter(flat[10:])
         trunk = [(next(rest), next(rest) if has else None) for has in biased]
         views = [(weight, next(rest)) for weight in rest]
@@ -225,7 +233,12 @@ class _Perceptron(torch.autograd.Function):
 
 
 class _Backward(NamedTuple):
-    """The chain rule for the rows that matter. grads: summed up. hidden: (N, W) of the trunk."""
+    """The chain rule for the rows that have a weight.
+
+    Attributes:
+        grads: summed up.
+        hidden: (N, W) of the trunk.
+    """
 
     layers: FusedLayers
     grads: FusedLayers
@@ -234,8 +247,14 @@ class _Backward(NamedTuple):
     hidden: list[Tensor]
 
     def block(self, at: slice, d_raw: Tensor, d_rgb: Tensor | None, seen: list[Tensor], spare: list[Tensor]) -> None:
-        """One block. d_raw: (M,). d_rgb: (M, 3) or None. seen: (B, V) of the view branch. spare: room for (B, W) four
-        times, (B, V) twice."""
+        """One block.
+
+        Args:
+            d_raw: (M,).
+            d_rgb: (M, 3) or None.
+            seen: (B, V) of the view branch.
+            spare: room for (B, W) four times, (B, V) twice.
+        """
         layers, grads, rows = self.layers, self.grads, self.rows
         d, other, *room = spare[:4]
         up = d_raw[at, None]

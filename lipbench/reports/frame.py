@@ -46,7 +46,8 @@ class Run:
 
     Attributes:
         name: of the run; several runs are joined by " + ".
-        sync_model, protocol: of the sync metrics.
+        sync_model: of the sync metrics.
+        protocol: of the sync metrics.
         metrics: the specs of run.json, by metric id, in the run's order.
         methods: the rows of run.json, by label, in the run's order.
         frame: tidy long, columns COLUMNS.

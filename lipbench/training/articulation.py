@@ -24,7 +24,13 @@ WEIGHT = np.array([1.5, 1.0, 1.0, 1.0, 1.0, 1.0, 3.0, 2.0, 0.3, 0.3], np.float32
 
 @dataclass(frozen=True)
 class ArticulationConfig:
-    """width: of the network. batch: stretches of `frames` video frames. rate: AdamW's, cosine."""
+    """Settings of the training.
+
+    Attributes:
+        width: of the network.
+        batch: stretches of `frames` video frames.
+        rate: AdamW's, cosine.
+    """
 
     width: int = 96
     batch: int = 16

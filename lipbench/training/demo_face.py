@@ -34,7 +34,14 @@ WEIGHT = np.array([0.5] * 17 + [0.7] * 10 + [1.0] * 9 + [1.5] * 12 + [2.5] * 20,
 
 @dataclass(frozen=True)
 class FaceConfig:
-    """width: of the networks. batch: crops, and whole pictures. rate: AdamW's, cosine. frames: drawn of each clip."""
+    """Settings of the training.
+
+    Attributes:
+        width: of the networks.
+        batch: crops, and whole pictures.
+        rate: AdamW's, cosine.
+        frames: drawn of each clip.
+    """
 
     width: int = 24
     batch: int = 64

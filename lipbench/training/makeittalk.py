@@ -41,9 +41,17 @@ Float32 = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class ContentConfig:
-    """width: of the network. batch: windows per step. rate: Adam's, linear to a tenth. noise: on the face at rest.
+    """Settings of the training.
 
-    mouth, jaw, rest: weights of the points in the L1 loss. opening: of the lips' distance in it.
+    Attributes:
+        width: of the network.
+        batch: windows per step.
+        rate: Adam's, linear to a tenth.
+        noise: on the face at rest.
+        mouth: weights of the points in the L1 loss.
+        jaw: weights of the points in the L1 loss.
+        rest: weights of the points in the L1 loss.
+        opening: of the lips' distance in it.
     """
 
     width: float = 0.5

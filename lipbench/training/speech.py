@@ -183,7 +183,12 @@ class SpeechToLabels(SupervisedTraining[Config]):
 
     @abstractmethod
     def loss(self, predicted: Tensor, labels: Tensor) -> Tensor:
-        """predicted: what the network answers, (B, K, R). labels: (B, R) or (B, R, K)."""
+        """The loss of a batch, and the figures to report.
+
+        Args:
+            predicted: what the network answers, (B, K, R).
+            labels: (B, R) or (B, R, K).
+        """
 
     def varied(self, bands: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
         """A stretch (40, N) as another speaker would say it; as it is by default."""

@@ -21,7 +21,8 @@ class Command:
     """A command ready to start.
 
     Attributes:
-        argv, env: for `process.run`.
+        argv: for `process.run`.
+        env: for `process.run`.
         kill: what ends it where signals do not reach it (docker), else ().
     """
 

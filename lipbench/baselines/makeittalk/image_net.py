@@ -36,7 +36,9 @@ class _Level(nn.Module):
     """One level of the U: half the size, what lies below, twice the size; the input is put on top but outermost.
 
     Args:
-        cin, cout: channels that come in and that go out (without the skip). inner: between.
+        cin: channels that come in.
+        cout: channels that go out (without the skip).
+        inner: channels between.
     """
 
     def __init__(self, cin: int, inner: int, cout: int, below: _Level | None, outermost: bool = False) -> None:

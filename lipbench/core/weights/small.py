@@ -22,7 +22,8 @@ def save(net: nn.Module, width: int, path: Path, info: Mapping[str, Any]) -> Pat
     """Write the network; returns the path.
 
     Args:
-        width: what `load` builds the network with. info: JSON, kept beside it.
+        width: what `load` builds the network with.
+        info: JSON, kept beside it.
     """
     arrays = {name: value.detach().cpu().numpy().astype(np.float16) for name, value in net.state_dict().items()}
     np.savez_compressed(path, __info__=json.dumps({"width": width, **info}), **arrays)
@@ -33,7 +34,8 @@ def load(build: Callable[[int], Net], path: Path, what: str) -> Net:
     """What `save` wrote, in eval mode.
 
     Args:
-        build: width -> the network. what: for the error: "face network".
+        build: width -> the network.
+        what: for the error: "face network".
 
     Raises:
         WeightsError: not such a file.

@@ -98,7 +98,13 @@ WEIGHTS = {"outer": 0.9, "inner": 1.0, "lids": 1.2, "brows": 0.3, "nose": 0.5, "
 
 @dataclass(frozen=True)
 class MeshTable:
-    """track: (L,) FaceMesh points, vertex: (L,) model vertices, weight: (L,) relative precision."""
+    """FaceMesh points and the vertices behind them.
+
+    Attributes:
+        track: (L,) FaceMesh points.
+        vertex: (L,) model vertices.
+        weight: (L,) relative precision.
+    """
 
     track: NDArray[np.int64]
     vertex: NDArray[np.int64]

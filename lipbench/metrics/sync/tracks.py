@@ -183,7 +183,13 @@ def _interpolated(seen: list[tuple[int, Box]], start: int) -> Track:
 
 @dataclass(frozen=True)
 class CropPath:
-    """Smoothed squares of a track. x, y: (T,) center px; s: (T,) half edge px."""
+    """Smoothed squares of a track.
+
+    Attributes:
+        x: (T,) center px.
+        y: (T,) center px.
+        s: (T,) half edge px.
+    """
 
     x: NDArray[np.float64]
     y: NDArray[np.float64]

@@ -26,8 +26,13 @@ VISIBLE = 1e-3  # rays on which the grid sees less than this opacity show the ba
 
 
 class FrameRender(NamedTuple):
-    """rgb: (H, W, 3) float32, the head's color times its opacity (premultiplied); alpha: (H, W) float32 opacity;
-    box: x0, y0, x1, y1 px outside of which both are 0. Over a picture: rgb + (1 - alpha) * picture."""
+    """A rendered frame; over an image it is rgb + (1 - alpha) * image.
+
+    Attributes:
+        rgb: (H, W, 3) float32, the head's color times its opacity (premultiplied).
+        alpha: (H, W) float32 opacity.
+        box: x0, y0, x1, y1 px outside of which both are 0.
+    """
 
     rgb: NDArray[np.float32]
     alpha: NDArray[np.float32]
@@ -37,12 +42,14 @@ class FrameRender(NamedTuple):
 @dataclass
 class TrainedField:
     """Attributes:
-    field: the networks.
-    latents: (T, L) codes of the training frames.
-    frames: (T,) numbers of the training frames in the scene that the field was trained on.
-    scale: resolution at which it is rendered, relative to the scene's full resolution.
-    facts: how it was trained.
-    removed_direction: (C,) direction that is taken out of the conditions (`codes.without`), None when nothing is.
+
+    Attributes:
+        field: the networks.
+        latents: (T, L) codes of the training frames.
+        frames: (T,) numbers of the training frames in the scene that the field was trained on.
+        scale: resolution at which it is rendered, relative to the scene's full resolution.
+        facts: how it was trained.
+        removed_direction: (C,) direction that is taken out of the conditions (`codes.without`), None when nothing is.
     """
 
     field: HeadField

@@ -37,7 +37,14 @@ CONSENT = "generated person, no real face or voice"
 
 @dataclass(frozen=True)
 class CorpusProgress:
-    """clip: that has just been finished. done, total: clips. frames: rendered for it, 0 when it was there already."""
+    """How far a corpus is.
+
+    Attributes:
+        clip: that has just been finished.
+        done: clips.
+        total: clips.
+        frames: rendered for it, 0 when it was there already.
+    """
 
     clip: str
     done: int

@@ -38,11 +38,17 @@ MOUTH = (0.52, 0.88, 0.30, 0.70)
 
 @dataclass(frozen=True)
 class PcAvsConfig:
-    """layout: of the networks. hearing: first steps, in which the sound encoder learns alone, from `windows` sounds.
+    """Settings of the training.
 
-    moments: per step, two pictures each where there are two languages. rate: Adam's, cosine after warm_up steps.
-    mouth: weight of the mouth's pixels. change: weight of pixels by how far two languages differ there. pair: weight
-    of the L1 loss on that difference itself. lips: weight of the sound encoder's own task once the rest joins.
+    Attributes:
+        layout: of the networks.
+        hearing: first steps, in which the sound encoder learns alone, from `windows` sounds.
+        moments: per step, two pictures each where there are two languages.
+        rate: Adam's, cosine after warm_up steps.
+        mouth: weight of the mouth's pixels.
+        change: weight of pixels by how far two languages differ there.
+        pair: weight of the L1 loss on that difference itself.
+        lips: weight of the sound encoder's own task once the rest joins.
     """
 
     layout: Layout = DEMO

@@ -57,7 +57,13 @@ class CachedClipFacts:
 
 @dataclass(frozen=True)
 class CachedClip:
-    """An opened clip. frames, damped: (T, E, E, 3) uint8 BGR, memory-mapped. sound: (takes, 13, 4 T - 1) float32."""
+    """An opened clip.
+
+    Attributes:
+        frames: (T, E, E, 3) uint8 BGR, memory-mapped.
+        damped: (T, E, E, 3) uint8 BGR, memory-mapped.
+        sound: (takes, 13, 4 T - 1) float32.
+    """
 
     facts: CachedClipFacts
     frames: NDArray[np.uint8]

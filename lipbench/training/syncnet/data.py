@@ -20,7 +20,13 @@ MEAN, SCALE, MFCC_SCALE = 127.5, 255.0, 10.0
 
 @dataclass(frozen=True)
 class SyncNetBatch:
-    """frames: (B n, 15, S, S) scaled, channels-last. sound: (B n, 1, 13, 20) scaled. still: (B, 15, S, S)."""
+    """A batch.
+
+    Attributes:
+        frames: (B n, 15, S, S) scaled, channels-last.
+        sound: (B n, 1, 13, 20) scaled.
+        still: (B, 15, S, S).
+    """
 
     frames: Tensor
     sound: Tensor

@@ -48,7 +48,8 @@ class SyncNetDatasetConfig:
         espeak: share of clips led by an espeak-ng voice; needs the extra `speech`.
         damped: share of clips also rendered with less lip movement.
         coded: share of clips that go through H.264.
-        pool: sentences, see `timelines.pool`; shuffled: share of clips that speak random words of it.
+        pool: sentences, see `timelines.pool`.
+        shuffled: share of clips that speak random words of it.
     """
 
     split: str

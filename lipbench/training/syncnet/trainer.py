@@ -25,10 +25,17 @@ HELD_OUT_BATCHES = 4
 
 @dataclass(frozen=True)
 class SyncConfig:
-    """width, size: of the network. batch: clips, windows: of each. rate: AdamW's, cosine after `warm_up` steps.
+    """Settings of the training.
 
-    clean, harmed: steps with undamaged pictures, and the step from which damage and hard negatives count in full. With
-    both from the first step on, a width of 0.25 was still at chance after 150 steps; without, it is off it after 100.
+    Attributes:
+        width: of the network.
+        size: of the network.
+        batch: clips.
+        windows: of each clip.
+        rate: AdamW's, cosine after `warm_up` steps.
+        clean: steps with undamaged images.
+        harmed: step from which damage and hard negatives count in full. With both from the first step on, a width of
+            0.25 was still at chance after 150 steps; without, it is off it after 100.
     """
 
     width: float = 0.25

@@ -48,7 +48,8 @@ class LipDatasetConfig:
         view: range of the camera's field across, dm.
         jitter: the boxes of three clips in four are moved by up to this share of their size.
         coded: share of clips that go through H.264.
-        pool: sentences; shuffled: share of clips that speak random words of it.
+        pool: sentences.
+        shuffled: share of clips that speak random words of it.
         levels: difficulties to draw from, all when empty.
     """
 
