@@ -107,8 +107,10 @@ def test_functions_survive_the_import_of_every_module():
         "import sys, lipbench.metrics as m\n"
         "assert not {'torch', 'cv2', 'numba', 'av'} & set(sys.modules), 'the package is not light'\n"
         "import importlib, pkgutil\n"
+        "functions = [n for n in m.__all__ if callable(getattr(m, n))]\n"
+        "assert len(functions) > 10\n"
         "for i in pkgutil.iter_modules(m.__path__): importlib.import_module(f'{m.__name__}.{i.name}')\n"
-        "assert all(callable(getattr(m, n)) for n in m.__all__), 'a module hides a function'\n"
+        "assert all(callable(getattr(m, n)) for n in functions), 'a module hides a function'\n"
         "assert not {'lpips', 'torchvision'} & set(sys.modules)\n"
         "assert set(m.__all__) <= set(dir(m))\n"
     )
