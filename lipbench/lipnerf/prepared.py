@@ -15,7 +15,8 @@ from lipbench.faces.parsing import Parsing, Plate
 from lipbench.faces.track import FaceTrack
 from lipbench.lipnerf.face_boxes import eye_boxes, eye_opening, mouth_boxes
 from lipbench.lipnerf.fitting import Fit
-from lipbench.nerf.scene import Scene, make_scene
+from lipbench.nerf.scene import Scene
+from lipbench.nerf.scene_from_fit import make_scene
 
 #: Air around the head in the crop, as a share of its size: dubs open the jaw further than the source did.
 AIR = 0.15

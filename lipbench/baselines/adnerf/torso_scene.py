@@ -15,7 +15,8 @@ from lipbench.baselines.adnerf.torso_pose import pose_code
 from lipbench.core.errors import Refused
 from lipbench.faces.parsing import Label, Plate
 from lipbench.lipnerf.prepared import PreparedClip
-from lipbench.nerf.scene import Scene, head_bounds
+from lipbench.nerf.scene import Scene
+from lipbench.nerf.scene_from_fit import head_bounds
 
 
 def torso_scene(

@@ -22,7 +22,8 @@ from lipbench.core.training import train as run
 from lipbench.faces.parsing import Label, Parsing, Plate
 from lipbench.lipnerf.prepared import PreparedClip
 from lipbench.nerf.model import HeadField
-from lipbench.nerf.scene import Scene, make_scene
+from lipbench.nerf.scene import Scene
+from lipbench.nerf.scene_from_fit import make_scene
 from lipbench.nerf.training.presets import Preset, preset
 from lipbench.nerf.training.trained import FrameRender, TrainedField, render_one
 from tests.baselines.adnerf.small_preset import small_preset

@@ -14,7 +14,8 @@ from lipbench.core.errors import WeightsError
 from lipbench.core.training import Budget
 from lipbench.core.training import train as run
 from lipbench.nerf.mlp import MLPField, to_adnerf
-from lipbench.nerf.scene import Scene, make_scene
+from lipbench.nerf.scene import Scene
+from lipbench.nerf.scene_from_fit import make_scene
 from lipbench.nerf.training.trained import render_frames
 from tests.baselines.adnerf.small_preset import small_preset
 
