@@ -32,7 +32,7 @@ def track_faces(
 
     The main face is the one that continues the last known box, otherwise the largest. Frames without a face hold NaN;
     a video without any gives a track with `found` all False (`require_face` turns that into an error). A face counts
-    as gone when less than half of its points are in the picture. Boxes may reach outside of the picture.
+    as gone when less than half of its points are in the image. Boxes may reach outside of the image.
 
     Args:
         video: a file, or its frames (H, W, 3) uint8 RGB; for the backends "file" and "corpus" the landmark file.

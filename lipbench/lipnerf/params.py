@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from lipbench.core import registry
 from lipbench.core.method import Params
+from lipbench.core.renames import former_values
 
 
 class LipNerfParams(Params):
-    """Everything that can change LipNeRF's pictures. The defaults are the paper's method in the `demo` size."""
+    """Everything that can change LipNeRF's images. The defaults are the paper's method in the `demo` size."""
 
     preset: Literal["paper", "quick", "demo"] = Field(
         default="demo", description="paper: 600,000 iterations; quick: under an hour on a GPU; demo: minutes on a CPU."
@@ -23,14 +24,17 @@ class LipNerfParams(Params):
     size: int | None = Field(default=None, description="Longer side of the trained crop, px; 0: as filmed.", ge=0)
     model: str = Field(default="procedural", description="Morphable model: procedural, or a file (BFM, FLAME, npz).")
     fit: Literal["landmarks", "demo", "paper"] = Field(default="demo", description="How finely the model is fitted.")
-    parser: Literal["projection", "colour", "bisenet", "celebamask"] = Field(
+    parser: Annotated[
+        Literal["projection", "color", "bisenet", "celebamask"],
+        BeforeValidator(former_values("lipnerf: parser", {"colour": "color"})),
+    ] = Field(
         default="projection",
         description="What finds head, neck and torso: landmarks, colors and, when its weights "
         "are here, person segmentation; the same without it; networks that need weights of the user.",
     )
     shots: tuple[str, ...] = Field(
         default=(),
-        description="Further videos of the same actor, camera and picture size, trained on with the clip.",
+        description="Further videos of the same actor, camera and image size, trained on with the clip.",
         json_schema_extra={"path": True},
     )
     settings: dict[str, Any] = Field(

@@ -66,7 +66,7 @@ class PreparedClip:
 
 
 def head_crop(head: NDArray[np.bool_]) -> Crop:
-    """The even box around all heads of a clip, with air; inside the picture.
+    """The even box around all heads of a clip, with air; inside the image.
 
     Args:
         head: (T, H, W) bool.

@@ -43,7 +43,7 @@ def read_shot(video: str | Path, like: Shot, backend: str, folder: Path) -> Shot
         backend: face backend that finds the face.
 
     Raises:
-        Unsupported: another picture size than the clip's.
+        Unsupported: another image size than the clip's.
         MediaError, NoVideo, Truncated, TooShort, NoFace: see `media.normalize_clip` and `faces.track_faces`.
     """
     folder.mkdir(parents=True)
@@ -96,7 +96,7 @@ def join(tracks: Sequence[FaceTrack]) -> FaceTrack:
     does not reach across a cut.
 
     Raises:
-        Unsupported: tracks with landmarks of different kinds, or of another picture size.
+        Unsupported: tracks with landmarks of different kinds, or of another image size.
     """
     first = tracks[0]
     shape = None if first.landmarks is None else first.landmarks.shape[1:]
@@ -106,7 +106,7 @@ def join(tracks: Sequence[FaceTrack]) -> FaceTrack:
         ) != shape:
             raise Unsupported(
                 f"cannot fit faces of {track.backend} and {first.backend} together",
-                "their landmarks or picture sizes differ",
+                "their landmarks or image sizes differ",
                 "use one face backend for the clip and its further shots",
             )
     n_all = sum(len(track) for track in tracks)

@@ -50,7 +50,7 @@ class LpipsFamily(FrameMetric):
         weights=(TRUNK,),
         source="Zhang et al., CVPR 2018; AlexNet, v0.1",
         convention=lambda region: f"alex,v0.1,rgb,{f'longer side {SIDE[region]}' if region in SIDE else 'native size'}",
-        description="Distance of the picture in the features of AlexNet, 0 when equal",
+        description="Distance of the image in the features of AlexNet, 0 when equal",
         headlines=("lpips_full",),
     )
 

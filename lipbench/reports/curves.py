@@ -63,7 +63,7 @@ class Curve:
     Attributes:
         kind: length, cost or shift.
         pareto: (x, y) of the points that no other method beats in both, from cheap to dear; cost curves only.
-        notes: what is not in the picture and why.
+        notes: what is not in the image and why.
     """
 
     kind: str

@@ -69,7 +69,7 @@ def draw(curve: Curve) -> Figure:
 
 
 def _keep_lines_readable(axes: Axes, lines: Sequence[CurveLine]) -> None:
-    """Bands over two or three clips can be wide enough to press the lines flat: then they reach out of the picture."""
+    """Bands over two or three clips can be wide enough to press the lines flat: then they reach out of the image."""
     means = [p.y for line in lines for p in line.points if math.isfinite(p.y)]
     if not means:
         return

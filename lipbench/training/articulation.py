@@ -1,4 +1,4 @@
-"""`lipbench train articulation`: sound to articulation, on generated speech. No picture is drawn for it."""
+"""`lipbench train articulation`: sound to articulation, on generated speech. No image is drawn for it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """`lipbench train makeittalk`: a content branch from generated people, whose lips are known exactly.
 
-A reduced training: no pictures, no speaker branch, no voice conversion. The network hears every voice as it is instead
+A reduced training: no images, no speaker branch, no voice conversion. The network hears every voice as it is instead
 of one converted voice, so it is trained on many; it predicts how far 68 points move from the face at rest.
 """
 
@@ -239,7 +239,7 @@ class ContentTraining(SupervisedTraining[ContentConfig]):
             "opening": float(np.mean(correlations)),
         }
 
-    def picture(self) -> NDArray[np.uint8] | None:
+    def image(self) -> NDArray[np.uint8] | None:
         """Opening of the lips over three seconds of four recordings: truth white, network green."""
         import cv2
 

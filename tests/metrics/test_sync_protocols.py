@@ -39,7 +39,7 @@ def sound(n_frames: float, seed: int = 0) -> np.ndarray:
     return rng.normal(0, 3000, int(n_frames * 640)).astype(np.int16)
 
 
-def picture(n: int, seed: int = 0) -> np.ndarray:
+def image(n: int, seed: int = 0) -> np.ndarray:
     """(n, H, W, 3) smooth moving colors: no cuts."""
     rng = np.random.default_rng(seed)
     base = cv2.resize(rng.integers(60, 190, (8, 10, 3)).astype(np.uint8), (W + 2 * n, H))
@@ -47,7 +47,7 @@ def picture(n: int, seed: int = 0) -> np.ndarray:
 
 
 def clip(path: Path, n: int, *, fps: float = 25, audio: np.ndarray | None = None, frames: Any = None) -> Path:
-    frames = picture(n) if frames is None else frames
+    frames = image(n) if frames is None else frames
     media.write_video(path, frames, fps, audio=audio, lossless=True)
     return path
 
@@ -117,8 +117,8 @@ def test_sound_of_a_track_starts_with_the_track(net: SyncNet, video: Path) -> No
 
 
 def test_a_cut_splits_the_track(net: SyncNet, tmp_path: Path) -> None:
-    frames = picture(80)
-    frames[45:] = 255 - picture(35, seed=3) // 4
+    frames = image(80)
+    frames[45:] = 255 - image(35, seed=3) // 4
     video = clip(tmp_path / "cut.mp4", 80, frames=frames)
     got = evaluate(video, sound(80), sync_model=net, faces=face_track(80), **RULES)
     assert got.facts["shots"] == [[0, 45], [45, 80]]

@@ -133,7 +133,7 @@ def test_expert_step_and_validation():
     found = training.validate()
     assert 0 <= found["expert_right"] <= 1
     assert not training.net.training
-    assert training.picture().shape == (4 * 48, 10 * 96, 3)
+    assert training.image().shape == (4 * 48, 10 * 96, 3)
 
 
 def both(folder: Path | None = None, config: Wav2LipConfig = BOTH) -> trainer.Wav2LipTraining:
@@ -149,7 +149,7 @@ def test_expert_first_then_the_generator(tmp_path: Path):
     net = load_checkpoint(tmp_path / WEIGHTS)
     assert net.gated
     assert read_info(tmp_path / WEIGHTS)["config"]["generator"]["gated"]
-    assert training.picture().shape == (3 * 96, 10 * 96, 3)
+    assert training.image().shape == (3 * 96, 10 * 96, 3)
 
 
 @pytest.mark.parametrize("cut", [2, 4])

@@ -85,7 +85,7 @@ def torso_view(prepared: PreparedClip, head: Scene, size: tuple[int, int], condi
 
 
 def _center(prepared: PreparedClip, head: Scene) -> tuple[float, float]:
-    """(cx, cy) px in the whole picture; the head's scene is a crop of it."""
+    """(cx, cy) px in the whole image; the head's scene is a crop of it."""
     return head.center[0] + prepared.crop[0], head.center[1] + prepared.crop[1]
 
 

@@ -149,7 +149,7 @@ def train(
         steps=preset.steps,
         validate_every=max(1, preset.steps // 6),
         report_every=max(1, preset.steps // 30),
-        picture_every=max(1, preset.steps // 4),
+        image_every=max(1, preset.steps // 4),
     )
     if run(training, folder, budget, seed=seed, log=log).stopped == "signal":
         raise KeyboardInterrupt

@@ -31,7 +31,7 @@ def accept(
         pass_through: returning the input is no fault.
 
     Returns:
-        n_frames, and mouth_change: mean absolute difference to the input in the mouth region (whole picture when the
+        n_frames, and mouth_change: mean absolute difference to the input in the mouth region (whole image when the
         track is None), of 255.
 
     Raises:

@@ -59,7 +59,7 @@ class _Level(nn.Module):
 
 
 class ImageTranslator(nn.Module):
-    """(B, 6, 256, 256) in [0, 1] -> (B, 3, 256, 256); tanh of it is the picture (69,860,736 parameters).
+    """(B, 6, 256, 256) in [0, 1] -> (B, 3, 256, 256); tanh of it is the image (69,860,736 parameters).
 
     Channels: BGR drawing of the landmarks, then the BGR photo. `ngf` scales all layers; 64 is published.
     """

@@ -1,4 +1,4 @@
-"""MakeItTalk as a lipbench method: one picture of the clip, animated by the dub."""
+"""MakeItTalk as a lipbench method: one image of the clip, animated by the dub."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from lipbench.core.method import DubJob, Method, Outputs
 
 
 class MakeItTalk(Method):
-    """Predicts 68 landmarks from sound and redraws one picture with them.
+    """Predicts 68 landmarks from sound and redraws one image with them.
 
-    The answer is that picture, talking: the clip's own movement is not in it (the paper's method takes one photo).
+    The answer is that image, talking: the clip's own movement is not in it (the paper's method takes one photo).
     """
 
     spec = SPEC

@@ -34,7 +34,7 @@ class MakeItTalkParams(WeightsParams):
         json_schema_extra={"path": True},
     )
     renderer: Literal["auto", "network", "warp"] = Field(
-        "auto", description="network: image translation; warp: piecewise-affine bending of the picture, no network."
+        "auto", description="network: image translation; warp: piecewise-affine bending of the image, no network."
     )
     voice: Literal["auto", "converted", "own"] = Field(
         "auto", description="converted: through AutoVC into the voice that the networks know; own: as it is."
@@ -99,7 +99,7 @@ SPEC = MethodSpec(
         "the face is leveled before its landmarks are normalized; upstream expects upright photos",
         "landmarks are brought from 62.5 to 25 frames per second, then drawn; upstream's video has 62.5",
         "the last 0.29 s of a dub, which upstream drops, hear its sound backwards",
-        "the 256 px square is put back into the picture; upstream returns the square beside its inputs",
+        "the 256 px square is put back into the image; upstream returns the square beside its inputs",
     ),
     implementation="lipbench.baselines.makeittalk.method:MakeItTalk",
     demo={"weights": DEMO},
@@ -135,7 +135,7 @@ WEIGHTS = (
     WeightsEntry(
         "makeittalk_i2i",
         "ckpt_116_i2i_comb.pth",
-        "method makeittalk: picture from landmarks",
+        "method makeittalk: image from landmarks",
         _MAKEITTALK_TERMS,
         839_000_000,
         where=f"ckpt_116_i2i_comb.pth {_MAKEITTALK_LINK}",

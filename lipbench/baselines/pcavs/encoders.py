@@ -74,7 +74,7 @@ class IdentityEncoder(nn.Module):
     """(B, 3, 224, 224) in [-1, 1] -> who: a vector (B, 2048 w) and a map (B, 512 w, 7, 7).
 
     Args:
-        depths: blocks of each layer; with three layers pictures are 112 px wide, for a map of 7 x 7.
+        depths: blocks of each layer; with three layers images are 112 px wide, for a map of 7 x 7.
         channels: of the map.
     """
 

@@ -58,7 +58,7 @@ SPEC = MethodSpec(
         "landmarks come from the shared face track; upstream runs face-alignment's 2D FAN",
         "frames without a face get landmarks interpolated from their neighbors; upstream gives up on the clip",
         "the first and last two frames, which upstream drops, hear silence where there is no sound",
-        "the person is the first frame with a face; upstream draws one of the given pictures at random",
+        "the person is the first frame with a face; upstream draws one of the given images at random",
         "the generator's noise is the one stored in the file; upstream draws new noise at every call",
         "crops are not saved as JPEG on the way",
         "weights: pcavs-demo are smaller networks of another layout, trained on generated faces; no published losses",

@@ -27,7 +27,7 @@ class Speech2VidParams(WeightsParams):
     )
     stills: Literal["auto", "own", "around", "spread"] = Field(
         "auto",
-        description="Pictures shown: each frame's own and four around it, five around it, or the same five for all "
+        description="Images shown: each frame's own and four around it, five around it, or the same five for all "
         "frames; auto: what the weights learnt with.",
     )
     paste: Literal["face", "change"] = Field(
@@ -64,7 +64,7 @@ SPEC = MethodSpec(
         "landmarks come from the shared face track; upstream runs dlib's 68 points",
         "eyes and nose are laid on the procedural head's mean face; upstream's mean landmarks are not shipped",
         "sound windows are centered on their frame; `offset_frames: 4` is upstream's",
-        "stills come from the dubbed clip itself; upstream's demo has pictures of six people",
+        "stills come from the dubbed clip itself; upstream's demo has images of six people",
         "the face goes back into the frame with faded edges; upstream returns the 109 px face, the paper names "
         "Poisson blending",
         "frames without a face are framed between their neighbors",

@@ -89,9 +89,9 @@ def draw(
 
     for first in range(0, len(shown), BATCH):
         part = range(first, min(first + BATCH, len(shown)))
-        pictures = np.stack([seen(t) for t in part])
+        images = np.stack([seen(t) for t in part])
         with torch.inference_mode():
-            x = torch.from_numpy(pictures).to(device, torch.float32)  # (B, 15, 112, 112)
+            x = torch.from_numpy(images).to(device, torch.float32)  # (B, 15, 112, 112)
             looked, drawn = nets[0].look(x), []
             for sound in heard:
                 x = nets[0].hear(torch.from_numpy(sound[part.start : part.stop]).to(device))
@@ -103,7 +103,7 @@ def draw(
 
 
 def _shown(stills: str, t: int, count: int) -> list[int]:
-    """The five frames whose pictures are shown while frame t is drawn."""
+    """The five frames whose images are shown while frame t is drawn."""
     if stills == "own":
         return framing.with_own(t, count)
     return framing.around(t, count) if stills == "around" else framing.spread(count)

@@ -108,7 +108,7 @@ class Compositor:
         return self._finish(self._place(Render(s, rgb, alpha, box)), []).image
 
     def layers(self, render: Render) -> Layers:
-        """The frame with its parts, for pictures of how it came about."""
+        """The frame with its parts, for images of how it came about."""
         placed = self._place(render)
         made = self._finish(placed, [])
         x0, y0, x1, y1 = placed.window

@@ -91,7 +91,7 @@ def vertex_areas(points: Array, triangles: NDArray[np.integer]) -> Array:
 
 
 def seen_vertices(points: Array, triangles: NDArray[np.integer], camera: Camera) -> NDArray[np.bool_]:
-    """(N,) which camera-space vertices (N, 3) are in the picture and not hidden by the mesh."""
+    """(N,) which camera-space vertices (N, 3) are in the image and not hidden by the mesh."""
     inverse = visibility(points, triangles, camera).inverse_depth
     uv = np.floor(camera.project(points)).astype(np.int64)
     inside = (uv >= 0).all(1) & (uv[:, 0] < camera.width) & (uv[:, 1] < camera.height) & (points[:, 2] < 0)

@@ -30,7 +30,7 @@ class SyncScore:
     Attributes:
         lse_d: smallest mean distance over the 31 shifts; lower is better.
         lse_c: median over the shifts minus `lse_d`; higher is better.
-        av_offset: frames by which the sound leads the picture (negative: it lags) at the best shift, -15..15.
+        av_offset: frames by which the sound leads the image (negative: it lags) at the best shift, -15..15.
         lse_d_at_zero: mean distance without any shift. Ours, not a published number.
         lse_c_valid: LSE-C over pairs of existing windows only, without the zero padding; None with fewer than 16
             windows, when some shift has no such pair. Ours, not a published number.
@@ -80,7 +80,7 @@ class SyncScore:
                 f"only {self.n_windows} windows: zero padding lowers LSE-C, compare clips of equal length only"
             )
         if abs(self.av_offset) == VSHIFT:
-            found.append("the best shift is the largest one tried: picture and sound may not match at all")
+            found.append("the best shift is the largest one tried: image and sound may not match at all")
         return tuple(found)
 
 

@@ -63,7 +63,7 @@ class FaceBoxes:
 def boxes_of_track(track: FaceTrack, n_frames: int, size: tuple[int, int], source: str) -> FaceBoxes:
     """The boxes of a track for a scored video of `n_frames` at 25 fps and `size` (width, height) px.
 
-    A track at another rate is read as `core.media` resamples videos; one made at another picture size is scaled.
+    A track at another rate is read as `core.media` resamples videos; one made at another image size is scaled.
     Frames beyond the track's end have no face.
     """
     corners, rule = _corners(track)

@@ -50,7 +50,7 @@ def mfcc(audio: NDArray[np.int16], rate: int = RATE) -> NDArray[np.float64]:
     """
     check_sound(audio, rate)
     if len(audio) == 0:
-        raise UsageError("there is no sound to analyse", "the signal has 0 samples", "hand in at least 25 ms")
+        raise UsageError("there is no sound to analyze", "the signal has 0 samples", "hand in at least 25 ms")
     import python_speech_features
 
     features: NDArray[Any] = python_speech_features.mfcc(audio, rate)
@@ -212,7 +212,7 @@ class FoldedSyncNet:
             audio: (N,) int16.
 
         Raises:
-            TooShort: 5 frames or fewer have both picture and sound.
+            TooShort: 5 frames or fewer have both image and sound.
             UsageError: inputs of another size or type.
         """
         check_sound(audio)

@@ -157,14 +157,14 @@ def _sheet(
     for name, video in sources:
         if video is None:
             continue
-        pictures = crops.pick(video, frames)
+        images = crops.pick(video, frames)
         for part in parts:
             own = (
-                pictures
+                images
                 if part == "full"
                 else [
                     None if p is None else crops.cut(p, boxes[part][min(f, len(boxes[part]) - 1)])
-                    for p, f in zip(pictures, frames, strict=True)
+                    for p, f in zip(images, frames, strict=True)
                 ]
             )
             rows.append(SheetRow(name if part == parts[0] else "", tuple(own)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 #: Few on purpose: of 24 unchanged numbers one is "worse than tolerance" by chance in two runs out of three. Sync with
-#: and without the sync model's forgiving shift, the shift itself, the mouth against the correct one, the picture.
+#: and without the sync model's forgiving shift, the shift itself, the mouth against the correct one, the image.
 HEADLINES = ("lse_d", "lse_d_at_zero", "av_offset", "psnr_mouth_truth", "ssim_full", "lpips_full")
 
 #: Beginning of a metric id -> worsening of the mean over clips that passes, in the metric's unit. The longest fits.

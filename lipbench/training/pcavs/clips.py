@@ -46,7 +46,7 @@ class PcAvsTrainingClip:
     """A clip, ready for training; the first language is the original, the others have other lips and nothing else.
 
     Attributes:
-        at: (n,) frames that are kept as pictures.
+        at: (n,) frames that are kept as images.
         faces: language -> (n, EDGE, EDGE, 3) uint8 RGB.
         sounds: language -> (takes, 80, M) float32 mel.
         lips: language -> (T, 40) float32 px of the crop: the 20 points of the mouth, less their mean over the clip.

@@ -32,7 +32,7 @@ from lipbench.training.wav2lip.clips import digest, split
 WEIGHTS = "pcavs.npz"
 #: Added to the sound encoder's error while it learns alone: every drawing is better than none.
 FIRST_PHASE = 10.0
-#: Rows and columns, of the picture's width, in which lips and chin lie.
+#: Rows and columns, of the image's width, in which lips and chin lie.
 MOUTH = (0.52, 0.88, 0.30, 0.70)
 
 
@@ -43,7 +43,7 @@ class PcAvsConfig:
     Attributes:
         layout: of the networks.
         hearing: first steps, in which the sound encoder learns alone, from `windows` sounds.
-        moments: per step, two pictures each where there are two languages.
+        moments: per step, two images each where there are two languages.
         rate: Adam's, cosine after warm_up steps.
         mouth: weight of the mouth's pixels.
         change: weight of pixels by how far two languages differ there.
@@ -172,7 +172,7 @@ class PcAvsTraining(SupervisedTraining[PcAvsConfig]):
 
         held_out: weighted L1. mouth, mouth_wrong: L1 of the mouth, 0..255, with its own and another clip's sound.
         opening, opening_wrong: correlation over a clip of the lips' opening read off the drawing with the true one;
-        opening_truth: read off the true picture. hearing: error of the lips' points, 1 is still.
+        opening_truth: read off the true image. hearing: error of the lips' points, 1 is still.
         """
         self.net.eval()
         rows: dict[str, list[float]] = {}
@@ -198,20 +198,20 @@ class PcAvsTraining(SupervisedTraining[PcAvsConfig]):
         return {name: float(np.mean(values)) for name, values in rows.items()}
 
     def _whole(self, talk: clips.PcAvsTrainingClip, most: int = 6) -> PcAvsBatch:
-        """Pictures of one held-out clip, spread over it; the person is its first."""
+        """Images of one held-out clip, spread over it; the person is its first."""
         kept = np.linspace(1, len(talk.at) - 1, min(most, len(talk.at) - 1)).astype(int)
         chosen = [(talk, int(i), 0) for i in kept]
         return assemble(chosen, self.config.layout.size, np.random.default_rng(0), plain=True).to(self.device)
 
-    def _correlation(self, pictures: Tensor, batch: PcAvsBatch) -> float:
+    def _correlation(self, images: Tensor, batch: PcAvsBatch) -> float:
         """Mean over the languages of the clip."""
-        read, true = self.readout(pictures), opening(batch.lips.cpu().numpy())
+        read, true = self.readout(images), opening(batch.lips.cpu().numpy())
         sets = batch.pairs.cpu().numpy().T if len(batch.pairs) else [np.arange(len(true))]
         found = [np.corrcoef(read[s], true[s])[0, 1] for s in sets if true[s].std() > 0 and read[s].std() > 0]
         return float(np.mean(found)) if found else 0.0
 
     @torch.no_grad()
-    def picture(self) -> NDArray[np.uint8]:
+    def image(self) -> NDArray[np.uint8]:
         """People never seen, two columns each: the person, the truth, what is drawn, drawn with a neighbor's sound."""
         self.net.eval()
         rng = np.random.default_rng(7)

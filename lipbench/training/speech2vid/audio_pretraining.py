@@ -1,6 +1,6 @@
 """A head start, not in the paper: which mouth goes with a sound?
 
-The ears are a twentieth of the network's work, and all that they change is a small part of the picture: left to the
+The ears are a twentieth of the network's work, and all that they change is a small part of the image: left to the
 pixels, they learn last. Generated clips know the articulation of every frame; from that the ears learn alone, before
 anything is drawn.
 """

@@ -1,4 +1,4 @@
-"""Batches that Speech2Vid learns from: moments, the pictures shown of them, and the sounds that go with them."""
+"""Batches that Speech2Vid learns from: moments, the images shown of them, and the sounds that go with them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What Speech2Vid learns from: people who say different things with the same head, moment by moment.
 
-A dub is drawn from pictures of somebody who says something else. Generated clips can be had like that: one person, one
-movement of the head, a mouth for each of several languages. The pictures are of one language, the drawing and the sound
+A dub is drawn from images of somebody who says something else. Generated clips can be had like that: one person, one
+movement of the head, a mouth for each of several languages. The images are of one language, the drawing and the sound
 of another, so that the mouth to draw is told by the sound alone.
 """
 
@@ -61,7 +61,7 @@ def generated(
 
 
 def from_cached(clips: Sequence[cache.CachedClip]) -> list[LipTrainingClip]:
-    """Clips in one language, from any footage: pictures, drawing and sound are of the same video."""
+    """Clips in one language, from any footage: images, drawing and sound are of the same video."""
     return [
         LipTrainingClip(
             c.facts.id,
@@ -89,7 +89,7 @@ def speeches(talks: Sequence[LipTrainingClip]) -> list[SpeechClip]:
 def spoken(
     recipe: LipDatasetConfig, folder: Path, *, workers: int = 1, log: Callable[[str], None] = lambda _: None
 ) -> list[SpeechClip]:
-    """The recipe's clips without pictures, a sixth of the work: the ears need more of them than the drawing does."""
+    """The recipe's clips without images, a sixth of the work: the ears need more of them than the drawing does."""
     files = {spec: folder / f"{spec.id}-{_key(spec, recipe)[:12]}.npz" for spec in recipe.specs()}
 
     def keep(spec: ClipSpec, arrays: dict[str, NDArray[np.float32]]) -> None:

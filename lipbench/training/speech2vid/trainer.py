@@ -2,8 +2,8 @@
 
 The published training is not released; its loss was L1 on pixels and on the features of a VGG-M face network. Here: L1
 on pixels alone, what speech changes counted more. Four things that a short training needs come on top: the ears learn
-first (`audio_pretraining`); the decoder is normalized while it learns (`norms`); pictures and sound differ in language
-(`pairs`), so that no picture tells the mouth; and every moment is drawn to the sounds of two languages, whose drawings
+first (`audio_pretraining`); the decoder is normalized while it learns (`norms`); images and sound differ in language
+(`pairs`), so that no image tells the mouth; and every moment is drawn to the sounds of two languages, whose drawings
 have to differ as the truths do.
 """
 
@@ -94,7 +94,7 @@ class Speech2VidTraining(SupervisedTraining[Speech2VidConfig]):
         super().__init__(config, seed, device, data)
         self.net = normed(Speech2VidNet(config.width))
         for weight in self.net.parameters():
-            if weight.dim() == 4:  # torch's own start lets neither picture nor sound through thirty layers
+            if weight.dim() == 4:  # torch's own start lets neither image nor sound through thirty layers
                 torch.nn.init.kaiming_normal_(weight, nonlinearity="relu")
         self.net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.hearing = AudioPretraining(self.net, heard, seed) if config.hearing and heard and self.unheard else None
@@ -166,10 +166,10 @@ class Speech2VidTraining(SupervisedTraining[Speech2VidConfig]):
             batch = draw(self.held_out, 8, np.random.default_rng([2**31, k]))
             others = batch.sound.roll(1, 0)
             right, wrong, seen = self._drawn(batch, [batch.sound, others, batch.its_sound]).cpu().chunk(3)
-            pictures = {"mouth": right, "mouth_wrong_sound": wrong, "mouth_still": batch.first}
+            images = {"mouth": right, "mouth_wrong_sound": wrong, "mouth_still": batch.first}
             found.setdefault("held_out_loss", []).append(float(self._loss(batch)))
-            for name, picture in pictures.items():
-                gap = (picture - batch.truth)[..., MOUTH[0], MOUTH[1]]
+            for name, image in images.items():
+                gap = (image - batch.truth)[..., MOUTH[0], MOUTH[1]]
                 found.setdefault(name, []).append(255 * float(gap.abs().mean()))
             if self.paired:
                 found.setdefault("follows", []).append(_alike(right - seen, batch.truth - batch.first))
@@ -177,7 +177,7 @@ class Speech2VidTraining(SupervisedTraining[Speech2VidConfig]):
         return means if self.hearing is None else {**means, "hearing": self.hearing.validate(self.unheard)}
 
     @torch.no_grad()
-    def picture(self) -> NDArray[np.uint8]:
+    def image(self) -> NDArray[np.uint8]:
         """People never seen, a column each: the first still, the truth, what is drawn, what another's sound gives."""
         self.net.eval()
         batch = draw(self.held_out, 8, np.random.default_rng(7))

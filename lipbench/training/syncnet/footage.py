@@ -1,4 +1,4 @@
-"""Training data from a manifest: every video in which picture and sound belong together, originals and truth alike."""
+"""Training data from a manifest: every video in which image and sound belong together, originals and truth alike."""
 
 from __future__ import annotations
 

@@ -41,8 +41,8 @@ class SyncNetDatasetConfig:
         identities: how many people.
         clips_per_identity: how many clips of each.
         languages: taken in turn.
-        size: of the rendered picture, px.
-        supersample: of the rendered picture, px.
+        size: of the rendered image, px.
+        supersample: of the rendered image, px.
         view: range of the camera's field across, dm.
         takes: recordings of every clip, by other voices and in other rooms.
         espeak: share of clips led by an espeak-ng voice; needs the extra `speech`.

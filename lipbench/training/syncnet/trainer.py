@@ -127,7 +127,7 @@ class SyncTraining(SupervisedTraining[SyncConfig]):
             "held_out_right": float(np.mean([float(x) for _, x in found])),
         }
 
-    def picture(self) -> NDArray[np.uint8]:
+    def image(self) -> NDArray[np.uint8]:
         """The middle frames of a batch as the network sees them, one row per clip."""
         batch = data.draw(self.clips, self.config.size, np.random.default_rng(self.seed), batch=4, n=8)
         pixels = batch.frames[:, 6:9].permute(0, 2, 3, 1).numpy() * data.SCALE + data.MEAN

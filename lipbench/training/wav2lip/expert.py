@@ -126,7 +126,7 @@ class ExpertTraining(SupervisedTraining[ExpertConfig]):
         beats = (own[..., None] > cosine)[far].float().mean().item()
         return loss, (cosine.argmax(2) == at).float().mean().item(), beats
 
-    def picture(self) -> NDArray[np.uint8]:
+    def image(self) -> NDArray[np.uint8]:
         """Middle frames of a batch as the network sees them, one row per clip, wrong ones at the end of the row."""
         batch = row_batch(self.held_out, 4, self.seed + 1, 0, n=8, wrong=2)
         rows = torch.cat([batch.face.view(4, 8, 15, 48, 96), batch.wrong.view(4, 2, 15, 48, 96)], 1)[:, :, 6:9]

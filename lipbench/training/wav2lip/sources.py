@@ -44,7 +44,7 @@ class LipDatasetConfig:
         spoken: languages of each clip, its mouth is rendered in every one.
         takes: voices of each.
         languages: to choose from, taken in turn as originals.
-        size: of the rendered picture, px.
+        size: of the rendered image, px.
         view: range of the camera's field across, dm.
         jitter: the boxes of three clips in four are moved by up to this share of their size.
         coded: share of clips that go through H.264.

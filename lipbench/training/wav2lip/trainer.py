@@ -91,8 +91,8 @@ class Wav2LipTraining(SupervisedTraining[Wav2LipConfig]):
         if self.expert_far >= self.config.good_enough:
             self.generator.hear(net, scale)
 
-    def picture(self) -> NDArray[np.uint8]:
-        return self.phase.picture()
+    def image(self) -> NDArray[np.uint8]:
+        return self.phase.image()
 
     def parts(self) -> dict[str, Any]:
         return {"generator" if self.phase is self.generator else "expert": self.phase}

@@ -123,7 +123,7 @@ def test_one_camera_for_all_frames() -> None:
     scene = torso_scene(prepared, frames, plate, head.take(np.arange(8)), CODES[:8])
     assert len(scene) == 8
     assert scene.size == (SIZE, SIZE)
-    assert scene.center == pytest.approx((15.5, 15.5))  # the whole picture's, at AD-NeRF's pixel corners
+    assert scene.center == pytest.approx((15.5, 15.5))  # the whole image's, at AD-NeRF's pixel corners
     assert (scene.c2w == head.c2w[0]).all()
     depth = -np.linspace(-0.74, -0.76, T)[:8].mean()
     np.testing.assert_allclose(scene.near_far, np.tile([depth - 0.2, depth + 0.4], (8, 1)), atol=1e-6)
@@ -188,12 +188,12 @@ def test_a_few_steps_make_it_better(tmp_path: Path) -> None:
     assert shown.alpha[26, 16] > 0.8
     assert shown.alpha[26, 1] < 0.3
     assert shown.rgb[26, 16].mean() == pytest.approx(SHIRT / 255, abs=0.15)
-    assert before.picture().shape == (3 * SIZE, 4 * SIZE, 3)
+    assert before.image().shape == (3 * SIZE, 4 * SIZE, 3)
 
 
 @pytest.mark.parametrize("kind", ["triplane", "mlp"])
 def test_resume_is_exact(kind: str, tmp_path: Path) -> None:
-    budget = Budget(steps=8, validate_every=4, report_every=4, picture_every=0)
+    budget = Budget(steps=8, validate_every=4, report_every=4, image_every=0)
     whole = training(8, kind)
     head_before = {k: v.clone() for k, v in whole.drawer.behind.field.state_dict().items()}
     run(whole, tmp_path / "whole", budget)
@@ -241,13 +241,13 @@ def test_torso_over_head_over_plate(monkeypatch: pytest.MonkeyPatch) -> None:
     driven = CODES[:3]
     got = list(composed(prepared, plate, "head", "torso", head, 8, driven, index))  # type: ignore[arg-type]
     assert len(got) == 3
-    picture = got[0].astype(float)
+    image = got[0].astype(float)
     g = float(GRAY)
-    assert picture.shape == (SIZE, SIZE, 3)
-    np.testing.assert_allclose(picture[2, 0], [g, g, g], atol=1)  # plate alone
-    np.testing.assert_allclose(picture[2, 16], [127.5 + g / 2, g / 2, g / 2], atol=1)  # head over plate
-    np.testing.assert_allclose(picture[15, 16], [0, 0, 255], atol=1)  # torso over head
-    np.testing.assert_allclose(picture[11, 16], 0.75 * np.array([127.5 + g / 2, g / 2, g / 2]) + [0, 0, 63.75], atol=1)
+    assert image.shape == (SIZE, SIZE, 3)
+    np.testing.assert_allclose(image[2, 0], [g, g, g], atol=1)  # plate alone
+    np.testing.assert_allclose(image[2, 16], [127.5 + g / 2, g / 2, g / 2], atol=1)  # head over plate
+    np.testing.assert_allclose(image[15, 16], [0, 0, 255], atol=1)  # torso over head
+    np.testing.assert_allclose(image[11, 16], 0.75 * np.array([127.5 + g / 2, g / 2, g / 2]) + [0, 0, 63.75], atol=1)
     scene, told, rows = asked["torso"]
     assert (scene.c2w == head.c2w[0]).all()
     assert scene.size == (SIZE, SIZE)

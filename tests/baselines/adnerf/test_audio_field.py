@@ -63,7 +63,7 @@ def test_resume_is_exact(smooth_after: float, tmp_path: Path) -> None:
     scene, windows = talking_disc()
     settings, budget = (
         small_preset(steps=8, rays=64),
-        Budget(steps=8, validate_every=4, report_every=4, picture_every=0),
+        Budget(steps=8, validate_every=4, report_every=4, image_every=0),
     )
     whole = AudioFieldTraining(scene, windows, settings, smooth_after=smooth_after)
     run(whole, tmp_path / "whole", budget)

@@ -22,7 +22,7 @@ from lipbench.engine.runner import NodeState, RunOutcome
 from lipbench.metrics.sync.family import SyncFamily
 
 
-def picture(name: str, better: Any, version: str = "1") -> MetricSpec:
+def image(name: str, better: Any, version: str = "1") -> MetricSpec:
     return MetricSpec(name, version, name.upper(), "", better, frozenset({"reference"}), "full", decimals=3)
 
 
@@ -100,7 +100,7 @@ class Bench:
         }
         families = [
             (Family("sync", SyncFamily.metrics, identity), {}),
-            (Family("image", (picture("ssim_full", "higher", ssim),)), {}),
+            (Family("image", (image("ssim_full", "higher", ssim),)), {}),
         ]
         rows = [
             MethodRow(
