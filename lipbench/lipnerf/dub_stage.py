@@ -68,7 +68,7 @@ def synthesize(job: DubJob) -> Outputs:
 
 
 def own_condition(job: DubJob, expression: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(T, C) what the field was told about the clip's own frames, whose fitted expressions are (T, K)."""
+    """(T, C) conditions of the clip's own frames, whose fitted expressions are (T, K)."""
     if job.params.condition == "expression":
         return smooth(expression) if job.params.smooth_training else expression
     if job.clip.audio is None:

@@ -15,8 +15,8 @@ from lipbench.lipnerf.spec import SPEC
 
 
 class LipNerf(Method):
-    """A dynamic radiance field of the head, told by expressions and per-frame codes; torso and background are the
-    source's."""
+    """A dynamic radiance field of the head, conditioned on expressions and per-frame codes; torso and background come
+    from the source."""
 
     spec = SPEC
 

@@ -42,7 +42,8 @@ class LipNerfParams(Params):
     )
     latent: int = Field(default=32, description="Length of the per-frame latent codes; 0 leaves them out.", ge=0)
     condition: Literal["expression", "audio"] = Field(
-        default="expression", description="What the field is told: fitted expressions, or features of the sound."
+        default="expression",
+        description="What the field is conditioned on: fitted expressions, or features of the audio.",
     )
     expression_from: Literal["lip_source", "truth", "audio"] = Field(
         default="lip_source",

@@ -1,4 +1,4 @@
-"""The ablation of the paper's title: the field told by features of the sound instead of by expressions."""
+"""The ablation of the paper's title: the field conditioned on features of the audio instead of expressions."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ DENSITY_FLOOR = 1e-6  # AD-NeRF adds it to every density
 ALPHA_FLOOR = 1e-10  # and this to every factor of the transmittance
 UNSEEN = 1e-9  # a weight or a transmittance below which a sample shows nothing: 200 of them are 2e-7
 
-#: Raw density -> bool of the same shape, the samples that matter (see `active_samples`).
+#: Raw density -> bool of the same shape, the active samples (see `active_samples`).
 SampleMask = Callable[[Tensor], Tensor]
 
 

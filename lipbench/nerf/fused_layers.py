@@ -1,4 +1,4 @@
-"""What `FusedMLPField` does per sample, with its derivative written out, and without the samples that cannot matter.
+"""What `FusedMLPField` does per sample, with its derivative written out, and without the inactive samples.
 
 Three things make it cheaper than the same layers under autograd, none of which changes the result:
 
@@ -88,7 +88,7 @@ def fused_mlp(x: Tensor, layers: FusedLayers, color: bool, active: SampleMask | 
             leaves out must have weight 0 on its ray.
 
     Returns:
-        (N, 3) raw color, 0 for samples that do not matter, or None; (N,) raw density.
+        (N, 3) raw color, 0 for inactive samples, or None; (N,) raw density.
     """
     if torch.is_grad_enabled():
         out = _Perceptron.apply(x, layers.biased, color, active, *layers.flat())
@@ -158,7 +158,7 @@ def _trunk(x: Tensor, layers: FusedLayers, kept: list[Tensor] | None) -> tuple[T
 
 
 def _rows(raw: Tensor, active: SampleMask | None) -> Tensor | None:
-    """Numbers of the samples that matter, None for all."""
+    """Numbers of the active samples, None for all."""
     # Picking rows makes a GPU wait for the count.
     if active is None or raw.device.type != "cpu":
         return None
@@ -172,7 +172,7 @@ def _part(t: Tensor, at: slice, rows: Tensor | None, out: Tensor) -> Tensor:
 
 
 def _color(h: Tensor, layers: FusedLayers, rows: Tensor | None, kept: list[Tensor] | None) -> Tensor:
-    """(N, W) -> (N, 3); the view branch's layers, of the rows that matter, are appended to `kept`."""
+    """(N, W) -> (N, 3); the view branch's layers, of the active rows, are appended to `kept`."""
     count, half = len(h), layers.per_ray.shape[1]
     some = count if rows is None else len(rows)
     seen = [take(some, half, h) for _ in range(len(layers.views) + 1)]

@@ -29,8 +29,8 @@ class AdNerfParams(Params):
     smooth_after: float = Field(default=0.5, description="Share of the training without mixed codes.", ge=0, le=1)
     torso: Literal["source", "field"] | None = Field(
         default=None,
-        description="source: the source's frame under the head; field: the published second field, told "
-        "sound and head pose. Not set: field with `preset: adnerf`, else source.",
+        description="source: the source's frame under the head; field: the published second field, conditioned "
+        "on audio and head pose. Not set: field with `preset: adnerf`, else source.",
     )
     torso_steps: int | None = Field(default=None, description="The torso's iterations, instead of the preset's.", gt=0)
     fit: Literal["landmarks", "demo", "paper"] = Field(default="demo", description="How finely the pose is fitted.")

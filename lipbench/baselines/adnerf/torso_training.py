@@ -65,7 +65,7 @@ class Behind:
 
     Attributes:
         field: its networks.
-        codes: (T, C) what it is told.
+        codes: (T, C) that it is conditioned on.
         c2w: (T, 3, 4), (T, 2) its cameras.
         near_far: (T, 3, 4), (T, 2) its cameras.
         crop: x0, y0, x1, y1 px of the clip, all that it was trained on.

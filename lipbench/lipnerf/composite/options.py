@@ -1,4 +1,4 @@
-"""What a compositor is told, and what it is given."""
+"""Options of a compositor, and what it is given."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 A dub is drawn from images of somebody who says something else. Generated clips can be had like that: one person, one
 movement of the head, a mouth for each of several languages. The images are of one language, the drawing and the sound
-of another, so that the mouth to draw is told by the sound alone.
+of another, so that only the audio tells which mouth to draw.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def speeches(talks: Sequence[LipTrainingClip]) -> list[SpeechClip]:
 def spoken(
     recipe: LipDatasetConfig, folder: Path, *, workers: int = 1, log: Callable[[str], None] = lambda _: None
 ) -> list[SpeechClip]:
-    """The recipe's clips without images, a sixth of the work: the ears need more of them than the drawing does."""
+    """The recipe's clips without images, a sixth of the work: the audio encoder needs more of them than the decoder."""
     files = {spec: folder / f"{spec.id}-{_key(spec, recipe)[:12]}.npz" for spec in recipe.specs()}
 
     def keep(spec: ClipSpec, arrays: dict[str, NDArray[np.float32]]) -> None:

@@ -1,8 +1,8 @@
 """`lipbench train speech2vid`: a small Speech2Vid on generated people.
 
 The published training is not released; its loss was L1 on pixels and on the features of a VGG-M face network. Here: L1
-on pixels alone, what speech changes counted more. Four things that a short training needs come on top: the ears learn
-first (`audio_pretraining`); the decoder is normalized while it learns (`norms`); images and sound differ in language
+on pixels alone, what speech changes counted more. Four things that a short training needs come on top: the audio encoder
+learns first (`audio_pretraining`); the decoder is normalized while it learns (`norms`); images and sound differ in language
 (`pairs`), so that no image tells the mouth; and every moment is drawn to the sounds of two languages, whose drawings
 have to differ as the truths do.
 """
@@ -44,9 +44,9 @@ class Speech2VidConfig:
     Attributes:
         width: of the network.
         batch: drawings per step; of paired clips half as many moments, each drawn to two languages.
-        rate: Adam's, cosine after warm_up steps of drawing. Of the ears a fifth of it.
-        hearing: first steps, in which the ears learn alone; none on clips whose articulation is not known.
-        listening: weight of the ears' own error while the network draws, so that they do not forget.
+        rate: Adam's, cosine after warm_up steps of drawing. Of the audio encoder a fifth of it.
+        hearing: first steps, in which the audio encoder learns alone; none on clips whose articulation is not known.
+        listening: weight of the audio encoder's own error while the network draws, so that it does not forget.
         mouth: weight of the mouth's pixels.
         change: by how much a pixel counts more for each unit between the truth and the first still.
         difference: weight of the error of what two drawings of one moment differ by.
@@ -99,10 +99,10 @@ class Speech2VidTraining(SupervisedTraining[Speech2VidConfig]):
         self.net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.hearing = AudioPretraining(self.net, heard, seed) if config.hearing and heard and self.unheard else None
         self._start()
-        ears = [p for name, p in self.net.named_parameters() if name.split(".")[0].endswith("_audio")]
-        known = {id(p) for p in ears}
+        encoder = [p for name, p in self.net.named_parameters() if name.split(".")[0].endswith("_audio")]
+        known = {id(p) for p in encoder}
         rest = [p for p in self.net.parameters() if id(p) not in known]
-        groups = [{"params": rest, "lr_scale": 1.0}, {"params": ears, "lr_scale": 0.2}]
+        groups = [{"params": rest, "lr_scale": 1.0}, {"params": encoder, "lr_scale": 0.2}]
         self.optimizer = torch.optim.Adam(groups, config.rate, betas=(0.9, 0.99))
         self.weight = torch.ones(1, 1, DRAWN, DRAWN, device=self.device)
         self.weight[0, 0][MOUTH] = config.mouth
@@ -158,7 +158,7 @@ class Speech2VidTraining(SupervisedTraining[Speech2VidConfig]):
 
         mouth, mouth_wrong_sound: of what is drawn to the right sound, and to another frame's. mouth_still: of the first
         still, left as it is. follows: of pairs, the correlation of what two languages' drawings of a mouth differ by
-        with what the truths do; 0: deaf.
+        with what the truths do; 0: ignores the audio.
         """
         self.net.eval()
         found: dict[str, list[float]] = {}
