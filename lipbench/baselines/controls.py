@@ -29,7 +29,7 @@ Frame = NDArray[np.uint8]
 
 
 class Dubbed(Method):
-    """The undubbed image under the dubbed sound, bit by bit: what visual dubbing starts from."""
+    """The undubbed image under the dubbed audio, bit by bit: what visual dubbing starts from."""
 
     spec = DUBBED
 
@@ -58,11 +58,11 @@ class Truth(Method):
 
 
 class ShiftedAudio(Method):
-    """The image delayed against the sound.
+    """The image delayed against the audio.
 
     Takes the truth video where there is one, so that sync metrics must report a good match at `frames` frames of
-    offset; otherwise the source frames, whose sync is right only under the original sound (dub of kind `original`).
-    The sound is the dub, unchanged. The frames that the delay leaves open repeat the first (or last) one.
+    offset; otherwise the source frames, whose sync is right only under the original audio (dub of kind `original`).
+    The audio is the dub, unchanged. The frames that the delay leaves open repeat the first (or last) one.
     """
 
     spec = SHIFTED_AUDIO

@@ -41,7 +41,7 @@ def main(
 ) -> None:
     """Show what this machine has; with METHODS, run each on a clip of about a second and check its answer.
 
-    METHODS are ids of `lipbench list methods` or external method files. Checked: frame rate, frames, size, sound, the
+    METHODS are ids of `lipbench list methods` or external method files. Checked: frame rate, frames, size, audio, the
     same pixels from a second run, going on after an interruption, and that nothing finished is run twice.
     Exit code 1: a method fails a check; 2: something that it needs is not here.
     """

@@ -20,7 +20,7 @@ FORMATS = ("md", "tex", "csv", "json")
     "--by",
     multiple=True,
     type=click.Choice(["clip", "lang", "seconds", "sound"]),
-    help="Keep clips, languages, train lengths or own sound and dubs apart; repeatable.",
+    help="Keep clips, languages, train lengths or own audio and dubs apart; repeatable.",
 )
 @click.option("--metric", "metrics", multiple=True, help="A column, by id or pattern; repeatable.")
 @click.option("--all", "everything", is_flag=True, help="All metrics of the run, not only the headline ones.")

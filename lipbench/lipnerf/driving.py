@@ -89,7 +89,7 @@ def _refitted(job: DubJob, own: Fit, video: Any, track: FaceTrack | None, info: 
 def _from_audio(job: DubJob, own: Fit) -> tuple[Array, Mapping[str, Any]]:
     if own.model_name != "procedural":
         raise Unsupported(
-            f"sound cannot drive the model {own.model_name}",
+            f"audio cannot drive the model {own.model_name}",
             "the articulation network knows the procedural head only",
             "use expression_from: lip_source",
         )

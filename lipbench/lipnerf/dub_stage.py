@@ -72,5 +72,5 @@ def own_condition(job: DubJob, expression: NDArray[np.float64]) -> NDArray[np.fl
     if job.params.condition == "expression":
         return smooth(expression) if job.params.smooth_training else expression
     if job.clip.audio is None:
-        raise NoAudio(f"clip {job.clip.id} has no sound", "the field was trained on it", "use condition: expression")
+        raise NoAudio(f"clip {job.clip.id} has no audio", "the field was trained on it", "use condition: expression")
     return project(windows(media.read_audio(job.clip.audio), len(expression)), job.fitted / "sound.npz")

@@ -30,11 +30,11 @@ def fit(job: FitJob) -> Outputs:
     files: dict[str, Path] = {}
     if p.condition == "audio":
         if job.clip.audio is None:
-            raise NoAudio(f"clip {job.clip.id} has no sound", "condition: audio is trained on it", "use expression")
+            raise NoAudio(f"clip {job.clip.id} has no audio", "condition: audio is trained on it", "use expression")
         if p.shots:
             raise Unsupported(
                 "condition: audio cannot be trained on further shots",
-                "the sound's features belong to the clip",
+                "the audio's features belong to the clip",
                 "leave out `shots`, or use condition: expression",
             )
         files["sound"] = job.out / "sound.npz"

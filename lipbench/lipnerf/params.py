@@ -48,7 +48,7 @@ class LipNerfParams(Params):
     expression_from: Literal["lip_source", "truth", "audio"] = Field(
         default="lip_source",
         description="Whose expressions drive the dub: another method's video; the true video (generated clips, an "
-        "upper bound); or a network from sound to articulation (procedural model only).",
+        "upper bound); or a network from audio to articulation (procedural model only).",
     )
     lip_source: Annotated[str, AfterValidator(registry.present)] = Field(
         default="wav2lip", description="Method whose video the expressions are taken from."

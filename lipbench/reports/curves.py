@@ -223,7 +223,7 @@ def shifts(details: Details) -> Curve:
     curve = Curve(
         "shift",
         "Sync distance over AV offset",
-        "AV offset (frames; positive: sound leads)",
+        "AV offset (frames; positive: audio leads)",
         "mean distance ↓",
         "lower",
         tuple(lines),

@@ -66,7 +66,7 @@ class Run:
 
     @property
     def sound(self) -> pd.Series:
-        """Per row of `frame`: "original" where the clip keeps its own sound (reconstruction), else "dubbed"."""
+        """Per row of `frame`: "original" where the clip keeps its own audio (reconstruction), else "dubbed"."""
         dubs = self.corpus.get("dubs") or {}
         kinds = {dub: "original" if about["kind"] == "original" else "dubbed" for dub, about in dubs.items()}
         return self.frame["dub"].map(lambda dub: kinds.get(dub, "dubbed"))

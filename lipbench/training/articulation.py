@@ -1,4 +1,4 @@
-"""`lipbench train articulation`: sound to articulation, on generated speech. No image is drawn for it."""
+"""`lipbench train articulation`: audio to articulation, on generated speech. No image is drawn for it."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def data(folder: Path, split: str, n: int, config: ArticulationConfig, request: 
 
 
 class ArticulationTraining(SpeechToLabels[ArticulationConfig]):
-    """Sound to articulation by squared error."""
+    """Audio to articulation by squared error."""
 
     name, file = "articulation", "articulation.npz"
 

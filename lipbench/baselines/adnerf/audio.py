@@ -72,7 +72,7 @@ def extract(
     Raises:
         UsageError: `file` is missing or superfluous, or an unknown source.
         WeightsMissing, WeightsError, WeightsMismatch: `file` cannot be used.
-        TooShort: less than 50 ms of sound.
+        TooShort: less than 50 ms of audio.
     """
     _check(source, file)
     record: dict[str, Any] = {"features": source, **identity(source, file)}
@@ -96,7 +96,7 @@ def extract(
 
 
 def identity(source: Source, file: str | Path | None = None) -> dict[str, Any]:
-    """What decides the features besides the sound, for cache keys: hash of the file, the folder's files, the
+    """What decides the features besides the audio, for cache keys: hash of the file, the folder's files, the
     packaged network.
 
     Raises:

@@ -32,7 +32,7 @@ def composed(
         plate: of all its frames.
         scene: the head's cameras in them (of the crop).
         n: how many of them were trained on: they decide about the torso's camera.
-        driven: (N, 64) codes of the dub's sound.
+        driven: (N, 64) codes of the dub's audio.
         index: (N,) frame of the clip whose pose each output frame takes.
     """
     x0, y0, x1, y1 = prepared.crop

@@ -29,7 +29,7 @@ def torso_scene(
         frames: (T, H, W, 3) uint8 RGB of the clip.
         plate: of the same frames.
         head: (n frames) what the head was trained on, the first n of the clip.
-        codes: (n, 64) of the sound.
+        codes: (n, 64) of the audio.
 
     Returns:
         n frames of full size: the whole person over the plate (the published `com_imgs`), all seen by one camera.

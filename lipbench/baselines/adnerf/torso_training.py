@@ -79,7 +79,7 @@ class Behind:
 
     @classmethod
     def of(cls, head: TrainedField, scene: Scene, codes: NDArray[np.float32], crop: Crop) -> Behind:
-        """From the head, the scene that it was trained on and the sound's codes of its frames."""
+        """From the head, the scene that it was trained on and the audio's codes of its frames."""
         device = head.latents.device
         c2w, near_far = torch.from_numpy(scene.c2w).to(device), torch.from_numpy(scene.near_far).to(device)
         return cls(head.field.eval(), torch.from_numpy(codes).to(device), c2w, near_far, crop)

@@ -61,7 +61,7 @@ class AudioCodes(torch.nn.Module):
 
 
 class AudioFieldTraining(FieldTraining):
-    """`FieldTraining` whose conditions come from the sound.
+    """`FieldTraining` whose conditions come from the audio.
 
     Args:
         scene: its conditions are not looked at.

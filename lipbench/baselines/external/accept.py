@@ -23,7 +23,7 @@ SAME_PICTURE = 2  # largest difference anywhere, where the mouth's place is not 
 def accept(
     video: Path, dub_video: Path, n_frames: int, track: FaceTrack | None, *, own_words: bool, pass_through: bool
 ) -> dict[str, float]:
-    """Check length, size and sound, and that the mouth is not the input's.
+    """Check length, size and audio, and that the mouth is not the input's.
 
     Args:
         track: the face in `dub_video`, or None.
@@ -52,7 +52,7 @@ def accept(
             "add `crop`, `resize` or `paste` under `post` in the method file",
         )
     if made.audio is None:
-        raise bad_output("the command's video has no sound", "the dub was not muxed")
+        raise bad_output("the command's video has no audio", "the dub was not muxed")
     try:
         mean, most = change(video, dub_video, track)
     except MediaError as error:

@@ -165,7 +165,7 @@ class ExternalMethod(Method):
             raise failures.error(self.located.definition.name, reason, ended, output) from error
 
     def _finish(self, found: Path, space: Workspace, job: DubJob) -> Path:
-        """Post steps, the clip's frame rate, the dub's sound."""
+        """Post steps, the clip's frame rate, the dub's audio."""
         definition, dub, video = self.located.definition, job.dub, job.out / "video.mp4"
         if post.fits(definition.output, definition.post, found, job.clip.fps):
             return media.remux(found, dub.audio, video)  # its pixels, not a copy of them

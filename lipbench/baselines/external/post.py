@@ -63,7 +63,7 @@ def find(output: Output, space: Workspace, since: float) -> Path:
 
 
 def fits(output: Output, steps: Iterable[Post], path: Path, fps: float) -> bool:
-    """Whether the video can be taken as it is: nothing to do but the sound."""
+    """Whether the video can be taken as it is: nothing to do but the audio."""
     if output.find == "dir-of-frames" or any(step.mux is None for step in steps):
         return False
     try:

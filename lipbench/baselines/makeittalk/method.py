@@ -12,7 +12,7 @@ from lipbench.core.method import DubJob, Method, Outputs
 
 
 class MakeItTalk(Method):
-    """Predicts 68 landmarks from sound and redraws one image with them.
+    """Predicts 68 landmarks from audio and redraws one image with them.
 
     The answer is that image, talking: the clip's own movement is not in it (the paper's method takes one photo).
     """

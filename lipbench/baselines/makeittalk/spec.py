@@ -98,7 +98,7 @@ SPEC = MethodSpec(
         "pitch by normalized autocorrelation; upstream runs RAPT (pysptk)",
         "the face is leveled before its landmarks are normalized; upstream expects upright photos",
         "landmarks are brought from 62.5 to 25 frames per second, then drawn; upstream's video has 62.5",
-        "the last 0.29 s of a dub, which upstream drops, hear its sound backwards",
+        "the last 0.29 s of a dub, which upstream drops, hear its audio backwards",
         "the 256 px square is put back into the image; upstream returns the square beside its inputs",
     ),
     implementation="lipbench.baselines.makeittalk.method:MakeItTalk",

@@ -1,4 +1,4 @@
-"""What MakeItTalk does with a dub: landmarks from sound, then one image drawn with them."""
+"""What MakeItTalk does with a dub: landmarks from audio, then one image drawn with them."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _content(params: Any, device: str) -> tuple[Content, Any]:
     if params.weights == DEMO:
         content = checkpoint.load_demo(params.weights_path())
         content.net.to(device)
-        # Its training hardly asked for brows and eyes, which no sound tells; what it says about them is noise.
+        # Its training hardly asked for brows and eyes, which no audio tells; what it says about them is noise.
         return content, Amounts(1.0, 1.0, 0.0, calibrate=False, upper_face=False)
     scale = checkpoint.numbers(params.checkout, checkpoint.MEAN_STD, 160).astype(np.float32)
     net = checkpoint.load(weights.path(CONTENT), ContentBranch).to(device)

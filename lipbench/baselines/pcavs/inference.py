@@ -1,4 +1,4 @@
-"""Drawing the dubbed face: who from one frame, pose from every frame, mouth from the sound. Frames are streamed."""
+"""Drawing the dubbed face: who from one frame, pose from every frame, mouth from the audio. Frames are streamed."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ DEMO = Layout(
 
 
 class Networks(nn.Module):
-    """The four networks that draw together: G, V (who), E (pose and mouth) and A (sound), by upstream's letters.
+    """The four networks that draw together: G, V (who), E (pose and mouth) and A (audio), by upstream's letters.
 
     Args:
         size: see `Layout`.

@@ -57,7 +57,7 @@ SPEC = MethodSpec(
         "the crop is put back into the frame, faded out at its edges; the paper scores the 224 px crop as it comes",
         "landmarks come from the shared face track; upstream runs face-alignment's 2D FAN",
         "frames without a face get landmarks interpolated from their neighbors; upstream gives up on the clip",
-        "the first and last two frames, which upstream drops, hear silence where there is no sound",
+        "the first and last two frames, which upstream drops, hear silence where there is no audio",
         "the person is the first frame with a face; upstream draws one of the given images at random",
         "the generator's noise is the one stored in the file; upstream draws new noise at every call",
         "crops are not saved as JPEG on the way",

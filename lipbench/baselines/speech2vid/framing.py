@@ -132,7 +132,7 @@ def without_mouth(still: Frame) -> Frame:
     """The still with lips and chin blanked.
 
     Left in, the mouth of a frame's own still reaches the drawing through the connections around the bottleneck, and the
-    sound, which has to pass the bottleneck, is never needed: the layers behind it die in training.
+    audio, which has to pass the bottleneck, is never needed: the layers behind it die in training.
     """
     out = still.copy()
     out[MOUTH] = FILL

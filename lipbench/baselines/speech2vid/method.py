@@ -10,7 +10,7 @@ from lipbench.core.method import DubJob, Method, Outputs
 
 
 class Speech2Vid(Method):
-    """Draws the whole face from five images of it and 0.35 s of sound, and puts it back where the face was."""
+    """Draws the whole face from five images of it and 0.35 s of audio, and puts it back where the face was."""
 
     spec = SPEC
 

@@ -33,13 +33,13 @@ class Speech2VidParams(WeightsParams):
     paste: Literal["face", "change"] = Field(
         "face",
         description="face: the whole drawn face; change: to the frame is added by what the drawing to the dub differs "
-        "from one to the source's own sound, so that it keeps its own sharpness.",
+        "from one to the source's own audio, so that it keeps its own sharpness.",
     )
     offset_frames: float = Field(
         0.0,
         ge=-25,
         le=25,
-        description="Video frames by which the sound heard is later; 4 at 25 fps is upstream's demo.",
+        description="Video frames by which the audio heard is later; 4 at 25 fps is upstream's demo.",
     )
 
     @property
@@ -63,7 +63,7 @@ SPEC = MethodSpec(
     deviations=(
         "landmarks come from the shared face track; upstream runs dlib's 68 points",
         "eyes and nose are laid on the procedural head's mean face; upstream's mean landmarks are not shipped",
-        "sound windows are centered on their frame; `offset_frames: 4` is upstream's",
+        "audio windows are centered on their frame; `offset_frames: 4` is upstream's",
         "stills come from the dubbed clip itself; upstream's demo has images of six people",
         "the face goes back into the frame with faded edges; upstream returns the 109 px face, the paper names "
         "Poisson blending",
@@ -81,7 +81,7 @@ WEIGHTS = (
     WeightsEntry(
         "speech2vid",
         "v201.mat",
-        "method speech2vid: the face from sound and five stills",
+        "method speech2vid: the face from audio and five stills",
         _SPEECH2VID_TERMS,
         112_000_000,
         where="v201.mat from http://www.robots.ox.ac.uk/~vgg/software/yousaidthat/model/",

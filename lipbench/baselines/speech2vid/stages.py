@@ -45,7 +45,7 @@ def synthesize(job: DubJob) -> Outputs:
     heard = [hear(dub.audio, count)]
     if params.paste == "change":
         if clip.audio is None:
-            raise NoAudio(f"clip {clip.id} has no sound", "paste: change draws it as well", "use paste: face")
+            raise NoAudio(f"clip {clip.id} has no audio", "paste: change draws it as well", "use paste: face")
         heard.append(hear(clip.audio, clip.n_frames)[np.asarray(dub.index[:count])])
     faces = draw(nets, heard, stills, shown, job.device, own=chosen == "own")
     frames = zip(media.read_frames(dub.video), faces, matrices, strict=False)

@@ -14,7 +14,7 @@ _S3FD = "s3fd-wav2lip"
 
 
 class Wav2Lip(Method):
-    """Redraws the lower half of the face from a 96 x 96 crop and 0.2 s of sound, frame by frame.
+    """Redraws the lower half of the face from a 96 x 96 crop and 0.2 s of audio, frame by frame.
 
     `prepare` runs the published detector once per clip where `detector: s3fd` asks for it; otherwise the boxes come
     from the face track that all methods and metrics share.

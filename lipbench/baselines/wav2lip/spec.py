@@ -56,7 +56,7 @@ SPEC = MethodSpec(
     deviations=(
         "boxes come from the shared face track, framed like S3FD's, unless `detector: s3fd` is chosen",
         "frames without a face get boxes interpolated from their neighbors; upstream gives up on the clip",
-        "the last 0.1 s of a dub, which upstream drops, repeats the last window of sound",
+        "the last 0.1 s of a dub, which upstream drops, repeats the last window of audio",
         "where the dub is longer than the clip the frames play back and forth; upstream starts again (a jump cut)",
         "written as H.264 (crf 12) instead of DIVX",
     ),

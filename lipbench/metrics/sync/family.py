@@ -45,14 +45,14 @@ METRICS = (
         "LSE-D",
         "lower",
         "smallest of the 31 mean distances",
-        "How far the lips are from the sound at the best shift of the sound.",
+        "How far the lips are from the audio at the best shift of the audio.",
     ),
     _spec(
         "lse_c",
         "LSE-C",
         "higher",
         "median of the 31 mean distances minus the smallest",
-        "How clearly the best shift of the sound stands out from the others.",
+        "How clearly the best shift of the audio stands out from the others.",
     ),
     _spec(
         "av_offset",
@@ -69,7 +69,7 @@ METRICS = (
         "LSE-D at 0",
         "lower",
         "mean distance without any shift; not a published metric",
-        "How far the lips are from the sound as the video stands: a delay counts.",
+        "How far the lips are from the audio as the video stands: a delay counts.",
         _OURS,
     ),
     _spec(

@@ -16,7 +16,7 @@ Float32 = NDArray[np.float32]
 PATCH = (12, 8)  # width and height that an eye's image is brought to
 MODES = 8
 #: Correlation of the best direction with the lids below which a condition does not tell them: an expression that was
-#: fitted to landmarks with lids has .97, one without them, or features of sound, below .4.
+#: fitted to landmarks with lids has .97, one without them, or features of audio, below .4.
 MIN_CORRELATION = 0.7
 
 

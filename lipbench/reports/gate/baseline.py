@@ -32,7 +32,7 @@ class ClipValue:
     Attributes:
         value: averaged over dubs, languages, seeds; None when the clip is not complete.
         reason: why there is none.
-        dubs: dub id -> digest of its inputs (clip, sound, correct video, frame rate); None when the run did not say.
+        dubs: dub id -> digest of its inputs (clip, audio, correct video, frame rate); None when the run did not say.
     """
 
     value: float | None

@@ -16,7 +16,7 @@ TITLES = {
     ("lang",): "Per language",
     ("clip",): "Per clip",
     ("seconds",): "Per training length",
-    ("sound",): "Own sound and dubs",
+    ("sound",): "Own audio and dubs",
 }
 _DIRECTIONS = {"higher": "higher is better", "lower": "lower is better", "zero": "closer to zero is better"}
 

@@ -157,11 +157,11 @@ def _moved(points: NDArray[np.float64]) -> Float32:
 
 
 def from_manifest(manifest: Manifest) -> list[PcAvsTrainingClip]:
-    """The clips of a manifest with their own sound; truth videos of generated clips count as further languages.
+    """The clips of a manifest with their own audio; truth videos of generated clips count as further languages.
 
     Raises:
         NoFace: a clip without a face.
-        NoAudio: a clip without sound.
+        NoAudio: a clip without audio.
         Unsupported: the clip's landmarks, or the face backend, give boxes only.
     """
     talks = []

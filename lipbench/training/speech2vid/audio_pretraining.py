@@ -43,7 +43,7 @@ class SpeechClip:
 
 
 class AudioPretraining:
-    """Trains the sound side of a network in place to tell the expression weights of the frame that it hears.
+    """Trains the audio side of a network in place to tell the expression weights of the frame that it hears.
 
     Args:
         net: whose `hear` learns.

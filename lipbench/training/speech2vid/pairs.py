@@ -1,7 +1,7 @@
 """What Speech2Vid learns from: people who say different things with the same head, moment by moment.
 
 A dub is drawn from images of somebody who says something else. Generated clips can be had like that: one person, one
-movement of the head, a mouth for each of several languages. The images are of one language, the drawing and the sound
+movement of the head, a mouth for each of several languages. The images are of one language, the drawing and the audio
 of another, so that only the audio tells which mouth to draw.
 """
 
@@ -61,7 +61,7 @@ def generated(
 
 
 def from_cached(clips: Sequence[cache.CachedClip]) -> list[LipTrainingClip]:
-    """Clips in one language, from any footage: images, drawing and sound are of the same video."""
+    """Clips in one language, from any footage: images, drawing and audio are of the same video."""
     return [
         LipTrainingClip(
             c.facts.id,
@@ -82,7 +82,7 @@ def mfcc_rows(sound: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def speeches(talks: Sequence[LipTrainingClip]) -> list[SpeechClip]:
-    """Sound and articulation of the talks whose articulation is known."""
+    """Audio and articulation of the talks whose articulation is known."""
     return [SpeechClip(talk.sounds[tag], talk.gaps[tag], talk.fps) for talk in talks for tag in talk.gaps]
 
 

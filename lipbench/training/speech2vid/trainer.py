@@ -1,10 +1,10 @@
 """`lipbench train speech2vid`: a small Speech2Vid on generated people.
 
 The published training is not released; its loss was L1 on pixels and on the features of a VGG-M face network. Here: L1
-on pixels alone, what speech changes counted more. Four things that a short training needs come on top: the audio encoder
-learns first (`audio_pretraining`); the decoder is normalized while it learns (`norms`); images and sound differ in language
-(`pairs`), so that no image tells the mouth; and every moment is drawn to the sounds of two languages, whose drawings
-have to differ as the truths do.
+on pixels alone, what speech changes counted more. Four things that a short training needs come on top: the audio
+encoder learns first (`audio_pretraining`); the decoder is normalized while it learns (`norms`); images and audio differ
+in language (`pairs`), so that no image tells the mouth; and every moment is drawn to the sounds of two languages, whose
+drawings have to differ as the truths do.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ CONFIGS = {"demo": Speech2VidConfig(), "official": Speech2VidConfig(width=1.0, b
 
 
 class Speech2VidTraining(SupervisedTraining[Speech2VidConfig]):
-    """The whole network by L1 on pixels, after its sound side alone (`audio_pretraining`)."""
+    """The whole network by L1 on pixels, after its audio side alone (`audio_pretraining`)."""
 
     name, max_norm = "speech2vid", 1.0
     net: Speech2VidNet
@@ -94,7 +94,7 @@ class Speech2VidTraining(SupervisedTraining[Speech2VidConfig]):
         super().__init__(config, seed, device, data)
         self.net = normed(Speech2VidNet(config.width))
         for weight in self.net.parameters():
-            if weight.dim() == 4:  # torch's own start lets neither image nor sound through thirty layers
+            if weight.dim() == 4:  # torch's own start lets neither image nor audio through thirty layers
                 torch.nn.init.kaiming_normal_(weight, nonlinearity="relu")
         self.net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.hearing = AudioPretraining(self.net, heard, seed) if config.hearing and heard and self.unheard else None
@@ -120,7 +120,7 @@ class Speech2VidTraining(SupervisedTraining[Speech2VidConfig]):
             self.net.get_parameter("conv5_3.bias").copy_(torch.logit(truth.mean((0, 2, 3))))
 
     def step(self, number: int, progress: float) -> dict[str, float]:
-        """One step, at first of the sound side alone."""
+        """One step, at first of the audio side alone."""
         if self.hearing is not None and number < self.config.hearing:
             return {"hearing": self.hearing.step(number)}
         return super().step(number, progress)
@@ -156,7 +156,7 @@ class Speech2VidTraining(SupervisedTraining[Speech2VidConfig]):
     def validate(self) -> dict[str, float]:
         """On people never seen: the loss, and the mean error of the mouth, 0..255.
 
-        mouth, mouth_wrong_sound: of what is drawn to the right sound, and to another frame's. mouth_still: of the first
+        mouth, mouth_wrong_sound: of what is drawn to the right audio, and to another frame's. mouth_still: of the first
         still, left as it is. follows: of pairs, the correlation of what two languages' drawings of a mouth differ by
         with what the truths do; 0: ignores the audio.
         """
@@ -178,7 +178,7 @@ class Speech2VidTraining(SupervisedTraining[Speech2VidConfig]):
 
     @torch.no_grad()
     def image(self) -> NDArray[np.uint8]:
-        """People never seen, a column each: the first still, the truth, what is drawn, what another's sound gives."""
+        """People never seen, a column each: the first still, the truth, what is drawn, what another's audio gives."""
         self.net.eval()
         batch = draw(self.held_out, 8, np.random.default_rng(7))
         drawn = self._drawn(batch, [batch.sound, batch.sound.roll(1, 0)]).cpu().chunk(2)

@@ -49,7 +49,7 @@ def sound_windows(features: NDArray[np.float32], start: int, n: int) -> NDArray[
 def draw(
     clips: Sequence[CachedClip], size: int, rng: np.random.Generator, *, batch: int = 8, n: int = 16, harm: float = 1.0
 ) -> SyncNetBatch:
-    """A batch of `batch` clips with `n` consecutive windows each, images and sound augmented.
+    """A batch of `batch` clips with `n` consecutive windows each, images and audio augmented.
 
     `harm` 0..1 scales how often the images are damaged, see `augment.augment`.
     """

@@ -1,6 +1,6 @@
 """A head start, not in the paper: how do the mouths of two sounds differ?
 
-A generator's sound encoder is 2 % of its work but most of what has to be learnt from many clips. Here it learns alone:
+A generator's audio encoder is 2 % of its work but most of what has to be learnt from many clips. Here it learns alone:
 principal components of the difference between the mouth images of one moment in two languages, in which face, pose
 and light cancel. Clips in one language give two moments instead. The expert's two encoders learn the same from sounds
 and from windows of five frames; finding them together is then a short way.

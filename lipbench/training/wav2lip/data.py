@@ -141,14 +141,14 @@ def lip_batch(
     contrast: int = 0,
     pick: int = 1,
 ) -> LipBatch:
-    """Target windows with their upper half, a reference window and the sound.
+    """Target windows with their upper half, a reference window and the audio.
 
     Args:
         frames: T; 1 while no loss looks at several frames together.
         paired: share of references taken from the same moment of the clip in another language, which is what
             inference has in front of it; the rest are another window of the same video, as published.
-        mel_shift: frames by which every frame's own sound is moved; upstream's training has -1, its inference 0.
-        contrast: windows on either side whose sound is wanted, see `LipBatch.around`.
+        mel_shift: frames by which every frame's own audio is moved; upstream's training has -1, its inference 0.
+        contrast: windows on either side whose audio is wanted, see `LipBatch.around`.
         pick: moments that are drawn for each, of which the one is taken that differs most from its reference.
     """
     rng = stream(seed, "wav2lip", "lips", frames, step)

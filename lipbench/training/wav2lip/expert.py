@@ -86,7 +86,7 @@ class ExpertTraining(SupervisedTraining[ExpertConfig]):
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Held-out loss; share of windows that are nearest to their own of 16 sounds, and nearer to it than to each
-        sound at least five frames away."""
+        audio at least five frames away."""
         self.net.eval()
         heard = {} if self.hearing is None else self.hearing.validate(self.held_out)
         rows = [self._rows(self.held_out, self.seed + 1, k) for k in range(self.config.held_out_batches)]

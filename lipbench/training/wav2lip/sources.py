@@ -155,11 +155,11 @@ def _render(spec: ClipSpec, engine: Espeak | None, jitter: float, coded: float) 
 def from_manifest(
     manifest: Manifest, fps: float = 25.0, clip_ids: Sequence[str] | None = None
 ) -> list[LipTrainingClip]:
-    """The clips of a manifest with their own sound; truth videos of generated clips count as further languages.
+    """The clips of a manifest with their own audio; truth videos of generated clips count as further languages.
 
     Raises:
         NoFace: a clip without a face.
-        NoAudio: a clip without sound.
+        NoAudio: a clip without audio.
     """
     talks = []
     for clip in manifest.clips:
