@@ -29,9 +29,8 @@ class FusedLayers(NamedTuple):
     """Weights (O, I) and biases (O,); W the trunk's width, V the view branch's, E the encoding's length.
 
     Attributes:
-        input_bias: (F, W), what the frame's condition and the bias add to the first layer and to the one after the
-            skip.
-        skip_bias: (F, W), what the frame's condition and the bias add to the first layer and to the one after the skip.
+        input_bias: (F, W), what the frame's condition and the bias add to the first layer.
+        skip_bias: (F, W), the same of the layer after the skip.
         per_ray: (F R, V), the same of the direction in the view branch.
         w_xyz: (W, E).
         w_skip_xyz: (W, E).
@@ -65,11 +64,7 @@ class FusedLayers(NamedTuple):
 
     @classmethod
     def of(cls, flat: Sequence[Tensor], biased: Sequence[bool]) -> FusedLayers:
-        """What `flat` took apart.
-
-        Args:
-            biased: as the property.
-        """
+        """What `flat` took apart; the second argument is the property `biased`."""
         rest = iter(flat[10:])
         trunk = [(next(rest), next(rest) if has else None) for has in biased]
         views = [(weight, next(rest)) for weight in rest]
@@ -233,18 +228,13 @@ class _Perceptron(torch.autograd.Function):
 
 
 class _Backward(NamedTuple):
-    """The chain rule for the rows that have a weight.
-
-    Attributes:
-        grads: summed up.
-        hidden: (N, W) of the trunk.
-    """
+    """The chain rule for the active rows."""
 
     layers: FusedLayers
-    grads: FusedLayers
+    grads: FusedLayers  # summed up
     x: Tensor
     rows: Tensor | None
-    hidden: list[Tensor]
+    hidden: list[Tensor]  # (N, W) of the trunk
 
     def block(self, at: slice, d_raw: Tensor, d_rgb: Tensor | None, seen: list[Tensor], spare: list[Tensor]) -> None:
         """One block.
