@@ -44,8 +44,8 @@ def synthesize(job: DubJob) -> Outputs:
         if p.upper_face == "source":
             shown = own_condition(job, prepared.fit.expression)[index]
             driven = keep_upper_face(prepared.fit.load_model(), shown, driven)
-        if p.familiar:
-            driven, info["expression_cut"] = ExpressionRange.load(job.fitted / "familiar.npz").clamp(driven)
+        if p.clamp_expression:
+            driven, info["expression_cut"] = ExpressionRange.load(job.fitted / "expression_range.npz").clamp(driven)
         if prepared.fit.model_name == "procedural":
             model = prepared.fit.load_model()
             files["annotations"] = job.out / "lips.npz"

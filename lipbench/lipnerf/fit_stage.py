@@ -63,6 +63,8 @@ def fit(job: FitJob) -> Outputs:
     files["field"] = job.out / "field.pt"
     model.save(files["field"])
     if p.condition == "expression":
-        files["familiar"] = ExpressionRange.of(scene.condition.astype(np.float64)).save(job.out / "familiar.npz")
+        files["expression_range"] = ExpressionRange.of(scene.condition.astype(np.float64)).save(
+            job.out / "expression_range.npz"
+        )
     facts = {k: v for k, v in model.facts.items() if isinstance(v, (int, float, str, bool))}
     return Outputs(files, {"frames": len(scene), "shots": len(pooled), "preset": p.preset, "field": p.field, **facts})

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from lipbench.core import registry
+from lipbench.core import registry, renames
 from lipbench.core.method import Params
-from lipbench.core.renames import former_values
 
 
 class LipNerfParams(Params):
@@ -26,7 +25,7 @@ class LipNerfParams(Params):
     fit: Literal["landmarks", "demo", "paper"] = Field(default="demo", description="How finely the model is fitted.")
     parser: Annotated[
         Literal["projection", "color", "bisenet", "celebamask"],
-        BeforeValidator(former_values("lipnerf: parser", {"colour": "color"})),
+        BeforeValidator(renames.former_values("lipnerf: parser", {"colour": "color"})),
     ] = Field(
         default="projection",
         description="What finds head, neck and torso: landmarks, colors and, when its weights "
@@ -56,7 +55,7 @@ class LipNerfParams(Params):
     lip_source_params: dict[str, Any] = Field(default_factory=dict, description="Its parameters.")
     faces: str = Field(default="mediapipe-face", description="Face backend for the lip source's video.")
     smoothing: bool = Field(default=True, description="Savitzky-Golay (5, 2) over the driving expressions.")
-    familiar: bool = Field(
+    clamp_expression: bool = Field(
         default=True, description="Hold driving expressions within the range of the training's, axis by axis."
     )
     upper_face: Literal["source", "dub"] = Field(
@@ -73,6 +72,11 @@ class LipNerfParams(Params):
         description="head: the whole rendered head, as in the paper; change: only what the dub's "
         "expression changes around the mouth, the rest of the head stays as filmed.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _present_names(cls, data: Any) -> Any:
+        return renames.present_fields("lipnerf: parameter", data, {"familiar": "clamp_expression"})
 
 
 #: Parameters that `fit` reads on top of those of `prepare`; other changes keep the fitted field.

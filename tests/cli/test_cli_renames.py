@@ -82,3 +82,9 @@ def test_a_parser_may_be_called_colour(method):
     params = registry.load("methods", method).spec.params
     with pytest.warns(RenameWarning, match="parser 'colour' is called 'color' now"):
         assert params(parser="colour").parser == "color"
+
+
+def test_clamp_expression_was_called_familiar():
+    params = registry.load("methods", "lipnerf").spec.params
+    with pytest.warns(RenameWarning, match="parameter 'familiar' is called 'clamp_expression' now"):
+        assert params(familiar=False) == params(clamp_expression=False)
