@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, Field
 
 from lipbench.cli import COMMANDS
+from lipbench.core.code.scan import stub_homes
 from lipbench.engine.config import RunFile
 from tools import docs_reference, docs_site
 
@@ -99,6 +100,18 @@ def modules(name):
     """The files of a module and, for a package, of those that its `__init__` names."""
     path = ROOT / name.replace(".", "/")
     return sorted(path.glob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
+
+
+def test_what_the_reference_shows_loads_when_it_is_named():
+    """`import lipbench; lipbench.nerf.scene`: every step of a name stands in the stub of the package before it."""
+    names = [n for page in API for n in re.findall(r"^::: ([\w.]+)$", page.read_text(encoding="utf-8"), re.MULTILINE)]
+    assert len(names) > 40
+    for name in names:
+        package, *steps = name.split(".")
+        for step in steps:
+            stub = ROOT.joinpath(*package.split("."), "__init__.pyi")
+            assert not stub.is_file() or step in stub_homes(stub.read_text(encoding="utf-8"), package), name
+            package += f".{step}"
 
 
 def shown():
