@@ -12,7 +12,8 @@ import torch
 
 from lipbench.core import weights
 from lipbench.core.errors import UsageError
-from lipbench.faces.detect import BlazeFace, BlazeFacePair, Box, Detector, blazeface
+from lipbench.faces import Box
+from lipbench.faces.detect import BlazeFace, BlazeFacePair, Detector, blazeface
 from lipbench.faces.detect.blazeface import BUILDS, anchors, letterbox
 
 
