@@ -26,10 +26,10 @@ def main(run: Path, clip: str, language: str, out: Path) -> None:
         frames = media.load_frames(run / cell["video"])
         chosen = np.linspace(0.05, 0.95, COLUMNS) * (len(frames) - 1)
         size = (WIDTH, round(WIDTH * frames.shape[1] / frames.shape[2]))
-        pictures = [cv2.resize(frames[round(t)], size, interpolation=cv2.INTER_AREA) for t in chosen]
+        images = [cv2.resize(frames[round(t)], size, interpolation=cv2.INTER_AREA) for t in chosen]
         label = np.full((size[1], LABEL, 3), 255, np.uint8)
         cv2.putText(label, cell["method"], (4, size[1] // 2), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
-        rows.append(np.hstack([label, *pictures]))
+        rows.append(np.hstack([label, *images]))
     if not rows:
         sys.exit(f"no finished video of {clip} in {language} in {run}")
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Make a folder of "videos somebody else made" for examples/real.yaml: here, the clips with a frozen picture.
+"""Make a folder of "videos somebody else made" for examples/real.yaml: here, the clips with a frozen image.
 
     python examples/make_precomputed.py runs/precomputed
 

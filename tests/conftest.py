@@ -158,12 +158,12 @@ class Films:
                 audio_packets = [*sound.encode(block), *sound.encode(None)]
             for k in range(n):
                 if frames is not None:
-                    picture = frames[k]
+                    image = frames[k]
                 else:
-                    picture = np.full((height, width, 3), self.gray(k), np.uint8)
-                frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+                    image = np.full((height, width, 3), self.gray(k), np.uint8)
+                frame = av.VideoFrame.from_ndarray(image, format="rgb24")
                 if color:
-                    frame = self.encoded(picture, *color)
+                    frame = self.encoded(image, *color)
                     limits = color[1]
                     frame = frame.reformat(
                         format=pix_fmt, src_color_range=limits, dst_color_range=limits, interpolation=EXACT

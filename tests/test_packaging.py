@@ -61,7 +61,7 @@ def test_every_data_file_is_in_the_notice() -> None:
     assert unmatched(DATA, NOTICED) == []
 
 
-def test_the_golden_vectors_and_pictures_are_in_the_notice() -> None:
+def test_the_golden_vectors_and_images_are_in_the_notice() -> None:
     assert unmatched([*tracked("tests/golden"), *tracked("docs/img")], NOTICED) == []
 
 
@@ -101,10 +101,10 @@ def test_the_sdist_takes_every_folder_and_file_at_the_top() -> None:
     assert {name.split("/")[0] for name in tracked(".")} <= taken
 
 
-def test_the_readme_shows_its_pictures_on_a_package_index() -> None:
-    pictures = re.findall(r"!\[[^]]*\]\(([^)]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
-    assert pictures
-    for address in pictures:
+def test_the_readme_shows_its_images_on_a_package_index() -> None:
+    images = re.findall(r"!\[[^]]*\]\(([^)]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert images
+    for address in images:
         assert address.startswith(f"{HOME}/raw/main/")
         assert (ROOT / address.removeprefix(f"{HOME}/raw/main/")).is_file()
 

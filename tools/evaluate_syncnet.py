@@ -83,7 +83,7 @@ def second_by_second(video: Tensor, audio: Tensor, shifts: range) -> list[bool]:
 
 
 def delayed(video: Tensor, audio: Tensor, frames: int) -> SyncScore:
-    """The score of a picture that comes `frames` late; the start, which nothing fills, is left out."""
+    """The score of an image that comes `frames` late; the start, which nothing fills, is left out."""
     n = len(video) - frames
     return score_embeddings(video[:n], audio[frames : frames + n])
 
@@ -104,7 +104,7 @@ def evaluate(
         net: the sync model.
         seed: of people, voices and sentences.
         per_language, seconds: how many clips, of which length.
-        size, supersample: of the rendered pictures.
+        size, supersample: of the rendered images.
 
     Returns:
         JSON values, named by the figures above.

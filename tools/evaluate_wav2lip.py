@@ -193,9 +193,9 @@ def main(weights: str, sync_model: Path | None, seed: int, per_language: int, se
     for spec in specs(seed, per_language, seconds):
         for dubbing in dubbings(net, spec):
             rows.append(score(dubbing, ear))
-            picture = strip(dubbing)
+            image = strip(dubbing)
             name = f"{spec.id}-{spec.source}-{dubbing.language}.png"
-            cv2.imwrite(str(folder / name), np.ascontiguousarray(picture[..., ::-1]))
+            cv2.imwrite(str(folder / name), np.ascontiguousarray(image[..., ::-1]))
         click.echo(f"{spec.id} {json.dumps(rows[-1])}", err=True)
     found = {"seed": seed, "weights": weights, "sync_model": str(sync_model) if sync_model else None, **summary(rows)}
     (folder / "evaluation.json").write_text(json.dumps({**found, "rows": rows}, indent=1))

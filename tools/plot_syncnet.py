@@ -1,6 +1,6 @@
-"""Pictures of a sync model's evaluation for its page in the docs: `python -m tools.plot_syncnet DIR`.
+"""Images of a sync model's evaluation for its page in the docs: `python -m tools.plot_syncnet DIR`.
 
-DIR holds the evaluation.json of `tools.evaluate_syncnet`; the pictures are written beside it.
+DIR holds the evaluation.json of `tools.evaluate_syncnet`; the images are written beside it.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def delays(found: dict[str, Any], path: Path) -> Path:
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, path_type=Path))
 def main(folder: Path) -> None:
-    """Draw the pictures of an evaluation."""
+    """Draw the images of an evaluation."""
     found = json.loads((folder / "evaluation.json").read_text())
     for draw, name in (
         (shift_curves, "sync_model_shift.png"),

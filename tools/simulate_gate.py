@@ -56,7 +56,12 @@ def simulate(clips: int, headlines: int, effect: float, *, repetitions: int = 40
         if clips > 1:
             bound = means + stdtrit(clips - 1, 0.95) * w.std(axis=1, ddof=1) / np.sqrt(clips)
             upper += bool((bound > TOLERANCE).any())
-    return {"closed": closed / repetitions, "doubt": doubt / repetitions, "mean": mean / repetitions, "upper": upper / repetitions}
+    return {
+        "closed": closed / repetitions,
+        "doubt": doubt / repetitions,
+        "mean": mean / repetitions,
+        "upper": upper / repetitions,
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -65,7 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--repetitions", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(arguments)
-    print("| headlines | clips | true worsening | gate closed | or suspect | mean alone | upper bound |\n|---|---|---|---|---|---|---|")
+    print(
+        "| headlines | clips | true worsening | gate closed | or suspect | mean alone | upper bound |\n|---|---|---|---|---|---|---|"
+    )
     for headlines in (1, 6):
         for clips in CLIPS:
             for effect in EFFECTS:

@@ -8,7 +8,7 @@ shift      the frames six later
 recode     its input, encoded again: as useless as copy, only harder to notice
 short      half of the frames
 quarter    a 1/2-size video, one frame later (for the post steps)
-frames     a folder of pictures instead of a video
+frames     a folder of images instead of a video
 crash      ends with code 3                 crash_hard   ends with a segmentation fault
 hang       never ends, and starts a child that does not either; stubborn ones ignore SIGTERM too
 no_face    says so and ends with code 1     no_face_quiet   says so and ends with code 0
@@ -61,7 +61,7 @@ def redraw(behavior, video, out):
     write(out, fps, frames, crf="23" if behavior == "recode" else "18")
 
 
-def pictures(video, out):
+def images(video, out):
     import av
 
     os.makedirs(out)
@@ -101,7 +101,7 @@ def main():
     elif args.behavior in ("freeze", "shift", "recode", "short", "quarter"):
         redraw(args.behavior, args.video, args.out)
     elif args.behavior == "frames":
-        pictures(args.video, args.out)
+        images(args.video, args.out)
     elif args.behavior == "crash":
         sys.exit(3)
     elif args.behavior == "crash_hard":

@@ -2,8 +2,8 @@
 
 dubbed         the source frames under the dub: PSNR inf, SSIM 1, LPIPS 0, and the sync of a plain dub
 truth          the correct video, known for generated clips: what a perfect method would score
-still-mouth    the head moves, the mouth does not: sync must be bad, the picture good
-shifted-audio  the right picture at the wrong time: sync metrics must see the delay
+still-mouth    the head moves, the mouth does not: sync must be bad, the image good
+shifted-audio  the right image at the wrong time: sync metrics must see the delay
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Frame = NDArray[np.uint8]
 
 
 class Dubbed(Method):
-    """The undubbed picture under the dubbed sound, bit by bit: what visual dubbing starts from."""
+    """The undubbed image under the dubbed audio, bit by bit: what visual dubbing starts from."""
 
     spec = DUBBED
 
@@ -58,11 +58,11 @@ class Truth(Method):
 
 
 class ShiftedAudio(Method):
-    """The picture delayed against the sound.
+    """The image delayed against the audio.
 
     Takes the truth video where there is one, so that sync metrics must report a good match at `frames` frames of
-    offset; otherwise the source frames, whose sync is right only under the original sound (dub of kind `original`).
-    The sound is the dub, unchanged. The frames that the delay leaves open repeat the first (or last) one.
+    offset; otherwise the source frames, whose sync is right only under the original audio (dub of kind `original`).
+    The audio is the dub, unchanged. The frames that the delay leaves open repeat the first (or last) one.
     """
 
     spec = SHIFTED_AUDIO

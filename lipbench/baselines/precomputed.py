@@ -20,7 +20,7 @@ _COPYABLE = frozenset({"h264", "hevc", "mpeg4", "av1", "vp9"})  # codecs that an
 class Precomputed(Method):
     """A folder of finished videos.
 
-    Every file is brought to the clip's frame rate and gets the dub's sound; what does not fit is refused with a reason,
+    Every file is brought to the clip's frame rate and gets the dub's audio; what does not fit is refused with a reason,
     never stretched. The hash of the file is part of the key, so an edited file is scored again.
     """
 

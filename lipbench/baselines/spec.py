@@ -46,7 +46,7 @@ STILL_MOUTH = MethodSpec(
 
 
 class ShiftedParams(Params):
-    frames: int = Field(6, description="Frames that the picture comes late (negative: early).")
+    frames: int = Field(6, description="Frames that the image comes late (negative: early).")
 
 
 SHIFTED_AUDIO = MethodSpec(

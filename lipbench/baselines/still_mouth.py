@@ -30,7 +30,7 @@ class StillMouth(Method):
     """Head, eyes and light of every frame, mouth of the first one.
 
     The head's rigid motion, fitted to ears, nose and eye corners, carries the mouth along: in space where the
-    landmarks have a depth, so that the mouth foreshortens when the head nods, else as a similarity in the picture.
+    landmarks have a depth, so that the mouth foreshortens when the head nods, else as a similarity in the image.
     The mouth's brightness follows the skin around it. Frames without a face are bridged linearly.
     """
 

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import click
 
+from lipbench.core.atomic import write_text
+from lipbench.core.errors import NothingComparable
+
 
 @click.command(name="compare")
 @click.argument("a", type=click.Path(path_type=Path))
@@ -42,8 +45,6 @@ def main(
       lipbench compare runs/main runs/branch
       lipbench compare runs/mine runs/mine --method wav2lip=ours --all
     """
-    from lipbench.core.atomic import write_text
-    from lipbench.core.errors import NothingComparable
     from lipbench.reports import compare_writers
     from lipbench.reports.compare import compare
 

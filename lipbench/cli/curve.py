@@ -6,6 +6,9 @@ from pathlib import Path
 
 import click
 
+from lipbench.core.atomic import write_text
+from lipbench.core.errors import UsageError
+
 DRAWINGS = ("svg", "pdf", "png")
 TEXTS = ("csv", "json", "txt")
 
@@ -39,9 +42,7 @@ def main(run: Path, kind: str, metric: str, by_lang: bool, output: Path | None, 
       lipbench curve runs/demo --kind shift -o shift.svg
       lipbench curve runs/demo --kind cost --metric psnr_mouth_truth --json
     """
-    from lipbench.core.atomic import write_text
-    from lipbench.core.errors import UsageError
-    from lipbench.reports import curves
+    from lipbench.reports import curve_writers, curves
     from lipbench.reports.details import Details
 
     if by_lang and kind != "length":
@@ -55,12 +56,12 @@ def main(run: Path, kind: str, metric: str, by_lang: bool, output: Path | None, 
         )
     curve = curves.build(Details(run), kind, metric, by_lang)
     if as_json:
-        click.echo(curves.json_text(curve), nl=False)
+        click.echo(curve_writers.json_text(curve), nl=False)
     if output is None:
         if not as_json:
-            click.echo(curves.text(curve), nl=False)
+            click.echo(curve_writers.text(curve), nl=False)
     elif form in TEXTS:
-        write_text(output, curves.WRITERS[form](curve))
+        write_text(output, curve_writers.WRITERS[form](curve))
     else:
         from lipbench.reports import plots
 

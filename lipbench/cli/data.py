@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lipbench.core.errors import UsageError
+from lipbench.datasets.licences import commercial
 
 if TYPE_CHECKING:
     from lipbench.datasets.add import AddResult
@@ -61,7 +62,6 @@ def show(file: str, as_json: bool) -> None:
     """Show the clips and dubs of a manifest (or of a data set by name) with lengths and licences."""
     from lipbench.core.document import of_mapping
     from lipbench.datasets.check import ManifestReport, probe_media
-    from lipbench.datasets.licences import commercial
     from lipbench.datasets.manifest import resolve
 
     manifest = resolve(file)

@@ -12,6 +12,8 @@ from typing import Any
 import click
 
 from lipbench.cli.dub import _params
+from lipbench.core.errors import LipbenchError, UnknownName
+from lipbench.engine.demo import demo_run
 
 MARKS = {"ok": "ok", "missing": "--", "wrong": "!!", "fail": "!!", "skip": "  "}
 
@@ -39,7 +41,7 @@ def main(
 ) -> None:
     """Show what this machine has; with METHODS, run each on a clip of about a second and check its answer.
 
-    METHODS are ids of `lipbench list methods` or external method files. Checked: frame rate, frames, size, sound, the
+    METHODS are ids of `lipbench list methods` or external method files. Checked: frame rate, frames, size, audio, the
     same pixels from a second run, going on after an interruption, and that nothing finished is run twice.
     Exit code 1: a method fails a check; 2: something that it needs is not here.
     """
@@ -80,7 +82,6 @@ def _machine(as_json: bool) -> None:
 
 def _examine(name: str, params: dict[str, Any], keep: Path | None, **options: Any) -> list[dict[str, Any]]:
     from lipbench.cli.doctor_method import Check, examine
-    from lipbench.core.errors import LipbenchError, UnknownName
 
     place = nullcontext(str(keep / Path(name).stem)) if keep else tempfile.TemporaryDirectory(prefix="lipbench-doctor-")
     with place as folder:
@@ -94,8 +95,6 @@ def _examine(name: str, params: dict[str, Any], keep: Path | None, **options: An
 
 
 def _demo_params(name: str) -> dict[str, Any]:
-    from lipbench.engine.demo import demo_run
-
     for entry in demo_run()["methods"]:
         if isinstance(entry, dict) and entry.get("id") == name:
             return dict(entry.get("params", {}))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lipbench import __version__
+from lipbench.cli.list import what_it_lacks
 from lipbench.core import registry, weights
 from lipbench.core.devices import accelerators
 from lipbench.core.errors import LipbenchError
@@ -144,8 +145,6 @@ def _weights() -> list[MachineFact]:
 
 
 def _methods() -> list[MachineFact]:
-    from lipbench.cli.list import what_it_lacks
-
     lines = []
     for name in registry.names("methods"):
         try:

@@ -12,6 +12,7 @@ import click
 from lipbench.core.atomic import atomic_write
 from lipbench.core.errors import LipbenchError, StoreError, UsageError, WeightsMissing
 from lipbench.core.system import cache_folder
+from lipbench.datasets.single import single_manifest
 
 if TYPE_CHECKING:
     from lipbench.datasets.types import Manifest
@@ -93,7 +94,6 @@ def main(
     from 0. What was prepared and fitted for this video is kept and used again for its next dub.
     """
     from lipbench.core.target import check_target
-    from lipbench.datasets.single import single_manifest
     from lipbench.datasets.types import Dub
     from lipbench.engine import api
     from lipbench.faces.which import Which

@@ -32,7 +32,7 @@ def _seconds(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
 @click.option("--clip", default="", help="Clip id. [default: the first]")
 @click.option("--lang", default="", help="Dub language. [default: the first]")
 @click.option("--method", "methods", multiple=True, callback=_csv, help="Rows, by label and in this order; repeatable.")
-@click.option("--columns", type=click.IntRange(1, 16), help="Pictures in a row. [default: 8, for a blink 7]")
+@click.option("--columns", type=click.IntRange(1, 16), help="Images in a row. [default: 8, for a blink 7]")
 @click.option("--time", "times", multiple=True, callback=_seconds, help="Moments in seconds, e.g. 0.4,1.2.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def main(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lipbench.core.atomic import write_json, write_text
 from lipbench.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -181,7 +182,6 @@ def _tell(
     as_json: bool,
 ) -> None:
     """Everything is written before the command ends with its exit code."""
-    from lipbench.core.atomic import write_json, write_text
     from lipbench.reports.gate import github, writers
 
     text = "\n".join(part for part in (code and code.text(), result and writers.text(result)) if part)

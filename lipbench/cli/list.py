@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lipbench.baselines.external.checkout import doctor
 from lipbench.cli.renames import Names
 from lipbench.core import registry, weights
 from lipbench.core.errors import LipbenchError
+from lipbench.metrics.sync.models import sync_models
 
 if TYPE_CHECKING:
     from lipbench.core.method import MethodSpec
@@ -88,8 +90,6 @@ def what_it_lacks(name: str) -> tuple[MethodSpec, str, list[str]]:
 
 def external_needs(located: Any) -> tuple[str, list[str]]:
     """The same of a method file: its checkout, its environment, its weights."""
-    from lipbench.baselines.external.checkout import doctor
-
     lacks = [f for f in doctor(located) if not f.ok]
     if not lacks:
         return "yes", []
@@ -158,6 +158,4 @@ def _trainers() -> list[dict[str, Any]]:
 
 
 def _sync_models() -> list[dict[str, Any]]:
-    from lipbench.metrics.sync.models import sync_models
-
     return [{"id": j.name, "description": j.description, "runs here": _missing([j.weights])} for j in sync_models()]

@@ -13,6 +13,7 @@ import click
 
 from lipbench.cli.renames import former_option
 from lipbench.core.errors import UsageError, WeightsMissing
+from lipbench.engine.demo import demo_run
 
 
 def _csv(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -184,7 +185,6 @@ def _only(file: Path | None, wanted: tuple[str, ...]) -> list[Any]:
     """The run file's entries with these labels; ids that it does not have are added with default parameters."""
     from lipbench.core import registry
     from lipbench.engine.config import load_run_file, parse_run_file
-    from lipbench.engine.demo import demo_run
 
     config = parse_run_file(demo_run(), "demo") if file is None else load_run_file(file)
     base = Path.cwd() if file is None else file.resolve().parent

@@ -54,7 +54,7 @@ def _against_truth() -> set[str]:
 @click.argument("video", type=click.Path(path_type=Path))
 @click.option("--reference", type=click.Path(path_type=Path), help="The undubbed source video.")
 @click.option("--truth", type=click.Path(path_type=Path), help="The correct video, where one exists.")
-@click.option("--audio", type=click.Path(path_type=Path), help="The dub. [default: the video's own sound]")
+@click.option("--audio", type=click.Path(path_type=Path), help="The dub. [default: the video's own audio]")
 @click.option("--metric", "metrics", multiple=True, help="Only these metrics or families.")
 @click.option(
     "--option",

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import click
 
+from lipbench.core.atomic import write_text
+from lipbench.core.errors import UsageError
+
 FORMATS = ("md", "tex", "csv", "json")
 
 
@@ -17,7 +20,7 @@ FORMATS = ("md", "tex", "csv", "json")
     "--by",
     multiple=True,
     type=click.Choice(["clip", "lang", "seconds", "sound"]),
-    help="Keep clips, languages, train lengths or own sound and dubs apart; repeatable.",
+    help="Keep clips, languages, train lengths or own audio and dubs apart; repeatable.",
 )
 @click.option("--metric", "metrics", multiple=True, help="A column, by id or pattern; repeatable.")
 @click.option("--all", "everything", is_flag=True, help="All metrics of the run, not only the headline ones.")
@@ -47,8 +50,6 @@ def main(
 
     Several runs make one table when they share sync model, protocol and clips.
     """
-    from lipbench.core.atomic import write_text
-    from lipbench.core.errors import UsageError
     from lipbench.reports.tables import table_text
 
     if as_json and form not in (None, "json"):

@@ -27,7 +27,8 @@ def checked_method(found: Any, name: str, source: str) -> Method:
 
     Args:
         found: a subclass of `Method`, an instance of one, or a function that makes one.
-        name: what it is registered as. source: where it was found, for the error.
+        name: what it is registered as.
+        source: where it was found, for the error.
 
     Raises:
         UsageError: it does not keep the contract; the error says in what.
@@ -112,7 +113,8 @@ def checked_family(found: Any, name: str, source: str) -> MetricFamily:
 
     Args:
         found: a subclass of `MetricFamily`, an instance of one, or a function that makes one.
-        name: what it is registered as. source: where it was found, for the error.
+        name: what it is registered as.
+        source: where it was found, for the error.
 
     Raises:
         UsageError: it does not keep the contract; the error says in what.

@@ -33,7 +33,18 @@ ANY = Kind()
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake: where it is (line 0: not in a file), what is wrong, what was found there and what to do."""
+    """One mistake.
+
+    Attributes:
+        file: how errors call it.
+        line: 1-based; 0: not in a file.
+        field: where it is, dotted.
+        message: what is wrong.
+        found: what was found there.
+        hint: what to do.
+        general: the hint fits any such mistake; who knows the format may know a better one.
+        missing: the name of the field that is not there.
+    """
 
     file: str
     line: int
@@ -41,6 +52,8 @@ class Problem:
     message: str
     found: str = ""
     hint: str = ""
+    general: bool = False
+    missing: str = ""
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}" if self.line else self.file
@@ -96,10 +109,20 @@ class Document:
                 return self.lines[location[:end]]
         return 1 if self.root is not None else 0
 
-    def problem(self, location: Location, message: str, found: Any = None, hint: str = "") -> Problem:
+    def problem(
+        self,
+        location: Location,
+        message: str,
+        found: Any = None,
+        hint: str = "",
+        *,
+        general: bool = False,
+        missing: str = "",
+    ) -> Problem:
+        """A mistake at a location; see `Problem`. `found` is shown as Python writes it, shortened."""
         shown = "" if found is None else repr(found)
         shown = shown if len(shown) <= 120 else shown[:117] + "..."
-        return Problem(self.name, self.line(location), dotted(location), message, shown, hint)
+        return Problem(self.name, self.line(location), dotted(location), message, shown, hint, general, missing)
 
 
 def dotted(location: Location) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import types
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ValidationError
@@ -162,15 +163,17 @@ def _location(model: type[BaseModel], data: Any, loc: Location) -> Location:
 def _problem(document: Document, model: type[BaseModel], location: Location, details: dict[str, Any]) -> Problem:
     kind, found, context = details["type"], details["input"], details.get("ctx", {})
     if kind == "missing":
-        hint = _misspelt(document, model, location) or f"add `{location[-1]}:`"
-        return document.problem(location[:-1], f"{location[-1]} is missing", None, hint)
+        name, meant = str(location[-1]), _misspelt(document, model, location)
+        hint = meant or f"add `{name}:`"
+        return document.problem(location[:-1], f"{name} is missing", None, hint, general=not meant, missing=name)
     if kind == "extra_forbidden":
         names = field_names(model, location[:-1])
         near = difflib.get_close_matches(str(location[-1]), names, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"fields: {', '.join(names)}"
+        hint = f"did you mean {near[0]}?" if near else f"fields: {', '.join(names)}" if names else "there are none"
         return document.problem(location, "there is no such field", None, hint)
     if found is None:
-        return document.problem(location, "nothing is given", None, "write a value, or leave the field out")
+        hint = "write a value, or leave the field out"
+        return document.problem(location, "nothing is given", None, hint, general=True)
     message, hint = str(context.get("what") or _MESSAGES.get(kind) or details["msg"]), str(context.get("hint", ""))
     if kind == "value_error":
         message = str(context["error"])
@@ -199,7 +202,8 @@ def _either(first: Problem, second: Problem) -> Problem:
     if first.message == second.message or not second.message.startswith("must be "):
         return first
     message = f"{first.message} or {second.message.removeprefix('must be ')}"
-    return Problem(first.file, first.line, first.field, message, first.found, first.hint or second.hint)
+    told = first if first.hint else second
+    return replace(first, message=message, hint=told.hint, general=told.general)
 
 
 def field_names(model: Any, location: Location) -> list[str]:

@@ -103,7 +103,7 @@ class Pair:
         prediction: the method's video.
         reference: the undubbed source laid over the dub (same frame count), or None.
         truth: the correct video (generated clips), or None.
-        audio: 16 kHz mono PCM16 wav of the dub, or None when the prediction has its own sound to be scored.
+        audio: 16 kHz mono PCM16 wav of the dub, or None when the prediction has its own audio to be scored.
         faces: saved FaceTrack of `reference`, already laid over the dub, or None.
         faces_reason: why `faces` is None.
         prediction_faces: saved FaceTrack of `prediction`, or None (families that need it say so in `needs`);

@@ -38,8 +38,11 @@ def load(
     """All arrays of a file but its `schema`.
 
     Args:
-        schema: the only one that is read. what, fix: for the error: "the face track", and what to do next.
-        needs: arrays that must be there. error: the class that is raised.
+        schema: the only one that is read.
+        what: for the error: "the face track".
+        fix: for the error: what to do next.
+        needs: arrays that must be there.
+        error: the class that is raised.
 
     Raises:
         error: no such file, not an npz, of another schema, or without one of the arrays.

@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from lipbench import __version__
 from lipbench.core.devices import accelerators, asked_device
 from lipbench.core.system import processor_name
 
@@ -24,8 +25,6 @@ def provenance() -> dict[str, Any]:
 
     Does not import torch; "gpus" are all the machine's cards, or the Mac's own when it was asked for.
     """
-    from lipbench import __version__
-
     return {
         "lipbench": __version__,
         **_commit(),

@@ -41,20 +41,21 @@ def former_values(what: str, names: Mapping[str, str]) -> Callable[[Any], Any]:
 FIELDS = {"judge": "sync_model", "judge_details": "sync_model_details", "judge_sha256": "sync_model_sha256"}
 
 
-def present_fields(what: str, data: Any) -> Any:
+def present_fields(what: str, data: Any, names: Mapping[str, str] = FIELDS) -> Any:
     """What a person wrote, with the present names of its fields; the user is told of each former one.
 
     Args:
         what: "the field", "the option", ... for the warning.
         data: a mapping; anything else is returned as it is, for its reader to refuse. A field that is there under both
             names keeps both, so that the former one is refused as unknown.
+        names: former name -> present name.
     """
     if not isinstance(data, Mapping):
         return data
-    former = {name for name in data if name in FIELDS and FIELDS[name] not in data}
+    former = {name for name in data if name in names and names[name] not in data}
     for name in sorted(former):
-        warn(what, name, FIELDS[name])
-    return {FIELDS[name] if name in former else name: value for name, value in data.items()}
+        warn(what, name, names[name])
+    return {names[name] if name in former else name: value for name, value in data.items()}
 
 
 def present_record(data: Any) -> Any:

@@ -45,7 +45,7 @@ class Trainable(Protocol):
     def validate(self) -> dict[str, float]:
         """Figures on held-out data; draws the same every time."""
 
-    def picture(self) -> NDArray[np.uint8] | None:
+    def image(self) -> NDArray[np.uint8] | None:
         """(H, W, 3) RGB samples to look at, or None."""
 
     def state_dict(self) -> dict[str, Any]:
@@ -82,7 +82,7 @@ class Budget:
         seconds: see `steps`.
         validate_every: steps between validations, each of which leaves a checkpoint.
         report_every: steps between lines.
-        picture_every: steps between sample pictures; 0 for none.
+        image_every: steps between sample images; 0 for none.
         patience: validations without a better held-out value before the training stops; 0 for no early stop.
     """
 
@@ -90,7 +90,7 @@ class Budget:
     seconds: float | None = None
     validate_every: int = 100
     report_every: int = 20
-    picture_every: int = 500
+    image_every: int = 500
     patience: int = 0
 
 
@@ -153,8 +153,8 @@ def train(
             state.step += 1
             if state.step % budget.report_every == 0:
                 _report(folder, state, losses, log)
-            if budget.picture_every and state.step % budget.picture_every == 0:
-                _picture(folder, training, state.step)
+            if budget.image_every and state.step % budget.image_every == 0:
+                _image(folder, training, state.step)
             if state.step % budget.validate_every == 0:
                 _validate(folder, training, state, budget, log)
                 _checkpoint(folder / CHECKPOINT, training, state)
@@ -255,14 +255,14 @@ def _checkpoint(path: Path, training: Trainable, state: TrainState) -> None:
         torch.save({"training": training.state_dict(), "progress": asdict(state)}, draft)
 
 
-def _picture(folder: Path, training: Trainable, step: int) -> None:
-    picture = training.picture()
-    if picture is None:
+def _image(folder: Path, training: Trainable, step: int) -> None:
+    image = training.image()
+    if image is None:
         return
     import cv2
 
     (folder / SAMPLES).mkdir(exist_ok=True)
-    cv2.imwrite(str(folder / SAMPLES / f"{step:07d}.png"), np.ascontiguousarray(picture[..., ::-1]))
+    cv2.imwrite(str(folder / SAMPLES / f"{step:07d}.png"), np.ascontiguousarray(image[..., ::-1]))
 
 
 @contextmanager

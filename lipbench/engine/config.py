@@ -161,7 +161,7 @@ def _checked(document: Document) -> RunFile:
     run, problems = validate(RunFile, document)
     problems += unclear(document, _is_inside_parameter)
     if run is None or problems:
-        raise invalid([replace(p, hint=p.hint if _tells(p) else _hint(p)) for p in problems])
+        raise invalid([replace(p, hint=_hint(p)) for p in problems])
     return run
 
 
@@ -170,15 +170,11 @@ def _is_inside_parameter(location: Location) -> bool:
     return "params" in location[2:3] and any(isinstance(part, str) for part in location[4:])
 
 
-def _tells(problem: Problem) -> bool:
-    """Whether a problem's own hint says more than that a field is to be added or dropped."""
-    return bool(problem.hint) and not problem.hint.startswith(("add `", "write a value"))
-
-
 def _hint(problem: Problem) -> str:
-    """How to write the field: the model's hint for its name, which a missing one ends its message with."""
-    name = problem.message.removesuffix(" is missing") if problem.message.endswith(" is missing") else problem.field
-    return HINTS.get(re.split(r"[.\[]", name)[0], problem.hint)
+    """How to write the field: this format's hint for its name where the problem has none of its own."""
+    if problem.hint and not problem.general:
+        return problem.hint
+    return HINTS.get(re.split(r"[.\[]", problem.missing or problem.field)[0], problem.hint)
 
 
 def json_schema() -> str:

@@ -73,7 +73,7 @@ def row(entry: MethodEntry, base: Path) -> MethodRow:
         raise UsageError(
             f"method {label}: parameter {first.field + ': ' if first.field else ''}{first.message}",
             f"found {first.found}" if first.found else "",
-            first.hint if "did you mean" in first.hint else f"known: {known}",
+            first.hint if first.hint and not first.general else f"known: {known}",
         )
     return MethodRow(label, method, params, entry, base)
 

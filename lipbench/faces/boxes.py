@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 def overlaps(box: NDArray[np.floating], boxes: NDArray[np.floating], one: float = 0.0) -> NDArray[np.floating]:
     """Intersection over union of one box with many, (N,); 0 where both are empty.
 
-    one: 1 counts pixels, so that a box from 3 to 3 is one pixel wide; 0 measures lengths.
+    Args:
+        one: 1 counts pixels, so that a box from 3 to 3 is one pixel wide; 0 measures lengths.
     """
     low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
     inside = np.clip(high - low + one, 0, None).prod(axis=1)

@@ -1,7 +1,7 @@
 """A small face finder and 68-point landmark network for generated faces: the demo's own, so that it needs no download.
 
 Two networks, trained by `lipbench train demo-face` on faces of the generated corpus and on nothing else: one finds the
-face in the whole picture, one reads the 68 points in a crop around the last known face. Never use it on recordings.
+face in the whole image, one reads the 68 points in a crop around the last known face. Never use it on recordings.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Image = NDArray[np.uint8]
 class DemoFace(SmallNet):
     """find: (B, 3, 64, 64) -> (B, 4) presence logit, x, y, log size. read: (B, 3, 96, 96) -> logit, (B, 68, 2).
 
-    Pictures are (RGB - 127.5) / 64, places 0 .. 1 across the picture or crop.
+    Images are (RGB - 127.5) / 64, places 0 .. 1 across the image or crop.
     """
 
     what = "face network"
@@ -59,8 +59,8 @@ class DemoFace(SmallNet):
             nn.Linear(192, 1 + 136),
         )
 
-    def find(self, pictures: Tensor) -> Tensor:
-        out: Tensor = self.finder(pictures)
+    def find(self, images: Tensor) -> Tensor:
+        out: Tensor = self.finder(images)
         return out
 
     def read(self, crops: Tensor) -> tuple[Tensor, Tensor]:
@@ -76,13 +76,13 @@ def _same(n: int) -> list[nn.Module]:
     return [nn.Conv2d(n, n, 3, padding=1), nn.GroupNorm(4, n), nn.ReLU()]
 
 
-def to_input(pictures: NDArray[np.uint8]) -> Tensor:
+def to_input(images: NDArray[np.uint8]) -> Tensor:
     """(B, S, S, 3) uint8 -> (B, 3, S, S)."""
-    return torch.from_numpy((pictures.astype(np.float32) - 127.5) / 64).permute(0, 3, 1, 2)
+    return torch.from_numpy((images.astype(np.float32) - 127.5) / 64).permute(0, 3, 1, 2)
 
 
 def whole(frame: Image) -> tuple[Image, NDArray[np.float64]]:
-    """The picture in a 64 px square, and the (2, 3) matrix from the square's 0..1 to px of the picture."""
+    """The image in a 64 px square, and the (2, 3) matrix from the square's 0..1 to px of the image."""
     h, w = frame.shape[:2]
     edge = max(h, w)
     x, y = (edge - w) / 2, (edge - h) / 2
@@ -99,7 +99,7 @@ def whole(frame: Image) -> tuple[Image, NDArray[np.float64]]:
 
 
 def cut(frame: Image, center: NDArray[np.floating], half: float, angle: float = 0.0) -> tuple[Image, NDArray[Any]]:
-    """A 96 px crop, and the (2, 3) matrix from the crop's 0..1 to px of the picture.
+    """A 96 px crop, and the (2, 3) matrix from the crop's 0..1 to px of the image.
 
     Args:
         center: x, y px.
@@ -166,8 +166,12 @@ def read_loss(net: DemoFace, batch: tuple[Tensor, ...], weight: Tensor) -> Tenso
 
 
 def find_loss(net: DemoFace, batch: tuple[Tensor, ...]) -> Tensor:
-    """Of the finder. batch: pictures (B, 3, 64, 64), boxes (B, 3) x, y, log size, has_face (B,)."""
-    pictures, box, has_face = batch
-    found = net.find(pictures)
+    """The loss of the finder.
+
+    Args:
+        batch: images (B, 3, 64, 64), boxes (B, 3) x, y, log size, has_face (B,).
+    """
+    images, box, has_face = batch
+    found = net.find(images)
     away = (found[:, 1:] - box).abs().sum(1) * has_face
     return away.sum() / has_face.sum().clamp(min=1) + 0.1 * F.binary_cross_entropy_with_logits(found[:, 0], has_face)

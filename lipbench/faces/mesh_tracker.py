@@ -2,7 +2,7 @@
 
 As MediaPipe's FaceMesh does it, with four additions: the face is followed, not merely found (continuity first, then
 size); the first frame after an acquisition is measured twice, so that its landmarks come from the same kind of crop as
-all others; the detector also runs every few frames, to know about other people in the picture; and a new shot begins
+all others; the detector also runs every few frames, to know about other people in the image; and a new shot begins
 anew.
 """
 
@@ -22,7 +22,7 @@ from lipbench.faces.track import COUNT_EVERY, Box
 from lipbench.faces.which import Which, choose
 
 FACE_SCORE = 0.5  # below this the mesh has no face in its square
-INSIDE = 0.5  # share of the points that must lie in the picture
+INSIDE = 0.5  # share of the points that must lie in the image
 SAME_FACE = 0.3  # boxes that overlap more are one face
 
 
@@ -103,7 +103,7 @@ class MeshTracker:
         return None
 
     def _measure(self, frame: NDArray[np.uint8], roi: Roi) -> tuple[NDArray[np.float32], float] | None:
-        """Landmarks and score in one square, None when no face is there or most of it is outside of the picture."""
+        """Landmarks and score in one square, None when no face is there or most of it is outside of the image."""
         points, scores = self.mesh([frame], [roi])
         height, width = frame.shape[:2]
         inside = ((points[0, :, :2] >= 0) & (points[0, :, :2] <= (width, height))).all(1).mean()

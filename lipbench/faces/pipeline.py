@@ -15,6 +15,7 @@ from lipbench.core.errors import MediaError, UsageError
 from lipbench.core.ticks import ticking
 from lipbench.faces import speaking
 from lipbench.faces.backend_table import backend as named
+from lipbench.faces.box_tracker import follow
 from lipbench.faces.files import from_landmarks, read_track
 from lipbench.faces.shots import ShotDetector
 from lipbench.faces.track import COUNT_EVERY, Box, FaceTrack
@@ -39,7 +40,7 @@ def track_faces(
     largest. Every shot begins anew. Where there are several and none was chosen, "mediapipe-face" prefers in every shot
     the one whose mouth moves with the sound, where that is clear (`faces.speaking`). Frames without a face hold NaN;
     a video without any gives a track with `found` all False (`require_face` turns that into an error). A face counts
-    as gone when less than half of its points are in the picture. Boxes may reach outside of the picture.
+    as gone when less than half of its points are in the image. Boxes may reach outside of the image.
 
     Args:
         video: a file, or its frames (H, W, 3) uint8 RGB; for the backends "file" and "corpus" the landmark file.
@@ -151,7 +152,6 @@ def _track_points(frames: _SizedFrames, file: Path, fps: float) -> FaceTrack:
 def _track_boxes(
     frames: _SizedFrames, file: Path, fps: float, backend: str, device: str, which: Which | None
 ) -> FaceTrack:
-    from lipbench.faces.box_tracker import follow
     from lipbench.faces.detect import S3FD
 
     detector = S3FD("syncnet" if backend == "s3fd-syncnet" else "wav2lip").load(file)

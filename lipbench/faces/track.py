@@ -118,7 +118,7 @@ class FaceTrack:
         height: of the video, px.
         boxes: (T, 4) float32 x1 y1 x2 y2 in px, NaN where lost.
         score: (T,) float32 confidence, 0 where lost.
-        n_faces: (T,) int16 faces seen in the frame (0 = lost; >1 = somebody else is in the picture too).
+        n_faces: (T,) int16 faces seen in the frame (0 = lost; >1 = somebody else is in the image too).
         landmarks: (T, K, 3) float32 px (z in px, same scale, 0 is the head's center), NaN where lost;
             K = 478 or 468 (mesh), 68 (iBUG); None for detectors without landmarks.
         cuts: frames that begin another shot; who is followed there is not who was followed before.

@@ -13,6 +13,7 @@ from lipbench.core import registry, weights
 from lipbench.core.errors import Unsupported, UsageError
 from lipbench.core.method import DubJob, Method
 from lipbench.datasets.annotations import Annotations
+from lipbench.faces import track_faces
 from lipbench.faces.track import FaceTrack
 from lipbench.lipnerf.expression.articulation import Articulator, speak
 from lipbench.lipnerf.fitting import Fit, FitOptions, refit
@@ -71,8 +72,6 @@ def expressions(job: DubJob, fit: Fit) -> tuple[Array, Mapping[str, Any]]:
 
 
 def _refitted(job: DubJob, own: Fit, video: Any, track: FaceTrack | None, info: dict[str, Any]) -> tuple[Array, Any]:
-    from lipbench.faces import track_faces
-
     frames = media.load_frames(video)[: len(own)]
     if track is None:
         track = track_faces(frames, backend=job.params.faces, fps=job.clip.fps)
@@ -90,7 +89,7 @@ def _refitted(job: DubJob, own: Fit, video: Any, track: FaceTrack | None, info: 
 def _from_audio(job: DubJob, own: Fit) -> tuple[Array, Mapping[str, Any]]:
     if own.model_name != "procedural":
         raise Unsupported(
-            f"sound cannot drive the model {own.model_name}",
+            f"audio cannot drive the model {own.model_name}",
             "the articulation network knows the procedural head only",
             "use expression_from: lip_source",
         )

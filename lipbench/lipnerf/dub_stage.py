@@ -20,7 +20,7 @@ from lipbench.lipnerf.driving import expressions
 from lipbench.lipnerf.expression.expression_range import ExpressionRange
 from lipbench.lipnerf.expression.smoothing import smooth
 from lipbench.lipnerf.expression.upper_face import keep_upper_face
-from lipbench.lipnerf.output import changed, composited
+from lipbench.lipnerf.output import DubRenderer
 from lipbench.lipnerf.prepared import PreparedClip, scene_of
 from lipbench.lipnerf.sound import project, windows
 from lipbench.nerf.training.trained import TrainedField
@@ -44,8 +44,8 @@ def synthesize(job: DubJob) -> Outputs:
         if p.upper_face == "source":
             shown = own_condition(job, prepared.fit.expression)[index]
             driven = keep_upper_face(prepared.fit.load_model(), shown, driven)
-        if p.familiar:
-            driven, info["expression_cut"] = ExpressionRange.load(job.fitted / "familiar.npz").clamp(driven)
+        if p.clamp_expression:
+            driven, info["expression_cut"] = ExpressionRange.load(job.fitted / "expression_range.npz").clamp(driven)
         if prepared.fit.model_name == "procedural":
             model = prepared.fit.load_model()
             files["annotations"] = job.out / "lips.npz"
@@ -58,19 +58,19 @@ def synthesize(job: DubJob) -> Outputs:
     trained.field.to(job.device)
     files["video"] = job.out / "video.mp4"
     options = CompositeOptions(inpainter=p.inpainter)
+    renderer = DubRenderer(prepared, frames, plate, trained, scene, options, job.log)
     if p.paste == "change":
-        own = own_condition(job, prepared.fit.expression)
-        pictures = changed(prepared, frames, plate, trained, scene, driven, own, expression, index, options, job.log)
+        images = renderer.changed(driven, own_condition(job, prepared.fit.expression), expression, index)
     else:
-        pictures = composited(prepared, frames, plate, trained, scene, driven, index, options, job.log)
-    media.write_video(files["video"], pictures, job.clip.fps, job.dub.audio, like=job.dub.video)
+        images = renderer.composited(driven, index)
+    media.write_video(files["video"], images, job.clip.fps, job.dub.audio, like=job.dub.video)
     return Outputs(files, {**info, "field": p.field, "preset": p.preset})
 
 
 def own_condition(job: DubJob, expression: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(T, C) what the field was told about the clip's own frames, whose fitted expressions are (T, K)."""
+    """(T, C) conditions of the clip's own frames, whose fitted expressions are (T, K)."""
     if job.params.condition == "expression":
         return smooth(expression) if job.params.smooth_training else expression
     if job.clip.audio is None:
-        raise NoAudio(f"clip {job.clip.id} has no sound", "the field was trained on it", "use condition: expression")
+        raise NoAudio(f"clip {job.clip.id} has no audio", "the field was trained on it", "use condition: expression")
     return project(windows(media.read_audio(job.clip.audio), len(expression)), job.fitted / "sound.npz")

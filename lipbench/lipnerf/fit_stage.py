@@ -30,11 +30,11 @@ def fit(job: FitJob) -> Outputs:
     files: dict[str, Path] = {}
     if p.condition == "audio":
         if job.clip.audio is None:
-            raise NoAudio(f"clip {job.clip.id} has no sound", "condition: audio is trained on it", "use expression")
+            raise NoAudio(f"clip {job.clip.id} has no audio", "condition: audio is trained on it", "use expression")
         if p.shots:
             raise Unsupported(
                 "condition: audio cannot be trained on further shots",
-                "the sound's features belong to the clip",
+                "the audio's features belong to the clip",
                 "leave out `shots`, or use condition: expression",
             )
         files["sound"] = job.out / "sound.npz"
@@ -63,6 +63,8 @@ def fit(job: FitJob) -> Outputs:
     files["field"] = job.out / "field.pt"
     model.save(files["field"])
     if p.condition == "expression":
-        files["familiar"] = ExpressionRange.of(scene.condition.astype(np.float64)).save(job.out / "familiar.npz")
+        files["expression_range"] = ExpressionRange.of(scene.condition.astype(np.float64)).save(
+            job.out / "expression_range.npz"
+        )
     facts = {k: v for k, v in model.facts.items() if isinstance(v, (int, float, str, bool))}
     return Outputs(files, {"frames": len(scene), "shots": len(pooled), "preset": p.preset, "field": p.field, **facts})

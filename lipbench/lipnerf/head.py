@@ -10,6 +10,8 @@ from lipbench import media
 from lipbench.core import keys
 from lipbench.core.errors import Refused, TooShort, UsageError
 from lipbench.core.method import Job, Outputs, StageCode
+from lipbench.faces.backend_table import backend
+from lipbench.faces.parsing import parser_weights
 from lipbench.faces.track import FaceTrack
 
 MIN_FRAMES = 25
@@ -22,11 +24,12 @@ def inputs(
     """What the stage's key holds: parameters, and names of weights.
 
     Args:
-        fit, model: `FitOptions.preset` and its model. parser: see `faces.parsing`.
-        shots: further videos of the actor; faces: the backend that finds the face in them.
+        fit: see `FitOptions.preset`.
+        model: of the fit.
+        parser: see `faces.parsing`.
+        shots: further videos of the actor.
+        faces: the backend that finds the face in them.
     """
-    from lipbench.faces.parsing import parser_weights
-
     values: dict[str, Any] = {"model": model, "fit": fit, "parser": parser}
     names = parser_weights(parser)
     if shots:
@@ -85,8 +88,6 @@ def shot_hash(video: str) -> str:
 
 def face_weights(backend_name: str) -> tuple[str, ...]:
     """The registered weights of a face backend, if it has any."""
-    from lipbench.faces.backend_table import backend
-
     found = backend(backend_name).weights
     return (found,) if found else ()
 

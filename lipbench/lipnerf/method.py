@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from lipbench.core.method import DubJob, FitJob, Method, Outputs, PrepareJob, StageCode
+from lipbench.faces.backend_table import backend_identity
+from lipbench.faces.parsing import parser_weights
 from lipbench.lipnerf import head
 from lipbench.lipnerf.composite.options import GATED_WEIGHTS
 from lipbench.lipnerf.params import FIT, LipNerfParams
@@ -13,13 +15,12 @@ from lipbench.lipnerf.spec import SPEC
 
 
 class LipNerf(Method):
-    """A dynamic radiance field of the head, told by expressions and per-frame codes; torso and background are the
-    source's."""
+    """A dynamic radiance field of the head, conditioned on expressions and per-frame codes; torso and background come
+    from the source."""
 
     spec = SPEC
 
     def weights(self, params: Any) -> tuple[str, ...]:
-        from lipbench.faces.parsing import parser_weights
         from lipbench.lipnerf.driving import ARTICULATION, lip_source
 
         names = list(parser_weights(params.parser))
@@ -57,8 +58,6 @@ class LipNerf(Method):
             head.shot_hash(shot)
         if not language or self.driver(params) is None:
             return {}
-        from lipbench.faces.backend_table import backend_identity
-
         return {"faces": dict(backend_identity(params.faces))}
 
     def driver(self, params: Any) -> tuple[str, Mapping[str, Any]] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,74 +18,70 @@ from lipbench.nerf.training.trained import TrainedField, render_frames
 SAY_EVERY = 50
 
 
-def composited(
-    prepared: PreparedClip,
-    frames: NDArray[np.uint8],
-    plate: Plate,
-    trained: TrainedField,
-    scene: Scene,
-    driven: NDArray[np.floating],
-    index: NDArray[np.int64],
-    options: CompositeOptions,
-    log: Callable[[str], None] = lambda _: None,
-) -> Iterator[NDArray[np.uint8]]:
-    """The dub's frames (H, W, 3): rendered heads over the source's torso and background.
+@dataclass(frozen=True)
+class DubRenderer:
+    """A trained field and the clip that its renderings are put back into.
 
-    Args:
+    Attributes:
         prepared: of the clip.
         frames: (T, H, W, 3) of the clip.
         plate: of the same frames.
         trained: the field.
         scene: its cameras (of the crop).
-        driven: (N, C) conditions.
-        index: (N,) source frame under each output frame: pose, torso, latent code.
+        options: of the compositor.
+        log: gets a line now and then.
     """
-    compositor = Compositor(frames, prepared.parsing, plate, options)
-    return iter(compositor.video(_renders(prepared, trained, scene, driven, index, log)))
 
+    prepared: PreparedClip
+    frames: NDArray[np.uint8]
+    plate: Plate
+    trained: TrainedField
+    scene: Scene
+    options: CompositeOptions
+    log: Callable[[str], None] = lambda _: None
 
-def changed(
-    prepared: PreparedClip,
-    frames: NDArray[np.uint8],
-    plate: Plate,
-    trained: TrainedField,
-    scene: Scene,
-    driven: NDArray[np.floating],
-    own: NDArray[np.floating],
-    expression: NDArray[np.floating],
-    index: NDArray[np.int64],
-    options: CompositeOptions,
-    log: Callable[[str], None] = lambda _: None,
-) -> Iterator[NDArray[np.uint8]]:
-    """The source's frames (H, W, 3) with what another condition changes around the mouth, see `composite.change`.
+    def composited(self, driven: NDArray[np.floating], index: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
+        """The dub's frames (H, W, 3): rendered heads over the source's torso and background.
 
-    Args:
-        own: (T, C) conditions of the source's frames.
-        expression: (N, K), how far the jaw may reach in output frames.
-        The others: see `composited`.
-    """
-    compositor, model = Compositor(frames, prepared.parsing, plate, options), prepared.fit.load_model()
-    drawn = compositor.video(_renders(prepared, trained, scene, driven, index, log))
-    kept = compositor.video(_renders(prepared, trained, scene, own[index], index))
-    for n, (picture, other) in enumerate(zip(drawn, kept, strict=True)):
-        s = int(index[n])
-        yield transfer_change(
-            frames[s], picture, other, lower_face(prepared.fit, model, s, expression[n], picture.shape[:2])
-        )
+        Args:
+            driven: (N, C) conditions.
+            index: (N,) source frame under each output frame: pose, torso, latent code.
+        """
+        return self._compositor().video(self._renders(driven, index, self.log))
 
+    def changed(
+        self,
+        driven: NDArray[np.floating],
+        own: NDArray[np.floating],
+        expression: NDArray[np.floating],
+        index: NDArray[np.int64],
+    ) -> Iterator[NDArray[np.uint8]]:
+        """The source's frames (H, W, 3) with what another condition changes around the mouth, see `composite.change`.
 
-def _renders(
-    prepared: PreparedClip,
-    trained: TrainedField,
-    scene: Scene,
-    conditions: NDArray[np.floating],
-    index: NDArray[np.int64],
-    log: Callable[[str], None] = lambda _: None,
-) -> Iterator[Render]:
-    x, y = prepared.crop[:2]
-    for n, frame in enumerate(render_frames(trained, scene, conditions, None, index)):
-        if n % SAY_EVERY == 0:
-            log(f"rendered {n} of {len(index)} frames")
-        x0, y0, x1, y1 = frame.box
-        part = np.s_[y0:y1, x0:x1]
-        yield Render(int(index[n]), frame.rgb[part], frame.alpha[part], (x0 + x, y0 + y, x1 + x, y1 + y))
+        Args:
+            driven: (N, C) conditions.
+            own: (T, C) conditions of the source's frames.
+            expression: (N, K), how far the jaw may reach in output frames.
+            index: (N,) source frame under each output frame.
+        """
+        compositor, model = self._compositor(), self.prepared.fit.load_model()
+        dubbed = compositor.video(self._renders(driven, index, self.log))
+        unchanged = compositor.video(self._renders(own[index], index, lambda _: None))
+        for n, (image, other) in enumerate(zip(dubbed, unchanged, strict=True)):
+            s = int(index[n])
+            face = lower_face(self.prepared.fit, model, s, expression[n], image.shape[:2])
+            yield transfer_change(self.frames[s], image, other, face)
+
+    def _compositor(self) -> Compositor:
+        return Compositor(self.frames, self.prepared.parsing, self.plate, self.options)
+
+    def _renders(
+        self, conditions: NDArray[np.floating], index: NDArray[np.int64], log: Callable[[str], None]
+    ) -> Iterator[Render]:
+        x, y = self.prepared.crop[:2]
+        for n, frame in enumerate(render_frames(self.trained, self.scene, conditions, None, index)):
+            if n % SAY_EVERY == 0:
+                log(f"rendered {n} of {len(index)} frames")
+            x0, y0, x1, y1 = frame.box
+            part = np.s_[y0:y1, x0:x1]
+            yield Render(int(index[n]), frame.rgb[part], frame.alpha[part], (x0 + x, y0 + y, x1 + x, y1 + y))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from lipbench.core import registry
+from lipbench.core import registry, renames
 from lipbench.core.method import Params
 
 
 class LipNerfParams(Params):
-    """Everything that can change LipNeRF's pictures. The defaults are the paper's method in the `demo` size."""
+    """Everything that can change LipNeRF's images. The defaults are the paper's method in the `demo` size."""
 
     preset: Literal["paper", "quick", "demo"] = Field(
         default="demo", description="paper: 600,000 iterations; quick: under an hour on a GPU; demo: minutes on a CPU."
@@ -23,14 +23,17 @@ class LipNerfParams(Params):
     size: int | None = Field(default=None, description="Longer side of the trained crop, px; 0: as filmed.", ge=0)
     model: str = Field(default="procedural", description="Morphable model: procedural, or a file (BFM, FLAME, npz).")
     fit: Literal["landmarks", "demo", "paper"] = Field(default="demo", description="How finely the model is fitted.")
-    parser: Literal["projection", "colour", "bisenet", "celebamask"] = Field(
+    parser: Annotated[
+        Literal["projection", "color", "bisenet", "celebamask"],
+        BeforeValidator(renames.former_values("lipnerf: parser", {"colour": "color"})),
+    ] = Field(
         default="projection",
         description="What finds head, neck and torso: landmarks, colors and, when its weights "
         "are here, person segmentation; the same without it; networks that need weights of the user.",
     )
     shots: tuple[str, ...] = Field(
         default=(),
-        description="Further videos of the same actor, camera and picture size, trained on with the clip.",
+        description="Further videos of the same actor, camera and image size, trained on with the clip.",
         json_schema_extra={"path": True},
     )
     settings: dict[str, Any] = Field(
@@ -38,12 +41,13 @@ class LipNerfParams(Params):
     )
     latent: int = Field(default=32, description="Length of the per-frame latent codes; 0 leaves them out.", ge=0)
     condition: Literal["expression", "audio"] = Field(
-        default="expression", description="What the field is told: fitted expressions, or features of the sound."
+        default="expression",
+        description="What the field is conditioned on: fitted expressions, or features of the audio.",
     )
     expression_from: Literal["lip_source", "truth", "audio"] = Field(
         default="lip_source",
         description="Whose expressions drive the dub: another method's video; the true video (generated clips, an "
-        "upper bound); or a network from sound to articulation (procedural model only).",
+        "upper bound); or a network from audio to articulation (procedural model only).",
     )
     lip_source: Annotated[str, AfterValidator(registry.present)] = Field(
         default="wav2lip", description="Method whose video the expressions are taken from."
@@ -51,7 +55,7 @@ class LipNerfParams(Params):
     lip_source_params: dict[str, Any] = Field(default_factory=dict, description="Its parameters.")
     faces: str = Field(default="mediapipe-face", description="Face backend for the lip source's video.")
     smoothing: bool = Field(default=True, description="Savitzky-Golay (5, 2) over the driving expressions.")
-    familiar: bool = Field(
+    clamp_expression: bool = Field(
         default=True, description="Hold driving expressions within the range of the training's, axis by axis."
     )
     upper_face: Literal["source", "dub"] = Field(
@@ -68,6 +72,11 @@ class LipNerfParams(Params):
         description="head: the whole rendered head, as in the paper; change: only what the dub's "
         "expression changes around the mouth, the rest of the head stays as filmed.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _present_names(cls, data: Any) -> Any:
+        return renames.present_fields("lipnerf: parameter", data, {"familiar": "clamp_expression"})
 
 
 #: Parameters that `fit` reads on top of those of `prepare`; other changes keep the fitted field.

@@ -15,7 +15,8 @@ from lipbench.faces.parsing import Parsing, Plate
 from lipbench.faces.track import FaceTrack
 from lipbench.lipnerf.face_boxes import eye_boxes, eye_opening, mouth_boxes
 from lipbench.lipnerf.fitting import Fit
-from lipbench.nerf.scene import Scene, make_scene
+from lipbench.nerf.scene import Scene
+from lipbench.nerf.scene_from_fit import make_scene
 
 #: Air around the head in the crop, as a share of its size: dubs open the jaw further than the source did.
 AIR = 0.15
@@ -24,7 +25,13 @@ Crop = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class PreparedClip:
-    """fit, parsing: of all frames of the clip. crop: x0, y0, x1, y1 px, what the field is trained on."""
+    """A clip as `prepare` leaves it.
+
+    Attributes:
+        fit: of all frames of the clip.
+        parsing: of all frames of the clip.
+        crop: x0, y0, x1, y1 px, what the field is trained on.
+    """
 
     fit: Fit
     parsing: Parsing
@@ -59,7 +66,7 @@ class PreparedClip:
 
 
 def head_crop(head: NDArray[np.bool_]) -> Crop:
-    """The even box around all heads of a clip, with air; inside the picture.
+    """The even box around all heads of a clip, with air; inside the image.
 
     Args:
         head: (T, H, W) bool.

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lipbench import media
 from lipbench.core.errors import Unsupported
+from lipbench.faces import track_faces
 from lipbench.faces.parsing import HeadGuide, parser
 from lipbench.faces.track import FaceTrack
 from lipbench.lipnerf.fitting import Fit, FitOptions, fit_clip, temporal
@@ -23,7 +24,12 @@ FOLDER = "shots"
 
 @dataclass(frozen=True)
 class Shot:
-    """frames: (T, H, W, 3) uint8 RGB at the clip's rate. track: of the same frames."""
+    """A video of the actor.
+
+    Attributes:
+        frames: (T, H, W, 3) uint8 RGB at the clip's rate.
+        track: of the same frames.
+    """
 
     frames: Frames
     track: FaceTrack
@@ -37,11 +43,9 @@ def read_shot(video: str | Path, like: Shot, backend: str, folder: Path) -> Shot
         backend: face backend that finds the face.
 
     Raises:
-        Unsupported: another picture size than the clip's.
+        Unsupported: another image size than the clip's.
         MediaError, NoVideo, Truncated, TooShort, NoFace: see `media.normalize_clip` and `faces.track_faces`.
     """
-    from lipbench.faces import track_faces
-
     folder.mkdir(parents=True)
     media.normalize_clip(video, folder / "video.mp4", fps=like.track.fps)
     frames = media.load_frames(folder / "video.mp4")
@@ -92,7 +96,7 @@ def join(tracks: Sequence[FaceTrack]) -> FaceTrack:
     does not reach across a cut.
 
     Raises:
-        Unsupported: tracks with landmarks of different kinds, or of another picture size.
+        Unsupported: tracks with landmarks of different kinds, or of another image size.
     """
     first = tracks[0]
     shape = None if first.landmarks is None else first.landmarks.shape[1:]
@@ -102,7 +106,7 @@ def join(tracks: Sequence[FaceTrack]) -> FaceTrack:
         ) != shape:
             raise Unsupported(
                 f"cannot fit faces of {track.backend} and {first.backend} together",
-                "their landmarks or picture sizes differ",
+                "their landmarks or image sizes differ",
                 "use one face backend for the clip and its further shots",
             )
     n_all = sum(len(track) for track in tracks)

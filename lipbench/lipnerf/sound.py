@@ -1,4 +1,4 @@
-"""The ablation of the paper's title: the field told by features of the sound instead of by expressions."""
+"""The ablation of the paper's title: the field conditioned on features of the audio instead of expressions."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def fit_features(audio: NDArray[np.int16], n_frames: int, path: Path) -> NDArray
 
 
 def project(rows: NDArray[np.float64], path: Path) -> NDArray[np.float64]:
-    """Windows of any sound in the clip's components, held within 3 standard deviations."""
+    """Windows of any audio in the clip's components, held within 3 standard deviations."""
     with np.load(path) as z:
         out: NDArray[np.float64] = np.clip((rows - z["mean"]) @ z["axes"].T / z["scale"], -3, 3)
     return out

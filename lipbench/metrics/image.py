@@ -1,7 +1,7 @@
 """PSNR and SSIM in three regions, against the source (reference) and against the truth, in one pass over the frames.
 
-Against the source, as in the paper, a higher number says that the picture was kept; the lips themselves are meant to
-differ. Against the truth, which only generated clips have, it says that the right picture was made.
+Against the source, as in the paper, a higher number says that the image was kept; the lips themselves are meant to
+differ. Against the truth, which only generated clips have, it says that the right image was made.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class ImageFamily(FrameMetric):
             decimals=2,
             source="mean over frames of 10 log10(255^2 / MSE)",
             convention="rgb,peak 255,mean of per-frame",
-            description="Peak signal-to-noise ratio of the picture",
+            description="Peak signal-to-noise ratio of the image",
             # The paper's full frames, and the mouth, where methods differ.
             headlines=("psnr_full", "psnr_mouth", "psnr_mouth_truth"),
         ),
@@ -53,7 +53,7 @@ class ImageFamily(FrameMetric):
             decimals=4,
             source="Wang et al., IEEE TIP 13(4), 2004",
             convention="rgb,gauss11s1.5,pop,valid",
-            description="Structural similarity of the picture, 1 when equal",
+            description="Structural similarity of the image, 1 when equal",
             headlines=("ssim_full", "ssim_mouth", "ssim_mouth_truth"),
         ),
     )

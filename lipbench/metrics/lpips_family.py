@@ -67,7 +67,7 @@ class LpipsFamily(FrameMetric):
         weights=(FILES["alex"].trunk,),
         source="Zhang et al., CVPR 2018; AlexNet, v0.1",
         convention=lambda region: _convention("alex", region),
-        description="Distance of the picture in the features of AlexNet, 0 when equal",
+        description="Distance of the image in the features of AlexNet, 0 when equal",
         headlines=("lpips_full",),
     )
 

@@ -176,11 +176,16 @@ def _extent(corners: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _follow(center: NDArray[np.float64], extent: NDArray[np.float64], track: FaceTrack) -> Boxes:
-    """Boxes of the median size round the smoothed center. center, extent: (T, 2) px, NaN where lost."""
+    """Boxes of the median size round the smoothed center.
+
+    Args:
+        center: (T, 2) px, NaN where lost.
+        extent: (T, 2) px, NaN where lost.
+    """
     frame = np.array([track.width, track.height])
     known = np.isfinite(np.concatenate([center, extent], axis=1)).all(axis=1)
     corners = np.zeros((len(center), 4), np.int64)
-    # A face whose middle is outside the picture is not in the picture.
+    # A face whose middle is outside the image is not in the image.
     valid = np.asarray(known & (center >= 0).all(axis=1) & (center < frame).all(axis=1), np.bool_)
     if not valid.any():
         return Boxes(corners, valid)

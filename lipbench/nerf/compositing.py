@@ -16,16 +16,18 @@ DENSITY_FLOOR = 1e-6  # AD-NeRF adds it to every density
 ALPHA_FLOOR = 1e-10  # and this to every factor of the transmittance
 UNSEEN = 1e-9  # a weight or a transmittance below which a sample shows nothing: 200 of them are 2e-7
 
-#: Raw density -> bool of the same shape, the samples that matter (see `active_samples`).
+#: Raw density -> bool of the same shape, the active samples (see `active_samples`).
 SampleMask = Callable[[Tensor], Tensor]
 
 
 class Composite(NamedTuple):
     """One pass over the rays.
 
-    rgb: (..., 3) color over the background, None without colors. foreground: (..., 3) the head's share of it
-    (premultiplied). weights: (..., S) of the samples without the background. transmittance: (...,) share of the
-    background, AD-NeRF's `last_weight`; the head's opacity is 1 minus it.
+    Attributes:
+        rgb: (..., 3) color over the background, None without colors.
+        foreground: (..., 3) the head's share of it (premultiplied).
+        weights: (..., S) of the samples without the background.
+        transmittance: (...,) share of the background, AD-NeRF's `last_weight`; the head's opacity is 1 minus it.
     """
 
     rgb: Tensor | None
@@ -42,7 +44,8 @@ def at_least_single(x: Tensor) -> Tensor:
 def density(raw: Tensor, activation: str, scale: float = 1.0) -> Tensor:
     """Raw network output -> density per meter.
 
-    activation: "relu" as AD-NeRF, or "softplus" (shifted by 1 as mip-NeRF's), whose gradient never vanishes.
+    Args:
+        activation: "relu" as AD-NeRF, or "softplus" (shifted by 1 as mip-NeRF's), whose gradient never vanishes.
     """
     raw = at_least_single(raw)
     return scale * (F.relu(raw) if activation == "relu" else F.softplus(raw - 1.0))

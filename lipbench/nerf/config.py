@@ -12,7 +12,8 @@ class FieldConfig:
 
     Attributes:
         field: "mlp" (the paper's network) or "triplane".
-        condition: length of the expression, latent: of the code learned per frame (0 for none).
+        condition: length of the expression.
+        latent: length of the code learned per frame (0 for none).
         width: of the MLP's trunk (of the small MLP for "triplane").
         depth: of the MLP's trunk (of the small MLP for "triplane").
         position_frequencies: of the encodings; scale 1 encodes meters.

@@ -1,4 +1,4 @@
-"""What `FusedMLPField` does per sample, with its derivative written out, and without the samples that cannot matter.
+"""What `FusedMLPField` does per sample, with its derivative written out, and without the inactive samples.
 
 Three things make it cheaper than the same layers under autograd, none of which changes the result:
 
@@ -28,10 +28,13 @@ BLOCK = 1024  # samples that go through all layers together: half a megabyte a l
 class FusedLayers(NamedTuple):
     """Weights (O, I) and biases (O,); W the trunk's width, V the view branch's, E the encoding's length.
 
-    input_bias, skip_bias: (F, W), what the frame's condition and the bias add to the first layer and to the one after
-    the skip.
-    per_ray: (F R, V), the same of the direction in the view branch. w_xyz, w_skip_xyz: (W, E). trunk: weight and bias
-    of the layers after the first; the one without a bias is the one after the skip.
+    Attributes:
+        input_bias: (F, W), what the frame's condition and the bias add to the first layer.
+        skip_bias: (F, W), the same of the layer after the skip.
+        per_ray: (F R, V), the same of the direction in the view branch.
+        w_xyz: (W, E).
+        w_skip_xyz: (W, E).
+        trunk: weight and bias of the layers after the first; the one without a bias is the one after the skip.
     """
 
     input_bias: Tensor
@@ -61,7 +64,7 @@ class FusedLayers(NamedTuple):
 
     @classmethod
     def of(cls, flat: Sequence[Tensor], biased: Sequence[bool]) -> FusedLayers:
-        """What `flat` took apart; biased: as the property."""
+        """What `flat` took apart; the second argument is the property `biased`."""
         rest = iter(flat[10:])
         trunk = [(next(rest), next(rest) if has else None) for has in biased]
         views = [(weight, next(rest)) for weight in rest]
@@ -80,7 +83,7 @@ def fused_mlp(x: Tensor, layers: FusedLayers, color: bool, active: SampleMask | 
             leaves out must have weight 0 on its ray.
 
     Returns:
-        (N, 3) raw color, 0 for samples that do not matter, or None; (N,) raw density.
+        (N, 3) raw color, 0 for inactive samples, or None; (N,) raw density.
     """
     if torch.is_grad_enabled():
         out = _Perceptron.apply(x, layers.biased, color, active, *layers.flat())
@@ -150,7 +153,7 @@ def _trunk(x: Tensor, layers: FusedLayers, kept: list[Tensor] | None) -> tuple[T
 
 
 def _rows(raw: Tensor, active: SampleMask | None) -> Tensor | None:
-    """Numbers of the samples that matter, None for all."""
+    """Numbers of the active samples, None for all."""
     # Picking rows makes a GPU wait for the count.
     if active is None or raw.device.type != "cpu":
         return None
@@ -164,7 +167,7 @@ def _part(t: Tensor, at: slice, rows: Tensor | None, out: Tensor) -> Tensor:
 
 
 def _color(h: Tensor, layers: FusedLayers, rows: Tensor | None, kept: list[Tensor] | None) -> Tensor:
-    """(N, W) -> (N, 3); the view branch's layers, of the rows that matter, are appended to `kept`."""
+    """(N, W) -> (N, 3); the view branch's layers, of the active rows, are appended to `kept`."""
     count, half = len(h), layers.per_ray.shape[1]
     some = count if rows is None else len(rows)
     seen = [take(some, half, h) for _ in range(len(layers.views) + 1)]
@@ -225,17 +228,23 @@ class _Perceptron(torch.autograd.Function):
 
 
 class _Backward(NamedTuple):
-    """The chain rule for the rows that matter. grads: summed up. hidden: (N, W) of the trunk."""
+    """The chain rule for the active rows."""
 
     layers: FusedLayers
-    grads: FusedLayers
+    grads: FusedLayers  # summed up
     x: Tensor
     rows: Tensor | None
-    hidden: list[Tensor]
+    hidden: list[Tensor]  # (N, W) of the trunk
 
     def block(self, at: slice, d_raw: Tensor, d_rgb: Tensor | None, seen: list[Tensor], spare: list[Tensor]) -> None:
-        """One block. d_raw: (M,). d_rgb: (M, 3) or None. seen: (B, V) of the view branch. spare: room for (B, W) four
-        times, (B, V) twice."""
+        """One block.
+
+        Args:
+            d_raw: (M,).
+            d_rgb: (M, 3) or None.
+            seen: (B, V) of the view branch.
+            spare: room for (B, W) four times, (B, V) twice.
+        """
         layers, grads, rows = self.layers, self.grads, self.rows
         d, other, *room = spare[:4]
         up = d_raw[at, None]

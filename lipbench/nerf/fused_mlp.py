@@ -20,7 +20,7 @@ from lipbench.nerf.mlp import SKIP, MLPField
 class FusedMLPField(MLPField):
     """The same function of the same parameters as `MLPField`, faster on a CPU and in less memory everywhere.
 
-    Samples that do not active (see `forward`'s `active`) get raw color 0 and send no gradient back.
+    Inactive samples (see `forward`'s `active`) get raw color 0 and send no gradient back.
     """
 
     def forward(

@@ -23,8 +23,13 @@ PROBES = 32  # readings of the hull along a ray
 
 
 class RayColors(NamedTuple):
-    """fine: what is shown. coarse: the first pass, None when a grid stood in for it. depth: (..., S + 1) of fine's
-    samples and the background."""
+    """What rays show.
+
+    Attributes:
+        fine: what is shown.
+        coarse: the first pass, None when a grid stood in for it.
+        depth: (..., S + 1) of fine's samples and the background.
+    """
 
     fine: Composite
     coarse: Composite | None

@@ -34,7 +34,7 @@ def take(rows: int, columns: int, like: Tensor) -> Tensor:
 
 
 def give(*tensors: Tensor) -> None:
-    """Hand back what `take` gave and nobody reads any more."""
+    """Hand back what `take` gave, once it is no longer read."""
     for t in tensors:
         if t.device.type == "cpu":
             _free.append(t)

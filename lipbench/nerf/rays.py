@@ -9,8 +9,14 @@ from torch import Tensor
 
 
 class Rays(NamedTuple):
-    """F frames with R rays each. origin: (F, 3) meters; direction: (F, R, 3), 1 long along the camera's axis, so that a
-    parameter along it is a depth; near, far: (F, R)."""
+    """F frames with R rays each.
+
+    Attributes:
+        origin: (F, 3) meters.
+        direction: (F, R, 3), 1 long along the camera's axis, so that a parameter along it is a depth.
+        near: (F, R).
+        far: (F, R).
+    """
 
     origin: Tensor
     direction: Tensor

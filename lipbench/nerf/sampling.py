@@ -25,7 +25,8 @@ def sample_pdf(edges: Tensor, weights: Tensor, count: int, jitter: str, floor: f
     """Draw depths from a histogram by inverting its distribution function (NeRF 5.2).
 
     Args:
-        edges: (..., B + 1) bin edges. weights: (..., B), any scale.
+        edges: (..., B + 1) bin edges.
+        weights: (..., B), any scale.
         jitter: "none" for equal steps of probability from 0 to 1, "middle" for the middles of `count` steps, "random"
             for independent draws (AD-NeRF), "strata" for one draw in each of `count` steps; these come out sorted.
         floor: added to every weight, so that no bin is left out for good.

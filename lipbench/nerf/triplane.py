@@ -53,7 +53,7 @@ class TriPlaneField(nn.Module):
         self.condition, self.direction_frequencies = condition, direction_frequencies
         self.register_buffer("bounds", torch.as_tensor(bounds, dtype=torch.float32).clone())
         self.planes = nn.ParameterList([nn.Parameter(START * torch.randn(3, channels, r, r)) for r in resolutions])
-        # A face is nearly a picture in x and y: that plane needs the resolution, the two across it do not.
+        # A face is nearly an image in x and y: that plane needs the resolution, the two across it do not.
         across = max(2, blended // 4)
         self.shapes_front = nn.Parameter(START * torch.randn(blend, channels, blended, blended))
         self.shapes_across = nn.Parameter(START * torch.randn(blend, 2, channels, across, across))

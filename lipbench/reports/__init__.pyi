@@ -1,4 +1,5 @@
 from . import compare as compare
+from . import curve_writers as curve_writers
 from . import curves as curves
 from . import details as details
 from . import figures as figures

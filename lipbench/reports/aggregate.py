@@ -24,9 +24,11 @@ class Mean:
 
     Attributes:
         mean: None unless all `total` clips have a value; +inf possible.
-        n, total: clips with a value, clips asked for.
+        n: clips with a value.
+        total: clips asked for.
         reasons: why `mean` is None, most frequent first.
-        n_valid, n_total: frames (or windows) measured and looked at, summed over the cells with a value.
+        n_valid: frames (or windows) measured, summed over the cells with a value.
+        n_total: frames (or windows) looked at, summed over the cells with a value.
     """
 
     mean: float | None

@@ -84,7 +84,7 @@ class Details:
         return path if path is not None and path.exists() else None
 
     def source(self, cell: Mapping[str, Any]) -> Path | None:
-        """The undubbed frames under the dub's sound: what the method started from."""
+        """The undubbed frames under the dub's audio: what the method started from."""
         return self.output(cell.get("keys", {}).get("dub"), "video")
 
     def truth(self, cell: Mapping[str, Any]) -> Path | None:
@@ -128,9 +128,9 @@ class Details:
         return found
 
     def distances(self, cell: Mapping[str, Any]) -> NDArray[np.float64] | None:
-        """(31,) mean sync distance per shift of the sound by -15..15 frames; None when the sync model said nothing.
+        """(31,) mean sync distance per shift of the audio by -15..15 frames; None when the sync model said nothing.
 
-        Of several face tracks the one with most windows; entry j compares a frame with the sound j - 15 frames later.
+        Of several face tracks the one with most windows; entry j compares a frame with the audio j - 15 frames later.
         """
         score = cell["metrics"].get("lse_d") or {}
         tracks = (score.get("extra") or {}).get("tracks") or []

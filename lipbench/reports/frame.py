@@ -48,7 +48,8 @@ class Run:
 
     Attributes:
         name: of the run; several runs are joined by " + ".
-        sync_model, protocol: of the sync metrics.
+        sync_model: of the sync metrics.
+        protocol: of the sync metrics.
         metrics: the specs of run.json, by metric id, in the run's order.
         methods: the rows of run.json, by label, in the run's order.
         frame: tidy long, columns COLUMNS.
@@ -71,7 +72,7 @@ class Run:
 
     @property
     def sound(self) -> pd.Series:
-        """Per row of `frame`: "original" where the clip keeps its own sound (reconstruction), else "dubbed"."""
+        """Per row of `frame`: "original" where the clip keeps its own audio (reconstruction), else "dubbed"."""
         dubs = self.corpus.get("dubs") or {}
         kinds = {dub: "original" if about["kind"] == "original" else "dubbed" for dub, about in dubs.items()}
         return self.frame["dub"].map(lambda dub: kinds.get(dub, "dubbed"))

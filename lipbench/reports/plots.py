@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lipbench.core.atomic import write_text
 from lipbench.core.errors import UsageError
 from lipbench.reports.curves import Curve, CurveLine, Point
 
@@ -68,7 +69,7 @@ def draw(curve: Curve) -> Figure:
 
 
 def _keep_lines_readable(axes: Axes, lines: Sequence[CurveLine]) -> None:
-    """Bands over two or three clips can be wide enough to press the lines flat: then they reach out of the picture."""
+    """Bands over two or three clips can be wide enough to press the lines flat: then they reach out of the image."""
     means = [p.y for line in lines for p in line.points if math.isfinite(p.y)]
     if not means:
         return
@@ -198,8 +199,6 @@ def save(fig: Figure, path: Path) -> None:
     Raises:
         UsageError: another suffix.
     """
-    from lipbench.core.atomic import write_text
-
     form = path.suffix.lstrip(".").lower()
     if form not in FORMATS:
         raise UsageError(

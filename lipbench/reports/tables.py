@@ -23,6 +23,7 @@ from lipbench.reports.frame import Run, combine, load_run
 from lipbench.reports.marks import marked
 from lipbench.reports.statistics import magnitudes
 from lipbench.reports.table import ReportTable, TableColumn, TableEntry, TableRow, shown
+from lipbench.reports.writers import WRITERS
 
 #: Metrics measured against the correct video stand in a table of their own.
 TRUTH = "_truth"
@@ -306,6 +307,4 @@ def table_text(*run_dirs: str | Path | Run, format: str = "md", **options: Any) 
         format: md, tex, csv or json.
         options: as for `build`.
     """
-    from lipbench.reports.writers import WRITERS
-
     return WRITERS[format](build(load(run_dirs), **options))

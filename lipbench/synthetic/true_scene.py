@@ -17,7 +17,8 @@ from lipbench.datasets.annotations import Annotations
 from lipbench.faces.morphable.semantic import SEMANTIC, semantic_to_expression
 from lipbench.faces.raster import SurfaceLabel
 from lipbench.lipnerf.face_boxes import eye_boxes, eye_opening, mouth_boxes
-from lipbench.nerf.scene import Scene, make_scene
+from lipbench.nerf.scene import Scene
+from lipbench.nerf.scene_from_fit import make_scene
 from lipbench.synthetic.corpus.render import RenderedShot
 from lipbench.synthetic.corpus.scene import plan
 from lipbench.synthetic.corpus.spec import ClipSpec

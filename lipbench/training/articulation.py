@@ -1,4 +1,4 @@
-"""`lipbench train articulation`: sound to articulation, on generated speech. No picture is drawn for it."""
+"""`lipbench train articulation`: audio to articulation, on generated speech. No image is drawn for it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,13 @@ WEIGHT = np.array([1.5, 1.0, 1.0, 1.0, 1.0, 1.0, 3.0, 2.0, 0.3, 0.3], np.float32
 
 @dataclass(frozen=True)
 class ArticulationConfig:
-    """width: of the network. batch: stretches of `frames` video frames. rate: AdamW's, cosine."""
+    """Settings of the training.
+
+    Attributes:
+        width: of the network.
+        batch: stretches of `frames` video frames.
+        rate: AdamW's, cosine.
+    """
 
     width: int = 96
     batch: int = 16
@@ -57,7 +63,7 @@ def data(folder: Path, split: str, n: int, config: ArticulationConfig, request: 
 
 
 class ArticulationTraining(SpeechToLabels[ArticulationConfig]):
-    """Sound to articulation by squared error."""
+    """Audio to articulation by squared error."""
 
     name, file = "articulation", "articulation.npz"
 

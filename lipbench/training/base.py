@@ -78,7 +78,7 @@ class SupervisedTraining(ABC, Generic[Config]):
         """What batch `number` is drawn with."""
         return np.random.default_rng([self.seed, number])
 
-    def picture(self) -> NDArray[np.uint8] | None:
+    def image(self) -> NDArray[np.uint8] | None:
         """(H, W, 3) RGB samples to look at; None without."""
         return None
 

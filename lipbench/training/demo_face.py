@@ -34,7 +34,14 @@ WEIGHT = np.array([0.5] * 17 + [0.7] * 10 + [1.0] * 9 + [1.5] * 12 + [2.5] * 20,
 
 @dataclass(frozen=True)
 class FaceConfig:
-    """width: of the networks. batch: crops, and whole pictures. rate: AdamW's, cosine. frames: drawn of each clip."""
+    """Settings of the training.
+
+    Attributes:
+        width: of the networks.
+        batch: crops, and whole images.
+        rate: AdamW's, cosine.
+        frames: drawn of each clip.
+    """
 
     width: int = 24
     batch: int = 64
@@ -122,17 +129,17 @@ class FaceTraining(SupervisedTraining[FaceConfig]):
     def objective(self, number: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         c, rng = self.config, self.rng(number)
         crops, points, has = _crops(self.train_set, c.batch, c.empty, rng)
-        pictures, boxes, seen = _wholes(self.train_set, c.batch // 2, c.empty, rng)
+        images, boxes, seen = _wholes(self.train_set, c.batch // 2, c.empty, rng)
         read = demo_face.read_loss(self.net, self._tensors(crops, points, has), self.weight)
-        find = demo_face.find_loss(self.net, self._tensors(pictures, boxes, seen))
+        find = demo_face.find_loss(self.net, self._tensors(images, boxes, seen))
         return read + find, {"read": read, "find": find}
 
-    def _tensors(self, pictures: Any, *others: Any) -> tuple[torch.Tensor, ...]:
-        return tuple(x.to(self.device) for x in (demo_face.to_input(pictures), *map(torch.from_numpy, others)))
+    def _tensors(self, images: Any, *others: Any) -> tuple[torch.Tensor, ...]:
+        return tuple(x.to(self.device) for x in (demo_face.to_input(images), *map(torch.from_numpy, others)))
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Mean errors in px of the 192 px frames, found from the whole picture as in use."""
+        """Mean errors in px of the 192 px frames, found from the whole image as in use."""
         self.net.eval()
         frames, points = self.test_set[0][::4], self.test_set[1][::4]
         found = np.concatenate([demo_face.landmarks(self.net, [frame]) for frame in frames])
@@ -146,7 +153,7 @@ class FaceTraining(SupervisedTraining[FaceConfig]):
             "empty_seen": float(np.isfinite(none).all((1, 2)).mean()),
         }
 
-    def picture(self) -> NDArray[np.uint8]:
+    def image(self) -> NDArray[np.uint8]:
         """A batch of crops with the points that are wanted (green) and found (red)."""
         crops, points, _ = _crops(self.train_set, 16, 0.0, np.random.default_rng(self.seed))
         self.net.eval()
@@ -188,7 +195,7 @@ def _crops(pool: tuple[Any, ...], n: int, empty: float, rng: np.random.Generator
 def _wholes(pool: tuple[Any, ...], n: int, empty: float, rng: np.random.Generator) -> tuple[Any, Any, Any]:
     """(n, 64, 64, 3), (n, 3) x, y, log size in 0..1 and (n,) whether there is a face."""
     frames, points, backdrops = pool[:3]
-    pictures, boxes, has = [], [], []
+    images, boxes, has = [], [], []
     for _ in range(n):
         k = int(rng.integers(len(frames)))
         bare = rng.uniform() < 2 * empty
@@ -201,9 +208,9 @@ def _wholes(pool: tuple[Any, ...], n: int, empty: float, rng: np.random.Generato
         small, back = demo_face.whole(zoomed)
         low, high = moved.min(0), moved.max(0)
         boxes.append([*((low + high) / 2 - back[:, 2]) / back[0, 0], math.log((high - low).max() / back[0, 0])])
-        pictures.append(_damage(small, rng))
+        images.append(_damage(small, rng))
         has.append(0.0 if bare else 1.0)
-    return np.stack(pictures), np.array(boxes, np.float32), np.array(has, np.float32)
+    return np.stack(images), np.array(boxes, np.float32), np.array(has, np.float32)
 
 
 def _damage(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:

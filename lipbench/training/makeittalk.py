@@ -1,6 +1,6 @@
 """`lipbench train makeittalk`: a content branch from generated people, whose lips are known exactly.
 
-A reduced training: no pictures, no speaker branch, no voice conversion. The network hears every voice as it is instead
+A reduced training: no images, no speaker branch, no voice conversion. The network hears every voice as it is instead
 of one converted voice, so it is trained on many; it predicts how far 68 points move from the face at rest.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +26,12 @@ from lipbench.core.errors import Unsupported
 from lipbench.core.keys import key_of
 from lipbench.core.training import Request
 from lipbench.synthetic.corpus.corpus import GENERATOR_VERSION
-from lipbench.synthetic.corpus.parallel import over_clips
 from lipbench.synthetic.corpus.scene import plan
 from lipbench.synthetic.corpus.spec import DIFFICULTIES, ClipSpec, stream
+from lipbench.synthetic.head.landmarks import landmarks
 from lipbench.synthetic.speech.espeak import Espeak
 from lipbench.training.base import SupervisedTraining, configuration
+from lipbench.training.cached import render_missing
 
 #: First number of the people of each split, far from those of the packaged corpus and of the other trainings.
 PEOPLE = {"train": 1_400_000, "held-out": 1_500_000}
@@ -41,9 +41,17 @@ Float32 = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class ContentConfig:
-    """width: of the network. batch: windows per step. rate: Adam's, linear to a tenth. noise: on the face at rest.
+    """Settings of the training.
 
-    mouth, jaw, rest: weights of the points in the L1 loss. opening: of the lips' distance in it.
+    Attributes:
+        width: of the network.
+        batch: windows per step.
+        rate: Adam's, linear to a tenth.
+        noise: on the face at rest.
+        mouth: weights of the points in the L1 loss.
+        jaw: weights of the points in the L1 loss.
+        rest: weights of the points in the L1 loss.
+        opening: of the lips' distance in it.
     """
 
     width: float = 0.5
@@ -101,8 +109,6 @@ def specs(split: str, identities: int, seconds: float = 6.0, seed: int = 0, take
 
 def speaking(spec: ClipSpec, engine: Espeak | None) -> list[Speaking]:
     """What a planned clip says, and where the face is; nothing is rendered."""
-    from lipbench.synthetic.head.landmarks import landmarks
-
     scene, index = plan(spec, engine), landmarks().points
     neutral = scene.head.neutral()[index]
     middle, scale = (neutral[0] + neutral[16]) / 2, JAW_WIDTH / float(np.linalg.norm(neutral[0] - neutral[16]))
@@ -131,13 +137,14 @@ def gather(
     """All of the specs, planned where the folder `cache` does not have them."""
     cache.mkdir(parents=True, exist_ok=True)
     files = {s.id: cache / f"{s.id}-{key_of({'v': GENERATOR_VERSION, 'spec': s.to_dict()})[:12]}.npz" for s in wanted}
-    waiting = [s for s in wanted if not files[s.id].is_file()]
-    for done, made in enumerate(over_clips(partial(speaking), waiting, workers=workers), 1):
-        arrays = {f"{s.id}|{k}": getattr(s, k) for s in made for k in ("face", "moved", "sounds")}
-        clip = made[0].id.split("/")[0]
-        np.savez(files[clip], **arrays)  # type: ignore[arg-type]
-        if done % 20 == 0 or done == len(waiting):
-            log(f"{done} of {len(waiting)} clips planned")
+
+    def keep(spec: ClipSpec, spoken: list[Speaking]) -> None:
+        arrays = {f"{s.id}|{k}": getattr(s, k) for s in spoken for k in ("face", "moved", "sounds")}
+        np.savez(files[spec.id], **arrays)  # type: ignore[arg-type]
+
+    render_missing(
+        wanted, lambda spec: files[spec.id].is_file(), speaking, keep, doing="planning", workers=workers, log=log
+    )
     out = []
     for file in files.values():
         with np.load(file, allow_pickle=False) as z:
@@ -232,7 +239,7 @@ class ContentTraining(SupervisedTraining[ContentConfig]):
             "opening": float(np.mean(correlations)),
         }
 
-    def picture(self) -> NDArray[np.uint8] | None:
+    def image(self) -> NDArray[np.uint8] | None:
         """Opening of the lips over three seconds of four recordings: truth white, network green."""
         import cv2
 

@@ -30,7 +30,13 @@ DATA_VERSION = 1
 
 @dataclass(frozen=True)
 class PhoneConfig:
-    """width: of the network. batch: stretches of `rows` of 20 ms. rate: AdamW's, cosine."""
+    """Settings of the training.
+
+    Attributes:
+        width: of the network.
+        batch: stretches of `rows` of 20 ms.
+        rate: AdamW's, cosine.
+    """
 
     width: int = 96
     batch: int = 16

@@ -30,7 +30,7 @@ from lipbench.training.base import SupervisedTraining
 
 LANGUAGES = ("en", "fr", "es", "de")
 
-#: (number, seed, split, config, share of espeak-ng voices) -> features of the takes and what is to be told from them.
+#: (number, seed, split, config, share of espeak-ng voices) -> features of the takes and their labels.
 Speaker = Callable[[int, int, str, Any, float], tuple[Any, Any]]
 
 
@@ -51,13 +51,13 @@ def kept_speech(
     target: str,
     version: int,
 ) -> tuple[Any, Any, str]:
-    """n clips' features as float16, what is to be told from them, and a digest.
+    """n clips' features as float16, their labels, and a digest.
 
     Args:
         config: has `seconds` and `takes`.
         speak: a function of a module (worker processes import it).
         kind: of data, for the key.
-        target: name of what is told, in the file.
+        target: name of the labels, in the file.
         version: of `speak`.
 
     Raises:
@@ -79,7 +79,7 @@ def kept_speech(
             for job in as_completed(jobs):
                 found[jobs[job]] = job.result()
         sounds = np.stack([s for s, _ in found]).astype(np.float16)
-        arrays: dict[str, Any] = {"sound": sounds, target: np.stack([told for _, told in found])}
+        arrays: dict[str, Any] = {"sound": sounds, target: np.stack([labels for _, labels in found])}
         with atomic_write(file) as draft:
             np.savez(draft, **arrays)
     with np.load(file) as z:
@@ -148,7 +148,7 @@ Config = TypeVar("Config", bound=SpeechConfig)
 
 
 class SpeechToLabels(SupervisedTraining[Config]):
-    """Stretches of sound and what is to be told from them, row by row.
+    """Stretches of sound and their labels, row by row.
 
     Args:
         net: one that tells `labels` from sound.
@@ -183,7 +183,12 @@ class SpeechToLabels(SupervisedTraining[Config]):
 
     @abstractmethod
     def loss(self, predicted: Tensor, labels: Tensor) -> Tensor:
-        """predicted: what the network answers, (B, K, R). labels: (B, R) or (B, R, K)."""
+        """The loss of a batch, and the figures to report.
+
+        Args:
+            predicted: what the network answers, (B, K, R).
+            labels: (B, R) or (B, R, K).
+        """
 
     def varied(self, bands: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
         """A stretch (40, N) as another speaker would say it; as it is by default."""

@@ -63,7 +63,7 @@ def test_no_truth_says_so(make_job: Make) -> None:
 
 @pytest.mark.parametrize("truth", [False, True])
 @pytest.mark.parametrize("by", [0, 6, -3])
-def test_shifted_moves_the_picture_only(make_job: Make, clip_files: Path, by: int, truth: bool) -> None:
+def test_shifted_moves_the_image_only(make_job: Make, clip_files: Path, by: int, truth: bool) -> None:
     job = make_job(ShiftedAudio.spec.params(frames=by), truth=truth)
     frames = shown(ShiftedAudio(), job)
     source = media.load_frames(clip_files / ("truth.mp4" if truth else "dub.mp4"))

@@ -83,7 +83,7 @@ def test_frames_are_streamed(drawer: Wav2LipInference, monkeypatch: pytest.Monke
     assert len(list(out)) == 10
 
 
-def test_the_sound_and_the_picture_both_matter(drawer: Wav2LipInference) -> None:
+def test_the_sound_and_the_image_both_matter(drawer: Wav2LipInference) -> None:
     rng = np.random.default_rng(2)
     crops, mel = rng.integers(0, 256, (1, 96, 96, 3), dtype=np.uint8), rng.uniform(-4, 4, (1, 80, 16))
     raw = drawer.net

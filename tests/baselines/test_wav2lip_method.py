@@ -31,7 +31,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
     torch.manual_seed(5)
     net = Wav2LipGenerator(1 / 16)
     for weight in net.parameters():
-        if weight.dim() == 4:  # torch's own start is so weak that neither picture nor sound reaches the output
+        if weight.dim() == 4:  # torch's own start is so weak that neither image nor sound reaches the output
             torch.nn.init.kaiming_normal_(weight)
     file = tmp_path_factory.mktemp("weights") / "small.pth"
     torch.save({"state_dict": net.state_dict()}, file)

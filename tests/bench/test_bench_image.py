@@ -29,12 +29,12 @@ def _one_thread() -> Any:
 
 @pytest.fixture(scope="module")
 def frames() -> tuple[np.ndarray, np.ndarray]:
-    """A smooth picture, and the same blurred and with noise."""
+    """A smooth image, and the same blurred and with noise."""
     noise = np.random.default_rng(0)
-    picture = cv2.GaussianBlur(noise.integers(0, 256, (720, 1280, 3), dtype=np.uint8), (0, 0), 4)
-    picture = cv2.normalize(picture, None, 0, 255, cv2.NORM_MINMAX)
-    other = cv2.GaussianBlur(picture, (0, 0), 2) + noise.normal(0, 4, picture.shape)
-    return np.clip(other, 0, 255).astype(np.uint8), picture
+    image = cv2.GaussianBlur(noise.integers(0, 256, (720, 1280, 3), dtype=np.uint8), (0, 0), 4)
+    image = cv2.normalize(image, None, 0, 255, cv2.NORM_MINMAX)
+    other = cv2.GaussianBlur(image, (0, 0), 2) + noise.normal(0, 4, image.shape)
+    return np.clip(other, 0, 255).astype(np.uint8), image
 
 
 def cpu_seconds(function: Callable[[], Any], repeat: int) -> float:

@@ -27,7 +27,7 @@ stored_run, folder_page, browser = reports.stored_run, reports.folder_page, html
 START = "document.querySelectorAll('.row')[1].querySelector('.play').click()"
 PLAYING = """return [...document.querySelectorAll('.row')[1].querySelectorAll('video')]
     .every(v => !v.paused && v.readyState >= 3 && v.currentTime > 0)"""
-#: The largest distance from the first video, s, at every picture of the page; three rounds of 0.8 s, with the seam.
+#: The largest distance from the first video, s, at every image of the page; three rounds of 0.8 s, with the seam.
 GAPS = """
     const videos = [...document.querySelectorAll('.row')[1].querySelectorAll('video')], length = 0.8, gaps = [];
     return new Promise(done => {

@@ -1,6 +1,6 @@
 """LipNeRF's training step and rendering against the plain formula of AD-NeRF at the same dimensions, one thread.
 
-Also the check that both compute the same: pictures and gradients to 1e-6.
+Also the check that both compute the same: images and gradients to 1e-6.
 """
 
 from __future__ import annotations

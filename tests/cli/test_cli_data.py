@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -13,8 +14,10 @@ from click.testing import CliRunner
 
 from lipbench import media
 from lipbench.cli import data as module
+from lipbench.core import registry
 from lipbench.core.errors import ManifestError, UsageError
 from lipbench.core.keys import sha256_file
+from lipbench.datasets import resolve
 from lipbench.datasets.model import json_schema
 
 
@@ -95,6 +98,20 @@ def test_check_warns_of_fields_and_hdr(films, tmp_path):
     assert sum("clips[0].video: is interlaced" in line for line in lines) == 1
     assert sum("clips[1].video: is HDR (HLG)" in line for line in lines) == 1
     assert sum("is interlaced" in line or "is HDR" in line for line in lines) == 2
+
+
+def test_check_takes_the_name_of_a_data_set(manifest, monkeypatch):
+    known = {"by-file": str(manifest), "by-object": resolve(str(manifest))}
+    monkeypatch.setattr(registry, "names", lambda kind: [*known])
+    monkeypatch.setattr(registry, "load", lambda kind, name: known[name])
+    for name in known:
+        result = call("check", name)
+        assert result.exit_code == 0, result.output
+        assert f"{name}: ok, 2 clips" in result.output
+    known["by-object"] = dataclasses.replace(known["by-object"], clips=known["by-object"].clips[:1], dubs=())
+    assert "by-object: ok, 1 clips, 0 dubs" in call("check", "by-object", "--no-hash").output
+    known["gone"] = str(manifest.with_name("gone.yaml"))
+    assert "gone.yaml" in str(call("check", "gone").exception)
 
 
 def test_check_json(manifest):

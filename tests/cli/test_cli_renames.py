@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from lipbench.cli import list as cli_list
 from lipbench.cli.renames import former_option
+from lipbench.core import registry
 from lipbench.core.errors import UsageError
 from lipbench.core.renames import RenameWarning
 from lipbench.engine.config import parse_run_file
@@ -74,3 +75,16 @@ def test_runs_of_before_are_read(tmp_path):
     (tmp_path / "run.json").write_text(json.dumps(about))
     (tmp_path / "cells.jsonl").write_text("")
     assert load_run(tmp_path).sync_model == "demo"
+
+
+@pytest.mark.parametrize("method", ["lipnerf", "ad-nerf"])
+def test_a_parser_may_be_called_colour(method):
+    params = registry.load("methods", method).spec.params
+    with pytest.warns(RenameWarning, match="parser 'colour' is called 'color' now"):
+        assert params(parser="colour").parser == "color"
+
+
+def test_clamp_expression_was_called_familiar():
+    params = registry.load("methods", "lipnerf").spec.params
+    with pytest.warns(RenameWarning, match="parameter 'familiar' is called 'clamp_expression' now"):
+        assert params(familiar=False) == params(clamp_expression=False)

@@ -41,7 +41,7 @@ class Line:
         found = float((self.net(x) - 3 * x.sum(1, keepdim=True)).square().mean().detach())
         return {"held_out": found if not self.worse else float(self.validations)}
 
-    def picture(self):
+    def image(self):
         return np.full((4, 4, 3), 7, np.uint8)
 
     def state_dict(self):
@@ -64,7 +64,7 @@ class Killed(Line):
 
 
 def budget(steps, **more):
-    return Budget(steps, validate_every=5, report_every=1, picture_every=5, **more)
+    return Budget(steps, validate_every=5, report_every=1, image_every=5, **more)
 
 
 def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(tmp_path):

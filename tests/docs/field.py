@@ -27,5 +27,5 @@ presets.preset = short
 
 
 def afterwards():
-    assert picture.shape == source.shape
-    assert np.isfinite(picture).all()
+    assert image.shape == source.shape
+    assert np.isfinite(image).all()

@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, Field
 
 from lipbench.cli import COMMANDS
+from lipbench.core.code.scan import stub_homes
 from lipbench.engine.config import RunFile
 from tools import docs_reference, docs_site
 
@@ -101,6 +102,18 @@ def modules(name):
     return sorted(path.glob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
 
 
+def test_what_the_reference_shows_loads_when_it_is_named():
+    """`import lipbench; lipbench.nerf.scene`: every step of a name stands in the stub of the package before it."""
+    names = [n for page in API for n in re.findall(r"^::: ([\w.]+)$", page.read_text(encoding="utf-8"), re.MULTILINE)]
+    assert len(names) > 40
+    for name in names:
+        package, *steps = name.split(".")
+        for step in steps:
+            stub = ROOT.joinpath(*package.split("."), "__init__.pyi")
+            assert not stub.is_file() or step in stub_homes(stub.read_text(encoding="utf-8"), package), name
+            package += f".{step}"
+
+
 def shown():
     """The files behind the pages of the Python reference."""
     for page in API:
@@ -110,18 +123,65 @@ def shown():
             yield from modules(name)
 
 
-@pytest.mark.parametrize("path", sorted(set(shown())), ids=lambda path: path.relative_to(ROOT / "lipbench").as_posix())
-def test_docstrings_name_one_argument_a_line(path):
-    """Readers of Google's style take `a, b: ...` for one strange name, and the second of `a: x. b: y.` for text."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+SECTION = re.compile(r"^(Args|Attributes):\n((?: {4}.*\n?|\n)+)", re.MULTILINE)
+FOLDERS = sorted({path.parent for path in (ROOT / "lipbench").rglob("*.py")})
+
+
+def names_of(node):
+    """The parameters of a function, or the fields of a class and the parameters of its constructor."""
+    functions = [node]
+    found = set()
+    if isinstance(node, ast.ClassDef):
+        functions = [n for n in node.body if isinstance(n, ast.FunctionDef) and n.name in ("__init__", "__call__")]
+        found = {n.target.id for n in node.body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)}
+    for function in functions:
+        a = function.args
+        named = [*a.posonlyargs, *a.args, *a.kwonlyargs, *(x for x in (a.vararg, a.kwarg) if x is not None)]
+        found |= {argument.arg for argument in named}
+    return found
+
+
+def faults(source):
+    """Lines of docstrings that do not name one argument each, or name none."""
+    for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.FunctionDef | ast.ClassDef):
             continue
-        for section in re.findall(
-            r"^(?:Args|Attributes):\n((?: {4}.*\n?|\n)+)", ast.get_docstring(node) or "", re.MULTILINE
-        ):
+        doc, names = ast.get_docstring(node) or "", names_of(node)
+        for kind, section in SECTION.findall(doc):
             for line in re.findall(r"^ {4}(\S.*)", section, re.MULTILINE):
-                assert re.match(r"\*{0,2}\w+( \(.+?\))?: ", line), f"{node.name}: {line}"
-                assert not re.search(r"[.)] [a-z_]+(, [a-z_]+)*: ", line), f"{node.name}: {line}"
+                name = re.match(r"\*{0,2}(\w+)( \(.+?\))?: ", line)
+                if name is None or (kind == "Args" and names and name[1] not in names):
+                    yield f"{node.name}: {line}"
+            for inside in re.findall(r"(?<=[.;,)] )(\w+)(?=: )", re.sub(r"([`\"]).*?\1", "", section)):
+                if inside in names:
+                    yield f"{node.name}: {inside} stands in the line of another"
+        for listed in re.findall(r"(?:^|(?<=[.;] )|(?<=\n))((?:\w+, )*\w+): ", SECTION.sub("", doc)):
+            if set(listed.split(", ")) <= names:
+                yield f"{node.name}: {listed} stands outside of a section"
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_docstrings_name_one_argument_a_line(folder):
+    """Readers of Google's style take `a, b: ...` for one strange name, and the second of `a: x. b: y.` for text."""
+    found = [f"{path.name}: {fault}" for path in sorted(folder.glob("*.py")) for fault in faults(path.read_text())]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("doc", "fault"),
+    [
+        ("Does.\n\n    Args:\n        a: x.\n        b: y, in px.\n    ", ""),
+        ("Does.\n\n    Args:\n        a, b: x.\n    ", "f: a, b: x."),
+        ("Does.\n\n    Args:\n        a: x. b: y.\n    ", "f: b stands in the line of another"),
+        ("Does.\n\n    Args:\n        a: x; b: y.\n    ", "f: b stands in the line of another"),
+        ("Does.\n\n    Args:\n        c: x.\n    ", "f: c: x."),
+        ("Does. a: x.", "f: a stands outside of a section"),
+        ("Does.\n\n    a, b: x.\n    ", "f: a, b stands outside of a section"),
+    ],
+)
+def test_a_line_with_two_arguments_is_seen(doc, fault):
+    found = list(faults(f'def f(a, b):\n    """{doc}"""\n'))
+    assert found[:1] == [fault] * bool(fault)
 
 
 @pytest.mark.parametrize("path", sorted(set(shown())), ids=lambda path: path.relative_to(ROOT / "lipbench").as_posix())

@@ -248,15 +248,16 @@ def test_an_argument_of_an_unknown_function_must_be_plain(tmp_path, text, messag
 
 def test_a_setting_whose_type_nobody_knows_must_be_plain(tmp_path):
     file = (
-        "manifest: demo\nmethods:\n- id: lipnerf\n  params:\n    familiar: no\n    settings: {{rate: 1e-3, bf16: {}}}\n"
+        "manifest: demo\nmethods:\n- id: lipnerf\n  params:\n"
+        "    clamp_expression: no\n    settings: {{rate: 1e-3, bf16: {}}}\n"
     )
     with pytest.raises(ManifestError, match="could be text or true or false") as caught:
         load(FORMS[1], tmp_path, file.format("no"))
     assert caught.value.what.startswith(f"{tmp_path}/f.yaml:6: methods[0].params.settings.bf16: ")
     assert caught.value.fix == "write true or false, or 'no' for the text"
     run = load(FORMS[1], tmp_path, file.format("false"))
-    assert run.methods[0].params == {"familiar": "no", "settings": {"rate": 0.001, "bf16": False}}
-    assert row(run.methods[0], tmp_path).params.familiar is False
+    assert run.methods[0].params == {"clamp_expression": "no", "settings": {"rate": 0.001, "bf16": False}}
+    assert row(run.methods[0], tmp_path).params.clamp_expression is False
 
 
 def test_a_misspelt_parameter(tmp_path):

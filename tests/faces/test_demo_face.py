@@ -31,7 +31,7 @@ def test_points_survive_the_way_into_a_crop_and_back() -> None:
     assert np.allclose(back @ [0.5, 0.5, 1], [75.0, 62.0])
 
 
-def test_whole_picture_keeps_its_proportions() -> None:
+def test_whole_image_keeps_its_proportions() -> None:
     image = np.zeros((90, 160, 3), np.uint8)
     cv2.circle(image, (120, 30), 6, (255, 255, 255), -1)
     small, back = demo_face.whole(image)

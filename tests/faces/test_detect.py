@@ -12,7 +12,8 @@ import torch
 
 from lipbench.core import weights
 from lipbench.core.errors import UsageError
-from lipbench.faces.detect import BlazeFace, BlazeFacePair, Box, Detector, blazeface
+from lipbench.faces import Box
+from lipbench.faces.detect import BlazeFace, BlazeFacePair, Detector, blazeface
 from lipbench.faces.detect.blazeface import BUILDS, anchors, letterbox
 
 
@@ -168,7 +169,7 @@ def test_eyes_nose_and_mouth_are_in_their_places(folder: Path, katie: np.ndarray
     assert box.score > 0.8
     assert box.keypoints is not None
     right_eye, left_eye, nose, mouth, right_ear, left_ear = box.keypoints
-    # read off the picture by eye; the face is 260 px wide
+    # read off the image by eye; the face is 260 px wide
     for found, place in zip(
         (right_eye, left_eye, nose, mouth), ((200, 246), (310, 235), (267, 314), (268, 376)), strict=True
     ):

@@ -161,7 +161,7 @@ def katie(real_clips: Path) -> np.ndarray:
 def test_landmarks_sit_where_a_person_sees_them(mesh: FaceMesh, katie: np.ndarray) -> None:
     (points,), (score,) = mesh([katie], [Roi(257, 300, 450, -0.1)])
     assert score > 0.99
-    # read off the enlarged picture by eye, before anything was drawn on it; the face is 260 px wide
+    # read off the enlarged image by eye, before anything was drawn on it; the face is 260 px wide
     seen = {
         468: (200, 246),
         473: (310, 235),

@@ -131,7 +131,7 @@ def test_a_detection_without_a_face_is_passed_over() -> None:
     assert seen[0].box[0] == pytest.approx(50)
 
 
-def test_a_face_that_leaves_the_picture_is_lost() -> None:
+def test_a_face_that_leaves_the_image_is_lost() -> None:
     seen = tracked(World([[box(280 + 10 * t)] for t in range(9)]))
     assert [s is None for s in seen] == [False] * 5 + [True] * 4  # at 330 less than half of it is inside
 

@@ -1,6 +1,6 @@
 """MatConvNet's DagNN in plain numpy and double precision: the reference for networks that only exist as its files.
 
-Written from MatConvNet's manual (vlfeat.org/matconvnet/mfiles) and shares nothing with torch: pictures lie as height,
+Written from MatConvNet's manual (vlfeat.org/matconvnet/mfiles) and shares nothing with torch: images lie as height,
 width, channel; filters as height, width, in, out. A layer is a dict of `name`, `type`, `inputs`, `outputs`, `params`
 (names) and `block` (settings), as the file's struct has them.
 """

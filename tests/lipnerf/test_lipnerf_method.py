@@ -123,10 +123,10 @@ def test_what_only_rendering_reads_does_not_train_again() -> None:
 
 def test_it_says_which_weights_it_needs() -> None:
     method = module.LipNerf()
-    assert method.weights(LipNerfParams(parser="colour")) == ("wav2lip", "mediapipe-face")
-    assert method.weights(LipNerfParams(parser="colour", expression_from="audio")) == ("articulation-demo",)
-    assert method.weights(LipNerfParams(parser="colour", condition="audio")) == ()
-    named = LipNerfParams(parser="colour", lip_source_params={"weights": "wav2lip-demo"}, faces="demo-face")
+    assert method.weights(LipNerfParams(parser="color")) == ("wav2lip", "mediapipe-face")
+    assert method.weights(LipNerfParams(parser="color", expression_from="audio")) == ("articulation-demo",)
+    assert method.weights(LipNerfParams(parser="color", condition="audio")) == ()
+    named = LipNerfParams(parser="color", lip_source_params={"weights": "wav2lip-demo"}, faces="demo-face")
     assert method.weights(named) == ("wav2lip-demo", "demo-face")
     assert set(method.identity(named, "c", "fr")) == {"faces"}
     assert method.identity(named, "c", "") == {}
@@ -143,4 +143,4 @@ def test_optional_person_segmentation_is_part_of_the_key_where_it_is_used(monkey
         monkeypatch.setattr(weights, "available", lambda name, there=there: there)
         used = method.stage_inputs("prepare", LipNerfParams())[1]
         assert used == (("mediapipe-selfie",) if there else ())
-        assert method.stage_inputs("prepare", LipNerfParams(parser="colour"))[1] == ()
+        assert method.stage_inputs("prepare", LipNerfParams(parser="color"))[1] == ()

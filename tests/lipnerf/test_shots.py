@@ -44,14 +44,14 @@ def test_join_puts_a_lost_frame_between_shots(two: list[shots.Shot]) -> None:
 
 
 def test_shots_are_one_person_with_their_own_poses(two: list[shots.Shot]) -> None:
-    first, second = shots.prepare_shots(two, FitOptions(**QUICK), "colour", lambda _: None)
+    first, second = shots.prepare_shots(two, FitOptions(**QUICK), "color", lambda _: None)
     np.testing.assert_array_equal(first.fit.identity, second.fit.identity)
     assert first.fit.focal == second.fit.focal
     assert first.crop == second.crop
     assert (len(first.fit), len(second.fit)) == (26, 20)
     assert np.nanmean(second.fit.landmark_error_px) < 3
     # The cut is no movement: each end's pose is as it is when its shot is fitted alone.
-    alone = shots.prepare_shots(two[:1], FitOptions(**QUICK), "colour", lambda _: None)[0]
+    alone = shots.prepare_shots(two[:1], FitOptions(**QUICK), "color", lambda _: None)[0]
     assert np.abs(alone.fit.translation[-1] - first.fit.translation[-1]).max() < 0.2
 
 
@@ -60,7 +60,7 @@ def test_a_shots_lost_frames_are_filled_from_itself(two: list[shots.Shot]) -> No
     marks, boxes = np.array(track.landmarks), track.boxes.copy()
     marks[:4], boxes[:4] = np.nan, np.nan
     broken = shots.Shot(two[1].frames, replace(track, landmarks=marks, boxes=boxes))
-    fit = shots.prepare_shots([two[0], broken], FitOptions(**QUICK), "colour", lambda _: None)[1].fit
+    fit = shots.prepare_shots([two[0], broken], FitOptions(**QUICK), "color", lambda _: None)[1].fit
     assert not fit.found[:4].any()
     np.testing.assert_allclose(fit.translation[:4], np.repeat(fit.translation[4:5], 4, 0))
 
@@ -76,7 +76,7 @@ def test_the_method_trains_on_them(two: list[shots.Shot], tmp_path: Path, monkey
         shots=(str(shot),),
         faces="demo-face",
         fit="landmarks",
-        parser="colour",
+        parser="color",
         field="triplane",
         steps=3,
         size=32,

@@ -31,7 +31,7 @@ def absent(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "none"))
 
 
-def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
+def image(height: int, width: int, seed: int = 0) -> np.ndarray:
     noise = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     return cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 2), None, 0, 255, cv2.NORM_MINMAX)
 
@@ -64,7 +64,7 @@ def plainly(a: np.ndarray, b: np.ndarray, trunk: dict, linear: dict) -> float:
 
 @pytest.mark.parametrize("size", [(31, 31), (64, 64), (77, 130)])
 def test_is_the_published_arithmetic(size, installed, trunk, linear):
-    a, b, c = picture(*size), cv2.GaussianBlur(picture(*size), (0, 0), 2), picture(*size, seed=1)
+    a, b, c = image(*size), cv2.GaussianBlur(image(*size), (0, 0), 2), image(*size, seed=1)
     near, far = plainly(a, b, trunk, linear), plainly(a, c, trunk, linear)
     assert lpips(b, a) == pytest.approx(near, rel=1e-5)
     assert lpips(c, a) == pytest.approx(far, rel=1e-5)
@@ -90,7 +90,7 @@ def test_is_what_the_lpips_package_computes(installed, trunk, monkeypatch):
     package = importlib.import_module("lpips")
     try:
         net = package.LPIPS(net="alex", version="0.1", verbose=False)
-        a, b = picture(96, 80), picture(96, 80, seed=3)
+        a, b = image(96, 80), image(96, 80, seed=3)
         tensors = (package.im2tensor(image) for image in (a, b))
         with torch.no_grad():
             want = float(net(*tensors))
@@ -101,9 +101,9 @@ def test_is_what_the_lpips_package_computes(installed, trunk, monkeypatch):
 
 
 def test_clips(installed):
-    a = np.stack([picture(40, 50, s) for s in range(3)])
+    a = np.stack([image(40, 50, s) for s in range(3)])
     b = a.copy()
-    b[1:] = [picture(40, 50, s) for s in (7, 8)]
+    b[1:] = [image(40, 50, s) for s in (7, 8)]
     per_frame = lpips_per_frame(b, a)
     assert per_frame.shape == (3,)
     assert per_frame[0] == 0.0
@@ -114,7 +114,7 @@ def test_clips(installed):
 
 def test_one_batch_gives_the_distances_of_each_alone(installed):
     net = perceptual.load()
-    p, a, b = (picture(64, 64, s) for s in range(3))
+    p, a, b = (image(64, 64, s) for s in range(3))
     together = perceptual.distances(net, p, [a, p, b])
     assert together[1] == 0.0
     assert together[0] == pytest.approx(perceptual.distances(net, p, [a])[0], rel=1e-5)
@@ -130,7 +130,7 @@ def test_refuses(installed, absent):
 
 def test_without_the_trunk(absent, scene):
     with pytest.raises(WeightsMissing, match="lipbench weights get alexnet"):
-        lpips(picture(40, 40), picture(40, 40, 1))
+        lpips(image(40, 40), image(40, 40, 1))
     video = scene.video("v")
     scores = FAMILY.score(scene.pair(prediction=video, reference=video, faces=scene.faces()))
     assert len(scores) == 6
@@ -224,5 +224,5 @@ def test_specs(installed):
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_the_gpu_agrees(installed):
-    a, b = picture(200, 300), picture(200, 300, 1)
+    a, b = image(200, 300), image(200, 300, 1)
     assert lpips(a, b, device="cuda") == pytest.approx(lpips(a, b), rel=1e-5)

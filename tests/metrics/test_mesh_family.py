@@ -45,7 +45,7 @@ def test_against_a_loop():
     assert np.allclose(lip_vertex_error(a, b), expected)
 
 
-def test_one_millimetre_along_each_axis_is_three(pair):
+def test_one_millimeter_along_each_axis_is_three(pair):
     score = MeshFamily().score(pair)["lve_truth"]
     assert score.value == pytest.approx(3, rel=1e-4)
     assert (score.n_valid, score.n_total) == (7, 7)

@@ -19,7 +19,7 @@ def wang(a: np.ndarray, b: np.ndarray, data_range: float = 255) -> float:
     )
 
 
-def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
+def image(height: int, width: int, seed: int = 0) -> np.ndarray:
     noise = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     return cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 3), None, 0, 255, cv2.NORM_MINMAX)
 
@@ -31,7 +31,7 @@ def spoiled(image: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("size", [(11, 11), (11, 200), (64, 12), (50, (STRIP + 30) // 3), (97, 131), (120, 400)])
 def test_is_what_skimage_says(size):
-    a = picture(*size)
+    a = image(*size)
     b = spoiled(a)
     assert ssim(b, a) == pytest.approx(wang(b, a), abs=1e-10)
     assert wang(b, a) < 0.99  # or this would show nothing
@@ -44,7 +44,7 @@ def test_flat_areas_where_single_precision_is_off_by_1e_4(x, y):
 
 
 def test_letterbox_bars():
-    a = picture(90, 120)
+    a = image(90, 120)
     a[:30] = 0
     b = spoiled(a)
     b[:30] = 1
@@ -62,12 +62,12 @@ def test_any_size_and_content(height, width, seed, levels):
 
 def test_exactly_one_for_equal_frames():
     for seed in range(3):
-        a = picture(75, 140, seed)
+        a = image(75, 140, seed)
         assert ssim(a, a) == 1.0
 
 
 def test_the_mean_over_frames_and_channels():
-    a = np.stack([picture(30, 40, s) for s in range(3)])
+    a = np.stack([image(30, 40, s) for s in range(3)])
     b = np.stack([spoiled(a[0]), a[1], spoiled(a[2])])
     per_frame = ssim_per_frame(b, a)
     assert per_frame.shape == (3,)
@@ -79,15 +79,15 @@ def test_the_mean_over_frames_and_channels():
 
 
 def test_crops_and_read_only_frames():
-    a = picture(60, 80)
+    a = image(60, 80)
     b = spoiled(a)
-    for image in (a, b):
-        image.setflags(write=False)
+    for frame in (a, b):
+        frame.setflags(write=False)
     assert ssim(b[7:40, 9:61], a[7:40, 9:61]) == pytest.approx(wang(b[7:40, 9:61], a[7:40, 9:61]), abs=1e-10)
 
 
 def test_several_boxes_at_once_are_their_crops():
-    a = picture(64, STRIP // 3 + 150)  # two strips and a rest
+    a = image(64, STRIP // 3 + 150)  # two strips and a rest
     b = spoiled(a)
     b[20:50, 100:130] = a[20:50, 100:130]
     width = a.shape[1]
@@ -104,13 +104,13 @@ def test_the_kernel_stays_inside_its_arrays(monkeypatch):
     for name in ("_down", "_along", "_mean_ssim"):
         compiled = getattr(structural, name)
         monkeypatch.setattr(structural, name, getattr(compiled, "py_func", compiled))
-    a = picture(13, STRIP // 3 + 14)  # a strip, and 12 columns of another
+    a = image(13, STRIP // 3 + 14)  # a strip, and 12 columns of another
     b = spoiled(a)
     assert ssim(b, a) == pytest.approx(wang(b, a), abs=1e-10)
 
 
 def test_other_ranges():
-    a = picture(30, 40) // 4
+    a = image(30, 40) // 4
     b = spoiled(a) // 2
     assert ssim(b, a, data_range=63) == pytest.approx(wang(b, a, 63), abs=1e-10)
 

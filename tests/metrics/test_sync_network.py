@@ -173,7 +173,7 @@ def test_five_frames_are_too_short_and_six_are_enough(small: SyncNet, rule: Modu
     assert folded.score(frames, audio[: 640 * 7]).n_windows == 2
 
 
-def test_longer_sound_or_picture_changes_nothing(small: SyncNet, rule: ModuleType) -> None:
+def test_longer_sound_or_image_changes_nothing(small: SyncNet, rule: ModuleType) -> None:
     frames, audio = rule.frames("e/v", 30, 112, 112), rule.speech("e/a", 30 / 25)
     folded = small.folded()
     short = folded.score(frames[:20], audio[: 20 * 640])

@@ -1,61 +1,21 @@
-"""Whole videos through both protocols and through the metric family: small sync model with seeded weights."""
+"""Whole videos through both protocols: small sync model with seeded weights."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-import torch
 
 from lipbench import media
 from lipbench.core import weights
 from lipbench.core.errors import UnknownName, UsageError, WeightsMissing
-from lipbench.core.metric import MetricFamily, Pair
-from lipbench.core.registry import load
-from lipbench.engine.score_json import score_json
 from lipbench.faces.track import Box, FaceTrack
-from lipbench.metrics.sync import SyncFamily, SyncNet, SyncOptions, evaluate, measure, models
-from lipbench.metrics.sync.models import SyncModel
-from lipbench.metrics.sync.result import METRIC_IDS
+from lipbench.metrics.sync import SyncNet, evaluate, measure
 from lipbench.metrics.sync.tracks import crop, crop_path
-
-SIZE = 48
-W, H = 160, 120
-
-
-def small_net() -> SyncNet:
-    torch.manual_seed(5)
-    return SyncNet(0.1, SIZE).eval()
-
-
-def sound(n_frames: float, seed: int = 0) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    return rng.normal(0, 3000, int(n_frames * 640)).astype(np.int16)
-
-
-def picture(n: int, seed: int = 0) -> np.ndarray:
-    """(n, H, W, 3) smooth moving colors: no cuts."""
-    rng = np.random.default_rng(seed)
-    base = cv2.resize(rng.integers(60, 190, (8, 10, 3)).astype(np.uint8), (W + 2 * n, H))
-    return np.stack([base[:, 2 * t : 2 * t + W] for t in range(n)])
-
-
-def clip(path: Path, n: int, *, fps: float = 25, audio: np.ndarray | None = None, frames: Any = None) -> Path:
-    frames = picture(n) if frames is None else frames
-    media.write_video(path, frames, fps, audio=audio, lossless=True)
-    return path
-
-
-def face_track(n: int, *, fps: float = 25, box: tuple[float, ...] = (50, 30, 110, 95)) -> FaceTrack:
-    boxes = np.tile(np.array(box, np.float32), (n, 1))
-    boxes[:, [0, 2]] += np.sin(np.arange(n) / 9).astype(np.float32)[:, None] * 6
-    return FaceTrack("corpus", fps, W, H, boxes, np.ones(n, np.float32), np.ones(n, np.int16))
+from tests.metrics.sync_videos import RULES, SIZE, clip, face_track, image, small_net, sound
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +27,6 @@ def net() -> SyncNet:
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """70 frames at 25 fps with sound."""
     return clip(tmp_path_factory.mktemp("sync") / "clip.mp4", 70, audio=sound(70))
-
-
-RULES: dict[str, Any] = {"min_track": 20, "min_face_size": 40}
 
 
 # -- realvideo ----------------------------------------------------------------------------------------------------
@@ -117,8 +74,8 @@ def test_sound_of_a_track_starts_with_the_track(net: SyncNet, video: Path) -> No
 
 
 def test_a_cut_splits_the_track(net: SyncNet, tmp_path: Path) -> None:
-    frames = picture(80)
-    frames[45:] = 255 - picture(35, seed=3) // 4
+    frames = image(80)
+    frames[45:] = 255 - image(35, seed=3) // 4
     video = clip(tmp_path / "cut.mp4", 80, frames=frames)
     got = evaluate(video, sound(80), sync_model=net, faces=face_track(80), **RULES)
     assert got.facts["shots"] == [[0, 45], [45, 80]]
@@ -236,148 +193,6 @@ def test_missing_weights_name_the_command(video: Path, monkeypatch: pytest.Monke
         evaluate(video)
     with pytest.raises(WeightsMissing, match="lipbench weights get sfd_face"):
         evaluate(video, sound(70), sync_model=small_net())
-
-
-# -- the family -----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def scored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, net: SyncNet) -> Iterator[None]:
-    """A sync model called "small" whose weights exist."""
-    file = net.save(tmp_path / "small.npz", half=False)
-    monkeypatch.setattr(models, "BUILTIN", (*models.BUILTIN, SyncModel("small", "small_w", 0.1, SIZE, False, "test")))
-    models.sync_models.cache_clear()
-    path, sha256 = weights.path, weights.sha256
-    monkeypatch.setattr(weights, "path", lambda name: file if name == "small_w" else path(name))
-    monkeypatch.setattr(weights, "sha256", lambda name: "ab" * 32 if name == "small_w" else sha256(name))
-    yield
-    models.sync_models.cache_clear()
-
-
-def pair(video: Path, tmp_path: Path, **options: Any) -> Pair:
-    media.write_wav(tmp_path / "dub.wav", sound(70))
-    faces = face_track(70).save(tmp_path / "faces.npz")
-    return Pair(
-        video,
-        None,
-        None,
-        tmp_path / "dub.wav",
-        faces,
-        "",
-        None,
-        None,
-        25.0,
-        tmp_path,
-        {"sync_model": "small", **RULES, **options},
-    )
-
-
-@pytest.mark.usefixtures("scored")
-def test_family_answers_every_metric(video: Path, tmp_path: Path, net: SyncNet) -> None:
-    family = load("metrics", "sync")
-    assert isinstance(family, SyncFamily)
-    assert isinstance(family, MetricFamily)
-    scores = family.score(pair(video, tmp_path))
-    want = evaluate(video, sound(70), sync_model=net, faces=face_track(70), **RULES)
-    assert set(scores) == {spec.id for spec in family.metrics} == set(METRIC_IDS)
-    for name, score in scores.items():
-        assert score.value == pytest.approx(want.value(name), rel=1e-6)
-        assert (score.n_valid, score.n_total) == (65, 65)
-        assert score.extra["sync_model"] == "small"
-        assert score.extra["sync_model_published"] is False
-        assert score.extra["published_protocol"] is False
-        json.dumps(score_json(score, "1"), allow_nan=False)
-    assert "audio" in scores["av_offset"].extra["words"]
-    (row,) = scores["lse_d"].extra["tracks"]
-    assert len(row["distances"]) == 31
-    assert row["n_windows"] == 65
-    assert scores["lse_d"].per_frame is not None
-    assert scores["av_offset"].per_frame is None
-
-
-@pytest.mark.usefixtures("scored")
-def test_family_gives_reasons(video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    family = SyncFamily()
-    asked = pair(video, tmp_path)
-    for changed, start in (
-        (replace(asked, faces=None, faces_reason="no_face: none in the source"), "no_face: none in the source"),
-        (replace(asked, faces=None), "no_face: "),
-        (replace(asked, options={**asked.options, "min_track": 100}), "too_short: "),
-        (replace(asked, prediction=tmp_path / "absent.mp4"), "bad_media: "),
-    ):
-        scores = family.score(changed)
-        assert all(s.value is None and str(s.reason).startswith(start) for s in scores.values()), start
-        assert all(s.extra["sync_model"] == "small" for s in scores.values())
-    monkeypatch.setenv("LIPBENCH_WEIGHTS", str(tmp_path / "none"))
-    missing = family.score(replace(asked, options={"sync_model": "syncnet_v2"}))
-    assert set(missing) == set(METRIC_IDS)
-    assert all("lipbench weights get syncnet_v2" in str(s.reason) for s in missing.values())
-    no_detector = family.score(replace(asked, options={**asked.options, "boxes_from": "prediction"}))
-    assert all("lipbench weights get sfd_face" in str(s.reason) for s in no_detector.values())
-    with pytest.raises(UsageError):
-        family.score(replace(asked, options={"sync_model": "small", "protocol": "best"}))
-
-
-@pytest.mark.usefixtures("scored")
-def test_few_windows_have_no_valid_variant(video: Path, tmp_path: Path) -> None:
-    asked = pair(video, tmp_path, min_track=5)
-    media.write_wav(tmp_path / "dub.wav", sound(16))
-    scores = SyncFamily().score(asked)
-    assert scores["lse_c"].value is not None
-    assert "only 11 windows" in str(scores["lse_c"].reason)
-    assert scores["lse_c_valid"].value is None
-    assert str(scores["lse_c_valid"].reason).startswith("too_short")
-
-
-@pytest.mark.usefixtures("scored")
-def test_identity_names_the_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    family = SyncFamily()
-    assert family.identity({"sync_model": "small"})["sync_model_sha256"] == "ab" * 32
-    monkeypatch.setenv("LIPBENCH_WEIGHTS", str(tmp_path / "none"))
-    assert family.identity({})["sync_model_sha256"] is None
-    assert family.identity({}) != family.identity({"min_track": 50})
-    assert "boxes" not in family.identity({})
-    boxes = family.identity({"boxes_from": "prediction"})["boxes"]
-    assert (boxes["detector"], boxes["weights"]) == ("s3fd-syncnet", None)
-    with pytest.raises(UnknownName):
-        family.identity({"sync_model": "smal"})
-
-
-def test_what_counts_as_the_published_protocol() -> None:
-    assert SyncOptions(boxes_from="prediction").published_protocol
-    assert SyncOptions(protocol="cropped").published_protocol
-    for other in (
-        SyncOptions(),
-        SyncOptions(boxes_from="prediction", detector="mediapipe-face"),
-        SyncOptions(boxes_from="prediction", min_track=50),
-        SyncOptions(protocol="cropped", precision="bfloat16"),
-    ):
-        assert not other.published_protocol
-        assert len(other.deviations) == 2
-
-
-def test_directions_and_conventions() -> None:
-    better = {spec.id: spec.better for spec in SyncFamily.metrics}
-    assert better == {
-        "lse_d": "lower",
-        "lse_c": "higher",
-        "av_offset": "zero",
-        "lse_d_at_zero": "lower",
-        "lse_c_valid": "higher",
-    }
-    offset = next(spec for spec in SyncFamily.metrics if spec.id == "av_offset")
-    assert "positive: the audio leads" in offset.convention
-    assert offset.unit == "frames"
-
-
-def test_importing_the_family_loads_no_torch() -> None:
-    import subprocess
-    import sys
-
-    code = (
-        "import sys; from lipbench.metrics.sync import SyncFamily; SyncFamily().metrics; print('torch' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 
 
 @pytest.mark.real

@@ -187,7 +187,7 @@ def test_boxes_without_landmarks_are_the_detectors() -> None:
     assert (found.faces[2][0].x1, found.faces[2][0].y2) == (12, 92)
 
 
-def test_boxes_of_another_picture_size_are_scaled() -> None:
+def test_boxes_of_another_image_size_are_scaled() -> None:
     (box,) = boxes_of_track(face_track(1), 1, (100, 200), "reference").faces[0]
     assert (box.x1, box.y1, box.x2, box.y2) == (5, 40, 30, 180)
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from lipbench.faces.raster import Camera, euler_to_matrix
-from lipbench.nerf.scene import Scene, make_scene
+from lipbench.nerf.scene import Scene
+from lipbench.nerf.scene_from_fit import make_scene
 
 T, H, W, F = 8, 48, 64, 120.0
 

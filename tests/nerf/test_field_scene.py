@@ -9,7 +9,8 @@ import torch
 from lipbench.core.errors import MediaError, TooShort, UsageError
 from lipbench.faces.raster import Camera, euler_to_matrix
 from lipbench.nerf.rays import box_interval, directions
-from lipbench.nerf.scene import Scene, make_scene, pool
+from lipbench.nerf.scene import Scene, pool
+from lipbench.nerf.scene_from_fit import make_scene
 
 T, H, W, F = 8, 48, 64, 120.0
 

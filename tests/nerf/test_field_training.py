@@ -60,7 +60,7 @@ class Killed(Exception):
 
 @pytest.mark.parametrize("kind", ["triplane", "mlp"])
 def test_resume_is_exact(kind, tmp_path, ball_scene):
-    scene, budget = ball_scene(), Budget(steps=12, validate_every=4, report_every=4, picture_every=0)
+    scene, budget = ball_scene(), Budget(steps=12, validate_every=4, report_every=4, image_every=0)
     settings = small(kind, steps=12, rays=64)
     whole = FieldTraining(scene, settings)
     run(whole, tmp_path / "whole", budget)

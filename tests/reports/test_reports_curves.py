@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from lipbench.cli import group
 from lipbench.core.errors import LipbenchError, NothingComparable, UnknownName, UsageError
-from lipbench.reports import curves, plots
+from lipbench.reports import curve_writers, curves, plots
 from lipbench.reports.details import Details
 from lipbench.reports.frame import load_run
 
@@ -119,10 +119,10 @@ def test_shift_without_a_sync_model(runs):
 
 def test_texts_hold_the_points(lengths):
     curve = curves.lengths(lengths.run, "lse_d")
-    rows = list(csv.DictReader(io.StringIO(curves.csv_text(curve))))
+    rows = list(csv.DictReader(io.StringIO(curve_writers.csv_text(curve))))
     assert len(rows) == 6
     assert (rows[2]["x"], float(rows[2]["y"])) == ("", pytest.approx(7.3))
-    data = json.loads(curves.json_text(curve))
+    data = json.loads(curve_writers.json_text(curve))
     assert data["points"][0] | {"y": 0, "low": 0, "high": 0} == {
         "method": "good",
         "kind": "method",
@@ -134,14 +134,14 @@ def test_texts_hold_the_points(lengths):
         "n": 2,
         "label": "",
     }
-    assert "whole" in curves.text(curve)
+    assert "whole" in curve_writers.text(curve)
 
 
 def test_infinite_means_are_told_and_not_drawn(runs):
     cells = [runs.cell("a", c, "fr", {"psnr_full": "inf"}, seconds=s) for c in "kl" for s in (3.0, None)]
     curve = curves.lengths(load_run(runs.write(cells, [runs.method("a")])), "psnr_full")
-    assert json.loads(curves.json_text(curve))["points"][0]["y"] == "inf"
-    assert "inf" in curves.text(curve)
+    assert json.loads(curve_writers.json_text(curve))["points"][0]["y"] == "inf"
+    assert "inf" in curve_writers.text(curve)
     plots.draw(curve)
 
 

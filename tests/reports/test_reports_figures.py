@@ -114,15 +114,15 @@ def test_cut_repeats_the_edge():
 
 
 def test_sheet_shows_the_frames_it_names(details):
-    """Frame k of the fixture is 40 + 5 k gray: the corner of every picture says which frame it is."""
+    """Frame k of the fixture is 40 + 5 k gray: the corner of every image says which frame it is."""
     found = figures.sheet(details, clip="ann", language="fr", n=4)
     assert [row.title for row in found.rows] == ["Source", "Good one", "Bad <one>", "Still"]
     assert [c.label for c in found.columns] == ["p", "ɛ", "", ""]
     for row in found.rows:
-        for moment, picture in zip(found.columns, row.pictures, strict=True):
-            assert abs(float(picture[60, 4].mean()) - (40 + 5 * moment.frame)) < 4
+        for moment, image in zip(found.columns, row.images, strict=True):
+            assert abs(float(image[60, 4].mean()) - (40 + 5 * moment.frame)) < 4
     # bad is drawn with a yellow square, the others with a white one
-    tints = {row.title: float(np.diff(row.pictures[0][30, 15, 1:].astype(int))[0]) for row in found.rows}
+    tints = {row.title: float(np.diff(row.images[0][30, 15, 1:].astype(int))[0]) for row in found.rows}
     assert tints["Bad <one>"] < -100 < tints["Good one"]
 
 

@@ -56,7 +56,7 @@ def test_a_step_moves_by_rate_times_warm_up_times_cosine() -> None:
 
 
 def test_a_run_in_two_parts_ends_as_one_in_a_piece(tmp_path: Path) -> None:
-    budget = Budget(steps=12, validate_every=5, picture_every=2)
+    budget = Budget(steps=12, validate_every=5, image_every=2)
     train(Slope(), tmp_path / "whole", budget)
     first = Slope()
     step = first.step

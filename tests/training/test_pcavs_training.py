@@ -44,7 +44,7 @@ def training() -> PcAvsTraining:
 
 
 def test_a_resumed_run_ends_with_the_same_weights_and_leaves_a_file(tmp_path: Path) -> None:
-    budget = Budget(steps=5, validate_every=100, picture_every=0)
+    budget = Budget(steps=5, validate_every=100, image_every=0)
     whole = training()
     train(whole, tmp_path / "whole", budget, seed=3)
     torch.manual_seed(0)
@@ -57,7 +57,7 @@ def test_a_resumed_run_ends_with_the_same_weights_and_leaves_a_file(tmp_path: Pa
         return step(number, progress)
 
     first.step = killed  # type: ignore[method-assign]
-    often = Budget(steps=5, validate_every=3, picture_every=0)
+    often = Budget(steps=5, validate_every=3, image_every=0)
     try:
         train(first, tmp_path / "parts", often, seed=3)
     except KeyboardInterrupt:
@@ -74,12 +74,12 @@ def test_a_resumed_run_ends_with_the_same_weights_and_leaves_a_file(tmp_path: Pa
 
 def test_pose_comes_from_above_the_mouth() -> None:
     net = SMALL.networks().eval()
-    picture = torch.rand(1, 3, 112, 112)
-    other = picture.clone()
+    image = torch.rand(1, 3, 112, 112)
+    other = image.clone()
     other[:, :, 60:] = 0.3
     with torch.no_grad():
-        assert torch.equal(net.pose(picture), net.pose(other))
-        assert not torch.equal(net.pose(picture), net.pose(picture.flip(2)))
+        assert torch.equal(net.pose(image), net.pose(other))
+        assert not torch.equal(net.pose(image), net.pose(image.flip(2)))
 
 
 def test_clips_survive_the_disk(tmp_path: Path) -> None:

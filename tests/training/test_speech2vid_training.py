@@ -63,7 +63,7 @@ def test_a_batch_shows_the_moment_in_another_language() -> None:
     assert sum(bool(g.max() > 0.1) for g in gap) > 6
     again = draw(talks(2), 12, np.random.default_rng(0))
     assert torch.equal(batch.sound, again.sound)
-    # Every moment comes with what is said in the pictures too: the louder of the two mouths is the wider, darker one.
+    # Every moment comes with what is said in the images too: the louder of the two mouths is the wider, darker one.
     louder = (batch.sound - batch.its_sound)[:, 0, 0, 17]
     darker = (batch.first - batch.truth).mean((1, 2, 3))
     assert np.corrcoef(louder, darker)[0, 1] > 0.8
@@ -84,12 +84,12 @@ def test_in_one_language_no_still_is_near(monkeypatch: pytest.MonkeyPatch) -> No
 def test_training_frames_a_face_as_inference_does() -> None:
     """The cached crop, framed, and the frame itself, cut out, show the same square."""
     yy, xx = np.mgrid[:240, :240]
-    picture = np.stack([xx, yy, 127 + 90 * np.sin(xx / 17) * np.sin(yy / 13)], -1).astype(np.uint8)
+    image = np.stack([xx, yy, 127 + 90 * np.sin(xx / 17) * np.sin(yy / 13)], -1).astype(np.uint8)
     box = np.tile(np.array([88.0, 80.0, 152.0, 160.0], np.float32), (40, 1))
     track = FaceTrack("file", 25, 240, 240, box, np.ones(40, np.float32), np.ones(40, np.int16))
-    crops, _ = crops_of_track(np.repeat(picture[None], 40, 0), track, 112)
+    crops, _ = crops_of_track(np.repeat(image[None], 40, 0), track, 112)
     seen = framed(crops[20], np.zeros(2), 1.0, False).astype(int)
-    cut = still(picture, square(120.0, 120.0, 40 * 1.2)).astype(int)
+    cut = still(image, square(120.0, 120.0, 40 * 1.2)).astype(int)
     assert np.abs(seen - cut)[4:-4, 4:-4].mean() < 2.5
 
 
@@ -144,7 +144,7 @@ class Half(torch.nn.Module):
 def test_it_learns_and_exports(tmp_path: Path) -> None:
     training = Speech2VidTraining(SMALL, talks(3), talks(2, 90))
     before = training.validate()
-    train(training, tmp_path, Budget(steps=12, validate_every=6, picture_every=6))
+    train(training, tmp_path, Budget(steps=12, validate_every=6, image_every=6))
     after = training.validate()
     assert after["held_out_loss"] < before["held_out_loss"]
     assert cv2.imread(str(tmp_path / "samples" / "0000006.png")).shape == (4 * 109, 8 * 109, 3)

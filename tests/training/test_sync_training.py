@@ -88,7 +88,7 @@ def test_damping_scales_the_mouth_alone():
 
 def test_a_resumed_sync_model_equals_an_uninterrupted_one(clips, tmp_path):
     config = SyncConfig(width=0.05, size=56, batch=2, windows=4)
-    budget = Budget(4, validate_every=2, report_every=1, picture_every=2)
+    budget = Budget(4, validate_every=2, report_every=1, image_every=2)
     whole = SyncTraining(config, clips[:2], clips[2:])
     train(whole, tmp_path / "whole", budget)
 

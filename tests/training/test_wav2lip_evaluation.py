@@ -48,7 +48,7 @@ def test_summary_and_strip(dubbing: ev.Dubbing):
     assert set(found) == {"all", dubbing.language}
     assert found["all"]["dubbings"] == 2
     assert found["all"]["drawn"]["mouth_psnr"] == pytest.approx(row["drawn"]["mouth_psnr"], abs=1e-3)
-    picture = ev.strip(dubbing, columns=5, edge=32)
-    assert picture.shape == (96, 160, 3)
-    truth = picture[64:].astype(int)
-    assert np.abs(truth - picture[:32]).mean() > np.abs(picture[32:64].astype(int) - picture[:32]).mean()
+    image = ev.strip(dubbing, columns=5, edge=32)
+    assert image.shape == (96, 160, 3)
+    truth = image[64:].astype(int)
+    assert np.abs(truth - image[:32]).mean() > np.abs(image[32:64].astype(int) - image[:32]).mean()

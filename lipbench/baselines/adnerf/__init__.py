@@ -1,4 +1,4 @@
-"""AD-NeRF (Guo et al., ICCV 2021): sound features, audio networks.
+"""AD-NeRF (Guo et al., ICCV 2021): audio features, audio networks.
 
     extract(audio, n_frames, source="mel29")     one 16 x 29 window per frame, from four sources
     AudioNet, AudioAttNet                        windows -> codes; published state dicts load as they are

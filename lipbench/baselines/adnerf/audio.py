@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench.baselines.adnerf.spec import Source
+from lipbench.baselines.adnerf.wav2vec2 import character_scores as ctc_scores
 from lipbench.core import keys, weights
 from lipbench.core.errors import TooShort, UsageError, WeightsError, WeightsMissing
 from lipbench.core.weights.opening import reading
@@ -72,7 +73,7 @@ def extract(
     Raises:
         UsageError: `file` is missing or superfluous, or an unknown source.
         WeightsMissing, WeightsError, WeightsMismatch: `file` cannot be used.
-        TooShort: less than 50 ms of sound.
+        TooShort: less than 50 ms of audio.
     """
     _check(source, file)
     record: dict[str, Any] = {"features": source, **identity(source, file)}
@@ -85,8 +86,6 @@ def extract(
 
         rows = character_scores(file or "", audio, device)
     elif source == "wav2vec2":
-        from lipbench.baselines.adnerf.wav2vec2 import character_scores as ctc_scores
-
         rows = ctc_scores(file or "", audio, device)
     elif source == "phones29":
         from lipbench.baselines.adnerf.phones import phone_rows
@@ -98,7 +97,7 @@ def extract(
 
 
 def identity(source: Source, file: str | Path | None = None) -> dict[str, Any]:
-    """What decides the features besides the sound, for cache keys: hash of the file, the folder's files, the
+    """What decides the features besides the audio, for cache keys: hash of the file, the folder's files, the
     packaged network.
 
     Raises:

@@ -1,4 +1,4 @@
-"""AD-NeRF's two audio networks: a window of sound -> 64 numbers, and the smoothing over eight neighbors.
+"""AD-NeRF's two audio networks: a window of audio -> 64 numbers, and the smoothing over eight neighbors.
 
 Shapes, names and order of the parameters are those of github.com/YudongGuo/AD-NeRF
 (NeRFs/HeadNeRF/run_nerf_helpers.py), so that `network_audnet_state_dict` and `network_audattnet_state_dict` of

@@ -54,7 +54,7 @@ def load_torso(path: str | Path) -> tuple[MLPField, MLPField, int]:
     """Read AD-NeRF's torso checkpoint (NeRFs/TorsoNeRF/run_nerf.py).
 
     Returns:
-        Coarse and fine network (8 x 256, condition of 106: 64 of the sound, 42 of the pose), and the iteration.
+        Coarse and fine network (8 x 256, condition of 106: 64 of the audio, 42 of the pose), and the iteration.
 
     Raises:
         WeightsError: not such a file.

@@ -15,7 +15,7 @@ from lipbench.core.method import DubJob, Outputs
 from lipbench.faces.parsing import clean_plate
 from lipbench.lipnerf import head
 from lipbench.lipnerf.composite import CompositeOptions
-from lipbench.lipnerf.output import composited
+from lipbench.lipnerf.output import DubRenderer
 from lipbench.lipnerf.prepared import PreparedClip, scene_of
 from lipbench.nerf.training.trained import TrainedField
 from lipbench.nerf.training.trainer import MODEL
@@ -41,22 +41,14 @@ def synthesize(job: DubJob) -> Outputs:
     if p.has_torso:
         torso = TrainedField.load(job.fitted / TORSO / MODEL, job.device)
         n, index = head.train_frames(job, len(scene)), np.asarray(dub.index)
-        pictures = composed(prepared, plate, trained, torso, scene, n, driven, index)
-        pictures = reported(pictures, dub.n_frames, job, "ad-nerf")
+        images = composed(prepared, plate, trained, torso, scene, n, driven, index)
+        images = reported(images, dub.n_frames, job, "ad-nerf")
     else:
-        pictures = composited(
-            prepared,
-            frames,
-            plate,
-            trained,
-            scene,
-            driven,
-            np.asarray(dub.index),
-            CompositeOptions(inpainter=p.inpainter),
-            job.log,
-        )
+        options = CompositeOptions(inpainter=p.inpainter)
+        renderer = DubRenderer(prepared, frames, plate, trained, scene, options, job.log)
+        images = renderer.composited(driven, np.asarray(dub.index))
     video = job.out / "video.mp4"
-    media.write_video(video, pictures, job.clip.fps, dub.audio, like=dub.video)
+    media.write_video(video, images, job.clip.fps, dub.audio, like=dub.video)
     return Outputs(
         {"video": video},
         {"field": p.field, "preset": p.preset, "torso": "field" if p.has_torso else "source", **heard.record},

@@ -23,10 +23,10 @@ from lipbench.nerf.training.trainer import MODEL
 
 
 def fit(job: FitJob) -> Outputs:
-    """Train the head on the clip's sound, and the torso behind it where it is a field."""
+    """Train the head on the clip's audio, and the torso behind it where it is a field."""
     p = job.params
     if job.clip.audio is None:
-        raise NoAudio(f"clip {job.clip.id} has no sound", "AD-NeRF is trained on it", "use a clip with speech")
+        raise NoAudio(f"clip {job.clip.id} has no audio", "AD-NeRF is trained on it", "use a clip with speech")
     prepared, frames = PreparedClip.load(job.prepared), media.load_frames(job.clip.video)
     heard = audio.extract(
         media.read_audio(job.clip.audio),

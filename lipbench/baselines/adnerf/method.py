@@ -15,7 +15,7 @@ _FIT = ("preset", "field", "steps", "size", "features", "features_file", "smooth
 
 
 class AdNerf(Method):
-    """A radiance field of the head told by the sound itself, and one of the torso behind an option."""
+    """A radiance field of the head conditioned on the audio itself, and one of the torso behind an option."""
 
     spec = SPEC
 

@@ -62,7 +62,8 @@ class PhoneNet(SmallNet):
     """(B, 40, 2 R) log bands, one column per 10 ms -> (B, 29, R) scores; sees about 0.45 s to either side.
 
     Attributes:
-        spread: (29,) standard deviation of each score over the training data, its unit in `rows`; mean: (29,).
+        mean: (29,) of each score over the training data.
+        spread: (29,) their standard deviation, the unit in `rows`.
     """
 
     mean: Tensor

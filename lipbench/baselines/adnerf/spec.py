@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from lipbench.core.method import MethodSpec, Params
+from lipbench.core.renames import former_values
 from lipbench.core.weights import packaged
 
 Source = Literal["mel29", "phones29", "deepspeech", "wav2vec2", "file"]
@@ -28,14 +29,15 @@ class AdNerfParams(Params):
     smooth_after: float = Field(default=0.5, description="Share of the training without mixed codes.", ge=0, le=1)
     torso: Literal["source", "field"] | None = Field(
         default=None,
-        description="source: the source's frame under the head; field: the published second field, told "
-        "sound and head pose. Not set: field with `preset: adnerf`, else source.",
+        description="source: the source's frame under the head; field: the published second field, conditioned "
+        "on audio and head pose. Not set: field with `preset: adnerf`, else source.",
     )
     torso_steps: int | None = Field(default=None, description="The torso's iterations, instead of the preset's.", gt=0)
     fit: Literal["landmarks", "demo", "paper"] = Field(default="demo", description="How finely the pose is fitted.")
-    parser: Literal["projection", "colour", "bisenet", "celebamask"] = Field(
-        default="projection", description="Head masks, as LipNeRF's."
-    )
+    parser: Annotated[
+        Literal["projection", "color", "bisenet", "celebamask"],
+        BeforeValidator(former_values("ad-nerf: parser", {"colour": "color"})),
+    ] = Field(default="projection", description="Head masks, as LipNeRF's.")
     inpainter: Literal["temporal", "telea", "gated", "none"] = Field(
         default="temporal", description="Neck filling, with the source's torso."
     )

@@ -1,4 +1,4 @@
-"""What AD-NeRF's torso is told besides the sound: where the head is (NeRFs/TorsoNeRF/run_nerf.py)."""
+"""What AD-NeRF's torso is conditioned on besides the audio: where the head is (NeRFs/TorsoNeRF/run_nerf.py)."""
 
 from __future__ import annotations
 

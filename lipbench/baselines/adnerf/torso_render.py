@@ -32,7 +32,7 @@ def composed(
         plate: of all its frames.
         scene: the head's cameras in them (of the crop).
         n: how many of them were trained on: they decide about the torso's camera.
-        driven: (N, 64) codes of the dub's sound.
+        driven: (N, 64) codes of the dub's audio.
         index: (N,) frame of the clip whose pose each output frame takes.
     """
     x0, y0, x1, y1 = prepared.crop
@@ -42,7 +42,7 @@ def composed(
     heads = render_frames(head, scene, driven, None, index)
     torsos = render_frames(torso, view, conditions, None, np.zeros(len(index), np.int64))
     for t, face, body in zip(index, heads, torsos, strict=True):
-        picture = plate.frame(int(t)).astype(np.float32) / 255.0
-        picture[y0:y1, x0:x1] = face.rgb + (1.0 - face.alpha[..., None]) * picture[y0:y1, x0:x1]
-        picture = body.rgb + (1.0 - body.alpha[..., None]) * picture
-        yield (np.clip(picture, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
+        image = plate.frame(int(t)).astype(np.float32) / 255.0
+        image[y0:y1, x0:x1] = face.rgb + (1.0 - face.alpha[..., None]) * image[y0:y1, x0:x1]
+        image = body.rgb + (1.0 - body.alpha[..., None]) * image
+        yield (np.clip(image, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)

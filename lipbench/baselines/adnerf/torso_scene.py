@@ -15,7 +15,8 @@ from lipbench.baselines.adnerf.torso_pose import pose_code
 from lipbench.core.errors import Refused
 from lipbench.faces.parsing import Label, Plate
 from lipbench.lipnerf.prepared import PreparedClip
-from lipbench.nerf.scene import Scene, head_bounds
+from lipbench.nerf.scene import Scene
+from lipbench.nerf.scene_from_fit import head_bounds
 
 
 def torso_scene(
@@ -28,7 +29,7 @@ def torso_scene(
         frames: (T, H, W, 3) uint8 RGB of the clip.
         plate: of the same frames.
         head: (n frames) what the head was trained on, the first n of the clip.
-        codes: (n, 64) of the sound.
+        codes: (n, 64) of the audio.
 
     Returns:
         n frames of full size: the whole person over the plate (the published `com_imgs`), all seen by one camera.
@@ -84,7 +85,7 @@ def torso_view(prepared: PreparedClip, head: Scene, size: tuple[int, int], condi
 
 
 def _center(prepared: PreparedClip, head: Scene) -> tuple[float, float]:
-    """(cx, cy) px in the whole picture; the head's scene is a crop of it."""
+    """(cx, cy) px in the whole image; the head's scene is a crop of it."""
     return head.center[0] + prepared.crop[0], head.center[1] + prepared.crop[1]
 
 

@@ -2,7 +2,7 @@
 
     C = sum_i w_i c_i (torso) + T (torso) * C (head over the plate)        NeRFs/TorsoNeRF/run_nerf.py
 
-so the finished head's picture takes the place that the plate has for the head: the color of a ray's last sample.
+so the finished head's image takes the place that the plate has for the head: the color of a ray's last sample.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from lipbench.nerf.training.trainer import MODEL, FieldTraining
 TORSO = "torso"
 TORSO_DIM = DIM + POSE_DIM  # 106
 #: Published iterations, rays and last learning rate: 400,000 (default of the code, which the README's command takes;
-#: configs/TorsoNeRF.txt has 300,000), 1024 anywhere in the picture, 5e-4 * 0.1^(400 / 500).
+#: configs/TorsoNeRF.txt has 300,000), 1024 anywhere in the image, 5e-4 * 0.1^(400 / 500).
 STEPS, RAYS, LAST_RATE = 400_000, 1024, 7.9e-5
 #: Share of the head's iterations in the small presets: cloth moves little and has no lips.
 SHARE = 1 / 3
@@ -65,7 +65,7 @@ class Behind:
 
     Attributes:
         field: its networks.
-        codes: (T, C) what it is told.
+        codes: (T, C) that it is conditioned on.
         c2w: (T, 3, 4), (T, 2) its cameras.
         near_far: (T, 3, 4), (T, 2) its cameras.
         crop: x0, y0, x1, y1 px of the clip, all that it was trained on.
@@ -79,7 +79,7 @@ class Behind:
 
     @classmethod
     def of(cls, head: TrainedField, scene: Scene, codes: NDArray[np.float32], crop: Crop) -> Behind:
-        """From the head, the scene that it was trained on and the sound's codes of its frames."""
+        """From the head, the scene that it was trained on and the audio's codes of its frames."""
         device = head.latents.device
         c2w, near_far = torch.from_numpy(scene.c2w).to(device), torch.from_numpy(scene.near_far).to(device)
         return cls(head.field.eval(), torch.from_numpy(codes).to(device), c2w, near_far, crop)
@@ -117,7 +117,7 @@ class Behind:
 
 
 class OverHead(RayDrawer):
-    """Rays whose background is the head's picture."""
+    """Rays whose background is the head's image."""
 
     def __init__(self, scene: Scene, preset: Preset, behind: Behind, scale: float, device: str = "cpu") -> None:
         super().__init__(scene, preset, device)
@@ -144,7 +144,7 @@ class TorsoTraining(FieldTraining):
         self.facts = {**self.facts, "head": behind.digest()}
 
     def _check_opacity(self, min_opacity: float, restart: bool) -> None:
-        """A torso is begun again only when nothing at all is left of it: where the picture behind it has its colors
+        """A torso is begun again only when nothing at all is left of it: where the image behind it has its colors
         already, it may be thin.
 
         Raises:
@@ -156,7 +156,7 @@ class TorsoTraining(FieldTraining):
             raise FieldCollapsed("the torso's field turned transparent", error.why, TRY) from error
 
     @torch.no_grad()
-    def picture(self) -> NDArray[np.uint8]:
+    def image(self) -> NDArray[np.uint8]:
         """Four training frames above what is made of them, above the head alone."""
         columns = []
         every = torch.arange(self.drawer.h * self.drawer.w, device=self.device)[None]
@@ -190,7 +190,7 @@ def train_torso(
         steps=preset.steps,
         validate_every=max(1, preset.steps // 6),
         report_every=max(1, preset.steps // 30),
-        picture_every=max(1, preset.steps // 4),
+        image_every=max(1, preset.steps // 4),
     )
     if run(training, folder, budget, seed=seed, log=log).stopped == "signal":
         raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""Training AD-NeRF's head: LipNeRF's field and rays, told by what an audio network makes of the sound.
+"""Training AD-NeRF's head: LipNeRF's field and rays, conditioned on what an audio network makes of the audio.
 
 The audio networks learn together with the field. Neighboring codes are mixed by the attention network from a share of
 the training on (published: iteration 200,000 of 400,000); before that every frame has its own.
@@ -28,7 +28,8 @@ from lipbench.nerf.training.trainer import MODEL, FieldTraining
 
 DIM = 64
 AUDIO = "audio.pt"
-#: Settings of every preset: the sound is all that a frame is told. What presets do for codes of frames is left out.
+#: Settings of every preset: the audio is all that a frame is conditioned on. What presets do for codes of frames is
+#: left out.
 ALONE: dict[str, Any] = {
     "condition": DIM,
     "latent": 0,
@@ -40,7 +41,7 @@ ALONE: dict[str, Any] = {
 #: Learning rates relative to the field's (AD-NeRF run_nerf.py: the attention network's is five times as high).
 AUDIO_RATE, ATTENTION_RATE = 1.0, 5.0
 #: The short presets' field learns up to ten times as fast as the published one. The audio networks do not: at 5e-3 they
-#: learn the clip by heart, and dubs are told less well. Their codes begin with this deviation instead.
+#: learn the clip by heart, and dubs follow their audio less well. Their codes begin with this deviation instead.
 PUBLISHED_RATE, START = 5e-4, 0.5
 
 
@@ -61,7 +62,7 @@ class AudioCodes(torch.nn.Module):
 
 
 class AudioFieldTraining(FieldTraining):
-    """`FieldTraining` whose conditions come from the sound.
+    """`FieldTraining` whose conditions come from the audio.
 
     Args:
         scene: its conditions are not looked at.
@@ -150,7 +151,7 @@ def train(
         steps=preset.steps,
         validate_every=max(1, preset.steps // 6),
         report_every=max(1, preset.steps // 30),
-        picture_every=max(1, preset.steps // 4),
+        image_every=max(1, preset.steps // 4),
     )
     if run(training, folder, budget, seed=seed, log=log).stopped == "signal":
         raise KeyboardInterrupt

@@ -30,7 +30,7 @@ def accept(
     pass_through: bool,
     made: int | None = None,
 ) -> dict[str, float]:
-    """Check length, size and sound, and that the mouth is not the input's.
+    """Check length, size and audio, and that the mouth is not the input's.
 
     Args:
         track: the face in `dub_video`, or None.
@@ -39,7 +39,7 @@ def accept(
         made: frames of what the command itself made, for the message.
 
     Returns:
-        n_frames, and mouth_change: mean absolute difference to the input in the mouth region (whole picture when the
+        n_frames, and mouth_change: mean absolute difference to the input in the mouth region (whole image when the
         track is None), of 255.
 
     Raises:
@@ -61,7 +61,7 @@ def accept(
             "add `crop`, `resize` or `paste` under `post` in the method file",
         )
     if seen.audio is None:
-        raise bad_output("the command's video has no sound", "the dub was not muxed")
+        raise bad_output("the command's video has no audio", "the dub was not muxed")
     try:
         mean, most = change(video, dub_video, track)
     except MediaError as error:

@@ -183,7 +183,7 @@ class ExternalMethod(Method):
         return failures.error(definition.name, reason, ended, f"{words}\n{error.why}", logs)
 
     def _finish(self, found: output.Found, space: Workspace, job: DubJob, info: dict[str, Any]) -> Path:
-        """Post steps, the clip's frame rate, the dub's sound; `info` gets what the command itself has made."""
+        """Post steps, the clip's frame rate, the dub's audio; `info` gets what the command itself has made."""
         definition, dub, video = self.located.definition, job.dub, job.out / "video.mp4"
         stream, info["frames_made"] = post.opened(definition.output, found, space)
         info["fps_made"] = round(stream.fps, 3)

@@ -22,7 +22,7 @@ from lipbench.core.errors import MediaError
 
 Frame = NDArray[np.uint8]
 _COPYABLE = frozenset({"h264", "hevc", "mpeg4", "av1", "vp9"})  # codecs that an mp4 takes as they are
-_FEATHER = 1 / 8  # of the pasted picture's size
+_FEATHER = 1 / 8  # of the pasted image's size
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Stream:
 
 
 def fits(found: Found, steps: Iterable[Post], fps: float) -> bool:
-    """Whether the video can be taken as it is: nothing to do but the sound."""
+    """Whether the video can be taken as it is: nothing to do but the audio."""
     if found.images or any(step.mux is None for step in steps):
         return False
     try:
@@ -132,26 +132,26 @@ def read_matrices(path: Path) -> list[NDArray[np.float64]]:
 def paste(
     frames: Iterable[Frame], matrices: list[NDArray[np.float64]], clip: Iterable[Frame], blend: str
 ) -> Iterator[Frame]:
-    """Each picture warped into its clip frame; ends with the shortest (one matrix serves all frames)."""
+    """Each image warped into its clip frame; ends with the shortest (one matrix serves all frames)."""
     for frame, matrix, ground in zip(
         frames, matrices if len(matrices) > 1 else repeat(matrices[0]), clip, strict=False
     ):
         size = ground.shape[1::-1]
-        picture = np.asarray(cv2.warpAffine(frame, matrix, size, flags=cv2.INTER_CUBIC), np.uint8)
+        image = np.asarray(cv2.warpAffine(frame, matrix, size, flags=cv2.INTER_CUBIC), np.uint8)
         if blend == "poisson":
             mask = np.asarray(cv2.warpAffine(_inner(frame.shape[:2]), matrix, size), np.uint8)
-            yield _poisson(picture, ground, mask)
+            yield _poisson(image, ground, mask)
             continue
         opaque = _edge(frame.shape[:2]) if blend == "feather" else np.ones(frame.shape[:2], np.float32)
         alpha = cv2.warpAffine(opaque, matrix, size)[..., None]
-        yield np.rint(ground + alpha * (picture.astype(np.float32) - ground)).astype(np.uint8)
+        yield np.rint(ground + alpha * (image.astype(np.float32) - ground)).astype(np.uint8)
 
 
-def _poisson(picture: Frame, ground: Frame, mask: NDArray[np.uint8]) -> Frame:
+def _poisson(image: Frame, ground: Frame, mask: NDArray[np.uint8]) -> Frame:
     x, y, w, h = cv2.boundingRect(mask)
     if w == 0 or h == 0:
         return ground
-    return np.asarray(cv2.seamlessClone(picture, ground, mask, (x + w // 2, y + h // 2), cv2.NORMAL_CLONE), np.uint8)
+    return np.asarray(cv2.seamlessClone(image, ground, mask, (x + w // 2, y + h // 2), cv2.NORMAL_CLONE), np.uint8)
 
 
 def _inner(shape: tuple[int, ...]) -> NDArray[np.uint8]:
@@ -204,5 +204,5 @@ def _resize(
 def _image(path: Path) -> Frame:
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
-        raise bad_output("the command's frames cannot be read", f"{path.name} is no picture")
+        raise bad_output("the command's frames cannot be read", f"{path.name} is no image")
     return np.ascontiguousarray(image[..., ::-1], np.uint8)

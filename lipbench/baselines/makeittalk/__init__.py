@@ -1,7 +1,7 @@
 """MakeItTalk (Zhou et al., SIGGRAPH Asia 2020): networks, landmark rules, drawing and the method.
 
     ContentBranch, SpeakerBranch, AutoVC, ImageTranslator     the networks; published state dicts load as they are
-    NetworkPainter, Warp                                      pictures from landmarks
+    NetworkPainter, Warp                                      images from landmarks
     MakeItTalk                                                the method
 
 Written anew from the published facts; no code and no weights of the original are in here.

@@ -1,4 +1,4 @@
-"""The two ways to get pictures from landmarks: the published network, and a warp of the photo."""
+"""The two ways to get images from landmarks: the published network, and a warp of the photo."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ _CURVES = (
     (60, 67, True, (238, 130, 238)),
 )
 CAVITY = (52, 20, 20)  # RGB of an open mouth that the photo does not show
-_FINER = 2  # rows and columns of samples in a pixel of a warped picture
+_FINER = 2  # rows and columns of samples in a pixel of a warped image
 _FRACTION = 4  # bits after the point when triangles are drawn
 
 
 def landmark_drawing(points: Points) -> Frame:
     """(68, >= 2) px -> (256, 256, 3) BGR lines of 2 px on white; coordinates are cut off to integers, as published."""
-    picture = np.full((SIZE, SIZE, 3), 255, np.uint8)
+    image = np.full((SIZE, SIZE, 3), 255, np.uint8)
     whole = points[:, :2].astype(np.int32)
     for first, last, closed, color in _CURVES:
-        cv2.polylines(picture, [whole[first : last + 1]], closed, color, 2)
-    return picture
+        cv2.polylines(image, [whole[first : last + 1]], closed, color, 2)
+    return image
 
 
 def square_around(points: Points, width: int, height: int) -> tuple[int, int, int]:
     """x, y, side (px) of the square that a portrait of this face would show: twice the height of its 68 points.
 
-    May reach over the border of the picture.
+    May reach over the border of the image.
     """
     low, high = points[:, :2].min(0), points[:, :2].max(0)
     side = int(min(round(2.0 * float((high - low).max())), max(width, height)))
@@ -79,14 +79,14 @@ class NetworkPainter:
             lines = torch.from_numpy(landmark_drawing(points)).permute(2, 0, 1).float() / 255
             with torch.inference_mode():
                 made = self.net(torch.cat([lines, still])[None].to(self.device))[0].tanh()  # type: ignore[operator]
-            picture = (made.clamp(0, 1) * 255).permute(1, 2, 0).cpu().numpy().astype(np.uint8)[..., ::-1]
-            yield self._pasted(picture)
+            image = (made.clamp(0, 1) * 255).permute(1, 2, 0).cpu().numpy().astype(np.uint8)[..., ::-1]
+            yield self._pasted(image)
 
-    def _pasted(self, picture: Frame) -> Frame:
+    def _pasted(self, image: Frame) -> Frame:
         out = self.photo.copy()
         height, width = out.shape[:2]
         way = cv2.INTER_AREA if self.side < SIZE else cv2.INTER_CUBIC
-        drawn = cv2.resize(np.ascontiguousarray(picture), (self.side, self.side), interpolation=way)
+        drawn = cv2.resize(np.ascontiguousarray(image), (self.side, self.side), interpolation=way)
         x1, y1, x2, y2 = max(0, self.x), max(0, self.y), min(width, self.x + self.side), min(height, self.y + self.side)
         out[y1:y2, x1:x2] = drawn[y1 - self.y : y2 - self.y, x1 - self.x : x2 - self.x]
         return out
@@ -147,18 +147,18 @@ class Warp:
         """(T, 68, 2) px -> T frames."""
         return (self.frame(points) for points in landmarks)
 
-    def _darkened(self, picture: Frame, points: Points) -> Frame:
+    def _darkened(self, image: Frame, points: Points) -> Frame:
         gap = float(np.linalg.norm(points[LOWER_INNER] - points[UPPER_INNER], axis=1).mean())
         share = 1 - self.gap / gap if gap > max(self.gap, 0.5) else 0.0
         if share <= 0:
-            return picture
-        mask, more = np.zeros(picture.shape[:2], np.uint8), arches(points)
+            return image
+        mask, more = np.zeros(image.shape[:2], np.uint8), arches(points)
         upper = [points[60], *more[[1, 0]], *points[61:64], *more[[2, 3]], points[64]]
         lower = [*more[[7, 6]], *points[65:68], *more[[4, 5]]]
         inside = np.array([*upper, *lower])
         cv2.fillPoly(mask, [np.round(inside * 2**_FRACTION).astype(np.int32)], 255, cv2.LINE_AA, _FRACTION)
         soft = cv2.GaussianBlur(mask, (0, 0), max(0.6, 0.12 * gap)).astype(np.float32)[..., None] / 255 * share
-        return np.clip(picture * (1 - soft) + np.array(CAVITY, np.float32) * soft + 0.5, 0, 255).astype(np.uint8)
+        return np.clip(image * (1 - soft) + np.array(CAVITY, np.float32) * soft + 0.5, 0, 255).astype(np.uint8)
 
 
 def _signed_area(triangles: Points) -> NDArray[np.float64]:

@@ -36,7 +36,9 @@ class _Level(nn.Module):
     """One level of the U: half the size, what lies below, twice the size; the input is put on top but outermost.
 
     Args:
-        cin, cout: channels that come in and that go out (without the skip). inner: between.
+        cin: channels that come in.
+        cout: channels that go out (without the skip).
+        inner: channels between.
     """
 
     def __init__(self, cin: int, inner: int, cout: int, below: _Level | None, outermost: bool = False) -> None:
@@ -57,7 +59,7 @@ class _Level(nn.Module):
 
 
 class ImageTranslator(nn.Module):
-    """(B, 6, 256, 256) in [0, 1] -> (B, 3, 256, 256); tanh of it is the picture (69,860,736 parameters).
+    """(B, 6, 256, 256) in [0, 1] -> (B, 3, 256, 256); tanh of it is the image (69,860,736 parameters).
 
     Channels: BGR drawing of the landmarks, then the BGR photo. `ngf` scales all layers; 64 is published.
     """

@@ -4,7 +4,7 @@ Shapes, names and order of the parameters are those of github.com/yzhou359/MakeI
 model_audio2landmark.py), so that `ckpt_content_branch.pth` and `ckpt_speaker_branch.pth` load key by key. `width`
 scales the hidden layers of the content branch; 1.0 is published, the packaged demo weights are narrower.
 
-Sound: windows of 18 rows (62.5 per second) x 80 mel bands. Faces: 68 points x 3 as 204 numbers.
+Audio: windows of 18 rows (62.5 per second) x 80 mel bands. Faces: 68 points x 3 as 204 numbers.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def _dense(cin: int, cout: int) -> list[nn.Module]:
 
 
 class ContentBranch(nn.Module):
-    """(B, 18, 80) sound and (1 or B, 204) face at rest -> (B, 204) how far each point moves (1,965,677 parameters).
+    """(B, 18, 80) audio and (1 or B, 204) face at rest -> (B, 204) how far each point moves (1,965,677 parameters).
 
     Zhou et al. 2020, sec. 3.1: the same movement whoever speaks. The network's LSTM reads the window front to back and
     answers for its first row: it hears 0.29 s ahead and nothing of what was before.
@@ -54,7 +54,7 @@ class ContentBranch(nn.Module):
 
 
 class SpeakerBranch(nn.Module):
-    """(T, 18, 80) sound and (T, 256) voice -> (T, 204) movement of head and face of that speaker; T up to 512.
+    """(T, 18, 80) audio and (T, 256) voice -> (T, 204) movement of head and face of that speaker; T up to 512.
 
     Zhou et al. 2020, sec. 3.2 (3,000,908 parameters). The transformer's decoder is in every checkpoint and is never
     called; it is kept so that the keys agree.

@@ -1,4 +1,4 @@
-"""From predicted displacements to landmarks in the picture: MakeItTalk's rules, one function each.
+"""From predicted displacements to landmarks in the image: MakeItTalk's rules, one function each.
 
 Source: util/utils.py, src/approaches/train_audio2landmark.py and main_end2end.py of github.com/yzhou359/MakeItTalk.
 Landmarks are (T, 68, 3) or (68, 3), iBUG order. Normalized: the line between the first and the last jaw point is 1.6
@@ -27,7 +27,7 @@ FIRST_BLINK = 30
 
 @dataclass(frozen=True)
 class Frame:
-    """Where a face stands in the picture. Upstream has no angle: its photos are upright."""
+    """Where a face stands in the image. Upstream has no angle: its photos are upright."""
 
     origin: NDArray[np.float64]
     scale: float

@@ -1,4 +1,4 @@
-"""MakeItTalk as a lipbench method: one picture of the clip, animated by the dub."""
+"""MakeItTalk as a lipbench method: one image of the clip, animated by the dub."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from lipbench.core.method import DubJob, Method, Outputs
 
 
 class MakeItTalk(Method):
-    """Predicts 68 landmarks from sound and redraws one picture with them.
+    """Predicts 68 landmarks from audio and redraws one image with them.
 
-    The answer is that picture, talking: the clip's own movement is not in it (the paper's method takes one photo).
+    The answer is that image, talking: the clip's own movement is not in it (the paper's method takes one photo).
     """
 
     spec = SPEC
 
     def weights(self, params: Any) -> tuple[str, ...]:
         if params.weights == DEMO:
-            return () if params.weights_file else (DEMO,)
+            own: tuple[str, ...] = params.registered()
+            return own
         wanted = {
             SPEAKER: params.chosen("head") == "speaker",
             AUTOVC: params.chosen("voice") == "converted",
@@ -35,10 +36,8 @@ class MakeItTalk(Method):
         Raises:
             UsageError, WeightsMissing: `checkout` or `speaker_embedding` is needed and not there.
         """
-        paths = files(params)
-        if params.weights_file:
-            paths["weights_file"] = params.weights_file
-        return {name: keys.sha256_file(weights.existing(path, name)) for name, path in paths.items()}
+        found = {name: keys.sha256_file(weights.existing(path, name)) for name, path in files(params).items()}
+        return {**found, **params.file_identity()}
 
     def synthesize(self, job: DubJob) -> Outputs:
         from lipbench.baselines.makeittalk import stages  # loads torch

@@ -66,7 +66,7 @@ def normalized_landmarks(
     voice: Float32 | None = None,
     device: str = "cpu",
 ) -> rules.Points:
-    """(T, 18, 80) standardized sound and (204,) face at rest -> (T, 68, 3) normalized landmarks, 62.5 per second.
+    """(T, 18, 80) standardized audio and (204,) face at rest -> (T, 68, 3) normalized landmarks, 62.5 per second.
 
     In segments of 512, as upstream; a last one of under ten frames holds the last landmarks (upstream drops it).
     """

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from lipbench.core.method import MethodSpec, Params
+from lipbench.baselines.own_weights import WeightsParams
+from lipbench.core.method import MethodSpec
 from lipbench.core.renames import former_values
 from lipbench.core.weights import WeightsEntry, packaged
 
@@ -17,7 +18,7 @@ DEMO = "makeittalk-demo"
 CONTENT, SPEAKER, AUTOVC, IMAGE = "makeittalk_content", "makeittalk_speaker", "makeittalk_autovc", "makeittalk_i2i"
 
 
-class MakeItTalkParams(Params):
+class MakeItTalkParams(WeightsParams):
     """`auto` is what the weights allow: everything with the published ones, warp, own voice, still head with demo."""
 
     weights: Annotated[
@@ -33,7 +34,7 @@ class MakeItTalkParams(Params):
         json_schema_extra={"path": True},
     )
     renderer: Literal["auto", "network", "warp"] = Field(
-        "auto", description="network: image translation; warp: piecewise-affine bending of the picture, no network."
+        "auto", description="network: image translation; warp: piecewise-affine bending of the image, no network."
     )
     voice: Literal["auto", "converted", "own"] = Field(
         "auto", description="converted: through AutoVC into the voice that the networks know; own: as it is."
@@ -100,8 +101,8 @@ SPEC = MethodSpec(
         "pitch by normalized autocorrelation; upstream runs RAPT (pysptk)",
         "the face is leveled before its landmarks are normalized; upstream expects upright photos",
         "landmarks are brought from 62.5 to 25 frames per second, then drawn; upstream's video has 62.5",
-        "the last 0.29 s of a dub, which upstream drops, hear its sound backwards",
-        "the 256 px square is put back into the picture; upstream returns the square beside its inputs",
+        "the last 0.29 s of a dub, which upstream drops, hear its audio backwards",
+        "the 256 px square is put back into the image; upstream returns the square beside its inputs",
     ),
     implementation="lipbench.baselines.makeittalk.method:MakeItTalk",
     demo={"weights": DEMO},
@@ -140,7 +141,7 @@ WEIGHTS = (
     WeightsEntry(
         "makeittalk_i2i",
         "ckpt_116_i2i_comb.pth",
-        "method makeittalk: picture from landmarks",
+        "method makeittalk: image from landmarks",
         _MAKEITTALK_TERMS,
         839_000_000,
         where=f"ckpt_116_i2i_comb.pth {_MAKEITTALK_LINK}",

@@ -1,4 +1,4 @@
-"""What MakeItTalk does with a dub: landmarks from sound, then one picture drawn with them."""
+"""What MakeItTalk does with a dub: landmarks from audio, then one image drawn with them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from lipbench.baselines.makeittalk.autovc import AutoVC
 from lipbench.baselines.makeittalk.checkpoint import Content
 from lipbench.baselines.makeittalk.drawing import NetworkPainter, Warp
 from lipbench.baselines.makeittalk.files import files
+from lipbench.baselines.makeittalk.image import choose
 from lipbench.baselines.makeittalk.image_net import ImageTranslator
 from lipbench.baselines.makeittalk.landmark_nets import ContentBranch, SpeakerBranch
 from lipbench.baselines.makeittalk.landmarks import Frame, Points, resampled, wider_eyes_slimmer_lips
-from lipbench.baselines.makeittalk.picture import choose
 from lipbench.baselines.makeittalk.predict import Amounts, converted, normalized_landmarks, placed, standardized
 from lipbench.baselines.makeittalk.spec import AUTOVC, CONTENT, DEMO, IMAGE, SPEAKER
 from lipbench.core import weights
@@ -26,7 +26,7 @@ from lipbench.core.method import DubJob, Outputs
 
 
 def synthesize(job: DubJob) -> Outputs:
-    """Predict landmarks from the dub and animate one picture with them."""
+    """Predict landmarks from the dub and animate one image with them."""
     dub, clip, params = job.dub, job.clip, job.params
     torch.set_num_threads(job.threads)
     photo, points, rest, info = choose(dub.video, track_of(job), params.chosen("image"))
@@ -74,9 +74,9 @@ def _face(params: Any, painter: Any, rest: Points) -> tuple[Any, NDArray[np.floa
 
 def _content(params: Any, device: str) -> tuple[Content, Any]:
     if params.weights == DEMO:
-        content = checkpoint.load_demo(params.weights_file or weights.path(DEMO))
+        content = checkpoint.load_demo(params.weights_path())
         content.net.to(device)
-        # Its training hardly asked for brows and eyes, which no sound tells; what it says about them is noise.
+        # Its training hardly asked for brows and eyes, which no audio tells; what it says about them is noise.
         return content, Amounts(1.0, 1.0, 0.0, calibrate=False, upper_face=False)
     scale = checkpoint.numbers(params.checkout, checkpoint.MEAN_STD, 160).astype(np.float32)
     net = checkpoint.load(weights.path(CONTENT), ContentBranch).to(device)

@@ -1,4 +1,4 @@
-"""PC-AVS (Zhou et al., CVPR 2021): networks, sound, alignment and the method.
+"""PC-AVS (Zhou et al., CVPR 2021): networks, audio, alignment and the method.
 
     IdentityEncoder, PoseMouthEncoder, AudioEncoder, PcAvsGenerator   the networks; published state dicts load as is
     PcAvs                                                          the method

@@ -78,7 +78,7 @@ def follow(track: FaceTrack) -> NDArray[np.float64]:
 
 
 def cut(frame: Frame, matrix: NDArray[np.float64]) -> Frame:
-    """(H, W, 3) -> (224, 224, 3): what the networks see; black beyond the picture."""
+    """(H, W, 3) -> (224, 224, 3): what the networks see; black beyond the image."""
     square = cv2.warpAffine(frame, matrix, (SIZE, SIZE))
     seen = square[:SEEN, LEFT : LEFT + SEEN]
     return np.asarray(cv2.resize(seen, (SIZE, SIZE)), np.uint8)

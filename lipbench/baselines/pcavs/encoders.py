@@ -74,7 +74,7 @@ class IdentityEncoder(nn.Module):
     """(B, 3, 224, 224) in [-1, 1] -> who: a vector (B, 2048 w) and a map (B, 512 w, 7, 7).
 
     Args:
-        depths: blocks of each layer; with three layers pictures are 112 px wide, for a map of 7 x 7.
+        depths: blocks of each layer; with three layers images are 112 px wide, for a map of 7 x 7.
         channels: of the map.
     """
 
@@ -166,8 +166,10 @@ class PoseMouthEncoder(nn.Module):
     """(B, 3, 224, 224) in [-1, 1] -> features (B, 512 w); heads that make pose and mouth of features.
 
     Args:
-        features, mouth: lengths instead of 512 w and 500 w.
-        size: of the pictures, px. depth: of the hourglass; the picture is `size` / 4 wide there and halved so often.
+        features: length instead of 512 w.
+        mouth: length instead of 500 w.
+        size: of the images, px.
+        depth: of the hourglass; the image is `size` / 4 wide there and halved so often.
     """
 
     def __init__(

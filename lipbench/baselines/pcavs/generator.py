@@ -100,7 +100,7 @@ class ModulatedConv(nn.Module):
 
 
 class Noise(nn.Module):
-    """Adds one picture of noise to all channels, by a learned amount."""
+    """Adds one image of noise to all channels, by a learned amount."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -190,7 +190,7 @@ class PcAvsGenerator(nn.Module):
         self.finer = nn.ModuleList(nn.Conv2d(n, c, 1) for n, c in zip(finer, channels[1:], strict=False))
 
     def forward(self, style: Tensor, identity: Tensor, finer: Sequence[Tensor] = ()) -> Tensor:
-        """The stored noise pictures are used: upstream draws new ones at every call, and never repeats itself."""
+        """The stored noise images are used: upstream draws new ones at every call, and never repeats itself."""
         noise = [self.noises.get_buffer(f"noise_{layer}") for layer in range(2 * len(self.to_rgbs) + 1)]
         x = self.conv1(identity + self.input.input if self.finer else identity, style, noise[0])
         rgb = self.to_rgb1(x, style)

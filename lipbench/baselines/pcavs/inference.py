@@ -1,4 +1,4 @@
-"""Drawing the dubbed face: who from one frame, pose from every frame, mouth from the sound. Frames are streamed."""
+"""Drawing the dubbed face: who from one frame, pose from every frame, mouth from the audio. Frames are streamed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class PcAvsInference:
     """The four networks, ready for inference on their device, and the person they draw.
 
     Args:
-        networks: published or our own; they see and draw pictures of their own size, what goes in and out here is 224.
+        networks: published or our own; they see and draw images of their own size, what goes in and out here is 224.
         reference: (224, 224, 3) RGB crop of the person.
     """
 
@@ -43,10 +43,10 @@ class PcAvsInference:
         return torch.from_numpy(small).to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def _sized(pictures: NDArray[np.uint8], size: int, way: int) -> NDArray[np.uint8]:
-    if pictures.shape[1] == size:
-        return pictures
-    return np.stack([np.asarray(cv2.resize(p, (size, size), interpolation=way), np.uint8) for p in pictures])
+def _sized(images: NDArray[np.uint8], size: int, way: int) -> NDArray[np.uint8]:
+    if images.shape[1] == size:
+        return images
+    return np.stack([np.asarray(cv2.resize(p, (size, size), interpolation=way), np.uint8) for p in images])
 
 
 def generate_frames(

@@ -16,7 +16,7 @@ class Layout:
     """Sizes of the four networks; the defaults are the published ones.
 
     Attributes:
-        size: of the pictures, px: 7 for the identity map, doubled by every stage behind it.
+        size: of the images, px: 7 for the identity map, doubled by every stage behind it.
         channels: of the generator at 7, 14, ... px.
         depths: blocks of the identity encoder's layers.
         identity: widths of the encoders, 1 is published.
@@ -26,7 +26,7 @@ class Layout:
         features: of the audio encoder.
         mouth: length of the mouth's code.
         finer: the identity encoder's finer maps go into the generator too; not published.
-        pose_rows: share of the picture, from the top, that the pose encoder sees; 1 is published. The rest holds the
+        pose_rows: share of the image, from the top, that the pose encoder sees; 1 is published. The rest holds the
             mouth: a small network on few people would read the lips there and not listen.
     """
 
@@ -64,7 +64,7 @@ class Layout:
         )
 
 
-#: For a CPU: half the picture, a seventh to a quarter of the channels, one stage and one layer fewer.
+#: For a CPU: half the image, a seventh to a quarter of the channels, one stage and one layer fewer.
 DEMO = Layout(
     size=112,
     channels=(64, 64, 48, 32, 16),
@@ -81,7 +81,7 @@ DEMO = Layout(
 
 
 class Networks(nn.Module):
-    """The four networks that draw together: G, V (who), E (pose and mouth) and A (sound), by upstream's letters.
+    """The four networks that draw together: G, V (who), E (pose and mouth) and A (audio), by upstream's letters.
 
     Args:
         size: see `Layout`.
@@ -101,21 +101,21 @@ class Networks(nn.Module):
         self.G, self.V, self.E, self.A = generator, identity, pose, audio
         self.size, self.pose_rows = size, pose_rows
 
-    def who(self, pictures: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+    def who(self, images: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
         """(B, 3, S, S) in [-1, 1] -> identity vector, map, and finer maps where the generator takes them."""
-        vector, where, finer = self.V.look(pictures)
+        vector, where, finer = self.V.look(images)
         return vector, where, finer if self.G.finer else []
 
     def mouth(self, mel: Tensor) -> Tensor:
         """(B, 1, 80, 20) -> (B, 500)."""
         return self.E.mouth(self.A(mel))
 
-    def pose(self, pictures: Tensor) -> Tensor:
+    def pose(self, images: Tensor) -> Tensor:
         """(B, 3, S, S) -> (B, 12), from the rows that pose may be seen in."""
         rows = round(self.pose_rows * self.size)
         if rows < self.size:
-            pictures = torch.cat([pictures[:, :, :rows], torch.zeros_like(pictures[:, :, rows:])], 2)
-        return self.E.pose(pictures)
+            images = torch.cat([images[:, :, :rows], torch.zeros_like(images[:, :, rows:])], 2)
+        return self.E.pose(images)
 
     def draw(self, who: tuple[Tensor, Tensor, list[Tensor]], mouth: Tensor, pose: Tensor) -> Tensor:
         """(B, 3, S, S) in (-1, 1); one person for all, or as many as there are poses."""

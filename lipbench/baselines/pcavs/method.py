@@ -7,7 +7,7 @@ from typing import Any
 
 from lipbench.baselines.pcavs.files import checkpoint_file
 from lipbench.baselines.pcavs.spec import DEMO, FILES, SPEC
-from lipbench.core import keys, weights
+from lipbench.core import keys
 from lipbench.core.method import DubJob, Method, Outputs
 
 
@@ -17,9 +17,10 @@ class PcAvs(Method):
     spec = SPEC
 
     def weights(self, params: Any) -> tuple[str, ...]:
-        if params.checkpoints or params.weights_file:
+        if params.checkpoints:
             return ()
-        return tuple(FILES) if params.weights == "published" else (DEMO,)
+        names: tuple[str, ...] = params.registered(*(FILES if params.weights == "published" else (DEMO,)))
+        return names
 
     def identity(self, params: Any, clip_id: str, language: str) -> Mapping[str, Any]:
         """Hash of `weights_file`, or of the files in `checkpoints`.
@@ -27,10 +28,9 @@ class PcAvs(Method):
         Raises:
             WeightsMissing: one of them is not there.
         """
-        if params.weights_file is not None:
-            return {"weights_file": keys.sha256_file(weights.existing(params.weights_file, "weights_file"))}
-        if params.checkpoints is None:
-            return {}
+        if params.weights_file is not None or params.checkpoints is None:
+            own: dict[str, str] = params.file_identity()
+            return own
         return {name: keys.sha256_file(checkpoint_file(params, name)) for name in FILES}
 
     def synthesize(self, job: DubJob) -> Outputs:

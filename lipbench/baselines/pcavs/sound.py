@@ -50,7 +50,7 @@ def melspectrogram(audio: NDArray[np.int16]) -> NDArray[np.float32]:
 
 
 def windows(mel: NDArray[np.float32], fps: float, count: int) -> NDArray[np.float32]:
-    """(80, M) -> (count, 80, 20): the sound of frames 0 .. count - 1; silence (0) before and after what there is.
+    """(80, M) -> (count, 80, 20): the audio of frames 0 .. count - 1; silence (0) before and after what there is.
 
     At 25 fps frame f hears columns 4 (f - 2) to 4 (f - 2) + 19, as upstream's frames from 2 on do; upstream has no
     frames 0, 1 and none of the last two.

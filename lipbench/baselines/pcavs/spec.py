@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from lipbench.core.method import MethodSpec, Params
+from lipbench.baselines.own_weights import WeightsParams
+from lipbench.core.method import MethodSpec
 from lipbench.core.renames import former_values
 from lipbench.core.weights import WeightsEntry, packaged
 
@@ -23,7 +24,7 @@ FILES = {
 }
 
 
-class PcAvsParams(Params):
+class PcAvsParams(WeightsParams):
     """Where the networks are and how the crop goes back."""
 
     checkpoints: str | None = Field(
@@ -59,8 +60,8 @@ SPEC = MethodSpec(
         "the crop is put back into the frame, faded out at its edges; the paper scores the 224 px crop as it comes",
         "landmarks come from the shared face track; upstream runs face-alignment's 2D FAN",
         "frames without a face get landmarks interpolated from their neighbors; upstream gives up on the clip",
-        "the first and last two frames, which upstream drops, hear silence where there is no sound",
-        "the person is the first frame with a face; upstream draws one of the given pictures at random",
+        "the first and last two frames, which upstream drops, hear silence where there is no audio",
+        "the person is the first frame with a face; upstream draws one of the given images at random",
         "the generator's noise is the one stored in the file; upstream draws new noise at every call",
         "crops are not saved as JPEG on the way",
         "weights: pcavs-demo are smaller networks of another layout, trained on generated faces; no published losses",

@@ -17,8 +17,6 @@ from lipbench.baselines.pcavs.files import checkpoint_file
 from lipbench.baselines.pcavs.generator import PcAvsGenerator
 from lipbench.baselines.pcavs.inference import PcAvsInference, generate_frames
 from lipbench.baselines.pcavs.layout import Networks
-from lipbench.baselines.pcavs.spec import DEMO
-from lipbench.core import weights
 from lipbench.core.method import DubJob, Outputs
 
 
@@ -53,10 +51,8 @@ def _networks(params: Any) -> Networks:
     Raises:
         WeightsMissing, WeightsError, WeightsMismatch: a file is not there, or not what it should be.
     """
-    if params.weights_file is not None:
-        return load_ours(weights.existing(params.weights_file, "weights_file"))
-    if params.checkpoints is None and params.weights != "published":
-        return load_ours(weights.path(DEMO))
+    if params.weights_file is not None or (params.checkpoints is None and params.weights != "published"):
+        return load_ours(params.weights_path())
     return together(
         load(checkpoint_file(params, "pcavs_generator"), PcAvsGenerator),
         load(checkpoint_file(params, "pcavs_identity"), IdentityEncoder),

@@ -1,4 +1,4 @@
-"""Speech2Vid (Chung et al., "You said that?", BMVC 2017): networks, converter, framing, sound and the method.
+"""Speech2Vid (Chung et al., "You said that?", BMVC 2017): networks, converter, framing, audio and the method.
 
     Speech2VidNet, DeblurNet     v201 and v114
     read_mat                     the published MatConvNet files as torch state dicts

@@ -86,7 +86,7 @@ def _layer(layer: Any, values: dict[str, np.ndarray]) -> dict[str, Tensor]:
 
 
 def _sees_first(layers: np.ndarray, values: dict[str, np.ndarray]) -> bool:
-    """Whether the file's conv8 gets the face's 256 channels before the sound's; `networks` has the sound first."""
+    """Whether the file's conv8 gets the face's 256 channels before the audio's; `networks` has the audio first."""
     makers = {str(name): layer for layer in layers for name in np.atleast_1d(layer.outputs)}
     at = next(layer for layer in layers if str(layer.name) == "conv8")
     while True:  # back along first inputs, to the first convolution of that stream

@@ -1,4 +1,4 @@
-"""How Speech2Vid frames a face, which pictures it is shown, and how the drawn face gets back into the video.
+"""How Speech2Vid frames a face, which images it is shown, and how the drawn face gets back into the video.
 
 Two framings, because the weights decide. "eyes-nose" is upstream's: a similarity that lays 21 points of nose and eyes
 on a mean face. "box" is that of the small demo network: an upright square around the face box.
@@ -25,14 +25,14 @@ from lipbench.metrics.sync.tracks import crop_path
 Framing = Literal["eyes-nose", "box"]
 Frame = NDArray[np.uint8]
 
-FILL = 110  # gray of what lies outside of the picture
+FILL = 110  # gray of what lies outside of the image
 #: Rows and columns of a still in which lips and chin of a face framed by its box lie.
 MOUTH = (slice(59, 99), slice(27, 85))
 #: Half edge of the square over half of the face box's larger edge.
 BOX_SCALE = 1.2
 #: Points of the 68 that upstream aligns: nose and eyes (28 to 48, counted from 1).
 ALIGNED = slice(27, 48)
-#: Frames from the one drawn to the pictures that show how the speaker looks then.
+#: Frames from the one drawn to the images that show how the speaker looks then.
 AROUND = (-12, -6, 6, 12, 18)
 WITH_OWN = (0, -12, -6, 6, 12)
 #: Fade at the pasted square's border, as a share of its edge.
@@ -114,7 +114,7 @@ def still(frame: Frame, matrix: NDArray[np.float64]) -> Frame:
 
 
 def around(t: int, n_frames: int) -> list[int]:
-    """The five frames whose pictures are shown while frame t is drawn: never t, unless there is no other."""
+    """The five frames whose images are shown while frame t is drawn: never t, unless there is no other."""
     out = []
     for offset in AROUND:
         there = t + offset if 0 <= t + offset < n_frames else t - offset
@@ -132,7 +132,7 @@ def without_mouth(still: Frame) -> Frame:
     """The still with lips and chin blanked.
 
     Left in, the mouth of a frame's own still reaches the drawing through the connections around the bottleneck, and the
-    sound, which has to pass the bottleneck, is never needed: the layers behind it die in training.
+    audio, which has to pass the bottleneck, is never needed: the layers behind it die in training.
     """
     out = still.copy()
     out[MOUTH] = FILL
@@ -140,7 +140,7 @@ def without_mouth(still: Frame) -> Frame:
 
 
 def spread(n_frames: int) -> list[int]:
-    """Five frames spread over the clip: the same pictures for every frame, as upstream's demo has them."""
+    """Five frames spread over the clip: the same images for every frame, as upstream's demo has them."""
     return [round((k + 0.5) * n_frames / STILLS - 0.5) for k in range(STILLS)]
 
 

@@ -6,17 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from lipbench.baselines.speech2vid.spec import DEBLUR, SPEC
-from lipbench.core import keys, weights
 from lipbench.core.method import DubJob, Method, Outputs
 
 
 class Speech2Vid(Method):
-    """Draws the whole face from five pictures of it and 0.35 s of sound, and puts it back where the face was."""
+    """Draws the whole face from five images of it and 0.35 s of audio, and puts it back where the face was."""
 
     spec = SPEC
 
     def weights(self, params: Any) -> tuple[str, ...]:
-        own = () if params.weights_file else (params.weights,)
+        own: tuple[str, ...] = params.registered()
         return (*own, DEBLUR) if params.sharpens else own
 
     def identity(self, params: Any, clip_id: str, language: str) -> Mapping[str, Any]:
@@ -25,11 +24,8 @@ class Speech2Vid(Method):
         Raises:
             WeightsMissing: there is no file `weights_file`.
         """
-        return (
-            {"weights_file": keys.sha256_file(weights.existing(params.weights_file, "weights_file"))}
-            if params.weights_file
-            else {}
-        )
+        found: dict[str, str] = params.file_identity()
+        return found
 
     def synthesize(self, job: DubJob) -> Outputs:
         from lipbench.baselines.speech2vid import stages  # loads torch

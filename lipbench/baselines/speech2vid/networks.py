@@ -5,7 +5,7 @@ BMVC 2017; Jamaludin et al., IJCV 2019); state-dict keys are the graph's layer n
 published, so `convert` reads the `.mat` files. `width` scales every channel count between input and output; 1.0 is the
 published size.
 
-Pictures are RGB. The stills go in as 0..255, five of them stacked; the answer is in [0, 1].
+Images are RGB. The stills go in as 0..255, five of them stacked; the answer is in [0, 1].
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ UNEVEN = (2, 1, 2, 1)
 
 
 class Speech2VidNet(nn.Module):
-    """v201: what a face looks like while it says a sound, from five pictures of that face.
+    """v201: what a face looks like while it says a sound, from five images of that face.
 
     Args:
         width: multiplier of the channel counts, never below 4 channels.
@@ -124,7 +124,7 @@ class DeblurNet(nn.Module):
             self.add_module(f"supr{i}", nn.Conv2d(n if i else 3, n if i < 9 else 3, 3, 1, 1))
 
     def forward(self, drawn: Tensor) -> Tensor:
-        """(B, 3, H, W) in [0, 1] -> (B, 3, H, W), the sharpened picture, not clipped."""
+        """(B, 3, H, W) in [0, 1] -> (B, 3, H, W), the sharpened image, not clipped."""
         x = drawn
         for i in range(9):
             x = F.relu(getattr(self, f"supr{i}")(x))

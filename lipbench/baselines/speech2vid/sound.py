@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench.baselines.speech2vid.networks import COEFFICIENTS, COLUMNS
+from lipbench.metrics.sync.folded import mfcc
 
 Kind = Literal["htk", "psf"]
 
@@ -30,12 +31,10 @@ FLOOR = 1e-8
 def features(audio: NDArray[np.int16], kind: Kind) -> NDArray[np.float32]:
     """(N,) int16 at 16 kHz -> (12, 1 + (N - 400) // 160), or one column more with "psf", which pads the end.
 
-    Sound shorter than one window of 25 ms is filled up with silence.
+    Audio shorter than one window of 25 ms is filled up with silence.
     """
     audio = np.pad(audio, (0, max(0, LENGTH - len(audio))))
     if kind == "psf":
-        from lipbench.metrics.sync.folded import mfcc
-
         return mfcc(audio)[1:].astype(np.float32)
     return htk(audio)
 
@@ -74,11 +73,11 @@ def _cosines() -> NDArray[np.float64]:
 
 
 def window_starts(n_frames: int, fps: float, offset_frames: float = 0.0) -> NDArray[np.int64]:
-    """(n_frames,) first column of each frame's sound, window and frame centered on each other; may lie before 0.
+    """(n_frames,) first column of each frame's audio, window and frame centered on each other; may lie before 0.
 
     Args:
-        offset_frames: video frames by which the sound heard is later. Upstream takes the window that starts with the
-            frame, which is offset_frames=4 at 25 fps, and leaves it to the user to shift the video against the sound.
+        offset_frames: video frames by which the audio heard is later. Upstream takes the window that starts with the
+            frame, which is offset_frames=4 at 25 fps, and leaves it to the user to shift the video against the audio.
     """
     # Column c is centered at 10 c + 12.5 ms, frame k at (k + 1/2) / fps.
     middle = (np.arange(n_frames) + 0.5 + offset_frames) / fps * COLUMNS_PER_SECOND - 1.25

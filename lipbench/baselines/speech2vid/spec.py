@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from lipbench.core.method import MethodSpec, Params
+from lipbench.baselines.own_weights import WeightsParams
+from lipbench.core.method import MethodSpec
 from lipbench.core.weights import WeightsEntry, packaged
 
 _SPEECH2VID_TERMS = "none stated (github.com/joonson/yousaidthat has no licence file)"
@@ -14,7 +15,7 @@ _SPEECH2VID_TERMS = "none stated (github.com/joonson/yousaidthat has no licence 
 PUBLISHED, DEBLUR = "speech2vid", "speech2vid_deblur"
 
 
-class Speech2VidParams(Params):
+class Speech2VidParams(WeightsParams):
     """`auto` is what upstream does with the published weights, and what the demo network learnt with others."""
 
     weights: str = Field(PUBLISHED, description="Name in the weights registry: speech2vid is v201.mat.")
@@ -26,19 +27,19 @@ class Speech2VidParams(Params):
     )
     stills: Literal["auto", "own", "around", "spread"] = Field(
         "auto",
-        description="Pictures shown: each frame's own and four around it, five around it, or the same five for all "
+        description="Images shown: each frame's own and four around it, five around it, or the same five for all "
         "frames; auto: what the weights learnt with.",
     )
     paste: Literal["face", "change"] = Field(
         "face",
         description="face: the whole drawn face; change: to the frame is added by what the drawing to the dub differs "
-        "from one to the source's own sound, so that it keeps its own sharpness.",
+        "from one to the source's own audio, so that it keeps its own sharpness.",
     )
     offset_frames: float = Field(
         0.0,
         ge=-25,
         le=25,
-        description="Video frames by which the sound heard is later; 4 at 25 fps is upstream's demo.",
+        description="Video frames by which the audio heard is later; 4 at 25 fps is upstream's demo.",
     )
 
     @property
@@ -65,8 +66,8 @@ SPEC = MethodSpec(
     deviations=(
         "landmarks come from the shared face track; upstream runs dlib's 68 points",
         "eyes and nose are laid on the procedural head's mean face; upstream's mean landmarks are not shipped",
-        "sound windows are centered on their frame; `offset_frames: 4` is upstream's",
-        "stills come from the dubbed clip itself; upstream's demo has pictures of six people",
+        "audio windows are centered on their frame; `offset_frames: 4` is upstream's",
+        "stills come from the dubbed clip itself; upstream's demo has images of six people",
         "the face goes back into the frame with faded edges; upstream returns the 109 px face, the paper names "
         "Poisson blending",
         "frames without a face are framed between their neighbors",
@@ -83,7 +84,7 @@ WEIGHTS = (
     WeightsEntry(
         "speech2vid",
         "v201.mat",
-        "method speech2vid: the face from sound and five stills",
+        "method speech2vid: the face from audio and five stills",
         _SPEECH2VID_TERMS,
         112_000_000,
         where="v201.mat from http://www.robots.ox.ac.uk/~vgg/software/yousaidthat/model/",

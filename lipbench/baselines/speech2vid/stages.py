@@ -27,9 +27,7 @@ def synthesize(job: DubJob) -> Outputs:
     dub, clip, params = job.dub, job.clip, job.params
     torch.set_num_threads(job.threads)
     track = track_of(job)
-    drawer = checkpoint.load(
-        weights.existing(params.weights_file, "weights_file") if params.weights_file else weights.path(params.weights)
-    )
+    drawer = checkpoint.load(params.weights_path())
     nets = [drawer.net.to(job.device)]
     if params.sharpens:
         nets.append(checkpoint.load_deblur(weights.path(DEBLUR)).to(job.device))  # type: ignore[arg-type]
@@ -47,7 +45,7 @@ def synthesize(job: DubJob) -> Outputs:
     heard = [hear(dub.audio, count)]
     if params.paste == "change":
         if clip.audio is None:
-            raise NoAudio(f"clip {clip.id} has no sound", "paste: change draws it as well", "use paste: face")
+            raise NoAudio(f"clip {clip.id} has no audio", "paste: change draws it as well", "use paste: face")
         heard.append(hear(clip.audio, clip.n_frames)[np.asarray(dub.index[:count])])
     faces = draw(nets, heard, stills, shown, job.device, own=chosen == "own")
     frames = zip(media.read_frames(dub.video), faces, matrices, strict=False)
@@ -91,9 +89,9 @@ def draw(
 
     for first in range(0, len(shown), BATCH):
         part = range(first, min(first + BATCH, len(shown)))
-        pictures = np.stack([seen(t) for t in part])
+        images = np.stack([seen(t) for t in part])
         with torch.inference_mode():
-            x = torch.from_numpy(pictures).to(device, torch.float32)  # (B, 15, 112, 112)
+            x = torch.from_numpy(images).to(device, torch.float32)  # (B, 15, 112, 112)
             looked, drawn = nets[0].look(x), []
             for sound in heard:
                 x = nets[0].hear(torch.from_numpy(sound[part.start : part.stop]).to(device))
@@ -105,7 +103,7 @@ def draw(
 
 
 def _shown(stills: str, t: int, count: int) -> list[int]:
-    """The five frames whose pictures are shown while frame t is drawn."""
+    """The five frames whose images are shown while frame t is drawn."""
     if stills == "own":
         return framing.with_own(t, count)
     return framing.around(t, count) if stills == "around" else framing.spread(count)

@@ -25,7 +25,7 @@ class Boxes:
     """One face box per frame.
 
     Attributes:
-        xyxy: (n, 4) int64 x1 y1 x2 y2 px, inside the picture, never empty.
+        xyxy: (n, 4) int64 x1 y1 x2 y2 px, inside the image, never empty.
         info: how they came about: source, filled frames, frames with other faces.
     """
 
@@ -62,7 +62,7 @@ def filled(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def padded(boxes: NDArray[np.float64], pads: tuple[int, int, int, int], width: int, height: int) -> NDArray[np.int64]:
-    """Truncate to whole pixels, widen by `pads` (top, bottom, left, right; px), clamp to the picture."""
+    """Truncate to whole pixels, widen by `pads` (top, bottom, left, right; px), clamp to the image."""
     x1, y1, x2, y2 = np.clip(boxes, 0, None).astype(np.int64).T
     top, bottom, left, right = pads
     return np.stack(
@@ -93,7 +93,7 @@ def follow(track: FaceTrack, pads: tuple[int, int, int, int] = (0, 10, 0, 0), sm
 
     Raises:
         NoFace: the track holds no face at all.
-        Refused: a box lies outside of the picture.
+        Refused: a box lies outside of the image.
     """
     boxes = padded(filled(detector_boxes(track)), pads, track.width, track.height)
     info = {
@@ -108,7 +108,7 @@ def fixed(box: tuple[int, int, int, int], n_frames: int, width: int, height: int
     """The same given box (x1 y1 x2 y2) on every frame, neither padded nor smoothed, like upstream's --box.
 
     Raises:
-        Refused: the box is empty or leaves the picture.
+        Refused: the box is empty or leaves the image.
     """
     xyxy = np.tile(np.asarray(box, dtype=np.int64), (n_frames, 1))
     return checked(Boxes(xyxy, {"boxes": "given"}), width, height)
@@ -120,8 +120,8 @@ def checked(boxes: Boxes, width: int, height: int) -> Boxes:
     if len(bad):
         box = boxes.xyxy[bad[0]].tolist()
         raise Refused(
-            f"the face box {box} of frame {bad[0]} does not lie in the {width} x {height} picture",
+            f"the face box {box} of frame {bad[0]} does not lie in the {width} x {height} image",
             "boxes are x1, y1, x2, y2 in pixels, at least 2 wide and high",
-            "correct `box`, or use footage in which the face stays in the picture",
+            "correct `box`, or use footage in which the face stays in the image",
         )
     return boxes

@@ -52,7 +52,7 @@ def generate_frames(
     starts: Sequence[int],
     paste: Paste = "hard",
 ) -> Iterator[Frame]:
-    """The frames with lips that fit the sound, in order; at most one batch of them is held.
+    """The frames with lips that fit the audio, in order; at most one batch of them is held.
 
     Args:
         frames: (H, W, 3) RGB, as many as there are boxes and starts (the shortest of the three ends it).

@@ -68,7 +68,7 @@ def melspectrogram(audio: NDArray[np.int16] | NDArray[np.floating]) -> NDArray[n
 
 
 def window_starts(columns: int, fps: float, count: int | None = None) -> list[int]:
-    """First spectrogram column of the 0.2 s of sound behind every video frame; window i starts at i / fps.
+    """First spectrogram column of the 0.2 s of audio behind every video frame; window i starts at i / fps.
 
     Args:
         columns: length of the spectrogram.
@@ -77,7 +77,7 @@ def window_starts(columns: int, fps: float, count: int | None = None) -> list[in
             drops the last 0.1 s of a video. With a count, that last window is repeated instead.
 
     Raises:
-        TooShort: less sound than one window.
+        TooShort: less audio than one window.
     """
     last = columns - STEPS
     if last < 0:

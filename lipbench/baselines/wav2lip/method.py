@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from lipbench.baselines.wav2lip.spec import SPEC
-from lipbench.core import keys, weights
 from lipbench.core.errors import NoFace
 from lipbench.core.method import DubJob, Method, Outputs, PrepareJob
+from lipbench.faces import backend_identity
 
 _S3FD = "s3fd-wav2lip"
 
 
 class Wav2Lip(Method):
-    """Redraws the lower half of the face from a 96 x 96 crop and 0.2 s of sound, frame by frame.
+    """Redraws the lower half of the face from a 96 x 96 crop and 0.2 s of audio, frame by frame.
 
     `prepare` runs the published detector once per clip where `detector: s3fd` asks for it; otherwise the boxes come
     from the face track that all methods and metrics share.
@@ -23,7 +23,7 @@ class Wav2Lip(Method):
     spec = SPEC
 
     def weights(self, params: Any) -> tuple[str, ...]:
-        own = () if params.weights_file else (params.weights,)
+        own: tuple[str, ...] = params.registered()
         return (*own, "s3fd") if params.detects else own
 
     def uses_gpu(self, kind: str, params: Any) -> bool:
@@ -38,14 +38,8 @@ class Wav2Lip(Method):
         Raises:
             WeightsMissing: there is no file `weights_file`.
         """
-        found: dict[str, Any] = {}
-        if params.weights_file is not None:
-            found["weights_file"] = keys.sha256_file(weights.existing(params.weights_file, "weights_file"))
-        if params.detects:
-            from lipbench.faces import backend_identity
-
-            found["detector"] = dict(backend_identity(_S3FD))
-        return found
+        found: dict[str, Any] = params.file_identity()
+        return {**found, "detector": dict(backend_identity(_S3FD))} if params.detects else found
 
     def prepare(self, job: PrepareJob) -> Outputs:
         if not job.params.detects:

@@ -76,8 +76,8 @@ class Widths:
 class Wav2LipGenerator(nn.Module):
     """The lip generator of Wav2Lip (Prajwal et al., ACM MM 2020).
 
-    Draws the lower half of a face so that the mouth fits the sound: a U-Net over the face whose bottleneck is replaced
-    by the embedding of the sound.
+    Draws the lower half of a face so that the mouth fits the audio: a U-Net over the face whose bottleneck is replaced
+    by the embedding of the audio.
 
     `gated` is ours: a fourth output channel says how much of the drawing is laid over the reference face. It begins
     near nothing, so that a short training need not learn to copy skin first.

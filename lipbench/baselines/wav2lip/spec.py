@@ -6,13 +6,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from lipbench.core.method import MethodSpec, Params
+from lipbench.baselines.own_weights import WeightsParams
+from lipbench.core.method import MethodSpec
 from lipbench.core.weights import WeightsEntry, packaged
 
 _WAV2LIP_TERMS = "no licence file; its README allows personal, research and non-commercial use only (trained on LRS2)"
 
 
-class Wav2LipParams(Params):
+class Wav2LipParams(WeightsParams):
     """Options under upstream's names; boxes are x1, y1, x2, y2 here (upstream's --box is y1, y2, x1, x2)."""
 
     weights: str = Field(
@@ -58,7 +59,7 @@ SPEC = MethodSpec(
     deviations=(
         "boxes come from the shared face track, framed like S3FD's, unless `detector: s3fd` is chosen",
         "frames without a face get boxes interpolated from their neighbors; upstream gives up on the clip",
-        "the last 0.1 s of a dub, which upstream drops, repeats the last window of sound",
+        "the last 0.1 s of a dub, which upstream drops, repeats the last window of audio",
         "where the dub is longer than the clip the frames play back and forth; upstream starts again (a jump cut)",
         "written as H.264 (crf 12) instead of DIVX",
     ),

@@ -10,7 +10,6 @@ from lipbench.baselines.wav2lip import boxes as framing
 from lipbench.baselines.wav2lip.checkpoint import load
 from lipbench.baselines.wav2lip.inference import Wav2LipInference, generate_frames
 from lipbench.baselines.wav2lip.mel import melspectrogram, window_starts
-from lipbench.core import weights
 from lipbench.core.method import DubJob, Outputs
 from lipbench.faces.track import FaceTrack
 
@@ -23,10 +22,7 @@ def synthesize(job: DubJob) -> Outputs:
         boxes = framing.fixed(params.box, dub.n_frames, clip.width, clip.height)
     else:
         boxes = framing.follow(_track(job), params.pads, smooth=not params.nosmooth)
-    file = (
-        weights.existing(params.weights_file, "weights_file") if params.weights_file else weights.path(params.weights)
-    )
-    drawer = Wav2LipInference(load(file), job.device)
+    drawer = Wav2LipInference(load(params.weights_path()), job.device)
 
     mel = melspectrogram(media.read_audio(dub.audio))
     starts = window_starts(mel.shape[1], clip.fps, dub.n_frames)

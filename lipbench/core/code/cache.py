@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lipbench.core.atomic import atomic_write
 from lipbench.core.errors import LipbenchError
 
 #: A file that changed less than this many ns ago may change again within one tick of its clock: not trusted later.
@@ -68,8 +69,6 @@ class FileCache:
         """Keep what was found for the next process, as far as the folder lets us."""
         if not self._dirty or self.path is None or self._entries is None:
             return
-        from lipbench.core.atomic import atomic_write
-
         there: dict[str, bool] = {}
         for key in self._entries:
             file = key.partition("\n")[0]

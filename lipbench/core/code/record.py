@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from lipbench.core.atomic import write_json
 from lipbench.core.code.closure import Code
 
 
@@ -18,8 +19,6 @@ def write_codes(root: Path, codes: Iterable[Code]) -> None:
     Raises:
         DiskFull: no space left.
     """
-    from lipbench.core.atomic import write_json
-
     for code in codes:
         path = _path(root, code.digest)
         if not path.exists():

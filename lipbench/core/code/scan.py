@@ -45,7 +45,9 @@ def scan(source: str | bytes, module: str, package: bool, part: str = "", skip: 
     """Read a module.
 
     Args:
-        source: its text. module: its dotted name. package: whether it is an `__init__.py`.
+        source: its text.
+        module: its dotted name.
+        package: whether it is an `__init__.py`.
         part: "" for all of it, else a top-level name or "Class.method": that, and what it uses of the module.
         skip: top-level names that `part` does without although it mentions them.
 

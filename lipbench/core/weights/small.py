@@ -22,7 +22,8 @@ def save(net: nn.Module, width: int, path: Path, info: Mapping[str, Any]) -> Pat
     """Write the network; returns the path.
 
     Args:
-        width: what `load` builds the network with. info: JSON, kept beside it.
+        width: what `load` builds the network with.
+        info: JSON, kept beside it.
     """
     arrays = {name: value.detach().cpu().numpy().astype(np.float16) for name, value in net.state_dict().items()}
     np.savez_compressed(path, __info__=json.dumps({"width": width, **info}), **arrays)

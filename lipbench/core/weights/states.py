@@ -35,7 +35,8 @@ def filled(net: Net, state: Mapping[str, Tensor], path: Path, fix: str, idle: tu
 
     Args:
         state: what the file holds; batch norms' counters may be left out, they change no answer.
-        path, fix: for the error: which file, what to do.
+        path: for the error: which file.
+        fix: for the error: what to do.
         idle: beginnings of entries that the file need not have; the network keeps its own.
 
     Raises:
@@ -62,7 +63,8 @@ def write(net: nn.Module, path: Path, meta: Mapping[str, Any], idle: tuple[str, 
     """Write an npz: float16 weights, float32 statistics (variances do not fit into float16), no counters.
 
     Args:
-        meta: JSON; its `format` is what `read` asks for. idle: beginnings of entries that are left out.
+        meta: JSON; its `format` is what `read` asks for.
+        idle: beginnings of entries that are left out.
     """
     arrays = {
         k: v.detach().cpu().numpy()
@@ -78,7 +80,9 @@ def read(path: Path, kind: str, what: str, fix: str) -> tuple[dict[str, Any], di
     """Metadata and float32 state dict of a file that `write` made.
 
     Args:
-        kind: its `format`. what, fix: for the error: "Speech2Vid network", and what to do.
+        kind: its `format`.
+        what: for the error: "Speech2Vid network".
+        fix: for the error: what to do.
 
     Raises:
         WeightsMissing: no such file.

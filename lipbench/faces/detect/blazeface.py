@@ -63,7 +63,7 @@ class BlazeFace:
 
     Args:
         folder: holds the .tflite files (`weights.path("mediapipe-face")`).
-        reach: "short" for faces that fill a good part of the picture (a selfie, a talking head), "full" for small ones.
+        reach: "short" for faces that fill a good part of the image (a selfie, a talking head), "full" for small ones.
     """
 
     def __init__(self, folder: str | Path, reach: Literal["short", "full"] = "short") -> None:
@@ -124,8 +124,8 @@ class BlazeFacePair:
     """Both builds together: the better answer about each face.
 
     Neither alone is enough. Measured on crops and pads of real clips: the short-range build finds faces that fill the
-    picture (100 % at face width = picture width, where the full-range one finds 5 to 30 %), the full-range one finds
-    faces down to 1/15 of the picture (100 %, where the short-range one finds none).
+    image (100 % at face width = image width, where the full-range one finds 5 to 30 %), the full-range one finds
+    faces down to 1/15 of the image (100 %, where the short-range one finds none).
 
     Args:
         folder: holds the .tflite files (`weights.path("mediapipe-face")`).

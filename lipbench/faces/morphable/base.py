@@ -29,8 +29,12 @@ SCHEMA = 1
 class LandmarkIndices:
     """Vertices of the 68-point convention (iBUG).
 
-    points: (68,). left, right: (8, K) candidates for the jaw's points 0..7 and 9..16, or None: of each row the vertex
-    farthest to the image's left (right) is the visible contour (AD-NeRF face_tracking/facemodel.py).
+    Attributes:
+        points: (68,).
+        left: (8, K) candidates for the jaw's points 0..7 and 9..16, or None: of each row the vertex farthest to the
+            image's left (right) is the visible contour (AD-NeRF face_tracking/facemodel.py).
+        right: (8, K) candidates for the jaw's points 0..7 and 9..16, or None: of each row the vertex farthest to the
+            image's left (right) is the visible contour (AD-NeRF face_tracking/facemodel.py).
     """
 
     points: NDArray[np.int64]

@@ -57,7 +57,10 @@ def table() -> Array:
 class Lips:
     """The line where the lips meet: pairs of vertices from the image's right to its left, corners left out.
 
-    upper, lower: (K,) vertex indices. opening: (36, K) dm by which each semantic shape parts each pair.
+    Attributes:
+        upper: (K,) vertex indices.
+        lower: (K,) vertex indices.
+        opening: (36, K) dm by which each semantic shape parts each pair.
     """
 
     upper: NDArray[np.int64]

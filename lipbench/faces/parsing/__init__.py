@@ -1,7 +1,7 @@
 """Which pixels are head, neck, torso or background, and what is behind them.
 
     parser("projection").parse(frames, guide) -> Parsing      offline default; needs landmarks or a fitted silhouette
-    parser("colour")                                          the same without the optional person segmentation
+    parser("color")                                          the same without the optional person segmentation
     parser("bisenet"), parser("celebamask")                   networks, when the user has their weights
     truth_parsing(labels)                                     from the label maps of generated clips
     clean_plate(frames, parsing) -> Plate                     the background behind the person

@@ -1,4 +1,4 @@
-"""How the picture behind or below a head moved from one frame to another."""
+"""How the image behind or below a head moved from one frame to another."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class ImageMotion:
 
 
 def _track(before: NDArray[np.uint8], after: NDArray[np.uint8], points: Any) -> tuple[Any, Any]:
-    """Lucas-Kanade: (N, 1, 2) points of one picture found in another, (N, 1) 1 where that went well."""
+    """Lucas-Kanade: (N, 1, 2) points of one image found in another, (N, 1) 1 where that went well."""
     lost: Any = None  # OpenCV's stubs do not allow None, its documentation does
     moved, ok, _ = cv2.calcOpticalFlowPyrLK(before, after, points, lost, winSize=(15, 15), maxLevel=3)
     return moved, ok

@@ -1,6 +1,6 @@
 """The 19 classes of CelebAMask-HQ in the two orders that networks use, and what they mean here.
 
-The orders differ, which has cost people their necks: face-parsing.PyTorch (prepropess_data.py) numbers the classes its
+The orders differ, and mixing them up drops the neck: face-parsing.PyTorch (prepropess_data.py) numbers the classes its
 own way, the data set's own parser (switchablenorms/CelebAMask-HQ face_parsing/README.md) another way.
 """
 

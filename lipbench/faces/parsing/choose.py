@@ -14,7 +14,7 @@ from lipbench.faces.parsing.types import WEIGHTS, HeadGuide, Parsing
 #: name -> what it is; the first is the default.
 PARSERS = {
     "projection": "landmarks or the fitted head, person segmentation and colors; needs no licensed weights",
-    "colour": "the same with colors alone, even where the weights for person segmentation are",
+    "color": "the same with colors alone, even where the weights for person segmentation are",
     "bisenet": "BiSeNet of face-parsing.PyTorch (AD-NeRF's parser); weights bisenet_face",
     "celebamask": "the U-Net of CelebAMask-HQ (MaskGAN's, the paper's parser); weights celebamask_unet",
 }
@@ -45,11 +45,11 @@ def parser(name: str = "projection", **options: Any) -> Parser:
         UnknownName: no such parser.
         WeightsMissing: a network's weights are not here.
     """
-    if name in ("projection", "colour"):
+    if name in ("projection", "color"):
         from lipbench.faces.parsing.projection import ProjectionParser
 
-        if name == "colour":
-            options["person"] = "colour"
+        if name == "color":
+            options["person"] = "color"
         return ProjectionParser(**options)
     if name in PARSERS:
         from lipbench.faces.parsing.network_parser import NetworkParser

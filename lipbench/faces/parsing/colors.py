@@ -1,4 +1,4 @@
-"""Color models: histograms that say how likely a color is in a part of the picture."""
+"""Color models: histograms that say how likely a color is in a part of the image."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Histogram:
     def __init__(self) -> None:
         self.counts = np.zeros(N_BINS)
 
-    def add(self, picture: NDArray[np.int32], weight: NDArray[np.floating]) -> None:
-        """Count a picture of bins (H, W) with weights (H, W)."""
+    def add(self, image: NDArray[np.int32], weight: NDArray[np.floating]) -> None:
+        """Count an image of bins (H, W) with weights (H, W)."""
         chosen = weight > 0
-        self.counts += np.bincount(picture[chosen], weight[chosen], N_BINS)
+        self.counts += np.bincount(image[chosen], weight[chosen], N_BINS)
 
     @property
     def total(self) -> float:

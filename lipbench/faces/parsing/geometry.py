@@ -27,7 +27,7 @@ class HeadFrame:
 
     Attributes:
         origin: (2,) px, between the eyes.
-        up: (2,) unit vector from the chin to the forehead in the picture (y down).
+        up: (2,) unit vector from the chin to the forehead in the image (y down).
         unit: px, from the eyes to the chin with the mouth shut, about.
         jaw: (K, 2) px, from the image-left ear over the chin to the image-right ear.
     """
@@ -55,7 +55,7 @@ class HeadFrame:
         return x.astype(np.float32), y.astype(np.float32)
 
     def scaled(self, factor: float) -> HeadFrame:
-        """The same head in a picture `factor` times as large."""
+        """The same head in an image `factor` times as large."""
         return HeadFrame(self.origin * factor, self.up, self.unit * factor, self.jaw * factor)
 
     def above_jaw(self, height: int, width: int) -> NDArray[np.float32]:

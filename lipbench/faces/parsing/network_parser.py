@@ -34,7 +34,7 @@ class LabelLayout:
         classes: names by number.
         mean: of the input's normalization, RGB in [0, 1].
         std: of the input's normalization, RGB in [0, 1].
-        interpolation: how its authors shrink a picture to 512 x 512.
+        interpolation: how its authors shrink an image to 512 x 512.
     """
 
     weights: str

@@ -55,10 +55,10 @@ class ColorPerson:
     def __init__(self, frames: Sequence[NDArray[np.uint8]], heads: Sequence[HeadFrame]) -> None:
         inside, outside = Histogram(), Histogram()
         for frame, head in zip(frames, heads, strict=True):
-            picture, prior = bins(frame), bust(head, *frame.shape[:2])
-            inside.add(picture, (prior > 0.93).astype(np.float32))
-            outside.add(picture, (prior < 0.05).astype(np.float32))
-        if outside.total == 0:  # the person fills the picture
+            image, prior = bins(frame), bust(head, *frame.shape[:2])
+            inside.add(image, (prior > 0.93).astype(np.float32))
+            outside.add(image, (prior < 0.05).astype(np.float32))
+        if outside.total == 0:  # the person fills the image
             outside.counts += 1
         self._odds = np.log(inside.density()) - np.log(outside.density())
 

@@ -30,9 +30,9 @@ class Plate:
     """What is behind the person.
 
     Attributes:
-        static: whether one picture serves all frames.
-        image: (H, W, 3) uint8, that picture; None when the background moves.
-        seen: share of the picture that some frame showed (static plates; 1.0 for moving ones until asked).
+        static: whether one image serves all frames.
+        image: (H, W, 3) uint8, that image; None when the background moves.
+        seen: share of the image that some frame showed (static plates; 1.0 for moving ones until asked).
         notes: for reports.
     """
 
@@ -180,7 +180,7 @@ def _dilated(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
 
 
 def _box(mask: NDArray[np.bool_], margin: int = 8) -> tuple[int, int, int, int] | None:
-    """x0, y0, x1, y1 around a mask (H, W) with a margin, inside the picture; None when it is empty."""
+    """x0, y0, x1, y1 around a mask (H, W) with a margin, inside the image; None when it is empty."""
     if not mask.any():
         return None
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))

@@ -26,7 +26,7 @@ from lipbench.faces.parsing.types import WEIGHTS, HeadGuide, Label, Parsing
 Map = NDArray[np.float32]
 
 HAIR, SKIN, CLOTH = range(3)
-#: The head's unit (eyes to chin) in px at which labels are decided; larger pictures are shrunk to it.
+#: The head's unit (eyes to chin) in px at which labels are decided; larger images are shrunk to it.
 UNIT = 125.0
 #: Frames from which a clip's colors are learnt, and rounds of learning.
 SAMPLES, ROUNDS = 16, 3
@@ -36,15 +36,15 @@ class ProjectionParser:
     """Labels from a guide, a person segmentation and colors.
 
     Args:
-        person: "auto" (the selfie network when its weights are here), "selfie" or "colour".
+        person: "auto" (the selfie network when its weights are here), "selfie" or "color".
         smoothing: temporal window in frames; 1 switches it off.
     """
 
     name = "projection"
 
     def __init__(self, *, person: str = "auto", smoothing: int = 3) -> None:
-        if person not in ("auto", "selfie", "colour"):
-            raise UsageError(f"no person evidence is called {person!r}", "", "choose auto, selfie or colour")
+        if person not in ("auto", "selfie", "color"):
+            raise UsageError(f"no person evidence is called {person!r}", "", "choose auto, selfie or color")
         self.person, self.smoothing = person, smoothing
 
     def parse(self, frames: NDArray[np.uint8], guide: HeadGuide | None = None) -> Parsing:
@@ -75,14 +75,14 @@ class ProjectionParser:
             labels[t] = connected(chosen, clip.heads[t])
         if guide.landmarks is not None and (lost := int((~np.isfinite(guide.landmarks).all((1, 2))).sum())):
             notes += (f"{lost} of {len(frames)} frames without landmarks; the head was interpolated there",)
-        return Parsing(labels, f"projection+{'selfie' if isinstance(person, SelfieNet) else 'colour'}", notes)
+        return Parsing(labels, f"projection+{'selfie' if isinstance(person, SelfieNet) else 'color'}", notes)
 
     def _evidence(self, clip: _Clip) -> tuple[Person, tuple[str, ...]]:
         if self.person == "selfie" or (self.person == "auto" and weights.available(WEIGHTS["projection"])):
             return SelfieNet(), ()
         sample = clip.sample()
         color = ColorPerson([clip.small(t)[0] for t in sample], [clip.small(t)[1] for t in sample])
-        if self.person == "colour":
+        if self.person == "color":
             return color, ()
         return color, (
             "person segmentation by color only: coarse outlines; `lipbench weights get mediapipe-selfie` gives better",
@@ -141,19 +141,19 @@ class _Colors:
         self.density = np.stack([self._seeds(samples, HAIR), skin, self._seeds(samples, CLOTH)], -1)
         for _ in range(ROUNDS):
             found = [Histogram() for _ in range(3)]
-            for picture, p, head, known in samples:
+            for image, p, head, known in samples:
                 # The whole face is skin or feature, wherever else its colors occur.
-                belief = self.belief(picture, head) * ((p > 0.8) * (1 - known))[..., None]
+                belief = self.belief(image, head) * ((p > 0.8) * (1 - known))[..., None]
                 for part in range(3):
-                    found[part].add(picture, belief[..., part])
+                    found[part].add(image, belief[..., part])
             self.density = np.stack([h.density() for h in found], -1)
             self.density[:, SKIN] = 0.5 * (self.density[:, SKIN] + skin)
         inside, outside = Histogram(), Histogram()
-        for picture, p, head, _ in samples:
-            x, y = head.coordinates(*picture.shape)
-            inside.add(picture, p * (p > 0.9))
+        for image, p, head, _ in samples:
+            x, y = head.coordinates(*image.shape)
+            inside.add(image, p * (p > 0.9))
             # Where shoulders may be the network is less sure of itself than it says.
-            outside.add(picture, (1 - p) * (p < 0.1) * ((y > -0.9) | (np.abs(x) > 1.8)))
+            outside.add(image, (1 - p) * (p < 0.1) * ((y > -0.9) | (np.abs(x) > 1.8)))
         self._odds = np.log(inside.density()) - np.log(outside.density())
         if outside.total == 0:
             self._odds[:] = 0
@@ -161,8 +161,8 @@ class _Colors:
     @staticmethod
     def _seeds(samples: list[tuple[NDArray[np.int32], Map, HeadFrame, Map]], part: int) -> Map:
         histogram = Histogram()
-        for picture, p, head, _ in samples:
-            x, y = head.coordinates(*picture.shape)
+        for image, p, head, _ in samples:
+            x, y = head.coordinates(*image.shape)
             side = np.abs(x)
             if part == SKIN:
                 zone = (side < 0.5) & (y > -0.85) & (y < 0.3)
@@ -170,18 +170,18 @@ class _Colors:
                 zone = (p > 0.9) & (((y > 0.8) & (y < 1.6) & (side < 0.9)) | ((y > 0.3) & (y < 0.9) & (side > 0.78)))
             else:
                 zone = (p > 0.9) & (((y < -1.8) & (side > 0.9)) | (y < -2.3))
-            histogram.add(picture, zone.astype(np.float32))
+            histogram.add(image, zone.astype(np.float32))
         return histogram.density()
 
-    def belief(self, picture: NDArray[np.int32], head: HeadFrame) -> Map:
+    def belief(self, image: NDArray[np.int32], head: HeadFrame) -> Map:
         """(H, W) bins -> (H, W, 3) probability of hair, skin, clothing, were the pixel the person's."""
-        score = cv2.blur(self.density[picture] * prior(head, *picture.shape), (3, 3))
+        score = cv2.blur(self.density[image] * prior(head, *image.shape), (3, 3))
         return score / (score[..., HAIR] + score[..., SKIN] + score[..., CLOTH])[..., None]
 
-    def person(self, picture: NDArray[np.int32], mask: Map, head: HeadFrame) -> Map:
+    def person(self, image: NDArray[np.int32], mask: Map, head: HeadFrame) -> Map:
         """The person's mask (H, W), corrected where it is unsure by colors and by how shoulders usually lie."""
-        odds = cv2.GaussianBlur(np.clip(self._odds[picture], -3, 3).astype(np.float32), (0, 0), 1.2)
-        shape = _coarse(shoulders, head, *picture.shape)[..., 0]
+        odds = cv2.GaussianBlur(np.clip(self._odds[image], -3, 3).astype(np.float32), (0, 0), 1.2)
+        shape = _coarse(shoulders, head, *image.shape)[..., 0]
         p = np.clip(mask, 0.004, 0.996)
         return 1 / (1 + np.exp(-(np.log(p / (1 - p)) + 0.6 * odds + shape)))
 
@@ -227,10 +227,10 @@ def soft_labels(clip: _Clip, t: int, mask: Map, models: _Colors) -> Map:
     """(H, W, 4) probability of every label at the reduced size; `mask` (H, W) is the person's."""
     frame, head = clip.small(t)
     height, width = frame.shape[:2]
-    picture = bins(frame)
-    belief = models.belief(picture, head)
+    image = bins(frame)
+    belief = models.belief(image, head)
     above, known = head.above_jaw(height, width), clip.known_head(t, height, width)
-    person = np.maximum(models.person(picture, mask, head), known)
+    person = np.maximum(models.person(image, mask, head), known)
     # Clothing colors high above the shoulders are hair accessories, hats or glasses.
     high = _coarse(lambda x, y: _sigmoid((y + 0.55) / 0.05), head, height, width)[..., 0]
     skin, cloth = belief[..., SKIN], belief[..., CLOTH]

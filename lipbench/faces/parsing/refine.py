@@ -1,4 +1,4 @@
-"""Small repairs of masks: edges drawn to the picture's own, and parts that belong together."""
+"""Small repairs of masks: edges drawn to the image's own, and parts that belong together."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def guided(
     Args:
         frame: (H, W, 3) uint8 RGB.
         radius: px, half side of the windows.
-        eps: variance of the gray picture in [0, 1] below which a window is flat.
+        eps: variance of the gray image in [0, 1] below which a window is flat.
     """
     gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
     side = (2 * radius + 1, 2 * radius + 1)
@@ -39,7 +39,7 @@ def connected(labels: NDArray[np.uint8], head: HeadFrame) -> NDArray[np.uint8]:
     background.
     """
     if head.unit > 2 * _UNIT:
-        # Islands are found as well in a picture of half the size; only what they change is carried back.
+        # Islands are found as well in an image of half the size; only what they change is carried back.
         small = np.ascontiguousarray(labels[::2, ::2])
         height, width = labels.shape
         better = connected(small, head.scaled(0.5))

@@ -24,7 +24,7 @@ class Label(IntEnum):
 
     HEAD is everything that moves with the skull: skin above the jaw line, features, ears, hair, glasses, hat,
     earrings, as AD-NeRF (data_util/face_parsing/test.py) and LipNeRF cut it. NECK includes necklaces; TORSO is
-    clothing and whatever else of the person is in the picture.
+    clothing and whatever else of the person is in the image.
     """
 
     BACKGROUND = 0

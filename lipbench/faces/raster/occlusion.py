@@ -28,7 +28,8 @@ def ambient_occlusion(
 ) -> NDArray[np.float32]:
     """(N,) cosine-weighted open share in [0, 1] of every vertex, by shadow maps from many directions.
 
-    bias: dm by which a vertex may lie behind the map before it counts as hidden.
+    Args:
+        bias: dm by which a vertex may lie behind the map before it counts as hidden.
     """
     tri = np.ascontiguousarray(triangles, np.int32)
     points = np.ascontiguousarray(points, np.float64)

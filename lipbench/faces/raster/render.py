@@ -27,8 +27,10 @@ NO_SHADOW = (np.zeros((1, 1), np.float32), np.eye(3), np.ones(3))
 class RenderOutput:
     """One frame.
 
-    image: (H, W, 3) uint8 RGB. labels: (H, W) uint8 of `Label`. depth: (H, W) float32 dm along the view axis,
-    inf for the background.
+    Attributes:
+        image: (H, W, 3) uint8 RGB.
+        labels: (H, W) uint8 of `Label`.
+        depth: (H, W) float32 dm along the view axis, inf for the background.
     """
 
     image: NDArray[np.uint8]

@@ -83,8 +83,10 @@ def shade_samples(  # type: ignore[no-untyped-def]
 ):
     """Shade every sample of a list.
 
-    samples: (n, 3) int32 x, y of the sample and its triangle. rgb: (n, 3) float32 linear, label_out: (n,) uint8.
-    All in one function with one loop: calls per sample would cost more than the arithmetic (see `inlined`).
+    Args:
+        samples: (n, 3) int32 x, y of the sample and its triangle.
+        rgb: (n, 3) float32 linear, filled here.
+        label_out: (n,) uint8, filled here.
     """
     focal, cx, cy = camera
     points, normals, triangles, material = mesh

@@ -24,7 +24,7 @@ class SurfaceLabel(IntEnum):
     CLOTH = 9
 
 
-#: RGB per label, for pictures of label maps.
+#: RGB per label, for images of label maps.
 PALETTE = np.array(
     [
         (20, 20, 24),

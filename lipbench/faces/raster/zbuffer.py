@@ -22,7 +22,12 @@ EDGE = 1e-4  # px by which neighboring triangles overlap
 
 
 class Visibility(NamedTuple):
-    """What a z-buffer saw. triangle: (H, W) int32, -1 = none; inverse_depth: (H, W) float32 1/dm, 0 = none."""
+    """What a z-buffer saw.
+
+    Attributes:
+        triangle: (H, W) int32, -1 = none.
+        inverse_depth: (H, W) float32 1/dm, 0 = none.
+    """
 
     triangle: NDArray[np.int32]
     inverse_depth: NDArray[np.float32]
@@ -32,7 +37,9 @@ class Visibility(NamedTuple):
 def fill_zbuffer(points, triangles, culled, focal, cx, cy, tri_out, w_out):  # type: ignore[no-untyped-def]
     """Rasterize into `tri_out`, `w_out` (preset to -1 and 0).
 
-    points: (N, 3) camera space. culled: (M,) bool, triangles to draw only when they face the camera.
+    Args:
+        points: (N, 3) camera space.
+        culled: (M,) bool, triangles to draw only when they face the camera.
     """
     height, width = tri_out.shape
     for k in range(triangles.shape[0]):

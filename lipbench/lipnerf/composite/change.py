@@ -1,6 +1,6 @@
 """Only what the expression changes: everything else of the head stays the source's, as sharp as it was filmed.
 
-The field draws a frame twice, under the dub's expression and under the source's own. What both pictures get wrong alike
+The field draws a frame twice, under the dub's expression and under the source's own. What both images get wrong alike
 (blur, hair, lids, a frayed outline) cancels in their difference, which is laid over the source frame around the lips,
 on cheeks and jaw:
 
@@ -91,5 +91,5 @@ def transfer_change(source: Frame, drawn: Frame, own: Frame, face: LowerFace) ->
     return out
 
 
-def _blurred(picture: Map, sigma: float) -> Map:
-    return np.asarray(cv2.GaussianBlur(picture, (0, 0), max(sigma, 0.3)), np.float32)
+def _blurred(image: Map, sigma: float) -> Map:
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), max(sigma, 0.3)), np.float32)

@@ -15,6 +15,7 @@ from lipbench.lipnerf.composite import gap as gaps
 from lipbench.lipnerf.composite import matte as mattes
 from lipbench.lipnerf.composite.inpaint import Inpainter, TeleaInpainter, around, body, match
 from lipbench.lipnerf.composite.options import CompositeOptions, Render
+from lipbench.lipnerf.composite.temporal import TemporalInpainter
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ class Compositor:
         return self._finish(self._place(Render(s, rgb, alpha, box)), []).image
 
     def layers(self, render: Render) -> Layers:
-        """The frame with its parts, for pictures of how it came about."""
+        """The frame with its parts, for images of how it came about."""
         placed = self._place(render)
         made = self._finish(placed, [])
         x0, y0, x1, y1 = placed.window
@@ -233,7 +234,5 @@ def _named(options: CompositeOptions, frames: NDArray[np.uint8], parsing: Parsin
 
         return GatedInpainter(options.weights)
     if options.inpainter == "temporal":
-        from lipbench.lipnerf.composite.temporal import TemporalInpainter
-
         return TemporalInpainter(frames, parsing)
     raise UsageError(f"no inpainter is called {options.inpainter!r}", "", "see CompositeOptions.inpainter")

@@ -53,7 +53,7 @@ def same(x: Tensor, reach: int, stride: int) -> Tensor:
 
 
 class GatedGenerator(nn.Module):
-    """x (N, 5, H, W): picture in [-1, 1] with its hole zeroed, ones, the hole; H and W multiples of 8.
+    """x (N, 5, H, W): image in [-1, 1] with its hole zeroed, ones, the hole; H and W multiples of 8.
 
     Args:
         cnum: width; 48 in the published weights.
@@ -64,7 +64,7 @@ class GatedGenerator(nn.Module):
         super().__init__()
         c, g = cnum, GatedConv
         self.fuse = fuse
-        # stage 1: a coarse picture
+        # stage 1: a coarse image
         self.conv1 = g(5, c // 2, 5)
         self.conv2_downsample, self.conv3 = g(c // 2, c, 3, 2), g(c, c)
         self.conv4_downsample, self.conv5, self.conv6 = g(c, 2 * c, 3, 2), g(2 * c, 2 * c), g(2 * c, 2 * c)
@@ -79,7 +79,7 @@ class GatedGenerator(nn.Module):
         self.xconv4_downsample, self.xconv5, self.xconv6 = g(c, c, 3, 2), g(c, 2 * c), g(2 * c, 2 * c)
         self.xconv7_atrous, self.xconv8_atrous = g(2 * c, 2 * c, rate=2), g(2 * c, 2 * c, rate=4)
         self.xconv9_atrous, self.xconv10_atrous = g(2 * c, 2 * c, rate=8), g(2 * c, 2 * c, rate=16)
-        # ... and patches of the picture itself
+        # ... and patches of the image itself
         self.pmconv1, self.pmconv2_downsample, self.pmconv3 = g(3, c // 2, 5), g(c // 2, c // 2, 3, 2), g(c // 2, c)
         self.pmconv4_downsample, self.pmconv5 = g(c, 2 * c, 3, 2), g(2 * c, 2 * c)
         self.pmconv6 = g(2 * c, 2 * c, activation="relu")

@@ -39,7 +39,7 @@ class GatedInpainter:
         self.net = load(weights.path(GATED_WEIGHTS) if file is None else file).to(device)
 
     def fill(self, s: int, image: Frame, hole: Mask, trusted: Mask) -> Frame:
-        """See `Inpainter.fill`; the network looks at the whole picture, new head included."""
+        """See `Inpainter.fill`; the network looks at the whole image, new head included."""
         if not hole.any():
             return image
         box = square(hole)
@@ -62,10 +62,10 @@ class GatedInpainter:
         return out
 
     @torch.inference_mode()
-    def generate(self, picture: Frame, mask: NDArray[np.float32]) -> NDArray[np.float32]:
+    def generate(self, image: Frame, mask: NDArray[np.float32]) -> NDArray[np.float32]:
         """(h, w, 3) uint8 and its hole (h, w) of 0 and 1, sizes multiples of 8 -> (h, w, 3) float32 in 0..255."""
         m = torch.from_numpy(mask)[None, None].to(self.device)
-        x = torch.from_numpy(picture).to(self.device).permute(2, 0, 1)[None].float() / 127.5 - 1
+        x = torch.from_numpy(image).to(self.device).permute(2, 0, 1)[None].float() / 127.5 - 1
         y = self.net(torch.cat([x * (1 - m), torch.ones_like(m), m], 1), m)
         found: NDArray[np.float32] = ((y[0].permute(1, 2, 0) + 1) * 127.5).cpu().numpy()
         return found
@@ -80,13 +80,13 @@ def square(hole: Mask) -> tuple[int, int, int]:
     return x, y, side
 
 
-def cut(picture: NDArray[np.uint8], box: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """The square's part of a picture (H, W) or (H, W, 3); beyond its edges the edge pixels go on."""
+def cut(image: NDArray[np.uint8], box: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """The square's part of an image (H, W) or (H, W, 3); beyond its edges the edge pixels go on."""
     x, y, side = box
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     rows = np.clip(np.arange(y, y + side), 0, height - 1)
     columns = np.clip(np.arange(x, x + side), 0, width - 1)
-    return picture[rows[:, None], columns]
+    return image[rows[:, None], columns]
 
 
 def load(file: str | Path) -> GatedGenerator:

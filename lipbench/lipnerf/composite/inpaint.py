@@ -25,7 +25,7 @@ class Inpainter(Protocol):
     name: str
 
     def fill(self, s: int, image: Frame, hole: Mask, trusted: Mask) -> Frame:
-        """The picture with its hole filled.
+        """The image with its hole filled.
 
         Args:
             s: number of the source frame.
@@ -80,13 +80,13 @@ def around(mask: Mask, margin: int) -> tuple[slice, slice] | None:
 def match(
     candidate: NDArray[np.float32], image: Frame, hole: Mask, trusted: Mask, fade: float, limit: float = 40.0
 ) -> Frame:
-    """Pixels of another picture, brought to the light of this one: the difference at the hole's border is continued
+    """Pixels of another image, brought to the light of this one: the difference at the hole's border is continued
     smoothly across it (a membrane, Perez et al., "Poisson Image Editing", 2003).
 
     Args:
         candidate: (h, w, 3) float32 in 0..255, aligned with `image`.
         fade: px from the border over which the difference dies away. It is there for the seam; farther in, the other
-            picture knows better: the old chin's shadow on the neck must not be carried up to the new one.
+            image knows better: the old chin's shadow on the neck must not be carried up to the new one.
         limit: difference, in levels, above which a border pixel shows something else and is left out.
     """
     difference = image.astype(np.float32) - candidate

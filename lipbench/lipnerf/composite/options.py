@@ -1,4 +1,4 @@
-"""What a compositor is told, and what it is given."""
+"""Options of a compositor, and what it is given."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Render:
         s: number of the source frame that it goes into.
         rgb: (h, w, 3) float, PREMULTIPLIED colors in [0, 1]: the sum of w_i c_i over all samples but the background's.
         alpha: (h, w) float in [0, 1], 1 - T: the sum of those w_i.
-        box: (x0, y0, x1, y1) px, where in the source the picture lies; None: it is the whole frame. The picture is
+        box: (x0, y0, x1, y1) px, where in the source the image lies; None: it is the whole frame. The image is
             resized to it.
     """
 

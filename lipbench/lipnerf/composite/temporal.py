@@ -2,8 +2,8 @@
 
 A chin that drops, a head that turns or nods: over a clip much of what lies behind the head's lower edge is seen in some
 frame. All frames are moved to one of them by the motion of neck and shoulders; each pixel is the median of the frames
-that show neck there, and another picture the median of those that show clothing (one for both would put collars on
-necks wherever labels waver). What no frame shows is continued from there. In a frame the pictures are moved back and
+that show neck there, and another image the median of those that show clothing (one for both would put collars on
+necks wherever labels waver). What no frame shows is continued from there. In a frame the images are moved back and
 brought to that frame's light at the hole's border.
 """
 
@@ -42,11 +42,11 @@ class TemporalInpainter:
         self.fade = 0.03 * float(np.sqrt(parsing.head.sum() / max(len(frames), 1))) + 1
         self._moves: dict[int, NDArray[np.float64]] = {}
         self.region = self._region()
-        self.pictures: dict[Label, Frame] = {}
+        self.images: dict[Label, Frame] = {}
         self.seen: dict[Label, float] = {}
         for part, (image, known) in self._gather().items():
             self.seen[part] = float(known.mean())
-            self.pictures[part] = telea(image, ~known, known)
+            self.images[part] = telea(image, ~known, known)
 
     def _region(self) -> tuple[slice, slice]:
         """Rows and columns where a lower edge of the head may be in any frame; empty without a head."""
@@ -103,7 +103,7 @@ class TemporalInpainter:
             if not mine.any():
                 continue
             clear = trusted[window] & (self.parsing.labels[s][window] == part)
-            if part in self.pictures:
+            if part in self.images:
                 donor = self._donor(s, part, window, mine.shape)
                 out[window] = match(donor, out[window], mine, clear, self.fade)
             else:
@@ -111,18 +111,18 @@ class TemporalInpainter:
         return out
 
     def _donor(self, s: int, part: Label, window: tuple[slice, slice], size: tuple[int, ...]) -> NDArray[np.float32]:
-        """(h, w, 3) float32 the gathered picture of a part where it is in frame s."""
+        """(h, w, 3) float32 the gathered image of a part where it is in frame s."""
         rows, columns = window
         # region -> reference frame -> frame s -> window
         matrix = self._move(s).copy()
         matrix[:, 2] += matrix[:, 0] * self.region[1].start + matrix[:, 1] * self.region[0].start
         matrix[:, 2] -= (columns.start, rows.start)
-        moved = cv2.warpAffine(self.pictures[part], matrix, (size[1], size[0]), borderMode=cv2.BORDER_REPLICATE)
+        moved = cv2.warpAffine(self.images[part], matrix, (size[1], size[0]), borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(moved, np.float32)
 
 
 def _usual(image: Frame, known: Mask) -> Mask:
-    """(h, w) where a picture of skin (h, w, 3) has a color that most of it has: hair in a neck's shadow stands out."""
+    """(h, w) where an image of skin (h, w, 3) has a color that most of it has: hair in a neck's shadow stands out."""
     if not known.any():
         return known
     colors = image.astype(np.float32)

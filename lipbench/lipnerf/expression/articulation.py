@@ -1,4 +1,4 @@
-"""From sound to what jaw and lips do: a small network that drives the procedural head without a lip source's video.
+"""From audio to what jaw and lips do: a small network that drives the procedural head without a lip source's video.
 
 It answers the ten articulation channels of the generated corpus (jaw, rounding, closure, ...); `visemes` turns those
 into expressions whose lips meet when they should. LipNeRF takes its expressions from another method's video by
@@ -20,7 +20,7 @@ from lipbench.faces.morphable.semantic import expression_to_semantic
 from lipbench.faces.morphable.visemes import CHANNELS, SPEECH_COLUMNS
 
 RATE, BANDS, PER_FRAME = 16000, 40, 4
-FLOOR = 1.0  # of the band energies of int16 sound, before the logarithm
+FLOOR = 1.0  # of the band energies of int16 audio, before the logarithm
 
 
 def features(audio: NDArray[np.int16], n_frames: int) -> NDArray[np.float32]:
@@ -54,7 +54,7 @@ class Block(nn.Module):
 
 
 class Articulator(SmallNet):
-    """(B, 40, 4 T) sound -> (B, 10, T) articulation in [0, 1]; sees about 0.5 s to either side."""
+    """(B, 40, 4 T) audio -> (B, 10, T) articulation in [0, 1]; sees about 0.5 s to either side."""
 
     what = "articulation network"
 

@@ -21,7 +21,8 @@ def smooth(
         expression: (T, K).
         shots: [start, end) of every stretch without a cut; all frames together when empty. Nothing is smoothed across
             a cut, and a stretch shorter than the window stays as it is.
-        window: odd number of frames. order: of the polynomial, below the window.
+        window: odd number of frames.
+        order: of the polynomial, below the window.
 
     Returns:
         (T, K); windows at the edges of a shot use the polynomial of the outermost whole window.

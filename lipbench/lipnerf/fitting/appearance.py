@@ -30,8 +30,13 @@ DEPTH_SLACK = 0.025  # dm by which a vertex may lie behind what the z-buffer saw
 
 @dataclass(frozen=True)
 class FitSurface:
-    """vertices: (V,) vertex numbers; weight: (V,) adding up to 1: the area of the surface round the vertex, seen from
-    the front, more round mouth and eyes."""
+    """Vertices whose colors are compared with the frames.
+
+    Attributes:
+        vertices: (V,) vertex numbers.
+        weight: (V,) adding up to 1: the area of the surface round the vertex, seen from the front, more round mouth and
+            eyes.
+    """
 
     vertices: NDArray[np.int64]
     weight: Array
@@ -86,7 +91,7 @@ def vertex_areas(points: Array, triangles: NDArray[np.integer]) -> Array:
 
 
 def seen_vertices(points: Array, triangles: NDArray[np.integer], camera: Camera) -> NDArray[np.bool_]:
-    """(N,) which camera-space vertices (N, 3) are in the picture and not hidden by the mesh."""
+    """(N,) which camera-space vertices (N, 3) are in the image and not hidden by the mesh."""
     inverse = visibility(points, triangles, camera).inverse_depth
     uv = np.floor(camera.project(points)).astype(np.int64)
     inside = (uv >= 0).all(1) & (uv[:, 0] < camera.width) & (uv[:, 1] < camera.height) & (points[:, 2] < 0)
@@ -121,7 +126,13 @@ def sample(frame: NDArray[np.float32], uv: Array) -> Array:
 
 @dataclass(frozen=True)
 class Look:
-    """albedo: (K_alb,) coefficients; texture: (N, 3) color per vertex; light: (9, 3) of all key frames together."""
+    """The colors of a person, and the light.
+
+    Attributes:
+        albedo: (K_alb,) coefficients.
+        texture: (N, 3) color per vertex.
+        light: (9, 3) of all key frames together.
+    """
 
     albedo: Array
     texture: Array
@@ -182,7 +193,8 @@ def _texture(geometries: list[Geometry], colors: list[Array], light: Array) -> t
 def solve_light(normals: Array, texture: Array, colors: Array, weight: Array, around: Array | None) -> Array:
     """(9, 3) light under which (V, 3) texture with (V, 3) normals comes nearest to (V, 3) colors.
 
-    around: (9, 3) the answer where the vertices do not tell; an even light of their mean brightness when None.
+    Args:
+        around: (9, 3) the answer where the vertices do not tell; an even light of their mean brightness when None.
     """
     bands = sh9(normals)
     w = weight / max(weight.sum(), 1e-9)

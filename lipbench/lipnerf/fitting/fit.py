@@ -33,8 +33,9 @@ class Fit:
         height: of the frames, px.
         focal: px, the same in all frames.
         fps: frames per second.
-        identity: (K_id,), albedo: (K_alb,): the person, the same in all frames; albedo is empty where the model has no
-            colors or no photometric term was fitted.
+        identity: (K_id,) of the person, the same in all frames.
+        albedo: (K_alb,) of the person, the same in all frames; empty where the model has no colors or no photometric
+            term was fitted.
         expression: (T, K_exp).
         rotation: (T, 3, 3).
         translation: (T, 3) dm.

@@ -3,7 +3,7 @@
 Every frame has a small dense system of its own; what the frames share enters through its Schur complement, so the cost
 of one iteration is linear in the number of frames and the minimum is that of the joint problem (bundle adjustment).
 A few iterations replace the thousands of Adam steps of AD-NeRF's tracker (data_util/face_tracking/face_tracker.py,
-phases A and B), and no learning rate has to suit the size of the picture.
+phases A and B), and no learning rate has to suit the size of the image.
 
 Minimized, with r in units of sigma times the face's size in the frame (`points.face_size`):
 

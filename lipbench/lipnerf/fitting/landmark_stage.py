@@ -44,7 +44,13 @@ def problem(
     options: FitOptions,
     expression_mean: Tensor | None = None,
 ) -> LandmarkProblem:
-    """The landmark problem of the found frames. seen: (T, L, 2) px; size: (T,) px; frame_size: (width, height)."""
+    """The landmark problem of the found frames.
+
+    Args:
+        seen: (T, L, 2) px.
+        size: (T,) px.
+        frame_size: (width, height).
+    """
     device = torch.device(options.device)
     return LandmarkProblem(
         model,

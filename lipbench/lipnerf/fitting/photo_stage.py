@@ -23,7 +23,7 @@ Array = NDArray[np.float64]
 #: The photometric term's weight in landmarks: all vertices together count like this many points, for their errors are
 #: not independent.
 EVIDENCE = 600.0
-#: How far vertices may move before the next round without leaving the cut picture, as a share of the face's size.
+#: How far vertices may move before the next round without leaving the cut image, as a share of the face's size.
 MARGIN = 0.25
 
 
@@ -48,7 +48,7 @@ def shrink(frames: NDArray[np.uint8], index: NDArray[np.int64], face_px: float, 
 
 
 def cut(small: Small, uv: Array, margin: float) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """A window of every frame, all of one size, around points and `margin` px more: what a face takes of a picture may
+    """A window of every frame, all of one size, around points and `margin` px more: what a face takes of an image may
     be a fifth of it.
 
     Args:

@@ -98,7 +98,13 @@ WEIGHTS = {"outer": 0.9, "inner": 1.0, "lids": 1.2, "brows": 0.3, "nose": 0.5, "
 
 @dataclass(frozen=True)
 class MeshTable:
-    """track: (L,) FaceMesh points, vertex: (L,) model vertices, weight: (L,) relative precision."""
+    """FaceMesh points and the vertices behind them.
+
+    Attributes:
+        track: (L,) FaceMesh points.
+        vertex: (L,) model vertices.
+        weight: (L,) relative precision.
+    """
 
     track: NDArray[np.int64]
     vertex: NDArray[np.int64]
@@ -256,7 +262,7 @@ def observed(track: FaceTrack, points: Points) -> tuple[Array, NDArray[np.bool_]
 def face_size(track: FaceTrack) -> Array:
     """(T,) px, a length that head turns change little: the larger of the eyes' distance and 0.62 of the way from
     between the eyes to the chin. NaN where lost. Residuals are measured in it, so that no weight depends on the size
-    of the picture."""
+    of the image."""
     p = track.points68()
     if p is None:
         return np.full(len(track), np.nan)

@@ -1,7 +1,7 @@
 """Metrics as pure functions on arrays: no run, no files, no registry.
 
     psnr, ssim, lpips     (T, H, W, 3) uint8 RGB frames; also as `lipbench.metrics.psnr` and so on
-    temporal              temporal_difference_error: does the picture change as it should
+    temporal              temporal_difference_error: does the image change as it should
     landmarks             mouth_distance, interocular, lip_gap, pearson on (T, 68, 2) points
     mesh                  lip_vertex_error on (T, L, 3) vertices
 

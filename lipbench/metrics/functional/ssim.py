@@ -79,7 +79,8 @@ def _along(row, taps, out, n):  # type: ignore[no-untyped-def]
 def _mean_ssim(x, y, taps, c1, c2, boxes):  # type: ignore[no-untyped-def]
     """Mean SSIM of two (H, W * 3) uint8 images in each of `boxes`, strip by strip, one row at a time.
 
-    boxes: (B, 4) left, top, right, bottom of the windows that count, in columns times channels and in rows.
+    Args:
+        boxes: (B, 4) left, top, right, bottom of the windows that count, in columns times channels and in rows.
     """
     height, width = x.shape
     n_windows, margin = width - 30, 30

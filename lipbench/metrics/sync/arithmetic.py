@@ -25,17 +25,17 @@ MS_PER_FRAME = 1000 // FPS
 
 @dataclass(frozen=True)
 class SyncScore:
-    """What a sync model says about one face track and its sound.
+    """What a sync model says about one face track and its audio.
 
     Attributes:
         lse_d: smallest mean distance over the 31 shifts; lower is better.
         lse_c: median over the shifts minus `lse_d`; higher is better.
-        av_offset: frames by which the sound leads the picture (negative: it lags) at the best shift, -15..15.
+        av_offset: frames by which the audio leads the image (negative: it lags) at the best shift, -15..15.
         lse_d_at_zero: mean distance without any shift. Ours, not a published number.
         lse_c_valid: LSE-C over pairs of existing windows only, without the zero padding; None with fewer than 16
             windows, when some shift has no such pair. Ours, not a published number.
         n_windows: 5-frame windows compared, T below.
-        distances: (31,) mean distance per shift; entry j compares frame t with the sound at t + j - 15.
+        distances: (31,) mean distance per shift; entry j compares frame t with the audio at t + j - 15.
         per_window: (T, 31) the distances that were averaged.
     """
 
@@ -80,7 +80,7 @@ class SyncScore:
                 f"only {self.n_windows} windows: zero padding lowers LSE-C, compare clips of equal length only"
             )
         if abs(self.av_offset) == VSHIFT:
-            found.append("the best shift is the largest one tried: picture and sound may not match at all")
+            found.append("the best shift is the largest one tried: image and audio may not match at all")
         return tuple(found)
 
 
@@ -122,7 +122,7 @@ def score_embeddings(video: Tensor, audio: Tensor) -> SyncScore:
     n = min(len(video), len(audio))
     if n < 1:
         raise TooShort(
-            "there is no window to compare", f"a window needs more than {TAIL} frames with sound", "use a longer clip"
+            "there is no window to compare", f"a window needs more than {TAIL} frames with audio", "use a longer clip"
         )
     each = pair_distances(video[:n].float().cpu(), audio[:n].float().cpu())
     mean = each.mean(dim=0).numpy()
@@ -145,6 +145,6 @@ def _valid_confidence(each: NDArray[np.float32]) -> float | None:
         return None
     mean = []
     for j in range(2 * VSHIFT + 1):
-        shift = j - VSHIFT  # window t meets sound t + shift, which exists for 0 <= t + shift < n
+        shift = j - VSHIFT  # window t meets audio t + shift, which exists for 0 <= t + shift < n
         mean.append(each[max(0, -shift) : n - max(0, shift), j].mean())
     return float(np.median(mean) - np.min(mean))

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from lipbench import media
 from lipbench.core import weights
 from lipbench.core.errors import WeightsMissing
+from lipbench.faces import backend_identity, track_faces
 from lipbench.faces.track import Box, FaceTrack
 from lipbench.metrics.sync.protocol import DETECTION_CONFIDENCE, DETECTION_SCALE, FPS
 
@@ -62,7 +63,7 @@ class FaceBoxes:
 def boxes_of_track(track: FaceTrack, n_frames: int, size: tuple[int, int], source: str) -> FaceBoxes:
     """The boxes of a track for a scored video of `n_frames` at 25 fps and `size` (width, height) px.
 
-    A track at another rate is read as `core.media` resamples videos; one made at another picture size is scaled.
+    A track at another rate is read as `core.media` resamples videos; one made at another image size is scaled.
     Frames beyond the track's end have no face.
     """
     corners, rule = _corners(track)
@@ -134,8 +135,6 @@ def detector_identity(detector: str) -> dict[str, Any]:
         name = resolve_detector(detector)
     except WeightsMissing:
         return {"detector": detector}
-    from lipbench.faces import backend_identity
-
     return {"detector": name, **backend_identity(name)}
 
 
@@ -165,6 +164,4 @@ def track_prediction(video: Path, detector: str) -> FaceTrack:
         UsageError, UnknownName: no such backend, or one that reads landmark files.
         WeightsMissing: of that backend.
     """
-    from lipbench.faces import track_faces
-
     return track_faces(media.read_frames(video, fps=FPS), backend=detector, fps=FPS)

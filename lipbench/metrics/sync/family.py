@@ -9,6 +9,7 @@ from lipbench.core import weights
 from lipbench.core.errors import LipbenchError, UsageError, WeightsError
 from lipbench.core.metric import MetricFamily, MetricSpec, Pair, Score, none_for
 from lipbench.faces.track import FaceTrack
+from lipbench.metrics.sync import models
 from lipbench.metrics.sync.protocol import CONSTANTS_VERSION, FPS, TAIL, SyncOptions
 
 _SOURCE = "joonson/syncnet_python SyncNetInstance.py and run_pipeline.py; Wav2Lip evaluation/scores_LSE"
@@ -44,14 +45,14 @@ METRICS = (
         "LSE-D",
         "lower",
         "smallest of the 31 mean distances",
-        "How far the lips are from the sound at the best shift of the sound.",
+        "How far the lips are from the audio at the best shift of the audio.",
     ),
     _spec(
         "lse_c",
         "LSE-C",
         "higher",
         "median of the 31 mean distances minus the smallest",
-        "How clearly the best shift of the sound stands out from the others.",
+        "How clearly the best shift of the audio stands out from the others.",
     ),
     _spec(
         "av_offset",
@@ -68,7 +69,7 @@ METRICS = (
         "LSE-D at 0",
         "lower",
         "mean distance without any shift; not a published metric",
-        "How far the lips are from the sound as the video stands: a delay counts.",
+        "How far the lips are from the audio as the video stands: a delay counts.",
         _OURS,
     ),
     _spec(
@@ -102,7 +103,6 @@ class SyncFamily(MetricFamily):
             UsageError: wrong options.
             UnknownName: no such sync model.
         """
-        from lipbench.metrics.sync import models
         from lipbench.metrics.sync.face_boxes import detector_identity
 
         parsed = SyncOptions.parse(options)
@@ -162,7 +162,6 @@ class SyncFamily(MetricFamily):
             return {name: Score(None, reason, extra=facts) for name in none_for(METRICS, reason)}
 
     def _score(self, pair: Pair, options: SyncOptions) -> dict[str, Score]:
-        from lipbench.metrics.sync import models
         from lipbench.metrics.sync.arithmetic import offset_words
         from lipbench.metrics.sync.measure import run
 

@@ -84,7 +84,11 @@ def read_info(path: str | Path) -> dict[str, Any]:
 def load(
     build: Callable[[float, int], SyncNet], path: str | Path, *, width: float | None = None, size: int | None = None
 ) -> SyncNet:
-    """See `SyncNet.from_file`. build: width, size -> the network, the class itself."""
+    """See `SyncNet.from_file`.
+
+    Args:
+        build: width, size -> the network, the class itself.
+    """
     path = Path(path)
     state, meta = _read(path)
     shape = _shape(path, state, meta)

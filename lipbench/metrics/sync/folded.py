@@ -41,16 +41,16 @@ N_CEPS = 13
 
 
 def mfcc(audio: NDArray[np.int16], rate: int = RATE) -> NDArray[np.float64]:
-    """(13, C) features of (N,) int16 mono sound; C = 1 + ceil((N - 400) / 160), so 4 F - 1 for N = 640 F.
+    """(13, C) features of (N,) int16 mono audio; C = 1 + ceil((N - 400) / 160), so 4 F - 1 for N = 640 F.
 
-    The int16 scale matters: sound in [-1, 1] would shift the first coefficient by -20.794.
+    The int16 scale matters: audio in [-1, 1] would shift the first coefficient by -20.794.
 
     Raises:
         UsageError: not mono int16 at 16 kHz, or empty.
     """
     check_sound(audio, rate)
     if len(audio) == 0:
-        raise UsageError("there is no sound to analyse", "the signal has 0 samples", "hand in at least 25 ms")
+        raise UsageError("there is no audio to analyze", "the signal has 0 samples", "hand in at least 25 ms")
     import python_speech_features
 
     features: NDArray[Any] = python_speech_features.mfcc(audio, rate)
@@ -67,7 +67,7 @@ def check_sound(audio: NDArray[Any], rate: int = RATE) -> None:
         raise UsageError(
             f"SyncNet needs (N,) int16 samples at {RATE} Hz, not {audio.dtype} {audio.shape} at {rate} Hz",
             "its features keep the int16 scale, so floats would shift them",
-            "read the sound with lipbench.media.read_audio",
+            "read the audio with lipbench.media.read_audio",
         )
 
 
@@ -205,14 +205,14 @@ class FoldedSyncNet:
         return torch.cat(out).cpu()
 
     def score(self, frames: NDArray[np.uint8] | Iterable[NDArray[np.uint8]], audio: NDArray[np.int16]) -> SyncScore:
-        """Score one cropped face track at 25 fps and its 16 kHz sound; both start at the same instant.
+        """Score one cropped face track at 25 fps and its 16 kHz audio; both start at the same instant.
 
         Args:
             frames: (T, size, size, 3) uint8 BGR, an array or an iterable.
             audio: (N,) int16.
 
         Raises:
-            TooShort: 5 frames or fewer have both picture and sound.
+            TooShort: 5 frames or fewer have both image and audio.
             UsageError: inputs of another size or type.
         """
         check_sound(audio)
@@ -229,7 +229,7 @@ class FoldedSyncNet:
         if n < 1 or len(video) < 1:
             raise TooShort(
                 "the track is too short to be scored",
-                f"it has {len(video) + TAIL} frames at most and {len(audio) / RATE:.2f} s of sound, 6 frames needed",
+                f"it has {len(video) + TAIL} frames at most and {len(audio) / RATE:.2f} s of audio, 6 frames needed",
                 "use a longer clip",
             )
         return score_embeddings(video[:n], self.embed_audio(audio[: (n + TAIL) * SAMPLES_PER_FRAME]))

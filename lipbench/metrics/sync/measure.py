@@ -1,4 +1,4 @@
-"""Judging one video: read it, find the face, cut it out, compare it with the sound."""
+"""Judging one video: read it, find the face, cut it out, compare it with the audio."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def evaluate(
 
     Args:
         video: any video file; read at 25 fps, converted by time stamps when it has another rate.
-        audio: the sound to score against: a file, or (N,) int16 at 16 kHz; None = the video's own.
+        audio: the audio to score against: a file, or (N,) int16 at 16 kHz; None = the video's own.
         sync_model: a name that `lipbench list sync-models` shows, or a network.
         protocol: "realvideo" (find, track and cut out the face) or "cropped" (the whole frame is the face).
         faces: a face track (or its file) to take the boxes from, frame by frame with `video`; None = a detector runs
@@ -63,7 +63,7 @@ def evaluate(
             detector is "auto" here unless given: S3FD where its weights are, else mediapipe-face.
 
     Returns:
-        The result. What the input lacks (no face, too short, no sound) is its `reason`, not an exception.
+        The result. What the input lacks (no face, too short, no audio) is its `reason`, not an exception.
 
     Raises:
         UsageError: a wrong option or name.

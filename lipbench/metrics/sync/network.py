@@ -1,10 +1,10 @@
-"""SyncNet: two streams that put 0.2 s of mouth and 0.2 s of sound into one space.
+"""SyncNet: two streams that put 0.2 s of mouth and 0.2 s of audio into one space.
 
 Layers and state-dict keys are those of `SyncNetModel.py` in joonson/syncnet_python (MIT), described in
 Chung and Zisserman, "Out of time: automated lip sync in the wild", 2016. `SyncNet(1.0, 224)` has its 102 entries and
 13,631,616 parameters and takes its weights; a smaller width and input make those that `lipbench train` fits.
 
-A window is 5 video frames (BGR, 0..255, no normalization) and 20 MFCC columns of the int16 sound. Embeddings are not
+A window is 5 video frames (BGR, 0..255, no normalization) and 20 MFCC columns of the int16 audio. Embeddings are not
 L2-normalized.
 """
 
@@ -60,7 +60,7 @@ class SyncNet(nn.Module):
             raise ValueError(f"SyncNet needs frames of at least 48 px, not {size}")
         c = self.shape.channels
 
-        # sound: (N, 1, 13, 20) -> (N, 512)
+        # audio: (N, 1, 13, 20) -> (N, 512)
         self.netcnnaud = nn.Sequential(
             *_conv2(1, c(64), 3),  # 13 x 20
             nn.MaxPool2d(1, 1),  # does nothing; keeps the published numbering

@@ -148,7 +148,13 @@ def _interpolated(seen: list[tuple[int, Box]], start: int) -> Track:
 
 @dataclass(frozen=True)
 class CropPath:
-    """Smoothed squares of a track. x, y: (T,) center px; s: (T,) half edge px."""
+    """Smoothed squares of a track.
+
+    Attributes:
+        x: (T,) center px.
+        y: (T,) center px.
+        s: (T,) half edge px.
+    """
 
     x: NDArray[np.float64]
     y: NDArray[np.float64]
@@ -184,7 +190,7 @@ def crop(frame: NDArray[np.uint8], x: float, y: float, s: float, size: int = 224
         size: edge of the result; resized with cv2.INTER_LINEAR.
 
     Raises:
-        NoFace: the square lies outside of the picture or has no pixel.
+        NoFace: the square lies outside of the image or has no pixel.
     """
     pad = int(s * (1 + 2 * CROP_SCALE))
     cx, cy = x + pad, y + pad
@@ -197,7 +203,7 @@ def crop(frame: NDArray[np.uint8], x: float, y: float, s: float, size: int = 224
     if bottom <= top or right <= left:
         raise NoFace(
             f"there is nothing to cut out at ({x:.1f}, {y:.1f}) with half edge {s:.1f} px",
-            f"the picture is {w} x {h} px",
+            f"the image is {w} x {h} px",
             "check the face boxes",
         )
     t, b, l_, r = (int(np.clip(v, 0, n)) for v, n in ((top, h), (bottom, h), (left, w), (right, w)))

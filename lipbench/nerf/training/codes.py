@@ -13,18 +13,18 @@ from lipbench.nerf.scene import Scene
 
 Float32 = NDArray[np.float32]
 
-PATCH = (12, 8)  # width and height that an eye's picture is brought to
+PATCH = (12, 8)  # width and height that an eye's image is brought to
 MODES = 8
 #: Correlation of the best direction with the lids below which a condition does not tell them: an expression that was
-#: fitted to landmarks with lids has .97, one without them, or features of sound, below .4.
+#: fitted to landmarks with lids has .97, one without them, or features of audio, below .4.
 MIN_CORRELATION = 0.7
 
 
 def eye_codes(scene: Scene, length: int) -> Float32:
     """(T, length) codes to start from that say how the eyes look.
 
-    The first `MODES` numbers are principal components of the eyes' pictures, in units of the first one's standard
-    deviation; the others are 0, as all are where the scene knows no eyes. Lids change an eye's picture more than light
+    The first `MODES` numbers are principal components of the eyes' images, in units of the first one's standard
+    deviation; the others are 0, as all are where the scene knows no eyes. Lids change an eye's image more than light
     and gaze do, so they come first.
     """
     import cv2

@@ -20,8 +20,16 @@ RIM = 0.03  # of the image's width: how far rays near the mask may lie outside i
 
 
 class RayBatch(NamedTuple):
-    """frames: (F,) numbers. rays: F x R. color, background: (F, R, 3) in [0, 1]. head: (F, R) bool. mouth: of how
-    many frames, the first ones, all rays are the mouth's."""
+    """Rays of one step.
+
+    Attributes:
+        frames: (F,) numbers.
+        rays: F with R each.
+        color: (F, R, 3) in [0, 1].
+        background: (F, R, 3) in [0, 1].
+        head: (F, R) bool.
+        mouth: of how many frames, the first ones, all rays are the mouth's.
+    """
 
     frames: Tensor
     rays: Rays

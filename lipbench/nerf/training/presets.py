@@ -106,6 +106,20 @@ _LIDS: dict[str, Any] = {
     "lids": "code",
 }
 
+#: Triplanes learn fast, and from many frames at once.
+_QUICKLY: dict[str, Any] = {
+    "frames": 16,
+    "micro": 0,
+    "lr": 5e-3,
+    "lr_end": 5e-4,
+    "warmup": 50,
+    "planes_lr": 80.0,
+    "latent_lr": 3.0,
+    "near_mask": True,
+    "random_background": True,
+    **_LIDS,
+}
+
 #: Density per meter that the paper's ReLU field starts with: nearly opaque over the 0.6 m of a ray. Over the plate, a
 #: thinner start turned transparent within five steps.
 FOG = 5.0
@@ -127,41 +141,8 @@ PRESETS: dict[tuple[str, str], Preset] = {
         random_background=True,
         **_LIDS,
     ),
-    ("quick", "triplane"): Preset(
-        "quick",
-        _TRIPLANE,
-        steps=30_000,
-        rays=4096,
-        frames=16,
-        micro=0,
-        lr=5e-3,
-        lr_end=5e-4,
-        warmup=50,
-        planes_lr=80.0,
-        mouth_share=0.25,
-        latent_lr=3.0,
-        near_mask=True,
-        random_background=True,
-        **_LIDS,
-    ),
-    ("demo", "triplane"): Preset(
-        "demo",
-        _TRIPLANE,
-        steps=1800,
-        rays=1024,
-        frames=16,
-        micro=0,
-        lr=5e-3,
-        lr_end=5e-4,
-        warmup=50,
-        planes_lr=80.0,
-        mouth_share=0.3125,
-        latent_lr=3.0,
-        near_mask=True,
-        random_background=True,
-        size=128,
-        **_LIDS,
-    ),
+    ("quick", "triplane"): Preset("quick", _TRIPLANE, steps=30_000, rays=4096, mouth_share=0.25, **_QUICKLY),
+    ("demo", "triplane"): Preset("demo", _TRIPLANE, steps=1800, rays=1024, mouth_share=0.3125, size=128, **_QUICKLY),
     ("demo", "mlp"): Preset(
         "demo",
         _SMALL_MLP,

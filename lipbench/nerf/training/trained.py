@@ -27,8 +27,13 @@ VISIBLE = 1e-3  # rays on which the grid sees less than this opacity show the ba
 
 
 class FrameRender(NamedTuple):
-    """rgb: (H, W, 3) float32, the head's color times its opacity (premultiplied); alpha: (H, W) float32 opacity;
-    box: x0, y0, x1, y1 px outside of which both are 0. Over a picture: rgb + (1 - alpha) * picture."""
+    """A rendered frame; over an image it is rgb + (1 - alpha) * image.
+
+    Attributes:
+        rgb: (H, W, 3) float32, the head's color times its opacity (premultiplied).
+        alpha: (H, W) float32 opacity.
+        box: x0, y0, x1, y1 px outside of which both are 0.
+    """
 
     rgb: NDArray[np.float32]
     alpha: NDArray[np.float32]
@@ -38,12 +43,14 @@ class FrameRender(NamedTuple):
 @dataclass
 class TrainedField:
     """Attributes:
-    field: the networks.
-    latents: (T, L) codes of the training frames.
-    frames: (T,) numbers of the training frames in the scene that the field was trained on.
-    scale: resolution at which it is rendered, relative to the scene's full resolution.
-    facts: how it was trained.
-    removed_direction: (C,) direction that is taken out of the conditions (`codes.without`), None when nothing is.
+
+    Attributes:
+        field: the networks.
+        latents: (T, L) codes of the training frames.
+        frames: (T,) numbers of the training frames in the scene that the field was trained on.
+        scale: resolution at which it is rendered, relative to the scene's full resolution.
+        facts: how it was trained.
+        removed_direction: (C,) direction that is taken out of the conditions (`codes.without`), None when nothing is.
     """
 
     field: HeadField
@@ -162,12 +169,12 @@ def render_one(field: HeadField, scene: Scene, t: int, condition: Tensor, scale:
         kept, fine = _shown(field, _chosen(rays, part), condition)
         assert fine.foreground is not None
         out[part[kept]] = torch.cat([fine.foreground[0], 1.0 - fine.transmittance[0][:, None]], 1)
-    picture = np.zeros((h, w, 4), np.float32)
-    picture[y0:y1, x0:x1] = out.view(y1 - y0, x1 - x0, 4).cpu().numpy()
+    image = np.zeros((h, w, 4), np.float32)
+    image[y0:y1, x0:x1] = out.view(y1 - y0, x1 - x0, 4).cpu().numpy()
     box = (x0, y0, x1, y1)
     if (h, w) != (full_h, full_w):
-        picture, box = _enlarged(picture, box, full_h, full_w)
-    return FrameRender(picture[..., :3], picture[..., 3], box)
+        image, box = _enlarged(image, box, full_h, full_w)
+    return FrameRender(image[..., :3], image[..., 3], box)
 
 
 def _shown(field: HeadField, rays: Rays, condition: Tensor) -> tuple[Tensor, Composite]:
@@ -198,13 +205,13 @@ def _screen_box(scene: Scene, t: int, focal: float, center: tuple[float, float],
 
 
 def _enlarged(
-    picture: NDArray[np.float32], box: tuple[int, ...], h: int, w: int
+    image: NDArray[np.float32], box: tuple[int, ...], h: int, w: int
 ) -> tuple[NDArray[np.float32], tuple[int, int, int, int]]:
     import cv2
 
-    big = np.clip(cv2.resize(picture, (w, h), interpolation=cv2.INTER_CUBIC), 0.0, 1.0).astype(np.float32)
+    big = np.clip(cv2.resize(image, (w, h), interpolation=cv2.INTER_CUBIC), 0.0, 1.0).astype(np.float32)
     big[..., :3] = np.minimum(big[..., :3], big[..., 3:])  # cubic overshoot: no color brighter than its opacity allows
-    sx, sy = w / picture.shape[1], h / picture.shape[0]
+    sx, sy = w / image.shape[1], h / image.shape[0]
     x0, y0 = max(0, int((box[0] - 2) * sx)), max(0, int((box[1] - 2) * sy))
     x1, y1 = min(w, int((box[2] + 2) * sx) + 1), min(h, int((box[3] + 2) * sy) + 1)
     return big, (x0, y0, x1, y1)

@@ -200,7 +200,7 @@ class FieldTraining:
             "latent_norm": float(self.latents.norm(dim=1).mean()) if self.preset.field.latent else 0.0,
         }
 
-    def picture(self) -> NDArray[np.uint8]:
+    def image(self) -> NDArray[np.uint8]:
         """Four training frames above what the field makes of them."""
         chosen = np.linspace(0, len(self.shown) - 1, 4).round().astype(int)
         rows = []
@@ -276,7 +276,7 @@ def train(
     Args:
         folder: takes checkpoints, log.jsonl, samples/ and the finished field.pt.
         seconds: stop after this wall time if the preset's steps are not done by then (not exactly resumable).
-        previews: sample pictures over the training; 0 for none.
+        previews: sample images over the training; 0 for none.
 
     Raises:
         FieldCollapsed: the head stayed transparent after three restarts.
@@ -291,7 +291,7 @@ def train(
         seconds=seconds,
         validate_every=max(1, steps // 6),
         report_every=max(1, steps // 30),
-        picture_every=max(1, steps // previews) if previews else 0,
+        image_every=max(1, steps // previews) if previews else 0,
     )
     state: TrainState = run(training, folder, budget, seed=seed, fresh=fresh, log=log)
     if state.stopped == "signal":

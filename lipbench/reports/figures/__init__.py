@@ -1,4 +1,4 @@
-"""Pictures for papers: methods as rows, moments as columns, sounds above them.
+"""Images for papers: methods as rows, moments as columns, sounds above them.
 
 sheet(details, ...)   contact sheet, whole frames or mouths (the LipNeRF paper's Fig. 4 and 5)
 blink(details, ...)   eyes around a blink of the source, variants as rows (its Fig. 8)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lipbench import media
 from lipbench.core.errors import NothingComparable, UsageError
 from lipbench.core.registry import unknown
 from lipbench.reports.details import Details, title_of
@@ -126,8 +127,6 @@ def _preference(cell: Mapping[str, Any]) -> tuple[float, int]:
 
 def _length(details: Details, cells: Sequence[Mapping[str, Any]]) -> tuple[int, float]:
     """(frames, fps) of the shortest video."""
-    from lipbench import media
-
     videos = [v for cell in cells if (v := details.video(cell)) is not None]
     if not videos:
         raise NothingComparable("there is nothing to show", "no video is in the run directory", "run it (again)")
@@ -158,14 +157,14 @@ def _sheet(
     for name, video in sources:
         if video is None:
             continue
-        pictures = crops.pick(video, frames)
+        images = crops.pick(video, frames)
         for part in parts:
             own = (
-                pictures
+                images
                 if part == "full"
                 else [
                     None if p is None else crops.cut(p, boxes[part][min(f, len(boxes[part]) - 1)])
-                    for p, f in zip(pictures, frames, strict=True)
+                    for p, f in zip(images, frames, strict=True)
                 ]
             )
             rows.append(SheetRow(name if part == parts[0] else "", tuple(own)))

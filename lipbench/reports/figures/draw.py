@@ -1,4 +1,4 @@
-"""A contact sheet on paper: pictures in rows, sounds above the columns, methods at the left."""
+"""A contact sheet on paper: images in rows, sounds above the columns, methods at the left."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ TITLE = 28
 
 
 def draw(sheet: Sheet, width: float = WIDTH) -> Figure:
-    """The sheet `width` inches wide; pictures keep their shape, labels are text (pdf and svg stay searchable)."""
+    """The sheet `width` inches wide; images keep their shape, labels are text (pdf and svg stay searchable)."""
     n = len(sheet.columns)
     titles = [words(row.title, TITLE) for row in sheet.rows]
     left = 0.15 + 0.085 * max(map(len, titles), default=0)
     cell = (width - left - FOOT - GAP * (n - 1)) / n
-    shapes = [next((p.shape for p in row.pictures if p is not None), (1, 1)) for row in sheet.rows]
+    shapes = [next((p.shape for p in row.images if p is not None), (1, 1)) for row in sheet.rows]
     heights = [cell * shape[0] / shape[1] for shape in shapes]
     notes = len(sheet.notes)
     height = HEAD + sum(heights) + GAP * len(heights) + FOOT + 0.16 * notes
@@ -32,12 +32,12 @@ def draw(sheet: Sheet, width: float = WIDTH) -> Figure:
     for r, row in enumerate(sheet.rows):
         bottom = top - heights[r]
         fig.text((left - 0.08) / width, (top + bottom) / 2 / height, titles[r], fontsize=8, ha="right", va="center")
-        for c, picture in enumerate(row.pictures):
+        for c, image in enumerate(row.images):
             x = left + c * (cell + GAP)
             axes = fig.add_axes((x / width, bottom / height, cell / width, heights[r] / height))
             axes.set_axis_off()
-            if picture is not None:
-                axes.imshow(picture, aspect="auto", interpolation="lanczos")
+            if image is not None:
+                axes.imshow(image, aspect="auto", interpolation="lanczos")
             if r == 0:
                 at = ((x + cell / 2) / width, (top + 0.03) / height)
                 fig.text(*at, words(sheet.columns[c].label), fontsize=10, ha="center", va="bottom")

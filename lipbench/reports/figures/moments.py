@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from lipbench.core.errors import NothingComparable, UsageError
 from lipbench.faces.track import FaceTrack
 
-#: How much a still picture tells about a sound: lips closed, lip on teeth, rounded, wide open; others 0.1.
+#: How much a still image tells about a sound: lips closed, lip on teeth, rounded, wide open; others 0.1.
 _SEEN = {"pbm": 1.0, "fvɱ": 0.9, "uoyøœʊɔwɥʏɒ": 0.8, "aɑæɐʌɛ": 0.7, "iɪeə": 0.4, "ʃʒ": 0.5}
-#: Up to so many pictures in a row stay readable.
+#: Up to so many images in a row stay readable.
 MAX_COLUMNS = 16
 #: A blink closes the eyes by at least this share of their usual opening; less is noise of the landmarks.
 LEAST_DROP = 0.35

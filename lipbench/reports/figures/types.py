@@ -12,10 +12,10 @@ from lipbench.reports.figures.moments import Moment
 
 @dataclass(frozen=True)
 class SheetRow:
-    """One line of pictures: `pictures` has one (H, W, 3) uint8 per column, None where there is none."""
+    """One line of images: `images` has one (H, W, 3) uint8 per column, None where there is none."""
 
     title: str
-    pictures: tuple[NDArray[np.uint8] | None, ...]
+    images: tuple[NDArray[np.uint8] | None, ...]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Sheet:
 
     Attributes:
         title: clip and language, with what is said when the columns have no sounds.
-        columns: moments, left to right; their labels stand above the pictures.
+        columns: moments, left to right; their labels stand above the images.
         notes: what is missing and why.
     """
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lipbench import __version__
 from lipbench.core import renames
 from lipbench.core.atomic import write_text
 from lipbench.core.errors import StoreError, UsageError
@@ -31,7 +32,7 @@ class ClipValue:
     Attributes:
         value: averaged over dubs, languages, seeds; None when the clip is not complete.
         reason: why there is none.
-        dubs: dub id -> digest of its inputs (clip, sound, correct video, frame rate); None when the run did not say.
+        dubs: dub id -> digest of its inputs (clip, audio, correct video, frame rate); None when the run did not say.
     """
 
     value: float | None
@@ -246,6 +247,4 @@ def commit_of(path: Path) -> str | None:
 
 def write(path: Path, snapshot: Snapshot) -> None:
     """Write a baseline file, whole or not at all."""
-    from lipbench import __version__
-
     write_text(path, to_json(snapshot, __version__))

@@ -81,7 +81,7 @@ def _hardware(line: Headline, base: Snapshot, run: Snapshot, sides: tuple[str, s
 
 
 def _inputs(line: Headline, now: Headline, base: Snapshot, run: Snapshot, sides: tuple[str, str]) -> str:
-    """Whether the shared clips are made of the same footage, sound and correct video."""
+    """Whether the shared clips are made of the same footage, audio and correct video."""
     whole = base.manifest_digest == run.manifest_digest != ""
     for clip in sorted(line.clips.keys() & now.clips.keys()):
         old, new = line.clips[clip].dubs, now.clips[clip].dubs
@@ -92,5 +92,5 @@ def _inputs(line: Headline, now: Headline, base: Snapshot, run: Snapshot, sides:
                 if not whole:
                     return f"whether {dub} is the same as before is unknown: the data set differs"
             elif old[dub] != new[dub]:
-                return f"the inputs of {dub} differ (footage, sound, correct video or frame rate)"
+                return f"the inputs of {dub} differ (footage, audio, correct video or frame rate)"
     return ""

@@ -1,4 +1,4 @@
-"""The golden pairs: videos, face tracks, sound and meshes made from integer arithmetic, the same on every machine.
+"""The golden pairs: videos, face tracks, audio and meshes made from integer arithmetic, the same on every machine.
 
 drawn      a face whose mouth speaks wrongly, against a source and a correct video; an audio track to score it by
 gaps       the same with three frames without a face and a sound that is too short to score

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from lipbench.core.errors import LipbenchError
+from lipbench.core.weights import entry
 from lipbench.reports.details import Details, machine, title_of
 from lipbench.reports.table import HEADS, ReportTable, TableEntry, caption, key_text, shown
 from lipbench.reports.writers import ARROWS
@@ -14,7 +16,7 @@ TITLES = {
     ("lang",): "Per language",
     ("clip",): "Per clip",
     ("seconds",): "Per training length",
-    ("sound",): "Own sound and dubs",
+    ("sound",): "Own audio and dubs",
 }
 _DIRECTIONS = {"higher": "higher is better", "lower": "lower is better", "zero": "closer to zero is better"}
 
@@ -89,9 +91,6 @@ def _licence(about: dict[str, str]) -> str:
 
 
 def _weights_licence(name: str) -> str:
-    from lipbench.core.errors import LipbenchError
-    from lipbench.core.weights import entry
-
     try:
         return entry(name).licence
     except LipbenchError:

@@ -128,7 +128,7 @@ def _row(details: Details, n: int, cells: list[dict[str, Any]], ids: Sequence[st
             worst[name] = max(costs)
     title = f"{one['clip']} in {one['language']}"
     if dub.get("kind") == "original":
-        title += " (its own sound)"
+        title += " (its own audio)"
     if one["train_seconds"] is not None:
         title += f", trained on {one['train_seconds']:g} s"
     if one["seed"]:

@@ -97,7 +97,7 @@ def folder(sources: Sequence[Path], out: Path, log: Callable[[str], None]) -> Al
 def budgeted(rows: Sequence[Sequence[Path]], out: Path, budget: int, log: Callable[[str], None]) -> Album:
     """Rows of videos below `budget` bytes as base64: first all of them smaller, then the last rows left out.
 
-    The videos of a row share one dub, and only the first is ever heard: the others go without sound.
+    The videos of a row share one dub, and only the first is ever heard: the others go without audio.
 
     Args:
         rows: videos that are shown together, most important first; a row is in or out as a whole.

@@ -48,8 +48,10 @@ class CorpusScene:
         backdrop: where.
         mood: name in MOODS.
         motion: of the head, the eyes, the lids and the brows.
-        rotation: (T, 3, 3), translation: (T, 3) dm: head to camera space.
-        body_rotation: (3, 3), body_translation: (3,): where the shoulders stand.
+        rotation: (T, 3, 3), head to camera space.
+        translation: (T, 3) dm, head to camera space.
+        body_rotation: (3, 3), how the shoulders stand.
+        body_translation: (3,) dm, where they stand.
         parts: language -> what is said.
         takes: language -> recordings of it.
         semantic: language -> (T, 36) expression weights.

@@ -55,8 +55,13 @@ class HeadBuilder:
         flip: bool = False,
         two_sided: bool = False,
     ) -> None:
-        """Triangulate a (H, W) grid of vertices. texels: (H, W, 2), or (H, W + 1, 2) when `closed` joins the last
-        column to the first. Counter-clockwise when columns run counter-clockwise and rows run inwards-out."""
+        """Triangulate a (H, W) grid of vertices.
+
+        Triangles are counter-clockwise when columns run counter-clockwise and rows run inwards-out.
+
+        Args:
+            texels: (H, W, 2), or (H, W + 1, 2) when `closed` joins the last column to the first.
+        """
         if closed:
             index = np.concatenate([index, index[:, :1]], 1)
         a, b, c, d = index[:-1, :-1], index[1:, :-1], index[1:, 1:], index[:-1, 1:]

@@ -17,8 +17,13 @@ from lipbench.synthetic.head.template import mouth_v, template
 class Canvas(NamedTuple):
     """Texel positions of one rectangle, all (height, width) float32.
 
-    x, y, z: dm. alpha: azimuth. ring: ring coordinate of the lips or lid loop number (9 elsewhere). theta: column angle
-    of loops.
+    Attributes:
+        x: dm.
+        y: dm.
+        z: dm.
+        alpha: azimuth.
+        ring: ring coordinate of the lips or lid loop number (9 elsewhere).
+        theta: column angle of loops.
     """
 
     x: Array

@@ -81,7 +81,8 @@ def settle_lids(points: Array, centers: Array) -> None:
 def lid_reach(offset: Array) -> Array:
     """(n, 1) by how much farther the lids of an identity have to travel than the template's.
 
-    offset: (N, 3) the identity's displacement. Rows are those of `lid_vertices`: the ratio of the openings at rest.
+    Args:
+        offset: (N, 3) the identity's displacement.
     """
     t = template()
     moved = t.points + offset

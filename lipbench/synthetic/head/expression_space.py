@@ -26,7 +26,13 @@ WAVES = 24  # random Fourier features per smooth field
 
 @dataclass(frozen=True)
 class ExpressionSpace:
-    """basis: (79, N, 3) unit modes; sigma: (79,) dm; from_semantic: (36, 79) weights -> coefficients."""
+    """The expression basis of the head.
+
+    Attributes:
+        basis: (79, N, 3) unit modes.
+        sigma: (79,) dm.
+        from_semantic: (36, 79) weights -> coefficients.
+    """
 
     basis: Array
     sigma: Array

@@ -18,10 +18,18 @@ from lipbench.synthetic.head.template import Template, template
 class Fields:
     """Per-vertex weights, all (N,).
 
-    x, y, z: template coordinates. soft: the deformable skin (lips, mouth's inside, lids, skin). lower: 1 below the
-    line of the lips, 0 above, 0.5 at the corners. jaw: how far a vertex follows the jaw. ring: ring coordinate of the
-    lips (negative inside the mouth, 9 elsewhere). near, far: round the mouth, narrow and wide. middle: 1 at the middle
-    of the mouth, 0 at its corners and beyond. right: 0 in the left half of the image, 1 in the right, blended.
+    Attributes:
+        x: template coordinates.
+        y: template coordinates.
+        z: template coordinates.
+        soft: the deformable skin (lips, mouth's inside, lids, skin).
+        lower: 1 below the line of the lips, 0 above, 0.5 at the corners.
+        jaw: how far a vertex follows the jaw.
+        ring: ring coordinate of the lips (negative inside the mouth, 9 elsewhere).
+        near: round the mouth, narrow and wide.
+        far: round the mouth, narrow and wide.
+        middle: 1 at the middle of the mouth, 0 at its corners and beyond.
+        right: 0 in the left half of the image, 1 in the right, blended.
     """
 
     x: Array

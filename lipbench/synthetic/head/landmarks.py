@@ -17,8 +17,15 @@ from lipbench.synthetic.head.template import template
 
 
 class Landmarks(NamedTuple):
-    """points: (68,) vertex indices. left, right: (8, 20) candidates that stand in for points 0..7 and 9..16: of every
-    row the vertex farthest to the image's left or right is the contour."""
+    """Vertices of the landmarks.
+
+    Attributes:
+        points: (68,) vertex indices.
+        left: (8, 20) candidates that stand in for points 0..7 and 9..16: of every row the vertex farthest to the
+            image's left or right is the contour.
+        right: (8, 20) candidates that stand in for points 0..7 and 9..16: of every row the vertex farthest to the
+            image's left or right is the contour.
+    """
 
     points: NDArray[np.int64]
     left: NDArray[np.int64]

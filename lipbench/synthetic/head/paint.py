@@ -67,7 +67,8 @@ def _brow_weight(who: Identity, c: Canvas, grain: Array) -> Array:
 def paint_skin(who: Identity, c: Canvas, face: tuple[slice, slice] | None = None) -> Paint:
     """Skin with brows, stubble, freckles and hairline for any rectangle of skin.
 
-    face: the part that holds the face, when it is not all of it.
+    Args:
+        face: the part that holds the face, when it is not all of it.
     """
     seed = who.texture_seed
     paint = Paint.plain(c.x.shape, who.skin, 0.16, SurfaceLabel.SKIN)

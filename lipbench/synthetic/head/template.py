@@ -1,4 +1,4 @@
-"""The neutral head of nobody in particular: one mesh, whose topology all identities share."""
+"""The neutral head: one mesh, whose topology all identities share."""
 
 from __future__ import annotations
 

@@ -21,7 +21,13 @@ _TRIES = 5
 
 @dataclass(frozen=True)
 class Take:
-    """One recording. audio: (duration * 16000,) int16. voice: who speaks. clean: as a dubbing studio delivers."""
+    """One recording.
+
+    Attributes:
+        audio: (duration * 16000,) int16.
+        voice: who speaks.
+        clean: as a dubbing studio delivers.
+    """
 
     audio: NDArray[np.int16]
     voice: str

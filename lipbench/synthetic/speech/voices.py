@@ -71,7 +71,7 @@ def voice(name: str) -> Voice:
 
 
 def random_voice(rng: np.random.Generator, female: bool) -> Voice:
-    """A voice nobody has: a packaged one moved about in every parameter."""
+    """A new voice: a packaged one with every parameter changed."""
     names = [v.id for v in VOICES.values() if v.female == female]
     base = VOICES[names[int(rng.integers(len(names)))]]
     return replace(

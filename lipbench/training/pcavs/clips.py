@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import cv2
@@ -19,14 +18,15 @@ from lipbench.baselines.pcavs import alignment, sound
 from lipbench.core.atomic import atomic_write
 from lipbench.core.keys import key_of
 from lipbench.datasets.types import Manifest
+from lipbench.faces import track_faces
 from lipbench.faces.track import FaceTrack
 from lipbench.synthetic.corpus.corpus import GENERATOR_VERSION
-from lipbench.synthetic.corpus.parallel import over_clips
 from lipbench.synthetic.corpus.render import RenderedShot
 from lipbench.synthetic.corpus.scene import plan
 from lipbench.synthetic.corpus.spec import DIFFICULTIES, ClipSpec, stream
 from lipbench.synthetic.head.landmarks import landmarks
 from lipbench.synthetic.speech.espeak import Espeak
+from lipbench.training.cached import render_missing
 
 Float32 = NDArray[np.float32]
 
@@ -46,7 +46,7 @@ class PcAvsTrainingClip:
     """A clip, ready for training; the first language is the original, the others have other lips and nothing else.
 
     Attributes:
-        at: (n,) frames that are kept as pictures.
+        at: (n,) frames that are kept as images.
         faces: language -> (n, EDGE, EDGE, 3) uint8 RGB.
         sounds: language -> (takes, 80, M) float32 mel.
         lips: language -> (T, 40) float32 px of the crop: the 20 points of the mouth, less their mean over the clip.
@@ -112,13 +112,14 @@ def generated(
     """
     cache.mkdir(parents=True, exist_ok=True)
     files = {s.id: cache / f"{s.id}-{_key(s)[:12]}.npz" for s in wanted}
-    waiting = [s for s in wanted if not files[s.id].is_file()]
-    if waiting:
-        log(f"rendering {len(waiting)} clips ({len(wanted) - len(waiting)} are cached)")
-    for done, talk in enumerate(over_clips(partial(_render), waiting, workers=workers), 1):
-        save(talk, files[talk.id])
-        if done % 20 == 0 or done == len(waiting):
-            log(f"  {done} of {len(waiting)} clips")
+    render_missing(
+        wanted,
+        lambda spec: files[spec.id].is_file(),
+        _render,
+        lambda spec, talk: save(talk, files[spec.id]),
+        workers=workers,
+        log=log,
+    )
     return [load(file) for file in files.values()]
 
 
@@ -156,15 +157,13 @@ def _moved(points: NDArray[np.float64]) -> Float32:
 
 
 def from_manifest(manifest: Manifest) -> list[PcAvsTrainingClip]:
-    """The clips of a manifest with their own sound; truth videos of generated clips count as further languages.
+    """The clips of a manifest with their own audio; truth videos of generated clips count as further languages.
 
     Raises:
         NoFace: a clip without a face.
-        NoAudio: a clip without sound.
+        NoAudio: a clip without audio.
         Unsupported: the clip's landmarks, or the face backend, give boxes only.
     """
-    from lipbench.faces import track_faces
-
     talks = []
     for clip in manifest.clips:
         part = {"start_s": clip.start_s, "end_s": clip.end_s}

@@ -19,16 +19,16 @@ UPPER, LOWER = 14, 18
 
 @dataclass(frozen=True)
 class PcAvsBatch:
-    """B moments, N >= B pictures of them: two where the clip has a second language, whose lips are others.
+    """B moments, N >= B images of them: two where the clip has a second language, whose lips are others.
 
     Attributes:
         who: (B, 3, S, S) the person at another moment.
         pose: (B, 3, S, S) the moment in the original language.
         truth: (N, 3, S, S).
         mel: (N, 1, 80, 20).
-        lips: (N, 40). All pictures are in [-1, 1].
+        lips: (N, 40). All images are in [-1, 1].
         owner: (N,) the moment that each shows.
-        pairs: (P, 2) pictures of one moment in two languages.
+        pairs: (P, 2) images of one moment in two languages.
     """
 
     who: Tensor
@@ -58,7 +58,7 @@ def draw(
 def assemble(
     chosen: Sequence[tuple[PcAvsTrainingClip, int, int]], size: int, rng: np.random.Generator, *, plain: bool = False
 ) -> PcAvsBatch:
-    """The batch of given (clip, picture that is drawn, picture of the person)."""
+    """The batch of given (clip, image that is drawn, image of the person)."""
     who: list[NDArray[np.float32]] = []
     truth: list[NDArray[np.float32]] = []
     pose, mels, lips, owner, pairs = [], [], [], [], []
@@ -67,11 +67,11 @@ def assemble(
         tags = (original, rest[int(rng.integers(len(rest)))]) if rest else (original,)
         look, moved = (_IDENTITY, _IDENTITY) if plain else (_random(rng, 2.0, 0.03), _random(rng, 1.0, 0.01))
         flip, gain = (False, np.ones(3)) if plain else (bool(rng.integers(2)), _light(rng))
-        who.append(_picture(talk.faces[original][other], size, look @ moved, flip, gain))
+        who.append(_image(talk.faces[original][other], size, look @ moved, flip, gain))
         if len(tags) == 2:
             pairs.append((len(truth), len(truth) + 1))
         for tag in tags:
-            truth.append(_picture(talk.faces[tag][now], size, look, flip, gain))
+            truth.append(_image(talk.faces[tag][now], size, look, flip, gain))
             mels.append(talk.mel(tag, int(rng.integers(len(talk.sounds[tag]))), int(talk.at[now])))
             lips.append(talk.lips[tag][talk.at[now]])
             owner.append(number)
@@ -103,7 +103,7 @@ _IDENTITY = np.eye(3)
 
 
 def _random(rng: np.random.Generator, shift: float, scale: float) -> NDArray[np.float64]:
-    """(3, 3) around the middle of the picture, shift in px of the cached crop."""
+    """(3, 3) around the middle of the image, shift in px of the cached crop."""
     k, (x, y) = 1 + rng.uniform(-scale, scale), rng.uniform(-shift, shift, 2)
     c = EDGE / 2 - 0.5
     return np.array([[k, 0, c - k * c + x], [0, k, c - k * c + y], [0, 0, 1]])
@@ -113,7 +113,7 @@ def _light(rng: np.random.Generator) -> NDArray[np.float64]:
     return np.asarray(rng.uniform(0.8, 1.15) * rng.uniform(0.92, 1.08, 3))
 
 
-def _picture(
+def _image(
     face: NDArray[np.uint8], size: int, moved: NDArray[np.float64], flip: bool, gain: NDArray[np.float64]
 ) -> NDArray[np.float32]:
     """(EDGE, EDGE, 3) uint8 -> (size, size, 3) in [-1, 1]."""

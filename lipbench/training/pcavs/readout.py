@@ -1,4 +1,4 @@
-"""How far a mouth is open, read off its picture: ridge regression on true pictures whose lips are known.
+"""How far a mouth is open, read off its image: ridge regression on true images whose lips are known.
 
 Good enough to correlate over one clip, where person, light and colors stay.
 """
@@ -15,16 +15,16 @@ from torch import Tensor
 from lipbench.training.pcavs.clips import EDGE, PcAvsTrainingClip
 from lipbench.training.pcavs.data import opening
 
-_GRID = 14  # px, of the mouth pictures
+_GRID = 14  # px, of the mouth images
 _RIDGE = 0.02  # of the mean squared brightness
 
 
 class Readout:
-    """Calling it gives (N,) px, less an unknown constant, of (N, 3, S, S) pictures in [-1, 1].
+    """Calling it gives (N,) px, less an unknown constant, of (N, 3, S, S) images in [-1, 1].
 
     Args:
         talks: to learn from.
-        size: of the pictures.
+        size: of the images.
         region: top, bottom, left, right of the mouth, of their width.
     """
 
@@ -45,8 +45,8 @@ class Readout:
         ridge = _RIDGE * np.trace(square) / len(square)
         self.weight = np.linalg.solve(square + ridge * np.eye(len(square)), x.T @ y)
 
-    def __call__(self, pictures: Tensor) -> NDArray[np.float64]:
-        gray = pictures.mean(1).cpu().numpy()
+    def __call__(self, images: Tensor) -> NDArray[np.float64]:
+        gray = images.mean(1).cpu().numpy()
         return np.stack([_small(g, self.box) for g in gray]) @ self.weight
 
 

@@ -1,7 +1,7 @@
 """`lipbench train pc-avs`: the four networks together, in the demo's size.
 
 Upstream's training is not released. Here: L1 on pixels, the mouth counted more, and on what differs between the lips
-of two languages at one moment. No discriminator, no face or perceptual features, no contrastive loss. First the sound
+of two languages at one moment. No discriminator, no face or perceptual features, no contrastive loss. First the audio
 encoder alone learns where the lips are.
 """
 
@@ -22,6 +22,7 @@ from lipbench.baselines.pcavs import checkpoint
 from lipbench.baselines.pcavs.layout import DEMO, Layout, Networks
 from lipbench.core import optim
 from lipbench.core.training import Request
+from lipbench.datasets.manifest import resolve
 from lipbench.training.base import SupervisedTraining, configuration
 from lipbench.training.pcavs import clips
 from lipbench.training.pcavs.data import PcAvsBatch, assemble, draw, heard, opening
@@ -29,19 +30,25 @@ from lipbench.training.pcavs.readout import Readout
 from lipbench.training.wav2lip.clips import digest, split
 
 WEIGHTS = "pcavs.npz"
-#: Added to the sound encoder's error while it learns alone: every drawing is better than none.
+#: Added to the audio encoder's error while it learns alone: every drawing is better than none.
 FIRST_PHASE = 10.0
-#: Rows and columns, of the picture's width, in which lips and chin lie.
+#: Rows and columns, of the image's width, in which lips and chin lie.
 MOUTH = (0.52, 0.88, 0.30, 0.70)
 
 
 @dataclass(frozen=True)
 class PcAvsConfig:
-    """layout: of the networks. hearing: first steps, in which the sound encoder learns alone, from `windows` sounds.
+    """Settings of the training.
 
-    moments: per step, two pictures each where there are two languages. rate: Adam's, cosine after warm_up steps.
-    mouth: weight of the mouth's pixels. change: weight of pixels by how far two languages differ there. pair: weight
-    of the L1 loss on that difference itself. lips: weight of the sound encoder's own task once the rest joins.
+    Attributes:
+        layout: of the networks.
+        hearing: first steps, in which the audio encoder learns alone, from `windows` sounds.
+        moments: per step, two images each where there are two languages.
+        rate: Adam's, cosine after warm_up steps.
+        mouth: weight of the mouth's pixels.
+        change: weight of pixels by how far two languages differ there.
+        pair: weight of the L1 loss on that difference itself.
+        lips: weight of the audio encoder's own task once the rest joins.
     """
 
     layout: Layout = DEMO
@@ -60,7 +67,7 @@ CONFIGS = {"demo": PcAvsConfig(), "official": PcAvsConfig(Layout(), hearing=0, r
 
 
 class PcAvsTraining(SupervisedTraining[PcAvsConfig]):
-    """All four networks by one loss, after the sound encoder alone."""
+    """All four networks by one loss, after the audio encoder alone."""
 
     name, monitor = "pc-avs", "held_out"
     net: Networks
@@ -94,7 +101,7 @@ class PcAvsTraining(SupervisedTraining[PcAvsConfig]):
         self.mouth = (..., slice(top, bottom), slice(left, right))
         self.weight = torch.ones(1, 1, size, size, device=self.device)
         self.weight[self.mouth] = config.mouth
-        self.alone = config.hearing > 0  # the sound encoder is learning alone
+        self.alone = config.hearing > 0  # the audio encoder is learning alone
         self.readout = Readout(self.talks, size, MOUTH)
 
     def _since(self, number: int) -> int:
@@ -124,7 +131,7 @@ class PcAvsTraining(SupervisedTraining[PcAvsConfig]):
     def _even(self, batch: PcAvsBatch) -> None:
         """Scale the last layers that make mouth and pose codes: over a batch, every number differs by about 1.
 
-        The generator's modulation adds up identity, mouth and pose; left alone the sound's share of the sum is a
+        The generator's modulation adds up identity, mouth and pose; left alone the audio's share of the sum is a
         hundredth, and the network learns to do without.
         """
         for layer, codes in (
@@ -163,9 +170,9 @@ class PcAvsTraining(SupervisedTraining[PcAvsConfig]):
     def validate(self) -> dict[str, float]:
         """People never seen: see the keys of the answer.
 
-        held_out: weighted L1. mouth, mouth_wrong: L1 of the mouth, 0..255, with its own and another clip's sound.
+        held_out: weighted L1. mouth, mouth_wrong: L1 of the mouth, 0..255, with its own and another clip's audio.
         opening, opening_wrong: correlation over a clip of the lips' opening read off the drawing with the true one;
-        opening_truth: read off the true picture. hearing: error of the lips' points, 1 is still.
+        opening_truth: read off the true image. hearing: error of the lips' points, 1 is still.
         """
         self.net.eval()
         rows: dict[str, list[float]] = {}
@@ -191,21 +198,21 @@ class PcAvsTraining(SupervisedTraining[PcAvsConfig]):
         return {name: float(np.mean(values)) for name, values in rows.items()}
 
     def _whole(self, talk: clips.PcAvsTrainingClip, most: int = 6) -> PcAvsBatch:
-        """Pictures of one held-out clip, spread over it; the person is its first."""
+        """Images of one held-out clip, spread over it; the person is its first."""
         kept = np.linspace(1, len(talk.at) - 1, min(most, len(talk.at) - 1)).astype(int)
         chosen = [(talk, int(i), 0) for i in kept]
         return assemble(chosen, self.config.layout.size, np.random.default_rng(0), plain=True).to(self.device)
 
-    def _correlation(self, pictures: Tensor, batch: PcAvsBatch) -> float:
+    def _correlation(self, images: Tensor, batch: PcAvsBatch) -> float:
         """Mean over the languages of the clip."""
-        read, true = self.readout(pictures), opening(batch.lips.cpu().numpy())
+        read, true = self.readout(images), opening(batch.lips.cpu().numpy())
         sets = batch.pairs.cpu().numpy().T if len(batch.pairs) else [np.arange(len(true))]
         found = [np.corrcoef(read[s], true[s])[0, 1] for s in sets if true[s].std() > 0 and read[s].std() > 0]
         return float(np.mean(found)) if found else 0.0
 
     @torch.no_grad()
-    def picture(self) -> NDArray[np.uint8]:
-        """People never seen, two columns each: the person, the truth, what is drawn, drawn with a neighbor's sound."""
+    def image(self) -> NDArray[np.uint8]:
+        """People never seen, two columns each: the person, the truth, what is drawn, drawn with a neighbor's audio."""
         self.net.eval()
         rng = np.random.default_rng(7)
         batch = draw(self.held_out, 6, self.config.layout.size, rng, plain=True).to(self.device)
@@ -237,8 +244,6 @@ def trainer(request: Request) -> PcAvsTraining:
     """
     config = configuration(request, CONFIGS)
     if request.data is not None:
-        from lipbench.datasets.manifest import resolve
-
         train, held_out = split(clips.from_manifest(resolve(request.data)), 0.2, request.seed, "pcavs")
     else:
         people, folder = int(request.options.get("identities", 160)), request.out / "cache"

@@ -1,8 +1,8 @@
 """A head start, not in the paper: which mouth goes with a sound?
 
-The ears are a twentieth of the network's work, and all that they change is a small part of the picture: left to the
-pixels, they learn last. Generated clips know the articulation of every frame; from that the ears learn alone, before
-anything is drawn.
+The audio encoder is a twentieth of the network's work, and all that it changes is a small part of the image: left to
+the pixels, it learns last. Generated clips know the articulation of every frame; from that the audio encoder learns
+alone, before anything is drawn.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class SpeechClip:
 
 
 class AudioPretraining:
-    """Trains the sound side of a network in place to tell the expression weights of the frame that it hears.
+    """Trains the audio side of a network in place to tell the expression weights of the frame that it hears.
 
     Args:
         net: whose `hear` learns.
@@ -59,8 +59,8 @@ class AudioPretraining:
         self.nothing = float((((every - self.mean) / self.spread) ** 2).mean())
         channels = len(net.get_parameter("fc7_audio.weight"))
         self.head = torch.nn.Linear(channels, every.shape[1]).to(self.device)
-        ears = [p for name, p in net.named_parameters() if name.split(".")[0].endswith("_audio")]
-        self.optimizer = torch.optim.Adam([*ears, *self.head.parameters()], RATE)
+        encoder = [p for name, p in net.named_parameters() if name.split(".")[0].endswith("_audio")]
+        self.optimizer = torch.optim.Adam([*encoder, *self.head.parameters()], RATE)
 
     def step(self, number: int) -> float:
         """One step; returns the squared error, 1 where nothing is known."""

@@ -1,4 +1,4 @@
-"""Batches that Speech2Vid learns from: moments, the pictures shown of them, and the sounds that go with them."""
+"""Batches that Speech2Vid learns from: moments, the images shown of them, and the sounds that go with them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NEAREST, FARTHEST = 5, 20
 
 @dataclass(frozen=True)
 class Speech2VidBatch:
-    """sound (B, 1, 12, 35), stills (B, 15, 112, 112) 0..255; truth (B, 3, 109, 109) 0..1, and first, the first still
+    """audio (B, 1, 12, 35), stills (B, 15, 112, 112) 0..255; truth (B, 3, 109, 109) 0..1, and first, the first still
     where the answer lies, with its mouth: of a pair, the moment that is redrawn; its_sound, what is said there."""
 
     sound: Tensor
@@ -50,7 +50,7 @@ def framed(crop: NDArray[np.uint8], shift: NDArray[np.float64], scale: float, fl
 
 
 def draw(talks: Sequence[LipTrainingClip], batch: int, rng: np.random.Generator) -> Speech2VidBatch:
-    """Frames drawn at random, each with five stills and the sound that goes with it.
+    """Frames drawn at random, each with five stills and the audio that goes with it.
 
     Of a talk in several languages the stills are of another one, the first of them of the same moment, its mouth
     blanked. Of a talk in one language they are at least NEAREST frames away.
@@ -85,6 +85,6 @@ def _away(t: int, n: int, rng: np.random.Generator) -> list[int]:
 
 
 def _heard(talk: LipTrainingClip, tag: str, t: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """(1, 12, 35): the sound around frame t in one of its voices."""
+    """(1, 12, 35): the audio around frame t in one of its voices."""
     take = talk.sounds[tag][int(rng.integers(len(talk.sounds[tag])))]
     return windows(take, window_starts(len(talk.faces[tag]), talk.fps)[t : t + 1])[0]

@@ -1,7 +1,7 @@
 """Batch norm in the generator's decoder while it learns; none of it in what is exported.
 
 The published graph has no normalization behind the bottleneck. Trained like that from scratch, the small layers next to
-the bottleneck die (docs/speech2vid.md), and with them goes the sound. In evaluation mode a batch norm is a factor and
+the bottleneck die (docs/speech2vid.md), and with them goes the audio. In evaluation mode a batch norm is a factor and
 a summand per channel, which its convolution takes in: the exported network is the published graph, answer for answer.
 """
 

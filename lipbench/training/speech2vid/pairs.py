@@ -1,8 +1,8 @@
 """What Speech2Vid learns from: people who say different things with the same head, moment by moment.
 
-A dub is drawn from pictures of somebody who says something else. Generated clips can be had like that: one person, one
-movement of the head, a mouth for each of several languages. The pictures are of one language, the drawing and the sound
-of another, so that the mouth to draw is told by the sound alone.
+A dub is drawn from images of somebody who says something else. Generated clips can be had like that: one person, one
+movement of the head, a mouth for each of several languages. The images are of one language, the drawing and the audio
+of another, so that only the audio tells which mouth to draw.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from lipbench.core.atomic import atomic_write
 from lipbench.core.keys import key_of
 from lipbench.faces.morphable.visemes import SPEECH_COLUMNS
 from lipbench.synthetic.corpus.corpus import GENERATOR_VERSION
-from lipbench.synthetic.corpus.parallel import over_clips
 from lipbench.synthetic.corpus.render import render_clip
 from lipbench.synthetic.corpus.scene import plan
 from lipbench.synthetic.corpus.spec import ClipSpec, stream
 from lipbench.synthetic.speech.espeak import Espeak
+from lipbench.training.cached import render_missing
 from lipbench.training.speech2vid.audio_pretraining import SpeechClip
 from lipbench.training.syncnet import cache
 from lipbench.training.syncnet.generated import through_codec
@@ -48,18 +48,20 @@ def generated(
     """
     specs = recipe.specs()
     keys = {spec.id: _key(spec, recipe) for spec in specs}
-    waiting = [spec for spec in specs if not is_cached(folder / spec.id, keys[spec.id])]
-    if waiting:
-        log(f"rendering {len(waiting)} clips ({recipe.split}; {len(specs) - len(waiting)} are cached)")
-    for done, talk in enumerate(over_clips(partial(_render, coded=recipe.coded), waiting, workers=workers), 1):
-        save(talk, folder / talk.id, keys[talk.id])
-        if done % 10 == 0 or done == len(waiting):
-            log(f"  {done} of {len(waiting)} clips")
+    render_missing(
+        specs,
+        lambda spec: is_cached(folder / spec.id, keys[spec.id]),
+        partial(_render, coded=recipe.coded),
+        lambda spec, talk: save(talk, folder / spec.id, keys[spec.id]),
+        about=recipe.split,
+        workers=workers,
+        log=log,
+    )
     return [load(folder / spec.id) for spec in specs]
 
 
 def from_cached(clips: Sequence[cache.CachedClip]) -> list[LipTrainingClip]:
-    """Clips in one language, from any footage: pictures, drawing and sound are of the same video."""
+    """Clips in one language, from any footage: images, drawing and audio are of the same video."""
     return [
         LipTrainingClip(
             c.facts.id,
@@ -80,21 +82,22 @@ def mfcc_rows(sound: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def speeches(talks: Sequence[LipTrainingClip]) -> list[SpeechClip]:
-    """Sound and articulation of the talks whose articulation is known."""
+    """Audio and articulation of the talks whose articulation is known."""
     return [SpeechClip(talk.sounds[tag], talk.gaps[tag], talk.fps) for talk in talks for tag in talk.gaps]
 
 
 def spoken(
     recipe: LipDatasetConfig, folder: Path, *, workers: int = 1, log: Callable[[str], None] = lambda _: None
 ) -> list[SpeechClip]:
-    """The recipe's clips without pictures, a sixth of the work: the ears need more of them than the drawing does."""
+    """The recipe's clips without images, a sixth of the work: the audio encoder needs more of them than the decoder."""
     files = {spec: folder / f"{spec.id}-{_key(spec, recipe)[:12]}.npz" for spec in recipe.specs()}
-    waiting = [spec for spec, file in files.items() if not file.exists()]
-    if waiting:
-        log(f"speaking {len(waiting)} clips ({len(files) - len(waiting)} are cached)")
-    for spec, arrays in zip(waiting, over_clips(_speak, waiting, workers=workers), strict=True):
+
+    def keep(spec: ClipSpec, arrays: dict[str, NDArray[np.float32]]) -> None:
         with atomic_write(files[spec]) as draft:
             npz.save(draft, arrays, compressed=False)
+
+    specs = list(files)
+    render_missing(specs, lambda spec: files[spec].exists(), _speak, keep, doing="speaking", workers=workers, log=log)
     out = []
     for spec, file in files.items():
         with np.load(file, allow_pickle=False) as z:

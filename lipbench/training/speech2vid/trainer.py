@@ -1,10 +1,10 @@
 """`lipbench train speech2vid`: a small Speech2Vid on generated people.
 
 The published training is not released; its loss was L1 on pixels and on the features of a VGG-M face network. Here: L1
-on pixels alone, what speech changes counted more. Four things that a short training needs come on top: the ears learn
-first (`audio_pretraining`); the decoder is normalized while it learns (`norms`); pictures and sound differ in language
-(`pairs`), so that no picture tells the mouth; and every moment is drawn to the sounds of two languages, whose drawings
-have to differ as the truths do.
+on pixels alone, what speech changes counted more. Four things that a short training needs come on top: the audio
+encoder learns first (`audio_pretraining`); the decoder is normalized while it learns (`norms`); images and audio differ
+in language (`pairs`), so that no image tells the mouth; and every moment is drawn to the sounds of two languages, whose
+drawings have to differ as the truths do.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from lipbench.training.speech2vid import pairs
 from lipbench.training.speech2vid.audio_pretraining import AudioPretraining, SpeechClip
 from lipbench.training.speech2vid.batches import Speech2VidBatch, draw
 from lipbench.training.speech2vid.norms import folded, normed
+from lipbench.training.syncnet.footage import from_manifest
 from lipbench.training.wav2lip.clips import LipTrainingClip, digest
 from lipbench.training.wav2lip.sources import LipDatasetConfig
 
@@ -43,9 +44,9 @@ class Speech2VidConfig:
     Attributes:
         width: of the network.
         batch: drawings per step; of paired clips half as many moments, each drawn to two languages.
-        rate: Adam's, cosine after warm_up steps of drawing. Of the ears a fifth of it.
-        hearing: first steps, in which the ears learn alone; none on clips whose articulation is not known.
-        listening: weight of the ears' own error while the network draws, so that they do not forget.
+        rate: Adam's, cosine after warm_up steps of drawing. Of the audio encoder a fifth of it.
+        hearing: first steps, in which the audio encoder learns alone; none on clips whose articulation is not known.
+        listening: weight of the audio encoder's own error while the network draws, so that it does not forget.
         mouth: weight of the mouth's pixels.
         change: by how much a pixel counts more for each unit between the truth and the first still.
         difference: weight of the error of what two drawings of one moment differ by.
@@ -66,7 +67,7 @@ CONFIGS = {"demo": Speech2VidConfig(), "official": Speech2VidConfig(width=1.0, b
 
 
 class Speech2VidTraining(SupervisedTraining[Speech2VidConfig]):
-    """The whole network by L1 on pixels, after its sound side alone (`audio_pretraining`)."""
+    """The whole network by L1 on pixels, after its audio side alone (`audio_pretraining`)."""
 
     name, max_norm = "speech2vid", 1.0
     net: Speech2VidNet
@@ -93,15 +94,15 @@ class Speech2VidTraining(SupervisedTraining[Speech2VidConfig]):
         super().__init__(config, seed, device, data)
         self.net = normed(Speech2VidNet(config.width))
         for weight in self.net.parameters():
-            if weight.dim() == 4:  # torch's own start lets neither picture nor sound through thirty layers
+            if weight.dim() == 4:  # torch's own start lets neither image nor audio through thirty layers
                 torch.nn.init.kaiming_normal_(weight, nonlinearity="relu")
         self.net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.hearing = AudioPretraining(self.net, heard, seed) if config.hearing and heard and self.unheard else None
         self._start()
-        ears = [p for name, p in self.net.named_parameters() if name.split(".")[0].endswith("_audio")]
-        known = {id(p) for p in ears}
+        encoder = [p for name, p in self.net.named_parameters() if name.split(".")[0].endswith("_audio")]
+        known = {id(p) for p in encoder}
         rest = [p for p in self.net.parameters() if id(p) not in known]
-        groups = [{"params": rest, "lr_scale": 1.0}, {"params": ears, "lr_scale": 0.2}]
+        groups = [{"params": rest, "lr_scale": 1.0}, {"params": encoder, "lr_scale": 0.2}]
         self.optimizer = torch.optim.Adam(groups, config.rate, betas=(0.9, 0.99))
         self.weight = torch.ones(1, 1, DRAWN, DRAWN, device=self.device)
         self.weight[0, 0][MOUTH] = config.mouth
@@ -119,7 +120,7 @@ class Speech2VidTraining(SupervisedTraining[Speech2VidConfig]):
             self.net.get_parameter("conv5_3.bias").copy_(torch.logit(truth.mean((0, 2, 3))))
 
     def step(self, number: int, progress: float) -> dict[str, float]:
-        """One step, at first of the sound side alone."""
+        """One step, at first of the audio side alone."""
         if self.hearing is not None and number < self.config.hearing:
             return {"hearing": self.hearing.step(number)}
         return super().step(number, progress)
@@ -155,9 +156,9 @@ class Speech2VidTraining(SupervisedTraining[Speech2VidConfig]):
     def validate(self) -> dict[str, float]:
         """On people never seen: the loss, and the mean error of the mouth, 0..255.
 
-        mouth, mouth_wrong_sound: of what is drawn to the right sound, and to another frame's. mouth_still: of the first
+        mouth, mouth_wrong_sound: of what is drawn to the right audio, and to another frame's. mouth_still: of the first
         still, left as it is. follows: of pairs, the correlation of what two languages' drawings of a mouth differ by
-        with what the truths do; 0: deaf.
+        with what the truths do; 0: ignores the audio.
         """
         self.net.eval()
         found: dict[str, list[float]] = {}
@@ -165,10 +166,10 @@ class Speech2VidTraining(SupervisedTraining[Speech2VidConfig]):
             batch = draw(self.held_out, 8, np.random.default_rng([2**31, k]))
             others = batch.sound.roll(1, 0)
             right, wrong, seen = self._drawn(batch, [batch.sound, others, batch.its_sound]).cpu().chunk(3)
-            pictures = {"mouth": right, "mouth_wrong_sound": wrong, "mouth_still": batch.first}
+            images = {"mouth": right, "mouth_wrong_sound": wrong, "mouth_still": batch.first}
             found.setdefault("held_out_loss", []).append(float(self._loss(batch)))
-            for name, picture in pictures.items():
-                gap = (picture - batch.truth)[..., MOUTH[0], MOUTH[1]]
+            for name, image in images.items():
+                gap = (image - batch.truth)[..., MOUTH[0], MOUTH[1]]
                 found.setdefault(name, []).append(255 * float(gap.abs().mean()))
             if self.paired:
                 found.setdefault("follows", []).append(_alike(right - seen, batch.truth - batch.first))
@@ -176,8 +177,8 @@ class Speech2VidTraining(SupervisedTraining[Speech2VidConfig]):
         return means if self.hearing is None else {**means, "hearing": self.hearing.validate(self.unheard)}
 
     @torch.no_grad()
-    def picture(self) -> NDArray[np.uint8]:
-        """People never seen, a column each: the first still, the truth, what is drawn, what another's sound gives."""
+    def image(self) -> NDArray[np.uint8]:
+        """People never seen, a column each: the first still, the truth, what is drawn, what another's audio gives."""
         self.net.eval()
         batch = draw(self.held_out, 8, np.random.default_rng(7))
         drawn = self._drawn(batch, [batch.sound, batch.sound.roll(1, 0)]).cpu().chunk(2)
@@ -210,8 +211,6 @@ def trainer(request: Request) -> Speech2VidTraining:
     folder, o = request.out / "cache", request.options
     speech: list[SpeechClip] = []
     if request.data is not None:
-        from lipbench.training.syncnet.footage import from_manifest
-
         found = from_manifest(request.data, folder, pairs.SYNCNET_CROP, request.seed, log=request.log)
         train, held_out = (pairs.from_cached(clips) for clips in found)
     else:

@@ -1,4 +1,4 @@
-"""Damage that a sync model must not mind, done to pictures that are in sync."""
+"""Damage that a sync model must not mind, done to images that are in sync."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clips as training reads them: face crops and sound features on disk, memory-mapped.
+"""Clips as training reads them: face crops and audio features on disk, memory-mapped.
 
 A cached clip is a folder with frames.npy (T, 128, 128, 3) uint8 BGR, sound.npy (takes, 13, 4 T - 1) float32, clip.json.
 The crop is the sync model's own square with a margin around it, so that training can move it: the middle 112 of the
@@ -57,7 +57,13 @@ class CachedClipFacts:
 
 @dataclass(frozen=True)
 class CachedClip:
-    """An opened clip. frames, damped: (T, E, E, 3) uint8 BGR, memory-mapped. sound: (takes, 13, 4 T - 1) float32."""
+    """An opened clip.
+
+    Attributes:
+        frames: (T, E, E, 3) uint8 BGR, memory-mapped.
+        damped: (T, E, E, 3) uint8 BGR, memory-mapped.
+        sound: (takes, 13, 4 T - 1) float32.
+    """
 
     facts: CachedClipFacts
     frames: NDArray[np.uint8]
@@ -105,7 +111,7 @@ def crops_of_track(
 
 
 def sound_features(takes: Sequence[NDArray[np.int16]], first: int, n_frames: int) -> NDArray[np.float32]:
-    """(takes, 13, 4 n - 1) features of the sound under frames first .. first + n; missing sound is silence."""
+    """(takes, 13, 4 n - 1) features of the audio under frames first .. first + n; missing audio is silence."""
     rows = []
     for take in takes:
         part = take[first * SAMPLES_PER_FRAME : (first + n_frames) * SAMPLES_PER_FRAME]

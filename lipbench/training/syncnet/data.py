@@ -20,7 +20,13 @@ MEAN, SCALE, MFCC_SCALE = 127.5, 255.0, 10.0
 
 @dataclass(frozen=True)
 class SyncNetBatch:
-    """frames: (B n, 15, S, S) scaled, channels-last. sound: (B n, 1, 13, 20) scaled. still: (B, 15, S, S)."""
+    """A batch.
+
+    Attributes:
+        frames: (B n, 15, S, S) scaled, channels-last.
+        sound: (B n, 1, 13, 20) scaled.
+        still: (B, 15, S, S).
+    """
 
     frames: Tensor
     sound: Tensor
@@ -43,9 +49,9 @@ def sound_windows(features: NDArray[np.float32], start: int, n: int) -> NDArray[
 def draw(
     clips: Sequence[CachedClip], size: int, rng: np.random.Generator, *, batch: int = 8, n: int = 16, harm: float = 1.0
 ) -> SyncNetBatch:
-    """A batch of `batch` clips with `n` consecutive windows each, pictures and sound augmented.
+    """A batch of `batch` clips with `n` consecutive windows each, images and audio augmented.
 
-    `harm` 0..1 scales how often the pictures are damaged, see `augment.augment`.
+    `harm` 0..1 scales how often the images are damaged, see `augment.augment`.
     """
     frames, sound, still = [], [], []
     for _ in range(batch):

@@ -1,4 +1,4 @@
-"""Training data from a manifest: every video in which picture and sound belong together, originals and truth alike."""
+"""Training data from a manifest: every video in which image and audio belong together, originals and truth alike."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from lipbench.core.keys import key_of
 from lipbench.datasets import resolve
 from lipbench.datasets.annotations import Annotations
 from lipbench.datasets.types import Clip, Manifest
+from lipbench.faces import track_faces
 from lipbench.faces.track import FaceTrack
 from lipbench.metrics.sync.protocol import FPS
 from lipbench.training.syncnet import cache
@@ -27,7 +28,7 @@ def from_manifest(
     held_out: float = 0.15,
     log: Callable[[str], None] = lambda _: None,
 ) -> tuple[list[cache.CachedClip], list[cache.CachedClip]]:
-    """Crops and sound features of a manifest, split by speaker.
+    """Crops and audio features of a manifest, split by speaker.
 
     Args:
         name: of a registered data set, or a manifest file.
@@ -84,12 +85,10 @@ def _store(clip: Clip, language: str, video: Path, truth: bool, folder: Path, ow
     elif clip.landmarks is not None and not truth:
         track = FaceTrack.load(clip.landmarks)
     else:
-        from lipbench.faces import track_faces
-
         track = track_faces(video)
     frames = media.load_frames(video, fps=FPS)
     crops, first = cache.crops_of_track(frames, track, size)
-    # Truth videos carry the dub they show as their own sound.
+    # Truth videos carry the dub they show as their own audio.
     sound = media.read_audio(video)
     features = cache.sound_features([sound], first, len(crops))
     facts = cache.CachedClipFacts(own, key, clip.speaker, language, len(crops), (clip.speaker,))

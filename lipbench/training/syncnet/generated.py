@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from functools import cache
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
-from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from lipbench import media
 from lipbench.core.errors import UsageError
 from lipbench.core.keys import key_of
-from lipbench.core.threads import one_thread_each
 from lipbench.faces.morphable.visemes import SPEECH_COLUMNS
 from lipbench.synthetic.corpus.corpus import GENERATOR_VERSION
 from lipbench.synthetic.corpus.render import RenderedShot
@@ -25,6 +22,7 @@ from lipbench.synthetic.corpus.scene import CorpusScene, plan
 from lipbench.synthetic.corpus.spec import DIFFICULTIES, ClipSpec, stream
 from lipbench.synthetic.speech import espeak
 from lipbench.synthetic.speech.espeak import Espeak
+from lipbench.training.cached import render_missing
 from lipbench.training.syncnet import cache as clips
 
 #: Languages that training hears; Italian is kept for evaluation.
@@ -43,14 +41,15 @@ class SyncNetDatasetConfig:
         identities: how many people.
         clips_per_identity: how many clips of each.
         languages: taken in turn.
-        size: of the rendered picture, px.
-        supersample: of the rendered picture, px.
+        size: of the rendered image, px.
+        supersample: of the rendered image, px.
         view: range of the camera's field across, dm.
         takes: recordings of every clip, by other voices and in other rooms.
         espeak: share of clips led by an espeak-ng voice; needs the extra `speech`.
         damped: share of clips also rendered with less lip movement.
         coded: share of clips that go through H.264.
-        pool: sentences, see `timelines.pool`; shuffled: share of clips that speak random words of it.
+        pool: sentences, see `timelines.pool`.
+        shuffled: share of clips that speak random words of it.
     """
 
     split: str
@@ -157,16 +156,17 @@ def build(
             "the extra `speech` is not installed",
             "pip install 'lipbench[speech]', or train on formant voices alone",
         )
-    jobs = [(spec, _key(spec, recipe, input_size)) for spec in recipe.specs()]
-    waiting = [job for job in jobs if not clips.is_cached(folder, job[0].id, job[1])]
-    done = len(jobs) - len(waiting)
-    if waiting:
-        log(f"rendering {len(waiting)} clips of {recipe.seconds:g} s ({recipe.split}; {done} are cached)")
-    for _ in _work_off(waiting, recipe, folder, input_size, workers):
-        done += 1
-        if done % 20 == 0 or done == len(jobs):
-            log(f"  {done} of {len(jobs)} clips")
-    return clips.read_clips(folder, [spec.id for spec, _ in jobs])
+    specs = recipe.specs()
+    render_missing(
+        specs,
+        lambda spec: clips.is_cached(folder, spec.id, _key(spec, recipe, input_size)),
+        partial(_render, recipe=recipe, folder=folder, size=input_size),
+        lambda spec, stored: None,
+        about=recipe.split,
+        workers=workers,
+        log=log,
+    )
+    return clips.read_clips(folder, [spec.id for spec in specs])
 
 
 def _key(spec: ClipSpec, recipe: SyncNetDatasetConfig, input_size: int) -> str:
@@ -183,34 +183,11 @@ def _key(spec: ClipSpec, recipe: SyncNetDatasetConfig, input_size: int) -> str:
     )
 
 
-def _work_off(
-    waiting: Sequence[tuple[ClipSpec, str]], recipe: SyncNetDatasetConfig, folder: Path, size: int, workers: int
-) -> Any:
-    if workers <= 1 or len(waiting) < 2:
-        for spec, key in waiting:
-            yield _render(spec, key, recipe, folder, size)
-        return
-    with one_thread_each(), ProcessPoolExecutor(min(workers, len(waiting)), mp_context=get_context("spawn")) as pool:
-        pending = [pool.submit(_render, spec, key, recipe, folder, size) for spec, key in waiting]
-        try:
-            for future in as_completed(pending):
-                yield future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-@cache
-def _engine() -> Espeak:
-    return Espeak()
-
-
-def _render(spec: ClipSpec, key: str, recipe: SyncNetDatasetConfig, folder: Path, size: int) -> str:
-    import cv2
-
+def _render(spec: ClipSpec, engine: Espeak | None, recipe: SyncNetDatasetConfig, folder: Path, size: int) -> None:
+    """Render, cut and store one clip; where several processes render, each writes its own."""
     cv2.setNumThreads(1)
     rng = stream(spec.seed, "judge clip")
-    scene = plan(spec, _engine() if spec.voices == "espeak" else None)
+    scene = plan(spec, engine if spec.voices == "espeak" else None)
     crf = int(rng.integers(14, 37)) if rng.uniform() < recipe.coded else None
     amplitude = float(rng.uniform(0.15, 0.7)) if rng.uniform() < recipe.damped else None
 
@@ -228,7 +205,12 @@ def _render(spec: ClipSpec, key: str, recipe: SyncNetDatasetConfig, folder: Path
     takes = scene.takes[spec.source]
     sound = clips.sound_features([take.audio for take in takes], first, len(frames))
     facts = clips.CachedClipFacts(
-        spec.id, key, f"person-{spec.identity}", spec.source, len(frames), tuple(t.voice for t in takes), amplitude
+        spec.id,
+        _key(spec, recipe, size),
+        f"person-{spec.identity}",
+        spec.source,
+        len(frames),
+        tuple(t.voice for t in takes),
+        amplitude,
     )
     clips.write_clip(folder, facts, frames, sound, less)
-    return spec.id

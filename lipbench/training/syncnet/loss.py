@@ -1,4 +1,4 @@
-"""The sync model's loss: a window of lips must find its own sound among its neighbors', and the other way round."""
+"""The sync model's loss: a window of lips must find its own audio among its neighbors', and the other way round."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def sync_loss(
         harm: 0..1, how much the hard wrong answers (neighbors, still lips) count; below 1 early in training.
 
     Returns:
-        The loss, and the share of windows that find their own sound, both scalars.
+        The loss, and the share of windows that find their own audio, both scalars.
     """
     b, n, _ = video.shape
     distance = torch.cdist(video, audio)  # B, n video, n audio

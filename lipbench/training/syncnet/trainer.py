@@ -16,6 +16,7 @@ from lipbench.core.training import Request
 from lipbench.metrics.sync.network import SyncNet
 from lipbench.training.base import SupervisedTraining, configuration
 from lipbench.training.syncnet import cache, data
+from lipbench.training.syncnet.footage import from_manifest
 from lipbench.training.syncnet.generated import SyncNetDatasetConfig, build
 from lipbench.training.syncnet.loss import flat_lip, sync_loss
 
@@ -24,10 +25,17 @@ HELD_OUT_BATCHES = 4
 
 @dataclass(frozen=True)
 class SyncConfig:
-    """width, size: of the network. batch: clips, windows: of each. rate: AdamW's, cosine after `warm_up` steps.
+    """Settings of the training.
 
-    clean, harmed: steps with undamaged pictures, and the step from which damage and hard negatives count in full. With
-    both from the first step on, a width of 0.25 was still at chance after 150 steps; without, it is off it after 100.
+    Attributes:
+        width: of the network.
+        size: of the network.
+        batch: clips.
+        windows: of each clip.
+        rate: AdamW's, cosine after `warm_up` steps.
+        clean: steps with undamaged images.
+        harmed: step from which damage and hard negatives count in full. With both from the first step on, a width of
+            0.25 was still at chance after 150 steps; without, it is off it after 100.
     """
 
     width: float = 0.25
@@ -119,7 +127,7 @@ class SyncTraining(SupervisedTraining[SyncConfig]):
             "held_out_right": float(np.mean([float(x) for _, x in found])),
         }
 
-    def picture(self) -> NDArray[np.uint8]:
+    def image(self) -> NDArray[np.uint8]:
         """The middle frames of a batch as the network sees them, one row per clip."""
         batch = data.draw(self.clips, self.config.size, np.random.default_rng(self.seed), batch=4, n=8)
         pixels = batch.frames[:, 6:9].permute(0, 2, 3, 1).numpy() * data.SCALE + data.MEAN
@@ -152,8 +160,6 @@ def trainer(request: Request) -> SyncTraining:
     config = configuration(request, CONFIGS)
     folder = request.out / "cache"
     if request.data is not None:
-        from lipbench.training.syncnet.footage import from_manifest
-
         train, held_out = from_manifest(request.data, folder, config.size, request.seed, log=request.log)
     else:
         o = request.options

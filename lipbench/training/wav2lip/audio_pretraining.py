@@ -1,7 +1,7 @@
 """A head start, not in the paper: how do the mouths of two sounds differ?
 
-A generator's sound encoder is 2 % of its work but most of what has to be learnt from many clips. Here it learns alone:
-principal components of the difference between the mouth pictures of one moment in two languages, in which face, pose
+A generator's audio encoder is 2 % of its work but most of what has to be learnt from many clips. Here it learns alone:
+principal components of the difference between the mouth images of one moment in two languages, in which face, pose
 and light cancel. Clips in one language give two moments instead. The expert's two encoders learn the same from sounds
 and from windows of five frames; finding them together is then a short way.
 """
@@ -23,14 +23,14 @@ from lipbench.synthetic.corpus.spec import stream
 from lipbench.training.wav2lip.clips import LipTrainingClip
 from lipbench.training.wav2lip.losses import MOUTH
 
-EDGE = 20  # px, of the mouth pictures
+EDGE = 20  # px, of the mouth images
 COMPONENTS = 10
 _SAMPLED = 40  # moments per clip that the components are found from
 
 Pair = tuple[tuple[str, int], tuple[str, int]]
 
 
-def pictures(faces: NDArray[np.uint8], at: Sequence[int]) -> NDArray[np.float32]:
+def images(faces: NDArray[np.uint8], at: Sequence[int]) -> NDArray[np.float32]:
     """(n, EDGE^2) gray mouths of the given frames in [0, 1]."""
     size = (EDGE, EDGE)
     gray = [cv2.cvtColor(np.ascontiguousarray(faces[t][MOUTH]), cv2.COLOR_BGR2GRAY) for t in at]
@@ -104,7 +104,7 @@ class AudioPretraining:
                 if self.faces is not None:
                     middle = at + SYNC_FRAMES // 2
                     windows.append(window(talk.faces[tag][at : at + SYNC_FRAMES]))
-                seen.append(pictures(talk.faces[tag], [middle])[0])
+                seen.append(images(talk.faces[tag], [middle])[0])
             wanted.append((seen[0] - seen[1]) @ self.basis / self.spread)
         target = torch.from_numpy(np.stack(wanted)).to(self.device)
         sounds = torch.from_numpy(np.stack(mels))[:, None].to(self.device)
@@ -138,7 +138,7 @@ def components(talks: Sequence[LipTrainingClip], seed: int) -> tuple[NDArray[np.
         rng = stream(seed, "wav2lip", "components", number)
         for _ in range(_SAMPLED):
             (a, s), (b, t) = pair(talk, rng)
-            rows.append(pictures(talk.faces[a], [s])[0] - pictures(talk.faces[b], [t])[0])
+            rows.append(images(talk.faces[a], [s])[0] - images(talk.faces[b], [t])[0])
     x = np.stack(rows).astype(np.float64)
     values, vectors = np.linalg.eigh(x.T @ x / len(x))
     basis = vectors[:, ::-1][:, :COMPONENTS]

@@ -54,13 +54,13 @@ class LipTrainingClip:
         return tuple(self.faces)
 
     def starts(self, language: str) -> int:
-        """How many frames may start a window of five whose every frame has its 0.2 s of sound."""
+        """How many frames may start a window of five whose every frame has its 0.2 s of audio."""
         sound = self.sounds[language].shape[2] - STEPS
         heard = int(sound * self.fps / COLUMNS_PER_SECOND) + 1
         return min(len(self.faces[language]), heard) - SYNC_FRAMES + 1
 
     def mel(self, language: str, take: int, frame: int) -> NDArray[np.float32]:
-        """(80, 16) sound behind a frame; window i starts at i / fps, as in inference."""
+        """(80, 16) audio behind a frame; window i starts at i / fps, as in inference."""
         at = max(0, int(frame * COLUMNS_PER_SECOND / self.fps))
         return self.sounds[language][take, :, at : at + STEPS]
 
@@ -163,7 +163,7 @@ def usable(talks: Sequence[LipTrainingClip]) -> list[LipTrainingClip]:
     long = [t for t in talks if all(t.starts(tag) >= SHORTEST - SYNC_FRAMES for tag in t.languages)]
     if not long:
         raise UsageError(
-            "there is nothing to train on", f"no clip has {SHORTEST} frames with sound and a face", "add longer clips"
+            "there is nothing to train on", f"no clip has {SHORTEST} frames with audio and a face", "add longer clips"
         )
     return long
 

@@ -12,7 +12,7 @@ class ExpertConfig:
     Attributes:
         width: of the network, 1 is published.
         batch: windows per step; with `windows`, clips per step.
-        windows: consecutive windows of each clip, each of which must find its own sound among the others' (softmax);
+        windows: consecutive windows of each clip, each of which must find its own audio among the others' (softmax);
             0 is published: windows and moments paired at random, binary cross entropy on the cosine.
         wrong: windows per clip that show the same moments in another language: wrong answers for every sound.
         lr: of Adam.
@@ -45,10 +45,10 @@ class GeneratorConfig:
         lr: of Adam.
         warm_up: steps until it is reached.
         decay: last share of the training over which it falls to a twentieth; 0 is published.
-        hearing: first steps, in which only the sound encoder learns, from 32 pairs each; 0 is published.
+        hearing: first steps, in which only the audio encoder learns, from 32 pairs each; 0 is published.
         sync_weight: of the sync loss once it joins: 0.01 published, 0.03 with the quality discriminator.
         sync_threshold: held-out sync loss at which it joins; infinity: with the expert.
-        contrast: moments on either side of a window whose sound the drawn lips must not fit better (softmax); 0 is
+        contrast: moments on either side of a window whose audio the drawn lips must not fit better (softmax); 0 is
             published: binary cross entropy on the cosine.
         quality_weight: of the discriminator's loss: 0 none, 0.07 published.
         mouth_weight: in the L1 loss, see `losses.reconstruction`; 1 and 0 are published.
@@ -86,7 +86,7 @@ class Wav2LipConfig:
 
     Attributes:
         expert_share: share of the budget that goes to the expert, which is trained first.
-        good_enough: share of held-out windows nearer to their own sound than to another moment's below which an expert
+        good_enough: share of held-out windows nearer to their own audio than to another moment's below which an expert
             is not used: one that has learnt nothing is right in half of the cases, and its loss of 0.69 passes the
             published threshold of 0.75. Upstream asks for a loss of about 0.25 but checks nothing.
     """

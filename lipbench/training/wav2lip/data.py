@@ -22,7 +22,13 @@ STRIDES = (1, 2, 4)  # frames between the windows of a row
 
 @dataclass(frozen=True)
 class SyncBatch:
-    """mel: (B, 1, 80, 16). face: (B, 15, 48, 96) in [0, 1]. together: (B, 1), 1 where they belong together."""
+    """A batch.
+
+    Attributes:
+        mel: (B, 1, 80, 16).
+        face: (B, 15, 48, 96) in [0, 1].
+        together: (B, 1), 1 where they belong together.
+    """
 
     mel: Tensor
     face: Tensor
@@ -33,7 +39,11 @@ class SyncBatch:
 class RowBatch:
     """n windows of B clips, one after the other, and m wrong ones of each.
 
-    mel: (B n, 1, 80, 16). face: (B n, 15, 48, 96). wrong: (B m, 15, 48, 96). stride: (B,), frames between windows.
+    Attributes:
+        mel: (B n, 1, 80, 16).
+        face: (B n, 15, 48, 96).
+        wrong: (B m, 15, 48, 96).
+        stride: (B,), frames between windows.
     """
 
     mel: Tensor
@@ -45,12 +55,16 @@ class RowBatch:
 
 @dataclass(frozen=True)
 class LipBatch:
-    """face: (B, 6, T, 96, 96). mels: (B, T, 1, 80, 16) of every frame. target: (B, 3, T, 96, 96). Images in [0, 1].
+    """A batch.
 
-    around: (B, K, 1, 80, 16), sounds of the windows from `contrast` before the first to `contrast` after the last, as
-        far as the clip goes and repeated beyond: K = T - 4 + 2 contrast, window i is number i + contrast. Empty for
-        single frames.
-    valid: (B, K) bool, which of them are not repetitions.
+    Attributes:
+        face: (B, 6, T, 96, 96).
+        mels: (B, T, 1, 80, 16) of every frame.
+        target: (B, 3, T, 96, 96); all images are in [0, 1].
+        around: (B, K, 1, 80, 16), sounds of the windows from `contrast` before the first to `contrast` after the last,
+            as far as the clip goes and repeated beyond: K = T - 4 + 2 contrast, window i is number i + contrast. Empty
+            for single frames.
+        valid: (B, K) bool, which of them are not repetitions.
     """
 
     face: Tensor
@@ -127,14 +141,14 @@ def lip_batch(
     contrast: int = 0,
     pick: int = 1,
 ) -> LipBatch:
-    """Target windows with their upper half, a reference window and the sound.
+    """Target windows with their upper half, a reference window and the audio.
 
     Args:
         frames: T; 1 while no loss looks at several frames together.
         paired: share of references taken from the same moment of the clip in another language, which is what
             inference has in front of it; the rest are another window of the same video, as published.
-        mel_shift: frames by which every frame's own sound is moved; upstream's training has -1, its inference 0.
-        contrast: windows on either side whose sound is wanted, see `LipBatch.around`.
+        mel_shift: frames by which every frame's own audio is moved; upstream's training has -1, its inference 0.
+        contrast: windows on either side whose audio is wanted, see `LipBatch.around`.
         pick: moments that are drawn for each, of which the one is taken that differs most from its reference.
     """
     rng = stream(seed, "wav2lip", "lips", frames, step)

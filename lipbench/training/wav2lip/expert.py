@@ -86,7 +86,7 @@ class ExpertTraining(SupervisedTraining[ExpertConfig]):
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Held-out loss; share of windows that are nearest to their own of 16 sounds, and nearer to it than to each
-        sound at least five frames away."""
+        audio at least five frames away."""
         self.net.eval()
         heard = {} if self.hearing is None else self.hearing.validate(self.held_out)
         rows = [self._rows(self.held_out, self.seed + 1, k) for k in range(self.config.held_out_batches)]
@@ -126,7 +126,7 @@ class ExpertTraining(SupervisedTraining[ExpertConfig]):
         beats = (own[..., None] > cosine)[far].float().mean().item()
         return loss, (cosine.argmax(2) == at).float().mean().item(), beats
 
-    def picture(self) -> NDArray[np.uint8]:
+    def image(self) -> NDArray[np.uint8]:
         """Middle frames of a batch as the network sees them, one row per clip, wrong ones at the end of the row."""
         batch = row_batch(self.held_out, 4, self.seed + 1, 0, n=8, wrong=2)
         rows = torch.cat([batch.face.view(4, 8, 15, 48, 96), batch.wrong.view(4, 2, 15, 48, 96)], 1)[:, :, 6:9]

@@ -176,7 +176,7 @@ class GeneratorTraining(SupervisedTraining[GeneratorConfig]):
         return {**means, "sync_weight": self.schedule.weight, **heard}
 
     @torch.no_grad()
-    def picture(self, columns: int = 10) -> NDArray[np.uint8]:
+    def image(self, columns: int = 10) -> NDArray[np.uint8]:
         """(3 * 96, columns * 96, 3) RGB of held-out clips: reference, drawn, truth."""
         self.net.eval()
         batch = lip_batch(self.held_out, columns, self.seed + 1, 0, frames=1, paired=1.0).to(self.device)

@@ -62,7 +62,7 @@ def sync_loss(expert: SyncExpert, mel: Tensor, drawn: Tensor) -> Tensor:
 
 
 def contrast_loss(expert: SyncExpert, scale: float, around: Tensor, valid: Tensor, drawn: Tensor, reach: int) -> Tensor:
-    """How hard the expert finds it to tell a drawn window's own sound from those around it; not in the paper.
+    """How hard the expert finds it to tell a drawn window's own audio from those around it; not in the paper.
 
     Args:
         scale: factor on the cosine that the expert was trained with.

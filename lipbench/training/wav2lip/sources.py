@@ -14,11 +14,12 @@ from lipbench import media
 from lipbench.baselines.wav2lip import boxes as framing
 from lipbench.core.keys import key_of
 from lipbench.datasets.types import Manifest
+from lipbench.faces import track_faces
 from lipbench.synthetic.corpus.corpus import GENERATOR_VERSION
-from lipbench.synthetic.corpus.parallel import over_clips
 from lipbench.synthetic.corpus.render import render_clip
 from lipbench.synthetic.corpus.spec import DIFFICULTIES, ClipSpec, stream
 from lipbench.synthetic.speech.espeak import Espeak
+from lipbench.training.cached import render_missing
 from lipbench.training.syncnet.generated import through_codec
 from lipbench.training.wav2lip.clips import LipTrainingClip, crops, is_cached, load, moved, save, spectrograms
 
@@ -43,11 +44,12 @@ class LipDatasetConfig:
         spoken: languages of each clip, its mouth is rendered in every one.
         takes: voices of each.
         languages: to choose from, taken in turn as originals.
-        size: of the rendered picture, px.
+        size: of the rendered image, px.
         view: range of the camera's field across, dm.
         jitter: the boxes of three clips in four are moved by up to this share of their size.
         coded: share of clips that go through H.264.
-        pool: sentences; shuffled: share of clips that speak random words of it.
+        pool: sentences.
+        shuffled: share of clips that speak random words of it.
         levels: difficulties to draw from, all when empty.
     """
 
@@ -106,14 +108,15 @@ def generated(
     """
     specs = recipe.specs()
     keys = {spec.id: _key(spec, recipe) for spec in specs}
-    waiting = [spec for spec in specs if not is_cached(cache / spec.id, keys[spec.id])]
-    if waiting:
-        log(f"rendering {len(waiting)} clips ({recipe.split}; {len(specs) - len(waiting)} are cached)")
-    task = partial(_render, jitter=recipe.jitter, coded=recipe.coded)
-    for done, talk in enumerate(over_clips(task, waiting, workers=workers), 1):
-        save(talk, cache / talk.id, keys[talk.id])
-        if done % 20 == 0 or done == len(waiting):
-            log(f"  {done} of {len(waiting)} clips")
+    render_missing(
+        specs,
+        lambda spec: is_cached(cache / spec.id, keys[spec.id]),
+        partial(_render, jitter=recipe.jitter, coded=recipe.coded),
+        lambda spec, talk: save(talk, cache / spec.id, keys[spec.id]),
+        about=recipe.split,
+        workers=workers,
+        log=log,
+    )
     return [load(cache / spec.id) for spec in specs]
 
 
@@ -152,14 +155,12 @@ def _render(spec: ClipSpec, engine: Espeak | None, jitter: float, coded: float) 
 def from_manifest(
     manifest: Manifest, fps: float = 25.0, clip_ids: Sequence[str] | None = None
 ) -> list[LipTrainingClip]:
-    """The clips of a manifest with their own sound; truth videos of generated clips count as further languages.
+    """The clips of a manifest with their own audio; truth videos of generated clips count as further languages.
 
     Raises:
         NoFace: a clip without a face.
-        NoAudio: a clip without sound.
+        NoAudio: a clip without audio.
     """
-    from lipbench.faces import track_faces
-
     talks = []
     for clip in manifest.clips:
         if clip_ids is not None and clip.id not in clip_ids:

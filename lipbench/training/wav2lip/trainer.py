@@ -18,6 +18,7 @@ from torch import Tensor
 from lipbench.baselines.wav2lip.checkpoint import load, read_info
 from lipbench.baselines.wav2lip.networks import SyncExpert
 from lipbench.core.training import Request
+from lipbench.datasets.manifest import resolve
 from lipbench.training.base import SupervisedTraining, configuration
 from lipbench.training.wav2lip.clips import LipTrainingClip, clip_facts, split, usable
 from lipbench.training.wav2lip.config import CONFIGS, Wav2LipConfig
@@ -90,8 +91,8 @@ class Wav2LipTraining(SupervisedTraining[Wav2LipConfig]):
         if self.expert_far >= self.config.good_enough:
             self.generator.hear(net, scale)
 
-    def picture(self) -> NDArray[np.uint8]:
-        return self.phase.picture()
+    def image(self) -> NDArray[np.uint8]:
+        return self.phase.image()
 
     def parts(self) -> dict[str, Any]:
         return {"generator" if self.phase is self.generator else "expert": self.phase}
@@ -133,8 +134,6 @@ def expert_trainer(request: Request) -> ExpertTraining:
 
 def _talks(request: Request, cache: Path) -> tuple[list[LipTrainingClip], list[LipTrainingClip]]:
     if request.data is not None:
-        from lipbench.datasets.manifest import resolve
-
         return split(usable(from_manifest(resolve(request.data))), 0.2, request.seed)
     o = request.options
     train = LipDatasetConfig("train", o.get("identities", 50), o.get("clips", 2), request.seed)

@@ -22,9 +22,11 @@ from lipbench.core.training import train as run
 from lipbench.faces.parsing import Label, Parsing, Plate
 from lipbench.lipnerf.prepared import PreparedClip
 from lipbench.nerf.model import HeadField
-from lipbench.nerf.scene import Scene, make_scene
+from lipbench.nerf.scene import Scene
+from lipbench.nerf.scene_from_fit import make_scene
 from lipbench.nerf.training.presets import Preset, preset
 from lipbench.nerf.training.trained import FrameRender, TrainedField, render_one
+from tests.baselines.adnerf.small_preset import small_preset
 
 T, SIZE = 12, 32
 CROP = (4, 0, 28, 20)
@@ -74,29 +76,6 @@ def person() -> tuple[np.ndarray, PreparedClip, Plate, Scene]:
     return frames, prepared, plate, head
 
 
-def small(steps: int, **changes: Any) -> Preset:
-    return preset(
-        "demo",
-        "triplane",
-        {
-            "condition": DIM,
-            "latent": 0,
-            "rays": 256,
-            "frames": 4,
-            "size": 0,
-            "warmup": 5,
-            "resolutions": (8, 16),
-            "channels": 4,
-            "blended": 16,
-            "blend": 2,
-            "width": 32,
-            "fine": 6,
-            "steps": steps,
-            **changes,
-        },
-    )
-
-
 def published(steps: int) -> Preset:
     """Coarse and fine networks over near to far, as AD-NeRF's, but small."""
     return preset("adnerf", "mlp", {"width": 16, "coarse": 5, "fine": 4, "rays": 32, "micro": 16, "steps": steps})
@@ -105,7 +84,7 @@ def published(steps: int) -> Preset:
 def behind(head: Scene, codes: np.ndarray, settings: Preset | None = None) -> Behind:
     """A head that has not learned anything: what it shows does not matter here, only where it goes."""
     torch.manual_seed(3)
-    field = HeadField((settings or small(1)).field, torch.from_numpy(head.bounds)).eval()
+    field = HeadField((settings or small_preset(1, blend=2)).field, torch.from_numpy(head.bounds)).eval()
     trained = TrainedField(field, torch.zeros(T, 0), np.arange(T), 1.0, {})
     return Behind.of(trained, head, codes, CROP)
 
@@ -116,7 +95,7 @@ CODES = np.random.default_rng(0).normal(0, 0.3, (T, DIM)).astype(np.float32)
 def training(steps: int, kind: str = "triplane") -> TorsoTraining:
     frames, prepared, plate, head = person()
     scene = torso_scene(prepared, frames, plate, head, CODES)
-    settings = small(2 * steps, rays=64) if kind == "triplane" else published(steps)
+    settings = small_preset(2 * steps, rays=64, blend=2) if kind == "triplane" else published(steps)
     chosen = replace(torso_preset(settings, 1.0, scene.size, steps), rays=64)
     return TorsoTraining(scene, behind(head, CODES, settings), chosen)
 
@@ -144,7 +123,7 @@ def test_one_camera_for_all_frames() -> None:
     scene = torso_scene(prepared, frames, plate, head.take(np.arange(8)), CODES[:8])
     assert len(scene) == 8
     assert scene.size == (SIZE, SIZE)
-    assert scene.center == pytest.approx((15.5, 15.5))  # the whole picture's, at AD-NeRF's pixel corners
+    assert scene.center == pytest.approx((15.5, 15.5))  # the whole image's, at AD-NeRF's pixel corners
     assert (scene.c2w == head.c2w[0]).all()
     depth = -np.linspace(-0.74, -0.76, T)[:8].mean()
     np.testing.assert_allclose(scene.near_far, np.tile([depth - 0.2, depth + 0.4], (8, 1)), atol=1e-6)
@@ -200,7 +179,7 @@ def test_the_head_is_the_background() -> None:
 def test_a_few_steps_make_it_better(tmp_path: Path) -> None:
     frames, prepared, plate, head = person()
     scene = torso_scene(prepared, frames, plate, head, CODES)
-    chosen = torso_preset(small(240), 1.0, scene.size, None)
+    chosen = torso_preset(small_preset(240, blend=2), 1.0, scene.size, None)
     before = TorsoTraining(scene, behind(head, CODES), chosen)
     torso = train_torso(scene, behind(head, CODES), chosen, tmp_path)
     assert torso.facts["held_out"]["photo"] < 0.25 * before.validate()["photo"]
@@ -209,12 +188,12 @@ def test_a_few_steps_make_it_better(tmp_path: Path) -> None:
     assert shown.alpha[26, 16] > 0.8
     assert shown.alpha[26, 1] < 0.3
     assert shown.rgb[26, 16].mean() == pytest.approx(SHIRT / 255, abs=0.15)
-    assert before.picture().shape == (3 * SIZE, 4 * SIZE, 3)
+    assert before.image().shape == (3 * SIZE, 4 * SIZE, 3)
 
 
 @pytest.mark.parametrize("kind", ["triplane", "mlp"])
 def test_resume_is_exact(kind: str, tmp_path: Path) -> None:
-    budget = Budget(steps=8, validate_every=4, report_every=4, picture_every=0)
+    budget = Budget(steps=8, validate_every=4, report_every=4, image_every=0)
     whole = training(8, kind)
     head_before = {k: v.clone() for k, v in whole.drawer.behind.field.state_dict().items()}
     run(whole, tmp_path / "whole", budget)
@@ -262,13 +241,13 @@ def test_torso_over_head_over_plate(monkeypatch: pytest.MonkeyPatch) -> None:
     driven = CODES[:3]
     got = list(composed(prepared, plate, "head", "torso", head, 8, driven, index))  # type: ignore[arg-type]
     assert len(got) == 3
-    picture = got[0].astype(float)
+    image = got[0].astype(float)
     g = float(GRAY)
-    assert picture.shape == (SIZE, SIZE, 3)
-    np.testing.assert_allclose(picture[2, 0], [g, g, g], atol=1)  # plate alone
-    np.testing.assert_allclose(picture[2, 16], [127.5 + g / 2, g / 2, g / 2], atol=1)  # head over plate
-    np.testing.assert_allclose(picture[15, 16], [0, 0, 255], atol=1)  # torso over head
-    np.testing.assert_allclose(picture[11, 16], 0.75 * np.array([127.5 + g / 2, g / 2, g / 2]) + [0, 0, 63.75], atol=1)
+    assert image.shape == (SIZE, SIZE, 3)
+    np.testing.assert_allclose(image[2, 0], [g, g, g], atol=1)  # plate alone
+    np.testing.assert_allclose(image[2, 16], [127.5 + g / 2, g / 2, g / 2], atol=1)  # head over plate
+    np.testing.assert_allclose(image[15, 16], [0, 0, 255], atol=1)  # torso over head
+    np.testing.assert_allclose(image[11, 16], 0.75 * np.array([127.5 + g / 2, g / 2, g / 2]) + [0, 0, 63.75], atol=1)
     scene, told, rows = asked["torso"]
     assert (scene.c2w == head.c2w[0]).all()
     assert scene.size == (SIZE, SIZE)

@@ -9,14 +9,15 @@ import pytest
 import torch
 
 from lipbench.baselines.adnerf.checkpoint import load_head
-from lipbench.baselines.adnerf.training import DIM, AudioCodes, AudioFieldTraining, load, train
+from lipbench.baselines.adnerf.training import AudioCodes, AudioFieldTraining, load, train
 from lipbench.core.errors import WeightsError
 from lipbench.core.training import Budget
 from lipbench.core.training import train as run
 from lipbench.nerf.mlp import MLPField, to_adnerf
-from lipbench.nerf.scene import Scene, make_scene
-from lipbench.nerf.training.presets import preset
+from lipbench.nerf.scene import Scene
+from lipbench.nerf.scene_from_fit import make_scene
 from lipbench.nerf.training.trained import render_frames
+from tests.baselines.adnerf.small_preset import small_preset
 
 T, SIZE = 16, 32
 
@@ -45,31 +46,9 @@ def talking_disc() -> tuple[Scene, np.ndarray]:
     return scene, windows.astype(np.float32)
 
 
-def small(**changes: object):
-    return preset(
-        "demo",
-        "triplane",
-        {
-            "condition": DIM,
-            "latent": 0,
-            "rays": 256,
-            "frames": 4,
-            "size": 0,
-            "warmup": 5,
-            "resolutions": (8, 16),
-            "channels": 4,
-            "blended": 16,
-            "blend": 0,
-            "width": 32,
-            "fine": 6,
-            **changes,
-        },
-    )
-
-
 def test_the_mouth_follows_the_sound(tmp_path: Path) -> None:
     scene, windows = talking_disc()
-    train(scene, windows, small(steps=220), tmp_path, smooth_after=1.0)
+    train(scene, windows, small_preset(steps=220), tmp_path, smooth_after=1.0)
     field, audio, smooth = load(tmp_path)
     assert not smooth
     shown = [
@@ -82,7 +61,10 @@ def test_the_mouth_follows_the_sound(tmp_path: Path) -> None:
 @pytest.mark.parametrize("smooth_after", [0.0, 0.5])
 def test_resume_is_exact(smooth_after: float, tmp_path: Path) -> None:
     scene, windows = talking_disc()
-    settings, budget = small(steps=8, rays=64), Budget(steps=8, validate_every=4, report_every=4, picture_every=0)
+    settings, budget = (
+        small_preset(steps=8, rays=64),
+        Budget(steps=8, validate_every=4, report_every=4, image_every=0),
+    )
     whole = AudioFieldTraining(scene, windows, settings, smooth_after=smooth_after)
     run(whole, tmp_path / "whole", budget)
 
@@ -104,7 +86,7 @@ def test_resume_is_exact(smooth_after: float, tmp_path: Path) -> None:
 
 def test_codes_of_single_frames_are_those_of_all() -> None:
     scene, windows = talking_disc()
-    training = AudioFieldTraining(scene, windows, small(steps=4), smooth_after=0.0)
+    training = AudioFieldTraining(scene, windows, small_preset(steps=4), smooth_after=0.0)
     some = torch.tensor([0, 3, T - 1])
     assert torch.allclose(training.codes(some), torch.from_numpy(training.audio.every(windows))[some], atol=1e-5)
 

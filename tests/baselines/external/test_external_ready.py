@@ -86,7 +86,7 @@ def test_a_checkout_at_another_commit_is_noticed(tmp_path: Path) -> None:
     assert not found["weights"].ok
 
 
-#: Stands for upstream's program: it looks at what it is given and writes three pictures side by side at 62.5 a second.
+#: Stands for upstream's program: it looks at what it is given and writes three images side by side at 62.5 a second.
 PROGRAM = """
 import glob, sys, wave
 from fractions import Fraction
@@ -104,8 +104,8 @@ with av.open("examples/photo_pred_fls_dub_audio_embed.mp4", "w") as out:
     stream = out.add_stream("libx264", rate=Fraction(125, 2))
     stream.width, stream.height, stream.pix_fmt = 768, 256, "yuv420p"
     for _ in range(rows - 18):
-        picture = np.concatenate([photo, 255 - photo, photo * 0], 1)
-        for packet in stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")):
+        image = np.concatenate([photo, 255 - photo, photo * 0], 1)
+        for packet in stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")):
             out.mux(packet)
     out.mux(stream.encode(None))
 """
@@ -131,7 +131,7 @@ def test_the_original_makeittalk_gets_and_gives_what_it_should(make_job: Callabl
     info = media.probe(made.files["video"])
     assert abs(info.n_frames - 20) <= 1
     assert (info.width, info.height, float(info.fps)) == (96, 80, 25.0)
-    # The middle picture, back at the clip's size.
+    # The middle image, back at the clip's size.
     source = media.load_frames(make_job(None).dub.video)[0].astype(int)
     drawn = media.load_frames(made.files["video"])[3].astype(int)
     assert np.abs(drawn - (255 - source)).mean() < 8

@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture
 def ibug() -> np.ndarray:
-    """(68, 3) px in a 96 x 80 picture, lips 4 px apart."""
+    """(68, 3) px in a 96 x 80 image, lips 4 px apart."""
     points = np.zeros((68, 3))
     jaw = np.linspace(np.pi, 0, 17)
     points[:17, :2] = np.stack([46 + 22 * np.cos(jaw), 36 + 32 * np.sin(jaw)], 1)

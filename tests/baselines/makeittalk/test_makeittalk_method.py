@@ -63,7 +63,7 @@ def run(job: DubJob) -> tuple[np.ndarray, dict[str, Any]]:
     return media.load_frames(made.files["video"]), dict(made.info)
 
 
-def test_demo_weights_warp_one_picture(make_job: Make, content: str, clip_files: Path, tmp_path: Path) -> None:
+def test_demo_weights_warp_one_image(make_job: Make, content: str, clip_files: Path, tmp_path: Path) -> None:
     frames, info = run(make_job(params(content)))
     chosen = {k: info[k] for k in ("weights", "renderer", "voice", "head", "image")}
     assert chosen == {
@@ -90,7 +90,7 @@ def test_the_sound_decides(make_job: Make, content: str, tmp_path: Path) -> None
     assert np.abs(run(job)[0].astype(int) - frames).max() > 20
 
 
-def test_the_open_picture_is_the_one_with_an_open_mouth(make_job: Make, content: str, landmarks: np.ndarray) -> None:
+def test_the_open_image_is_the_one_with_an_open_mouth(make_job: Make, content: str, landmarks: np.ndarray) -> None:
     from lipbench.baselines.makeittalk.landmarks import mouth_gap
 
     gap = mouth_gap(landmarks)
@@ -210,7 +210,7 @@ def test_network_painter_puts_its_square_back(ibug: np.ndarray, clip_files: Path
     x, y, side = square_around(points, 96, 80)
     assert side == round(2 * np.ptp(points[:, :2], axis=0).max())
     middle = (slice(max(y, 0) + 4, 76), slice(max(x, 0) + 4, min(x + side, 96) - 4))
-    # The picture comes back in place and in the right colors, 10 % darker.
+    # The image comes back in place and in the right colors, 10 % darker.
     assert np.abs(frame[middle].astype(int) - 0.9 * photo[middle]).mean() < 12
     reddish = photo[middle].astype(int)[..., 0] - photo[middle][..., 2]
     assert np.corrcoef(reddish.ravel(), (frame[middle].astype(int)[..., 0] - frame[middle][..., 2]).ravel())[0, 1] > 0.9
@@ -235,14 +235,14 @@ original = files.load
 
 def test_drawing_has_the_published_colors(ibug: np.ndarray) -> None:
     points = (ibug[:, :2] - 15) * 4
-    picture = landmark_drawing(points)
-    assert picture.shape == (256, 256, 3)
-    colors = {tuple(c) for c in picture.reshape(-1, 3).tolist()}
+    image = landmark_drawing(points)
+    assert image.shape == (256, 256, 3)
+    colors = {tuple(c) for c in image.reshape(-1, 3).tolist()}
     assert colors == {(255, 255, 255), (255, 144, 25), (50, 205, 50), (208, 224, 63), (71, 99, 255), (238, 130, 238)}
     x, y = points[8].astype(int)
-    assert picture[y, x].tolist() == [255, 144, 25]
+    assert image[y, x].tolist() == [255, 144, 25]
     x, y = points[48].astype(int)
-    assert picture[y, x].tolist() == [238, 130, 238]
+    assert image[y, x].tolist() == [238, 130, 238]
 
 
 def test_warp_moves_what_it_should(ibug: np.ndarray) -> None:

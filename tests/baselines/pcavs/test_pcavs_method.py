@@ -272,7 +272,7 @@ def test_what_was_cut_goes_back_to_its_place(scale: float) -> None:
     frame = cv2.GaussianBlur(frame, (0, 0), 3)
     matrix = np.array([[scale, 0.05 * scale, 112 - scale * 170], [-0.05 * scale, scale, 112 - scale * 150]])
     back = alignment.put_back(frame, alignment.cut(frame, matrix), matrix, "feather").astype(int)
-    # A crop that leaves the picture mixes its black into the outermost pixels.
+    # A crop that leaves the image mixes its black into the outermost pixels.
     inside = np.abs(back - frame)[8:-8, 8:-8]
     assert inside.max() <= 12
     assert inside.mean() < 0.6

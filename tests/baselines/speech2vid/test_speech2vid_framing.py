@@ -137,7 +137,7 @@ def test_the_published_features() -> None:
         assert sound.features(np.zeros(10, np.int16), kind).shape[1] == 1
 
 
-def test_the_own_picture_comes_first() -> None:
+def test_the_own_image_comes_first() -> None:
     assert framing.with_own(50, 100) == [50, 38, 44, 56, 62]
     assert framing.with_own(2, 100) == [2, 0, 0, 8, 14]
     assert framing.with_own(0, 1) == [0] * 5

@@ -46,7 +46,7 @@ def test_the_generator_is_golden(rule: ModuleType, golden: Path, published: Modu
     close(heard, vectors["heard"])
     close(looked[0], vectors["looked"])
     close(net.say(heard, looked), vectors["drawn"])
-    assert np.ptp(vectors["drawn"]) > 0.5  # of the sigmoid's range: a picture of one gray would agree with much
+    assert np.ptp(vectors["drawn"]) > 0.5  # of the sigmoid's range: an image of one gray would agree with much
 
 
 @torch.inference_mode()

@@ -87,7 +87,7 @@ class ByColor(torch.nn.Module):
 
 
 @pytest.mark.parametrize("size", [(96, 160), (160, 96), (128, 128)])
-def test_labels_lie_where_the_picture_shows_them(checkpoint: Path, size: tuple[int, int]) -> None:
+def test_labels_lie_where_the_image_shows_them(checkpoint: Path, size: tuple[int, int]) -> None:
     height, width = size
     frames = np.zeros((2, height, width, 3), np.uint8)
     frames[:, : height // 2, : width // 2, 0] = 255

@@ -13,10 +13,10 @@ from lipbench.faces.parsing.fill import smooth_fill
 
 
 def scenery(height: int, width: int) -> np.ndarray:
-    """A smooth picture with corners to hold on to."""
+    """A smooth image with corners to hold on to."""
     rng = np.random.default_rng(1)
-    picture = cv2.resize(rng.integers(40, 200, (height // 8, width // 8, 3), dtype=np.uint8), (width, height))
-    return np.asarray(cv2.GaussianBlur(picture, (0, 0), 2))
+    image = cv2.resize(rng.integers(40, 200, (height // 8, width // 8, 3), dtype=np.uint8), (width, height))
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), 2))
 
 
 def walker(n: int, pan: float = 0.0) -> tuple[np.ndarray, np.ndarray, Parsing]:

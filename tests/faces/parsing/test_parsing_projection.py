@@ -42,7 +42,7 @@ def overlap(a: np.ndarray, b: np.ndarray) -> float:
     return float((a & b).sum() / (a | b).sum())
 
 
-@pytest.mark.parametrize(("person", "head", "neck"), [("selfie", 0.97, 0.90), ("colour", 0.92, 0.88)])
+@pytest.mark.parametrize(("person", "head", "neck"), [("selfie", 0.97, 0.90), ("color", 0.92, 0.88)])
 def test_head_and_neck_of_a_generated_clip(
     clip: tuple[np.ndarray, np.ndarray, Parsing], person: str, head: float, neck: float
 ) -> None:
@@ -64,7 +64,7 @@ def test_without_weights_it_works_and_says_so(
     points = points.copy()
     points[1] = np.nan
     found = parser().parse(frames, HeadGuide(None, points))
-    assert found.parser == "projection+colour"
+    assert found.parser == "projection+color"
     assert any("weights get mediapipe-selfie" in note for note in found.notes)
     assert any("1 of 8 frames without landmarks" in note for note in found.notes)
 
@@ -77,13 +77,13 @@ def test_the_fitted_head_is_head_whatever_its_color(clip: tuple[np.ndarray, np.n
     x = int(columns[rows == y].mean())
     patch = (slice(None), slice(y, y + 12), slice(x - 6, x + 6))
     frames[patch] = frames[:, :4, :4].mean((1, 2), keepdims=True).astype(np.uint8)
-    found = parser(person="colour").parse(frames, HeadGuide(truth.head[:2], points[:2]))
+    found = parser(person="color").parse(frames, HeadGuide(truth.head[:2], points[:2]))
     assert (found.labels[:, y + 3 : y + 9, x - 3 : x + 3] == Label.HEAD).all()
 
 
 def test_bad_guides_are_refused(clip: tuple[np.ndarray, np.ndarray, Parsing]) -> None:
     frames, points, _ = clip
-    made = parser(person="colour")
+    made = parser(person="color")
     with pytest.raises(UsageError, match="no guide"):
         made.parse(frames)
     with pytest.raises(UsageError, match="3 frames, the clip 8"):
@@ -112,7 +112,7 @@ def test_islands_and_specks_are_put_right(clip: tuple[np.ndarray, np.ndarray, Pa
     _, points, truth = clip
     head = head_frames(HeadGuide(None, points))[0]
     labels = truth.labels[0].copy()
-    labels[2:8, 2:8] = Label.HEAD  # somebody else's hair at the picture's corner
+    labels[2:8, 2:8] = Label.HEAD  # somebody else's hair at the image's corner
     eye = head.at(0.2, 0.0).astype(int)
     labels[eye[1] - 2 : eye[1] + 2, eye[0] - 2 : eye[0] + 2] = Label.BACKGROUND  # a hole in the face
     found = connected(labels, head)
@@ -123,7 +123,7 @@ def test_islands_and_specks_are_put_right(clip: tuple[np.ndarray, np.ndarray, Pa
     assert (double[::2, ::2] == found).mean() > 0.995
 
 
-def test_the_guided_filter_moves_an_edge_to_the_pictures() -> None:
+def test_the_guided_filter_moves_an_edge_to_the_images() -> None:
     frame = np.zeros((40, 40, 3), np.uint8)
     frame[:, 20:] = 200
     rough = np.zeros((40, 40), np.float32)

@@ -13,7 +13,7 @@ from lipbench.lipnerf.fitting import Fit
 H, W, UNIT = 90, 80, 50.0
 
 
-def picture(seed: int = 0) -> np.ndarray:
+def image(seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(60, 190, (H, W, 3)).astype(np.uint8)
 
 
@@ -22,12 +22,12 @@ def everywhere(lips: float = 0.0) -> LowerFace:
 
 
 def test_what_both_drawings_get_wrong_cancels() -> None:
-    source, soft = picture(), np.full((H, W, 3), 120, np.uint8)
+    source, soft = image(), np.full((H, W, 3), 120, np.uint8)
     np.testing.assert_array_equal(transfer_change(source, soft, soft, everywhere()), source)
 
 
 def test_on_the_skin_shade_changes_and_detail_stays() -> None:
-    source, own = picture(), np.full((H, W, 3), 120, np.uint8)
+    source, own = image(), np.full((H, W, 3), 120, np.uint8)
     np.testing.assert_array_equal(transfer_change(source, own - 5, own, everywhere()), source - 5)
     freckled = own.copy()
     freckled[::9, ::9] += 40
@@ -36,7 +36,7 @@ def test_on_the_skin_shade_changes_and_detail_stays() -> None:
 
 
 def test_the_lips_are_drawn_in_the_sources_light() -> None:
-    source, own = picture(), np.full((H, W, 3), 120, np.uint8)
+    source, own = image(), np.full((H, W, 3), 120, np.uint8)
     drawn = own.copy()
     drawn[40:] = 60
     out = transfer_change(source, drawn, own, everywhere(1.0)).astype(float)
@@ -47,9 +47,9 @@ def test_the_lips_are_drawn_in_the_sources_light() -> None:
 
 
 def test_nothing_changes_outside_of_the_region() -> None:
-    source, face = picture(), everywhere(1.0)
+    source, face = image(), everywhere(1.0)
     face.region[:] = 0
-    np.testing.assert_array_equal(transfer_change(source, picture(1), picture(2), face), source)
+    np.testing.assert_array_equal(transfer_change(source, image(1), image(2), face), source)
     face.region[40:50, 30:40] = 1
     out = transfer_change(source, np.full_like(source, 200), np.full_like(source, 20), face)
     assert (out != source).any(2)[40:50, 30:40].mean() > 0.9

@@ -18,16 +18,16 @@ SKIN = (200, 150, 120)
 
 def neck_picture() -> np.ndarray:
     """Background, a neck with a fine pattern, clothing: what is behind every head."""
-    picture = np.full((H, W, 3), (40, 90, 160), np.uint8)
+    image = np.full((H, W, 3), (40, 90, 160), np.uint8)
     row, column = np.mgrid[:H, :W]
     pattern = 120 + 25 * np.sin(row / 3.0) + 15 * np.cos(column / 5.0)
-    picture[40:, 36:64] = (pattern[40:, 36:64, None] * (1.0, 0.8, 0.65)).astype(np.uint8)
-    picture[100:] = (30, 30, 35)
-    return picture
+    image[40:, 36:64] = (pattern[40:, 36:64, None] * (1.0, 0.8, 0.65)).astype(np.uint8)
+    image[100:] = (30, 30, 35)
+    return image
 
 
 def scene(chins: list[int]) -> tuple[np.ndarray, Parsing, np.ndarray]:
-    """One frame per chin row: frames, labels, and the picture behind the head."""
+    """One frame per chin row: frames, labels, and the image behind the head."""
     back = neck_picture()
     frames, labels = np.stack([back] * len(chins)), np.zeros((len(chins), H, W), np.uint8)
     labels[:, 40:, 36:64] = Label.NECK

@@ -37,7 +37,7 @@ def test_smoothing_never_crosses_a_cut() -> None:
 
 
 @pytest.mark.parametrize("frames", [30, 200])
-def test_familiar_expressions_pass_and_strange_ones_are_held(frames: int, tmp_path: Path) -> None:
+def test_expressions_in_range_pass_and_others_are_clamped(frames: int, tmp_path: Path) -> None:
     trained = RNG.normal(size=(frames, 12)) @ RNG.normal(size=(12, 79))
     box = ExpressionRange.load(ExpressionRange.of(trained).save(tmp_path / "box.npz"))
     same, lost = box.clamp(trained)

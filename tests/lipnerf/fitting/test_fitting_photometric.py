@@ -94,7 +94,7 @@ def test_flat_images_and_perfect_colors_give_no_nan() -> None:
     assert float(photo.cost(state)) == pytest.approx(0, abs=1e-6)
 
 
-def test_pictures_cut_around_the_face_give_the_same_equations() -> None:
+def test_images_cut_around_the_face_give_the_same_equations() -> None:
     y, x = np.mgrid[:64, :64] / 64
     waves = [np.sin(6 * x + 2 * y), np.cos(5 * x - y), np.sin(4 * x) * np.cos(3 * y)]
     frames = (127 + 120 * np.stack([waves, waves[::-1]])).astype(np.uint8)

@@ -23,7 +23,7 @@ from lipbench.engine.runner import NodeState, RunOutcome
 from lipbench.metrics.sync.family import SyncFamily
 
 
-def picture(name: str, better: Any, version: str = "1") -> MetricSpec:
+def image(name: str, better: Any, version: str = "1") -> MetricSpec:
     return MetricSpec(name, version, name.upper(), "", better, frozenset({"reference"}), "full", decimals=3)
 
 
@@ -114,8 +114,8 @@ class Bench:
                 Family(
                     "image",
                     (
-                        picture("ssim_full", "higher", ssim),
-                        *(picture(name, better) for name, better in IMAGES.items() if _has(cells, name)),
+                        image("ssim_full", "higher", ssim),
+                        *(image(name, better) for name, better in IMAGES.items() if _has(cells, name)),
                     ),
                 ),
                 {},

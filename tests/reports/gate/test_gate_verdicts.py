@@ -102,10 +102,10 @@ def test_missing_clip(bench, closed):
 
 def test_clip_that_failed_tells_why(bench, closed):
     cells = bench.cells()
-    cells["clip2"] = {"fr": "no_face: nobody is in the picture"}
+    cells["clip2"] = {"fr": "no_face: nobody is in the image"}
     result = closed({"ours": bench.cells()}, {"ours": cells})
     assert result.exit_code == 3
-    assert result.verdicts[0].reason == "1 of 6 clips missing (clip2): no_face: nobody is in the picture"
+    assert result.verdicts[0].reason == "1 of 6 clips missing (clip2): no_face: nobody is in the image"
 
 
 def test_missing_language_is_a_missing_clip(bench, closed):
@@ -142,7 +142,7 @@ def test_other_weights_or_protocol_are_another_sync_model(bench, closed, change)
     assert closed({"ours": bench.cells()}, {"ours": bench.cells()}, **change).exit_code == 4
 
 
-def test_other_sync_model_does_not_hide_a_worse_picture(bench, closed):
+def test_other_sync_model_does_not_hide_a_worse_image(bench, closed):
     def blurred(number, values):
         values["ssim_full"] -= 0.2
 

@@ -104,9 +104,9 @@ def test_another_sync_model_cuts_the_line(bench):
         at(bench, "d", 3, sync_model="model-b"),
     ]
     data = trend.collect(runs)
-    sync, picture = (data[data["metric"] == m] for m in ("lse_d", "ssim_full"))
+    sync, image = (data[data["metric"] == m] for m in ("lse_d", "ssim_full"))
     assert [list(s["run"]) for s in trend.stretches(sync)] == [["a", "b"], ["c", "d"]]
-    assert [list(s["run"]) for s in trend.stretches(picture)] == [["a", "b", "c", "d"]]
+    assert [list(s["run"]) for s in trend.stretches(image)] == [["a", "b", "c", "d"]]
     last = {line["metric"]: line for line in trend.summary(data, ["lse_d", "ssim_full"])}
     assert last["lse_d"]["comparable"] is True
     earlier = trend.summary(data[data["run"] < "d"], ["lse_d"])[0]

@@ -41,7 +41,7 @@ STILL_CLOCKS = """
       video.play = async () => { paused = false; };
       video.pause = () => { paused = true; };
     }"""
-#: What the videos show and how fast they play, two pictures of the page after they showed arguments[0].
+#: What the videos show and how fast they play, two images of the page after they showed arguments[0].
 AFTER = """
     window.still.forEach((video, i) => { video.currentTime = arguments[0][i]; });
     const next = () => new Promise(requestAnimationFrame);

@@ -53,7 +53,7 @@ def choose(video: Path, track: FaceTrack, which: str) -> tuple[NDArray[np.uint8]
 def _at_rest(points: Points, gap: NDArray[np.float64], at: int) -> tuple[Points, int]:
     """Frame `at` with jaw and mouth of the most similar frames with (nearly) closed lips, and how many those are.
 
-    A mouth that is open in the picture cannot tell where it closes; other frames of the clip can.
+    A mouth that is open in the image cannot tell where it closes; other frames of the clip can.
     """
     closed = np.flatnonzero(gap <= np.quantile(gap, 0.2))
     fitted, residual = [], []
