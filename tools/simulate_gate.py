@@ -70,9 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--repetitions", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(arguments)
-    print(
-        "| headlines | clips | true worsening | gate closed | or suspect | mean alone | upper bound |\n|---|---|---|---|---|---|---|"
-    )
+    heads = ["headlines", "clips", "true worsening", "gate closed", "or suspect", "mean alone", "upper bound"]
+    print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
     for headlines in (1, 6):
         for clips in CLIPS:
             for effect in EFFECTS:
