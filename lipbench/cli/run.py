@@ -190,7 +190,7 @@ def _only(file: Path | None, wanted: tuple[str, ...]) -> list[Any]:
         elif name in registry.names("methods"):
             chosen.append({"id": name})
         else:
-            own = [m.label or m.file for m in config.methods if m.label or m.file]
+            own = [named for m in config.methods if (named := m.label or m.file)]
             known = registry.names("methods") + own
             raise registry.unknown("methods", name, known)
     return chosen

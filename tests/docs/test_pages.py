@@ -20,7 +20,7 @@ PAGES = {path.stem: path for path in (ROOT / "README.md", *sorted((ROOT / "docs"
 DOCUMENTS = [*PAGES.values(), *sorted((ROOT / "docs" / "api").glob("*.md")), ROOT / "CONTRIBUTING.md", ROOT / "NOTICE"]
 #: What only looks like a name of lipbench: groups of entry points, folders in the user's cache, a page of espeak-ng.
 ENTRY_POINTS = {f"lipbench.{group}" for group in ("specs", "methods", "metrics", "datasets")}
-ELSEWHERE = {"lipbench/weights", "lipbench/repos", "docs/phontab.md"}
+ELSEWHERE = {"lipbench/weights", "lipbench/repos", "lipbench/stages", "docs/phontab.md"}
 FENCE = re.compile(r"^```(?:python|py)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 #: Blocks that do not run: a text in them, and why. They are compiled, and the names of lipbench in them exist.
 NOT_RUN = {'sync_model="syncnet_v2"': "nobody may redistribute these weights"}

@@ -195,13 +195,13 @@ def test_wrong_hash_and_missing_file_are_reasons(manifest, tmp_path):
 
 
 def test_missing_weights_are_a_reason(manifest, tmp_path, monkeypatch):
-    from lipbench.engine import build
+    from lipbench.engine import method_node
 
     def missing(name):
         raise WeightsMissing(f"weights {name} are missing", "", f"lipbench weights get {name}")
 
-    monkeypatch.setattr(build.weights, "path", missing)
-    monkeypatch.setattr(build.weights, "sha256", lambda name: None)
+    monkeypatch.setattr(method_node.weights, "path", missing)
+    monkeypatch.setattr(method_node.weights, "sha256", lambda name: None)
     from lipbench.core import registry
 
     method = registry.load("methods", "fake-copy")

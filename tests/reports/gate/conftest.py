@@ -15,6 +15,7 @@ from lipbench.core.method import MethodSpec, Params
 from lipbench.core.metric import MetricSpec
 from lipbench.core.store import Record, Store
 from lipbench.engine import index
+from lipbench.engine.cells import write_cells
 from lipbench.engine.config import parse_run_file
 from lipbench.engine.plan import Cell, Node, Plan, PlanState
 from lipbench.engine.rows import MethodRow
@@ -123,7 +124,7 @@ class Bench:
         index.write_run(root, config, "d" * 64, rows, families, plan.cells)
         about = (root / "run.json").read_text().replace('"gpus": []', f'"gpus": {list(gpus)}'.replace("'", '"'))
         (root / "run.json").write_text(about)
-        index.write_cells(root, index.cells_json(plan, PlanState(plan, store), store, outcome, rows, families))
+        write_cells(root, index.cells_json(plan, PlanState(plan, store), store, outcome, rows, families))
         return root
 
     @staticmethod
