@@ -103,14 +103,15 @@ class PlanBuilder:
         output: str = "video",
         face: str | None = None,
         sound: str | None = None,
-        like: str | None = None,
+        like: Clip | None = None,
     ) -> str:
         """The face track of a node's output; from a landmark file where there is one.
 
         Args:
             face: which face, where there are several.
             sound: the node's output that holds what is said, for a choice that nobody made.
-            like: node of the source's face track: where that has several faces, the same one is followed here.
+            like: the source: where it has several faces, the same one is followed here, and an image that is the
+                source's own has the source's track.
         """
         if (known := self.known(node_id)) is not None:
             return known
@@ -118,17 +119,30 @@ class PlanBuilder:
         # The backend's identity holds the code of the pipeline, as far as that backend uses it.
         code = self.code(f"{STAGES}:run_faces", skip=frozenset({"lipbench.faces.pipeline"}))
 
+        source, track = ("", "") if like is None else (self.clip(like), self.faces(like))
+
+        def copied(p: PlanState) -> bool:
+            if like is None or like.landmarks is not None:
+                return False
+            return p.image_hash(video_node, output) == p.image_hash(source, "video")
+
         def meant(p: PlanState) -> str | None:
             if face is not None or like is None:
                 return face
-            record = p.find(like)
+            if copied(p):
+                return like.face
+            record = p.find(track)
             if record is None or not record.info.get("frames_with_several_faces") or not record.info.get("mean_box"):
                 return None
             x1, y1, x2, y2 = record.info["mean_box"]
             return f"{max((x1 + x2) / 2, 1):.1f},{max((y1 + y2) / 2, 1):.1f}"
 
         def heard(p: PlanState, look: Callable[[str, str], Any]) -> Any:
-            return None if sound is None or face is not None or landmarks is not None else look(video_node, sound)
+            if meant(p) is not None or landmarks is not None:
+                return None
+            if copied(p):
+                return look(source, "audio")
+            return None if sound is None else look(video_node, sound)
 
         def preimage(p: PlanState) -> dict[str, Any]:
             from lipbench.faces import backend_identity
@@ -138,7 +152,7 @@ class PlanBuilder:
                 "version": STAGE_VERSIONS["faces"],
                 "code": code,
                 # The source comes back in the dubs of it, the truth in the method of that name: searched once each.
-                "video": p.picture(video_node, output),
+                "video": p.image_hash(video_node, output),
                 "backend": backend,
                 "identity": dict(backend_identity(backend)),
                 "landmarks": file_digest(landmarks),
@@ -160,7 +174,7 @@ class PlanBuilder:
                     face=meant(p),
                     sound=heard(p, p.path),
                 ),
-                optional_deps=() if like is None else (like,),
+                optional_deps=(track,) if track else (),
             )
         )
 
@@ -257,9 +271,9 @@ class PlanBuilder:
             faces = self.faces(clip)
             inputs["faces"] = self._source(faces, StageTrack, faces)
         if "prediction_faces" in needs:
-            inputs["prediction_faces"] = StageTrack(self.faces_of(f"faces of {made}", made, like=self.faces(clip)))
+            inputs["prediction_faces"] = StageTrack(self.faces_of(f"faces of {made}", made, like=clip))
         if "truth_faces" in needs and dub.language in clip.truth:
-            faces = self.faces_of(f"faces of truth {dub.id}", dub_node, output="truth", like=self.faces(clip))
+            faces = self.faces_of(f"faces of truth {dub.id}", dub_node, output="truth", like=clip)
             inputs["truth_faces"] = self._source(faces, StageTrack, faces)
         if "mesh" in needs:
             inputs["prediction_annotations"] = StageOutput(made, "annotations")

@@ -146,8 +146,8 @@ class PlanState:
         found = self.ok(node_id).outputs.get(output)
         return None if found is None else str(found["sha256"])
 
-    def picture(self, node_id: str, output: str) -> str | None:
-        """Hash of the picture of a video among a finished node's outputs, equal under any sound; None without one."""
+    def image_hash(self, node_id: str, output: str) -> str | None:
+        """Hash of the images of a video among a finished node's outputs, equal under any sound; None without one."""
         found = self.ok(node_id).outputs.get(output)
         return None if found is None else str(found.get("picture") or found["sha256"])
 

@@ -358,7 +358,7 @@ def test_a_source_that_comes_back_is_searched_for_faces_once(manifest, tmp_path)
     assert {"faces one", "faces of synthesize dubbed one/fr"} <= set(names)
     progress = PlanState(prepared.plan, prepared.store)
     assert progress.key("faces one") == progress.key("faces of synthesize dubbed one/fr") != progress.key("faces two")
-    assert progress.picture("clip one", "video") == progress.picture("synthesize dubbed one/fr", "video")
+    assert progress.image_hash("clip one", "video") == progress.image_hash("synthesize dubbed one/fr", "video")
     assert progress.digest("clip one", "video") != progress.digest("synthesize dubbed one/fr", "video")
     assert len({progress.key(name) for name in names}) == len(names) / 2
     assert result.complete
