@@ -68,7 +68,7 @@ LOADERS: dict[str, tuple[str, Load]] = {
     "mediapipe": (".tflite", read_tflite),
     "demo face": (".npz", DemoFace.from_file),
     "bisenet": (".pth", lambda p: network_parser.load(BiSeNet(), p)),
-    "lpips": (".pth", lambda p: lpips._load.__wrapped__(p, p, "cpu")),
+    "lpips": (".pth", lambda p: lpips._load.__wrapped__(p, p, "cpu", "alex")),
     "inpainter": (".pth", gated_inpainter.load),
     "articulation": (".npz", Articulator.from_file),
     "expression range": (".npz", ExpressionRange.load),

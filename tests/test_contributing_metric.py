@@ -83,6 +83,7 @@ def test_the_printed_command_line_scores_a_video(site, tmp_path, monkeypatch):
     frames = np.random.default_rng(0).integers(0, 256, (6, 96, 96, 3), dtype=np.uint8)
     media.write_video(tmp_path / "a.mp4", frames, fps=25, lossless=True)
     command = [str(tmp_path / "a.mp4"), "--metric", ENTRY_POINT[1], "--option", "=".join(OPTION), "--json"]
+    command += ["--faces", "demo-face"]  # whose weights are in the package
     scores = json.loads(CliRunner().invoke(main, command).stdout)["metrics"]
     assert set(scores) == {"sharpness_mouth", "sharpness_mouth_truth"}
     assert all(score["value"] is None and score["reason"] for score in scores.values())

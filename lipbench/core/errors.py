@@ -20,6 +20,7 @@
     │   ├── DiskFull              exit 5   "disk_full"
     │   └── Damaged               exit 2   "damaged"          a kept result is not what was written
     ├── Regression                exit 1   "regression"
+    ├── Suspect                   exit 6   "suspect"          worse than tolerated, and it may be chance
     ├── RunIncomplete             exit 3   "incomplete"
     └── NothingComparable         exit 4   "nothing_comparable"
 

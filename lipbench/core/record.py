@@ -27,7 +27,8 @@ class Record:
 
     Attributes:
         schema: version of this format.
-        key, kind: identity of the stage.
+        key: of the stage.
+        kind: of the stage.
         status: ok, refused (the input cannot be used; final), error, crashed, oom, timeout.
         preimage: what the key was made of, for `lipbench explain`.
         outputs: name -> {"path": relative to the record, "sha256", "bytes", "mtime_ns"}, of videos also "picture".

@@ -44,7 +44,8 @@ class Entry:
     """One result in the cache.
 
     Attributes:
-        key, path: which, and where.
+        key: of the result.
+        path: where it is.
         n_bytes: of all its files.
         shared: bytes of those that a run directory holds too; deleting them here frees nothing.
         used: when it was made or taken over last, Unix seconds.

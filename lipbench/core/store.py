@@ -152,7 +152,8 @@ class Store:
         """Move what is kept of a key to damaged/, if it is still damaged; its stage then runs again.
 
         Args:
-            content: read its files whole. needed: as in `fault`.
+            content: read its files whole.
+            needed: as in `fault`.
 
         Returns:
             Whether it was moved. Somebody who works on the key keeps it where it is.

@@ -15,6 +15,7 @@ from lipbench.engine.config import MethodEntry
 from lipbench.engine.plan import PlanState
 from lipbench.engine.preflight import Obstacle, listed, obstacle
 from lipbench.engine.rows import row as _row
+from lipbench.media import opening
 from lipbench.media.streams import split_stream
 
 #: A sound file of more bytes is not decoded only to learn its length; its header is believed.
@@ -111,10 +112,8 @@ def _seconds(clip: Clip, dub: Dub | None, known: dict[Path, float]) -> float:
 
 def _sound_seconds(path: Path) -> float:
     if path.is_file() and path.stat().st_size > DECODED:
-        import av
-
-        with av.open(str(path)) as container:
-            return float(container.duration or 0) / av.time_base
+        with opening.reading(path), opening.open_input(path) as container:
+            return (container.duration or 0) / 1e6  # µs
     return len(media.read_audio(path, rate=16000)) / 16000
 
 

@@ -296,7 +296,8 @@ class Runner:
         """Set damaged results aside; their stages and all that depend on them are open again.
 
         Args:
-            readers: who was to read them; key: theirs.
+            readers: who was to read them.
+            key: that of the readers.
 
         Returns:
             False when that was of no use before: then nothing is open that was not.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,7 +13,6 @@ from lipbench import media
 from lipbench.core import weights
 from lipbench.core.errors import MediaError, UsageError
 from lipbench.core.ticks import ticking
-from lipbench.faces import speaking
 from lipbench.faces.backend_table import backend as named
 from lipbench.faces.box_tracker import follow
 from lipbench.faces.files import from_landmarks, read_track
@@ -75,10 +74,8 @@ def track_faces(
         frames = video
     watched = _SizedFrames(frames)
     if backend == "mediapipe-face":
-        track, counted = _track_mesh(watched, folder, fps, count_every, which)
-        if which is None and sound is not None and isinstance(video, (str, Path)):
-            with _one_thread():
-                track = speaking.prefer(track, counted, lambda: media.read_frames(video), folder, sound)
+        said = (video, sound) if which is None and sound is not None and isinstance(video, (str, Path)) else None
+        track = _track_mesh(watched, folder, fps, count_every, which, said)
     elif backend == "demo-face":
         track = _track_points(watched, folder, fps)
     else:
@@ -109,9 +106,15 @@ class _SizedFrames:
 
 
 def _track_mesh(
-    frames: _SizedFrames, folder: Path, fps: float, count_every: int, which: Which | None
-) -> tuple[FaceTrack, Mapping[int, list[Box]]]:
-    """The track, and all boxes of the frames on which faces were counted."""
+    frames: _SizedFrames,
+    folder: Path,
+    fps: float,
+    count_every: int,
+    which: Which | None,
+    said: tuple[str | Path, NDArray[np.int16]] | None,
+) -> FaceTrack:
+    """The face that is meant; with `said`, a video and what is said in it, the one who says it where that is clear."""
+    from lipbench.faces import speaking
     from lipbench.faces.detect import BlazeFacePair
     from lipbench.faces.landmarks import POINTS, FaceMesh
     from lipbench.faces.mesh_tracker import MainFace, MeshTracker
@@ -138,7 +141,11 @@ def _track_mesh(
         np.stack([lost if s is None else s.points for s in seen]),
         shots.cuts,
     )
-    return track, tracker.counted
+    if said is None:
+        return track
+    video, sound = said
+    with _one_thread():
+        return speaking.prefer(track, tracker.counted, lambda: media.read_frames(video), folder, sound)
 
 
 def _track_points(frames: _SizedFrames, file: Path, fps: float) -> FaceTrack:

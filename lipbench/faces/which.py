@@ -51,7 +51,11 @@ class Which:
         return cls("", (x, y))
 
     def rank(self, face: Box, size: tuple[int, int]) -> float:
-        """The larger, the more it is the face that is meant. size: width and height of the picture."""
+        """The larger, the more it is the face that is meant.
+
+        Args:
+            size: width and height of the image, px.
+        """
         x, y = (face.x1 + face.x2) / 2, (face.y1 + face.y2) / 2
         if self.at is not None:
             scale = size if max(self.at) < 1 else (1, 1)

@@ -39,13 +39,13 @@ def test_table_shows_them_unranked_beside_ours(tmp_path: Path) -> None:
     run = {"manifest": "demo", "clips": ["demo-en"], "languages": ["fr"], "metrics": ["psnr_full", "lse_d"]}
     methods = ["dubbed", {"id": "wav2lip", "label": "a"}, {"id": "wav2lip", "label": "b"}]
     planned = api.prepare({**run, "methods": methods}, out=tmp_path)
-    from lipbench.engine import index  # the two files that tables read, of a run that has measured nothing yet
+    from lipbench.engine import cells, index  # the two files that tables read, of a run that has measured nothing yet
     from lipbench.engine.plan import PlanState
 
     state = PlanState(planned.plan, planned.store)
     index.write_run(tmp_path, planned.config, "", planned.rows, planned.measured, planned.plan.cells)
     lines = index.cells_json(planned.plan, state, planned.store, None, planned.rows, planned.measured)
-    index.write_cells(tmp_path, lines)
+    cells.write_cells(tmp_path, lines)
     data = json.loads(table_text(tmp_path, format="json", paper=True))
     paper = {row["method"]: row["metrics"] for row in data["rows"] if row.get("paper")}
     assert list(paper) == ["a", "dubbed"]  # once for both rows of Wav2Lip

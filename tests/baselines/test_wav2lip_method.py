@@ -137,7 +137,7 @@ def test_named_weights(make_job: Make, checkpoint: str, tmp_path: Path, monkeypa
     from lipbench.core import weights
 
     monkeypatch.setenv("LIPBENCH_WEIGHTS", str(tmp_path / "weights"))
-    weights.add("wav2lip_gan", checkpoint)
+    weights.add("wav2lip_gan", checkpoint, any_size=True)
     assert run(make_job(Wav2Lip.spec.params(weights="wav2lip_gan", box=BOX)))[1]["width"] == 1 / 16
 
 

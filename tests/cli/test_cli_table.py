@@ -74,7 +74,8 @@ def test_markdown_is_the_default(tmp_path):
 def test_json(tmp_path, args):
     data = json.loads(call(write(tmp_path), *args, "--metric", "l*").output)
     metrics = {"lmd": {"mean": 1.0, "n": 2, "total": 2, "reason": None}}
-    assert data == {"run": "demo", "sync_model": "demo", "rows": [{"method": "a", "metrics": metrics}]}
+    rows, cells = [{"method": "a", "metrics": metrics}], {"finished": 2, "total": 2}
+    assert data == {"run": "demo", "sync_model": "demo", "cells": cells, "rows": rows}
 
 
 def test_options(tmp_path):

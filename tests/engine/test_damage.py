@@ -269,7 +269,7 @@ def test_a_source_that_is_put_right_is_taken(run: Run, tmp_path: Path, manifest:
     run.manifest = replace(manifest, clips=(clip,), dubs=manifest.dubs[:3])
     blocked = {**dict.fromkeys(ALL, "blocked"), "clip": "refused", "score": "blocked"}
     assert run.go() == blocked
-    assert run.result.complete
+    assert run.result.answered
     assert "moved.mp4 is missing" in run.result.cells[0]["reason"]
     shutil.copyfile(manifest.clips[1].video, clip.video)
     assert run.go() == blocked

@@ -48,7 +48,7 @@ def test_a_file_holds_the_network(tmp_path: Path) -> None:
     x = torch.rand(2, 3, demo_face.CROP, demo_face.CROP)
     assert torch.allclose(net.read(x)[1], again.read(x)[1], atol=2e-3)
     (tmp_path / "bad.npz").write_bytes(b"no archive")
-    with pytest.raises(WeightsError, match="cannot read the face network"):
+    with pytest.raises(WeightsError, match="cannot read the weights"):
         demo_face.DemoFace.from_file(tmp_path / "bad.npz")
 
 

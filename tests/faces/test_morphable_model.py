@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lipbench.core.errors import Unsupported, UsageError
+from lipbench.core.errors import Unsupported, UsageError, WeightsError
 from lipbench.faces.morphable import LandmarkIndices, MorphableModel, load_model
 from lipbench.faces.morphable.base import positive_signs
 
@@ -90,7 +90,7 @@ def test_file_round_trip(model: MorphableModel, tmp_path) -> None:
     np.testing.assert_array_equal(back.landmarks.left, model.require_landmarks().left)
     assert load_model(tmp_path / "m.npz").n_albedo == K_ALB
     (tmp_path / "junk.npz").write_bytes(b"PK no")
-    with pytest.raises(UsageError, match="cannot read the morphable model"):
+    with pytest.raises(WeightsError, match="cannot read the weights"):
         MorphableModel.load(tmp_path / "junk.npz")
 
 

@@ -159,7 +159,7 @@ def test_boxes_are_followed() -> None:
 def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
     made = World([[box(100 + t)] if t < 6 else [] for t in range(8)])
     monkeypatch.setattr(pipeline.weights, "path", lambda name: tmp_path)
-    monkeypatch.setattr("lipbench.faces.detect.blazeface.BlazeFacePair", lambda folder: made)
+    monkeypatch.setattr("lipbench.faces.detect.BlazeFacePair", lambda folder: made)
     monkeypatch.setattr("lipbench.faces.landmarks.FaceMesh", lambda folder: made)
     return made
 
@@ -238,7 +238,7 @@ def test_s3fd_backends(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, backend:
             return made.detect(frames)
 
     monkeypatch.setattr(pipeline.weights, "path", lambda name: tmp_path)
-    monkeypatch.setattr("lipbench.faces.detect.s3fd.S3FD", Fake)
+    monkeypatch.setattr("lipbench.faces.detect.S3FD", Fake)
     track = faces.track_faces(blank(3), fps=25, backend=backend)
     assert variants == [backend.removeprefix("s3fd-")]
     assert track.backend == backend

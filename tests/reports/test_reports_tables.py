@@ -228,7 +228,7 @@ def test_published_numbers_are_not_ranked(runs):
 def test_json_has_exactly_the_promised_fields(runs):
     root = runs.example()
     data = json.loads(table_text(root, format="json"), parse_constant=lambda text: pytest.fail(text))
-    assert set(data) == {"run", "sync_model", "rows"}
+    assert set(data) == {"run", "sync_model", "cells", "rows"}
     for row in data["rows"]:
         assert set(row) == {"method", "metrics"}
         for value in row["metrics"].values():

@@ -12,7 +12,9 @@ class StageRequest:
     """One stage to run.
 
     Attributes:
-        kind: of the stage; key: its identity; task: its instructions (JSON).
+        kind: of the stage.
+        key: its identity.
+        task: its instructions (JSON).
         workspace: a private folder; its `out/` is empty.
         timeout_s: seconds it may take.
         gpu: the part of a GPU that it takes, where there is one; 0 for a stage that uses none.

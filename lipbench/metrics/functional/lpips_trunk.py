@@ -26,7 +26,14 @@ _VGG = (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 51
 
 
 def layers(net: Net) -> nn.Sequential:
-    """The trunk without weights."""
+    """The trunk without weights.
+
+    Examples:
+        >>> layers("alex")[0]
+        Conv2d(3, 64, kernel_size=(11, 11), stride=(4, 4), padding=(2, 2))
+        >>> sum(p.numel() for p in layers("vgg").parameters())
+        14714688
+    """
     return nn.Sequential(*(_alex() if net == "alex" else _vgg()))
 
 

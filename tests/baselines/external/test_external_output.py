@@ -113,7 +113,7 @@ def test_in_the_checkout_itself_only_what_was_written_again_counts(job: DubJob, 
     file = fake("", argv=["{python}", "-c", code, "{video}"], output=where, **fields)
     assert run(file, job).info["n_frames"] == 20
     code = (
-        "import fake, os, sys; fake.pictures(sys.argv[1], 'new')\n"
+        "import fake, os, sys; fake.images(sys.argv[1], 'new')\n"
         "for name in os.listdir('new'): os.rename('new/' + name, 'frames/' + name)"
     )
     argv = ["{python}", "-c", code, "{video}"]

@@ -181,7 +181,7 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]
     ]
     for name, net in small:
         torch.save({files.KEYS[type(net)]: net.state_dict()}, tmp_path / f"{name}.pth")
-        weights.add(name, tmp_path / f"{name}.pth")
+        weights.add(name, tmp_path / f"{name}.pth", any_size=True)
     return {"checkout": str(clone), "speaker_embedding": str(tmp_path / "voice.npy")}
 
 
@@ -224,7 +224,9 @@ def test_image_translation_network_in_the_method(
     monkeypatch.setattr(
         files, "load", lambda path, kind: net.eval() if kind is ImageTranslator else original(path, kind)
     )
-    weights.add("makeittalk_i2i", Path(published["speaker_embedding"]).with_name("makeittalk_content.pth"))
+    weights.add(
+        "makeittalk_i2i", Path(published["speaker_embedding"]).with_name("makeittalk_content.pth"), any_size=True
+    )
     frames, info = run(make_job(MakeItTalk.spec.params(**published)))
     assert (info["renderer"], info["image_frame"]) == ("network", 0)
     assert frames.std() > 0

@@ -89,5 +89,5 @@ def test_articulator_saves_and_loads(tmp_path: Path) -> None:
     sound = (RNG.normal(size=32000) * 500).astype(np.int16)
     assert np.abs(net.articulate(sound, 50) - again.articulate(sound, 50)).max() < 1e-2
     (tmp_path / "b.npz").write_bytes(b"x")
-    with pytest.raises(WeightsError, match="cannot read the articulation network"):
+    with pytest.raises(WeightsError, match="cannot read the weights"):
         Articulator.from_file(tmp_path / "b.npz")

@@ -44,6 +44,9 @@ class Family:
     metrics: tuple[MetricSpec, ...]
     facts: Mapping[str, Any] = field(default_factory=dict)
 
+    def named(self, spec: MetricSpec, options: Mapping[str, Any]) -> MetricSpec:
+        return spec
+
     def identity(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
         return self.facts
 

@@ -72,7 +72,7 @@ def test_page_tells_failures_licences_and_provenance(page):
     assert "oom: killed at 3.1 GB" in text
     assert "CC-BY-4.0 (https://example.org/by)" in text
     assert "parole fr" in text
-    assert "bob in de (its own sound)" in text
+    assert "bob in de (its own audio)" in text
     assert text.index("syncnet_v2") < text.index("<main")
 
 
@@ -80,7 +80,7 @@ def test_rows_stand_worst_first(page):
     """By LSE-D: bob is worse than ann, de worse than fr; bob in de counts with its only method."""
     text = page.read_text(encoding="utf-8")
     names = re.findall(r'<article class="row" id="[^"]+" aria-label="([^"]+)"', text)
-    assert names == ["bob in de (its own sound)", "bob in fr", "ann in de (its own sound)", "ann in fr"]
+    assert names == ["bob in de (its own audio)", "bob in fr", "ann in de (its own audio)", "ann in fr"]
 
 
 def test_series_are_those_of_the_records(page):
