@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from lipbench.core import weights
-from lipbench.core.errors import UsageError, WeightsMismatch, WeightsMissing
+from lipbench.core.errors import UsageError, WeightsError, WeightsMismatch, WeightsMissing
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -68,7 +68,8 @@ def list_(as_json: bool) -> None:
 def get(names: tuple[str, ...], run_file: Path | None, again: bool, as_json: bool) -> None:
     """Fetch weights by name, or all that a run needs; a file with a wrong hash is refused.
 
-    What no program can fetch is named with what a person can do; then the exit code is 2.
+    What no program can fetch is named with what a person can do; then the exit code is 2. One that cannot be had keeps
+    none of the others from coming.
     """
     by_hand: list[str] = []
     if run_file is not None:
@@ -80,20 +81,30 @@ def get(names: tuple[str, ...], run_file: Path | None, again: bool, as_json: boo
     elif not names:
         raise UsageError("which weights?", "", "name them, or a run file: `lipbench weights get --for mine.yaml`")
     entries = [weights.entry(name) for name in names]  # a misspelt last name fails before the first download
-    done = []
+    done, failed = [], list[WeightsError]()
     for entry in entries:
         click.echo(f"{entry.name}: licence: {entry.licence}", err=as_json)
-        path = weights.get(entry.name, log=lambda line: click.echo(line, err=True), again=again)
+        try:
+            path = weights.get(entry.name, log=lambda line: click.echo(line, err=True), again=again)
+        except WeightsError as error:
+            failed.append(error)
+            continue
         done.append(_facts(weights.status(entry.name)))
         click.echo(f"{entry.name}: {path}", err=as_json)
     if as_json:
         click.echo(json.dumps(done, indent=2))
     if by_hand:
-        raise WeightsMissing(
-            f"no program can fetch {', '.join(by_hand)}",
-            "their authors share them through web pages",
-            "; ".join(weights.entry(name).how for name in by_hand),
+        failed.append(
+            WeightsMissing(
+                f"no program can fetch {', '.join(by_hand)}",
+                "their authors share them through web pages",
+                "; ".join(weights.entry(name).how for name in by_hand),
+            )
         )
+    for error in failed[:-1]:
+        click.echo(f"error: {error}", err=True)
+    if failed:
+        raise failed[-1]
 
 
 def _lacking(run_file: Path) -> list[str]:

@@ -56,6 +56,19 @@ def test_misspelt_second_name_stops_before_the_first_download(register, server) 
     assert not weights.available("net")
 
 
+def test_one_that_cannot_be_had_keeps_none_of_the_others_from_coming(register, server) -> None:
+    root, address = server
+    (root / "net.pth").write_bytes(GOOD)
+    register("gone", sha256=SHA, urls=(address + "gone.pth",))
+    register("net", sha256=SHA, urls=(address + "net.pth",))
+    register("lost", sha256=SHA, urls=(address + "lost.pth",))
+    result = invoke("get", "gone", "net", "lost")
+    assert weights.available("net")
+    assert isinstance(result.exception, WeightsMissing)
+    assert "lost.pth" in str(result.exception)
+    assert "gone.pth" in result.stderr
+
+
 def test_add_and_check(register, folder: Path, tmp_path: Path) -> None:
     register("net", where="a page")
     with zipfile.ZipFile(tmp_path / "x", "w") as z:  # as torch.save writes
