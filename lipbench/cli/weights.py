@@ -101,8 +101,8 @@ def get(names: tuple[str, ...], run_file: Path | None, again: bool, as_json: boo
                 "; ".join(weights.entry(name).how for name in by_hand),
             )
         )
-    for error in failed[:-1]:
-        click.echo(f"error: {error}", err=True)
+    for one in failed[:-1]:
+        click.echo(f"error: {one}", err=True)
     if failed:
         raise failed[-1]
 
