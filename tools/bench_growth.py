@@ -28,7 +28,8 @@ from lipbench.core.store import Store
 from lipbench.datasets.types import Clip, Dub, Licence, Manifest
 from lipbench.engine import api, cells, index
 from lipbench.engine.executors import StageRequest, StageResult
-from lipbench.engine.runner import Runner, RunOptions
+from lipbench.engine.outcome import RunOptions
+from lipbench.engine.runner import Runner
 
 LANGUAGES = ("fr", "de", "es", "it", "pt", "pl", "nl", "sv", "da", "fi")
 #: Kind of stage -> names of what it leaves.

@@ -134,7 +134,7 @@ def main(
       lipbench run paper.yaml --method lipnerf,wav2lip --lang fr --seed 0..2 --dry-run
     """
     from lipbench.engine import api
-    from lipbench.engine.runner import RunOptions
+    from lipbench.engine.outcome import RunOptions
 
     overrides = api.select_fields(**axes)
     if methods:

@@ -22,7 +22,7 @@ from lipbench.datasets.model import language_tag
 from lipbench.datasets.phonemes import read_phonemes
 from lipbench.datasets.types import Clip, Dub, DubKind, Licence, Manifest
 from lipbench.datasets.write import clip_data, dub_data, licence_data, to_yaml
-from lipbench.media.pictures import is_pattern, is_series
+from lipbench.media.image_series import is_pattern, is_series
 from lipbench.media.streams import sound_of, split_stream
 
 

@@ -87,7 +87,7 @@ class ManifestBuilder:
         )
 
     def _clip(self, i: int, entry: ClipEntry) -> Clip:
-        from lipbench.media.pictures import is_series
+        from lipbench.media.image_series import is_series
 
         at: Location = ("clips", i)
         if not (consent := entry.consent or self.model.consent):

@@ -22,9 +22,10 @@ from lipbench.engine.cells import CellLog, begin_run, write_cells
 from lipbench.engine.config import RunFile, load_run_file, parse_run_file
 from lipbench.engine.executors import create as create_executor
 from lipbench.engine.missing import no_number, unmeasured
+from lipbench.engine.outcome import NodeState, RunOptions, RunOutcome
 from lipbench.engine.plan import Count, Node, Plan, PlanState, counts
 from lipbench.engine.rows import Measured, MethodRow, narrowed
-from lipbench.engine.runner import NodeState, Runner, RunOptions, RunOutcome
+from lipbench.engine.runner import Runner
 
 
 @dataclass

@@ -21,8 +21,8 @@ from lipbench.engine.plan import STAGE_VERSIONS, Cell, Node, Plan, PlanState, fi
 from lipbench.engine.rows import Measured, MethodRow, families, rows
 from lipbench.engine.score_node import File, Source, StageOutput, StageTrack, score_node
 from lipbench.engine.tasks import ClipTask, DubTask, FacesTask
+from lipbench.media.image_series import is_series
 from lipbench.media.languages import primary
-from lipbench.media.pictures import is_series
 
 #: The module whose functions run the stages; each kind's key holds its own function's closure.
 STAGES = "lipbench.engine.stages"

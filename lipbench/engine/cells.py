@@ -19,8 +19,8 @@ from typing import Any
 
 from lipbench.core.atomic import write_json, write_text
 from lipbench.core.system import lives, process_start
+from lipbench.engine.outcome import NodeState
 from lipbench.engine.plan import Cell, Node, Plan
-from lipbench.engine.runner import NodeState
 from lipbench.reports.cells import FILE, FOLDER, identity, written
 
 _ENCODE = json.JSONEncoder(allow_nan=False).encode

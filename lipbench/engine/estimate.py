@@ -7,8 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from lipbench.core.record import Record
+from lipbench.engine.outcome import NodeState
 from lipbench.engine.plan import Node
-from lipbench.engine.runner import NodeState
 
 #: Kinds of stages that go through a video frame by frame.
 BY_FRAMES = ("faces", "synthesize", "score")

@@ -22,9 +22,9 @@ from lipbench.datasets.dub_sound import DubSound
 from lipbench.datasets.phonemes import read_phonemes
 from lipbench.datasets.types import Clip, Dub, Licence, Manifest
 from lipbench.engine.config import RunFile
+from lipbench.engine.outcome import NodeState, RunOutcome
 from lipbench.engine.plan import Cell, Pending, Plan, PlanState
 from lipbench.engine.rows import MethodRow
-from lipbench.engine.runner import NodeState, RunOutcome
 from lipbench.reports.cells import NOT_RUN, OPEN
 
 SCHEMA = 1

@@ -11,8 +11,8 @@ from typing import Any
 
 from lipbench.core.record import Record
 from lipbench.engine.estimate import BY_FRAMES, Estimate, clock, frames, group
+from lipbench.engine.outcome import NodeState
 from lipbench.engine.plan import Node
-from lipbench.engine.runner import NodeState
 
 #: How a stage ended, for people.
 MARKS = {

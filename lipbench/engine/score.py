@@ -197,7 +197,7 @@ def _tracks(
         path = videos[name]
         if name not in needs or path is None:
             continue
-        picture = media.picture_sha256(path)
+        picture = media.image_sha256(path)
         with progress.running(name):
             if picture not in found:
                 heard = task.sound if task.face is None else None

@@ -11,7 +11,7 @@ import numpy as np
 
 from lipbench import media
 from lipbench.core.errors import MediaError
-from lipbench.media.pictures import series
+from lipbench.media.image_series import series
 from lipbench.media.resize import resize_video
 from lipbench.media.streams import sound_of, split_stream
 

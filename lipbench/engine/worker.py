@@ -105,7 +105,7 @@ def _picture(path: Path) -> dict[str, str]:
     if path.suffix != ".mp4":
         return {}
     try:
-        return {"picture": media.picture_sha256(path)}
+        return {"picture": media.image_sha256(path)}
     except MediaError:  # an output that is only called like a video
         return {}
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from lipbench.core.errors import TooShort, UsageError
 from lipbench.media.clock import as_rate, as_time, check_range
+from lipbench.media.image_series import open_video
 from lipbench.media.mux import Mp4
-from lipbench.media.picture import orientation
-from lipbench.media.pictures import open_video
+from lipbench.media.pixels import orientation
 from lipbench.media.probe import facts
 from lipbench.media.read import pick
 from lipbench.media.source import TimedFrame, VideoSource

@@ -18,8 +18,8 @@ from lipbench.core.errors import MediaError, NoAudio, NoVideo, UsageError
 from lipbench.media.clock import check_range
 from lipbench.media.complete import check_complete
 from lipbench.media.downmix import Downmix, planes
+from lipbench.media.image_series import series
 from lipbench.media.opening import check_file, fraction, need_decoder, open_input, reading, skip_others, video_stream
-from lipbench.media.pictures import series
 from lipbench.media.source import VideoSource
 from lipbench.media.streams import SoundChoice, choose, sound_of
 from lipbench.media.wav import check_wav, to_int16

@@ -15,7 +15,7 @@ import numpy as np
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
-from lipbench.media.picture import Color, ToRgb
+from lipbench.media.pixels import Color, ToRgb
 
 #: The most common first; H.264 without a word on it means "left".
 CHROMA_LOCATIONS = ("left", "center", "topleft", "top", "bottomleft", "bottom")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from lipbench.media.picture import SMPTE170M, UNSPECIFIED, Color
+from lipbench.media.pixels import SMPTE170M, UNSPECIFIED, Color
 from lipbench.media.source import VideoSource
 
 #: ITU-T H.273 numbers -> names for people.

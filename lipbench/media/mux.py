@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 from lipbench.media.atomic import atomic_path, writing
 from lipbench.media.audio import AudioSource
 from lipbench.media.opening import THREADS, fraction, open_output
-from lipbench.media.picture import Form
+from lipbench.media.pixels import Form
 from lipbench.media.streams import SoundChoice
 from lipbench.media.wav import check_samples
 

@@ -9,7 +9,7 @@ from lipbench.core.errors import NoVideo
 from lipbench.media.opening import open_input, reading, skip_others, tags, video_stream
 
 
-def picture_sha256(path: str | Path) -> str:
+def image_sha256(path: str | Path) -> str:
     """The hash of a video stream as it is coded, 64 hex digits: equal for a copy of it under another sound.
 
     Time stamps are not part of it: it tells frames and their order. Equal pictures that were coded otherwise differ.

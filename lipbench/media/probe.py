@@ -10,9 +10,9 @@ from pathlib import Path
 from av.audio.stream import AudioStream
 
 from lipbench.media.clock import as_rate, slot
+from lipbench.media.image_series import open_video
 from lipbench.media.opening import fraction
-from lipbench.media.picture import Color, orientation
-from lipbench.media.pictures import open_video
+from lipbench.media.pixels import Color, orientation
 from lipbench.media.source import VideoSource
 
 
@@ -68,7 +68,7 @@ def probe(path: str | Path, *, picture_fps: float | Fraction | None = None) -> M
     """Facts about a video file, from its packets' time stamps and its first frame.
 
     Args:
-        path: a video file, a folder of numbered pictures or a pattern of them (`media.pictures`).
+        path: a video file, a folder of numbered pictures or a pattern of them (`media.image_series`).
         picture_fps: rate of a series of pictures, 25 when left out.
 
     Raises:

@@ -10,8 +10,8 @@ import numpy as np
 
 from lipbench.core.errors import TooShort
 from lipbench.media.clock import TOLERANCE, as_rate, check_range, slot
-from lipbench.media.picture import ToRgb, orientation
-from lipbench.media.pictures import open_video
+from lipbench.media.image_series import open_video
+from lipbench.media.pixels import ToRgb, orientation
 from lipbench.media.source import TimedFrame, VideoSource
 
 
@@ -61,7 +61,7 @@ def read_frames(
     """Frames of a video, one at a time: (H, W, 3) uint8 RGB, rotation applied.
 
     Args:
-        path: a video file, a folder of numbered pictures or a pattern of them (`media.pictures`).
+        path: a video file, a folder of numbered pictures or a pattern of them (`media.image_series`).
         fps: None for the frames as they are; otherwise constant-rate frames picked by time stamp (`media.clock`).
         start_s: seconds from the first frame; frames that start at or after it are read.
         end_s: seconds from the first frame; frames that start before it are read.

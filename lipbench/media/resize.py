@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench.media.clock import as_rate
+from lipbench.media.image_series import open_video
 from lipbench.media.mux import Mp4
-from lipbench.media.picture import Color, rgb_form, rgb_frame
-from lipbench.media.pictures import open_video
+from lipbench.media.pixels import Color, rgb_form, rgb_frame
 from lipbench.media.probe import facts
 from lipbench.media.read import read_frames
 

@@ -12,7 +12,7 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from lipbench.media.opening import check_file
-from lipbench.media.picture import orientation
+from lipbench.media.pixels import orientation
 from lipbench.media.source import VideoSource
 
 #: Longer side, px: small enough to be cheap, large enough to see a head move by a pixel or two of the frame.

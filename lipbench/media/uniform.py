@@ -8,7 +8,7 @@ from av.video.frame import VideoFrame
 
 from lipbench.core.errors import MediaError
 from lipbench.media.chroma_location import chroma_location
-from lipbench.media.picture import Color, Form, Orientation, ToRgb, rgb_form, rgb_frame
+from lipbench.media.pixels import Color, Form, Orientation, ToRgb, rgb_form, rgb_frame
 
 
 class ToUniform:

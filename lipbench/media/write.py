@@ -16,7 +16,7 @@ from lipbench.media.clock import as_rate
 from lipbench.media.color import is_hdr
 from lipbench.media.mux import Audio, Mp4
 from lipbench.media.opening import fraction, open_input, tags
-from lipbench.media.picture import WRITTEN, Color, Form, ToYuv, orientation, rgb_form, rgb_frame
+from lipbench.media.pixels import WRITTEN, Color, Form, ToYuv, orientation, rgb_form, rgb_frame
 from lipbench.media.source import VideoSource
 from lipbench.media.uniform import is_plain
 

@@ -22,7 +22,7 @@ from lipbench import media
 from lipbench.core.metric import Pair
 from lipbench.engine.pairing import Pairing
 from lipbench.engine.score import score_video
-from lipbench.media.picture import ToRgb
+from lipbench.media.pixels import ToRgb
 from lipbench.media.source import VideoSource
 from lipbench.media.thumbnails import thumbnails
 from lipbench.metrics.image import ImageFamily

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lipbench.core import keys
 from lipbench.engine.config import RunFile
-from lipbench.engine.runner import RunOptions
+from lipbench.engine.outcome import RunOptions
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**6), 10**6) | st.text(max_size=8) | st.floats(-1e6, 1e6),

@@ -16,8 +16,8 @@ from click.testing import CliRunner
 
 from lipbench.core.errors import Remark
 from lipbench.engine import api, cells
+from lipbench.engine.outcome import NodeState
 from lipbench.engine.plan import Cell, Node, Plan
-from lipbench.engine.runner import NodeState
 from lipbench.reports.cells import FILE, FOLDER, Finished, finished
 from lipbench.reports.frame import load_run, read_cells, read_run
 from lipbench.reports.tables import table_text
@@ -319,7 +319,7 @@ def test_a_killed_process_leaves_its_cells(media_files, tmp_path):
 
 
 def test_what_a_stop_left_open_is_not_finished(manifest, tmp_path):
-    from lipbench.engine.runner import RunOptions
+    from lipbench.engine.outcome import RunOptions
 
     one = prepared(manifest, tmp_path, methods=["fake-raises", "fake-driven"], clips=["one"], languages=["fr"])
     result = api.execute(one, workers=1, options=RunOptions(max_failures=1, retries=0), quiet=True)

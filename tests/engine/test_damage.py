@@ -15,7 +15,7 @@ from lipbench.core import keys
 from lipbench.core.errors import MediaError, Remark
 from lipbench.core.store import Store
 from lipbench.engine import api, custody, worker
-from lipbench.engine.runner import RunOptions
+from lipbench.engine.outcome import RunOptions
 
 pytestmark = pytest.mark.filterwarnings("ignore::lipbench.core.errors.Remark")
 

@@ -11,7 +11,7 @@ import yaml
 from lipbench.datasets.types import Manifest
 from lipbench.engine import api
 from lipbench.engine.messages import lasting
-from lipbench.engine.runner import RunOptions
+from lipbench.engine.outcome import RunOptions
 
 
 def test_paths_of_the_workspace_become_those_of_the_record(tmp_path: Path) -> None:

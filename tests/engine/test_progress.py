@@ -9,9 +9,9 @@ import pytest
 from lipbench.core.errors import WeightsMissing
 from lipbench.core.store import Record, Store
 from lipbench.engine import estimate
+from lipbench.engine.outcome import NodeState
 from lipbench.engine.plan import Count, Node, Plan, PlanState, counts
 from lipbench.engine.progress import LiveProgress, PlainProgress, Tally
-from lipbench.engine.runner import NodeState
 
 
 def record(status):

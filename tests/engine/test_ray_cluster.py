@@ -21,7 +21,7 @@ from lipbench.core import keys, registry
 from lipbench.core.store import Store
 from lipbench.datasets.types import Manifest
 from lipbench.engine import api
-from lipbench.engine.runner import RunOptions
+from lipbench.engine.outcome import RunOptions
 
 ray = pytest.importorskip("ray")
 pytestmark = pytest.mark.ray

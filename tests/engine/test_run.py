@@ -18,8 +18,8 @@ from lipbench.core import keys
 from lipbench.core.errors import RunIncomplete, UsageError, WeightsMissing
 from lipbench.core.store import Store
 from lipbench.engine import api
+from lipbench.engine.outcome import RunOptions
 from lipbench.engine.plan import PlanState
-from lipbench.engine.runner import RunOptions
 
 
 def go(manifest, out, methods, options=None, workers=2, **fields):

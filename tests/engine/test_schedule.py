@@ -11,8 +11,9 @@ import pytest
 from lipbench.core.errors import WeightsMissing
 from lipbench.core.store import Record, Store
 from lipbench.engine.executors import StageRequest, StageResult, local
+from lipbench.engine.outcome import RunOptions
 from lipbench.engine.plan import Node, Pending, Plan
-from lipbench.engine.runner import Runner, RunOptions
+from lipbench.engine.runner import Runner
 from lipbench.engine.schedule import Schedule
 
 

@@ -11,7 +11,7 @@ from lipbench import media
 from lipbench.core.errors import Truncated
 from lipbench.media import color
 from lipbench.media.grids import GRIDS, by_time_stamps, ffmpeg_5_avi, ffmpeg_5_r, ffmpeg_r, mean_lag, on_screen
-from lipbench.media.picture import Color
+from lipbench.media.pixels import Color
 from lipbench.media.thumbnails import SIDE, thumbnails
 
 SECOND = Fraction(1)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lipbench import media
-from lipbench.media.picture import Orientation, ToRgb
+from lipbench.media.pixels import Orientation, ToRgb
 
 MPEG4 = {"codec": "mpeg4", "options": {"qscale": "1", "b": "8000000"}}
 VP9 = {"codec": "libvpx-vp9", "options": {"lossless": "1", "cpu-used": "8"}}

@@ -17,9 +17,9 @@ from lipbench.core.store import Record, Store
 from lipbench.engine import index
 from lipbench.engine.cells import write_cells
 from lipbench.engine.config import parse_run_file
+from lipbench.engine.outcome import NodeState, RunOutcome
 from lipbench.engine.plan import Cell, Node, Plan, PlanState
 from lipbench.engine.rows import MethodRow
-from lipbench.engine.runner import NodeState, RunOutcome
 from lipbench.metrics.sync.family import SyncFamily
 
 
