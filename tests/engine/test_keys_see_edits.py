@@ -38,7 +38,7 @@ class Finished(PlanState):
     "As if every stage had run, with results that stay the same when its code changes."
     def digest(self, node_id, output):
         return f"{node_id} {output}"
-    picture = digest
+    image_hash = digest
 
 def planned():
     run = {**demo_run(), "clips": ["demo-en"], "languages": ["fr"]}
