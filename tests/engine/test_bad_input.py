@@ -232,7 +232,7 @@ def test_six_frames(answer):
 
 
 def test_no_audio_stream(answer, manifest):
-    # A dub brings its own sound.
+    # A dub brings its own audio.
     assert answer.cell("mute", "still-mouth")["status"] == "ok"
     assert answer.score("mute", "lse_d")["value"] > 0
     # The original dub is the clip's own sound, and there is none; the same run goes on with the other clip.

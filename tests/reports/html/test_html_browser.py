@@ -194,11 +194,11 @@ def test_sorting(browser, folder_page):
 def test_order_of_rows_follows_the_metric(browser, folder_page):
     browser.open(folder_page)
     names = "return [...document.querySelectorAll('.row')].map(r => r.getAttribute('aria-label'))"
-    assert browser.run(names)[0] == "bob in de (its own sound)"
+    assert browser.run(names)[0] == "bob in de (its own audio)"
     browser.run("""document.getElementById('order').value = 'psnr_full';
                    document.getElementById('order').dispatchEvent(new Event('change'))""")
     # PSNR: higher is better, so the worst rows are ann's; the row with its only method good comes last.
-    assert browser.run(names) == ["ann in fr", "ann in de (its own sound)", "bob in fr", "bob in de (its own sound)"]
+    assert browser.run(names) == ["ann in fr", "ann in de (its own audio)", "bob in fr", "bob in de (its own sound)"]
 
 
 def test_no_request_leaves_and_no_error_shows(browser, page):
