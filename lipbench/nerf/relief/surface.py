@@ -1,0 +1,161 @@
+"""The relief: a thin layer of head space about the mesh at rest, seen from the front.
+
+Its coordinates are x and y of head space and the depth between two maps, its back and its front. Over the face it is
+thin (the mesh knows where the skin is), elsewhere it has room for hair. Mouth cavity and teeth lie behind its back and
+are put onto it: what moves apart in depth moves apart there.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipbench.faces.raster import Camera
+from lipbench.faces.raster.zbuffer import barycentrics, visibility
+from lipbench.nerf.relief.mesh import HeadMesh, MeshView
+
+#: dm behind and in front of the mesh: over the face, and elsewhere.
+FACE, HAIR = (0.05, 0.04), (0.10, 0.25)
+ABOVE_BROWS = 0.2  # dm, where the face ends
+SLANT = 3.0  # times thicker along the line of sight a layer gets at most where the mesh turns away
+MAPS = 256  # px, longest side of the maps
+THIN = 0.04  # dm, shortest interval of a ray
+MARGIN = 0.04  # of the masks' extent, on each side
+
+Float32 = NDArray[np.float32]
+
+
+class Relief(NamedTuple):
+    """Attributes:
+
+    Attributes:
+        place: left, top, width, height in head space (x right, y up), dm.
+        middle: (h, w) dm, depth (z) of the mesh at rest, extended beyond its outline; the rows go down.
+        inner: (h, w) dm, the relief's back.
+        outer: (h, w) dm, its front.
+    """
+
+    place: tuple[float, float, float, float]
+    middle: Float32
+    inner: Float32
+    outer: Float32
+
+
+class Rest(NamedTuple):
+    """The mesh at rest seen straight from the front: where the relief's maps look.
+
+    Attributes:
+        triangle: (h, w) int32, -1 for none.
+        shares: (h, w, 3) barycentrics.
+        mesh: which.
+    """
+
+    triangle: NDArray[np.int32]
+    shares: Float32
+    mesh: HeadMesh
+
+    def attribute(self, values: NDArray[np.floating]) -> Float32:
+        """(N, C) per vertex -> (h, w, C), 0 outside the mesh."""
+        corners = np.asarray(values, np.float32)[self.mesh.triangles[np.maximum(self.triangle, 0)]]
+        found = np.einsum("hwkc,hwk->hwc", corners, self.shares) * (self.triangle >= 0)[..., None]
+        return found.astype(np.float32)
+
+
+def look_at_rest(mesh: HeadMesh, place: tuple[float, float, float, float], size: tuple[int, int]) -> Rest:
+    """The mesh at rest over a place of head space, in an image of (h, w) px."""
+    h, w = size
+    far = 1000.0  # a perspective camera as far away as this sees parallel rays
+    x = (mesh.neutral[:, 0] - place[0]) / place[2] * w
+    y = (place[1] - mesh.neutral[:, 1]) / place[3] * h
+    depth = far - 20.0 * mesh.neutral[:, 2]
+    points = np.stack([(x - w / 2) * depth / far, (h / 2 - y) * depth / far, -depth], 1)
+    camera = Camera(far, w, h)
+    triangle = visibility(points, mesh.triangles, camera).triangle
+    return Rest(triangle, barycentrics(points, mesh.triangles, triangle, camera), mesh)
+
+
+def relief_of(mesh: HeadMesh, place: tuple[float, float, float, float]) -> tuple[Relief, Float32]:
+    """The relief over a place of head space, and where in its maps it is a face's, thin, as shares."""
+    import cv2
+
+    unit = max(place[2:]) / MAPS  # dm a px
+    size = max(2, round(place[3] / unit)), max(2, round(place[2] / unit))
+    rest = look_at_rest(mesh, place, size)
+    hit = rest.triangle >= 0
+    depth = rest.attribute(mesh.neutral[:, 2:])[..., 0]
+    _, nearest = cv2.distanceTransformWithLabels(
+        (~hit).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    rows = np.zeros(int(nearest.max()) + 1, np.float32)
+    rows[nearest[hit]] = depth[hit]
+    soft = cv2.GaussianBlur(rows[nearest], (0, 0), MAPS / 40)
+    middle = np.where(hit, depth, cv2.GaussianBlur(np.where(hit, depth, soft), (0, 0), MAPS / 128)).astype(np.float32)
+    height = place[1] - (np.arange(size[0]) + 0.5) * unit
+    below = height[:, None] < mesh.marks[17:27, 1].max() + ABOVE_BROWS
+    inside = cv2.erode((hit & below).astype(np.uint8), np.ones((3, 3), np.uint8))
+    face = np.asarray(cv2.GaussianBlur(inside.astype(np.float32), (0, 0), MAPS / 100), np.float32)
+    gy, gx = np.gradient(cv2.GaussianBlur(middle, (0, 0), 1.5), unit)
+    slant = np.minimum(np.sqrt(1 + gx * gx + gy * gy), SLANT)
+    back, front = (face * thin * slant + (1 - face) * wide for thin, wide in zip(FACE, HAIR, strict=True))
+    return Relief(place, middle, (middle - back).astype(np.float32), (middle + front).astype(np.float32)), face
+
+
+def extent(
+    views: list[MeshView],
+    masks: list[NDArray[np.bool_]],
+    rotation: NDArray[np.float64],
+    translation: NDArray[np.float64],
+    camera: Camera,
+) -> tuple[float, float, float, float]:
+    """Place of the relief that holds what the masks of some frames show, hair's ends with it.
+
+    Args:
+        views: of these frames.
+        masks: (H, W) bool, the head.
+        rotation: (F, 3, 3) head to camera.
+        translation: (F, 3) dm.
+        camera: of all frames.
+    """
+    low, high = [], []
+    for view, mask, turn, move in zip(views, masks, rotation, translation, strict=True):
+        if not mask.any():
+            continue
+        x, y = canonical(view, turn, move, camera)[mask][:, :2].T
+        low.append((x.min(), y.min()))
+        high.append((x.max(), y.max()))
+    # A mask that ran out in a frame or two must not stretch the texels of all.
+    (left, bottom), (right, top) = np.percentile(low, 5, axis=0), np.percentile(high, 95, axis=0)
+    mx, my = MARGIN * (right - left), MARGIN * (top - bottom)
+    return float(left - mx), float(top + my), float(right - left + 2 * mx), float(top - bottom + 2 * my)
+
+
+def canonical(
+    view: MeshView, rotation: NDArray[np.float64], translation: NDArray[np.float64], camera: Camera
+) -> NDArray[np.float64]:
+    """(H, W, 3) dm, where in the head at rest the mesh (or its extension) lies that pixels see."""
+    h, w = view.depth.shape
+    cx, cy = camera.center
+    x, y = np.meshgrid(np.arange(w) + 0.5, np.arange(h) + 0.5)
+    z = view.depth.astype(np.float64)
+    seen = np.stack([(x - cx) / camera.focal * z, (cy - y) / camera.focal * z, -z], -1)
+    found: NDArray[np.float64] = (seen - translation) @ rotation - view.shift
+    return found
+
+
+def bounds(
+    relief: Relief, view: MeshView, rotation: NDArray[np.float64], translation: NDArray[np.float64], camera: Camera
+) -> tuple[Float32, Float32]:
+    """(H, W) dm along the camera's axis each: where the rays of a frame enter the relief and where they leave it."""
+    h, w = relief.middle.shape
+    left, top, width, height = relief.place
+    p = canonical(view, rotation, translation, camera)
+    column = np.clip(((p[..., 0] - left) / width * w).astype(np.int64), 0, w - 1)
+    row = np.clip(((top - p[..., 1]) / height * h).astype(np.int64), 0, h - 1)
+    back, middle, front = (m[row, column] for m in (relief.inner, relief.middle, relief.outer))
+    # On the mesh the layer hangs on it; beside it on the map alone.
+    z = np.where(view.hit, middle, p[..., 2])
+    near = view.depth - np.where(view.hit, np.maximum(front - z, THIN / 2), front - z)
+    far = view.depth + np.where(view.hit, np.maximum(z - back, THIN / 2), z - back)
+    return near.astype(np.float32), np.maximum(far, near + THIN).astype(np.float32)
