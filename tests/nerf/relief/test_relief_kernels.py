@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -132,7 +134,7 @@ def test_compositing_and_its_gradient(in_torch):
 
     out, gradient = found()
     assert (out[[0, 4]] == 0).all()  # rays that meet nothing
-    for k, (a, b) in enumerate(zip(starts[:-1], starts[1:], strict=True)):  # by the formula, ray by ray
+    for k, (a, b) in enumerate(pairwise(starts)):  # by the formula, ray by ray
         alpha = 1 - torch.exp(-torch.nn.functional.softplus(logits[a:b, 3]) * 15 * lengths[a:b])
         weight = alpha * torch.cumprod(torch.cat([torch.ones(1), 1 - alpha]), 0)[:-1]
         torch.testing.assert_close(out[k, :3], (weight[:, None] * torch.sigmoid(logits[a:b, :3])).sum(0))

@@ -1,4 +1,4 @@
-"""The relief learns, on the CPU's loops and on torch's; it resumes exactly, moves with the mesh, and is refused early."""
+"""The relief learns, on the CPU's loops and on torch's; it resumes exactly, moves with the mesh, is refused early."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_collapse_is_noticed(ball_scene, monkeypatch):
 def test_the_relief_holds_what_the_masks_show(ball_scene):
     scene = ball_scene()
     training = ReliefTraining(scene, small())
-    left, top, width, height = training.relief.place
+    left, top, width, _ = training.relief.place
     assert -1.2 < left < -0.98
     assert 0.98 < left + width < 1.2
     assert 0.98 < top < 1.2
