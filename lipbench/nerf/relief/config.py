@@ -23,6 +23,8 @@ class ReliefConfig:
         coarse_texel: the same of the coarse grid.
         finest: longest side of the fine grid, texels: larger images get larger texels.
         channels: of the coarse grid; the fine one has four, color and density.
+        looks: of the eyes, that a frame's code mixes: their images are a sum of as many, each times one of the code's
+            first numbers. 0 leaves the eyes to the network.
         width: of the network's two hidden layers.
         samples: candidates on a ray; most are left out because nothing is there, or because all before them is opaque.
         opacity: optical depth of the relief's whole thickness per unit of density.
@@ -36,6 +38,7 @@ class ReliefConfig:
     coarse_texel: float = 1.7
     finest: int = 896
     channels: int = 12
+    looks: int = 8
     width: int = 32
     samples: int = 8
     opacity: float = 15.0

@@ -18,6 +18,7 @@ from lipbench.nerf.training.codes import without
 #: Raw density per unit of the fine grid's fourth channel: one rate of learning suits colors and density then.
 DENSITY = 3.0
 COARSE_START = 0.1  # standard deviation of the coarse grid at the start
+EDGE = 8.0  # the outer eighth of an eye's box blends into the face
 DIRECTION_SCALE = 10.0  # of the camera's direction, which hardly turns
 #: Raw densities under which a sample is left out, and optical depths at which a ray ends: (training, rendering).
 THRESHOLD, OPAQUE = (-4.0, -3.0), (6.0, 4.5)
@@ -28,13 +29,15 @@ class ReliefField(nn.Module):
 
     A sample is volume-rendered: where it lies in the relief (`surface.Relief`) decides its features. Those of the fine
     grid are the logits of a color and a raw density, to which the network, told the expression e, the frame's code v
-    and the camera's direction d, adds what they change.
+    and the camera's direction d, adds what they change. About the eyes the code's first numbers mix a few looks, too:
+    lids and gaze are finer than what a small network can tell from a code.
 
     Args:
         config: what to build.
         relief: where the field is.
         fine: (n, m) texels of the fine grid.
         coarse: (n, m) texels of the coarse grid.
+        eyes: (n, m) texels of the looks of each eye.
     """
 
     surfaces: Tensor
@@ -44,12 +47,24 @@ class ReliefField(nn.Module):
     direction_mean: Tensor
     density: Tensor
 
-    def __init__(self, config: ReliefConfig, relief: Relief, fine: tuple[int, int], coarse: tuple[int, int]) -> None:
+    eye_boxes: Tensor
+
+    def __init__(
+        self,
+        config: ReliefConfig,
+        relief: Relief,
+        fine: tuple[int, int],
+        coarse: tuple[int, int],
+        eyes: tuple[int, int],
+    ) -> None:
         super().__init__()
         self.config = config
         self.fine = FeatureGrid(torch.zeros(config.layers, *fine, 4))
         self.coarse = FeatureGrid(COARSE_START * torch.randn(config.layers, *coarse, config.channels))
         self.network = Perceptron(4 + config.channels, config.directions + config.latent, 3, config.width, 4)
+        self.looks = min(config.looks, config.latent)
+        self.eyes = FeatureGrid(torch.zeros(2, 2 * eyes[0], eyes[1], 3 * self.looks)) if self.looks else None
+        self.register_buffer("eye_boxes", torch.tensor(relief.eyes, dtype=torch.float32))
         self.register_buffer("surfaces", torch.from_numpy(np.stack([relief.inner, relief.outer, relief.middle])))
         self.register_buffer("place", torch.tensor(relief.place, dtype=torch.float64))
         self.register_buffer("expression_mean", torch.zeros(config.condition, dtype=torch.float64))
@@ -62,7 +77,8 @@ class ReliefField(nn.Module):
         """Where the field is."""
         left, top, width, height = self.place.tolist()
         inner, outer, middle = self.surfaces.cpu().numpy()
-        return Relief((left, top, width, height), middle, inner, outer)
+        boxes = self.eye_boxes.tolist()
+        return Relief((left, top, width, height), middle, inner, outer, (tuple(boxes[0]), tuple(boxes[1])))
 
     def tell(self, expression: NDArray[np.floating], removed: ArrayLike | None, views: Views) -> None:
         """Set how expressions and cameras are told, from those of the training.
@@ -136,7 +152,28 @@ class ReliefField(nn.Module):
         change = self.network(features, counts, code, self.seen_from(views)[frames])
         scale = torch.tensor([1.0, 1.0, 1.0, DENSITY], device=features.device)
         logits = torch.addcmul(change, features[:, :4], scale)
+        if self.eyes is not None:
+            logits = self._with_eyes(logits, samples.points, counts, code)
         return ops.composite(logits, samples, self.config.opacity).view(*columns.shape, 4)
+
+    def _with_eyes(self, logits: Tensor, points: Tensor, counts: list[int], code: Tensor) -> Tensor:
+        """(M, 4) logits with what the frames' codes mix about the eyes."""
+        assert self.eyes is not None
+        mixes = code[:, code.shape[1] - self.config.latent :][:, : self.looks]
+        for k, (left, top, width, height) in enumerate(self.eye_boxes.tolist()):
+            u, v = (points[:, 0] - left) / width, (points[:, 1] - top) / height
+            rows = torch.nonzero((u > 0) & (u < 1) & (v > 0) & (v < 1))[:, 0]
+            if not len(rows):
+                continue
+            # Both eyes share a grid, one above the other; at its edge a look ends.
+            u, v = u[rows], v[rows]
+            edge = (EDGE * torch.minimum(torch.minimum(u, 1 - u), torch.minimum(v, 1 - v))).clamp_max(1.0)
+            looks = ops.lookup((self.eyes,), torch.stack([u, 0.5 * (v + k), torch.zeros_like(u)], 1))
+            ends = torch.tensor(counts, device=rows.device).cumsum(0)
+            mixed = mixes[torch.searchsorted(ends, rows, right=True)]
+            added = torch.einsum("mlc,ml->mc", looks.view(len(rows), self.looks, 3), mixed) * edge[:, None]
+            logits = logits.index_add(0, rows, torch.nn.functional.pad(added, (0, 1)))
+        return logits
 
 
 def _to_camera(views: Views) -> Tensor:

@@ -35,7 +35,7 @@ class MeshView(NamedTuple):
 
 
 class HeadMesh:
-    """One person's morphable model, without the neck.
+    """One person's morphable model: the triangles of the head alone, and the vertices they need.
 
     Args:
         model: with landmarks.
@@ -49,15 +49,26 @@ class HeadMesh:
     """
 
     def __init__(self, model: MorphableModel, identity: NDArray[np.floating], rest: NDArray[np.float64]) -> None:
-        self.model, self.identity, self.rest = model, identity, rest
-        self.neutral = self.vertices(rest)
-        self.marks = self.neutral[model.require_landmarks().points]
-        low = self.neutral[:, 1] < self.marks[8, 1] - BELOW_CHIN
-        self.triangles = np.ascontiguousarray(model.triangles[~low[model.triangles].any(1)], np.int32)
+        self.rest = rest
+        whole = np.asarray(model.vertices(identity, rest), np.float64)
+        self.marks = whole[model.require_landmarks().points]
+        low = whole[:, 1] < self.marks[8, 1] - BELOW_CHIN
+        kept = model.triangles[~low[model.triangles].any(1)]
+        rows, numbers = np.unique(kept, return_inverse=True)
+        self.triangles = np.ascontiguousarray(numbers.reshape(-1, 3), np.int32)
+        self.neutral = whole[rows]
+        basis = np.asarray(model.expression_basis[:, rows], np.float64)
+        self._basis = (basis * np.asarray(model.expression_sigma)[:, None, None]).reshape(len(basis), -1)
 
     def vertices(self, expression: ArrayLike) -> NDArray[np.float64]:
         """(N, 3) dm, head space."""
-        return np.asarray(self.model.vertices(self.identity, expression), np.float64)
+        found: NDArray[np.float64] = self.neutral + self.moved(expression)
+        return found
+
+    def moved(self, expression: ArrayLike) -> NDArray[np.float64]:
+        """(N, 3) dm, how far an expression (K,) moves the vertices from their rest."""
+        moved: NDArray[np.float64] = (np.asarray(expression, np.float64) - self.rest) @ self._basis
+        return moved.reshape(-1, 3)
 
     def view(
         self, expression: ArrayLike, rotation: NDArray[np.float64], translation: NDArray[np.float64], camera: Camera
@@ -70,12 +81,11 @@ class HeadMesh:
             translation: (3,) dm.
             camera: whose image it is.
         """
-        vertices = self.vertices(expression)
-        points = np.ascontiguousarray(vertices @ rotation.T + translation)
+        moved = self.moved(expression)
+        points = np.ascontiguousarray((self.neutral + moved) @ rotation.T + translation)
         triangle = visibility(points, self.triangles, camera).triangle
         depth, shift = np.zeros(triangle.shape, np.float32), np.zeros((*triangle.shape, 3), np.float32)
         cx, cy = camera.center
-        moved = vertices - self.neutral
         fill_view(points, moved, self.triangles, triangle, float(camera.focal), float(cx), float(cy), depth, shift)
         return _extended(depth, shift, triangle >= 0, FADE * camera.focal / float(-translation[2]))
 

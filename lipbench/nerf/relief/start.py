@@ -43,7 +43,7 @@ def start(field: ReliefField, scene: ReliefScene, mesh: HeadMesh, relief: Relief
     rest = look_at_rest(mesh, relief.place, relief.middle.shape)
     camera = scene.camera
     for t in np.unique(np.linspace(0, len(scene) - 1, VIEWS).round().astype(int)):
-        moved = large(rest.attribute(mesh.vertices(scene.scene.condition[t]) - mesh.neutral))
+        moved = large(rest.attribute(mesh.moved(scene.condition[t])))
         unproject(
             scene.filmed[t],
             scene.scene.head[t],

@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench.faces.raster import Camera
+from lipbench.faces.raster.kernel import kernel
 from lipbench.faces.raster.zbuffer import barycentrics, visibility
+from lipbench.nerf.relief.kernels import head_point
 from lipbench.nerf.relief.mesh import HeadMesh, MeshView
 
 #: dm behind and in front of the mesh: over the face, and elsewhere.
@@ -24,7 +26,11 @@ MAPS = 256  # px, longest side of the maps
 THIN = 0.04  # dm, shortest interval of a ray
 MARGIN = 0.04  # of the masks' extent, on each side
 
+#: Half the size of an eye's box, as shares of the distance between the eye's corners.
+EYE_BOX = (0.85, 0.6)
+
 Float32 = NDArray[np.float32]
+Box = tuple[float, float, float, float]
 
 
 class Relief(NamedTuple):
@@ -35,12 +41,14 @@ class Relief(NamedTuple):
         middle: (h, w) dm, depth (z) of the mesh at rest, extended beyond its outline; the rows go down.
         inner: (h, w) dm, the relief's back.
         outer: (h, w) dm, its front.
+        eyes: left, top, width, height of a box about each eye, as shares of the place's (u and v).
     """
 
-    place: tuple[float, float, float, float]
+    place: Box
     middle: Float32
     inner: Float32
     outer: Float32
+    eyes: tuple[Box, Box]
 
 
 class Rest(NamedTuple):
@@ -63,7 +71,7 @@ class Rest(NamedTuple):
         return found.astype(np.float32)
 
 
-def look_at_rest(mesh: HeadMesh, place: tuple[float, float, float, float], size: tuple[int, int]) -> Rest:
+def look_at_rest(mesh: HeadMesh, place: Box, size: tuple[int, int]) -> Rest:
     """The mesh at rest over a place of head space, in an image of (h, w) px."""
     h, w = size
     far = 1000.0  # a perspective camera as far away as this sees parallel rays
@@ -76,7 +84,7 @@ def look_at_rest(mesh: HeadMesh, place: tuple[float, float, float, float], size:
     return Rest(triangle, barycentrics(points, mesh.triangles, triangle, camera), mesh)
 
 
-def relief_of(mesh: HeadMesh, place: tuple[float, float, float, float]) -> tuple[Relief, Float32]:
+def relief_of(mesh: HeadMesh, place: Box) -> tuple[Relief, Float32]:
     """The relief over a place of head space, and where in its maps it is a face's, thin, as shares."""
     import cv2
 
@@ -99,7 +107,16 @@ def relief_of(mesh: HeadMesh, place: tuple[float, float, float, float]) -> tuple
     gy, gx = np.gradient(cv2.GaussianBlur(middle, (0, 0), 1.5), unit)
     slant = np.minimum(np.sqrt(1 + gx * gx + gy * gy), SLANT)
     back, front = (face * thin * slant + (1 - face) * wide for thin, wide in zip(FACE, HAIR, strict=True))
-    return Relief(place, middle, (middle - back).astype(np.float32), (middle + front).astype(np.float32)), face
+    inner, outer = (middle - back).astype(np.float32), (middle + front).astype(np.float32)
+    eyes = _eye_box(mesh.marks[[36, 39]], place), _eye_box(mesh.marks[[42, 45]], place)
+    return Relief(place, middle, inner, outer, eyes), face
+
+
+def _eye_box(corners: NDArray[np.float64], place: Box) -> Box:
+    """Of the eye with these two corners, (2, 3) dm."""
+    (x, y), reach = corners[:, :2].mean(0), max(float(np.ptp(corners[:, 0])), 1e-3) * np.array(EYE_BOX)
+    left, top = (x - reach[0] - place[0]) / place[2], (place[1] - y - reach[1]) / place[3]
+    return float(left), float(top), float(2 * reach[0] / place[2]), float(2 * reach[1] / place[3])
 
 
 def extent(
@@ -108,7 +125,7 @@ def extent(
     rotation: NDArray[np.float64],
     translation: NDArray[np.float64],
     camera: Camera,
-) -> tuple[float, float, float, float]:
+) -> Box:
     """Place of the relief that holds what the masks of some frames show, hair's ends with it.
 
     Args:
@@ -148,14 +165,46 @@ def bounds(
     relief: Relief, view: MeshView, rotation: NDArray[np.float64], translation: NDArray[np.float64], camera: Camera
 ) -> tuple[Float32, Float32]:
     """(H, W) dm along the camera's axis each: where the rays of a frame enter the relief and where they leave it."""
-    h, w = relief.middle.shape
-    left, top, width, height = relief.place
-    p = canonical(view, rotation, translation, camera)
-    column = np.clip(((p[..., 0] - left) / width * w).astype(np.int64), 0, w - 1)
-    row = np.clip(((top - p[..., 1]) / height * h).astype(np.int64), 0, h - 1)
-    back, middle, front = (m[row, column] for m in (relief.inner, relief.middle, relief.outer))
-    # On the mesh the layer hangs on it; beside it on the map alone.
-    z = np.where(view.hit, middle, p[..., 2])
-    near = view.depth - np.where(view.hit, np.maximum(front - z, THIN / 2), front - z)
-    far = view.depth + np.where(view.hit, np.maximum(z - back, THIN / 2), z - back)
-    return near.astype(np.float32), np.maximum(far, near + THIN).astype(np.float32)
+    near, far = np.empty_like(view.depth), np.empty_like(view.depth)
+    cx, cy = camera.center
+    maps = (relief.inner, relief.middle, relief.outer, np.asarray(relief.place))
+    lens = (float(camera.focal), float(cx), float(cy))
+    fill_bounds(view.depth, view.shift[None], view.hit, rotation[None], translation[None], *lens, *maps, near, far)
+    return near, far
+
+
+@kernel
+def fill_bounds(depth, shift, hit, rotation, translation, focal, cx, cy, inner, middle, outer, place, near, far):  # type: ignore[no-untyped-def]
+    """See `bounds`: `near` and `far` (H, W) take the depths.
+
+    Args:
+        depth: (H, W) dm.
+        shift: (1, H, W, 3) dm.
+        hit: (H, W) bool.
+        rotation: (1, 3, 3).
+        translation: (1, 3) dm.
+        focal: px.
+        cx: px.
+        cy: px.
+        inner: (h, w) dm, and so `middle` and `outer`.
+        middle: see there.
+        outer: see there.
+        place: see `Relief`.
+        near: (H, W).
+        far: (H, W).
+    """
+    h, w = middle.shape
+    for y in range(depth.shape[0]):
+        for x in range(depth.shape[1]):
+            at = depth[y, x]
+            rx, ry = (x + 0.5 - cx) / focal, (cy - y - 0.5) / focal
+            px, py, z = head_point(rx, ry, at, rotation, translation, shift, 0, y, x)
+            u = min(max(int((px - place[0]) / place[2] * w), 0), w - 1)
+            v = min(max(int((place[1] - py) / place[3] * h), 0), h - 1)
+            if hit[y, x]:  # on the mesh the layer hangs on it, beside it on the maps alone
+                front = max(outer[v, u] - middle[v, u], 0.5 * THIN)
+                back = max(middle[v, u] - inner[v, u], 0.5 * THIN)
+            else:
+                front, back = outer[v, u] - z, z - inner[v, u]
+            near[y, x] = at - front
+            far[y, x] = max(at + back, near[y, x] + THIN)

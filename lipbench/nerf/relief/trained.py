@@ -93,9 +93,11 @@ class TrainedRelief:
                 raise ValueError(f"its schema is {held['relief_schema']}, this lipbench reads {SCHEMA}")
             state = held["field"]
             nothing = np.zeros(state["surfaces"].shape[1:], np.float32)
-            relief = Relief((0.0, 0.0, 1.0, 1.0), nothing, nothing, nothing)
-            sizes = [tuple(state[f"{name}.values"].shape[1:3]) for name in ("fine", "coarse")]
-            field = ReliefField(ReliefConfig(**held["config"]), relief, *sizes)
+            anywhere = (0.0, 0.0, 1.0, 1.0)
+            relief = Relief(anywhere, nothing, nothing, nothing, (anywhere, anywhere))
+            fine, coarse = (tuple(state[f"{name}.values"].shape[1:3]) for name in ("fine", "coarse"))
+            eyes = tuple(state["eyes.values"].shape[1:3]) if "eyes.values" in state else (0, 0)
+            field = ReliefField(ReliefConfig(**held["config"]), relief, fine, coarse, (eyes[0] // 2, eyes[1]))
             field.load_state_dict(state)
         removed = None if held["removed"] is None else held["removed"].numpy()
         frames = np.asarray(held["frames"], np.int64)

@@ -92,7 +92,10 @@ class ReliefTraining:
         """Field, codes and optimizers of this attempt."""
         torch.manual_seed(int(np.random.SeedSequence([self.seed, 77, self.attempt]).generate_state(1)[0]))
         p, s = self.preset, self.shown
-        field = ReliefField(p.field, self.relief, self._texels(p.field.texel), self._texels(p.field.coarse_texel))
+        fine, coarse = self._texels(p.field.texel), self._texels(p.field.coarse_texel)
+        _, _, width, height = self.relief.eyes[0]
+        eyes = max(2, round(height * fine[0])), max(2, round(width * fine[1]))
+        field = ReliefField(p.field, self.relief, fine, coarse, eyes)
         start(field, s, self.mesh, self.relief, self.face)
         self.field = field.to(self.device)
         self.field.tell(s.scene.condition, self.removed_direction, self.views)
@@ -107,7 +110,8 @@ class ReliefTraining:
             *([{"params": [self.latents], "start": p.latent_lr}] if p.field.latent else []),
         ]
         self.optimizer = torch.optim.Adam(groups, lr=p.lr, eps=1e-12)
-        self.grids = [GridAdam(self.field.fine, p.grid_lr), GridAdam(self.field.coarse, p.grid_lr)]
+        grids = (self.field.fine, self.field.coarse, self.field.eyes)
+        self.grids = [GridAdam(grid, p.grid_lr) for grid in grids if grid is not None]
 
     def _texels(self, texel: float) -> tuple[int, int]:
         """(n, m) of a grid whose texels have this many px of the images, when the head is as near as it mostly is."""
