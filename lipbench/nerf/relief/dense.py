@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lipbench.nerf.relief.kernels import FLOOR
+from lipbench.nerf.relief.kernels import FLOOR, STEEP
 
 
 class Views(NamedTuple):
@@ -86,7 +86,7 @@ def kept(
     ju, jv = (points[..., 0] * m).long().clamp_max(m - 1), (points[..., 1] * n).long().clamp_max(n - 1)
     raw = density[(points[..., 2] * (layers - 1) + 0.5).long(), jv, ju]
     some = (raw > threshold) | keep[:, None]
-    depth = F.softplus(raw, threshold=15.0) * opacity * lengths * some
+    depth = F.softplus(raw, threshold=float(STEEP)) * opacity * lengths * some
     before = depth.cumsum(1) - depth
     return some & (before <= opaque)
 
@@ -152,7 +152,7 @@ def composite(logits: Tensor, lengths: Tensor, rays: Tensor, count: int, opacity
         count: of the rays.
         opacity: see `ReliefConfig`.
     """
-    depth = F.softplus(logits[:, 3], threshold=15.0) * opacity * lengths
+    depth = F.softplus(logits[:, 3], threshold=float(STEEP)) * opacity * lengths
     # Sums over all samples before, less those of the rays before: in double precision, which the difference needs.
     total = depth.double().cumsum(0)
     ends = torch.cat([total.new_zeros(1), total])

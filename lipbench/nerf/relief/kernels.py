@@ -12,7 +12,8 @@ import numpy as np
 
 from lipbench.faces.raster.kernel import inlined, kernel
 
-ONE = np.float32(1)
+ONE, NONE = np.float32(1), np.float32(0)
+STEEP = np.float32(15)  # beyond it softplus(x) is x
 FLOOR = 1e-10  # of the root of Adam's second moment
 
 
@@ -33,6 +34,18 @@ def cell(value, n):  # type: ignore[no-untyped-def]
     at = min(max(value * n - 0.5, 0.0), n - 1.001)
     low = int(at)
     return low, np.float32(at - low)
+
+
+@inlined
+def sigmoid(x):  # type: ignore[no-untyped-def]
+    """1 / (1 + exp(-x)), in single precision."""
+    return ONE / (ONE + math.exp(-x))
+
+
+@inlined
+def softplus(x):  # type: ignore[no-untyped-def]
+    """log(1 + exp(x)), in single precision."""
+    return x if x > STEEP else math.log(ONE + math.exp(x))
 
 
 @kernel
@@ -118,7 +131,7 @@ def march(  # type: ignore[no-untyped-def]
                 points[count, 0], points[count, 1], points[count, 2] = u, v, s
                 lengths[count] = length / (front - back)
                 count += 1
-                passed += (raw if raw > 15 else math.log(1 + math.exp(raw))) * opacity * length / (front - back)
+                passed += softplus(raw) * opacity * length / (front - back)
                 if passed > opaque:
                     break
     starts[frames.shape[0]] = count
@@ -199,18 +212,16 @@ def composite(logits, lengths, starts, opacity, out, weights):  # type: ignore[n
         weights: (M,) takes the samples' weights.
     """
     for i in range(starts.shape[0] - 1):
-        left, r, g, b = 1.0, 0.0, 0.0, 0.0
+        left, r, g, b = ONE, NONE, NONE, NONE
         for j in range(starts[i], starts[i + 1]):
-            raw = logits[j, 3]
-            density = raw if raw > 15 else math.log(1 + math.exp(raw))
-            a = 1 - math.exp(-density * opacity * lengths[j])
+            a = ONE - math.exp(-softplus(logits[j, 3]) * opacity * lengths[j])
             weight = left * a
-            left *= 1 - a
+            left *= ONE - a
             weights[j] = weight
-            r += weight / (1 + math.exp(-logits[j, 0]))
-            g += weight / (1 + math.exp(-logits[j, 1]))
-            b += weight / (1 + math.exp(-logits[j, 2]))
-        out[i, 0], out[i, 1], out[i, 2], out[i, 3] = r, g, b, 1 - left
+            r += weight * sigmoid(logits[j, 0])
+            g += weight * sigmoid(logits[j, 1])
+            b += weight * sigmoid(logits[j, 2])
+        out[i, 0], out[i, 1], out[i, 2], out[i, 3] = r, g, b, ONE - left
 
 
 @kernel
@@ -220,22 +231,17 @@ def composite_backward(logits, lengths, starts, opacity, out, weights, given, gr
     d color / d tau_j = T_j+1 c_j - (color behind j); d opacity / d tau_j = T_end, with tau the optical depth.
     """
     for i in range(starts.shape[0] - 1):
-        left, r, g, b = 1.0, 0.0, 0.0, 0.0
+        left, r, g, b = ONE, NONE, NONE, NONE
         g0, g1, g2, g3 = given[i, 0], given[i, 1], given[i, 2], given[i, 3]
-        end = 1 - out[i, 3]
+        end = ONE - out[i, 3]
         for j in range(starts[i], starts[i + 1]):
             weight = weights[j]
-            c0, c1, c2 = (
-                1 / (1 + math.exp(-logits[j, 0])),
-                1 / (1 + math.exp(-logits[j, 1])),
-                1 / (1 + math.exp(-logits[j, 2])),
-            )
+            c0, c1, c2 = sigmoid(logits[j, 0]), sigmoid(logits[j, 1]), sigmoid(logits[j, 2])
             r, g, b = r + weight * c0, g + weight * c1, b + weight * c2
             left -= weight
-            depth = (
-                g0 * (left * c0 - out[i, 0] + r) + g1 * (left * c1 - out[i, 1] + g) + g2 * (left * c2 - out[i, 2] + b)
-            ) + g3 * end
-            gradient[j, 0] = weight * g0 * c0 * (1 - c0)
-            gradient[j, 1] = weight * g1 * c1 * (1 - c1)
-            gradient[j, 2] = weight * g2 * c2 * (1 - c2)
-            gradient[j, 3] = depth * opacity * lengths[j] / (1 + math.exp(-logits[j, 3]))
+            depth = g0 * (left * c0 - out[i, 0] + r) + g1 * (left * c1 - out[i, 1] + g)
+            depth += g2 * (left * c2 - out[i, 2] + b) + g3 * end
+            gradient[j, 0] = weight * g0 * c0 * (ONE - c0)
+            gradient[j, 1] = weight * g1 * c1 * (ONE - c1)
+            gradient[j, 2] = weight * g2 * c2 * (ONE - c2)
+            gradient[j, 3] = depth * opacity * lengths[j] * sigmoid(logits[j, 3])

@@ -119,8 +119,8 @@ class _Composite(torch.autograd.Function):
     def forward(ctx: Any, logits: Tensor, lengths: Tensor, starts: Tensor, opacity: float) -> Tensor:
         out, weights = torch.empty(len(starts) - 1, 4), torch.empty(len(lengths))
         arrays = [x.numpy() for x in (logits, lengths, starts)]
-        kernels.composite(*arrays, opacity, out.numpy(), weights.numpy())
-        ctx.held = (*arrays, opacity, out.numpy(), weights.numpy())
+        kernels.composite(*arrays, np.float32(opacity), out.numpy(), weights.numpy())
+        ctx.held = (*arrays, np.float32(opacity), out.numpy(), weights.numpy())
         return out
 
     @staticmethod
