@@ -35,7 +35,10 @@ def ball_model() -> MorphableModel:
     basis[1:, :, 0] = 0.01 * np.random.default_rng(3).normal(size=(K - 1, 1))
     points = np.zeros(68, np.int64)
     points[8] = len(ball) - 1
-    points[17:27] = int(np.abs(ball - [0, 0.5, np.sqrt(0.75)]).sum(1).argmin())
+    places = {17: (0.0, 0.5), 36: (-0.6, 0.25), 39: (-0.2, 0.25), 42: (0.2, 0.25), 45: (0.6, 0.25)}
+    for k, (x, y) in places.items():
+        points[k] = int(np.abs(ball - [x, y, np.sqrt(1 - x * x - y * y)]).sum(1).argmin())
+    points[18:27] = points[17]
     return MorphableModel(
         "ball",
         "none",
