@@ -1,4 +1,5 @@
 from . import config as config
+from . import relief as relief
 from . import model as model
 from . import scene as scene
 from . import scene_from_fit as scene_from_fit
