@@ -53,8 +53,14 @@ def candidates(
     """(R, S, 3) points (u, v, s) of all candidates and (R, S) their steps as shares of the relief's thickness.
 
     Args:
-        views, frames, columns, rows, jitter, place, samples: see `kernels.march`.
+        views: cameras and maps.
+        frames: (R,) row of `views`.
+        columns: (R,) px.
+        rows: (R,) px.
+        jitter: (R,) in [0, 1), where in its bin each sample of a ray lies.
         surfaces: (2 or more, h, w) dm, back and front of the relief.
+        place: (4,) left, top, width, height of the relief, dm.
+        samples: S.
     """
     x, y = columns.to(torch.int64), rows.to(torch.int64)
     columns, rows, jitter = (each.to(views.rotation.dtype) for each in (columns, rows, jitter))

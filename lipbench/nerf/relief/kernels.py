@@ -206,7 +206,8 @@ def composite(logits, lengths, starts, opacity, out, weights):  # type: ignore[n
 
     Args:
         logits: (M, 4).
-        lengths: (M,) and starts (R + 1,): see `march`.
+        lengths: (M,) see `march`.
+        starts: (R + 1,) see `march`.
         opacity: see `ReliefConfig`.
         out: (R, 4).
         weights: (M,) takes the samples' weights.
