@@ -124,7 +124,7 @@ def scatter(gradient: Tensor, touched: Tensor, points: Tensor, given: Tensor) ->
     channels = gradient.shape[3]
     rows = (given[:, None] * shares[..., None]).reshape(-1, channels)
     gradient.view(-1, channels).index_add_(0, numbers.reshape(-1), rows)
-    touched.view(-1).index_fill_(0, numbers.reshape(-1), 1)
+    touched.view(-1).index_fill_(0, numbers[shares > 0], 1)
 
 
 def adam(

@@ -179,6 +179,8 @@ def scatter(gradient, touched, points, given, offset):  # type: ignore[no-untype
         for corner in range(8):
             dl, dv, du = corner >> 2, (corner >> 1) & 1, corner & 1
             share = (al if dl else ONE - al) * (av if dv else ONE - av) * (au if du else ONE - au)
+            if share == NONE:
+                continue
             for c in range(channels):
                 gradient[il + dl, iv + dv, iu + du, c] += share * given[i, offset + c]
             touched[il + dl, iv + dv, iu + du] = 1

@@ -27,7 +27,7 @@ from lipbench.nerf.training.trained import FrameRender, enlarged
 
 SCHEMA = 1
 REACH = 2  # px about mask and mesh that are rendered
-BLOCK = {"cpu": 2560}  # rays at once: what lies between two loops stays in a core's cache
+BLOCK = {"cpu": 8192}  # rays at once: what lies between two loops nearly stays in a core's cache
 
 
 @dataclass

@@ -17,6 +17,7 @@ from lipbench.nerf.relief.draw import LEFT_OUT, Batch, ReliefRays
 from lipbench.nerf.relief.field import ReliefField
 from lipbench.nerf.relief.grid import GridAdam
 from lipbench.nerf.relief.mesh import HeadMesh
+from lipbench.nerf.relief.probe import probe_of
 from lipbench.nerf.relief.scene import ReliefScene
 from lipbench.nerf.relief.start import start
 from lipbench.nerf.relief.surface import extent, relief_of
@@ -84,6 +85,7 @@ class ReliefTraining:
         )
         self.relief, self.face = relief_of(self.mesh, place)
         self.views = views_of(seen, self.relief, s.rotation, s.translation, s.camera, device)
+        self.probe = probe_of(self.rest or s, self.mesh, self.relief, self.removed_direction, seed, device)
         self.attempt = 0
         self.check_steps = guard.check_steps(preset.steps, 0)
         self._build()
@@ -193,28 +195,26 @@ class ReliefTraining:
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Error over the head of fixed frames: held-out ones with the nearest code if there are any."""
-        held_out = self.rest is not None
-        scene = self.rest if self.rest is not None else self.shown
-        errors = []
-        for t in np.linspace(0, len(scene) - 1, 4).round().astype(int):
-            shown, head = self._image(scene, int(t), len(self.shown) - 1 if held_out else int(t)), scene.scene.head[t]
-            errors.append(float(np.square(shown - scene.filmed[t] / 255.0)[head].mean()) if head.any() else 0.0)
-        error = float(np.mean(errors))
-        name = "held_out_psnr" if held_out else "head_psnr"
+        """Error on fixed rays of the head: of held-out frames with the nearest code if there are any."""
+        p, held_out = self.probe, self.rest is not None
+        code = torch.full_like(p.frames, len(self.shown) - 1) if held_out else p.frames
+        codes = torch.cat([self.field.told(p.told), self.latents[code]], 1)
+        shown = self.field.render(p.views, torch.arange(len(code), device=code.device), p.columns, p.rows, codes)
+        over = shown[..., :3] + (1 - shown[..., 3:]) * p.background
+        error = float((over - p.color).square().mean())
         return {
             "photo": error,
-            name: -10 * float(np.log10(max(error, 1e-10))),
+            "held_out_psnr" if held_out else "head_psnr": -10 * float(np.log10(max(error, 1e-10))),
             "opacity": self.opacity(),
             "attempt": float(self.attempt),
             "latent_norm": float(self.latents.norm(dim=1).mean()) if self.preset.field.latent else 0.0,
         }
 
-    def _image(self, scene: ReliefScene, t: int, code: int) -> NDArray[np.float32]:
-        """(H, W, 3) a frame as the field shows it, over its plate, under the code of a training frame."""
-        expression = scene.scene.condition[t].astype(np.float64)
-        told = torch.from_numpy(without(expression[None], self.removed_direction)).to(self.device)
-        codes = torch.cat([self.field.told(told), self.latents.detach()[code : code + 1]], 1)
+    def _image(self, t: int) -> NDArray[np.float32]:
+        """(H, W, 3) a training frame as the field shows it, over its plate."""
+        scene, frame = self.shown, torch.tensor([t], device=self.device)
+        expression = scene.condition[t].astype(np.float64)
+        codes = self.codes(frame, self.told, self.latents.detach()[frame])
         shown = render_one(self.field, self.relief, self.mesh, scene, t, expression, codes)
         plate = scene.scene.plates[scene.scene.shot[t]].astype(np.float32) / 255
         image: NDArray[np.float32] = shown.rgb + (1 - shown.alpha[..., None]) * plate
@@ -225,7 +225,7 @@ class ReliefTraining:
         """Four training frames above what the field makes of them."""
         rows = []
         for t in np.linspace(0, len(self.shown) - 1, 4).round().astype(int):
-            image = np.uint8(np.clip(self._image(self.shown, int(t), int(t)), 0, 1) * 255 + 0.5)
+            image = np.uint8(np.clip(self._image(int(t)), 0, 1) * 255 + 0.5)
             rows.append(np.concatenate([self.shown.filmed[t], image]))
         return np.concatenate(rows, 1)
 
