@@ -108,6 +108,14 @@ def test_a_relief_goes_through_the_stages(made: tuple[DubJob, module.LipNerf], t
         assert away.mean() > 0.05
 
 
+def test_the_field_that_nobody_named() -> None:
+    assert {LipNerfParams(preset=name).field for name in ("demo", "quick")} == {"relief"}
+    assert LipNerfParams(preset="paper").field == "mlp"
+    assert LipNerfParams(condition="audio").field == "mlp"
+    assert LipNerfParams(condition="audio", field="triplane").field == "triplane"
+    assert LipNerfParams(field="mlp").field == "mlp"
+
+
 def test_what_a_relief_cannot_do_is_refused_at_once() -> None:
     with pytest.raises(ValueError, match="which audio does not tell"):
         LipNerfParams(field="relief", condition="audio")

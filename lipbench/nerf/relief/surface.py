@@ -7,6 +7,7 @@ are put onto it: what moves apart in depth moves apart there.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +25,8 @@ ABOVE_BROWS = 0.2  # dm, where the face ends
 SLANT = 3.0  # times thicker along the line of sight a layer gets at most where the mesh turns away
 MAPS = 256  # px, longest side of the maps
 THIN = 0.04  # dm, shortest interval of a ray
+ASKING = 0.05  # of the frames have to show something beside the mesh for the relief to reach it
+FARTHEST = 0.5  # dm, how far in front of the mesh it may do so
 MARGIN = 0.04  # of the masks' extent, on each side
 
 #: Half the size of an eye's box, as shares of the distance between the eye's corners.
@@ -117,6 +120,50 @@ def _eye_box(corners: NDArray[np.float64], place: Box) -> Box:
     (x, y), reach = corners[:, :2].mean(0), max(float(np.ptp(corners[:, 0])), 1e-3) * np.array(EYE_BOX)
     left, top = (x - reach[0] - place[0]) / place[2], (place[1] - y - reach[1]) / place[3]
     return float(left), float(top), float(2 * reach[0] / place[2]), float(2 * reach[1] / place[3])
+
+
+def widened(
+    relief: Relief,
+    face: Float32,
+    views: list[MeshView],
+    masks: list[NDArray[np.bool_]],
+    rotation: NDArray[np.float64],
+    translation: NDArray[np.float64],
+    camera: Camera,
+) -> tuple[Relief, Float32]:
+    """The relief with room for what the masks show beside the mesh, and where it still is a face's.
+
+    A fit that is a few pixels too narrow leaves cheek and jaw beside its silhouette: the relief's front has to reach
+    to where such pixels lie.
+
+    Args:
+        relief: see `relief_of`.
+        face: the same.
+        views: of some frames.
+        masks: (H, W) bool, the head.
+        rotation: (F, 3, 3) head to camera.
+        translation: (F, 3) dm.
+        camera: of all frames.
+    """
+    import cv2
+
+    h, w = relief.middle.shape
+    left, top, width, height = relief.place
+    ahead = np.zeros((len(views), h, w), np.float32)
+    pixel = float(np.median(-translation[:, 2])) / camera.focal  # dm
+    around = np.ones((2 * math.ceil(pixel * w / width) + 1,) * 2, np.uint8)
+    for k, (view, mask) in enumerate(zip(views, masks, strict=True)):
+        x, y, z = canonical(view, rotation[k], translation[k], camera)[mask & ~view.hit].T
+        column = np.clip(((x - left) / width * w).astype(np.int64), 0, w - 1)
+        row = np.clip(((top - y) / height * h).astype(np.int64), 0, h - 1)
+        np.maximum.at(ahead[k], (row, column), z.astype(np.float32) - relief.middle[row, column])
+        ahead[k] = cv2.dilate(ahead[k], around)
+    rank = min(len(views), max(2, round(ASKING * len(views))))  # a mask that ran out once asks for nothing
+    asked = np.partition(ahead, -rank, axis=0)[-rank]
+    asked = cv2.GaussianBlur(cv2.dilate(asked, around), (0, 0), MAPS / 128)
+    asked = np.asarray(np.minimum(asked, FARTHEST), np.float32)
+    outer = np.maximum(relief.outer, relief.middle + asked)
+    return relief._replace(outer=outer), np.where(outer > relief.outer, 0, face).astype(np.float32)
 
 
 def extent(

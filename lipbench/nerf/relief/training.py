@@ -20,7 +20,7 @@ from lipbench.nerf.relief.mesh import HeadMesh
 from lipbench.nerf.relief.probe import probe_of
 from lipbench.nerf.relief.scene import ReliefScene
 from lipbench.nerf.relief.start import start
-from lipbench.nerf.relief.surface import extent, relief_of
+from lipbench.nerf.relief.surface import extent, relief_of, widened
 from lipbench.nerf.relief.trained import TrainedRelief, render_one, views_of
 from lipbench.nerf.training import guard
 from lipbench.nerf.training.codes import eye_codes, lid_direction, without
@@ -80,10 +80,8 @@ class ReliefTraining:
             for e, r, t in zip(s.scene.condition, s.rotation, s.translation, strict=True)
         ]
         some = np.unique(np.linspace(0, len(s) - 1, EXTENT_FRAMES).round().astype(int))
-        place = extent(
-            [seen[t] for t in some], list(s.scene.head[some]), s.rotation[some], s.translation[some], s.camera
-        )
-        self.relief, self.face = relief_of(self.mesh, place)
+        shown = [seen[t] for t in some], list(s.scene.head[some]), s.rotation[some], s.translation[some], s.camera
+        self.relief, self.face = widened(*relief_of(self.mesh, extent(*shown)), *shown)
         self.views = views_of(seen, self.relief, s.rotation, s.translation, s.camera, device)
         self.probe = probe_of(self.rest or s, self.mesh, self.relief, self.removed_direction, seed, device)
         self.attempt = 0

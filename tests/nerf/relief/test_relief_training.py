@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -15,7 +16,7 @@ from lipbench.nerf.relief import grid, ops
 from lipbench.nerf.relief import training as training_module
 from lipbench.nerf.relief.config import RELIEF_PRESETS, relief_preset
 from lipbench.nerf.relief.scene import ReliefScene, pool
-from lipbench.nerf.relief.surface import extent, relief_of
+from lipbench.nerf.relief.surface import canonical, extent, relief_of, widened
 from lipbench.nerf.relief.trained import TrainedRelief, render_frames
 from lipbench.nerf.relief.training import ReliefTraining, train
 from lipbench.nerf.training.guard import FieldCollapsed
@@ -158,6 +159,38 @@ def test_the_relief_holds_what_the_masks_show(ball_scene):
     assert face.max() > 0.9
     h, w = relief.middle.shape
     assert abs(relief.middle[h // 2, int(-wider[0] / wider[2] * w)] - 1.0) < 0.02  # the ball's front
+
+
+def test_the_relief_reaches_what_a_narrow_fit_leaves_out(ball_scene):
+    """Masks two pixels wider than the mesh: the front reaches their pixels, and stays where nothing is beside it."""
+    scene = ball_scene()
+    mesh = ReliefTraining(scene, small()).mesh
+    twice = np.r_[0:8, 0:8]  # what one frame alone shows beside the mesh counts for nothing
+    poses = (scene.rotation[twice], scene.translation[twice], scene.camera)
+    views = [mesh.view(scene.condition[t], scene.rotation[t], scene.translation[t], scene.camera) for t in twice]
+    masks = [cv2.dilate(view.hit.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0 for view in views]
+    relief, face = relief_of(mesh, extent(views, masks, *poses))
+
+    def left_out(found) -> float:
+        h, w = found.middle.shape
+        left, top, width, height = found.place
+        behind, count = 0, 0
+        for t, (view, mask) in enumerate(zip(views, masks, strict=True)):
+            x, y, z = canonical(view, poses[0][t], poses[1][t], poses[2])[mask & ~view.hit].T
+            row, column = ((top - y) / height * h).astype(int), ((x - left) / width * w).astype(int)
+            behind += int((z > found.outer[row.clip(0, h - 1), column.clip(0, w - 1)]).sum())
+            count += len(z)
+        return behind / count
+
+    wider, still_face = widened(relief, face, views, masks, *poses)
+    assert left_out(relief) > 0.2
+    assert left_out(wider) < 0.08
+    h, w = relief.middle.shape
+    assert wider.outer[h // 2, w // 2] == relief.outer[h // 2, w // 2]
+    assert still_face[h // 2, w // 2] == face[h // 2, w // 2] > 0.9
+    assert not still_face[wider.outer > relief.outer].any()
+    same, _ = widened(relief, face, views, [view.hit for view in views], *poses)
+    assert (same.outer == relief.outer).all()
 
 
 def test_rays_are_drawn_where_they_should(ball_scene):
