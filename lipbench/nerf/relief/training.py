@@ -81,7 +81,8 @@ class ReliefTraining:
         ]
         some = np.unique(np.linspace(0, len(s) - 1, EXTENT_FRAMES).round().astype(int))
         shown = [seen[t] for t in some], list(s.scene.head[some]), s.rotation[some], s.translation[some], s.camera
-        self.relief, self.face = widened(*relief_of(self.mesh, extent(*shown)), *shown)
+        relief, face = relief_of(self.mesh, extent(*shown))
+        self.relief, self.face = widened(relief, face, *shown)
         self.views = views_of(seen, self.relief, s.rotation, s.translation, s.camera, device)
         self.probe = probe_of(self.rest or s, self.mesh, self.relief, self.removed_direction, seed, device)
         self.attempt = 0
