@@ -182,14 +182,45 @@ def render_one(
     expression: NDArray[np.float64],
     code: Tensor,
 ) -> FrameRender:
-    """Frame t's camera, one expression (K,) and what the network is told of it and the frame, (1, D + L)."""
+    """Frame t's camera, one expression (K,) and what the network is told of it and the frame, (1, D + L).
+
+    About the lips four rays a pixel: where they part, the mesh's motion jumps from one pixel to the next.
+    """
+    image, near = _seen(field, relief, mesh, scene, t, scene.camera, scene.scene.head[t], expression, code)
+    x0, y0, x1, y1 = _lips(scene.scene.mouth[t])
+    window = np.s_[y0:y1, x0:x1]
+    cx, cy = scene.camera.center
+    finer = Camera(2 * scene.camera.focal, 2 * (x1 - x0), 2 * (y1 - y0), 2 * (cx - x0), 2 * (cy - y0))
+    inside = scene.scene.head[t][window].repeat(2, 0).repeat(2, 1)
+    mouth, _ = _seen(field, relief, mesh, scene, t, finer, inside, expression, code)
+    image[window] = mouth.reshape(y1 - y0, 2, x1 - x0, 2, 4).mean((1, 3))
+    return FrameRender(image[..., :3], image[..., 3], _box(near))
+
+
+def _lips(mouth: NDArray[np.int64]) -> tuple[int, int, int, int]:
+    """The part of a mouth's box with the lips in it."""
+    x0, y0, x1, y1 = (int(v) for v in mouth)
+    return x0 + (x1 - x0) // 8, y0 + (x1 - x0) // 12, x1 - (x1 - x0) // 8, y1
+
+
+def _seen(
+    field: ReliefField,
+    relief: Relief,
+    mesh: HeadMesh,
+    scene: ReliefScene,
+    t: int,
+    camera: Camera,
+    head: NDArray[np.bool_],
+    expression: NDArray[np.float64],
+    code: Tensor,
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """(H, W, 4) premultiplied color and opacity that a camera in frame t's place sees, and where it looked."""
     import cv2
 
-    rotation, translation, camera = scene.rotation[t], scene.translation[t], scene.camera
+    rotation, translation = scene.rotation[t], scene.translation[t]
     view = mesh.view(expression, rotation, translation, camera)
     views = views_of([view], relief, rotation[None], translation[None], camera, code.device)
-    inside = (scene.scene.head[t] | view.hit).astype(np.uint8)
-    near = cv2.dilate(inside, np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8)) > 0
+    near = cv2.dilate((head | view.hit).astype(np.uint8), np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8)) > 0
     h, w = near.shape
     pixels = np.flatnonzero(near)
     out = np.zeros((h * w, 4), np.float32)
@@ -199,8 +230,7 @@ def render_one(
         row, column = (torch.from_numpy(x.astype(np.float32) + 0.5)[None].to(code.device) for x in divmod(part, w))
         frame = torch.zeros(1, dtype=torch.int64, device=code.device)
         out[part] = field.render(views, frame, column, row, code)[0].cpu().numpy()
-    image = out.reshape(h, w, 4)
-    return FrameRender(image[..., :3], image[..., 3], _box(near))
+    return out.reshape(h, w, 4), near
 
 
 def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
