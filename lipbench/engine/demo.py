@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-#: Iterations of the two radiance fields: a minute of one core for each clip. With more of them the demo would take
-#: longer than eight minutes on four cores.
+#: Iterations of AD-NeRF's field: a minute of one core for each clip. With more of them the demo would take longer than
+#: eight minutes on four cores. LipNeRF's has those of its preset.
 STEPS = 600
 
 
@@ -33,10 +33,9 @@ def demo_run() -> dict[str, Any]:
             },
             {
                 "id": "lipnerf",
-                "label": "lipnerf-demo triplane",
+                "label": "lipnerf-demo relief",
                 "params": {
-                    "field": "triplane",
-                    "steps": STEPS,
+                    "field": "relief",
                     "fit": "landmarks",
                     "faces": "demo-face",
                     "lip_source": "wav2lip",

@@ -21,8 +21,9 @@ from lipbench.lipnerf.expression.expression_range import ExpressionRange
 from lipbench.lipnerf.expression.smoothing import smooth
 from lipbench.lipnerf.expression.upper_face import keep_upper_face
 from lipbench.lipnerf.output import DubRenderer
-from lipbench.lipnerf.prepared import PreparedClip, scene_of
+from lipbench.lipnerf.prepared import PreparedClip, relief_scene_of, scene_of
 from lipbench.lipnerf.sound import project, windows
+from lipbench.nerf.relief.trained import TrainedRelief
 from lipbench.nerf.training.trained import TrainedField
 
 
@@ -53,9 +54,10 @@ def synthesize(job: DubJob) -> Outputs:
             np.savez_compressed(files["annotations"], lip_vertices=rows.astype(np.float32))
         expression = driven
     plate = clean_plate(frames, prepared.parsing)
-    scene = scene_of(prepared, frames, plate, np.zeros((len(frames), driven.shape[1])), track)
-    trained = TrainedField.load(job.fitted / "field.pt")
-    trained.field.to(job.device)
+    unused = np.zeros((len(frames), driven.shape[1]))
+    relief = p.field == "relief"
+    scene = (relief_scene_of if relief else scene_of)(prepared, frames, plate, unused, track)
+    trained = (TrainedRelief if relief else TrainedField).load(job.fitted / "field.pt", job.device)
     files["video"] = job.out / "video.mp4"
     options = CompositeOptions(inpainter=p.inpainter)
     renderer = DubRenderer(prepared, frames, plate, trained, scene, options, job.log)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,16 @@ from lipbench.lipnerf import head
 from lipbench.lipnerf.expression.expression_range import ExpressionRange
 from lipbench.lipnerf.expression.smoothing import smooth
 from lipbench.lipnerf.params import LipNerfParams
-from lipbench.lipnerf.prepared import PreparedClip, scene_of
+from lipbench.lipnerf.prepared import PreparedClip, relief_scene_of, scene_of
 from lipbench.lipnerf.shots import load_shots
 from lipbench.lipnerf.sound import fit_features
+from lipbench.nerf.relief.config import relief_preset
+from lipbench.nerf.relief.scene import pool as pool_reliefs
+from lipbench.nerf.relief.trained import TrainedRelief
+from lipbench.nerf.relief.training import train as train_relief
 from lipbench.nerf.scene import pool
 from lipbench.nerf.training.presets import preset
+from lipbench.nerf.training.trained import TrainedField
 from lipbench.nerf.training.trainer import train
 
 
@@ -42,7 +48,8 @@ def fit(job: FitJob) -> Outputs:
         condition = np.concatenate([heard, np.repeat(heard[-1:], len(frames) - len(heard), axis=0)])
     else:
         condition = smooth(prepared.fit.expression) if p.smooth_training else prepared.fit.expression
-    scene = scene_of(prepared, frames, clean_plate(frames, prepared.parsing), condition, track)
+    make: Callable[..., Any] = relief_scene_of if p.field == "relief" else scene_of
+    scene = make(prepared, frames, clean_plate(frames, prepared.parsing), condition, track)
     n = head.train_frames(job, len(scene))
     if p.shots and n < len(scene):
         raise Unsupported(
@@ -53,18 +60,24 @@ def fit(job: FitJob) -> Outputs:
     pooled = [scene.take(np.arange(n))]
     for other, shot in load_shots(job.prepared):
         shot_condition = smooth(other.fit.expression) if p.smooth_training else other.fit.expression
-        pooled.append(scene_of(other, shot.frames, clean_plate(shot.frames, other.parsing), shot_condition, shot.track))
-    scene = pool(pooled)
-    changes: dict[str, Any] = {**p.settings, "condition": scene.condition.shape[1], "latent": p.latent}
-    changes |= {name: value for name, value in (("steps", p.steps), ("size", p.size)) if value is not None}
-    model = train(
-        scene, preset(p.preset, p.field, changes), job.out / "training", seed=job.seed, device=job.device, log=job.log
-    )
+        pooled.append(make(other, shot.frames, clean_plate(shot.frames, other.parsing), shot_condition, shot.track))
+    shown = np.concatenate([each.condition for each in pooled]).astype(np.float64)
+    model = _trained(job, pooled, {"condition": shown.shape[1], "latent": p.latent})
     files["field"] = job.out / "field.pt"
     model.save(files["field"])
     if p.condition == "expression":
-        files["expression_range"] = ExpressionRange.of(scene.condition.astype(np.float64)).save(
-            job.out / "expression_range.npz"
-        )
+        files["expression_range"] = ExpressionRange.of(shown).save(job.out / "expression_range.npz")
     facts = {k: v for k, v in model.facts.items() if isinstance(v, (int, float, str, bool))}
-    return Outputs(files, {"frames": len(scene), "shots": len(pooled), "preset": p.preset, "field": p.field, **facts})
+    return Outputs(files, {"frames": len(shown), "shots": len(pooled), "preset": p.preset, "field": p.field, **facts})
+
+
+def _trained(job: FitJob, scenes: list[Any], lengths: dict[str, int]) -> TrainedField | TrainedRelief:
+    """The field that the parameters name, trained on all scenes, with codes of these lengths."""
+    p: LipNerfParams = job.params
+    changes: dict[str, Any] = {**p.settings, **lengths}
+    changes |= {name: value for name, value in (("steps", p.steps), ("size", p.size)) if value is not None}
+    how: dict[str, Any] = {"seed": job.seed, "device": job.device, "log": job.log}
+    folder = job.out / "training"
+    if p.field == "relief":
+        return train_relief(pool_reliefs(scenes), relief_preset(p.preset, changes), folder, **how)
+    return train(pool(scenes), preset(p.preset, p.field, changes), folder, **how)

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from lipbench.faces.parsing import Plate
 from lipbench.lipnerf.composite import CompositeOptions, Compositor, Render
 from lipbench.lipnerf.composite.change import lower_face, transfer_change
 from lipbench.lipnerf.prepared import PreparedClip
-from lipbench.nerf.scene import Scene
-from lipbench.nerf.training.trained import TrainedField, render_frames
+from lipbench.nerf.training.trained import FrameRender
 
 SAY_EVERY = 50
+
+
+class Trained(Protocol):
+    """A trained field of any kind."""
+
+    def render(self, scene: Any, conditions: ArrayLike, index: ArrayLike) -> Iterator[FrameRender]:
+        """The head under (N, C) conditions, in the poses and with the codes of the frames `index`."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +34,7 @@ class DubRenderer:
         frames: (T, H, W, 3) of the clip.
         plate: of the same frames.
         trained: the field.
-        scene: its cameras (of the crop).
+        scene: what its `render` takes (of the crop).
         options: of the compositor.
         log: gets a line now and then.
     """
@@ -35,8 +42,8 @@ class DubRenderer:
     prepared: PreparedClip
     frames: NDArray[np.uint8]
     plate: Plate
-    trained: TrainedField
-    scene: Scene
+    trained: Trained
+    scene: Any
     options: CompositeOptions
     log: Callable[[str], None] = lambda _: None
 
@@ -79,7 +86,7 @@ class DubRenderer:
         self, conditions: NDArray[np.floating], index: NDArray[np.int64], log: Callable[[str], None]
     ) -> Iterator[Render]:
         x, y = self.prepared.crop[:2]
-        for n, frame in enumerate(render_frames(self.trained, self.scene, conditions, None, index)):
+        for n, frame in enumerate(self.trained.render(self.scene, conditions, index)):
             if n % SAY_EVERY == 0:
                 log(f"rendered {n} of {len(index)} frames")
             x0, y0, x1, y1 = frame.box

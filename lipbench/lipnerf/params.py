@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -16,8 +17,11 @@ class LipNerfParams(Params):
     preset: Literal["paper", "quick", "demo"] = Field(
         default="demo", description="paper: 600,000 iterations; quick: under an hour on a GPU; demo: minutes on a CPU."
     )
-    field: Literal["mlp", "triplane"] = Field(
-        default="mlp", description="mlp: the paper's coarse and fine networks; triplane: feature planes, another model."
+    field: Literal["mlp", "triplane", "relief"] = Field(
+        default="relief",
+        description="relief: feature grids in a thin relief about the fitted mesh, which moves them; mlp: the paper's "
+        "coarse and fine networks, the default with preset: paper and with condition: audio; triplane: feature planes. "
+        "Relief and triplane are other models than the paper's.",
     )
     steps: int | None = Field(default=None, description="Iterations, instead of the preset's.", gt=0)
     size: int | None = Field(default=None, description="Longer side of the trained crop, px; 0: as filmed.", ge=0)
@@ -76,7 +80,19 @@ class LipNerfParams(Params):
     @model_validator(mode="before")
     @classmethod
     def _present_names(cls, data: Any) -> Any:
-        return renames.present_fields("lipnerf: parameter", data, {"familiar": "clamp_expression"})
+        data = renames.present_fields("lipnerf: parameter", data, {"familiar": "clamp_expression"})
+        # The paper's field is the MLP, and a relief is moved by expressions: neither has a choice to make.
+        if isinstance(data, Mapping) and (data.get("preset") == "paper" or data.get("condition") == "audio"):
+            return {"field": "mlp", **data}
+        return data
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> LipNerfParams:
+        if self.field == "relief" and self.condition == "audio":
+            raise ValueError("field: relief is moved by the mesh, which audio does not tell; use another field")
+        if self.field == "relief" and self.preset == "paper":
+            raise ValueError("preset: paper is the paper's field; use field: mlp, or preset: quick for a relief")
+        return self
 
 
 #: Parameters that `fit` reads on top of those of `prepare`; other changes keep the fitted field.

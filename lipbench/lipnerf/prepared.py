@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench.core.errors import NoFace
-from lipbench.faces.parsing import Parsing, Plate
+from lipbench.faces.parsing import Label, Parsing, Plate
 from lipbench.faces.track import FaceTrack
 from lipbench.lipnerf.face_boxes import eye_boxes, eye_opening, mouth_boxes
 from lipbench.lipnerf.fitting import Fit
+from lipbench.nerf.relief.scene import ReliefScene
 from lipbench.nerf.scene import Scene
 from lipbench.nerf.scene_from_fit import make_scene
 
@@ -117,3 +118,14 @@ def scene_of(
         eyes,
         eye_opening(points),
     )
+
+
+def relief_scene_of(
+    prepared: PreparedClip, frames: NDArray[np.uint8], plate: Plate, expression: NDArray[np.floating], track: FaceTrack
+) -> ReliefScene:
+    """The same for a relief, which is moved by the fitted mesh; `expression` is (T, K)."""
+    x0, y0, x1, y1 = prepared.crop
+    window = np.s_[:, y0:y1, x0:x1]
+    scene = scene_of(prepared, frames, plate, expression, track)
+    other = prepared.parsing.mask(Label.NECK, Label.TORSO)[window]
+    return ReliefScene(scene, frames[window], other, prepared.fit.load_model(), prepared.fit.identity)

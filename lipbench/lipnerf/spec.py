@@ -24,7 +24,8 @@ SPEC = MethodSpec(
         "the morphable model is the procedural head unless another one is named; the paper fits a BFM",
         "head masks come from landmarks and image evidence unless parsing weights are given; the paper has MaskGAN",
         "the neck is filled from other frames of the clip unless weights for a gated-convolution network are given",
-        "the presets quick and demo are smaller than the paper's, and field: triplane is another model",
+        "the presets quick and demo are smaller than the paper's, and their field is a relief about the fitted mesh, "
+        "which moves it; field: mlp is the paper's network, field: triplane a third model",
         "quick and demo take the lids out of the expression, start the codes with the eyes' images, draw more "
         "rays on eyes and blinks, and train the mouth under other frames' codes",
         "upper_face: source keeps the source's eyes and brows in the driving expressions; the paper's is dub",

@@ -86,6 +86,43 @@ def test_paste_change_leaves_everything_but_the_mouth_as_filmed(
     assert away[: eyes - 2].max() < 8  # hair, forehead, lids: only the codec
 
 
+def test_a_relief_goes_through_the_stages(made: tuple[DubJob, module.LipNerf], tmp_path: Path) -> None:
+    """Ten steps of it show the person: it begins with the frames' colors."""
+    job, method = made
+    changes = {"field": "relief", "steps": 10, "size": None, "settings": {"rays": 1024}}
+    params = LipNerfParams(**{**job.params.model_dump(), **changes})
+    (tmp_path / "fit").mkdir()
+    prepared = job.prepare_folder
+    common: dict[str, Any] = {"clip": job.clip, "params": params, "log": lambda _: None}
+    got = method.fit(FitJob(out=tmp_path / "fit", prepare_folder=prepared, **common))
+    assert got.info["field"] == "relief"
+    assert got.info["frames"] == N
+    told = replace(job, fit_folder=tmp_path / "fit")
+    for paste in ("head", "change"):
+        (tmp_path / paste).mkdir()
+        video, _ = synthesize((told, method), tmp_path / paste, **changes, paste=paste)
+        shown = media.load_frames(job.dub.video)
+        away = np.abs(media.load_frames(video).astype(int) - shown).mean(3)
+        assert away[:, :, :8].max() < 12
+        assert away[:, 60:150, 90:160].mean() < 8  # eyes, nose and cheeks of this person, in their place
+        assert away.mean() > 0.05
+
+
+def test_the_field_that_nobody_named() -> None:
+    assert {LipNerfParams(preset=name).field for name in ("demo", "quick")} == {"relief"}
+    assert LipNerfParams(preset="paper").field == "mlp"
+    assert LipNerfParams(condition="audio").field == "mlp"
+    assert LipNerfParams(condition="audio", field="triplane").field == "triplane"
+    assert LipNerfParams(field="mlp").field == "mlp"
+
+
+def test_what_a_relief_cannot_do_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="which audio does not tell"):
+        LipNerfParams(field="relief", condition="audio")
+    with pytest.raises(ValueError, match="the paper's field"):
+        LipNerfParams(field="relief", preset="paper")
+
+
 def test_a_lip_source_is_any_method(made: tuple[DubJob, module.LipNerf], tmp_path: Path) -> None:
     job, method = made
     (tmp_path / "lips").mkdir()

@@ -67,6 +67,10 @@ class TrainedField:
         out: NDArray[np.float32] = self.latents.detach().cpu().numpy()[nearest]
         return out
 
+    def render(self, scene: Scene, conditions: ArrayLike, index: ArrayLike) -> Iterator[FrameRender]:
+        """The head under new conditions with the codes of the frames `index`, see `render_frames`."""
+        return render_frames(self, scene, conditions, None, index)
+
     def save(self, path: str | Path) -> Path:
         """Write networks and codes; returns the path."""
         torch.save(
@@ -173,7 +177,7 @@ def render_one(field: HeadField, scene: Scene, t: int, condition: Tensor, scale:
     image[y0:y1, x0:x1] = out.view(y1 - y0, x1 - x0, 4).cpu().numpy()
     box = (x0, y0, x1, y1)
     if (h, w) != (full_h, full_w):
-        image, box = _enlarged(image, box, full_h, full_w)
+        image, box = enlarged(image, box, full_h, full_w)
     return FrameRender(image[..., :3], image[..., 3], box)
 
 
@@ -204,9 +208,10 @@ def _screen_box(scene: Scene, t: int, focal: float, center: tuple[float, float],
     return x0, y0, int(np.clip(np.ceil(x.max()) + 1, x0 + 1, w)), int(np.clip(np.ceil(y.max()) + 1, y0 + 1, h))
 
 
-def _enlarged(
+def enlarged(
     image: NDArray[np.float32], box: tuple[int, ...], h: int, w: int
 ) -> tuple[NDArray[np.float32], tuple[int, int, int, int]]:
+    """A premultiplied image (h, w, 4) and its box at another size (h, w)."""
     import cv2
 
     big = np.clip(cv2.resize(image, (w, h), interpolation=cv2.INTER_CUBIC), 0.0, 1.0).astype(np.float32)

@@ -14,8 +14,6 @@ from torch import Tensor
 
 from lipbench.core import optim
 from lipbench.core.errors import UsageError
-from lipbench.core.training import Budget, TrainState
-from lipbench.core.training import train as run
 from lipbench.nerf.grid import carve
 from lipbench.nerf.model import HeadField, RayColors
 from lipbench.nerf.scene import Scene
@@ -23,6 +21,7 @@ from lipbench.nerf.training import guard
 from lipbench.nerf.training.codes import eye_codes, lid_direction, without
 from lipbench.nerf.training.draw import RayBatch, RayDrawer
 from lipbench.nerf.training.presets import Preset
+from lipbench.nerf.training.running import run_training
 from lipbench.nerf.training.trained import TrainedField, render_one
 
 MODEL = "field.pt"
@@ -251,11 +250,13 @@ def _photo(colors: RayColors, truth: Tensor) -> tuple[Tensor, Tensor]:
     return loss, error.detach()
 
 
-def scene_hash(scene: Scene) -> str:
-    """Digest of what a training sees."""
+def scene_hash(scene: Scene, *more: NDArray[Any]) -> str:
+    """Digest of what a training sees: the scene, and more arrays."""
     digest = hashlib.sha256(repr((scene.focal, scene.center)).encode())
     for name in ("frames", "head", "plates", "shot", "c2w", "near_far", "condition", "mouth", "eyes", "lids", "bounds"):
         digest.update(np.ascontiguousarray(getattr(scene, name)).data)
+    for array in more:
+        digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()[:16]
 
 
@@ -283,17 +284,6 @@ def train(
         UsageError: an argument is outside its range.
         DiskFull: there is no room for the result.
     """
-    folder = Path(folder)
     training = FieldTraining(scene, preset, seed, device)
-    steps = preset.steps
-    budget = Budget(
-        steps=steps,
-        seconds=seconds,
-        validate_every=max(1, steps // 6),
-        report_every=max(1, steps // 30),
-        image_every=max(1, steps // previews) if previews else 0,
-    )
-    state: TrainState = run(training, folder, budget, seed=seed, fresh=fresh, log=log)
-    if state.stopped == "signal":
-        raise KeyboardInterrupt
-    return TrainedField.load(folder / MODEL, device)
+    run_training(training, folder, preset.steps, seed=seed, fresh=fresh, seconds=seconds, previews=previews, log=log)
+    return TrainedField.load(Path(folder) / MODEL, device)

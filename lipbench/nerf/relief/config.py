@@ -1,0 +1,128 @@
+"""What a relief field is made of and how it is trained, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from lipbench.core.errors import UsageError
+from lipbench.core.registry import unknown
+
+
+@dataclass(frozen=True)
+class ReliefConfig:
+    """Attributes:
+
+    Attributes:
+        condition: length of the expression.
+        latent: length of the code learned per frame (0 for none).
+        directions: principal directions of the clip's expressions that the network is told, in units of their spread.
+        layers: of both grids, from the back of the relief to its front.
+        texel: side of a texel of the fine grid, px of the training images.
+        coarse_texel: the same of the coarse grid.
+        finest: longest side of the fine grid, texels: larger images get larger texels.
+        channels: of the coarse grid; the fine one has four, color and density.
+        looks: of the eyes, that a frame's code mixes: their images are a sum of as many, each times one of the code's
+            first numbers. 0 leaves the eyes to the network.
+        width: of the network's two hidden layers.
+        samples: candidates on a ray; most are left out because nothing is there, or because all before them is opaque.
+        opacity: optical depth of the relief's whole thickness per unit of density.
+    """
+
+    condition: int = 79
+    latent: int = 32
+    directions: int = 12
+    layers: int = 5
+    texel: float = 0.7
+    coarse_texel: float = 1.7
+    finest: int = 896
+    channels: int = 12
+    looks: int = 8
+    width: int = 32
+    samples: int = 8
+    opacity: float = 15.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class ReliefPreset:
+    """How a relief is trained.
+
+    Attributes:
+        name: of the preset; changed settings keep it.
+        field: what is trained.
+        steps: iterations.
+        rays: per iteration, the same number in each of `frames` frames.
+        frames: see `rays`.
+        lr: Adam's rate for the network at the start.
+        grid_lr: for the grids.
+        latent_lr: for the codes of the frames.
+        fall: powers of ten by which all rates fall over the training.
+        warmup: share of the steps over which they rise to it.
+        latent_penalty: factor of the codes' squares.
+        mouth_share: of the frames, all rays from the mouth's box, under the code of another frame.
+        upper_share: of the frames, all rays from above the mouth, under the expression of another frame: what the
+            mouth does must not show there.
+        eye_share: of the rays of frames that are not the mouth's, drawn from the boxes of the eyes.
+        rare_share: of the frames that are not the mouth's, drawn the more often the rarer their eyes' look is: blinks.
+        size: longer side that frames are shrunk to for training and rendering, px (0: as they are).
+        held_out: share of the frames, at the end, that is kept from training.
+    """
+
+    name: str
+    field: ReliefConfig = field(default_factory=ReliefConfig)
+    steps: int = 600
+    rays: int = 8192
+    frames: int = 16
+    lr: float = 4e-3
+    grid_lr: float = 5e-2
+    latent_lr: float = 1e-2
+    fall: float = 1.3
+    warmup: float = 0.025
+    latent_penalty: float = 1e-5
+    mouth_share: float = 0.3125
+    upper_share: float = 0.3125
+    eye_share: float = 1 / 6
+    rare_share: float = 0.35
+    size: int = 0
+    held_out: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+RELIEF_PRESETS = {"demo": ReliefPreset("demo"), "quick": ReliefPreset("quick", steps=6000)}
+
+
+def relief_preset(name: str, changes: Mapping[str, Any] | None = None) -> ReliefPreset:
+    """A preset by name.
+
+    Args:
+        name: "quick" or "demo".
+        changes: settings to replace; names that are not the preset's are the field's (`{"steps": 500, "width": 64}`).
+
+    Raises:
+        UnknownName: there is no such preset.
+        UsageError: `changes` names a setting that neither the training nor the field has.
+    """
+    if name not in RELIEF_PRESETS:
+        raise unknown("presets of the field relief", name, sorted(RELIEF_PRESETS))
+    ours, theirs = {}, {}
+    for key, value in (changes or {}).items():
+        if key in ReliefPreset.__dataclass_fields__ and key not in ("name", "field"):
+            ours[key] = value
+        elif key in ReliefConfig.__dataclass_fields__:
+            theirs[key] = value
+        else:
+            raise UsageError(
+                f"no setting {key!r} of the preset {name} of the field relief",
+                "neither the training nor the field has it",
+                "see ReliefPreset and ReliefConfig in lipbench.nerf.relief.config",
+            )
+    found = RELIEF_PRESETS[name]
+    return replace(found, **ours, field=replace(found.field, **theirs))

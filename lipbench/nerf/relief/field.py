@@ -1,0 +1,182 @@
+"""The relief's radiance field F(e, v, x, d) -> (c, sigma): two feature grids and a small network."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor, nn
+
+from lipbench.nerf.relief import ops
+from lipbench.nerf.relief.config import ReliefConfig
+from lipbench.nerf.relief.dense import Views
+from lipbench.nerf.relief.grid import FeatureGrid
+from lipbench.nerf.relief.perceptron import Perceptron
+from lipbench.nerf.relief.surface import Relief
+from lipbench.nerf.training.codes import without
+
+#: Raw density per unit of the fine grid's fourth channel: one rate of learning suits colors and density then.
+DENSITY = 3.0
+COARSE_START = 0.1  # standard deviation of the coarse grid at the start
+EDGE = 8.0  # the outer eighth of an eye's box blends into the face
+DIRECTION_SCALE = 10.0  # of the camera's direction, which hardly turns
+#: Raw densities under which a sample is left out, and optical depths at which a ray ends: (training, rendering).
+THRESHOLD, OPAQUE = (-4.0, -3.0), (6.0, 4.5)
+
+
+class ReliefField(nn.Module):
+    """The field of one head; what it needs to know of the clip's expressions and cameras is in it.
+
+    A sample is volume-rendered: where it lies in the relief (`surface.Relief`) decides its features. Those of the fine
+    grid are the logits of a color and a raw density, to which the network, told the expression e, the frame's code v
+    and the camera's direction d, adds what they change. About the eyes the code's first numbers mix a few looks, too:
+    lids and gaze are finer than what a small network can tell from a code.
+
+    Args:
+        config: what to build.
+        relief: where the field is.
+        fine: (n, m) texels of the fine grid.
+        coarse: (n, m) texels of the coarse grid.
+        eyes: (n, m) texels of the looks of each eye.
+    """
+
+    surfaces: Tensor
+    place: Tensor
+    expression_mean: Tensor
+    expression_axes: Tensor
+    direction_mean: Tensor
+    density: Tensor
+
+    eye_boxes: Tensor
+
+    def __init__(
+        self,
+        config: ReliefConfig,
+        relief: Relief,
+        fine: tuple[int, int],
+        coarse: tuple[int, int],
+        eyes: tuple[int, int],
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.fine = FeatureGrid(torch.zeros(config.layers, *fine, 4))
+        self.coarse = FeatureGrid(COARSE_START * torch.randn(config.layers, *coarse, config.channels))
+        self.network = Perceptron(4 + config.channels, config.directions + config.latent, 3, config.width, 4)
+        self.looks = min(config.looks, config.latent)
+        self.eyes = FeatureGrid(torch.zeros(2, 2 * eyes[0], eyes[1], 3 * self.looks)) if self.looks else None
+        self.register_buffer("eye_boxes", torch.tensor(relief.eyes, dtype=torch.float32))
+        self.register_buffer("surfaces", torch.from_numpy(np.stack([relief.inner, relief.outer, relief.middle])))
+        self.register_buffer("place", torch.tensor(relief.place, dtype=torch.float64))
+        self.register_buffer("expression_mean", torch.zeros(config.condition, dtype=torch.float64))
+        self.register_buffer("expression_axes", torch.zeros(config.condition, config.directions, dtype=torch.float64))
+        self.register_buffer("direction_mean", torch.zeros(3))
+        self.register_buffer("density", self.fine.values[..., 3] * DENSITY)
+
+    @property
+    def relief(self) -> Relief:
+        """Where the field is."""
+        left, top, width, height = self.place.tolist()
+        inner, outer, middle = self.surfaces.cpu().numpy()
+        boxes = self.eye_boxes.tolist()
+        return Relief((left, top, width, height), middle, inner, outer, (tuple(boxes[0]), tuple(boxes[1])))
+
+    def tell(self, expression: NDArray[np.floating], removed: ArrayLike | None, views: Views) -> None:
+        """Set how expressions and cameras are told, from those of the training.
+
+        Args:
+            expression: (T, C).
+            removed: (C,) direction that they are told without, see `codes.lid_direction`.
+            views: of the training.
+        """
+        x = without(expression, removed).astype(np.float64)
+        mean = x.mean(0)
+        _, size, axes = np.linalg.svd(x - mean, full_matrices=False)
+        spread = np.maximum(size, max(1e-3 * float(size[0]), 1e-9)) / np.sqrt(len(x))
+        count = min(self.config.directions, len(axes))
+        whitened = torch.from_numpy((axes[:count] / spread[:count, None]).T)
+        self.expression_axes[:, :count] = whitened
+        self.expression_mean.copy_(torch.from_numpy(mean))
+        self.direction_mean.copy_(_to_camera(views).mean(0))
+
+    def told(self, expression: Tensor) -> Tensor:
+        """(N, C) expressions, less the removed direction -> (N, directions)."""
+        return ((expression.double() - self.expression_mean) @ self.expression_axes).float()
+
+    def seen_from(self, views: Views) -> Tensor:
+        """(F, 3) direction from the head to the camera of each view, less the mean one of the training."""
+        return (_to_camera(views) - self.direction_mean) * DIRECTION_SCALE
+
+    def refresh(self) -> None:
+        """Look up again where the fine grid holds something."""
+        torch.mul(self.fine.values[..., 3], DENSITY, out=self.density)
+
+    def render(
+        self,
+        views: Views,
+        frames: Tensor,
+        columns: Tensor,
+        rows: Tensor,
+        code: Tensor,
+        jitter: Tensor | None = None,
+        keep: Tensor | None = None,
+    ) -> Tensor:
+        """What rays see: (G, R, 4) premultiplied color and opacity.
+
+        Args:
+            views: cameras and maps.
+            frames: (G,) row of `views` of each group of rays.
+            columns: (G, R) px.
+            rows: (G, R) px.
+            code: (G, directions + latent).
+            jitter: (G, R) in [0, 1), where in its bin each sample of a ray lies; the middle when None (rendering).
+            keep: (G, R) bool, rays that leave no sample out; none when None.
+        """
+        each = columns.shape[1]
+        training = jitter is not None
+        pruning = ops.Pruning(self.density, THRESHOLD[not training], OPAQUE[not training])
+        samples = ops.march(
+            views,
+            frames.repeat_interleave(each),
+            columns.reshape(-1),
+            rows.reshape(-1),
+            torch.full_like(columns, 0.5).view(-1) if jitter is None else jitter.reshape(-1),
+            torch.zeros(columns.numel(), dtype=torch.bool, device=columns.device) if keep is None else keep.reshape(-1),
+            self.surfaces,
+            self.place,
+            pruning,
+            self.config.opacity,
+            self.config.samples,
+        )
+        counts = samples.starts[::each].diff().tolist()
+        features = ops.lookup((self.fine, self.coarse), samples.points)
+        change = self.network(features, counts, code, self.seen_from(views)[frames])
+        scale = torch.tensor([1.0, 1.0, 1.0, DENSITY], device=features.device)
+        logits = torch.addcmul(change, features[:, :4], scale)
+        if self.eyes is not None:
+            logits = self._with_eyes(logits, samples.points, counts, code)
+        return ops.composite(logits, samples, self.config.opacity).view(*columns.shape, 4)
+
+    def _with_eyes(self, logits: Tensor, points: Tensor, counts: list[int], code: Tensor) -> Tensor:
+        """(M, 4) logits with what the frames' codes mix about the eyes."""
+        assert self.eyes is not None
+        mixes = code[:, code.shape[1] - self.config.latent :][:, : self.looks]
+        for k, (left, top, width, height) in enumerate(self.eye_boxes.tolist()):
+            u, v = (points[:, 0] - left) / width, (points[:, 1] - top) / height
+            rows = torch.nonzero((u > 0) & (u < 1) & (v > 0) & (v < 1))[:, 0]
+            if not len(rows):
+                continue
+            # Both eyes share a grid, one above the other; at its edge a look ends.
+            u, v = u[rows], v[rows]
+            edge = (EDGE * torch.minimum(torch.minimum(u, 1 - u), torch.minimum(v, 1 - v))).clamp_max(1.0)
+            looks = ops.lookup((self.eyes,), torch.stack([u, 0.5 * (v + k), torch.zeros_like(u)], 1))
+            ends = torch.tensor(counts, device=rows.device).cumsum(0)
+            mixed = mixes[torch.searchsorted(ends, rows, right=True)]
+            added = torch.einsum("mlc,ml->mc", looks.view(len(rows), self.looks, 3), mixed) * edge[:, None]
+            logits = logits.index_add(0, rows, torch.nn.functional.pad(added, (0, 1)))
+        return logits
+
+
+def _to_camera(views: Views) -> Tensor:
+    """(F, 3) unit vectors from the head's origin to the camera, in head space."""
+    away = -torch.einsum("fi,fij->fj", views.translation, views.rotation)
+    return (away / away.norm(dim=1, keepdim=True)).float()

@@ -1,0 +1,137 @@
+"""What pixels see of the fitted mesh: how far away it is, and how far the expression has moved it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lipbench.faces.morphable import MorphableModel
+from lipbench.faces.raster import Camera
+from lipbench.faces.raster.kernel import kernel
+from lipbench.faces.raster.zbuffer import edge_values, visibility
+
+#: dm below the chin (landmark 8) under which the mesh is left out: a neck is no part of the head that is rendered.
+BELOW_CHIN = 0.10
+#: dm outside the silhouette over which the mesh's motion fades.
+FADE = 0.15
+
+Float32 = NDArray[np.float32]
+
+
+class MeshView(NamedTuple):
+    """What the pixels of one frame see.
+
+    Attributes:
+        depth: (H, W) dm along the camera's axis; outside the silhouette that of the nearest pixel inside.
+        shift: (H, W, 3) dm in head space, from the mesh at rest; fading outside the silhouette.
+        hit: (H, W) bool, inside the silhouette.
+    """
+
+    depth: Float32
+    shift: Float32
+    hit: NDArray[np.bool_]
+
+
+class HeadMesh:
+    """One person's morphable model: the triangles of the head alone, and the vertices they need.
+
+    Args:
+        model: with landmarks.
+        identity: (K_id,).
+        rest: (K,) expression in which the relief is at rest: the mean of the clip's.
+
+    Attributes:
+        neutral: (N, 3) dm, the vertices at rest.
+        marks: (68, 3) dm, the landmarks at rest.
+        triangles: (M, 3) int32.
+    """
+
+    def __init__(self, model: MorphableModel, identity: NDArray[np.floating], rest: NDArray[np.float64]) -> None:
+        self.rest = rest
+        whole = np.asarray(model.vertices(identity, rest), np.float64)
+        self.marks = whole[model.require_landmarks().points]
+        low = whole[:, 1] < self.marks[8, 1] - BELOW_CHIN
+        kept = model.triangles[~low[model.triangles].any(1)]
+        rows, numbers = np.unique(kept, return_inverse=True)
+        self.triangles = np.ascontiguousarray(numbers.reshape(-1, 3), np.int32)
+        self.neutral = whole[rows]
+        basis = np.asarray(model.expression_basis[:, rows], np.float64)
+        self._basis = (basis * np.asarray(model.expression_sigma)[:, None, None]).reshape(len(basis), -1)
+
+    def vertices(self, expression: ArrayLike) -> NDArray[np.float64]:
+        """(N, 3) dm, head space."""
+        found: NDArray[np.float64] = self.neutral + self.moved(expression)
+        return found
+
+    def moved(self, expression: ArrayLike) -> NDArray[np.float64]:
+        """(N, 3) dm, how far an expression (K,) moves the vertices from their rest."""
+        moved: NDArray[np.float64] = (np.asarray(expression, np.float64) - self.rest) @ self._basis
+        return moved.reshape(-1, 3)
+
+    def view(
+        self, expression: ArrayLike, rotation: NDArray[np.float64], translation: NDArray[np.float64], camera: Camera
+    ) -> MeshView:
+        """What a camera sees of the mesh.
+
+        Args:
+            expression: (K,).
+            rotation: (3, 3) head to camera.
+            translation: (3,) dm.
+            camera: whose image it is.
+        """
+        moved = self.moved(expression)
+        points = np.ascontiguousarray((self.neutral + moved) @ rotation.T + translation)
+        triangle = visibility(points, self.triangles, camera).triangle
+        depth, shift = np.zeros(triangle.shape, np.float32), np.zeros((*triangle.shape, 3), np.float32)
+        cx, cy = camera.center
+        fill_view(points, moved, self.triangles, triangle, float(camera.focal), float(cx), float(cy), depth, shift)
+        return _extended(depth, shift, triangle >= 0, FADE * camera.focal / float(-translation[2]))
+
+
+def _extended(depth: Float32, shift: Float32, hit: NDArray[np.bool_], fade: float) -> MeshView:
+    """Outside the silhouette: the nearest pixel's depth, and its shift the less the farther away, over `fade` px."""
+    import cv2
+
+    if not hit.any():
+        return MeshView(depth, shift, hit)
+    away, nearest = cv2.distanceTransformWithLabels(
+        (~hit).astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    pixel = np.zeros(int(nearest.max()) + 1, np.int64)
+    pixel[nearest[hit]] = np.flatnonzero(hit)
+    out = np.flatnonzero(~hit)
+    source = pixel[nearest.reshape(-1)[out]]
+    depth.reshape(-1)[out] = depth.reshape(-1)[source]
+    share = np.exp(-np.square(away.reshape(-1)[out] / fade))[:, None]
+    shift.reshape(-1, 3)[out] = shift.reshape(-1, 3)[source] * share
+    return MeshView(depth, shift, hit)
+
+
+@kernel
+def fill_view(points, moved, triangles, triangle, focal, cx, cy, depth, shift):  # type: ignore[no-untyped-def]
+    """Depth and motion of the mesh at every pixel that hits it.
+
+    Args:
+        points: (N, 3) dm, camera space.
+        moved: (N, 3) dm, how far each vertex is from its rest.
+        triangles: (M, 3).
+        triangle: (H, W) number of the triangle that a pixel sees, -1 for none.
+        focal: px.
+        cx: px.
+        cy: px.
+        depth: (H, W) takes dm along the axis.
+        shift: (H, W, 3) takes dm.
+    """
+    height, width = triangle.shape
+    for y in range(height):
+        for x in range(width):
+            k = triangle[y, x]
+            if k < 0:
+                continue
+            a, b, c = triangles[k, 0], triangles[k, 1], triangles[k, 2]
+            e0, e1, e2 = edge_values(points, a, b, c, (x + 0.5 - cx) / focal, (cy - y - 0.5) / focal)
+            depth[y, x] = -(e0 * points[a, 2] + e1 * points[b, 2] + e2 * points[c, 2])
+            for j in range(3):
+                shift[y, x, j] = e0 * moved[a, j] + e1 * moved[b, j] + e2 * moved[c, j]

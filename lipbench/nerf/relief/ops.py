@@ -1,0 +1,140 @@
+"""What the relief field computes, with gradients, on any device: by `kernels` on the CPU, by `dense` elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lipbench.nerf.relief import dense, kernels
+from lipbench.nerf.relief.dense import Views
+from lipbench.nerf.relief.grid import FeatureGrid, uses_kernels
+
+
+class Samples(NamedTuple):
+    """Samples of rays, one ray's after the other's.
+
+    Attributes:
+        points: (M, 3) float32 (u, v, s) in [0, 1].
+        lengths: (M,) float32 steps as shares of the relief's thickness.
+        starts: (R + 1,) int64, the number of each ray's first sample.
+    """
+
+    points: Tensor
+    lengths: Tensor
+    starts: Tensor
+
+
+class Pruning(NamedTuple):
+    """What rays leave out.
+
+    Attributes:
+        density: (L, n, m) raw density of the fine grid alone.
+        threshold: raw density under which there is nothing.
+        opaque: optical depth behind which nothing is seen.
+    """
+
+    density: Tensor
+    threshold: float
+    opaque: float
+
+
+def march(
+    views: Views,
+    frames: Tensor,
+    columns: Tensor,
+    rows: Tensor,
+    jitter: Tensor,
+    keep: Tensor,
+    surfaces: Tensor,
+    place: Tensor,
+    pruning: Pruning,
+    opacity: float,
+    samples: int,
+) -> Samples:
+    """Samples of the rays through (R,) image positions of (R,) frames; see `kernels.march`."""
+    if not uses_kernels(frames):
+        points, lengths = dense.candidates(views, frames, columns, rows, jitter, surfaces, place, samples)
+        some = dense.kept(points, lengths, pruning.density, opacity, pruning.threshold, pruning.opaque, keep)
+        starts = torch.cat([torch.zeros_like(frames[:1]), some.sum(1).cumsum(0)])
+        return Samples(points[some], lengths[some], starts)
+    count = len(frames)
+    points, lengths = torch.empty(count * samples, 3), torch.empty(count * samples)
+    starts = torch.empty(count + 1, dtype=torch.int64)
+    found = kernels.march(
+        *(x.numpy() for x in (frames, columns, rows)),
+        float(views.focal),
+        float(views.center[0]),
+        float(views.center[1]),
+        *(x.numpy() for x in views[2:]),
+        *(x.numpy() for x in (jitter, keep, surfaces[0], surfaces[1], place, pruning.density)),
+        float(opacity),
+        int(samples),
+        float(pruning.threshold),
+        float(pruning.opaque),
+        *(x.numpy() for x in (points, lengths, starts)),
+    )
+    return Samples(points[:found], lengths[:found], starts)
+
+
+class _Lookup(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, anchor: Tensor, grids: tuple[FeatureGrid, ...], points: Tensor) -> Tensor:
+        ctx.grids, ctx.points = grids, points
+        if not uses_kernels(points):
+            return torch.cat([dense.lookup(grid.values, points) for grid in grids], 1)
+        out, offset = torch.empty(len(points), sum(grid.channels for grid in grids)), 0
+        for grid in grids:
+            kernels.lookup(grid.values.numpy(), points.numpy(), out.numpy(), offset)
+            offset += grid.channels
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *given: Tensor) -> tuple[None, None, None]:
+        rows, offset = given[0].contiguous(), 0
+        for grid in ctx.grids:
+            assert grid.gradient is not None
+            assert grid.touched is not None
+            if uses_kernels(rows):
+                arrays = [x.numpy() for x in (grid.gradient, grid.touched, ctx.points, rows)]
+                kernels.scatter(*arrays, offset)
+            else:
+                part = rows[:, offset : offset + grid.channels]
+                dense.scatter(grid.gradient, grid.touched, ctx.points, part)
+            offset += grid.channels
+        return None, None, None
+
+
+def lookup(grids: tuple[FeatureGrid, ...], points: Tensor) -> Tensor:
+    """(M, 3) points -> the grids' values side by side (M, C + C' + ...); their gradients gather in the grids."""
+    anchor = torch.zeros((), device=points.device, requires_grad=True)
+    found: Tensor = _Lookup.apply(anchor, grids, points)
+    return found
+
+
+class _Composite(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, lengths: Tensor, starts: Tensor, opacity: float) -> Tensor:
+        out, weights = torch.empty(len(starts) - 1, 4), torch.empty(len(lengths))
+        arrays = [x.numpy() for x in (logits, lengths, starts)]
+        kernels.composite(*arrays, np.float32(opacity), out.numpy(), weights.numpy())
+        ctx.held = (*arrays, np.float32(opacity), out.numpy(), weights.numpy())
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *given: Tensor) -> tuple[Tensor, None, None, None]:
+        gradient = np.empty_like(ctx.held[0])
+        kernels.composite_backward(*ctx.held, given[0].contiguous().numpy(), gradient)
+        return torch.from_numpy(gradient), None, None, None
+
+
+def composite(logits: Tensor, samples: Samples, opacity: float) -> Tensor:
+    """(M, 4) logits of color and raw densities -> (R, 4) premultiplied color and opacity of the rays."""
+    if uses_kernels(logits):
+        found: Tensor = _Composite.apply(logits.contiguous(), samples.lengths, samples.starts, opacity)
+        return found
+    counts = samples.starts.diff()
+    rays = torch.repeat_interleave(torch.arange(len(counts), device=logits.device), counts)
+    return dense.composite(logits, samples.lengths, rays, len(counts), opacity)

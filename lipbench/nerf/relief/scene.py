@@ -1,0 +1,116 @@
+"""What a relief learns from: a scene, and the mesh that was fitted to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lipbench.core.errors import UsageError
+from lipbench.faces.morphable import MorphableModel
+from lipbench.faces.raster import Camera
+from lipbench.nerf.scene import Scene
+from lipbench.nerf.scene import pool as pool_scenes
+
+PER_DM = 10.0  # dm in a meter
+
+
+@dataclass(frozen=True)
+class ReliefScene:
+    """Attributes:
+
+    Attributes:
+        scene: its conditions are expressions of `model`.
+        filmed: (T, H, W, 3) uint8 RGB as filmed; the scene's own frames have the plate where there is no head.
+        other: (T, H, W) bool, neck and torso.
+        model: that was fitted.
+        identity: (K_id,) of the person.
+    """
+
+    scene: Scene
+    filmed: NDArray[np.uint8]
+    other: NDArray[np.bool_]
+    model: MorphableModel
+    identity: NDArray[np.floating]
+
+    def __post_init__(self) -> None:
+        t, (h, w) = len(self.scene), self.scene.size
+        shapes = {"filmed": (t, h, w, 3), "other": (t, h, w)}
+        for name, expected in shapes.items():
+            found = getattr(self, name).shape
+            if found != expected:
+                raise UsageError(
+                    f"a relief's {name} has the shape {found}", f"its scene asks for {expected}", "one row per frame"
+                )
+        length = self.model.n_expression
+        if self.scene.condition.shape[1] != length:
+            raise UsageError(
+                f"the scene's codes have {self.scene.condition.shape[1]} numbers",
+                f"a relief is moved by the mesh, which an expression of {length} numbers tells",
+                "use another field for other codes (`field: mlp`)",
+            )
+
+    def __len__(self) -> int:
+        return len(self.scene)
+
+    @property
+    def condition(self) -> NDArray[np.float32]:
+        """(T, K) expressions."""
+        return self.scene.condition
+
+    @property
+    def camera(self) -> Camera:
+        """Of every frame; pixel (i, j) covers [j, j + 1) x [i, i + 1)."""
+        h, w = self.scene.size
+        return Camera(self.scene.focal, w, h, self.scene.center[0] + 0.5, self.scene.center[1] + 0.5)
+
+    @property
+    def rotation(self) -> NDArray[np.float64]:
+        """(T, 3, 3) head to camera."""
+        return np.ascontiguousarray(np.swapaxes(self.scene.c2w[:, :, :3], 1, 2), np.float64)
+
+    @property
+    def translation(self) -> NDArray[np.float64]:
+        """(T, 3) dm."""
+        origin = self.scene.c2w[:, :, 3:].astype(np.float64)
+        return np.ascontiguousarray(-(self.rotation @ origin)[..., 0] * PER_DM)
+
+    def take(self, index: ArrayLike) -> ReliefScene:
+        """The frames `index` in that order.
+
+        Raises:
+            TooShort: fewer than 5 frames are left.
+        """
+        rows = np.arange(len(self))[np.asarray(index)]
+        return replace(self, scene=self.scene.take(rows), filmed=self.filmed[rows], other=self.other[rows])
+
+    def resized(self, factor: float) -> ReliefScene:
+        """The same at `factor` <= 1 times the resolution, by area averaging."""
+        import cv2
+
+        if factor >= 1.0:
+            return self
+        scene = self.scene.resized(factor)
+        size = scene.size[::-1]
+        filmed = np.stack([cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in self.filmed])
+        shares = [cv2.resize(m.astype(np.uint8) * 255, size, interpolation=cv2.INTER_AREA) for m in self.other]
+        return replace(self, scene=scene, filmed=filmed, other=np.stack(shares) >= 128)
+
+
+def pool(scenes: Sequence[ReliefScene]) -> ReliefScene:
+    """Several shots of one person, fitted together, as one.
+
+    Raises:
+        UsageError: no scene; shots that were not fitted as one person; see `nerf.scene.pool`.
+    """
+    pooled = pool_scenes([each.scene for each in scenes])
+    first = scenes[0]
+    for k, each in enumerate(scenes):
+        if each.model.basis_hash != first.model.basis_hash or not np.array_equal(each.identity, first.identity):
+            raise UsageError(
+                f"cannot pool shot {k} with shot 0", "their fits are of two persons", "fit all shots together"
+            )
+    filmed, other = (np.concatenate([getattr(each, name) for each in scenes]) for name in ("filmed", "other"))
+    return replace(first, scene=pooled, filmed=filmed, other=other)

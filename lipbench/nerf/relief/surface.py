@@ -1,0 +1,257 @@
+"""The relief: a thin layer of head space about the mesh at rest, seen from the front.
+
+Its coordinates are x and y of head space and the depth between two maps, its back and its front. Over the face it is
+thin (the mesh knows where the skin is), elsewhere it has room for hair. Mouth cavity and teeth lie behind its back and
+are put onto it: what moves apart in depth moves apart there.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipbench.faces.raster import Camera
+from lipbench.faces.raster.kernel import kernel
+from lipbench.faces.raster.zbuffer import barycentrics, visibility
+from lipbench.nerf.relief.kernels import head_point
+from lipbench.nerf.relief.mesh import HeadMesh, MeshView
+
+#: dm behind and in front of the mesh: over the face, and elsewhere.
+FACE, HAIR = (0.05, 0.04), (0.10, 0.25)
+ABOVE_BROWS = 0.2  # dm, where the face ends
+SLANT = 3.0  # times thicker along the line of sight a layer gets at most where the mesh turns away
+MAPS = 256  # px, longest side of the maps
+THIN = 0.04  # dm, shortest interval of a ray
+ASKING = 0.05  # of the frames have to show something beside the mesh for the relief to reach it
+FARTHEST = 0.5  # dm, how far in front of the mesh it may do so
+MARGIN = 0.04  # of the masks' extent, on each side
+
+#: Half the size of an eye's box, as shares of the distance between the eye's corners.
+EYE_BOX = (0.85, 0.6)
+
+Float32 = NDArray[np.float32]
+Box = tuple[float, float, float, float]
+
+
+class Relief(NamedTuple):
+    """Attributes:
+
+    Attributes:
+        place: left, top, width, height in head space (x right, y up), dm.
+        middle: (h, w) dm, depth (z) of the mesh at rest, extended beyond its outline; the rows go down.
+        inner: (h, w) dm, the relief's back.
+        outer: (h, w) dm, its front.
+        eyes: left, top, width, height of a box about each eye, as shares of the place's (u and v).
+    """
+
+    place: Box
+    middle: Float32
+    inner: Float32
+    outer: Float32
+    eyes: tuple[Box, Box]
+
+
+class Rest(NamedTuple):
+    """The mesh at rest seen straight from the front: where the relief's maps look.
+
+    Attributes:
+        triangle: (h, w) int32, -1 for none.
+        shares: (h, w, 3) barycentrics.
+        mesh: which.
+    """
+
+    triangle: NDArray[np.int32]
+    shares: Float32
+    mesh: HeadMesh
+
+    def attribute(self, values: NDArray[np.floating]) -> Float32:
+        """(N, C) per vertex -> (h, w, C), 0 outside the mesh."""
+        corners = np.asarray(values, np.float32)[self.mesh.triangles[np.maximum(self.triangle, 0)]]
+        found = np.einsum("hwkc,hwk->hwc", corners, self.shares) * (self.triangle >= 0)[..., None]
+        return found.astype(np.float32)
+
+
+def look_at_rest(mesh: HeadMesh, place: Box, size: tuple[int, int]) -> Rest:
+    """The mesh at rest over a place of head space, in an image of (h, w) px."""
+    h, w = size
+    far = 1000.0  # a perspective camera as far away as this sees parallel rays
+    x = (mesh.neutral[:, 0] - place[0]) / place[2] * w
+    y = (place[1] - mesh.neutral[:, 1]) / place[3] * h
+    depth = far - 20.0 * mesh.neutral[:, 2]
+    points = np.stack([(x - w / 2) * depth / far, (h / 2 - y) * depth / far, -depth], 1)
+    camera = Camera(far, w, h)
+    triangle = visibility(points, mesh.triangles, camera).triangle
+    return Rest(triangle, barycentrics(points, mesh.triangles, triangle, camera), mesh)
+
+
+def relief_of(mesh: HeadMesh, place: Box) -> tuple[Relief, Float32]:
+    """The relief over a place of head space, and where in its maps it is a face's, thin, as shares."""
+    import cv2
+
+    unit = max(place[2:]) / MAPS  # dm a px
+    size = max(2, round(place[3] / unit)), max(2, round(place[2] / unit))
+    rest = look_at_rest(mesh, place, size)
+    hit = rest.triangle >= 0
+    depth = rest.attribute(mesh.neutral[:, 2:])[..., 0]
+    _, nearest = cv2.distanceTransformWithLabels(
+        (~hit).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    rows = np.zeros(int(nearest.max()) + 1, np.float32)
+    rows[nearest[hit]] = depth[hit]
+    soft = cv2.GaussianBlur(rows[nearest], (0, 0), MAPS / 40)
+    middle = np.where(hit, depth, cv2.GaussianBlur(np.where(hit, depth, soft), (0, 0), MAPS / 128)).astype(np.float32)
+    height = place[1] - (np.arange(size[0]) + 0.5) * unit
+    below = height[:, None] < mesh.marks[17:27, 1].max() + ABOVE_BROWS
+    inside = cv2.erode((hit & below).astype(np.uint8), np.ones((3, 3), np.uint8))
+    face = np.asarray(cv2.GaussianBlur(inside.astype(np.float32), (0, 0), MAPS / 100), np.float32)
+    gy, gx = np.gradient(cv2.GaussianBlur(middle, (0, 0), 1.5), unit)
+    slant = np.minimum(np.sqrt(1 + gx * gx + gy * gy), SLANT)
+    back, front = (face * thin * slant + (1 - face) * wide for thin, wide in zip(FACE, HAIR, strict=True))
+    inner, outer = (middle - back).astype(np.float32), (middle + front).astype(np.float32)
+    eyes = _eye_box(mesh.marks[[36, 39]], place), _eye_box(mesh.marks[[42, 45]], place)
+    return Relief(place, middle, inner, outer, eyes), face
+
+
+def _eye_box(corners: NDArray[np.float64], place: Box) -> Box:
+    """Of the eye with these two corners, (2, 3) dm."""
+    (x, y), reach = corners[:, :2].mean(0), max(float(np.ptp(corners[:, 0])), 1e-3) * np.array(EYE_BOX)
+    left, top = (x - reach[0] - place[0]) / place[2], (place[1] - y - reach[1]) / place[3]
+    return float(left), float(top), float(2 * reach[0] / place[2]), float(2 * reach[1] / place[3])
+
+
+def widened(
+    relief: Relief,
+    face: Float32,
+    views: list[MeshView],
+    masks: list[NDArray[np.bool_]],
+    rotation: NDArray[np.float64],
+    translation: NDArray[np.float64],
+    camera: Camera,
+) -> tuple[Relief, Float32]:
+    """The relief with room for what the masks show beside the mesh, and where it still is a face's.
+
+    A fit that is a few pixels too narrow leaves cheek and jaw beside its silhouette: the relief's front has to reach
+    to where such pixels lie.
+
+    Args:
+        relief: see `relief_of`.
+        face: the same.
+        views: of some frames.
+        masks: (H, W) bool, the head.
+        rotation: (F, 3, 3) head to camera.
+        translation: (F, 3) dm.
+        camera: of all frames.
+    """
+    import cv2
+
+    h, w = relief.middle.shape
+    left, top, width, height = relief.place
+    ahead = np.zeros((len(views), h, w), np.float32)
+    pixel = float(np.median(-translation[:, 2])) / camera.focal  # dm
+    around = np.ones((2 * math.ceil(pixel * w / width) + 1,) * 2, np.uint8)
+    for k, (view, mask) in enumerate(zip(views, masks, strict=True)):
+        x, y, z = canonical(view, rotation[k], translation[k], camera)[mask & ~view.hit].T
+        column = np.clip(((x - left) / width * w).astype(np.int64), 0, w - 1)
+        row = np.clip(((top - y) / height * h).astype(np.int64), 0, h - 1)
+        np.maximum.at(ahead[k], (row, column), z.astype(np.float32) - relief.middle[row, column])
+        ahead[k] = cv2.dilate(ahead[k], around)
+    rank = min(len(views), max(2, round(ASKING * len(views))))  # a mask that ran out once asks for nothing
+    asked = np.partition(ahead, -rank, axis=0)[-rank]
+    asked = cv2.GaussianBlur(cv2.dilate(asked, around), (0, 0), MAPS / 128)
+    asked = np.asarray(np.minimum(asked, FARTHEST), np.float32)
+    outer = np.maximum(relief.outer, relief.middle + asked)
+    return relief._replace(outer=outer), np.where(outer > relief.outer, 0, face).astype(np.float32)
+
+
+def extent(
+    views: list[MeshView],
+    masks: list[NDArray[np.bool_]],
+    rotation: NDArray[np.float64],
+    translation: NDArray[np.float64],
+    camera: Camera,
+) -> Box:
+    """Place of the relief that holds what the masks of some frames show, hair's ends with it.
+
+    Args:
+        views: of these frames.
+        masks: (H, W) bool, the head.
+        rotation: (F, 3, 3) head to camera.
+        translation: (F, 3) dm.
+        camera: of all frames.
+    """
+    low, high = [], []
+    for view, mask, turn, move in zip(views, masks, rotation, translation, strict=True):
+        if not mask.any():
+            continue
+        x, y = canonical(view, turn, move, camera)[mask][:, :2].T
+        low.append((x.min(), y.min()))
+        high.append((x.max(), y.max()))
+    # A mask that ran out in a frame or two must not stretch the texels of all.
+    (left, bottom), (right, top) = np.percentile(low, 5, axis=0), np.percentile(high, 95, axis=0)
+    mx, my = MARGIN * (right - left), MARGIN * (top - bottom)
+    return float(left - mx), float(top + my), float(right - left + 2 * mx), float(top - bottom + 2 * my)
+
+
+def canonical(
+    view: MeshView, rotation: NDArray[np.float64], translation: NDArray[np.float64], camera: Camera
+) -> NDArray[np.float64]:
+    """(H, W, 3) dm, where in the head at rest the mesh (or its extension) lies that pixels see."""
+    h, w = view.depth.shape
+    cx, cy = camera.center
+    x, y = np.meshgrid(np.arange(w) + 0.5, np.arange(h) + 0.5)
+    z = view.depth.astype(np.float64)
+    seen = np.stack([(x - cx) / camera.focal * z, (cy - y) / camera.focal * z, -z], -1)
+    found: NDArray[np.float64] = (seen - translation) @ rotation - view.shift
+    return found
+
+
+def bounds(
+    relief: Relief, view: MeshView, rotation: NDArray[np.float64], translation: NDArray[np.float64], camera: Camera
+) -> tuple[Float32, Float32]:
+    """(H, W) dm along the camera's axis each: where the rays of a frame enter the relief and where they leave it."""
+    near, far = np.empty_like(view.depth), np.empty_like(view.depth)
+    cx, cy = camera.center
+    maps = (relief.inner, relief.middle, relief.outer, np.asarray(relief.place))
+    lens = (float(camera.focal), float(cx), float(cy))
+    fill_bounds(view.depth, view.shift[None], view.hit, rotation[None], translation[None], *lens, *maps, near, far)
+    return near, far
+
+
+@kernel
+def fill_bounds(depth, shift, hit, rotation, translation, focal, cx, cy, inner, middle, outer, place, near, far):  # type: ignore[no-untyped-def]
+    """See `bounds`: `near` and `far` (H, W) take the depths.
+
+    Args:
+        depth: (H, W) dm.
+        shift: (1, H, W, 3) dm.
+        hit: (H, W) bool.
+        rotation: (1, 3, 3).
+        translation: (1, 3) dm.
+        focal: px.
+        cx: px.
+        cy: px.
+        inner: (h, w) dm, and so `middle` and `outer`.
+        middle: see there.
+        outer: see there.
+        place: see `Relief`.
+        near: (H, W).
+        far: (H, W).
+    """
+    h, w = middle.shape
+    for y in range(depth.shape[0]):
+        for x in range(depth.shape[1]):
+            at = depth[y, x]
+            rx, ry = (x + 0.5 - cx) / focal, (cy - y - 0.5) / focal
+            px, py, z = head_point(rx, ry, at, rotation, translation, shift, 0, y, x)
+            u = min(max(int((px - place[0]) / place[2] * w), 0), w - 1)
+            v = min(max(int((place[1] - py) / place[3] * h), 0), h - 1)
+            if hit[y, x]:  # on the mesh the layer hangs on it, beside it on the maps alone
+                front = max(outer[v, u] - middle[v, u], 0.5 * THIN)
+                back = max(middle[v, u] - inner[v, u], 0.5 * THIN)
+            else:
+                front, back = outer[v, u] - z, z - inner[v, u]
+            near[y, x] = at - front
+            far[y, x] = max(at + back, near[y, x] + THIN)

@@ -1,0 +1,241 @@
+"""A trained relief with the codes of its frames: what rendering needs, as one file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from lipbench.core.errors import UsageError
+from lipbench.core.weights import torch_file
+from lipbench.core.weights.opening import reading
+from lipbench.faces.raster import Camera
+from lipbench.nerf.relief.config import ReliefConfig
+from lipbench.nerf.relief.dense import Views
+from lipbench.nerf.relief.field import ReliefField
+from lipbench.nerf.relief.mesh import HeadMesh, MeshView
+from lipbench.nerf.relief.scene import ReliefScene
+from lipbench.nerf.relief.surface import Relief, bounds
+from lipbench.nerf.training.codes import without
+from lipbench.nerf.training.trained import FrameRender, enlarged
+
+SCHEMA = 1
+REACH = 2  # px about mask and mesh that are rendered
+BLOCK = {"cpu": 8192}  # rays at once: what lies between two loops nearly stays in a core's cache
+
+
+@dataclass
+class TrainedRelief:
+    """Attributes:
+
+    Attributes:
+        field: the networks.
+        latents: (T, L) codes of the training frames.
+        frames: (T,) numbers of the training frames in the scene that the field was trained on.
+        scale: resolution at which it is rendered, relative to the scene's full resolution.
+        rest: (K,) expression in which the relief is at rest.
+        facts: how it was trained.
+        removed_direction: (C,) direction that is taken out of the expressions the network is told, None: nothing is.
+    """
+
+    field: ReliefField
+    latents: Tensor
+    frames: NDArray[np.int64]
+    scale: float
+    rest: NDArray[np.float64]
+    facts: Mapping[str, Any]
+    removed_direction: NDArray[np.float32] | None = None
+
+    def latent(self, index: ArrayLike) -> Tensor:
+        """(N,) scene frames -> (N, L) codes; a frame that was kept from training takes the nearest one's."""
+        wanted = np.asarray(index, np.int64)
+        return self.latents[torch.from_numpy(np.abs(self.frames[None] - wanted[:, None]).argmin(1))]
+
+    def render(self, scene: ReliefScene, conditions: ArrayLike, index: ArrayLike) -> Iterator[FrameRender]:
+        """The head under new expressions with the codes of the frames `index`, see `render_frames`."""
+        return render_frames(self, scene, conditions, index)
+
+    def save(self, path: str | Path) -> Path:
+        """Write networks and codes; returns the path."""
+        removed = self.removed_direction
+        torch.save(
+            {
+                "relief_schema": SCHEMA,
+                "config": self.field.config.to_dict(),
+                "field": self.field.state_dict(),
+                "latents": self.latents.detach().cpu(),
+                "frames": self.frames.tolist(),
+                "scale": self.scale,
+                "rest": torch.from_numpy(self.rest),
+                "facts": dict(self.facts),
+                "removed": None if removed is None else torch.from_numpy(removed),
+            },
+            path,
+        )
+        return Path(path)
+
+    @classmethod
+    def load(cls, path: str | Path, device: str = "cpu") -> TrainedRelief:
+        """Read what `save` wrote.
+
+        Raises:
+            WeightsError: not such a file.
+        """
+        with reading(path, "train it again") as path:
+            held = torch_file.read(path, "train it again")
+            if held["relief_schema"] != SCHEMA:
+                raise ValueError(f"its schema is {held['relief_schema']}, this lipbench reads {SCHEMA}")
+            state = held["field"]
+            nothing = np.zeros(state["surfaces"].shape[1:], np.float32)
+            anywhere = (0.0, 0.0, 1.0, 1.0)
+            relief = Relief(anywhere, nothing, nothing, nothing, (anywhere, anywhere))
+            fine, coarse = (tuple(state[f"{name}.values"].shape[1:3]) for name in ("fine", "coarse"))
+            eyes = tuple(state["eyes.values"].shape[1:3]) if "eyes.values" in state else (0, 0)
+            field = ReliefField(ReliefConfig(**held["config"]), relief, fine, coarse, (eyes[0] // 2, eyes[1]))
+            field.load_state_dict(state)
+        removed = None if held["removed"] is None else held["removed"].numpy()
+        frames = np.asarray(held["frames"], np.int64)
+        return cls(
+            field.to(device).eval(),
+            held["latents"].to(device),
+            frames,
+            held["scale"],
+            held["rest"].numpy(),
+            held["facts"],
+            removed,
+        )
+
+
+def render_frames(
+    model: TrainedRelief, scene: ReliefScene, expressions: ArrayLike, index: ArrayLike
+) -> Iterator[FrameRender]:
+    """The head under new expressions, one frame at a time, at the scene's full resolution.
+
+    Args:
+        model: trained on this clip.
+        scene: gives cameras, masks and the morphable model.
+        expressions: (N, K).
+        index: (N,) whose pose and code each output frame takes.
+
+    Raises:
+        UsageError: lengths that do not agree.
+    """
+    rows, expression = np.asarray(index, np.int64), np.asarray(expressions, np.float64)
+    if expression.shape != (len(rows), model.field.config.condition):
+        raise UsageError(
+            f"cannot render {len(rows)} frames from expressions {expression.shape}",
+            f"this field takes ({len(rows)}, {model.field.config.condition})",
+            "one row per output frame",
+        )
+    if len(rows) and (rows.min() < 0 or rows.max() >= len(scene)):
+        raise UsageError(
+            f"cannot render frame {rows.max()}", f"the scene has {len(scene)}", "map the dub to the clip's frames"
+        )
+    h, w = scene.scene.size
+    small = scene.resized(model.scale)
+    mesh, codes = HeadMesh(scene.model, scene.identity, model.rest), model.latent(rows)
+    told = torch.from_numpy(without(expression, model.removed_direction)).to(codes.device)
+    code = torch.cat([model.field.told(told), codes], 1)
+    relief = model.field.relief
+    for k, t in enumerate(rows):
+        shown = render_one(model.field, relief, mesh, small, int(t), expression[k], code[k : k + 1])
+        if model.scale < 1.0:
+            image, box = enlarged(np.concatenate([shown.rgb, shown.alpha[..., None]], 2), shown.box, h, w)
+            shown = FrameRender(image[..., :3], image[..., 3], box)
+        yield shown
+
+
+def views_of(
+    seen: list[MeshView],
+    relief: Relief,
+    rotation: NDArray[np.float64],
+    translation: NDArray[np.float64],
+    camera: Camera,
+    device: torch.device | str = "cpu",
+) -> Views:
+    """Cameras and maps of frames for `ReliefField.render`."""
+    edges = [bounds(relief, *each, camera) for each in zip(seen, rotation, translation, strict=True)]
+    arrays = (
+        rotation,
+        translation,
+        np.stack([view.shift for view in seen]),
+        np.stack([near for near, _ in edges]),
+        np.stack([far for _, far in edges]),
+    )
+    cx, cy = camera.center
+    return Views(float(camera.focal), (float(cx), float(cy)), *(torch.from_numpy(a).to(device) for a in arrays))
+
+
+@torch.no_grad()
+def render_one(
+    field: ReliefField,
+    relief: Relief,
+    mesh: HeadMesh,
+    scene: ReliefScene,
+    t: int,
+    expression: NDArray[np.float64],
+    code: Tensor,
+) -> FrameRender:
+    """Frame t's camera, one expression (K,) and what the network is told of it and the frame, (1, D + L).
+
+    About the lips four rays a pixel: where they part, the mesh's motion jumps from one pixel to the next.
+    """
+    image, near = _seen(field, relief, mesh, scene, t, scene.camera, scene.scene.head[t], expression, code)
+    x0, y0, x1, y1 = _lips(scene.scene.mouth[t])
+    window = np.s_[y0:y1, x0:x1]
+    cx, cy = scene.camera.center
+    finer = Camera(2 * scene.camera.focal, 2 * (x1 - x0), 2 * (y1 - y0), 2 * (cx - x0), 2 * (cy - y0))
+    inside = scene.scene.head[t][window].repeat(2, 0).repeat(2, 1)
+    mouth, _ = _seen(field, relief, mesh, scene, t, finer, inside, expression, code)
+    image[window] = mouth.reshape(y1 - y0, 2, x1 - x0, 2, 4).mean((1, 3))
+    return FrameRender(image[..., :3], image[..., 3], _box(near))
+
+
+def _lips(mouth: NDArray[np.int64]) -> tuple[int, int, int, int]:
+    """The part of a mouth's box with the lips in it."""
+    x0, y0, x1, y1 = (int(v) for v in mouth)
+    return x0 + (x1 - x0) // 8, y0 + (x1 - x0) // 12, x1 - (x1 - x0) // 8, y1
+
+
+def _seen(
+    field: ReliefField,
+    relief: Relief,
+    mesh: HeadMesh,
+    scene: ReliefScene,
+    t: int,
+    camera: Camera,
+    head: NDArray[np.bool_],
+    expression: NDArray[np.float64],
+    code: Tensor,
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """(H, W, 4) premultiplied color and opacity that a camera in frame t's place sees, and where it looked."""
+    import cv2
+
+    rotation, translation = scene.rotation[t], scene.translation[t]
+    view = mesh.view(expression, rotation, translation, camera)
+    views = views_of([view], relief, rotation[None], translation[None], camera, code.device)
+    near = cv2.dilate((head | view.hit).astype(np.uint8), np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8)) > 0
+    h, w = near.shape
+    pixels = np.flatnonzero(near)
+    out = np.zeros((h * w, 4), np.float32)
+    for part in np.array_split(pixels, max(1, -(-len(pixels) // BLOCK.get(code.device.type, 1 << 18)))):
+        if not len(part):
+            continue
+        row, column = (torch.from_numpy(x.astype(np.float32) + 0.5)[None].to(code.device) for x in divmod(part, w))
+        frame = torch.zeros(1, dtype=torch.int64, device=code.device)
+        out[part] = field.render(views, frame, column, row, code)[0].cpu().numpy()
+    return out.reshape(h, w, 4), near
+
+
+def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    """x0, y0, x1, y1 px about a mask; one pixel where it is empty."""
+    columns, rows = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
+    if not len(columns):
+        return 0, 0, 1, 1
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1

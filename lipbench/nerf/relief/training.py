@@ -1,0 +1,280 @@
+"""Training a relief on a scene, in a folder, with the package's harness (`lipbench.core.training`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lipbench.core.errors import UsageError
+from lipbench.nerf.relief.config import ReliefPreset
+from lipbench.nerf.relief.draw import LEFT_OUT, Batch, ReliefRays
+from lipbench.nerf.relief.field import ReliefField
+from lipbench.nerf.relief.grid import GridAdam
+from lipbench.nerf.relief.mesh import HeadMesh
+from lipbench.nerf.relief.probe import probe_of
+from lipbench.nerf.relief.scene import ReliefScene
+from lipbench.nerf.relief.start import start
+from lipbench.nerf.relief.surface import extent, relief_of, widened
+from lipbench.nerf.relief.trained import TrainedRelief, render_one, views_of
+from lipbench.nerf.training import guard
+from lipbench.nerf.training.codes import eye_codes, lid_direction, without
+from lipbench.nerf.training.running import run_training
+from lipbench.nerf.training.trainer import LATENT_START, MODEL, PROBE_FRAMES, PROBE_RAYS, scene_hash
+
+REFRESH = 8  # steps between looks at where the fine grid holds something
+EXPLORE = 0.05  # of the rays leave nothing out
+SCALE = 100.0  # of the mean squared error: Adam is blind to it, the codes' penalty is not
+EXTENT_FRAMES = 60
+
+
+class ReliefTraining:
+    """A `Trainable`: the field, the codes, and the rays they learn from.
+
+    Args:
+        scene: what to learn; it is shrunk to `preset.size` first.
+        preset: how. Its field's `condition` is set to the scene's.
+        seed: of the weights; the harness seeds what is drawn in each step.
+        device: where to compute.
+    """
+
+    monitor = "photo"
+
+    def __init__(self, scene: ReliefScene, preset: ReliefPreset, seed: int = 0, device: str = "cpu") -> None:
+        plain = scene.scene
+        if preset.field.condition != plain.condition.shape[1]:
+            raise UsageError(
+                f"the scene's codes have {plain.condition.shape[1]} numbers",
+                f"the preset's field takes {preset.field.condition}",
+                "set `condition` of the preset to the scene's",
+            )
+        if preset.rays % preset.frames:
+            raise UsageError(
+                f"cannot share {preset.rays} rays among {preset.frames} frames",
+                "every frame gets the same number",
+                "choose rays as a multiple of frames",
+            )
+        self.preset, self.seed, self.device = preset, seed, device
+        self.removed_direction = lid_direction(plain.condition, plain.lids)
+        self.scale = min(1.0, preset.size / max(plain.size)) if preset.size else 1.0
+        kept = round(len(scene) * (1.0 - preset.held_out))
+        self.frames = np.arange(kept)
+        whole = scene.resized(self.scale)
+        self.shown = whole.take(self.frames) if kept < len(scene) else whole
+        self.rest = whole.take(np.arange(kept, len(scene))) if len(scene) - kept >= 5 else None
+        self.facts: Mapping[str, Any] = {
+            "preset": preset.to_dict(),
+            "scene": scene_hash(plain, scene.filmed, scene.other, scene.identity),
+            "seed": seed,
+        }
+        self.drawer = ReliefRays(self.shown, preset, device)
+        s = self.shown
+        self.mesh = HeadMesh(s.model, s.identity, s.scene.condition.mean(0).astype(np.float64))
+        seen = [
+            self.mesh.view(e, r, t, s.camera)
+            for e, r, t in zip(s.scene.condition, s.rotation, s.translation, strict=True)
+        ]
+        some = np.unique(np.linspace(0, len(s) - 1, EXTENT_FRAMES).round().astype(int))
+        shown = [seen[t] for t in some], list(s.scene.head[some]), s.rotation[some], s.translation[some], s.camera
+        relief, face = relief_of(self.mesh, extent(*shown))
+        self.relief, self.face = widened(relief, face, *shown)
+        self.views = views_of(seen, self.relief, s.rotation, s.translation, s.camera, device)
+        self.probe = probe_of(self.rest or s, self.mesh, self.relief, self.removed_direction, seed, device)
+        self.attempt = 0
+        self.check_steps = guard.check_steps(preset.steps, 0)
+        self._build()
+
+    def _build(self) -> None:
+        """Field, codes and optimizers of this attempt."""
+        torch.manual_seed(int(np.random.SeedSequence([self.seed, 77, self.attempt]).generate_state(1)[0]))
+        p, s = self.preset, self.shown
+        fine, coarse = self._texels(p.field.texel), self._texels(p.field.coarse_texel)
+        _, _, width, height = self.relief.eyes[0]
+        eyes = max(2, round(height * fine[0])), max(2, round(width * fine[1]))
+        field = ReliefField(p.field, self.relief, fine, coarse, eyes)
+        start(field, s, self.mesh, self.relief, self.face)
+        self.field = field.to(self.device)
+        self.field.tell(s.scene.condition, self.removed_direction, self.views)
+        told = without(s.scene.condition, self.removed_direction)
+        self.told = self.field.told(torch.from_numpy(told).to(self.device))
+        codes = LATENT_START * torch.randn(len(s), p.field.latent) + torch.from_numpy(
+            eye_codes(s.scene, p.field.latent)
+        )
+        self.latents = torch.nn.Parameter(codes.to(self.device))
+        groups = [
+            {"params": list(self.field.parameters()), "start": p.lr},
+            *([{"params": [self.latents], "start": p.latent_lr}] if p.field.latent else []),
+        ]
+        self.optimizer = torch.optim.Adam(groups, lr=p.lr, eps=1e-12)
+        grids = (self.field.fine, self.field.coarse, self.field.eyes)
+        self.grids = [GridAdam(grid, p.grid_lr) for grid in grids if grid is not None]
+
+    def _texels(self, texel: float) -> tuple[int, int]:
+        """(n, m) of a grid whose texels have this many px of the images, when the head is as near as it mostly is."""
+        f = self.preset.field
+        pixel = float(np.median(-self.shown.translation[:, 2])) / self.shown.camera.focal  # dm
+        _, _, width, height = self.relief.place
+        side = max(texel * pixel, max(width, height) / f.finest * texel / f.texel)
+        return max(8, round(height / side)), max(8, round(width / side))
+
+    def codes(self, frames: Tensor, told: Tensor, latents: Tensor) -> Tensor:
+        """(F,) frames each whose expression is told and whose code -> (F, D + L)."""
+        return torch.cat([told[frames], latents], 1)
+
+    def step(self, number: int, progress: float) -> dict[str, float]:
+        """One iteration."""
+        p = self.preset
+        rate = min(1.0, progress / p.warmup + 0.1 if p.warmup else 1.0) * 10 ** (-p.fall * progress)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["start"] * rate
+        if number % REFRESH == 0:
+            self.field.refresh()
+        batch = self.drawer.draw()
+        self.optimizer.zero_grad(set_to_none=True)
+        error = self._error(batch, self._mixed_codes(batch.frames))
+        (SCALE * error.mean() + p.latent_penalty * self.latents.square().sum()).backward()
+        self.optimizer.step()
+        for grid in self.grids:
+            grid.step(rate)
+        if number + 1 in self.check_steps:
+            self._check_opacity(guard.min_opacity(number + 1, p.steps), restart=progress < guard.LAST_RESTART)
+        total = error.detach().mean()
+        return {"photo": total, "psnr": -10.0 * torch.log10(total)}  # type: ignore[dict-item]
+
+    def _mixed_codes(self, frames: Tensor) -> Tensor:
+        """(F, D + L) of a step: mouths under codes, upper faces under expressions of other frames.
+
+        In a dub an expression moves the mouth of a frame whose code it is not, and must move nothing above it.
+        """
+        mouths, uppers = self.drawer.mouths, self.drawer.uppers
+        told, coded = frames.clone(), frames.clone()
+        told[mouths : mouths + uppers] = torch.randint(len(self.drawer), (uppers,), device=self.device)
+        coded[:mouths] = torch.randint(len(self.drawer), (mouths,), device=self.device)
+        latents = torch.cat([self.latents[coded[:mouths]].detach(), self.latents[coded[mouths:]]])
+        return self.codes(told, self.told, latents)
+
+    def _error(self, batch: Batch, code: Tensor) -> Tensor:
+        """(F, R, 3) squared errors over the background, 0 where the neck begins."""
+        keep = torch.rand(batch.columns.shape, device=self.device) < EXPLORE
+        jitter = torch.rand(batch.columns.shape, device=self.device)
+        shown = self.field.render(self.views, batch.frames, batch.columns, batch.rows, code, jitter, keep)
+        over = torch.addcmul(batch.background + shown[..., :3], shown[..., 3:], batch.background, value=-1.0)
+        return (over - batch.color).square() * (batch.kinds & LEFT_OUT == 0)[..., None]
+
+    @torch.no_grad()
+    def opacity(self) -> float:
+        """Mean opacity over head pixels of a few frames: near 0 when the field has collapsed."""
+        rng = np.random.default_rng([self.seed, 5])
+        head = self.shown.scene.head
+        chosen = rng.choice([t for t in range(len(head)) if head[t].any()], PROBE_FRAMES)
+        frames = torch.from_numpy(chosen).to(self.device)
+        pixels = np.stack([rng.choice(np.flatnonzero(head[t]), PROBE_RAYS) for t in chosen])
+        batch = self.drawer.batch(frames, torch.from_numpy(pixels).to(self.device))
+        code = self.codes(frames, self.told, self.latents[frames])
+        return float(self.field.render(self.views, frames, batch.columns, batch.rows, code)[..., 3].mean())
+
+    def _check_opacity(self, min_opacity: float, restart: bool) -> None:
+        """Begin again with other weights when the field is transparent.
+
+        Raises:
+            FieldCollapsed: after the last restart, or when too little time is left for one.
+        """
+        opacity = self.opacity()
+        if opacity >= min_opacity:
+            return
+        if not restart or self.attempt >= guard.RESTARTS:
+            raise guard.collapsed(opacity, self.attempt + 1)
+        self.attempt += 1
+        self._build()
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """Error on fixed rays of the head: of held-out frames with the nearest code if there are any."""
+        p, held_out = self.probe, self.rest is not None
+        code = torch.full_like(p.frames, len(self.shown) - 1) if held_out else p.frames
+        codes = torch.cat([self.field.told(p.told), self.latents[code]], 1)
+        shown = self.field.render(p.views, torch.arange(len(code), device=code.device), p.columns, p.rows, codes)
+        over = shown[..., :3] + (1 - shown[..., 3:]) * p.background
+        error = float((over - p.color).square().mean())
+        return {
+            "photo": error,
+            "held_out_psnr" if held_out else "head_psnr": -10 * float(np.log10(max(error, 1e-10))),
+            "opacity": self.opacity(),
+            "attempt": float(self.attempt),
+            "latent_norm": float(self.latents.norm(dim=1).mean()) if self.preset.field.latent else 0.0,
+        }
+
+    def _image(self, t: int) -> NDArray[np.float32]:
+        """(H, W, 3) a training frame as the field shows it, over its plate."""
+        scene, frame = self.shown, torch.tensor([t], device=self.device)
+        expression = scene.condition[t].astype(np.float64)
+        codes = self.codes(frame, self.told, self.latents.detach()[frame])
+        shown = render_one(self.field, self.relief, self.mesh, scene, t, expression, codes)
+        plate = scene.scene.plates[scene.scene.shot[t]].astype(np.float32) / 255
+        image: NDArray[np.float32] = shown.rgb + (1 - shown.alpha[..., None]) * plate
+        return image
+
+    @torch.no_grad()
+    def image(self) -> NDArray[np.uint8]:
+        """Four training frames above what the field makes of them."""
+        rows = []
+        for t in np.linspace(0, len(self.shown) - 1, 4).round().astype(int):
+            image = np.uint8(np.clip(self._image(int(t)), 0, 1) * 255 + 0.5)
+            rows.append(np.concatenate([self.shown.filmed[t], image]))
+        return np.concatenate(rows, 1)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Field, codes, moments of the optimizers, and which attempt this is."""
+        return {
+            "field": self.field.state_dict(),
+            "latents": self.latents.detach(),
+            "attempt": self.attempt,
+            "optimizer": self.optimizer.state_dict(),
+            "grids": [grid.state_dict() for grid in self.grids],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """What `state_dict` gave."""
+        self.attempt = state["attempt"]
+        self._build()
+        self.field.load_state_dict(state["field"])
+        with torch.no_grad():
+            self.latents.copy_(state["latents"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        for grid, held in zip(self.grids, state["grids"], strict=True):
+            grid.load_state_dict(held)
+
+    def trained(self, facts: Mapping[str, Any]) -> TrainedRelief:
+        """The field as it stands."""
+        self.field.refresh()
+        held = self.latents.detach()
+        return TrainedRelief(
+            self.field.eval(), held, self.frames, self.scale, self.mesh.rest, facts, self.removed_direction
+        )
+
+    def export(self, folder: Path, facts: Mapping[str, Any]) -> Path:
+        """Write field.pt."""
+        return self.trained(facts).save(folder / MODEL)
+
+
+def train(
+    scene: ReliefScene,
+    preset: ReliefPreset,
+    folder: str | Path,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    fresh: bool = False,
+    seconds: float | None = None,
+    previews: int = 4,
+    log: Callable[[str], None] = lambda _: None,
+) -> TrainedRelief:
+    """Train a relief on a scene; arguments and errors as `lipbench.nerf.training.trainer.train`."""
+    training = ReliefTraining(scene, preset, seed, device)
+    run_training(training, folder, preset.steps, seed=seed, fresh=fresh, seconds=seconds, previews=previews, log=log)
+    return TrainedRelief.load(Path(folder) / MODEL, device)
