@@ -73,3 +73,33 @@ class Alignment:
         """Share of the pieces' time in which both were heard."""
         total = sum(p.end - p.start for p in self.pieces)
         return sum(p.heard * (p.end - p.start) for p in self.pieces) / total if total else 0.0
+
+
+#: A piece is carried over no more silence, speech and noise than this, s, or the verdict says so.
+CARRY_S = 300.0
+
+#: The verdict is carried as well where more of the pieces' time than this lies farther than NEAR_S from a sound.
+CARRY_SHARE, NEAR_S = 0.5, 30.0
+
+
+def refused(rate: float, why: str, film_s: float) -> Alignment:
+    """That nothing is known, and why."""
+    return Alignment(rate, (), "refused", why, film_s=film_s)
+
+
+def verdict_of(pieces: tuple[Piece, ...]) -> tuple[Verdict, str]:
+    """Whether pieces are heard throughout, and what to say where they are not."""
+    far, total, widest, where = 0.0, 0.0, 0.0, 0.0
+    for piece in pieces:
+        marks = [piece.start, *piece.moments, piece.end]
+        total += piece.end - piece.start
+        for k, (a, b) in enumerate(zip(marks[:-1], marks[1:], strict=True)):
+            if b - a > widest:
+                widest, where = b - a, a
+            beside = (k > 0) + (k < len(marks) - 2)
+            far += max(b - a - beside * NEAR_S, 0.0)
+    if widest > CARRY_S:
+        return "carried", f"nothing in common is heard for {widest:.0f} s from {where:.0f} s on"
+    if far > CARRY_SHARE * total:
+        return "carried", f"{far / total:.0%} of it lies more than {NEAR_S:g} s from a sound that both have"
+    return "ok", ""

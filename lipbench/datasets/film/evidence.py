@@ -7,12 +7,15 @@ another, and how near each other they had to be; the binomial law weighs both.
 
 from __future__ import annotations
 
+from math import log, log10
+
 from scipy.stats import binom
 
 #: How likely a witness that knows nothing names an offset within the tolerance: sounds look 60 ms to either side and
-#: must come within 0.3 ms; stretches that follow the pauses of the dialogue scatter by 60 ms and must come within 20.
+#: must come within 0.3 ms; stretches that follow the pauses of the dialogue scatter by 40 ms and more, and must come
+#: within 5.
 SOUND_BY_CHANCE = 0.01
-STRETCH_BY_CHANCE = 0.3
+STRETCH_BY_CHANCE = 0.08
 
 #: Powers of ten: an alignment is accepted when the chance of its evidence is below 1e-6; so much is asked of a piece.
 ACCEPTED, PIECE = -6.0, -5.0
@@ -28,14 +31,8 @@ def log10_chance(agree: int, of: int, by_chance: float) -> float:
     """
     if agree < 2 or of < agree:
         return 0.0
-    tail = float(binom.logsf(agree - 2, of - 1, by_chance)) / 2.302585092994046
-    return min(tail + _log10(of), 0.0)
-
-
-def _log10(n: int) -> float:
-    from math import log10
-
-    return log10(n)
+    tail = float(binom.logsf(agree - 2, of - 1, by_chance)) / log(10)
+    return min(tail + log10(of), 0.0)
 
 
 def places(moments: list[float]) -> int:

@@ -6,13 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lipbench.datasets.film.search import CLEAR, STRETCH_S, Stretch
+from lipbench.datasets.film.search import STRETCH_S, Stretch
 
 #: An offset that changes less from one stretch to the next has drifted, s; what changes more has jumped.
 DRIFT = 0.03
 
 #: What a jump costs, in units of z: its being one, and each second of it.
 JUMP, JUMP_A_SECOND = 12.0, 0.1
+
+#: What a stretch earns that is not found: a little less than chance gives to the best of its places, for what a wrong
+#: course costs is time alone, sounds decide, and a right one that is given up is lost.
+NOT_FOUND = 6.0
 
 #: Offsets within this of the course are in agreement with it, s.
 AGREES = 0.02
@@ -29,7 +33,7 @@ class Step:
 
 def best_path(stretches: list[Stretch]) -> list[Step]:
     """The stretches that were found, in order: the course with most evidence, less what its jumps cost."""
-    # A state is a candidate, or "not found", which keeps the offset before it and earns what is not yet clear.
+    # A state is a candidate, or "not found", which keeps the offset before it and earns what chance gives.
     held: list[tuple[float, float | None]] = [(0.0, None)]
     links: list[list[int]] = []
     for stretch in stretches:
@@ -42,7 +46,7 @@ def best_path(stretches: list[Stretch]) -> list[Step]:
             link.append(k)
         # Not finding a stretch: one state for each offset before, so that a jump is paid over a gap as well.
         for k, (gain, last) in enumerate(held):
-            states.append((gain + CLEAR, last))
+            states.append((gain + NOT_FOUND, last))
             link.append(k)
         kept = _distinct(states)
         held, links = [states[k] for k in kept], [*links, [_code(link, stretch, k) for k in kept]]

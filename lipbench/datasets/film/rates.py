@@ -51,11 +51,20 @@ def find_rate(searcher: Searcher) -> float | None:
     coarse = [rate for rate in KNOWN.values() if rate == 1 or abs(rate - 1) > GRID]
     best, rate = max((_found(searcher, rate, PROBES), rate) for rate in coarse)
     if best >= SURE:
-        return rate
+        return _climbed(searcher, rate)
     free = np.arange(LOWEST, HIGHEST + 1e-9, GRID)
     _, other = max((_found(searcher, float(r), FREE_PROBES), float(r)) for r in free)
     best, rate = max((best, rate), (_found(searcher, other, PROBES), other))
-    return rate if best >= FOUND else None
+    return _climbed(searcher, rate) if best >= FOUND else None
+
+
+def _climbed(searcher: Searcher, rate: float) -> float:
+    """The rate on the grid around a found one at which most is found."""
+    here = _found(searcher, rate, FREE_PROBES)
+    for way in (GRID, -GRID):
+        while (there := _found(searcher, rate + way, FREE_PROBES)) > 1.05 * here:
+            rate, here = rate + way, there
+    return rate
 
 
 def _found(searcher: Searcher, rate: float, n: int) -> float:

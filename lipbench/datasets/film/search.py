@@ -18,7 +18,7 @@ STRETCH_S, STEP_S = 20.0, 5.0
 CANDIDATES, APART = 4, 8
 
 #: Peaks of a stretch over the spread of its curve: unrelated films of one length reach 6.5 by chance.
-CLEAR = 8.0
+CLEAR = 7.0
 
 #: Shares of a stretch that must be sound, not silence, for it to be looked for.
 ENOUGH = 0.3

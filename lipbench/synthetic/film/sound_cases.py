@@ -151,3 +151,8 @@ def unalignable(world: World) -> Iterator[SoundCase]:
     same = world._mix(world.dubbed_by_the_same, 30, "mono", 0.0, still, "dub")
     yield none("no bed, same voices", world.film(30, music=still), same)
     yield none("another film", world.film(), stranger.dub())
+    # What films of one studio begin with.
+    jingle, n = 2 * bed(12, world.rng("jingle"), loop_s=12), 12 * RATE
+    ours, theirs = world.bed.copy(), stranger.bed.copy()
+    ours[:, :n], theirs[:, :n] = jingle, jingle
+    yield none("another film, one jingle", world.film(music=ours), stranger.dub(music=theirs))
