@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 #: Commands that live in modules of their own: name -> ("module:attribute", one line of help); imported when called.
 SUBCOMMANDS: dict[str, tuple[str, str]] = {
+    "align": ("lipbench.cli.data_align:main", "Find the dubs of a film by the music and effects they share with it."),
     "check": ("lipbench.cli.data_check:main", "Check manifests: fields, files, hashes, what the media hold."),
     "synthesize": ("lipbench.cli.data_synthesize:main", "Write a data set of generated talking heads."),
 }

@@ -19,8 +19,9 @@ from lipbench.datasets.film.search import STRETCH_S
 from lipbench.datasets.film.tracks import Tape, Track, pairs
 from lipbench.datasets.film.whiten import at_speed, whitened
 
-#: Cells of one recording are alike by this much nearly everywhere, those of a dub only where nobody speaks.
-SAME_RECORDING = 0.6
+#: The mixes of one recording are alike by this much in all but a few of a hundred cells, those of a dub only where
+#: nobody speaks.
+SAME_RECORDING, SAME_BUT = 0.6, 5
 
 #: At a rate off by more than this, sounds of another pitch are less alike than that (waveforms of one pitch: 0.4 and
 #: more in the middle): what matches are clicks alone, which a change of speed at one pitch moves by some 10 ms.
@@ -98,9 +99,9 @@ def from_sounds(found: Sounds, film_s: float, dub_s: float) -> Alignment | None:
     heard = [cell for run in kept for cell in run.cells]
     if abs(rate - 1) > PITCH_HEARD and np.median([c.likeness for c in heard]) < SAME_PITCH:
         return None
-    likeness = [cell.likeness for cell in found.cells]
-    if abs(rate - 1) < 1e-6 and float(np.percentile(likeness, 20)) > SAME_RECORDING:
-        why = f"it says the same as the original ({np.median(likeness):.2f} in common): it is not a dub"
+    own = [cell.own for cell in found.cells]
+    if abs(rate - 1) < 1e-6 and float(np.percentile(own, SAME_BUT)) > SAME_RECORDING:
+        why = f"it says the same as the original ({np.median(own):.2f} in common): it is not a dub"
         return replace(refused(rate, why, film_s), chance=chance)
     sign = 1 if sum(cell.sign for cell in heard) >= 0 else -1
     pieces = _pieces(found, kept, slope, sign, film_s, dub_s)

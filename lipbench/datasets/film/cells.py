@@ -38,6 +38,7 @@ class Cell:
         lag: dub time less that, s, of its peak.
         z: the peak over the spread of the curve.
         likeness: the peak as a share of what equal sounds give.
+        own: the same of the mixes alone, dialogue and all.
         alone: no other peak comes near it.
         sign: -1 where the dub is of the other polarity.
     """
@@ -46,6 +47,7 @@ class Cell:
     lag: float
     z: float
     likeness: float
+    own: float
     alone: bool
     sign: int
 
@@ -86,15 +88,14 @@ class Matcher:
             return None
         if _level(self._plain[1].read(first + around, first + around + size)) < SILENT:
             return None
-        total, full = np.zeros(2 * around + 1, np.float32), 0.0
+        curves = []
         n = fft.next_fast_len(size + 2 * around, True)
         for film, dub in self.white:
             x, y = film.read(start, start + size), dub.read(first, first + size + 2 * around)
             curve = fft.irfft(fft.rfft(y, n) * fft.rfft(x, n).conj(), n)[: 2 * around + 1]
             power = np.sqrt(float(np.square(x).sum()) * float(np.square(y).mean()) * size)
-            total += curve / (power + 1e-9)
-            full += 1
-        return _peak(total / full, start, first)
+            curves.append(curve / (power + 1e-9))
+        return _peak(np.mean(curves, axis=0), curves[0], start, first)
 
     def products(self, start: int, stop: int, lag: int, block: int) -> NDArray[np.float64]:
         """Sums, over blocks of samples, of film times dub at a lag (samples), all pairs of channels together."""
@@ -109,7 +110,7 @@ def _level(samples: NDArray[np.float32]) -> float:
     return float(np.sqrt(np.square(samples).mean()))
 
 
-def _peak(curve: NDArray[np.float32], start: int, first: int) -> Cell:
+def _peak(curve: NDArray[np.float32], mix: NDArray[np.float32], start: int, first: int) -> Cell:
     size = np.abs(curve)
     k = int(np.argmax(size))
     wide = round(WIDE_S * RATE)
@@ -122,4 +123,5 @@ def _peak(curve: NDArray[np.float32], start: int, first: int) -> Cell:
             at += 0.5 * (a - c) / (a - 2 * b + c)
     inside = 0 < k < len(size) - 1
     alone = inside and float(rest.max(initial=0.0)) < RIVAL * float(size[k])
-    return Cell(start / RATE, (first + at - start) / RATE, z, float(size[k]), alone, 1 if curve[k] >= 0 else -1)
+    sign = 1 if curve[k] >= 0 else -1
+    return Cell(start / RATE, (first + at - start) / RATE, z, float(size[k]), sign * float(mix[k]), alone, sign)

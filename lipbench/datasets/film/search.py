@@ -65,13 +65,13 @@ class Searcher:
         """Where stretches begin, s; one at least."""
         return np.arange(0.0, max(self.film_s - STRETCH_S, 0.0) + 1e-6, step_s)
 
-    def look(self, start: float, rate: float) -> Stretch:
-        """The places of the dub that are most like the film from `start` on."""
+    def look(self, start: float, rate: float, offset: float = 0.0) -> Stretch:
+        """The places of the dub, within reach of an offset, that are most like the film from `start` on."""
         i, m = round(start * FEATURE_RATE), round(STRETCH_S * FEATURE_RATE)
         if self._heard[i : i + m].mean() < ENOUGH:
             return Stretch(start, ())
         parts = [stretched(f[i : i + m], rate) for f in self._film]
-        curve, first = self._curve(parts, round(rate * start * FEATURE_RATE))
+        curve, first = self._curve(parts, round((rate * start + offset) * FEATURE_RATE))
         if len(curve) < 100:
             return Stretch(start, ())
         found = [

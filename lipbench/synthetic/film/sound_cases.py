@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -102,57 +102,79 @@ def _edits(world: World, name: str) -> list[tuple[float, float, float]]:
     return parts
 
 
-def alignable(world: World) -> Iterator[SoundCase]:
-    """Dubs that share the film's music and effects, at the world's level under the speech."""
+Makers = list[Callable[[], SoundCase]]
+
+
+def alignable(world: World) -> Makers:
+    """Makers of dubs that share the film's music and effects, at the world's level under the speech."""
     s, rng = world.seconds, world.rng("alignable")
     offset = [(0.0, s, float(rng.uniform(0, 8)))]
     trimmed = [(float(rng.uniform(0.5, 12)), s, 0.0)]
     layouts: list[tuple[Layout, Layout]] = [("stereo", "stereo"), ("5.1", "stereo"), ("5.1", "5.1"), ("stereo", "mono")]
     film, dub = layouts[rng.integers(4)]
-    yield _case(world, "mono", world.film(), world.dub(), offset if rng.random() < 0.5 else trimmed)
-    yield _case(world, f"{film} and {dub}", world.film(layout=film), world.dub(layout=dub), trimmed)
-    yield _case(world, "edits", world.film(), world.dub(), _edits(world, "edits"))
     rate = float(rng.choice([24 / 25, 25 / 24, 24000 / 25025, 25025 / 24000, 1000 / 1001, 1001 / 1000]))
-    yield _case(world, "another speed", world.film(), world.dub(), offset, rate)
-    how = rng.integers(3)
-    after = (remastered, np.negative, None)[how]
-    name = ("remastered", "inverted", "another speed and edits")[how]
-    parts, speed = (_edits(world, name), 24 / 25) if how == 2 else (offset, 1.0)
-    yield _case(world, name, world.film(), world.dub(), parts, speed, after=after)
+    first = offset if rng.random() < 0.5 else trimmed
+    both = "another speed and edits"
+    return [
+        lambda: _case(world, "edits", world.film(), world.dub(), _edits(world, "edits")),
+        lambda: _case(world, "mono", world.film(), world.dub(), first),
+        lambda: _case(world, f"{film} and {dub}", world.film(layout=film), world.dub(layout=dub), trimmed),
+        lambda: _case(world, "another speed", world.film(), world.dub(), offset, rate),
+        lambda: _case(world, both, world.film(), world.dub(), _edits(world, both), 24 / 25),
+        lambda: _case(world, "remastered", world.film(), world.dub(), offset, after=remastered),
+        lambda: _case(world, "inverted", world.film(), world.dub(), offset, after=np.negative),
+    ]
 
 
-def odd(world: World) -> Iterator[SoundCase]:
-    """Dubs at the edge of what can be aligned: free rates, pitch kept, music in three places only."""
+def odd(world: World) -> Makers:
+    """Makers of dubs at the edge of what can be aligned: free rates, pitch kept, music in three places only."""
     s, rng = world.seconds, world.rng("odd")
     offset = [(0.0, s, float(rng.uniform(0, 8)))]
-    yield _case(world, "free rate", world.film(), world.dub(), offset, float(rng.uniform(0.97, 1.03)))
-    yield _case(world, "pitch kept", world.film(), world.dub(), offset, 24 / 25, kept=True)
-    gate = np.zeros(world.bed.shape[1], np.float32)
-    for at in (0.1, 0.45, 0.85):
-        gate[round(at * s * RATE) : round((at * s + 15) * RATE)] = 1
-    film, dub = (world.bed * gate + 0.15 * np.stack([pink(len(gate), world.rng(w))] * 2) for w in ("a", "b"))
-    yield _case(world, "sparse", world.film(12, music=film), world.dub(12, music=dub), offset)
+    free = float(rng.uniform(0.97, 1.03))
+
+    def sparse() -> SoundCase:
+        gate = np.zeros(world.bed.shape[1], np.float32)
+        for at in (0.1, 0.45, 0.85):
+            gate[round(at * s * RATE) : round((at * s + 15) * RATE)] = 1
+        film, dub = (world.bed * gate + 0.15 * np.stack([pink(len(gate), world.rng(w))] * 2) for w in ("a", "b"))
+        return _case(world, "sparse", world.film(12, music=film), world.dub(12, music=dub), offset)
+
+    return [
+        lambda: _case(world, "pitch kept", world.film(), world.dub(), offset, 24 / 25, kept=True),
+        lambda: _case(world, "free rate", world.film(), world.dub(), offset, free),
+        sparse,
+    ]
 
 
-def unalignable(world: World) -> Iterator[SoundCase]:
-    """Nothing to find: another bed under the same lines, no bed at all, another film."""
-    s, rng = world.seconds, world.rng("unalignable")
-    parts = [(0.0, s, float(rng.uniform(0, 4)))]
-    other = bed(s, world.rng("another bed"))
-    still = np.zeros_like(world.bed)
-    stranger = World(world.seed + 100_000, s)
+def unalignable(world: World) -> Makers:
+    """Makers of pairs with nothing to find: another bed under the same lines, no bed at all, another film."""
+    s = world.seconds
+    parts = [(0.0, s, float(world.rng("unalignable").uniform(0, 4)))]
+    still, stranger = np.zeros_like(world.bed), World(world.seed + 100_000, s)
 
     def none(name: str, film: Sound, dub: Sound) -> SoundCase:
         case = _case(world, name, film, dub, parts)
         return SoundCase(name, case.film, case.dub, ())
 
-    yield none("another bed", world.film(), world.dub(music=other))
-    yield none("no bed", world.film(30, music=still), world.dub(30, music=still))
-    same = world._mix(world.dubbed_by_the_same, 30, "mono", 0.0, still, "dub")
-    yield none("no bed, same voices", world.film(30, music=still), same)
-    yield none("another film", world.film(), stranger.dub())
-    # What films of one studio begin with.
-    jingle, n = 2 * bed(12, world.rng("jingle"), loop_s=12), 12 * RATE
-    ours, theirs = world.bed.copy(), stranger.bed.copy()
-    ours[:, :n], theirs[:, :n] = jingle, jingle
-    yield none("another film, one jingle", world.film(music=ours), stranger.dub(music=theirs))
+    def another_bed() -> SoundCase:
+        return none("another bed", world.film(), world.dub(music=bed(s, world.rng("another bed"))))
+
+    def same_voices() -> SoundCase:
+        dub = world._mix(world.dubbed_by_the_same, 30, "mono", 0.0, still, "dub")
+        return none("no bed, same voices", world.film(30, music=still), dub)
+
+    def one_jingle() -> SoundCase:
+        # What films of one studio begin with.
+        n = 12 * RATE
+        jingle = 2 * bed(12, world.rng("jingle"), loop_s=12)
+        ours, theirs = world.bed.copy(), stranger.bed.copy()
+        ours[:, :n], theirs[:, :n] = jingle, jingle
+        return none("another film, one jingle", world.film(music=ours), stranger.dub(music=theirs))
+
+    return [
+        another_bed,
+        same_voices,
+        one_jingle,
+        lambda: none("no bed", world.film(30, music=still), world.dub(30, music=still)),
+        lambda: none("another film", world.film(), stranger.dub()),
+    ]
