@@ -3,8 +3,8 @@
     python -m tools.measure_alignment --seeds 1-24 --seconds 240 -o alignment.jsonl
     python -m tools.measure_alignment --read alignment.jsonl
 
-Writes a line a case, and prints tables: dubs that can be aligned and those that cannot are counted apart. No constant of
-the aligner was set on seeds 1 to 99; 900 and above are for that.
+Writes a line a case, and prints tables: dubs that can be aligned and those that cannot are counted apart. No constant
+of the aligner was set on seeds 1 to 99; 900 and above are for that.
 """
 
 from __future__ import annotations
@@ -90,12 +90,19 @@ def covered(found: Alignment, truth: tuple[Span, ...]) -> float:
 
 def tables(rows: list[dict[str, Any]]) -> str:
     """Markdown."""
-    lines = ["| dub | n | accepted | median error, ms (n) | worst | drift, ppm | edges within print | covered |", "|---|---|---|---|---|---|---|---|"]
+    lines = [
+        "| dub | n | accepted | median error, ms (n) | worst | drift, ppm | edges within print | covered |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
     for kind in ("alignable", "odd"):
         names = sorted({r["case"] for r in rows if r["kind"] == kind})
         for name in [*names, f"all {kind}"]:
             lines.append(_line(name, [r for r in rows if r["kind"] == kind and name in (r["case"], f"all {kind}")]))
-    lines += ["", "| dub with nothing in common | n | refused | wrong by over 40 ms outside its edges |", "|---|---|---|---|"]
+    lines += [
+        "",
+        "| dub with nothing in common | n | refused | wrong by over 40 ms outside its edges |",
+        "|---|---|---|---|",
+    ]
     for name in [*sorted({r["case"] for r in rows if r["kind"] == "unalignable"}), "all"]:
         mine = [r for r in rows if r["kind"] == "unalignable" and name in (r["case"], "all")]
         refused = sum(r["verdict"] == "refused" for r in mine)
@@ -117,7 +124,8 @@ def _line(name: str, rows: list[dict[str, Any]]) -> str:
     cover = float(np.mean([r["covered"] for r in taken])) if taken else 0.0
     accepted = f"{len(taken)}" + (f" ({carried} carried)" if carried else "")
     middle = f"{np.median(medians):.3f}, at most {max(medians):.3f} ({len(medians)})" if medians else "-"
-    return f"| {name} | {len(rows)} | {accepted} | {middle} | {worst:.2f} | {drift:.2f} | {sum(edges)} of {len(edges)} | {cover:.0%} |"
+    cells = [name, len(rows), accepted, middle, f"{worst:.2f}", f"{drift:.2f}", f"{sum(edges)} of {len(edges)}"]
+    return "| " + " | ".join(map(str, [*cells, f"{cover:.0%}"])) + " |"
 
 
 def _turn(makers: list[Callable[[], SoundCase]], seed: int, n: int) -> list[Callable[[], SoundCase]]:

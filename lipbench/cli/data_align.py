@@ -12,8 +12,8 @@ import click
 from lipbench.core.errors import Refused, UsageError
 
 if TYPE_CHECKING:
-    from lipbench.datasets.film.align_film import AlignedDub
     from lipbench.datasets.film.align_file import DubTrack
+    from lipbench.datasets.film.align_film import AlignedDub
 
 #: What the name of an alignment's file ends with.
 ENDING = ".align.yaml"
@@ -24,7 +24,9 @@ ENDING = ".align.yaml"
 @click.option("--dub", "dubs", multiple=True, metavar="LANG=FILE", help="A dub: FILE or FILE:a:N; repeatable.")
 @click.option("--original", metavar="a:N", help="The original's sound track. [default: the default one]")
 @click.option("--reach", default=120.0, show_default=True, type=click.FloatRange(1, 7200), help="How far to look, s.")
-@click.option("--offset", "offsets", multiple=True, metavar="LANG=S", help="An offset that is known: one piece by hand.")
+@click.option(
+    "--offset", "offsets", multiple=True, metavar="LANG=S", help="An offset that is known: one piece by hand."
+)
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="[default: FILM with the ending .align.yaml]")
 @click.option("--plot", "picture", type=click.Path(path_type=Path), help="A PNG of what was measured.")
 @click.option("--again", is_flag=True, help="Measure what the file has already, too.")
@@ -129,7 +131,9 @@ def line(language: str, dub: DubTrack) -> str:
     rate = rate_words(dub.rate, None if dub.pitch is None else dub.pitch == "moved")
     if dub.verdict == "refused":
         return f"{language}  refused: {dub.why}"
-    shown = [f"{p.offset:+.4f} s" + (f" from {clock(round(p.start, 2))}" if k else "") for k, p in enumerate(dub.pieces)]
+    shown = [
+        f"{p.offset:+.4f} s" + (f" from {clock(round(p.start, 2))}" if k else "") for k, p in enumerate(dub.pieces)
+    ]
     places = ", ".join([*shown[:4], *(["..."] if len(shown) > 4 else [])])
     total = sum(p.end - p.start for p in dub.pieces)
     heard = sum((p.heard or 0.0) * (p.end - p.start) for p in dub.pieces) / total
@@ -198,6 +202,12 @@ def _check(path: Path, language: str, quiet: bool) -> list[dict[str, Any]]:
         if not quiet:
             click.echo(f"{where}  {'by hand' if piece.by else 'as measured'}  {said}")
     return [
-        {"dub": language, "from": one.piece.start, "offset": one.piece.offset, "measured": one.measured, "sounds": one.sounds}
+        {
+            "dub": language,
+            "from": one.piece.start,
+            "offset": one.piece.offset,
+            "measured": one.measured,
+            "sounds": one.sounds,
+        }
         for one in found
     ]

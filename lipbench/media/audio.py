@@ -132,9 +132,7 @@ class AudioSource:
         if len(tail):
             yield to_int16(tail)
 
-    def blocks(
-        self, start_s: float = 0.0, end_s: float | None = None
-    ) -> Iterator[tuple[np.ndarray, tuple[str, ...]]]:
+    def blocks(self, start_s: float = 0.0, end_s: float | None = None) -> Iterator[tuple[np.ndarray, tuple[str, ...]]]:
         """(C, N) blocks at the file's rate that make up [start_s, end_s), and FFmpeg's names of their channels.
 
         Samples are int16 for one 16-bit channel, else float in [-1, 1). Silence that fills a hole has one channel and

@@ -54,6 +54,6 @@ def wider(tag: str | None) -> str:
 
 
 def shortest(tag: str | None) -> str:
-    """The two-letter code of a tag's language where it has one, else the three-letter one: "fra" is "fr"; "" for none."""
+    """The two-letter code of a tag's language where it has one, else that of three: "fra" is "fr"; "" for none."""
     code = primary(tag)
     return _ISO1.get(code, code)

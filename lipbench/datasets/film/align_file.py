@@ -174,15 +174,17 @@ def piece_entry(piece: Piece) -> PieceEntry:
         else:
             marks.append([t, t])
     heard_in = " ".join(f"{a:.1f}-{b + 2:.1f}" for a, b in marks)
-    return PieceEntry(
-        start=round(piece.start, 3),
-        end=round(piece.end, 3),
-        offset=round(piece.offset, 5),
-        heard=round(min(piece.heard, 1.0), 3),
-        precision_ms=round(piece.precision_ms, 3),
-        start_unsure=round(piece.start_unsure + 0.001, 3),
-        end_unsure=round(piece.end_unsure + 0.001, 3),
-        heard_in=heard_in,
+    return PieceEntry.model_validate(
+        {
+            "from": round(piece.start, 3),
+            "to": round(piece.end, 3),
+            "offset": round(piece.offset, 5),
+            "heard": round(min(piece.heard, 1.0), 3),
+            "precision_ms": round(piece.precision_ms, 3),
+            "from_unsure_s": round(piece.start_unsure + 0.001, 3),
+            "to_unsure_s": round(piece.end_unsure + 0.001, 3),
+            "heard_in": heard_in,
+        }
     )
 
 

@@ -27,8 +27,8 @@ from lipbench.datasets.film.film_tracks import SoundTrack, dubs_of, ends_sha256,
 from lipbench.datasets.film.path import Step
 from lipbench.datasets.film.search import CLEAR, STEP_S, Searcher
 from lipbench.datasets.film.tracks import Track, pairs, read_track
-from lipbench.media.streams import SoundChoice
 from lipbench.datasets.model import language_tag
+from lipbench.media.streams import SoundChoice
 
 #: `check` looks this far from a piece's offset, s.
 CHECK_S = 1.0
@@ -137,7 +137,7 @@ def _file(film: Path, own: SoundTrack, ends: str, seconds: float, dubs: dict[str
         ends_sha256=ends,
         seconds=round(seconds, 3),
     )
-    return AlignFile(film=about, dubs=dubs)
+    return AlignFile(schema=1, film=about, dubs=dubs)
 
 
 def _entry(
@@ -164,8 +164,9 @@ def _entry(
 
 def _by_hand(track: SoundTrack, offset: float, rate: float, seconds: float) -> DubTrack:
     start = max(0.0, -offset / rate)
-    piece = PieceEntry(start=start, end=max(seconds, start + 1), offset=offset, by="hand")
-    return DubTrack(file=str(track.file), track=track.number, rate=rate, verdict="carried", pieces=(piece,))
+    piece = {"from": start, "to": max(seconds, start + 1), "offset": offset, "by": "hand"}
+    about = {"file": str(track.file), "track": track.number, "rate": rate, "verdict": "carried", "pieces": [piece]}
+    return DubTrack.model_validate(about)
 
 
 def _relative(file: Path, path: Path) -> str:

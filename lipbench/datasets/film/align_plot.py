@@ -64,6 +64,9 @@ def _overview(axis: Any, language: str, one: Alignment) -> None:
         axis.scatter([t for t, _ in one.sounds], [o for _, o in one.sounds], s=5, c="#1b4965", label="single sounds")
     for piece in one.pieces:
         axis.plot([piece.start, piece.end], [piece.offset] * 2, color="#d1495b", lw=1.2)
+    low, high = axis.get_ylim()
+    pad = max(0.1 - (high - low), 0.0) / 2  # a tenth of a second at least: rounding is no drift
+    axis.set_ylim(low - pad, high + pad)
     axis.set_xlim(0, max(one.film_s, 1))
     axis.set_ylabel("offset, s", fontsize=8)
     if one.steps or one.sounds:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal
 
 from lipbench.datasets.film.path import Step
 
 Verdict = Literal["ok", "carried", "refused"]
+Pitch = Literal["moved", "kept"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Alignment:
     pieces: tuple[Piece, ...]
     verdict: Verdict
     why: str = ""
-    pitch: Literal["moved", "kept"] | None = None
+    pitch: Pitch | None = None
     inverted: bool = False
     chance: float = 0.0
     sharp: bool = True
@@ -93,7 +95,7 @@ def verdict_of(pieces: tuple[Piece, ...]) -> tuple[Verdict, str]:
     for piece in pieces:
         marks = [piece.start, *piece.moments, piece.end]
         total += piece.end - piece.start
-        for k, (a, b) in enumerate(zip(marks[:-1], marks[1:], strict=True)):
+        for k, (a, b) in enumerate(pairwise(marks)):
             if b - a > widest:
                 widest, where = b - a, a
             beside = (k > 0) + (k < len(marks) - 2)

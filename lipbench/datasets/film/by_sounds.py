@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
 from lipbench.datasets.film import evidence
-from lipbench.datasets.film.alignment import Alignment, Piece, refused, verdict_of
+from lipbench.datasets.film.alignment import Alignment, Piece, Pitch, refused, verdict_of
 from lipbench.datasets.film.cells import CELL_S, Cell, Matcher
 from lipbench.datasets.film.edges import MARGIN_S, edge
 from lipbench.datasets.film.path import AGREES, DRIFT, Step, runs
@@ -107,26 +108,25 @@ def from_sounds(found: Sounds, film_s: float, dub_s: float) -> Alignment | None:
     pieces = _pieces(found, kept, slope, sign, film_s, dub_s)
     verdict, why = verdict_of(pieces)
     sounds = tuple((cell.at / found.rate, cell.lag - slope * cell.at) for cell in sharp)
-    pitch = None if abs(rate - 1) < 1e-9 else "moved"
+    pitch: Pitch | None = None if abs(rate - 1) < 1e-9 else "moved"
     return Alignment(rate, pieces, verdict, why, pitch, sign < 0, chance, True, sounds=sounds, film_s=film_s)
 
 
 def _on_course(run: Run, slope: float, found: Sounds) -> bool:
     """Whether a stretch of 20 s in a run's time names its offset, roughly: a beat that repeats has none."""
-    begin, end = run.cells[0].at / found.rate, run.cells[-1].at / found.rate
-    for step in found.steps:
-        if begin - STRETCH_S / 2 <= step.middle <= end + STRETCH_S / 2:
-            if abs(step.offset - slope * step.middle * found.rate - run.offset) <= AGREES:
-                return True
-    return False
+    begin = run.cells[0].at / found.rate - STRETCH_S / 2
+    end = run.cells[-1].at / found.rate + STRETCH_S / 2
+    return any(
+        abs(step.offset - slope * step.middle * found.rate - run.offset) <= AGREES
+        for step in found.steps
+        if begin <= step.middle <= end
+    )
 
 
-def _pieces(
-    found: Sounds, kept: list[Run], slope: float, sign: int, film_s: float, dub_s: float
-) -> tuple[Piece, ...]:
+def _pieces(found: Sounds, kept: list[Run], slope: float, sign: int, film_s: float, dub_s: float) -> tuple[Piece, ...]:
     """Runs as pieces of film with their edges."""
     rate = found.rate
-    edges = [edge(found.matcher, a, b, slope, sign) for a, b in zip(kept[:-1], kept[1:], strict=True)]
+    edges = [edge(found.matcher, a, b, slope, sign) for a, b in pairwise(kept)]
     out = []
     for k, run in enumerate(kept):
         # At the ends nothing but the length of film and dub says where a piece stops.

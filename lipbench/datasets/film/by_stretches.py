@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lipbench.datasets.film import evidence
-from lipbench.datasets.film.alignment import Alignment, Piece, refused, verdict_of
+from lipbench.datasets.film.alignment import Alignment, Piece, Pitch, refused, verdict_of
 from lipbench.datasets.film.path import Step, runs
 from lipbench.datasets.film.search import CLEAR, STRETCH_S, Stretch
 
@@ -65,7 +65,7 @@ def from_stretches(
             Piece(start, end, group.offset, group.heard, PRECISION_MS, start_unsure, end_unsure, moments=moments)
         )
     verdict, why = verdict_of(tuple(pieces))
-    pitch = None if abs(rate - 1) < 1e-9 else "kept"
+    pitch: Pitch | None = None if abs(rate - 1) < 1e-9 else "kept"
     chance = min(group.chance for group in groups)
     return Alignment(rate, tuple(pieces), verdict, why, pitch, False, chance, False, film_s=film_s)
 

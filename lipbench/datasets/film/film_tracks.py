@@ -77,7 +77,9 @@ def original_of(tracks: list[SoundTrack], wanted: int | None) -> SoundTrack:
     return default[0] if len(default) == 1 else tracks[0]
 
 
-def dubs_of(film: Path, tracks: list[SoundTrack], original: SoundTrack, named: Mapping[str, str]) -> dict[str, SoundTrack]:
+def dubs_of(
+    film: Path, tracks: list[SoundTrack], original: SoundTrack, named: Mapping[str, str]
+) -> dict[str, SoundTrack]:
     """Language -> the track of its dub: those that are named, else all of another language than the original.
 
     Args:

@@ -42,7 +42,7 @@ class Run:
         return log10_chance(len(self.cells), self.of, SOUND_BY_CHANCE)
 
 
-def slope_of(cells: list[Cell], groups: list[list[float]]) -> tuple[float, float]:
+def slope_of(cells: list[Cell], groups: list[tuple[float, float]]) -> tuple[float, float]:
     """The drift (and its error) of sounds heard, within spans of time that coarse stretches put together.
 
     Args:

@@ -34,8 +34,8 @@ class SceneState:
 
     Attributes:
         state: measured: sounds that both have are heard in it; carried: on both sides of it, in the same piece, within
-            five minutes; one-sided: on one side only; by hand: a person wrote the piece; edge: an edge lies, or may lie, in
-            it or within a second of it; outside: the dub has no such part; refused: the dub is not aligned.
+            five minutes; one-sided: on one side only; by hand: a person wrote the piece; edge: an edge lies, or may
+            lie, in it or within a second of it; outside: the dub has no such part; refused: the dub is not aligned.
         piece: the piece that it lies in, None where there is none.
         why: in words, where it is not measured.
     """
@@ -72,10 +72,10 @@ def scene_state(dub: DubTrack, scene: Scene) -> SceneState:
         return SceneState("measured", piece)
     before = max((b for _, b in spans if b <= scene.start), default=None)
     after = min((a for a, _ in spans if a >= scene.end), default=None)
-    near = [before is not None and scene.start - before <= CARRY_S, after is not None and after - scene.end <= CARRY_S]
+    gaps = [np.inf if before is None else scene.start - before, np.inf if after is None else after - scene.end]
+    near = [gap <= CARRY_S for gap in gaps]
     if all(near):
-        assert before is not None and after is not None
-        why = f"nothing in common is heard in it, but {scene.start - before:.0f} s before and {after - scene.end:.0f} s after it"
+        why = f"nothing in common is heard in it, but {gaps[0]:.0f} s before and {gaps[1]:.0f} s after it"
         return SceneState("carried", piece, why)
     where = f"within {CARRY_S:.0f} s on either side of it" if not any(near) else "after it" if near[0] else "before it"
     return SceneState("one-sided", piece, f"nothing in common is heard in it, nor {where}")

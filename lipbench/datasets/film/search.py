@@ -88,11 +88,11 @@ class Searcher:
             return np.zeros(0, np.float32), 0
         stop = min(high + m, n)
         size = fft.next_fast_len(stop - low + m, True)
-        total: NDArray[np.complex64] | float = 0.0
+        total = np.zeros(size // 2 + 1, np.complex64)
         power, own = np.zeros(stop - low), 0.0
         for part, dub in zip(parts, self._dub, strict=True):
             there = dub[low:stop].astype(np.float32)
-            total = total + np.einsum(
+            total += np.einsum(
                 "bf,bf->f",
                 fft.rfft(np.ascontiguousarray(there.T), size, axis=1),
                 fft.rfft(np.ascontiguousarray(part.T), size, axis=1).conj(),

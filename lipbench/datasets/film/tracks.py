@@ -50,7 +50,7 @@ class Tape:
         Raises:
             DiskFull: there is no room.
         """
-        data = memoryview(np.ascontiguousarray(samples, self._dtype)).cast("B")
+        data = memoryview(np.ascontiguousarray(samples, self._dtype).tobytes())
         try:
             while len(data):
                 data = data[os.write(self._file, data) :]

@@ -1,4 +1,4 @@
-"""Music and effects of a generated film: scenes with music, with effects, with a room's tone and with next to nothing."""
+"""Music and effects of a generated film: scenes with music, with effects, with a room's tone, with next to nothing."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _effects(out: NDArray[np.float32], start: float, end: float, rng: np.random.
         what = rng.random()
         if what < 0.6:
             n = round(rng.uniform(0.03, 0.15) * RATE)
-            x = rng.standard_normal(n) * np.exp(-np.arange(n) / RATE * 30)
+            x: NDArray[np.floating] = rng.standard_normal(n) * np.exp(-np.arange(n) / RATE * 30)
             x = signal.lfilter(*signal.butter(2, rng.uniform(300, 4000), fs=RATE), x)
         elif what < 0.85:
             n = round(rng.uniform(0.5, 2.5) * RATE)

@@ -30,9 +30,7 @@ class FilmSound:
     codec: str = "aac"
 
 
-def write_film(
-    path: Path, frames: Iterable[NDArray[np.uint8]] | None, fps: Fraction, sounds: list[FilmSound]
-) -> Path:
+def write_film(path: Path, frames: Iterable[NDArray[np.uint8]] | None, fps: Fraction, sounds: list[FilmSound]) -> Path:
     """Write a .mkv (or .mka without frames); the first sound is the default one.
 
     Args:
@@ -46,7 +44,9 @@ def write_film(
     """
     container = open_output(path, "matroska", {})
     with container:
-        picture = container.add_stream("libx264", rate=fps, options={"crf": "23", "preset": "ultrafast"}) if frames else None
+        picture = (
+            container.add_stream("libx264", rate=fps, options={"crf": "23", "preset": "ultrafast"}) if frames else None
+        )
         streams: list[tuple[AudioStream, FilmSound]] = []
         for k, sound in enumerate(sounds):
             stream = container.add_stream(sound.codec, rate=RATE, layout=_LAYOUTS[len(sound.samples)])

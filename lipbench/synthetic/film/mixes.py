@@ -48,7 +48,9 @@ def mix(music: Sound, speech: Sound, over_db: float, layout: Layout, reverb: flo
     return y.astype(np.float32)
 
 
-def cut(y: Sound, parts: list[tuple[float, float, float]], rate: float, rng: np.random.Generator) -> tuple[Sound, list[Span]]:
+def cut(
+    y: Sound, parts: list[tuple[float, float, float]], rate: float, rng: np.random.Generator
+) -> tuple[Sound, list[Span]]:
     """A dub edited out of film time: parts of (from, to, seconds of near-silence before it).
 
     Args:
@@ -96,10 +98,10 @@ def stretched(y: Sound, rate: float) -> Sound:
 
 def remastered(y: Sound) -> Sound:
     """Brighter, thinner and compressed."""
-    y = signal.lfilter(*signal.butter(1, 150, "high", fs=RATE), y, axis=1)
-    y = y + 0.8 * signal.lfilter(*signal.butter(1, 3000, "high", fs=RATE), y, axis=1)
-    level = signal.lfilter([0.0005], [1, -0.9995], np.abs(y).mean(axis=0)) + 1e-3 * np.abs(y).max()
-    return (y / np.sqrt(level)).astype(np.float32)
+    thin = signal.lfilter(*signal.butter(1, 150, "high", fs=RATE), y, axis=1)
+    bright = thin + 0.8 * signal.lfilter(*signal.butter(1, 3000, "high", fs=RATE), thin, axis=1)
+    level = signal.lfilter([0.0005], [1, -0.9995], np.abs(bright).mean(axis=0)) + 1e-3 * np.abs(bright).max()
+    return (bright / np.sqrt(level)).astype(np.float32)
 
 
 def to_steps(y: Sound) -> NDArray[np.int16]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,20 +70,36 @@ class World:
         """The original's voices in another language, as some aligners' false friends are."""
         return speak(self.lines, self.language, self.seconds, self._cast[0], self.rng("en"))
 
-    def film(self, over_db: float | None = None, layout: Layout = "mono", reverb: float = 0.0, music: Sound | None = None) -> Sound:
+    def film(
+        self, over_db: float | None = None, layout: Layout = "mono", reverb: float = 0.0, music: Sound | None = None
+    ) -> Sound:
         return self._mix(self.original, over_db, layout, reverb, music, "film")
 
-    def dub(self, over_db: float | None = None, layout: Layout = "mono", reverb: float = 0.0, music: Sound | None = None) -> Sound:
+    def dub(
+        self, over_db: float | None = None, layout: Layout = "mono", reverb: float = 0.0, music: Sound | None = None
+    ) -> Sound:
         return self._mix(self.dubbed, over_db, layout, reverb, music, "dub")
 
-    def _mix(self, speech: Sound, over_db: float | None, layout: Layout, reverb: float, music: Sound | None, what: str) -> Sound:
+    def _mix(
+        self, speech: Sound, over_db: float | None, layout: Layout, reverb: float, music: Sound | None, what: str
+    ) -> Sound:
         music = self.bed if music is None else music
         noise = 1e-4 * self.rng(what + "-noise").standard_normal(music.shape)
-        return mix(music + noise.astype(np.float32), speech, self.over_db if over_db is None else over_db, layout, reverb)
+        return mix(
+            music + noise.astype(np.float32), speech, self.over_db if over_db is None else over_db, layout, reverb
+        )
 
 
-def _case(world: World, name: str, film: Sound, dub: Sound, parts: list[tuple[float, float, float]], rate: float = 1.0,
-          kept: bool = False, after: Callable[[Sound], Sound] | None = None) -> SoundCase:
+def _case(
+    world: World,
+    name: str,
+    film: Sound,
+    dub: Sound,
+    parts: list[tuple[float, float, float]],
+    rate: float = 1.0,
+    kept: bool = False,
+    after: Callable[[Sound], Sound] | None = None,
+) -> SoundCase:
     dub, truth = cut(dub, parts, rate, world.rng(name))
     if rate != 1:
         dub = stretched(dub, rate) if kept else played(dub, rate)
@@ -95,7 +112,7 @@ def _edits(world: World, name: str) -> list[tuple[float, float, float]]:
     rng, s = world.rng(name), world.seconds
     marks = [0.0, *(s * (k + rng.uniform(-0.08, 0.08)) / 4 for k in (1, 2, 3)), s]
     parts = [(marks[0], marks[1], float(rng.uniform(0, 3)))]
-    for begin, end in zip(marks[1:-1], marks[2:], strict=True):
+    for begin, end in pairwise(marks[1:]):
         how = rng.integers(3)
         lost = (float(rng.choice([0.04, 0.08, 0.48, 0.96])), float(rng.uniform(2, 20)), 0.0)[how]
         parts.append((begin + lost, end, float(rng.uniform(0.1, 3)) if how == 2 else 0.0))
