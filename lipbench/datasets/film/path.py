@@ -16,7 +16,7 @@ JUMP, JUMP_A_SECOND = 12.0, 0.1
 
 #: What a stretch earns that is not found: a little less than chance gives to the best of its places, for what a wrong
 #: course costs is time alone, sounds decide, and a right one that is given up is lost.
-NOT_FOUND = 6.0
+NOT_FOUND = 4.5
 
 #: Offsets within this of the course are in agreement with it, s.
 AGREES = 0.02

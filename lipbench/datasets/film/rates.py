@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lipbench.datasets.film.search import CLEAR, Searcher, Stretch
+from lipbench.datasets.film.search import Searcher, Stretch
 
 #: Seconds of dub a second of film, by the pictures a second that the film and the dub were made for.
 KNOWN = {
@@ -27,14 +27,18 @@ LOWEST, HIGHEST = 0.92, 1.08
 #: Stretches that are looked up at each rate, of the known ones and of the free ones.
 PROBES, FREE_PROBES = 40, 10
 
-#: A rate is found when the peaks of its probes rise above what chance gives by this much, all together.
-FOUND = 8.0
+#: A rate is found when its probes rise above chance by this much, all together; pairs without anything in common, but
+#: for the places of their lines, reach 3.5.
+FOUND = 5.0
 
 #: Above this no free rate is looked for.
-SURE = 60.0
+SURE = 25.0
 
-#: What the peak of an unrelated stretch reaches.
-CHANCE = 6.5
+#: What the best of all places of an unrelated stretch reaches at most, and what any place of it does.
+CHANCE, USUAL = 6.5, 3.5
+
+#: Offsets of stretches that differ by less name one; and how much drift is allowed for, s.
+DRIFT, MOST_DRIFT = 0.03, 0.5
 
 #: Rates are told apart by no less than this share: 1 / 1000000 is 4 ms in an hour.
 SNAP = 4e-6
@@ -68,8 +72,20 @@ def _climbed(searcher: Searcher, rate: float) -> float:
 
 
 def _found(searcher: Searcher, rate: float, n: int) -> float:
-    tops = [_top(searcher.look(float(start), rate)) for start in probes(searcher, n)]
-    return sum(max(z - CHANCE, 0.0) for z in tops if z > CLEAR)
+    """How much more than chance the places of n stretches give at a rate: those that name one offset, by whatever
+    little each stands out, and the others by what chance never gives.
+    """
+    stretches = [searcher.look(float(start), rate) for start in probes(searcher, n)]
+    points = [(s.middle, c) for s in stretches for c in s.candidates[:2]]
+    best = 0.0
+    for middle, anchor in points:
+        total = 0.0
+        for s in stretches:
+            near = DRIFT + min(GRID / 2 * abs(s.middle - middle), MOST_DRIFT)
+            here = max((c.z for c in s.candidates if abs(c.offset - anchor.offset) <= near), default=0.0)
+            total += max(here - USUAL, _top(s) - CHANCE, 0.0)
+        best = max(best, total - max(anchor.z - USUAL, 0.0) / 2)
+    return best
 
 
 def _top(stretch: Stretch) -> float:
