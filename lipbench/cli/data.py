@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Commands that live in modules of their own: name -> ("module:attribute", one line of help); imported when called.
 SUBCOMMANDS: dict[str, tuple[str, str]] = {
+    "cut": ("lipbench.cli.data_cut:main", "Cut scenes of a film that was aligned: clips and their dubs."),
+    "align": ("lipbench.cli.data_align:main", "Find the dubs of a film by the music and effects they share with it."),
     "check": ("lipbench.cli.data_check:main", "Check manifests: fields, files, hashes, what the media hold."),
     "synthesize": ("lipbench.cli.data_synthesize:main", "Write a data set of generated talking heads."),
 }
@@ -169,7 +171,10 @@ def _manifest_json(manifest: Manifest, report: ManifestReport) -> dict[str, Any]
 
 @main.command()
 @click.argument("manifest", type=click.Path(path_type=Path))
-@click.argument("video", type=click.Path(path_type=Path))
+@click.argument("video", required=False, type=click.Path(path_type=Path))
+@click.option("--from", "film", type=click.Path(path_type=Path), help="A film: its scenes are added instead of VIDEO.")
+@click.option("--scene", "scenes", multiple=True, metavar="FROM-TO", help="Of the film, 00:12:30-00:13:10; repeatable.")
+@click.option("--align", type=click.Path(path_type=Path), help="The film's .align.yaml, made where it is not there.")
 @click.option("--dub", "dubs", multiple=True, metavar="LANG=FILE", help="A dub, e.g. fr=french.wav; repeatable.")
 @click.option("--id", "id", help="Id of the clip; made of the file's name when left out.")
 @click.option("--speaker", help="Who speaks; the id when left out.")
@@ -193,7 +198,17 @@ def _manifest_json(manifest: Manifest, report: ManifestReport) -> dict[str, Any]
 @click.option("--rate", multiple=True, metavar="[LANG=]R", help="How much faster than VIDEO it runs, e.g. 25/23.976.")
 @click.option("--copy", is_flag=True, help="Copy files that lie outside the manifest's root into it.")
 @as_json
-def add(manifest: Path, video: Path, dubs: tuple[str, ...], copy: bool, as_json: bool, **said: Any) -> None:
+def add(
+    manifest: Path,
+    video: Path | None,
+    film: Path | None,
+    scenes: tuple[str, ...],
+    align: Path | None,
+    dubs: tuple[str, ...],
+    copy: bool,
+    as_json: bool,
+    **said: Any,
+) -> None:
     """Add a video and its dubs to a manifest, which is made when it is not there.
 
     Probes and hashes the files. What is written already (comments, layout) stays. A clip that is in the manifest
@@ -202,16 +217,29 @@ def add(manifest: Path, video: Path, dubs: tuple[str, ...], copy: bool, as_json:
     VIDEO may also be a folder of videos (then --dub LANG=FOLDER holds a dub with the name of each), a folder or
     pattern of numbered pictures, or a list.csv: its first line names its columns (docs/manifest.md), each further one
     is a clip or a dub of one.
+
+    With --from FILM --scene FROM-TO the dubs are aligned (`data align`; the film's own tracks unless --dub names
+    others), the scenes cut into the folder `media` beside MANIFEST (`data cut`) and added.
     """
     from lipbench.cli.data_add import OPTIONS, add_all, new_dubs
     from lipbench.datasets.lists import Entry, entries
 
     about = {name: said.pop(name) for name in OPTIONS}
-    wanted = entries(video, new_dubs(dubs, said["channel"], about))
+    if (video is None) == (film is None):
+        raise UsageError("what is to be added?", "VIDEO or --from FILM, one of them", "name a video, or a film")
+    if film is not None:
+        from lipbench.cli.data_add_film import scene_entries
+
+        wanted = scene_entries(manifest, film, scenes, dubs, align, as_json)
+    elif scenes or align:
+        raise UsageError("--scene and --align go with --from FILM", "a video is added whole", "use --start and --end")
+    else:
+        assert video is not None
+        wanted = entries(video, new_dubs(dubs, said["channel"], about))
     if said["id"] and len(wanted) > 1:
-        raise UsageError(f"--id names one clip, {video} holds {len(wanted)}", "", "leave it out")
+        raise UsageError(f"--id names one clip, {video or film} holds {len(wanted)}", "", "leave it out")
     asks = sys.stdin.isatty() and not as_json
-    done = add_all(manifest, wanted, Entry(video, **said), copy, asks)
+    done = add_all(manifest, wanted, Entry(video or wanted[0].video, **said), copy, asks)
     for text in dict.fromkeys(text for one in done for text in one.warnings):
         click.echo(f"warning: {text}", err=True)
     if as_json:

@@ -117,7 +117,8 @@ class AudioSource:
             return
         first = round(start * self.rate)
         last = None if end is None else round(end * self.rate)
-        pieces = _cut(self._placed(start), first, last)
+        cut = _cut(self._placed(start), first, last)
+        pieces = (block[0] if mix is None else mix(block) for block, mix in cut)
         if rate == self.rate and speed == 1:
             for piece in pieces:
                 yield to_int16(piece)
@@ -130,6 +131,19 @@ class AudioSource:
         tail = resampler.resample_chunk(np.zeros(0, np.float32), last=True)
         if len(tail):
             yield to_int16(tail)
+
+    def blocks(self, start_s: float = 0.0, end_s: float | None = None) -> Iterator[tuple[np.ndarray, tuple[str, ...]]]:
+        """(C, N) blocks at the file's rate that make up [start_s, end_s), and FFmpeg's names of their channels.
+
+        Samples are int16 for one 16-bit channel, else float in [-1, 1). Silence that fills a hole has one channel and
+        no names.
+        """
+        start, end = check_range(start_s, end_s)
+        if self._head is None:
+            return
+        last = None if end is None else round(end * self.rate)
+        for block, mix in _cut(self._placed(start), round(start * self.rate), last):
+            yield block, () if mix is None else mix.names
 
     def _placed(self, start: Fraction) -> Iterator[Placed]:
         """(sample number on the video's clock, block, its mix): decoded frames with holes and overlaps mended."""
@@ -254,18 +268,18 @@ def _video_zero(path: Path, container: InputContainer) -> Fraction | None:
         return None
 
 
-def _cut(pieces: Iterator[Placed], first: int, last: int | None) -> Iterator[np.ndarray]:
-    """Samples first..last of placed blocks, mixed to one channel; what precedes the first block is silence."""
+def _cut(pieces: Iterator[Placed], first: int, last: int | None) -> Iterator[tuple[np.ndarray, Downmix | None]]:
+    """Samples first..last of placed blocks, each with its mix; what precedes the first block is silence."""
     at = first
     for place, block, mix in pieces:
         if last is not None and place >= last:
             break
         if place > at:
-            yield np.zeros(place - at, np.int16)
+            yield np.zeros((1, place - at), np.int16), None
             at = place
         block = block[:, max(at - place, 0) : None if last is None else last - place]
         if block.shape[1]:
-            yield block[0] if mix is None else mix(block)
+            yield block, mix
             at += block.shape[1]
 
 

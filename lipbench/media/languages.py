@@ -20,6 +20,7 @@ ug uig; uk ukr; ur urd; uz uzb; ve ven; vi vie; vo vol; wa wln; wo wol; xh xho; 
 zu zul
 """
 _ISO3 = {code: codes[1] for line in _CODES.split(";") if (codes := line.split()) for code in codes}
+_ISO1 = {codes[1]: codes[0] for line in _CODES.split(";") if (codes := line.split())}
 
 #: Languages that are tagged by the name of a wider one as often as by their own.
 _WIDER = {
@@ -50,3 +51,9 @@ def wider(tag: str | None) -> str:
     """As `primary`, with close relatives under the wider name: "nb", "nn" and "no" are "nor"."""
     code = primary(tag)
     return _WIDER.get(code, code)
+
+
+def shortest(tag: str | None) -> str:
+    """The two-letter code of a tag's language where it has one, else that of three: "fra" is "fr"; "" for none."""
+    code = primary(tag)
+    return _ISO1.get(code, code)
