@@ -1,0 +1,1 @@
+"""From a film to a manifest: its shots, its people, its dubs."""

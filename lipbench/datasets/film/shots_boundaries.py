@@ -1,0 +1,171 @@
+"""Where one shot of a film ends and another begins: cuts, dissolves, fades. A flash is none.
+
+`faces.shots` holds the rule that the published SyncNet pipeline cuts by; it is kept as that is and knows cuts alone. A
+boundary that is missed puts two people into one clip; one too many costs a few frames: in doubt there is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipbench.datasets.film.shots_pictures import Float32, PictureBlock, distances, looks
+
+Kind = Literal["cut", "dissolve", "fade"]
+
+#: A cut: this much of the picture is another one, and this many times as much as around it.
+CUT, AROUND, STILL = 0.22, 3.0, 0.02
+#: Frames around a cut that are compared with it; it is the largest change among its next ones.
+NEAR, NEXT = 8, 2
+#: After a flash the picture is what it was: frames that are looked at before and after, and the share that must stay.
+LATER, STAYS = (3, 4, 5, 6), 0.5
+#: Gradual: spans of frames that are tried, how much their ends differ, and what is left of the middle when a mixture
+#: of the ends is taken away.
+SPANS, ENDS, LEFT = (10, 16, 28, 40), 0.33, 0.06
+#: Weights of the later end in a mixture, where it begins and where it is done; how far it goes in the middle half.
+FROM, TO, WALK = 0.08, 0.92, 0.25
+#: Every how many frames a mixture is looked for; hits that are nearer than this are one transition.
+EVERY, TOGETHER = 3, 12
+#: Mean luma of a black picture and of one that is not; deviation of an empty one.
+BLACK, LIT = 20.0, 28.0
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """The end of a shot and the beginning of the next.
+
+    Attributes:
+        kind: cut, dissolve or fade.
+        first: the first frame that is no longer the old shot alone.
+        end: the first frame that is the new shot alone; a cut's is its `first`.
+    """
+
+    kind: Kind
+    first: int
+    end: int
+
+
+def boundaries(blocks: Iterable[PictureBlock]) -> list[Boundary]:
+    """All boundaries of a film in order; see `shots_pictures.picture_blocks`."""
+    cuts: list[int] = []
+    mixed: list[Boundary] = []
+    n_frames = 0
+    for block in blocks:
+        n_frames = block.core[1]
+        look = looks(block.raw)
+        here = [block.first + i for i in _cuts(look)]
+        cuts += [cut for cut in here if block.core[0] <= cut < block.core[1]]
+        for found in _mixtures(block, look, here):
+            if block.core[0] <= (found.first + found.end) // 2 < block.core[1]:
+                mixed.append(found)
+    return sorted([*(Boundary("cut", cut, cut) for cut in cuts), *_joined(mixed)], key=lambda b: b.first)
+
+
+def _cuts(look: Float32) -> list[int]:
+    """Frames that begin a shot without a transition; (N, 3, H, W) from `looks`."""
+    n = len(look)
+    if n < 2:
+        return []
+    change = np.concatenate([[0], distances(look[:-1], look[1:])])
+    found = []
+    for i in np.flatnonzero(change > CUT):
+        low, high = max(i - NEAR, 1), min(i + NEAR + 1, n)
+        around = np.delete(change[low:high], i - low)
+        calm = float(np.median(around)) if len(around) else 0.0
+        largest = change[i] == change[max(i - NEXT, 1) : i + NEXT + 1].max()
+        if largest and change[i] > AROUND * (calm + STILL) and _stays(look, int(i), float(change[i])):
+            found.append(int(i))
+    return found
+
+
+def _stays(look: Float32, i: int, change: float) -> bool:
+    """Whether what came at frame i is still there a little later, and was not there a little before."""
+    n = len(look)
+    before, after = max(i - 2, 0), [min(i + m, n - 1) for m in LATER]
+    earlier = [max(i - m, 0) for m in LATER]
+    back = distances(look[[before]], look[after]).min()
+    fore = distances(look[[i]], look[earlier]).min()
+    return bool(min(back, fore) > STAYS * change)
+
+
+def _mixtures(block: PictureBlock, look: Float32, cuts: list[int]) -> list[Boundary]:
+    """Spans whose ends are two pictures and whose middle is a mixture of them, or black."""
+    found: list[Boundary] = []
+    n = len(look)
+    luma = block.raw[:, 0].mean((1, 2))
+    flat = block.raw.reshape(n, -1)
+    at_cut = np.asarray(cuts, int) - block.first
+    for span in SPANS:
+        half, quarter = span // 2, span // 4
+        middle = np.arange(half + 1, n - half - 1, EVERY)
+        if not len(middle):
+            continue
+        near = np.zeros(len(middle), bool)
+        for cut in at_cut:
+            near |= (middle - half - 2 <= cut) & (cut <= middle + half + 2)
+        middle = middle[~near]
+        if not len(middle):
+            continue
+        a, b = middle - half, middle + half
+        far = distances(look[a], look[b]) > ENDS
+        middle, a, b = middle[far], a[far], b[far]
+        for i, start, end in zip(middle, a, b, strict=True):
+            dark = luma[start:end]
+            if dark.min() < BLACK and min(luma[start], luma[end]) > LIT:
+                found.append(_fade(block.first + int(start), dark))
+                continue
+            if (mixture := _mixture(flat, int(i), int(start), int(end), quarter)) is not None:
+                found.append(Boundary("dissolve", block.first + mixture[0], block.first + mixture[1]))
+    return found
+
+
+def _fade(first: int, luma: NDArray[np.floating]) -> Boundary:
+    """A fade from the luma of the frames of its span: from where it falls below nine tenths to where it is back."""
+    before, after, k = luma[0], luma[-1], int(luma.argmin())
+    falls = [t for t in range(k) if luma[t] < 0.9 * before]
+    back = [t for t in range(k, len(luma)) if luma[t] < 0.9 * after]
+    return Boundary("fade", first + (falls[0] if falls else k), first + (back[-1] + 1 if back else k + 1))
+
+
+def _mixture(flat: Float32, i: int, start: int, end: int, quarter: int) -> tuple[int, int] | None:
+    """[first, end) of the dissolve around frame i, None where the frames are no mixture of the ends."""
+    a, way = flat[start], flat[end] - flat[start]
+    length = float(way @ way)
+    if not length:
+        return None
+    at = np.asarray([i - quarter, i, i + quarter])
+    parts = flat[at] - a
+    weights = parts @ way / length
+    left = ((parts - weights[:, None] * way) ** 2).sum(1) / length
+    walks = FROM < weights[0] < weights[1] < weights[2] < TO and weights[2] - weights[0] > WALK
+    if not (walks and 0.25 < weights[1] < 0.75 and left.max() < LEFT):
+        return None
+    slope = (weights[2] - weights[0]) / (at[2] - at[0])
+    # The ends of the span may themselves be mixtures: then the transition reaches further, to its neighbors' ends.
+    return int(np.floor(i - weights[1] / slope)), int(np.ceil(i + (1 - weights[1]) / slope))
+
+
+def _joined(found: list[Boundary]) -> list[Boundary]:
+    """Hits of several spans and middles as one boundary each; a black picture makes it a fade."""
+    groups: list[list[Boundary]] = []
+    for one in sorted(found, key=lambda b: (b.first + b.end) / 2):
+        if groups and one.first < max(b.end for b in groups[-1]) + TOGETHER // 4 and _middle(one) - _middle(
+            groups[-1][-1]
+        ) <= TOGETHER:
+            groups[-1].append(one)
+        else:
+            groups.append([one])
+    joined = []
+    for group in groups:
+        fades = [b for b in group if b.kind == "fade"]
+        kept = fades or group
+        joined.append(Boundary(kept[0].kind, min(b.first for b in kept), max(b.end for b in kept)))
+    return joined
+
+
+def _middle(boundary: Boundary) -> float:
+    return (boundary.first + boundary.end) / 2

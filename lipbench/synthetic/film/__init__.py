@@ -1,0 +1,1 @@
+"""Films whose truth is known, for measuring what is found in them."""
