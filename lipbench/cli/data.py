@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 #: Commands that live in modules of their own: name -> ("module:attribute", one line of help); imported when called.
 SUBCOMMANDS: dict[str, tuple[str, str]] = {
     "check": ("lipbench.cli.data_check:main", "Check manifests: fields, files, hashes, what the media hold."),
+    "shots": ("lipbench.cli.data_shots:main", "Find the shots of a film, the people in them, and which are of use."),
     "synthesize": ("lipbench.cli.data_synthesize:main", "Write a data set of generated talking heads."),
 }
 

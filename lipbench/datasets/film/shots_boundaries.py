@@ -53,9 +53,7 @@ def boundaries(blocks: Iterable[PictureBlock]) -> list[Boundary]:
     """All boundaries of a film in order; see `shots_pictures.picture_blocks`."""
     cuts: list[int] = []
     mixed: list[Boundary] = []
-    n_frames = 0
     for block in blocks:
-        n_frames = block.core[1]
         look = looks(block.raw)
         here = [block.first + i for i in _cuts(look)]
         cuts += [cut for cut in here if block.core[0] <= cut < block.core[1]]
@@ -153,9 +151,11 @@ def _joined(found: list[Boundary]) -> list[Boundary]:
     """Hits of several spans and middles as one boundary each; a black picture makes it a fade."""
     groups: list[list[Boundary]] = []
     for one in sorted(found, key=lambda b: (b.first + b.end) / 2):
-        if groups and one.first < max(b.end for b in groups[-1]) + TOGETHER // 4 and _middle(one) - _middle(
-            groups[-1][-1]
-        ) <= TOGETHER:
+        if (
+            groups
+            and one.first < max(b.end for b in groups[-1]) + TOGETHER // 4
+            and _middle(one) - _middle(groups[-1][-1]) <= TOGETHER
+        ):
             groups[-1].append(one)
         else:
             groups.append([one])

@@ -18,9 +18,9 @@ WIDTH, HEIGHT = 64, 36
 #: Frames handed out at a time, and how many before and after them come along to look at.
 BLOCK, MARGIN = 512, 56
 #: Luma steps that are noise beside the deviation of a picture.
-FLOOR = 8.0
-#: Chroma steps that count as another color in a picture of mean luma LIGHT; in less light fewer do, down to DARK.
-CHROMA, LIGHT, DARK = 12.0, 110.0, 32.0
+FLOOR = 4.0
+#: Chroma steps that count as another color in a picture whose mean luma is LIGHT above BLACK; in less light fewer do.
+CHROMA, LIGHT, BLACK, DARK = 12.0, 94.0, 16.0, 8.0
 
 #: swscale's SWS_AREA | SWS_ACCURATE_RND | SWS_BITEXACT.
 _FLAGS = 0x20 | 0x40000 | 0x80000
@@ -98,7 +98,7 @@ def looks(raw: Float32) -> Float32:
     """
     luma = raw[:, 0]
     mean, deviation = luma.mean((1, 2), keepdims=True), luma.std((1, 2), keepdims=True)
-    step = CHROMA * (mean + DARK) / (LIGHT + DARK)  # half the light halves luma and chroma alike
+    step = CHROMA * (np.maximum(mean - BLACK, 0) + DARK) / (LIGHT + DARK)  # half the light halves luma and chroma alike
     out = np.concatenate([((luma - mean) / (deviation + FLOOR))[:, None], (raw[:, 1:] - 128) / step[:, None]], 1)
     for picture in out.reshape(-1, *raw.shape[2:]):
         cv2.GaussianBlur(picture, (5, 5), 0, dst=picture)
