@@ -19,6 +19,8 @@ Kind = Literal["cut", "dissolve", "fade"]
 
 #: A cut: this much of the picture is another one, and this many times as much as around it.
 CUT, AROUND, STILL = 0.22, 3.0, 0.02
+#: Between a shaken and a panned shot nothing is calm: there nearly all of the picture changes, and more than anywhere.
+ALL, ABOVE = 0.75, 1.35
 #: Frames around a cut that are compared with it; it is the largest change among its next ones.
 NEAR, NEXT = 8, 2
 #: After a flash the picture is what it was: frames that are looked at before and after, and the share that must stay.
@@ -30,8 +32,12 @@ SPANS, ENDS, LEFT = (10, 16, 28, 40), 0.33, 0.06
 FROM, TO, WALK = 0.08, 0.92, 0.25
 #: Every how many frames a mixture is looked for; hits that are nearer than this are one transition.
 EVERY, TOGETHER = 3, 12
-#: Mean luma of a black picture and of one that is not; deviation of an empty one.
+#: Mean luma of a black picture, and of one that is not.
 BLACK, LIT = 20.0, 28.0
+#: Deviation of the luma of a black picture, at most.
+EMPTY = 6.0
+#: Steps of mean luma by which each frame of a fade is darker than the one before, and frames that make one.
+FADES, SHORTEST_FADE = 0.8, 4
 
 
 @dataclass(frozen=True)
@@ -51,16 +57,55 @@ class Boundary:
 
 def boundaries(blocks: Iterable[PictureBlock]) -> list[Boundary]:
     """All boundaries of a film in order; see `shots_pictures.picture_blocks`."""
-    cuts: list[int] = []
+    found: list[Boundary] = []
     mixed: list[Boundary] = []
     for block in blocks:
         look = looks(block.raw)
-        here = [block.first + i for i in _cuts(look)]
-        cuts += [cut for cut in here if block.core[0] <= cut < block.core[1]]
-        for found in _mixtures(block, look, here):
-            if block.core[0] <= (found.first + found.end) // 2 < block.core[1]:
-                mixed.append(found)
-    return sorted([*(Boundary("cut", cut, cut) for cut in cuts), *_joined(mixed)], key=lambda b: b.first)
+        cuts = _cuts(look)
+        light = _Light.of(block)
+        for one in (light.around(cut) for cut in cuts):
+            if block.core[0] <= block.first + (one.first + one.end) // 2 < block.core[1]:
+                found.append(Boundary(one.kind, block.first + one.first, block.first + one.end))
+        for one in _mixtures(block, look, light, cuts):
+            if block.core[0] <= (one.first + one.end) // 2 < block.core[1]:
+                mixed.append(one)
+    return _apart(sorted([*found, *_joined(mixed)], key=lambda b: (b.first, b.end)))
+
+
+@dataclass(frozen=True)
+class _Light:
+    """Mean luma of a block's frames, and which of them are black: dark all over, unlike a night."""
+
+    luma: NDArray[np.floating]
+    black: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, block: PictureBlock) -> _Light:
+        luma = block.raw[:, 0].mean((1, 2))
+        return cls(luma, (luma < BLACK) & (block.raw[:, 0].std((1, 2)) < EMPTY))
+
+    def around(self, t: int) -> Boundary:
+        """The cut before frame t, or the fade or black pictures that it lies in."""
+        if not (self.black[t - 1] or self.black[t]):
+            return Boundary("cut", t, t)
+        first, end = t, t
+        while first > 1 and (self.black[first - 1] or self.luma[first - 2] - self.luma[first - 1] > FADES):
+            first -= 1
+        while end + 1 < len(self.luma) and (self.black[end] or self.luma[end + 1] - self.luma[end] > FADES):
+            end += 1
+        return Boundary("fade", first, end) if end - first >= SHORTEST_FADE else Boundary("cut", t, t)
+
+
+def _apart(found: list[Boundary]) -> list[Boundary]:
+    """Boundaries that overlap as one: a fade is often seen from both of its sides."""
+    kept: list[Boundary] = []
+    for one in found:
+        if kept and one.first < kept[-1].end:
+            last = kept.pop()
+            kind: Kind = "fade" if "fade" in (last.kind, one.kind) else last.kind
+            one = Boundary(kind, last.first, max(last.end, one.end))
+        kept.append(one)
+    return kept
 
 
 def _cuts(look: Float32) -> list[int]:
@@ -75,7 +120,8 @@ def _cuts(look: Float32) -> list[int]:
         around = np.delete(change[low:high], i - low)
         calm = float(np.median(around)) if len(around) else 0.0
         largest = change[i] == change[max(i - NEXT, 1) : i + NEXT + 1].max()
-        if largest and change[i] > AROUND * (calm + STILL) and _stays(look, int(i), float(change[i])):
+        alone = change[i] > ALL and change[i] > ABOVE * around.max(initial=0.0)
+        if largest and (alone or change[i] > AROUND * (calm + STILL)) and _stays(look, int(i), float(change[i])):
             found.append(int(i))
     return found
 
@@ -90,13 +136,12 @@ def _stays(look: Float32, i: int, change: float) -> bool:
     return bool(min(back, fore) > STAYS * change)
 
 
-def _mixtures(block: PictureBlock, look: Float32, cuts: list[int]) -> list[Boundary]:
+def _mixtures(block: PictureBlock, look: Float32, light: _Light, cuts: list[int]) -> list[Boundary]:
     """Spans whose ends are two pictures and whose middle is a mixture of them, or black."""
     found: list[Boundary] = []
     n = len(look)
-    luma = block.raw[:, 0].mean((1, 2))
     flat = block.raw.reshape(n, -1)
-    at_cut = np.asarray(cuts, int) - block.first
+    at_cut = np.asarray(cuts, int)
     for span in SPANS:
         half, quarter = span // 2, span // 4
         middle = np.arange(half + 1, n - half - 1, EVERY)
@@ -112,21 +157,14 @@ def _mixtures(block: PictureBlock, look: Float32, cuts: list[int]) -> list[Bound
         far = distances(look[a], look[b]) > ENDS
         middle, a, b = middle[far], a[far], b[far]
         for i, start, end in zip(middle, a, b, strict=True):
-            dark = luma[start:end]
-            if dark.min() < BLACK and min(luma[start], luma[end]) > LIT:
-                found.append(_fade(block.first + int(start), dark))
+            if light.black[start:end].any() and min(light.luma[start], light.luma[end]) > LIT:
+                darkest = int(start + light.luma[start:end].argmin())
+                one = light.around(max(darkest, 1))
+                found.append(Boundary("fade", block.first + one.first, block.first + one.end))
                 continue
             if (mixture := _mixture(flat, int(i), int(start), int(end), quarter)) is not None:
                 found.append(Boundary("dissolve", block.first + mixture[0], block.first + mixture[1]))
     return found
-
-
-def _fade(first: int, luma: NDArray[np.floating]) -> Boundary:
-    """A fade from the luma of the frames of its span: from where it falls below nine tenths to where it is back."""
-    before, after, k = luma[0], luma[-1], int(luma.argmin())
-    falls = [t for t in range(k) if luma[t] < 0.9 * before]
-    back = [t for t in range(k, len(luma)) if luma[t] < 0.9 * after]
-    return Boundary("fade", first + (falls[0] if falls else k), first + (back[-1] + 1 if back else k + 1))
 
 
 def _mixture(flat: Float32, i: int, start: int, end: int, quarter: int) -> tuple[int, int] | None:

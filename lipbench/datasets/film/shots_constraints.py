@@ -109,11 +109,13 @@ def _texture(luma: NDArray[np.float32], seen: NDArray[np.bool_]) -> NDArray[np.f
 def light_stops(pictures: ShotPictures, seen: NDArray[np.bool_]) -> float | None:
     """Between the darkest and the brightest moment, the median of what is beside people, in stops; None if unknown.
 
-    Pictures are gamma coded: twice the light is about 1.37 times the code value (sRGB and BT.709 are near a power of
-    2.2 there).
+    Where people fill the picture, of all of it. Pictures are gamma coded: twice the light is about 1.37 times the code
+    value (sRGB and BT.709 are near a power of 2.2 there).
     """
-    if len(pictures.luma) < 2 or seen.mean() < LEAST_SEEN:
+    if len(pictures.luma) < 2:
         return None
+    if seen.mean() < LEAST_SEEN:
+        seen = np.ones_like(seen)
     levels = np.asarray([float(np.median(picture[seen])) for picture in pictures.luma.values()])
     coded = np.log2(levels + NOISE)
     return float(2.2 * (coded.max() - coded.min()))

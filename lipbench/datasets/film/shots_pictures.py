@@ -18,9 +18,9 @@ WIDTH, HEIGHT = 64, 36
 #: Frames handed out at a time, and how many before and after them come along to look at.
 BLOCK, MARGIN = 512, 56
 #: Luma steps that are noise beside the deviation of a picture.
-FLOOR = 4.0
+FLOOR = 2.0
 #: Chroma steps that count as another color in a picture whose mean luma is LIGHT above BLACK; in less light fewer do.
-CHROMA, LIGHT, BLACK, DARK = 12.0, 94.0, 16.0, 8.0
+CHROMA, LIGHT, BLACK, DARK = 12.0, 94.0, 16.0, 6.0
 
 #: swscale's SWS_AREA | SWS_ACCURATE_RND | SWS_BITEXACT.
 _FLAGS = 0x20 | 0x40000 | 0x80000
@@ -99,7 +99,10 @@ def looks(raw: Float32) -> Float32:
     luma = raw[:, 0]
     mean, deviation = luma.mean((1, 2), keepdims=True), luma.std((1, 2), keepdims=True)
     step = CHROMA * (np.maximum(mean - BLACK, 0) + DARK) / (LIGHT + DARK)  # half the light halves luma and chroma alike
-    out = np.concatenate([((luma - mean) / (deviation + FLOOR))[:, None], (raw[:, 1:] - 128) / step[:, None]], 1)
+    steps = (raw[:, 1:] - 128) / step[:, None]
+    # One step beside gray is as much as doubling a strong color: what is left of the light must not count there.
+    chroma = np.sign(steps) * np.log2(1 + np.abs(steps))
+    out = np.concatenate([((luma - mean) / (deviation + FLOOR))[:, None], chroma], 1)
     for picture in out.reshape(-1, *raw.shape[2:]):
         cv2.GaussianBlur(picture, (5, 5), 0, dst=picture)
     return np.asarray(out, np.float32)

@@ -20,7 +20,7 @@ QUIET_DB, SILENT_DB = 25.0, 30.0
 #: A mouth moves when the deviation of its opening over WINDOW_S reaches this share of the face's height.
 MOVES, WINDOW_S = 0.008, 0.6
 #: Shots of this many seconds tell by correlation whether a moving mouth belongs to what is heard, from HEARD on.
-LONG_S, HEARD = 2.0, 0.1
+LONG_S, HEARD = 4.0, 0.1
 #: 68 points: inner lips above and below, bridge of the nose and lower lip.
 LIPS, JAW = (62, 66), (27, 57)
 
