@@ -42,20 +42,20 @@ def published(film: Path) -> list[int]:
 def others() -> dict[str, Callable[[Path], list[int]]]:
     """PySceneDetect's detectors, as they come."""
     try:
-        from scenedetect import AdaptiveDetector, ContentDetector, HistogramDetector, ThresholdDetector, detect
+        import scenedetect as psd  # type: ignore[import-not-found]
     except ImportError:
         click.echo("PySceneDetect is not installed: left out", err=True)
         return {}
 
     def by(*make: Callable[[], Any]) -> Callable[[Path], list[int]]:
-        return lambda film: sorted({s[0].frame_num for m in make for s in detect(str(film), m())[1:]})
+        return lambda film: sorted({s[0].frame_num for m in make for s in psd.detect(str(film), m())[1:]})
 
     return {
-        "Adaptive": by(AdaptiveDetector),
-        "Adaptive, 5 frames": by(lambda: AdaptiveDetector(min_scene_len=5)),
-        "Histogram": by(HistogramDetector),
-        "Content": by(ContentDetector),
-        "Adaptive + Threshold": by(AdaptiveDetector, ThresholdDetector),
+        "Adaptive": by(psd.AdaptiveDetector),
+        "Adaptive, 5 frames": by(lambda: psd.AdaptiveDetector(min_scene_len=5)),
+        "Histogram": by(psd.HistogramDetector),
+        "Content": by(psd.ContentDetector),
+        "Adaptive + Threshold": by(psd.AdaptiveDetector, psd.ThresholdDetector),
     }
 
 

@@ -120,7 +120,9 @@ Rate = Annotated[
 ]
 
 
-Segment = Annotated[tuple[Annotated[Seconds, Field(ge=0)], Annotated[Seconds, Field(gt=0)]], Field()]
+Segment = tuple[Annotated[Seconds, Field(ge=0)], Annotated[Seconds, Field(gt=0)]]
+#: A segment has frames enough to fit a head to, s.
+SHORTEST_S = 0.4
 
 
 class ManifestModel(BaseModel):
@@ -217,6 +219,9 @@ class ClipEntry(ManifestModel):
         for start, end in self.segments:
             if end <= start:
                 raise mistake(f"the segment {start:g} s to {end:g} s ends before it starts", "write [start, end]")
+            if end - start < SHORTEST_S:
+                what = f"the segment {start:g} s to {end:g} s is shorter than {SHORTEST_S:g} s"
+                raise mistake(what, "leave it out: a face cannot be followed in it")
             if start < before:
                 raise mistake(f"the segment {start:g} s to {end:g} s begins within another", "write them in order")
             before = end

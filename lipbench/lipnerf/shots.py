@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,7 +114,8 @@ def merged(found: Sequence[PreparedClip]) -> PreparedClip:
         return found[0]
     first = found[0]
     by_frame = ("expression", "rotation", "translation", "light", "found", "landmark_error_px", "photometric_error")
-    fit = replace(first.fit, **{name: np.concatenate([getattr(one.fit, name) for one in found]) for name in by_frame})
+    rows: dict[str, Any] = {name: np.concatenate([getattr(one.fit, name) for one in found]) for name in by_frame}
+    fit = replace(first.fit, **rows)
     notes = tuple(dict.fromkeys(note for one in found for note in one.parsing.notes))
     labels = np.concatenate([one.parsing.labels for one in found])
     return PreparedClip(fit, Parsing(labels, first.parsing.parser, notes), first.crop)

@@ -72,7 +72,7 @@ def _height() -> int:
 def _cell(shot: ShotFacts, verdict: Verdict, entry: ShotEntry) -> Image:
     cell = np.full((_height(), _width(), 3), PAPER, np.uint8)
     for k, still in enumerate(shot.stills[:3]):
-        image = cv2.imdecode(np.frombuffer(still, np.uint8), cv2.IMREAD_COLOR)
+        image = np.asarray(cv2.imdecode(np.frombuffer(still, np.uint8), cv2.IMREAD_COLOR), np.uint8)
         picture = np.asarray(cv2.cvtColor(_fitted(image), cv2.COLOR_BGR2RGB), np.uint8)
         x = k * (STILL[0] + 2)
         view = cell[: STILL[1], x : x + STILL[0]]

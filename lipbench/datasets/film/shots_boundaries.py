@@ -115,7 +115,7 @@ def _cuts(look: Float32) -> list[int]:
         return []
     change = np.concatenate([[0], distances(look[:-1], look[1:])])
     found = []
-    for i in np.flatnonzero(change > CUT):
+    for i in map(int, np.flatnonzero(change > CUT)):
         low, high = max(i - NEAR, 1), min(i + NEAR + 1, n)
         around = np.delete(change[low:high], i - low)
         calm = float(np.median(around)) if len(around) else 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,11 @@ from lipbench.core.errors import UsageError
 from lipbench.faces.backend_table import backend
 from lipbench.faces.boxes import overlaps
 from lipbench.faces.mesh_tracker import FACE_SCORE, INSIDE, SAME_FACE
-from lipbench.faces.track import COUNT_EVERY, MESH_TO_68, Box
+from lipbench.faces.track import COUNT_EVERY, MESH_TO_68
 from lipbench.faces.which import CONTINUES
+
+if TYPE_CHECKING:
+    from lipbench.faces.landmarks import Roi
 
 Image = NDArray[np.uint8]
 #: A face that is seen in less of a shot's frames is a mistake of the detector.
@@ -139,7 +142,7 @@ class MeshFinder:
             followed = [_box(face.last) for face in (*live, *begun)]
             if _among(corners, followed):
                 continue
-            first = self._measure(frame, [roi_from_box(Box(*map(float, corners), box.score, box.keypoints))])[0]
+            first = self._measure(frame, [roi_from_box(box)])[0]
             # The detector's square is roughly placed; look again with the landmarks' own.
             found = None if first is None else self._measure(frame, [roi_from_points(first)])[0]
             if found is None or _among(_box(found), followed):
@@ -155,7 +158,7 @@ class MeshFinder:
             begun.append(face)
         return begun
 
-    def _measure(self, frame: Image, rois: Sequence) -> list[NDArray[np.float32] | None]:  # type: ignore[type-arg]
+    def _measure(self, frame: Image, rois: Sequence[Roi]) -> list[NDArray[np.float32] | None]:
         """Landmarks in each square, None where no face is there or most of it is outside of the image."""
         points, scores = self.mesh([frame] * len(rois), rois)
         size = np.asarray(frame.shape[1::-1])

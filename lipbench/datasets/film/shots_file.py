@@ -137,22 +137,23 @@ def _entry(n: int, shot: ShotFacts, verdict: Verdict) -> ShotEntry:
     def degrees(pair: Degrees | None) -> Degrees | None:
         return None if pair is None else (round(pair[0]), round(pair[1]))
 
-    return ShotEntry(
-        n=n,
-        start=round(shot.span.from_s, 3),
-        end=round(shot.span.to_s, 3),
-        into=shot.span.into,
-        people=tuple(who or "?" for who in verdict.faces),
-        actor=None if verdict.actor is None else verdict.faces[verdict.actor],
-        camera=shot.camera,
-        light_stops=None if shot.light_stops is None else round(shot.light_stops, 1),
-        face_px=None if face is None else round(face.height),
-        yaw=None if face is None else degrees(face.yaw),
-        pitch=None if face is None else degrees(face.pitch),
-        speaking=None if face is None or face.speaking is None else round(face.speaking, 2),
-        use="no" if verdict.why else "yes",
-        why=verdict.why,
-    )
+    told = {
+        "n": n,
+        "start": round(shot.span.from_s, 3),
+        "end": round(shot.span.to_s, 3),
+        "into": shot.span.into,
+        "people": tuple(who or "?" for who in verdict.faces),
+        "actor": None if verdict.actor is None else verdict.faces[verdict.actor],
+        "camera": shot.camera,
+        "light_stops": None if shot.light_stops is None else round(shot.light_stops, 1),
+        "face_px": None if face is None else round(face.height),
+        "yaw": None if face is None else degrees(face.yaw),
+        "pitch": None if face is None else degrees(face.pitch),
+        "speaking": None if face is None or face.speaking is None else round(face.speaking, 2),
+        "use": "no" if verdict.why else "yes",
+        "why": verdict.why,
+    }
+    return ShotEntry.model_validate(told)
 
 
 def _same(span: Span, entries: Sequence[ShotEntry]) -> ShotEntry | None:
@@ -180,14 +181,15 @@ def write_shots(found: FilmShots, path: Path, before: ShotsFile | None = None) -
         )
         for p in found.people
     )
-    whole = ShotsFile(
-        schema_version=1,
-        film=found.film.name,
-        seconds=round(found.seconds, 3),
-        actor=found.actor,
-        people=people,
-        shots=tuple(found.entries(before)),
-    )
+    told = {
+        "schema_version": 1,
+        "film": found.film.name,
+        "seconds": round(found.seconds, 3),
+        "actor": found.actor,
+        "people": people,
+        "shots": tuple(found.entries(before)),
+    }
+    whole = ShotsFile.model_validate(told)
     data = whole.model_dump(mode="json", by_alias=True, exclude_none=True)
     lines = [f"{name}: {_flow(data[name])}" for name in ("schema", "film", "seconds", "actor") if name in data]
     for name in ("people", "shots"):
