@@ -22,6 +22,8 @@ Embedding = Callable[[Image, NDArray[np.floating], NDArray[np.floating]], Vector
 COLORS_APART, DLIB_APART = 0.5, 0.45
 #: Luma that a face is brought to, so that colors are the same in the dark; by no more than this factor.
 FACE_LUMA, GAIN = 130.0, 6.0
+#: a and b of CIE Lab beyond this are one color.
+COLORFUL = 32.0
 #: Fewer pixels say nothing.
 LEAST_PIXELS = 300
 #: Two faces of one shot that are seen at once are two people: as far apart as it gets.
@@ -58,7 +60,8 @@ def _histogram(part: Image, gain: float) -> NDArray[np.float64]:
     if part.size < 3 * LEAST_PIXELS:
         return np.zeros(128)
     lab = cv2.cvtColor(np.clip(part * np.float32(gain / 255), 0, 1), cv2.COLOR_RGB2LAB)
-    counts, _, _ = np.histogram2d(lab[..., 1].ravel(), lab[..., 2].ravel(), (8, 16), ((-32, 32), (-32, 32)))
+    a, b = (np.clip(lab[..., k].ravel(), -COLORFUL, COLORFUL) for k in (1, 2))
+    counts, _, _ = np.histogram2d(a, b, (8, 16), ((-COLORFUL, COLORFUL), (-COLORFUL, COLORFUL)))
     total = counts.sum()
     return np.sqrt(counts.ravel() / total) if total else np.zeros(128)
 
