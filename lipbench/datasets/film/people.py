@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -31,9 +32,10 @@ STRANGERS = 10.0
 
 
 def colors(image: Image, box: NDArray[np.floating], points: NDArray[np.floating]) -> Vector | None:
-    """Colors of the face, the hair above it and the clothes below it: (384,), roots of shares, of length 1.
+    """Colors of the face, the hair above it and the clothes below it: (384,), the roots of the shares of 128 each.
 
-    Good within one scene: other clothes are another person.
+    A part that lies outside of the image is all 0 and does not count (`colors_apart`). Good within one scene: other
+    clothes are another person.
     """
     x1, y1, x2, y2 = (float(v) for v in box)
     w, h = x2 - x1, y2 - y1
@@ -44,9 +46,21 @@ def colors(image: Image, box: NDArray[np.floating], points: NDArray[np.floating]
     luma = float(np.median(cv2.cvtColor(face, cv2.COLOR_RGB2GRAY)))
     gain = float(np.clip(FACE_LUMA / max(luma, 1.0), 1 / GAIN, GAIN))
     parts = [face, _cut(image, y2 + 0.2 * h, bottom, left, right), _cut(image, top, y1, x1, x2)]
-    found = np.concatenate([_histogram(part, gain) for part in parts])
-    length = float(np.linalg.norm(found))
-    return np.asarray(found / length, np.float32) if length else None
+    return np.concatenate([_histogram(part, gain) for part in parts]).astype(np.float32)
+
+
+def colors_apart(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N, 384) from `colors` -> (N, N): root of the mean square distance of the parts that both show."""
+    parts = table.reshape(len(table), 3, -1)
+    shown = parts.any(2)
+    both = shown[:, None] & shown[None]
+    away = ((parts[:, None] - parts[None]) ** 2).sum(3)
+    return np.asarray(np.sqrt((away * both).sum(2) / np.maximum(both.sum(2), 1)))
+
+
+def euclidean(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N, D) -> (N, N)."""
+    return np.asarray(np.linalg.norm(table[:, None] - table[None], axis=-1))
 
 
 def _cut(image: Image, y1: float, y2: float, x1: float, x2: float) -> Image:
@@ -94,23 +108,34 @@ def dlib_embedding() -> Embedding:
     return embed
 
 
-#: Name -> what makes the embedding, and the distance at which two tracks are two people.
-EMBEDDINGS: dict[str, tuple[Callable[[], Embedding], float]] = {
-    "colors": (lambda: colors, COLORS_APART),
-    "dlib": (dlib_embedding, DLIB_APART),
-}
+@dataclass(frozen=True)
+class Look:
+    """A way to tell people apart.
+
+    Attributes:
+        make: what makes the embedding.
+        apart: the distance from which on two clusters of tracks are two people.
+        distances: (N, D) embeddings -> (N, N).
+    """
+
+    make: Callable[[], Embedding]
+    apart: float
+    distances: Callable[[NDArray[np.float64]], NDArray[np.float64]] = euclidean
+
+
+EMBEDDINGS = {"colors": Look(lambda: colors, COLORS_APART, colors_apart), "dlib": Look(dlib_embedding, DLIB_APART)}
 
 
 def cluster(
-    vectors: Sequence[Vector | None], apart: float, together: Collection[tuple[int, int]] = ()
+    vectors: Sequence[Vector | None], look: Look, together: Collection[tuple[int, int]] = ()
 ) -> list[int | None]:
     """Tracks -> the number of the person that each shows, from 0; None where nothing is known of a track.
 
-    Average linkage of Euclidean distances.
+    Average linkage.
 
     Args:
         vectors: one for each track.
-        apart: the distance from which on clusters are not joined.
+        look: what they are.
         together: pairs of tracks that are seen at the same time: two people.
     """
     known = [i for i, vector in enumerate(vectors) if vector is not None]
@@ -121,13 +146,13 @@ def cluster(
         people[known[0]] = 0
         return people
     table = np.stack([v for v in vectors if v is not None]).astype(np.float64)
-    distance = np.linalg.norm(table[:, None] - table[None], axis=-1)
+    distance = look.distances(table)
     at = {track: k for k, track in enumerate(known)}
     for a, b in together:
         if a in at and b in at:
             distance[at[a], at[b]] = distance[at[b], at[a]] = STRANGERS
     np.fill_diagonal(distance, 0)
-    labels = fcluster(linkage(squareform(distance, checks=False), "average"), apart, "distance")
+    labels = fcluster(linkage(squareform(distance, checks=False), "average"), look.apart, "distance")
     for track, label in zip(known, labels, strict=True):
         people[track] = int(label) - 1
     return people

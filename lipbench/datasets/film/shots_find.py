@@ -86,25 +86,25 @@ def find_shots(
     if is_series(path):
         raise NoVideo(f"{path} is a series of pictures", "shots are looked for in a film", "give a video file")
     before = read_shots(out) if out.exists() else None
-    make, apart = EMBEDDINGS[embedding]
+    look = EMBEDDINGS[embedding]
     choice = sound or media.SoundChoice(stream)
     kept = KeptShots(
         out.with_name(out.name.removesuffix(".yaml") + ".measured.jsonl"),
         {"film": _known(path), "faces": backend, "embedding": embedding, "sound": [choice.stream, choice.channel]},
     )
-    finder, look = face_finder(backend), make()  # before the film is read: cheaper to fail
+    finder, embed = face_finder(backend), look.make()  # before the film is read: cheaper to fail
     remarks, heard = _heard(path, choice)
     if kept.spans is None:
         times = FrameTimes([])
         found = boundaries(picture_blocks(path, times))
         kept.begin(spans(found, times.starts, times.end))
     assert kept.spans is not None
-    eyes = Eyes(finder, look, speaking, choice if heard else False)
+    eyes = Eyes(finder, embed, speaking, choice if heard else False)
     for number, span in list(kept.missing()):
         kept.keep(number, measure(path, span, eyes))
         tell(len(kept.facts), len(kept.spans))
     shots = [kept.facts[n] for n in range(len(kept.spans))]
-    people, named = people_of(shots, apart)
+    people, named = people_of(shots, look)
     who = choose_actor(people, actor or (before.actor if before is not None and _decided(before) else None))
     verdicts = [judge(shot, faces, who, rules) for shot, faces in zip(shots, named, strict=True)]
     whole = FilmShots(path, kept.spans[-1].to_s, who, people, shots, verdicts)

@@ -9,7 +9,7 @@ from string import ascii_uppercase
 import numpy as np
 
 from lipbench.core.errors import UsageError
-from lipbench.datasets.film.people import cluster
+from lipbench.datasets.film.people import Look, cluster
 from lipbench.datasets.film.shots import ShotFacts
 
 
@@ -74,17 +74,17 @@ def name_of(number: int) -> str:
     return text
 
 
-def people_of(shots: Sequence[ShotFacts], apart: float) -> tuple[list[Person], list[tuple[str, ...]]]:
+def people_of(shots: Sequence[ShotFacts], look: Look) -> tuple[list[Person], list[tuple[str, ...]]]:
     """The people of a film and, for each shot, the person of each face ("" for a face that nothing is known of).
 
     Args:
-        apart: the distance from which on two tracks are two people (`people.EMBEDDINGS`).
+        look: how people are told apart (`people.EMBEDDINGS`).
     """
     tracks = [(s, f) for s, shot in enumerate(shots) for f in range(len(shot.faces))]
     at = {track: k for k, track in enumerate(tracks)}
     strangers = [(at[s, a], at[s, b]) for s, shot in enumerate(shots) for a, b in shot.at_once]
     vectors = [shots[s].faces[f].vector for s, f in tracks]
-    numbers = cluster([None if v is None else np.asarray(v, np.float32) for v in vectors], apart, strangers)
+    numbers = cluster([None if v is None else np.asarray(v, np.float32) for v in vectors], look, strangers)
     seen: dict[int, float] = {}
     spoken: dict[int, float | None] = {}
     where: dict[int, set[int]] = {}
