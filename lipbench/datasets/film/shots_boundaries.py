@@ -21,6 +21,10 @@ Kind = Literal["cut", "dissolve", "fade"]
 CUT, AROUND, STILL = 0.22, 3.0, 0.02
 #: Between a shaken and a panned shot nothing is calm: there nearly all of the picture changes, and more than anywhere.
 ALL, ABOVE = 0.75, 1.35
+#: Where only one side of a cut is calm, it is this much larger than any change around it.
+OUTDOES = 1.08
+#: A jump within one view: little changes, but nothing else does.
+JUMP, JUMPS_OUT = 0.06, 3.0
 #: Frames around a cut that are compared with it; it is the largest change among its next ones.
 NEAR, NEXT = 8, 2
 #: After a flash the picture is what it was: frames that are looked at before and after, and the share that must stay.
@@ -115,15 +119,27 @@ def _cuts(look: Float32) -> list[int]:
         return []
     change = np.concatenate([[0], distances(look[:-1], look[1:])])
     found = []
-    for i in map(int, np.flatnonzero(change > CUT)):
+    for i in map(int, np.flatnonzero(change > JUMP)):
         low, high = max(i - NEAR, 1), min(i + NEAR + 1, n)
         around = np.delete(change[low:high], i - low)
-        calm = float(np.median(around)) if len(around) else 0.0
-        largest = change[i] == change[max(i - NEXT, 1) : i + NEXT + 1].max()
-        alone = change[i] > ALL and change[i] > ABOVE * around.max(initial=0.0)
-        if largest and (alone or change[i] > AROUND * (calm + STILL)) and _stays(look, int(i), float(change[i])):
-            found.append(int(i))
+        here = float(change[i])
+        largest = here == change[max(i - NEXT, 1) : i + NEXT + 1].max()
+        if largest and _stands_out(here, around, i - low) and _stays(look, i, here):
+            found.append(i)
     return found
+
+
+def _stands_out(change: float, around: NDArray[np.floating], before: int) -> bool:
+    """Whether a change is a cut's, beside those of the frames around it, the first `before` of which come earlier."""
+    if not len(around):
+        return change > CUT
+    most = float(around.max())
+    if change <= CUT:
+        return len(around) > NEAR and change > JUMPS_OUT * (most + STILL / 2)
+    sides = [float(np.median(side)) for side in (around[:before], around[before:]) if len(side)]
+    whole = change > AROUND * (float(np.median(around)) + STILL)
+    one_side = change > AROUND * (min(sides) + STILL) and change > OUTDOES * most
+    return whole or one_side or (change > ALL and change > ABOVE * most)
 
 
 def _stays(look: Float32, i: int, change: float) -> bool:
