@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lipbench.core.errors import UsageError
-from lipbench.datasets.licences import commercial
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from lipbench.datasets.add import AddResult
     from lipbench.datasets.check import ManifestReport
     from lipbench.datasets.types import Manifest
@@ -24,6 +26,9 @@ SUBCOMMANDS: dict[str, tuple[str, str]] = {
     "cut": ("lipbench.cli.data_cut:main", "Cut scenes of a film that was aligned: clips and their dubs."),
     "align": ("lipbench.cli.data_align:main", "Find the dubs of a film by the music and effects they share with it."),
     "check": ("lipbench.cli.data_check:main", "Check manifests: fields, files, hashes, what the media hold."),
+    "shots": ("lipbench.cli.data_shots:main", "Find the shots of a film, the people in them, and which are of use."),
+    "recipe": ("lipbench.cli.data_recipe:main", "Write the manifest of a public data set that you have."),
+    "template": ("lipbench.cli.data_template:main", "Print the manifest of the paper's data set, to be filled in."),
     "synthesize": ("lipbench.cli.data_synthesize:main", "Write a data set of generated talking heads."),
 }
 
@@ -109,8 +114,7 @@ def show(file: str, as_json: bool) -> None:
     console = Console(width=None if sys.stdout.isatty() else 240, highlight=False)
     console.print(clips)
     console.print(dubs)
-    uses = sorted({clip.licence.id for clip in manifest.clips})
-    console.print("commercial use: " + ", ".join(f"{name}: {commercial(name)}" for name in uses))
+    _say_rights(manifest, console)
     for name, ids in manifest.splits.items():
         console.print(f"split {name}: {', '.join(ids)}")
     console.print(f"digest {manifest.digest}")
@@ -118,7 +122,27 @@ def show(file: str, as_json: bool) -> None:
         console.print(f"{unseen} files are missing or cannot be opened: `lipbench data check` says which")
 
 
+def _say_rights(manifest: Manifest, console: Console) -> None:
+    """Who may do what, by licence and by consent."""
+    from lipbench.datasets.licences import rights
+
+    console.print("who may do what (as a rule; the texts and the law decide):")
+    licences = Counter(clip.licence for clip in manifest.clips)
+    for licence, n in licences.items():
+        where = f" {licence.url}" if licence.url else ""
+        console.print(f"  {licence.id}{where}, {_clips(n)}: {rights(licence.id).words()}")
+    for consent, n in Counter(clip.consent for clip in manifest.clips).items():
+        console.print(f'  faces may be altered on the grounds "{consent}", {_clips(n)}', markup=False)
+    console.print("  videos that lipbench makes of them carry the tag synthetic=true")
+
+
+def _clips(n: int) -> str:
+    return f"{n} clip{'s' if n > 1 else ''}"
+
+
 def _manifest_json(manifest: Manifest, report: ManifestReport) -> dict[str, Any]:
+    from lipbench.datasets.licences import rights
+
     clips, dubs = [], []
     for clip in manifest.clips:
         facts = report.clips.get(clip.id)
@@ -131,9 +155,11 @@ def _manifest_json(manifest: Manifest, report: ManifestReport) -> dict[str, Any]
                 "language": clip.language,
                 "licence": asdict(clip.licence),
                 "consent": clip.consent,
+                "rights": asdict(rights(clip.licence.id)),
                 "source_url": clip.source_url,
                 "start_s": clip.start_s,
                 "end_s": clip.end_s,
+                "segments": [list(segment) for segment in clip.segments],
                 "truth": {tag: str(path) for tag, path in clip.truth.items()},
                 "media": None if facts is None else asdict(facts),
             }

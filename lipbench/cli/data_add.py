@@ -14,7 +14,7 @@ from lipbench.core.errors import LipbenchError, MediaError, UsageError
 if TYPE_CHECKING:
     from lipbench.datasets.add import AddResult, NewDub
     from lipbench.datasets.lists import Entry
-    from lipbench.datasets.types import Licence, Manifest
+    from lipbench.datasets.types import Manifest
 
 
 def new_dubs(files: Sequence[str], channel: str | None, about: dict[str, tuple[str, ...]]) -> dict[str, NewDub]:
@@ -98,6 +98,7 @@ def add_all(path: Path, wanted: Sequence[Entry], base: Entry, copy: bool, asks: 
 
 def _add(path: Path, entry: Entry, copy: bool, asks: bool, several: bool) -> AddResult:
     from lipbench.datasets.add import add_clip, known_clip
+    from lipbench.datasets.licences import licence_of
     from lipbench.datasets.manifest import load_manifest
 
     present = load_manifest(path) if path.exists() else None
@@ -110,7 +111,7 @@ def _add(path: Path, entry: Entry, copy: bool, asks: bool, several: bool) -> Add
         clip_id=entry.id,
         speaker=entry.speaker,
         language=entry.language,
-        licence=None if entry.licence is None else _licence(entry.licence, entry.licence_url),
+        licence=None if entry.licence is None else licence_of(entry.licence, entry.licence_url),
         consent=entry.consent,
         source_url=entry.source_url,
         kind=_kind(entry.kind),
@@ -151,17 +152,3 @@ def _ask_licence(url: str) -> tuple[str, str]:
     if licence in NEED_URL and not url:
         url = click.prompt("Where is its text (URL)?")
     return licence, url
-
-
-def _licence(name: str, url: str) -> Licence:
-    """Raises UsageError for an id that is not on the list, or one that needs a URL."""
-    from lipbench.core.registry import unknown
-    from lipbench.datasets.licences import LICENCES, NEED_URL
-    from lipbench.datasets.types import Licence
-
-    if name not in LICENCES:
-        error = unknown("licences", name, list(LICENCES))
-        raise UsageError(error.what, error.why, "for any other: --licence other --licence-url URL")
-    if name in NEED_URL and not url:
-        raise UsageError(f'licence "{name}" needs a URL', "", "give --licence-url")
-    return Licence(name, url)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ class ClipInput:
         language: BCP-47 of the original speech.
         faces: a saved `lipbench.faces.FaceTrack` over `video`, when the spec needs "faces".
         annotations: the generated corpus's per-frame truth (npz), or None.
+        cuts: frames of `video` that begin another shot of the actor, where the manifest gives the clip segments.
     """
 
     id: str
@@ -37,6 +39,13 @@ class ClipInput:
     language: str
     faces: Path | None = None
     annotations: Path | None = None
+    cuts: tuple[int, ...] = ()
+
+    @property
+    def shots(self) -> list[tuple[int, int]]:
+        """[first, end) of every shot of `video`; one for a clip without segments."""
+        edges = [0, *self.cuts, self.n_frames]
+        return list(pairwise(edges))
 
 
 @dataclass(frozen=True)

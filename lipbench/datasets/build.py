@@ -123,6 +123,7 @@ class ManifestBuilder:
             entry.stream,
             entry.channel,
             entry.face,
+            entry.segments,
         )
 
     def _dub(self, i: int, entry: DubEntry, clips: dict[str, Clip]) -> Dub:
@@ -135,6 +136,10 @@ class ManifestBuilder:
                 f"the original of a clip in {clip.language} cannot be in another language",
                 entry.language,
                 f"write {clip.language}, or another kind",
+            )
+        if clip is not None and clip.segments and entry.end_s is not None:
+            self.problem(
+                (*at, "end_s"), "its clip has segments, which say where a dub ends", entry.end_s, "delete end_s"
             )
         return Dub(
             entry.id or f"{entry.clip}@{entry.language}",

@@ -165,8 +165,7 @@ def _clip(i: int, clip: Clip, document: Document, report: ManifestReport) -> Non
     from lipbench.media.color import HDR, is_hdr
 
     info = media.probe(clip.video, picture_fps=clip.fps)
-    fps, end = float(info.fps), info.duration_s if clip.end_s is None else min(clip.end_s, info.duration_s)
-    sound = info.audio
+    fps, sound = float(info.fps), info.audio
     report.clips[clip.id] = ClipFacts(
         clip.id,
         info.width,
@@ -175,7 +174,7 @@ def _clip(i: int, clip: Clip, document: Document, report: ManifestReport) -> Non
         info.vfr,
         info.rotation,
         info.duration_s,
-        max(0.0, end - clip.start_s),
+        clip.used_s(info.duration_s),
         None if sound is None else sound.rate,
         None if sound is None else sound.channels,
     )
@@ -189,6 +188,10 @@ def _clip(i: int, clip: Clip, document: Document, report: ManifestReport) -> Non
                 ("clips", i, "start_s"), f"starts after the end of the video ({info.duration_s:.2f} s)", clip.start_s
             )
         )
+    if clip.segments and clip.segments[-1][1] > info.duration_s + 1 / fps:
+        late = clip.segments[-1][1] - info.duration_s
+        what = f"the last one ends {late:.2f} s after the end of the video"
+        report.errors.append(document.problem(("clips", i, "segments"), what, clip.segments[-1][1], "correct it"))
     if clip.end_s is not None and clip.end_s > info.duration_s + 1 / fps:
         warn("end_s", f"lies {clip.end_s - info.duration_s:.2f} s after the end of the video")
     if clip.fps is not None and abs(clip.fps / fps - 1) > 0.005:

@@ -35,6 +35,8 @@ class DubSound:
         rate: how much faster than its clip the audio runs.
         clip_start_s: where the used part of the clip begins.
         clip_end_s: where it ends, None = with the video.
+        segments: of the clip; the sound of each, one after the other, instead.
+        fps: of the clip's frames: each segment's sound is as long as its frames. None: as long as the segment.
     """
 
     audio: Path
@@ -45,18 +47,23 @@ class DubSound:
     rate: float = 1.0
     clip_start_s: float = 0.0
     clip_end_s: float | None = None
+    segments: tuple[tuple[float, float], ...] = ()
+    fps: float | None = None
 
     @classmethod
     def of(cls, dub: Dub, clip: Clip) -> DubSound:
         """That of a dub with a file of its own."""
         assert dub.audio is not None
         choice = media.SoundChoice(dub.stream, dub.channel, dub.language)
-        return cls(dub.audio, choice, dub.offset_s, dub.start_s, dub.end_s, dub.rate, clip.start_s, clip.end_s)
+        return cls(
+            dub.audio, choice, dub.offset_s, dub.start_s, dub.end_s, dub.rate, clip.start_s, clip.end_s, clip.segments
+        )
 
     @property
     def whole(self) -> bool:
         """Whether nothing is cut out of the file."""
-        return self.start_s is None and self.end_s is None and not self.clip_start_s and self.clip_end_s is None
+        uncut = self.start_s is None and self.end_s is None and not self.segments
+        return uncut and not self.clip_start_s and self.clip_end_s is None
 
     @property
     def _guessed(self) -> bool:
@@ -74,6 +81,8 @@ class DubSound:
             MediaError: the file cannot be read, or has no such stream or channel.
             TooShort: nothing of the file is left.
         """
+        if self.segments:
+            return self._joined()
         if self.whole:
             track = media.load_audio(self.audio, RATE, choice=self.choice, speed=self.rate)
             return replace(track, samples=shift(track.samples, self.offset_s))
@@ -90,6 +99,23 @@ class DubSound:
         if self._guessed and clip_end is not None and reached < clip_end - LENGTH_SLACK_S:
             raise self._unclear(reached)
         return replace(track, samples=samples)
+
+    def _joined(self) -> media.AudioTrack:
+        """The sound of all segments."""
+        from lipbench.media.segments import fitted, segment_frames
+
+        zero = self.segments[0][0]
+        fps = self.fps or RATE  # as long as the segment, to the sample
+        ends = np.cumsum([0, *segment_frames(self.segments, fps)])
+        parts: list[np.ndarray] = []
+        track: media.AudioTrack | None = None
+        for k, (start, end) in enumerate(self.segments):
+            begin = None if self.start_s is None else self.start_s + (start - zero) / self.rate
+            one = replace(self, segments=(), start_s=begin, clip_start_s=start, clip_end_s=end)
+            track = one.read()
+            parts.append(fitted(track.samples, int(ends[k]), int(ends[k + 1]), fps))
+        assert track is not None
+        return replace(track, samples=np.concatenate(parts))
 
     def span(self) -> tuple[float, float, float | None]:
         """(seconds of silence before it, its start, its end in seconds of the file; None = the file's end).

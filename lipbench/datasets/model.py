@@ -120,6 +120,11 @@ Rate = Annotated[
 ]
 
 
+Segment = tuple[Annotated[Seconds, Field(ge=0)], Annotated[Seconds, Field(gt=0)]]
+#: A segment has frames enough to fit a head to, s.
+SHORTEST_S = 0.4
+
+
 class ManifestModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=False)
 
@@ -170,6 +175,11 @@ class ClipEntry(ManifestModel):
     end_s: Annotated[Seconds, Field(gt=0)] | None = Field(
         None, description="End of the part that is used, of the video and of its dubs that say nothing else."
     )
+    segments: tuple[Segment, ...] = Field(
+        (),
+        description="Instead of start_s and end_s: the parts [start, end] of the video that show the speaker, in "
+        "order. They are one clip, one after the other, and so are its dubs; what lies between them is left out.",
+    )
     stream: Stream | None = Field(
         None, description="Which audio stream of the video is its sound, from 0; chosen by the language when left out."
     )
@@ -201,6 +211,25 @@ class ClipEntry(ManifestModel):
     def _span(self) -> ClipEntry:
         if self.end_s is not None and self.end_s <= self.start_s:
             raise mistake(f"ends ({self.end_s:g} s) before it starts ({self.start_s:g} s)", "mend start_s or end_s")
+        return self
+
+    @model_validator(mode="after")
+    def _segments(self) -> ClipEntry:
+        before = 0.0
+        for start, end in self.segments:
+            if end <= start:
+                raise mistake(f"the segment {start:g} s to {end:g} s ends before it starts", "write [start, end]")
+            if end - start < SHORTEST_S:
+                what = f"the segment {start:g} s to {end:g} s is shorter than {SHORTEST_S:g} s"
+                raise mistake(what, "leave it out: a face cannot be followed in it")
+            if start < before:
+                raise mistake(f"the segment {start:g} s to {end:g} s begins within another", "write them in order")
+            before = end
+        if self.segments and (self.start_s or self.end_s is not None):
+            raise mistake("segments beside start_s or end_s", "the segments alone say what is used: delete the others")
+        over = [name for name in ("landmarks", "annotations", "truth") if getattr(self, name)]
+        if self.segments and over:
+            raise mistake(f"segments beside {over[0]}, which belongs to the whole video", "delete one of them")
         return self
 
 

@@ -54,6 +54,8 @@ class Clip:
         truth_annotations: language -> per-frame truth (npz) of the truth video.
         stream: number of the audio stream that is the original sound; None = chosen by the language.
         channel: the one channel of it that is used; None = all, mixed.
+        segments: the parts (start, end) of the file that are used, in seconds, one after the other; empty: from start_s
+            to end_s.
         face: which face is meant where there are several: "left", "right", "largest" or "X,Y"; None = the one that
             speaks where that is clear, else the largest.
     """
@@ -77,6 +79,14 @@ class Clip:
     stream: int | None = None
     channel: str | None = None
     face: str | None = None
+    segments: tuple[tuple[float, float], ...] = ()
+
+    def used_s(self, duration_s: float) -> float:
+        """How much of a video of that length is used, seconds."""
+        if self.segments:
+            return sum(max(0.0, min(end, duration_s) - start) for start, end in self.segments)
+        end = duration_s if self.end_s is None else min(self.end_s, duration_s)
+        return max(0.0, end - self.start_s)
 
 
 @dataclass(frozen=True)
@@ -195,6 +205,7 @@ class Manifest:
             "truth": {tag: clip.truth_sha256.get(tag) or self._name(path) for tag, path in clip.truth.items()},
             "truth_annotations": {tag: self._name(path) for tag, path in clip.truth_annotations.items()},
             **_said(stream=clip.stream, channel=clip.channel),
+            **({"segments": clip.segments} if clip.segments else {}),
             **({} if clip.face is None else {"face": clip.face}),  # manifests without it keep their digest
         }
 

@@ -87,6 +87,7 @@ def clip_data(clip: Clip, manifest: Manifest) -> dict[str, Any]:
         "fps": clip.fps,
         "start_s": clip.start_s or None,
         "end_s": clip.end_s,
+        "segments": [list(segment) for segment in clip.segments] or None,
         "stream": clip.stream,
         "channel": clip.channel,
         "speaker": clip.speaker,

@@ -72,6 +72,8 @@ class PlanBuilder:
         span: dict[str, Any] = {"fps": self.config.fps, "start_s": clip.start_s, "end_s": clip.end_s}
         heard: dict[str, Any] = {"stream": clip.stream, "channel": clip.channel, "language": clip.language}
         pictures: dict[str, Any] = {} if clip.fps is None or not is_series(clip.video) else {"picture_fps": clip.fps}
+        if clip.segments:
+            pictures["segments"] = clip.segments
         code = self.code(f"{STAGES}:run_clip")
         return self.add(
             Node(
@@ -213,6 +215,7 @@ class PlanBuilder:
                     fps=self.config.fps,
                     clip_start_s=clip.start_s,
                     clip_end_s=clip.end_s,
+                    segments=clip.segments,
                     **heard,
                 ),
             )

@@ -98,8 +98,7 @@ def _expected(run: PlannedRun) -> dict[str, Expected]:
 def _seconds(clip: Clip, dub: Dub | None, known: dict[Path, float]) -> float:
     """Length of a dub laid over its clip: that of its sound; of the clip where it is the clip's own."""
     if dub is None or dub.audio is None:
-        end = clip.end_s if clip.end_s is not None else media.probe(clip.video).duration_s
-        return max(0.0, end - clip.start_s)
+        return clip.used_s(media.probe(clip.video).duration_s)
     if dub.audio not in known:
         known[dub.audio] = _sound_seconds(split_stream(dub.audio)[0])
     cut = DubSound.of(dub, clip)

@@ -40,6 +40,8 @@ def run_clip(task: ClipTask, out: Path) -> Result:
     source = task.video
     check_digest(source, task.sha256)
     video = out / "video.mp4"
+    if task.segments:
+        return _run_segments(task, out)
     span: dict[str, Any] = {"start_s": task.start_s, "end_s": task.end_s}
     remarks: list[str] = []
     outputs = {"video": video}
@@ -56,19 +58,41 @@ def run_clip(task: ClipTask, out: Path) -> Result:
         outputs["audio"] = media.write_wav(out / "audio.wav", track.samples)
         remarks += [f"the clip's own sound: {text}" for text in said_of(track)]
     made = media.normalize_clip(source, video, fps=task.fps, sound=choice, picture_fps=task.picture_fps, **span)
+    info = _clip_facts(made, task.fps, remarks)
+    (out / "clip.json").write_text(json.dumps(info))
+    return outputs, info, {}
+
+
+def _clip_facts(made: media.NormalizedClip, fps: float, remarks: list[str]) -> dict[str, Any]:
+    """What clip.json and the record say of a normalized clip."""
     info = {
         "n_frames": made.n_frames,
         "width": made.width,
         "height": made.height,
-        "fps": task.fps,
+        "fps": fps,
         "source_fps": float(made.source_fps),
         "vfr": made.vfr,
         "rotation": made.rotation,
         "pix_fmt": made.pix_fmt,
         "interlaced_frames": made.interlaced,
     }
-    if remarks:
-        info["remarks"] = remarks
+    return {**info, "remarks": remarks} if remarks else info
+
+
+def _run_segments(task: ClipTask, out: Path) -> Result:
+    """As `run_clip`, of a clip that is put together from segments; clip.json names its cuts."""
+    from lipbench.media.segments import join_segments
+
+    choice = media.SoundChoice(task.stream, task.channel, task.language)
+    outputs = {"video": out / "video.mp4"}
+    made = join_segments(
+        task.video, outputs["video"], task.segments, fps=task.fps, sound=choice, picture_fps=task.picture_fps
+    )
+    remarks: list[str] = []
+    if made.sound is not None:
+        outputs["audio"] = media.write_wav(out / "audio.wav", made.sound.samples)
+        remarks = [f"the clip's own sound: {text}" for text in said_of(made.sound)]
+    info = {**_clip_facts(made.clip, task.fps, remarks), "cuts": list(made.cuts)}
     (out / "clip.json").write_text(json.dumps(info))
     return outputs, info, {}
 
@@ -97,6 +121,8 @@ def run_dub(task: DubTask, out: Path) -> Result:
             task.rate,
             task.clip_start_s,
             task.clip_end_s,
+            task.segments,
+            task.fps,
         )
         track = sound.read(media.probe(task.clip_video).duration_s)
         samples, remarks = track.samples, said_of(track)
@@ -190,6 +216,7 @@ def run_method(task: PrepareTask, out: Path, device: str, threads: int) -> Resul
         language=task.clip_language,
         faces=task.faces,
         annotations=task.annotations,
+        cuts=tuple(facts.get("cuts", ())),
     )
     common: dict[str, Any] = {
         "out": out,

@@ -46,6 +46,7 @@ class ClipTask(Task):
         channel: the one channel of it that is used; None = all, mixed.
         language: of the speech.
         picture_fps: frames per second of a series of pictures; None = fps.
+        segments: the parts of the file that are used, one after the other, instead of start_s and end_s.
     """
 
     kind = "clip"
@@ -58,6 +59,7 @@ class ClipTask(Task):
     channel: str | None = None
     language: str | None = None
     picture_fps: float | None = None
+    segments: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +80,7 @@ class DubTask(Task):
         rate: how much faster than its clip the sound runs.
         clip_start_s: where the used part of the clip's video begins.
         clip_end_s: where it ends; None = to the end.
+        segments: of the clip, instead of these.
     """
 
     kind = "dub"
@@ -97,6 +100,7 @@ class DubTask(Task):
     rate: float = 1.0
     clip_start_s: float = 0.0
     clip_end_s: float | None = None
+    segments: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

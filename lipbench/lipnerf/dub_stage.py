@@ -13,7 +13,6 @@ from lipbench import media
 from lipbench.core.errors import NoAudio
 from lipbench.core.method import DubJob, Outputs
 from lipbench.faces.morphable.procedural import head_parts
-from lipbench.faces.parsing import clean_plate
 from lipbench.lipnerf import head
 from lipbench.lipnerf.composite import CompositeOptions
 from lipbench.lipnerf.driving import expressions
@@ -22,6 +21,7 @@ from lipbench.lipnerf.expression.smoothing import smooth
 from lipbench.lipnerf.expression.upper_face import keep_upper_face
 from lipbench.lipnerf.output import DubRenderer
 from lipbench.lipnerf.prepared import PreparedClip, relief_scene_of, scene_of
+from lipbench.lipnerf.shots import spans_under
 from lipbench.lipnerf.sound import project, windows
 from lipbench.nerf.relief.trained import TrainedRelief
 from lipbench.nerf.training.trained import TrainedField
@@ -41,7 +41,7 @@ def synthesize(job: DubJob) -> Outputs:
     else:
         found, facts = expressions(job, prepared.fit)
         info.update(facts)
-        driven = smooth(found) if p.smoothing else found
+        driven = smooth(found, spans_under(index, job.clip.cuts)) if p.smoothing else found
         if p.upper_face == "source":
             shown = own_condition(job, prepared.fit.expression)[index]
             driven = keep_upper_face(prepared.fit.load_model(), shown, driven)
@@ -53,7 +53,7 @@ def synthesize(job: DubJob) -> Outputs:
             rows = model.vertices(prepared.fit.identity, driven)[:, head_parts().lip_index]
             np.savez_compressed(files["annotations"], lip_vertices=rows.astype(np.float32))
         expression = driven
-    plate = clean_plate(frames, prepared.parsing)
+    plate = head.clip_plate(job, frames, prepared.parsing)
     unused = np.zeros((len(frames), driven.shape[1]))
     relief = p.field == "relief"
     scene = (relief_scene_of if relief else scene_of)(prepared, frames, plate, unused, track)
@@ -72,7 +72,7 @@ def synthesize(job: DubJob) -> Outputs:
 def own_condition(job: DubJob, expression: NDArray[np.float64]) -> NDArray[np.float64]:
     """(T, C) conditions of the clip's own frames, whose fitted expressions are (T, K)."""
     if job.params.condition == "expression":
-        return smooth(expression) if job.params.smooth_training else expression
+        return smooth(expression, job.clip.shots) if job.params.smooth_training else expression
     if job.clip.audio is None:
         raise NoAudio(f"clip {job.clip.id} has no audio", "the field was trained on it", "use condition: expression")
     return project(windows(media.read_audio(job.clip.audio), len(expression)), job.fitted / "sound.npz")

@@ -47,9 +47,9 @@ def fit(job: FitJob) -> Outputs:
         heard = fit_features(media.read_audio(job.clip.audio), head.train_frames(job, len(frames)), files["sound"])
         condition = np.concatenate([heard, np.repeat(heard[-1:], len(frames) - len(heard), axis=0)])
     else:
-        condition = smooth(prepared.fit.expression) if p.smooth_training else prepared.fit.expression
+        condition = smooth(prepared.fit.expression, job.clip.shots) if p.smooth_training else prepared.fit.expression
     make: Callable[..., Any] = relief_scene_of if p.field == "relief" else scene_of
-    scene = make(prepared, frames, clean_plate(frames, prepared.parsing), condition, track)
+    scene = make(prepared, frames, head.clip_plate(job, frames, prepared.parsing), condition, track)
     n = head.train_frames(job, len(scene))
     if p.shots and n < len(scene):
         raise Unsupported(

@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lipbench import media
 from lipbench.core import keys
 from lipbench.core.errors import Refused, TooShort, UsageError
 from lipbench.core.method import Job, Outputs, StageCode
 from lipbench.faces.backend_table import backend
-from lipbench.faces.parsing import parser_weights
+from lipbench.faces.parsing import Parsing, Plate, parser_weights
+from lipbench.faces.parsing.shot_plates import shot_plates
 from lipbench.faces.track import FaceTrack
 
 MIN_FRAMES = 25
@@ -41,7 +45,7 @@ def inputs(
 def prepare(
     job: Job, fit: str, parser: str, model: str = "procedural", shots: Sequence[str] = (), faces: str = ""
 ) -> Outputs:
-    """Fit and parse the job's clip, and its further shots with it; parameters as for `inputs`.
+    """Fit and parse the job's clip with all of its segments, and further shots with it; parameters as for `inputs`.
 
     Raises:
         Refused: the clip has no face track. NoFace, Unsupported, UsageError, WeightsMissing: see `fit_clip`, the
@@ -52,12 +56,24 @@ def prepare(
 
     options = FitOptions.preset(fit, model=model, device=job.device)
     clip = reading.Shot(media.load_frames(job.clip.video), clip_track(job))
+    own = reading.parts(clip, job.clip.shots)
     folders = [job.out / reading.FOLDER / f"{k:03d}" for k in range(len(shots))]
     more = [reading.read_shot(video, clip, faces, folder) for video, folder in zip(shots, folders, strict=True)]
-    prepared, *others = reading.prepare_shots([clip, *more], options, parser, job.log)
+    found = reading.prepare_shots([*own, *more], options, parser, job.log)
+    prepared, others = reading.merged(found[: len(own)]), found[len(own) :]
     for other, folder in zip(others, folders, strict=True):
         other.save(folder)
-    return Outputs(prepared.save(job.out), {**prepared.facts, "shots": 1 + len(more)})
+    return Outputs(prepared.save(job.out), {**prepared.facts, "shots": len(own) + len(more)})
+
+
+def clip_plate(job: Job, frames: NDArray[np.uint8], parsing: Parsing) -> Plate:
+    """What is behind the person in the job's clip, each of its shots for itself.
+
+    Args:
+        frames: (T, H, W, 3) uint8 RGB of the clip.
+        parsing: of the same frames.
+    """
+    return shot_plates(frames, parsing, job.clip.shots)
 
 
 def clip_track(job: Job) -> FaceTrack:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lipbench.faces.parsing import Plate
+from lipbench.faces.parsing.shot_plates import ShotPlates
 from lipbench.lipnerf.composite import CompositeOptions, Compositor, Render
 from lipbench.lipnerf.composite.change import lower_face, transfer_change
 from lipbench.lipnerf.prepared import PreparedClip
@@ -54,7 +56,7 @@ class DubRenderer:
             driven: (N, C) conditions.
             index: (N,) source frame under each output frame: pose, torso, latent code.
         """
-        return self._compositor().video(self._renders(driven, index, self.log))
+        return self._video(self._renders(driven, index, self.log))
 
     def changed(
         self,
@@ -71,16 +73,35 @@ class DubRenderer:
             expression: (N, K), how far the jaw may reach in output frames.
             index: (N,) source frame under each output frame.
         """
-        compositor, model = self._compositor(), self.prepared.fit.load_model()
-        dubbed = compositor.video(self._renders(driven, index, self.log))
-        unchanged = compositor.video(self._renders(own[index], index, lambda _: None))
+        model = self.prepared.fit.load_model()
+        compositors: dict[int, Compositor] = {}
+        dubbed = self._video(self._renders(driven, index, self.log), compositors)
+        unchanged = self._video(self._renders(own[index], index, lambda _: None), compositors)
         for n, (image, other) in enumerate(zip(dubbed, unchanged, strict=True)):
             s = int(index[n])
             face = lower_face(self.prepared.fit, model, s, expression[n], image.shape[:2])
             yield transfer_change(self.frames[s], image, other, face)
 
-    def _compositor(self) -> Compositor:
-        return Compositor(self.frames, self.prepared.parsing, self.plate, self.options)
+    def _video(
+        self, renders: Iterator[Render], made: dict[int, Compositor] | None = None
+    ) -> Iterator[NDArray[np.uint8]]:
+        """Composited renders, each shot for itself: what is gathered from one is not behind another.
+
+        Args:
+            made: compositors of shots that are there already.
+        """
+        plate, compositors = self.plate, {} if made is None else made
+        if not isinstance(plate, ShotPlates):
+            if 0 not in compositors:
+                compositors[0] = Compositor(self.frames, self.prepared.parsing, plate, self.options)
+            yield from compositors[0].video(renders)
+            return
+        for k, own in groupby(renders, lambda render: plate.shot_of(render.s)):
+            first, end = plate.shots[k]
+            if k not in compositors:
+                parsing = self.prepared.parsing.take(np.arange(first, end))
+                compositors[k] = Compositor(self.frames[first:end], parsing, plate.plates[k], self.options)
+            yield from compositors[k].video(replace(render, s=render.s - first) for render in own)
 
     def _renders(
         self, conditions: NDArray[np.floating], index: NDArray[np.int64], log: Callable[[str], None]

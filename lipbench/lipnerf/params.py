@@ -37,7 +37,8 @@ class LipNerfParams(Params):
     )
     shots: tuple[str, ...] = Field(
         default=(),
-        description="Further videos of the same actor, camera and image size, trained on with the clip.",
+        description="Further videos of the same actor, camera and image size, trained on with the clip, beside its "
+        "`segments` in the manifest.",
         json_schema_extra={"path": True},
     )
     settings: dict[str, Any] = Field(

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from lipbench.core.errors import NoFace
 from lipbench.faces.parsing import Label, Parsing, Plate
+from lipbench.faces.parsing.shot_plates import ShotPlates
 from lipbench.faces.track import FaceTrack
 from lipbench.lipnerf.face_boxes import eye_boxes, eye_opening, mouth_boxes
 from lipbench.lipnerf.fitting import Fit
 from lipbench.nerf.relief.scene import ReliefScene
-from lipbench.nerf.scene import Scene
+from lipbench.nerf.scene import Scene, pool
 from lipbench.nerf.scene_from_fit import make_scene
 
 #: Air around the head in the crop, as a share of its size: dubs open the jaw further than the source did.
@@ -59,6 +60,11 @@ class PreparedClip:
             "notes": [*self.fit.notes, *self.parsing.notes],
         }
 
+    def part(self, first: int, end: int) -> PreparedClip:
+        """Of frames [first, end) of the clip."""
+        rows = np.arange(first, end)
+        return PreparedClip(self.fit.take(rows), self.parsing.take(rows), self.crop)
+
     @classmethod
     def load(cls, folder: Path) -> PreparedClip:
         """What `save` wrote."""
@@ -92,10 +98,17 @@ def scene_of(
 
     Args:
         frames: (T, H, W, 3) uint8 RGB of the clip.
-        plate: of the same frames.
+        plate: of the same frames; of a clip of several shots that of each (`faces.parsing.shot_plates`).
         condition: (T, C).
         track: for the boxes of mouth and eyes.
     """
+    if isinstance(plate, ShotPlates):  # every shot keeps its plates
+        return pool(
+            [
+                scene_of(prepared.part(a, b), frames[a:b], own, condition[a:b], track.take(np.arange(a, b)))
+                for own, (a, b) in zip(plate.plates, plate.shots, strict=True)
+            ]
+        )
     x0, y0, x1, y1 = prepared.crop
     fit, window = prepared.fit, np.s_[y0:y1, x0:x1]
     points = track.points68()

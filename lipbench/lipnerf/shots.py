@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lipbench import media
-from lipbench.core.errors import Unsupported
+from lipbench.core.errors import Unsupported, UsageError
 from lipbench.faces import track_faces
 from lipbench.faces.parsing import HeadGuide, Parsing, mend_heads, parser
 from lipbench.faces.raster import visibility
@@ -90,6 +92,46 @@ def prepare_shots(shots: Sequence[Shot], options: FitOptions, parser_name: str, 
     parsings = [_parsed(shot, own, parser_name) for shot, own in zip(shots, fits, strict=True)]
     crop = head_crop(np.concatenate([parsing.head for parsing in parsings]))
     return [PreparedClip(own, parsing, crop) for own, parsing in zip(fits, parsings, strict=True)]
+
+
+def parts(clip: Shot, spans: Sequence[tuple[int, int]]) -> list[Shot]:
+    """The shots of a clip, by [first, end) of each; the clip itself where there is one.
+
+    Raises:
+        UsageError: the spans do not cover the clip.
+    """
+    if len(spans) < 2:
+        return [clip]
+    if spans[-1][1] != len(clip.frames):
+        raise UsageError(
+            f"the clip has {len(clip.frames)} frames, its shots {spans[-1][1]}", "", "normalize the clip again"
+        )
+    return [Shot(clip.frames[a:b], clip.track.take(np.arange(a, b))) for a, b in spans]
+
+
+def merged(found: Sequence[PreparedClip]) -> PreparedClip:
+    """Shots that were fitted together as one clip again, one after the other."""
+    if len(found) == 1:
+        return found[0]
+    first = found[0]
+    by_frame = ("expression", "rotation", "translation", "light", "found", "landmark_error_px", "photometric_error")
+    rows: dict[str, Any] = {name: np.concatenate([getattr(one.fit, name) for one in found]) for name in by_frame}
+    fit = replace(first.fit, **rows)
+    notes = tuple(dict.fromkeys(note for one in found for note in one.parsing.notes))
+    labels = np.concatenate([one.parsing.labels for one in found])
+    return PreparedClip(fit, Parsing(labels, first.parsing.parser, notes), first.crop)
+
+
+def spans_under(index: NDArray[np.integer], cuts: Sequence[int]) -> list[tuple[int, int]]:
+    """[first, end) of every stretch of a dub that shows one shot.
+
+    Args:
+        index: (N,) frame of the clip under each frame of the dub.
+        cuts: frames of the clip that begin another shot.
+    """
+    shot = np.searchsorted(np.asarray(cuts, np.int64), index, side="right")
+    edges = [0, *(int(t) + 1 for t in np.flatnonzero(np.diff(shot))), len(index)]
+    return list(pairwise(edges))
 
 
 def _parsed(shot: Shot, fit: Fit, parser_name: str) -> Parsing:

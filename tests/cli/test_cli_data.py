@@ -204,7 +204,7 @@ def test_show(manifest):
     assert talk.split() == ["talk", "48x32", "25", "1.00", "s", "x", "en", "fr", "de", "CC-BY-NC-4.0", "written"]
     dub = next(line for line in out.splitlines() if "talk@de" in line)
     assert dub.split() == ["talk@de", "talk", "de", "recorded", "2.00", "s", "+1.00", "s"]
-    assert "commercial use: CC-BY-NC-4.0: no" in out
+    assert "CC-BY-NC-4.0, 2 clips: commercial use: no; dubs of it may be shared, the author named" in out
     assert "split ci: talk" in out
 
 

@@ -113,3 +113,18 @@ def test_nothing_left(film: Path) -> None:
 def test_lengths_of_another_speed(clip: float, dub: float, ratio: str) -> None:
     words = speed_words(clip, dub)
     assert (f"`rate: {ratio}`" in words) if ratio else not words
+
+
+def test_segments_of_the_clip_cut_the_dub_as_often(film: Path) -> None:
+    segments = ((8.0, 9.0), (12.0, 12.5))
+    assert read(film, segments=segments) == part(8, 9) + part(12, 12.5)
+    assert read(film, segments=segments, offset_s=0.5) == part(7.5, 8.5) + part(11.5, 12)
+    # `start_s` is the second of the file that belongs to the first segment's beginning.
+    assert read(film, segments=segments, start_s=1.0) == part(1, 2) + part(5, 5.5)
+    # With a rate of frames each is as long as its frames: 12.51 s ends with frame 12.
+    assert len(read(film, segments=((8.0, 9.0), (12.0, 12.51)), fps=25)) == round(1.52 * RATE)
+
+
+def test_segments_after_the_end_of_the_dub(film: Path) -> None:
+    with pytest.raises(ManifestError, match="where does"):
+        read(film, segments=((8.0, 9.0), (19.0, 21.0)))

@@ -12,7 +12,6 @@ from lipbench.baselines.adnerf.torso_training import TORSO
 from lipbench.baselines.adnerf.training import load
 from lipbench.baselines.jobs import reported
 from lipbench.core.method import DubJob, Outputs
-from lipbench.faces.parsing import clean_plate
 from lipbench.lipnerf import head
 from lipbench.lipnerf.composite import CompositeOptions
 from lipbench.lipnerf.output import DubRenderer
@@ -36,7 +35,7 @@ def synthesize(job: DubJob) -> Outputs:
         device=job.device,
     )
     driven = audio_codes.every(heard.windows, smooth)
-    plate = clean_plate(frames, prepared.parsing)
+    plate = head.clip_plate(job, frames, prepared.parsing)
     scene = scene_of(prepared, frames, plate, np.zeros((len(frames), driven.shape[1])), head.clip_track(job))
     if p.has_torso:
         torso = TrainedField.load(job.fitted / TORSO / MODEL, job.device)

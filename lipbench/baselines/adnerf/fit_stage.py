@@ -15,7 +15,6 @@ from lipbench.baselines.adnerf.torso_training import TORSO, Behind, torso_preset
 from lipbench.baselines.adnerf.training import ALONE, AUDIO, DIM, load, train
 from lipbench.core.errors import NoAudio
 from lipbench.core.method import FitJob, Outputs
-from lipbench.faces.parsing import clean_plate
 from lipbench.lipnerf import head
 from lipbench.lipnerf.prepared import PreparedClip, scene_of
 from lipbench.nerf.training.presets import preset
@@ -37,7 +36,7 @@ def fit(job: FitJob) -> Outputs:
         device=job.device,
     )
     blank = np.zeros((len(frames), DIM))
-    plate = clean_plate(frames, prepared.parsing)
+    plate = head.clip_plate(job, frames, prepared.parsing)
     scene = scene_of(prepared, frames, plate, blank, head.clip_track(job))
     n = head.train_frames(job, len(scene))
     changes = ALONE | {name: value for name, value in (("steps", p.steps), ("size", p.size)) if value is not None}

@@ -1,0 +1,1 @@
+"""Manifests from the folders of public data sets, as their users have them. Nothing is downloaded."""
