@@ -93,6 +93,7 @@ PRECOMPUTED = MethodSpec(
     uses_seed=True,
     uses_train_seconds=True,
     uses_gpu=(),
+    made_elsewhere=True,
     implementation="lipbench.baselines.precomputed:Precomputed",
 )
 
