@@ -34,7 +34,7 @@ TRUTH = MethodSpec(
 )
 STILL_MOUTH = MethodSpec(
     "still-mouth",
-    "1",
+    "2",
     "Still mouth",
     licence=_SOURCE,
     needs=frozenset({"faces"}),

@@ -25,6 +25,7 @@ COMMANDS = {
     "compare": "Show what changed between two runs.",
     "curve": "A metric over training length, cost or AV offset.",
     "figure": "Draw frames side by side: mouths, sounds, blinks.",
+    "video": "Write side-by-side videos of a run, one per clip and dub.",
     "report": "Write a page about a run: tables, curves, videos side by side.",
     "gate": "Pass or fail: a run against a stored baseline.",
     "trend": "Keep a history of runs and draw it.",

@@ -67,6 +67,7 @@ class GridRow:
 
     Attributes:
         key: anchor in the page.
+        name: of a file about the row: clip and language.
         transcript: what is said, "" when unknown.
         sounds: (start s, end s, IPA) on the video's clock; empty when unknown.
         mouth: where the mouth is, None when no metric tracked the source's face.
@@ -74,6 +75,7 @@ class GridRow:
     """
 
     key: str
+    name: str
     clip: str
     language: str
     title: str
@@ -164,6 +166,7 @@ def _row(details: Details, n: int, cells: list[dict[str, Any]], ids: Sequence[st
         title += f", seed {one['seed']}"
     return GridRow(
         f"row-{n}",
+        file_name(one),
         one["clip"],
         one["language"],
         title,
@@ -180,10 +183,13 @@ def _place(tile: Tile) -> int:
     return {"truth": 0, "source": 1}.get(tile.role, 2 if tile.kind == "method" else 3)
 
 
-def file_name(cell: Mapping[str, Any], method: str) -> str:
-    """clip_language_method, with training length and seed where a run has several; only letters that any disk takes."""
+def file_name(cell: Mapping[str, Any], *method: str) -> str:
+    """clip_language_method, or clip_language; with training length and seed where a run has several.
+
+    Only letters that any disk takes.
+    """
     seconds, seed = cell["train_seconds"], cell["seed"]
-    parts = [cell["clip"], cell["language"], method]
+    parts = [cell["clip"], cell["language"], *method]
     parts += [f"{seconds:g}s"] if seconds is not None else []
     parts += [f"seed{seed}"] if seed else []
     return "_".join(

@@ -15,6 +15,8 @@ from lipbench.reports.table import shown
 
 #: Below so many clips no test over clips can be sure.
 SURE_CLIPS = 6
+#: Controls whose mouth says nothing of the dub.
+IDLE = ("still-mouth", "dubbed")
 #: Directions in which somebody can be ahead.
 _RANKED = ("higher", "lower", "zero")
 
@@ -31,6 +33,8 @@ class Lead:
         even: whether the reader sees the same number for both.
         equals: labels that the clips do not tell from the best.
         sure: whether a test over clips tells the best from all others.
+        floor: title of the control that did nothing and is as good as the best method, "" without one: then the metric
+            tells nothing in favor of anybody.
         controls: (title, mean) of the best and of the worst control, as far as there are numbers.
     """
 
@@ -41,6 +45,7 @@ class Lead:
     even: bool
     equals: tuple[str, ...]
     sure: bool
+    floor: str
     controls: tuple[tuple[str, float], ...]
 
 
@@ -97,8 +102,22 @@ def lead_of(details: Details, metric: str) -> Lead | None:
         len(order) > 1 and _number(spec, full[order[0]]) == _number(spec, full[order[1]]),
         tuple(m for m in order if m in same and m != order[0]),
         len(order) > 1 and same == {order[0]},
+        _floor(details, metric, full, order[0]),
         tuple((title_of(run.methods, m), full[m]) for m in ends),
     )
+
+
+def _floor(details: Details, metric: str, full: Mapping[str, float], best: str) -> str:
+    """The control that did nothing and is at least as good as the best method.
+
+    Against the undubbed source doing nothing is best by definition, and says nothing.
+    """
+    run, spec = details.run, details.run.metrics[metric]
+    if not plain.measures_sync(spec) and not plain.against_truth(spec):
+        return ""
+    sign = -1.0 if spec["better"] == "higher" else 1.0
+    idle = [m for m in full if run.methods[m]["id"] in IDLE and sign * full[m] <= sign * full[best]]
+    return title_of(run.methods, min(idle, key=lambda m: sign * full[m])) if idle else ""
 
 
 def mean_of(series: ClipSeries) -> float:
@@ -121,19 +140,24 @@ def headline(details: Details, found: Sequence[Lead]) -> str:
     parts: dict[str, list[str]] = {}
     for lead in ahead:
         spec, name = run.metrics[lead.metric], title_of(run.methods, lead.best)
-        if lead.even and lead.second is not None:
+        if lead.floor:
+            parts.setdefault(f"no method beats {lead.floor}", []).append(f"on {_subject(spec)}")
+        elif lead.even and lead.second is not None:
             pair = f"{name} and {title_of(run.methods, lead.second[0])}"
-            parts.setdefault(pair, []).append(
-                "are even on " + ("lip sync" if plain.measures_sync(spec) else "the picture")
-            )
+            parts.setdefault(pair, []).append(f"are even on {_subject(spec)}")
         else:
             parts.setdefault(name, []).append(_deed(spec))
     text = ", ".join(f"{name} {' and '.join(deeds)}" for name, deeds in parts.items())
+    text = text[0].upper() + text[1:]
     if all(lead.sure for lead in ahead):
         return f"{text}: over {plain.many(clips, 'clip')} more than chance"
     if clips < SURE_CLIPS:
         return f"{text}; from {plain.many(clips, 'clip')} that is a hint, no proof"
     return f"{text}; part of that may be chance over {plain.many(clips, 'clip')}"
+
+
+def _subject(spec: Mapping[str, Any]) -> str:
+    return "lip sync" if plain.measures_sync(spec) else "the picture"
 
 
 def _deed(spec: Mapping[str, Any]) -> str:

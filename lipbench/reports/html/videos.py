@@ -104,18 +104,24 @@ def folder(names: Mapping[Path, str], out: Path, log: Callable[[str], None]) -> 
 
 
 def named(wanted: Iterable[tuple[Path, str]]) -> dict[Path, str]:
-    """Source -> a name of its own: what two want to be called gets a number. The first wish of a source counts."""
-    found: dict[Path, str] = {}
-    taken: set[str] = set()
+    """Source -> a name of its own; the first wish of a source counts."""
+    first: dict[Path, str] = {}
     for source, name in wanted:
-        if source in found:
-            continue
+        first.setdefault(source, name)
+    return dict(zip(first, free_names([*first.values()]), strict=True))
+
+
+def free_names(wanted: Sequence[str]) -> list[str]:
+    """The same names, each once: what two want to be called gets a number. Some disks tell no case."""
+    taken: set[str] = set()
+    found = []
+    for name in wanted:
         number, free = 1, name
-        while free.lower() in taken:  # disks there are that tell no case
+        while free.lower() in taken:
             number += 1
             free = f"{name}-{number}"
         taken.add(free.lower())
-        found[source] = free
+        found.append(free)
     return found
 
 

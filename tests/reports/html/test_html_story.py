@@ -108,3 +108,13 @@ def test_a_run_that_goes_on_says_so(runs, status):
     assert found.look == "warn"
     assert found.size.startswith("Not finished: 1 of 2 videos are done")
     assert "1 of 2 videos are missing: 1 not made yet" in found.lines
+
+
+def test_nobody_leads_where_doing_nothing_is_as_good(runs):
+    """Lip sync that a mouth without a word reaches as well is nobody's."""
+    own = {"ann": {"lse_d": [9.4], "psnr_full": [30.0]}, "bob": {"lse_d": [9.5], "psnr_full": [20.0]}}
+    idle = {"still-mouth": {"lse_d": [9.3], "psnr_full": [40.0]}}
+    found = told(runs, own | idle, controls=["still-mouth"])
+    assert found.title.startswith("No method beats Still-Mouth on lip sync, Ann keeps the picture closest")
+    above = told(runs, own | {"still-mouth": {"lse_d": [11.0]}}, controls=["still-mouth"], name="b")
+    assert above.title.startswith("Ann follows the audio best")
