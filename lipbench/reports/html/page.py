@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -17,13 +17,11 @@ from lipbench.reports import plain
 from lipbench.reports.details import Details
 from lipbench.reports.html import charts, facts, videos, views
 from lipbench.reports.html.grid import GridRow, grid, headline, led, series_metrics
-from lipbench.reports.html.story import picture_first
 from lipbench.reports.html.verdict import banner, read_gate
+from lipbench.reports.leading import compact_ids
 from lipbench.reports.tables import build
 
 BUDGET = 25_000_000
-#: Columns of lip sync, and of the picture, in the table that everybody reads.
-COMPACT = 3
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,7 @@ def _context(details: Details, ids: list[str], wanted: list[str]) -> dict[str, A
     run = details.run
     spec = run.metrics
     undrawn: list[str] = []
-    chosen = compact_ids(details, ids)
+    chosen = compact_ids(spec, ids)
     compact = facts.compact_view(build(run, metrics=chosen), chosen) if chosen else None
     series = [
         {"id": name, "title": spec[name]["title"], "unit": plain.unit(spec[name]), "better": spec[name]["better"]}
@@ -131,15 +129,6 @@ def _context(details: Details, ids: list[str], wanted: list[str]) -> dict[str, A
         "request": json.dumps(details.about.get("request"), indent=1, ensure_ascii=False),
     }
     return {**context, "undrawn": undrawn}
-
-
-def compact_ids(details: Details, ids: Sequence[str]) -> list[str]:
-    """The metrics of the one table that everybody reads: the first of lip sync and the first of the picture."""
-    metrics = details.run.metrics
-    sync = [name for name in ids if plain.measures_sync(metrics[name])]
-    others = picture_first(metrics, [name for name in ids if name not in sync])
-    kept = {*sync[:COMPACT], *others[:COMPACT]}
-    return [*sync[:COMPACT], *(name for name in others if name in kept)]
 
 
 def _groupings(details: Details) -> list[tuple[str, ...]]:

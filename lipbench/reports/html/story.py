@@ -10,6 +10,7 @@ from typing import Any
 
 from lipbench.reports import plain, statistics
 from lipbench.reports.details import Details, title_of
+from lipbench.reports.leading import picture_first
 from lipbench.reports.statistics import ClipSeries
 from lipbench.reports.table import shown
 
@@ -60,19 +61,6 @@ def leads(details: Details, ids: Sequence[str]) -> list[Lead]:
     for wanted in (sync, picture_first(details.run.metrics, [name for name in ids if name not in sync])):
         found += next(([lead] for name in wanted if (lead := lead_of(details, name)) is not None), [])
     return found
-
-
-def picture_first(metrics: Mapping[str, Mapping[str, Any]], ids: Sequence[str]) -> list[str]:
-    """Of metrics of the picture those that answer most: against the correct video, and then the mouth alone.
-
-    Against the undubbed source a mouth that never moves is best, so there the whole picture comes first.
-    """
-
-    def place(name: str) -> tuple[bool, bool]:
-        truth, mouth = plain.against_truth(metrics[name]), metrics[name].get("region") == "mouth"
-        return not truth, mouth != truth
-
-    return sorted(ids, key=place)
 
 
 def lead_of(details: Details, metric: str) -> Lead | None:
