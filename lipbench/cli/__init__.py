@@ -27,6 +27,7 @@ COMMANDS = {
     "figure": "Draw frames side by side: mouths, sounds, blinks.",
     "video": "Write side-by-side videos of a run, one per clip and dub.",
     "report": "Write a page about a run: tables, curves, videos side by side.",
+    "site": "Write a leaderboard of many runs as static pages.",
     "gate": "Pass or fail: a run against a stored baseline.",
     "trend": "Keep a history of runs and draw it.",
     "cache": "Show and shrink what all run directories share.",

@@ -71,8 +71,8 @@ def main(
             raise UsageError(f"--layout {layout} has few columns", "", "choose them with --metric")
         from lipbench.reports.latex_wide import wide
 
-        given = {"by": tuple(dict.fromkeys(by)), "metrics": metrics, "paper": paper, "mark": mark}
-        _write(wide(load(runs), layout=layout, **given), output)
+        apart = tuple(dict.fromkeys(by))
+        _write(wide(load(runs), layout=layout, by=apart, metrics=metrics, paper=paper, mark=mark), output)
         return
     form = form or ("json" if as_json else suffix if suffix in FORMATS else "md")
     text = table_text(

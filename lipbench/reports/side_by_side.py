@@ -115,12 +115,8 @@ def _write(row: GridRow, tiles: Sequence[Tile], path: Path, height: int, columns
     with media.VideoWriter(
         path, fps=fps, width=sheet.width, height=sheet.height, audio=videos[0], crf=CRF, synthetic=True
     ) as writer:
-        try:
-            for _ in range(n_frames):
-                writer.write(sheet.frame([None if stream is None else next(stream) for stream in streams]))
-        finally:
-            for stream in filter(None, streams):
-                stream.close()
+        for _ in range(n_frames):
+            writer.write(sheet.frame([None if stream is None else next(stream) for stream in streams]))
     missing = tuple((tile.title, tile.why) for tile in tiles if tile.video is None)
     return SideBySide(path, tuple(tile.title for tile in tiles), missing)
 

@@ -69,7 +69,7 @@ def compact_view(tables: Sequence[ReportTable], order: Sequence[str]) -> dict[st
     rows = []
     for i, row in enumerate(first.rows):
         numbers = [_number(entry_at(table, first, i, column), column.decimals) for table, column in columns]
-        cells = [_view(row.title, row.title.lower(), head=True), _view(str(row.clips), row.clips, number=True)]
+        cells = [_view(row.title, row.title.lower(), head=True), _view(str(row.clips or ""), row.clips, number=True)]
         rows.append({"kind": row.kind, "cells": [*cells, *({**number, "notes": ()} for number in numbers)]})
     return {"title": "Numbers", "caption": "", "heads": heads, "rows": rows, "notes": [], "remarks": []}
 
@@ -94,7 +94,17 @@ def _head(text: str, unit: str = "", hint: str = "") -> dict[str, str]:
 
 def _view(text: str, sort: Any, **more: Any) -> dict[str, Any]:
     """A cell for the template; `sort` is what the page's script orders by, "" for nothing."""
-    return {"text": text, "sort": sort, "head": False, "number": False, "hint": "", "rank": None, "notes": (), **more}
+    return {
+        "text": text,
+        "sort": sort,
+        "head": False,
+        "number": False,
+        "hint": "",
+        "rank": None,
+        "notes": (),
+        "href": "",
+        **more,
+    }
 
 
 def _number(entry: TableEntry, decimals: int) -> dict[str, Any]:
