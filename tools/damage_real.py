@@ -45,6 +45,8 @@ def main() -> None:
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     clips = []
+    if len({path.resolve().parent for path in given.clips}) != 1:
+        parser.error("the clips lie in one folder")
     for number, path in enumerate(given.clips):
         clips.append(entry(path.resolve()))
         make(path, given.out / "videos", broken=number == 0)
@@ -54,6 +56,7 @@ def main() -> None:
         "version": "1",
         "licence": {"id": "unknown"},
         "consent": "not stated; measured, never shown",
+        "root": str(given.clips[0].resolve().parent),
         "clips": clips,
         "dubs": [],
     }
@@ -75,7 +78,7 @@ def main() -> None:
 def entry(path: Path) -> dict[str, object]:
     return {
         "id": path.stem,
-        "video": str(path),
+        "video": path.name,
         "sha256": keys.sha256_file(path),
         "speaker": path.stem,
         "language": "en",
