@@ -54,7 +54,7 @@ def main() -> None:
         "schema": 1,
         "name": "recorded",
         "version": "1",
-        "licence": {"id": "unknown"},
+        "licence": {"id": "research-only"},
         "consent": "not stated; measured, never shown",
         "root": str(given.clips[0].resolve().parent),
         "clips": clips,

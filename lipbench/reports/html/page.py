@@ -74,6 +74,8 @@ def write(
     ids = headline(details)
     wanted = series_metrics(details, ids)
     rows = grid(details, ids, wanted)
+    if not details.run.finished.all:  # what is still to come is counted on top
+        rows = [row for row in rows if row.videos]
     context = {**_context(details, ids, wanted), "banner": banner(details, ids, verdict)}
     names = videos.named((tile.video, tile.name) for row in rows for tile in row.tiles if tile.video is not None)
     if not single_file:

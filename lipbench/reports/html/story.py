@@ -136,7 +136,8 @@ def headline(details: Details, found: Sequence[Lead]) -> str:
         else:
             parts.setdefault(name, []).append(_deed(spec))
     text = ", ".join(f"{name} {' and '.join(deeds)}" for name, deeds in parts.items())
-    text = text[0].upper() + text[1:]
+    if not text.startswith(title_of(run.methods, ahead[0].best)):
+        text = text[0].upper() + text[1:]  # a label stays as somebody wrote it
     if all(lead.sure for lead in ahead):
         return f"{text}: over {plain.many(clips, 'clip')} more than chance"
     if clips < SURE_CLIPS:
@@ -229,7 +230,10 @@ def finished_words(details: Details) -> tuple[str, str]:
     ]
     size = ", ".join(filter(None, parts))
     if not run.finished.all:
-        return "warn", f"Not finished: {run.finished.cells:,} of {run.finished.total:,} videos are done. {size}"
+        return (
+            "warn",
+            f"Not finished: {run.finished.cells:,} of {run.finished.total:,} videos have all their numbers. {size}",
+        )
     return ("good" if all(c["status"] == "ok" for c in cells) else "warn"), size
 
 

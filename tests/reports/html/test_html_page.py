@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 
 import pytest
@@ -233,3 +234,18 @@ SIZES = [
 @pytest.mark.parametrize(("size", "side", "expected"), SIZES)
 def test_fitted(size, side, expected):
     assert fitted(*size, side) == expected
+
+
+def test_a_run_that_goes_on_shows_what_it_has(stored_run, tmp_path):
+    root = tmp_path / "run"
+    shutil.copytree(stored_run, root)
+    cells = [json.loads(line) for line in (root / "cells.jsonl").read_text().splitlines()]
+    for cell in cells:
+        if cell["clip"] == "bob":
+            cell |= {"status": "pending", "reason": "not run yet", "video": None, "metrics": {}, "keys": {}}
+    (root / "cells.jsonl").write_text("".join(json.dumps(cell) + "\n" for cell in cells))
+    text = write(root).page.read_text(encoding="utf-8")
+    names = re.findall(r'<article class="row" id="[^"]+" aria-label="([^"]+)"', text)
+    assert names == ["ann in de (its own audio)", "ann in fr"]
+    assert "Not finished: 6 of 12 videos have all their numbers" in text
+    assert "6 of 12 videos are missing: 6 not made yet" in text

@@ -105,7 +105,7 @@ def test_a_run_that_goes_on_says_so(runs, status):
     details = Details(runs.write(cells, [runs.method("ann")]))
     found = banner(details, headline(details), None)
     assert found.look == "warn"
-    assert found.size.startswith("Not finished: 1 of 2 videos are done")
+    assert found.size.startswith("Not finished: 1 of 2 videos have all their numbers")
     assert "1 of 2 videos are missing: 1 not made yet" in found.lines
 
 
@@ -117,3 +117,9 @@ def test_nobody_leads_where_doing_nothing_is_as_good(runs):
     assert found.title.startswith("No method beats Still-Mouth on lip sync, Ann keeps the picture closest")
     above = told(runs, own | {"still-mouth": {"lse_d": [11.0]}}, controls=["still-mouth"], name="b")
     assert above.title.startswith("Ann follows the audio best")
+
+
+def test_a_label_keeps_its_case(runs):
+    cells = [runs.cell(m, "x", "fr", {"lse_d": v}) for m, v in (("ann-v2", 1.0), ("bob", 2.0))]
+    details = Details(runs.write(cells, [runs.method("ann-v2"), runs.method("bob")]))
+    assert banner(details, ["lse_d"], None).title.startswith("ann-v2 follows")
