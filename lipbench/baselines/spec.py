@@ -34,7 +34,7 @@ TRUTH = MethodSpec(
 )
 STILL_MOUTH = MethodSpec(
     "still-mouth",
-    "1",
+    "2",
     "Still mouth",
     licence=_SOURCE,
     needs=frozenset({"faces"}),
@@ -93,6 +93,7 @@ PRECOMPUTED = MethodSpec(
     uses_seed=True,
     uses_train_seconds=True,
     uses_gpu=(),
+    made_elsewhere=True,
     implementation="lipbench.baselines.precomputed:Precomputed",
 )
 

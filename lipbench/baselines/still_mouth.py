@@ -1,4 +1,4 @@
-"""The control whose mouth never moves: the first frame's mouth, carried along with the head."""
+"""The control whose mouth never moves: the clip's most neutral mouth, carried along with the head."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ Frame = NDArray[np.uint8]
 
 # Of the 68 points: what speech does not move (ears, nose, corners of the eyes), and the patch that is carried.
 RIGID = [0, 1, 15, 16, *range(27, 36), 36, 39, 42, 45]
+#: Points above and below the gap of the lips.
+INNER_LIPS = ((61, 67), (62, 66), (63, 65))
 PATCH = [*range(6, 11), *range(31, 36), *range(48, 68)]
 MARGIN = 0.28  # around the lips, of the mouth's width
 FEATHER = 0.24  # width of the soft edge, of the mouth's width
@@ -27,7 +29,7 @@ STEADY = 1.0  # frames; sigma that takes the landmarks' jitter out of the head m
 
 
 class StillMouth(Method):
-    """Head, eyes and light of every frame, mouth of the first one.
+    """Head, eyes and light of every frame, mouth of the one whose opening is the median.
 
     The head's rigid motion, fitted to ears, nose and eye corners, carries the mouth along: in space where the
     landmarks have a depth, so that the mouth foreshortens when the head nods, else as a similarity in the image.
@@ -45,9 +47,9 @@ class StillMouth(Method):
                 f"the face backend {track.backend} finds boxes, no landmarks",
                 "choose a face backend with landmarks",
             )
-        first = int(np.argmax(track.found))
-        reference = next(islice(media.read_frames(dub.video), first, None))
-        mouth = Mouth(reference, bridged(points), first)
+        neutral = neutral_frame(points)
+        reference = next(islice(media.read_frames(dub.video), neutral, None))
+        mouth = Mouth(reference, bridged(points), neutral)
         video = media.write_video(
             job.out / "video.mp4",
             mouth.paste(media.read_frames(dub.video)),
@@ -57,7 +59,7 @@ class StillMouth(Method):
             like=dub.video,
         )
         info = {
-            "mouth_of_frame": first,
+            "mouth_of_frame": neutral,
             "frames_without_face": len(track.lost_frames),
             "motion": "space" if points.shape[2] == 3 else "picture",
         }
@@ -72,6 +74,21 @@ def points_in_space(track: FaceTrack) -> NDArray[np.float64] | None:
     points = track.landmarks if track.landmarks.shape[1] == 68 else track.landmarks[:, list(MESH_TO_68)]
     deep = points.shape[2] == 3 and np.isfinite(points[track.found]).all() and np.ptp(points[track.found, :, 2]) > 0
     return (points if deep else flat).astype(np.float64)
+
+
+def neutral_frame(points: NDArray[np.floating]) -> int:
+    """Which frame shows the mouth at its most usual: the first whose opening is nearest to the median.
+
+    A clip may begin or end in the middle of a vowel: a mouth that is wide open all the time is no neutral one. The
+    opening is the gap of the inner lips over the distance of the outer eye corners, both in the image.
+
+    Args:
+        points: (T, 68, 2 or 3) px landmarks, NaN where the face is lost; one frame at least has a face.
+    """
+    flat = points[..., :2].astype(np.float64)
+    gaps = [np.linalg.norm(flat[:, above] - flat[:, below], axis=1) for above, below in INNER_LIPS]
+    opening = np.mean(gaps, axis=0) / np.linalg.norm(flat[:, 36] - flat[:, 45], axis=1)
+    return int(np.nanargmin(np.abs(opening - np.nanmedian(opening))))
 
 
 def bridged(points: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -88,6 +88,14 @@ ENDED = {
 @click.option("--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True)
 @click.option("--workers", type=click.IntRange(min=1), help="Stages at a time. [default: one per core, at most 8]")
 @click.option("--shard", callback=_shard, help="This process's share of the clips, e.g. 2/8; for job arrays.")
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first N clips: to see that everything works.")
+@click.option(
+    "--log",
+    "loggers",
+    multiple=True,
+    type=click.Choice(["wandb", "tensorboard", "mlflow"]),
+    help="Also hand the numbers to a tracker that is installed; repeatable.",
+)
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds a fit or synthesis may take.")
 @click.option("--retries", type=click.IntRange(min=0), default=1, show_default=True, help="After a crash.")
 @click.option(
@@ -112,6 +120,8 @@ def main(
     executor: str,
     workers: int | None,
     shard: tuple[int, int] | None,
+    limit: int | None,
+    loggers: tuple[str, ...],
     timeout: float | None,
     retries: int,
     max_failures: int | None,
@@ -133,15 +143,16 @@ def main(
       lipbench run examples/real.yaml --out runs/real
       lipbench run paper.yaml --method lipnerf,wav2lip --lang fr --seed 0..2 --dry-run
     """
-    from lipbench.engine import api
+    from lipbench.engine import api, tracking
     from lipbench.engine.outcome import RunOptions
 
+    trackers = [tracking.tracker(name) for name in loggers]  # what is not installed is told before the work
     overrides = api.select_fields(**axes)
     if methods:
         overrides["methods"] = _only(file, methods)
     if allow_missing:
         overrides["allow_missing"] = ["*"]
-    prepared = api.prepare(file, out=out, overrides=overrides, shard=shard)
+    prepared = api.prepare(file, out=out, overrides=overrides, shard=shard, limit=limit)
     found = prepared.verify(repair=not dry_run) if verify else None
     if found is not None and not as_json:
         click.echo(found.text(), err=True)
@@ -178,6 +189,8 @@ def main(
         click.echo(
             f"\n{len(result.outcome.states)} stages: {counted}; {result.outcome.wall_s:.1f} s; {result.root}", err=True
         )
+    for tracker in trackers:
+        tracker(result.root)
     result.raise_if_incomplete()
 
 

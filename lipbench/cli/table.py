@@ -32,6 +32,14 @@ FORMATS = ("md", "tex", "csv", "json")
     help="The best three, or the best and all that the clips do not tell from it.",
 )
 @click.option("--paper", is_flag=True, help="Add the methods' published numbers, unranked.")
+@click.option(
+    "--layout",
+    type=click.Choice(["long", "wide", "lipnerf-table-1"]),
+    default="long",
+    show_default=True,
+    help="LaTeX for a paper: metrics side by side with intervals (`--by lang`: a block for each language), or the "
+    "columns and rows of the LipNeRF paper's Table I.",
+)
 @click.option("--definitions", is_flag=True, help="Say below the table exactly what each column measures.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write to a file.")
 def main(
@@ -43,6 +51,7 @@ def main(
     everything: bool,
     mark: str,
     paper: bool,
+    layout: str,
     definitions: bool,
     output: Path | None,
 ) -> None:
@@ -50,11 +59,21 @@ def main(
 
     Several runs make one table when they share sync model, protocol and clips.
     """
-    from lipbench.reports.tables import table_text
+    from lipbench.reports.tables import load, table_text
 
     if as_json and form not in (None, "json"):
         raise UsageError("--json and --format disagree", "", "give one of them")
     suffix = "" if output is None else output.suffix.lstrip(".")
+    if layout != "long":
+        if as_json or form not in (None, "tex") or suffix not in ("", "tex"):
+            raise UsageError(f"--layout {layout} is LaTeX", "", "leave out --format, or choose tex")
+        if everything or definitions:
+            raise UsageError(f"--layout {layout} has few columns", "", "choose them with --metric")
+        from lipbench.reports.latex_wide import wide
+
+        apart = tuple(dict.fromkeys(by))
+        _write(wide(load(runs), layout=layout, by=apart, metrics=metrics, paper=paper, mark=mark), output)
+        return
     form = form or ("json" if as_json else suffix if suffix in FORMATS else "md")
     text = table_text(
         *runs,
@@ -66,6 +85,10 @@ def main(
         definitions=definitions,
         mark=mark,
     )
+    _write(text, output)
+
+
+def _write(text: str, output: Path | None) -> None:
     if output is None:
         click.echo(text, nl=False)
     else:

@@ -66,6 +66,8 @@ class MethodSpec:
             imported when the method is planned or run, not when it is listed.
         demo: parameters with which the method makes do with the weights that the package carries.
         former_ids: ids that it had before; they are still understood.
+        made_elsewhere: whether its videos come finished from outside: what a run spends on them says nothing of the
+            method.
     """
 
     id: str
@@ -86,6 +88,7 @@ class MethodSpec:
     implementation: str = ""
     demo: Mapping[str, Any] = field(default_factory=dict)
     former_ids: tuple[str, ...] = ()
+    made_elsewhere: bool = False
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,9 @@ class MetricSpec:
         convention: exact variant, e.g. "ssim[rgb,gauss11s1.5,pop,valid]".
         headline: shown in the default table.
         description: what the number says, one sentence for people.
+        good: what a good value looks like, a few words for people: "near 0", "low, next to the row of a correct video".
+        published: values that were published on recorded people, with their source; "" where none are known, or where
+            the numbers compare with none.
     """
 
     id: str
@@ -60,6 +63,8 @@ class MetricSpec:
     convention: str = ""
     headline: bool = True
     description: str = ""
+    good: str = ""
+    published: str = ""
 
 
 class Options(BaseModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -135,6 +136,7 @@ def prepare(
     out: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
     shard: tuple[int, int] | None = None,
+    limit: int | None = None,
     manifest: Manifest | None = None,
     cache: bool = True,
 ) -> PlannedRun:
@@ -145,6 +147,7 @@ def prepare(
         out: run directory; default runs/<name> below the current directory.
         overrides: fields of the run file to replace (from command line options).
         shard: (i, n), 1-based: this process's share of the clips.
+        limit: only so many clips, the first ones that are asked for; to see that everything works.
         manifest: use this one instead of the run file's.
         cache: take results of other run directories over, and keep this one's for them.
 
@@ -169,6 +172,9 @@ def prepare(
         config = parse_run_file(data, str(file or "demo"))
     named = config.manifest in registry.names("datasets")
     chosen = manifest or resolve(config.manifest if named else base / config.manifest)
+    if limit is not None:
+        first = build.chosen_clips(config, chosen)[:limit]
+        config = config.model_copy(update={"clips": tuple(glob.escape(clip.id) for clip in first)})
     root = run_directory(out, config.name)
     plan, rows, measured = build.build(config, chosen, base, shard)
     store = RunStore(root, cache_of_user() if cache else None)  # planning leaves no trace: `execute` makes the folders

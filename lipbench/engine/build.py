@@ -319,7 +319,7 @@ def build(
     builder = PlanBuilder(config, manifest)
     plan, all_dubs = builder.plan, _dubs_by_clip(config, manifest)
     with rare_collections():
-        for clip in _clips(config, manifest, shard):
+        for clip in chosen_clips(config, manifest, shard):
             cells: dict[str, list[Cell]] = {row.label: [] for row in chosen}
             # Dub by dub: what a worker remembers of a dub's reference serves the next method on the same dub.
             for dub, row in product(all_dubs(clip), chosen):
@@ -347,10 +347,16 @@ def cells_of(config: RunFile, manifest: Manifest, rows: Sequence[MethodRow], cli
 
 def all_cells(config: RunFile, manifest: Manifest, rows: Sequence[MethodRow]) -> list[Cell]:
     """The cells of a whole run, those of all shards."""
-    return list(cells_of(config, manifest, rows, _clips(config, manifest, None)))
+    return list(cells_of(config, manifest, rows, chosen_clips(config, manifest, None)))
 
 
-def _clips(config: RunFile, manifest: Manifest, shard: tuple[int, int] | None) -> list[Clip]:
+def chosen_clips(config: RunFile, manifest: Manifest, shard: tuple[int, int] | None = None) -> list[Clip]:
+    """The clips that a run file asks for, or a shard's share of them, in the manifest's order.
+
+    Raises:
+        UnknownName: no such split.
+        UsageError: a pattern that no clip fits.
+    """
     by_id = {clip.id: clip for clip in manifest.clips}
     names = list(by_id)
     if config.split is not None:

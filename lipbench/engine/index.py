@@ -186,6 +186,7 @@ def run_json(
                 "paper": r.method.spec.paper,
                 "paper_results": _finite(r.method.spec.paper_results),
                 "deviations": list(r.method.spec.deviations),
+                "made_elsewhere": r.method.spec.made_elsewhere,
             }
             for r in rows
         ],

@@ -48,6 +48,8 @@ def specs(
     convention: str | Callable[[str], str] = "",
     description: str = "",
     headlines: Sequence[str] = (),
+    good: Mapping[str, str] | None = None,
+    published: Mapping[str, str] | None = None,
     version: str = "1",
     **fields: Any,
 ) -> tuple[MetricSpec, ...]:
@@ -61,6 +63,8 @@ def specs(
         convention: the exact variant, or a function that tells it for a region.
         description: what the number says; the region and the video are added.
         headlines: ids of those that the default table shows.
+        good: what a good value looks like, by what it is measured against.
+        published: values published on recorded people, with their source, by metric id.
         version: bump it when the same video would get another number.
         fields: those of MetricSpec that all share: unit, better, tolerance, decimals, source, weights.
     """
@@ -80,6 +84,8 @@ def specs(
                     convention=f"{name}[{','.join(w for w in (variant, region) if w)},vs {WHAT[other]}]",
                     headline=metric_id in headlines,
                     description=f"{description or title}, {_PLACE[region]}, against {WHAT[other]}.",
+                    good=(good or {}).get(other, ""),
+                    published=(published or {}).get(metric_id, ""),
                     **fields,
                 )
             )

@@ -52,6 +52,7 @@ class LandmarkFamily(MetricFamily):
             convention="mld[20 points,centred,mean L2,/outer eye corners,vs the undubbed source]",
             headline=False,
             description="How far the mouth's landmarks are from the source's, in percent of the eyes' distance.",
+            good="neither high nor low is good: it says how far the lips were moved",
         ),
         _distance_spec(
             "mld_px",
@@ -63,6 +64,7 @@ class LandmarkFamily(MetricFamily):
             convention="mld[20 points,centred,mean L2,px,vs the undubbed source]",
             headline=False,
             description="How far the mouth's landmarks are from the source's, in px.",
+            good="neither high nor low is good: it says how far the lips were moved",
         ),
         _distance_spec(
             "mld_truth",
@@ -73,6 +75,7 @@ class LandmarkFamily(MetricFamily):
             source="ER-NeRF's LMD over the inter-ocular distance of 300-W",
             convention="mld[20 points,centred,mean L2,/outer eye corners,vs the correct video]",
             description="How far the mouth's landmarks are from the correct video's, in percent of the eyes' distance.",
+            good="near 0",
         ),
         MetricSpec(
             "mouth_opening_corr_truth",
@@ -88,6 +91,7 @@ class LandmarkFamily(MetricFamily):
             source="Pearson correlation of the inner-lip gap, this toolkit's own definition",
             convention="pearson[gap of points 61-67 62-66 63-65 in px, the generator's gap]",
             description="Whether the mouth opens when the correct mouth does: correlation of the gap of the lips.",
+            good="near 1",
         ),
     )
 

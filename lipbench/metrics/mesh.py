@@ -38,6 +38,7 @@ class MeshFamily(MetricFamily):
             source="Richard et al., MeshTalk, ICCV 2021: mean over frames of the largest squared L2",
             convention="lve[max over lip vertices of squared L2,mm^2,model space,vs the generator's mesh]",
             description="How far the worst lip vertex is from where it should be, on the mesh that the method drew.",
+            good="near 0",
         ),
     )
 

@@ -30,6 +30,7 @@ class TemporalFamily(FrameMetric):
         source="mean |(p[t+1] - p[t]) - (g[t+1] - g[t])|, this toolkit's own definition",
         convention="rgb,mean absolute,box of t",
         description="Error of the change from frame to frame: flicker costs, a still error does not",
+        good={"reference": "low: the picture is as steady as the source", "truth": "near 0"},
     )
 
     def frame(self, prediction: Frame, reference: Frame, box: Box, *args: Any, **options: Any) -> float:

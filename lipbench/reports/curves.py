@@ -145,7 +145,8 @@ def _place(point: Point) -> float:
 def costs(details: Details, metric: str) -> Curve:
     """A metric over what a cell costs: seconds of prepare, fit and synthesize, as the records have them.
 
-    A shared fit counts in full for every dub, as a user who dubs one clip into one language would pay it.
+    Videos that came finished from elsewhere have no place in it. A shared fit counts in full for every dub, as a user
+    who dubs one clip into one language would pay it.
 
     Raises:
         UnknownName: no such metric.
@@ -162,6 +163,8 @@ def costs(details: Details, metric: str) -> Curve:
     values = clip_values(data[data["metric"] == metric], ["train_seconds"])
     lines = []
     for label, about in run.methods.items():
+        if about.get("made_elsewhere"):
+            continue  # a copy costs nothing, whatever the method did
         points = []
         for at, own in _by_length(values, label):
             point = _point(0.0, own["value"].to_numpy())

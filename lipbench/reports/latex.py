@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 
+from lipbench.reports.plain import without_paths
 from lipbench.reports.table import (
     HEADS,
     SIGNIFICANT,
@@ -18,7 +19,7 @@ from lipbench.reports.table import (
 )
 
 ARROWS = {"higher": r" $\uparrow$", "lower": r" $\downarrow$", "zero": r" $\rightarrow$0", "none": ""}
-_MARKS = {1: r"\lbfirst{%s}", 2: r"\lbsecond{%s}", 3: r"\lbthird{%s}", None: "%s"}
+MARKS = {1: r"\lbfirst{%s}", 2: r"\lbsecond{%s}", 3: r"\lbthird{%s}", None: "%s"}
 # Only what the default encoding (OT1) has: no textquotedbl, no textasciigrave.
 _ESCAPES = {
     "\\": r"\textbackslash{}",
@@ -63,16 +64,24 @@ def escape(text: str) -> str:
 def latex(tables: list[ReportTable]) -> str:
     """One `table` environment per table; input it with \\input."""
     paper = any(row.kind == "paper" for table in tables for row in table.rows)
-    packages = r"\usepackage{booktabs}" + (r" \usepackage{xcolor}" if paper else "")
+    return preamble(paper) + "\n" + "\n".join(_table(table) for table in tables)
+
+
+def preamble(paper: bool) -> str:
+    """What a file of tables begins with: the packages that it needs, and the marks, which a paper may define before.
+
+    Args:
+        paper: published numbers are in it.
+    """
     head = [
-        f"% needs {packages}",
+        r"% needs \usepackage{booktabs}" + (r" \usepackage{xcolor}" if paper else ""),
         r"\providecommand{\lbfirst}[1]{\textbf{#1}}",
         r"\providecommand{\lbsecond}[1]{\underline{#1}}",
         r"\providecommand{\lbthird}[1]{\textit{#1}}",
     ]
     if paper:
         head.append(r"\providecommand{\lbpaper}[1]{\textcolor{gray}{#1}}")
-    return "\n".join(head) + "\n" + "\n".join(_table(table) for table in tables)
+    return "\n".join(head)
 
 
 def _table(table: ReportTable) -> str:
@@ -98,10 +107,10 @@ def _table(table: ReportTable) -> str:
         numbers = [_cell(row, row.entries[column.id], column) for column in table.columns]
         lines.append(" & ".join([_gray(row, escape(row.title)), *keys, clips, *numbers]) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}"]
-    below = [rf"\textsuperscript{{{i}}} {escape(note)}" for i, note in enumerate(table.notes, 1)]
+    below = [rf"\textsuperscript{{{i}}} {escape(without_paths(note))}" for i, note in enumerate(table.notes, 1)]
     if table.legend == SIGNIFICANT and any(entry.rank for row in table.rows for entry in row.entries.values()):
         below.append(escape(table.legend).replace(r"\{first\}", r"\lbfirst{marked}"))
-    below += [escape(remark) for remark in table.remarks]
+    below += [escape(without_paths(remark)) for remark in table.remarks]
     if below:
         lines += ["", r"\smallskip", r"\footnotesize", r"\raggedright", "\n\n".join(below)]
     lines.append(r"\end{table}")
@@ -121,7 +130,7 @@ def _cell(row: TableRow, entry: TableEntry, column: TableColumn) -> str:
     text = rf"${sign}\infty$" if math.isinf(mean.mean) else shown(mean.mean, column.decimals)
     if text.startswith("-"):
         text = f"${text}$"
-    return _gray(row, _MARKS[entry.rank] % text)
+    return _gray(row, MARKS[entry.rank] % text)
 
 
 def _gray(row: TableRow, text: str) -> str:

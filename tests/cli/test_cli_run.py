@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -50,6 +51,23 @@ def test_a_second_run_is_cached_and_prints_the_table(done, tiny):
     second = json.loads(call(tiny / "run.yaml", "--out", root, "--json").stdout)
     assert second["stages"]["cached"] == 14
     assert second["cells"] == first["cells"]
+
+
+def test_limit_takes_the_first_clips(tiny, tmp_path):
+    plan = json.loads(call(tiny / "run.yaml", "--out", tmp_path / "r", "--limit", 1, "--dry-run", "--json").stdout)
+    assert (plan["cells"], plan["kinds"]["clip"]["all"]) == (2, 1)
+    more = call(tiny / "run.yaml", "--out", tmp_path / "r", "--limit", 9, "--dry-run", "--json")
+    assert json.loads(more.stdout)["cells"] == 4
+    other = call(tiny / "run.yaml", "--out", tmp_path / "r", "--clip", "t*", "--limit", 1, "--dry-run", "--json")
+    assert json.loads(other.stdout)["cells"] == 2
+    assert call(tiny / "run.yaml", "--limit", 0).exit_code == 2
+
+
+def test_a_tracker_that_is_missing_is_told_before_the_work(tiny, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    result = call(tiny / "run.yaml", "--out", tmp_path / "r", "--log", "wandb")
+    assert isinstance(result.exception, UsageError)
+    assert not (tmp_path / "r").exists()
 
 
 def test_schema():

@@ -17,6 +17,7 @@ from lipbench.core.metric import MetricFamily, Pair
 from lipbench.core.registry import load
 from lipbench.engine.score_json import score_json
 from lipbench.metrics.sync import SyncFamily, SyncNet, SyncOptions, evaluate, models
+from lipbench.metrics.sync.family import METRICS
 from lipbench.metrics.sync.models import SyncModel
 from lipbench.metrics.sync.result import METRIC_IDS
 from tests.metrics.sync_videos import RULES, SIZE, clip, face_track, small_net, sound
@@ -170,3 +171,11 @@ def test_importing_the_family_loads_no_torch() -> None:
         "import sys; from lipbench.metrics.sync import SyncFamily; SyncFamily().metrics; print('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_published_numbers_stand_beside_their_own_sync_model_alone():
+    spec = next(m for m in METRICS if m.id == "lse_d")
+    assert "LRS2" in SyncFamily().named(spec, {"sync_model": "syncnet_v2"}).published
+    assert SyncFamily().named(spec, {}).published == spec.published
+    assert SyncFamily().named(spec, {"sync_model": "demo"}).published == ""
+    assert all(m.good for m in METRICS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -185,3 +186,14 @@ def test_command_draws_and_prints(stored_lengths, tmp_path):
         CliRunner().invoke(group, ["curve", str(stored_lengths), "-o", "a.xls"], catch_exceptions=False)
     with pytest.raises(LipbenchError, match="by-lang"):
         CliRunner().invoke(group, ["curve", str(stored_lengths), "--kind", "cost", "--by-lang"], catch_exceptions=False)
+
+
+def test_finished_videos_have_no_cost(stored_lengths, tmp_path):
+    """What a run spends on a video from elsewhere is the time of a copy."""
+    root = tmp_path / "run"
+    shutil.copytree(stored_lengths, root)
+    assert {line.method for line in curves.build(Details(root), "cost", "lse_d").lines} == {"good", "still"}
+    about = json.loads((root / "run.json").read_text())
+    next(m for m in about["methods"] if m["id"] == "good")["made_elsewhere"] = True
+    (root / "run.json").write_text(json.dumps(about))
+    assert {line.method for line in curves.build(Details(root), "cost", "lse_d").lines} == {"still"}

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from lipbench.cli import group
 from lipbench.core.errors import NothingComparable, UnknownName, UsageError
 from lipbench.faces.track import FaceTrack
-from lipbench.reports import figures
+from lipbench.reports import figures, plots
 from lipbench.reports.details import Details
 from lipbench.reports.figures import crops, moments
 from lipbench.reports.figures.moments import Moment
@@ -136,6 +136,27 @@ def test_missing_videos_are_told(details):
     found = figures.sheet(details, clip="bob", language="de", n=2)
     assert [row.title for row in found.rows] == ["Source", "Good one", "Still"]
     assert found.notes == ("Bad <one>: oom: killed at 3.1 GB",)
+
+
+def test_what_is_missing_is_not_in_the_image(details, tmp_path):
+    found = figures.sheet(details, clip="bob", language="de", n=2)
+    plots.save(figures.draw(found), tmp_path / "f.svg")
+    text = (tmp_path / "f.svg").read_text(encoding="utf-8")
+    assert ">Good one<" in text
+    assert "oom" not in text
+
+
+def test_moments_with_sounds_of_ones_own(stored_run, tmp_path):
+    out = tmp_path / "f.svg"
+    given = ["figure", str(stored_run), "-o", str(out), "--clip", "ann", "--lang", "fr", "--json"]
+    found = CliRunner().invoke(group, [*given, "--moments", "0.1=m,0.3", "--moments", "0.7=ʃ"])
+    assert found.exit_code == 0, found.output
+    columns = [(c["frame"], c["label"]) for c in json.loads(found.output)["columns"]]
+    assert columns == [(2, "m"), (7, "ɛ"), (17, "ʃ")]  # 0.3 s: the manifest's sound
+    assert ">ʃ<" in out.read_text(encoding="utf-8")
+    assert CliRunner().invoke(group, [*given, "--moments", "m=0.1"]).exit_code == 2
+    both = CliRunner().invoke(group, [*given, "--moments", "0.1=m", "--time", "0.2"])
+    assert isinstance(both.exception, UsageError)
 
 
 def test_transcript_stands_in_where_sounds_are_unknown(details, stored_run, tmp_path):

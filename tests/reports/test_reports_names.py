@@ -14,7 +14,7 @@ from lipbench.reports.curves import Curve, CurveLine, Point
 from lipbench.reports.figures.draw import draw
 from lipbench.reports.figures.moments import Moment
 from lipbench.reports.figures.types import Sheet, SheetRow
-from lipbench.reports.html import page, write
+from lipbench.reports.html import charts, write
 from lipbench.reports.tables import table_text
 from lipbench.reports.writers import plain_text
 
@@ -63,13 +63,13 @@ def test_names_are_shortened_in_the_middle_and_dollars_stay(tmp_path):
 
 
 def test_a_chart_that_fails_does_not_take_the_page(runs, monkeypatch):
-    draw, calls = page.plots.strip, []
+    draw, calls = charts.plots.strip, []
 
     def broken_once(*given):
         calls.append(given)
         return draw(*given) if len(calls) > 1 else 1 / 0
 
-    monkeypatch.setattr(page.plots, "strip", broken_once)
+    monkeypatch.setattr(charts.plots, "strip", broken_once)
     made = write(run_with(runs, "plain"))
     assert "could not be drawn (ZeroDivisionError: division by zero)" in " ".join(made.remarks)
     assert "could not be drawn (ZeroDivisionError: division by zero)" in made.page.read_text()

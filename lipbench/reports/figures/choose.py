@@ -25,6 +25,7 @@ def sheet(
     methods: Sequence[str] = (),
     n: int = 8,
     times: Sequence[float] = (),
+    labels: Sequence[str] = (),
     crop: str = "full",
 ) -> Sheet:
     """Methods as rows, moments as columns.
@@ -34,6 +35,7 @@ def sheet(
         language: of the dub; the run's first when empty.
         methods: labels, in this order; all of the run when empty. The source always leads.
         n: columns; `times` (seconds) chooses them by hand.
+        labels: what stands above each of `times`; "" for the sound that the manifest has there. None, or one each.
         crop: "full", "mouth", "eyes", or "both" (whole frame, and the mouth below it).
 
     Raises:
@@ -52,7 +54,9 @@ def sheet(
             f"a sheet has 1 to {MAX_COLUMNS} columns, not {count}", "", "choose fewer with --columns or --time"
         )
     if times:
-        columns = moments.at(times, phonemes, fps, n_frames, offset)
+        known = moments.at(times, phonemes, fps, n_frames, offset)
+        said = labels or [""] * len(times)
+        columns = [Moment(m.frame, label or m.label) for m, label in zip(known, said, strict=True)]
     elif phonemes:
         columns = moments.spread(phonemes, n, fps, n_frames, offset)
     else:

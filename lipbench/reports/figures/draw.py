@@ -17,15 +17,17 @@ TITLE = 28
 
 
 def draw(sheet: Sheet, width: float = WIDTH) -> Figure:
-    """The sheet `width` inches wide; images keep their shape, labels are text (pdf and svg stay searchable)."""
+    """The sheet `width` inches wide; images keep their shape, labels are text (pdf and svg stay searchable).
+
+    What is missing stands in `sheet.notes`, for whoever writes the caption: an image for a paper has no errors in it.
+    """
     n = len(sheet.columns)
     titles = [words(row.title, TITLE) for row in sheet.rows]
     left = 0.15 + 0.085 * max(map(len, titles), default=0)
     cell = (width - left - FOOT - GAP * (n - 1)) / n
     shapes = [next((p.shape for p in row.images if p is not None), (1, 1)) for row in sheet.rows]
     heights = [cell * shape[0] / shape[1] for shape in shapes]
-    notes = len(sheet.notes)
-    height = HEAD + sum(heights) + GAP * len(heights) + FOOT + 0.16 * notes
+    height = HEAD + sum(heights) + GAP * len(heights) + FOOT
     fig = figure(width, height)
     fig.text(FOOT / width, 1 - 0.04 / height, _short(sheet.title, width), fontsize=8, va="top")
     top = height - HEAD
@@ -42,8 +44,6 @@ def draw(sheet: Sheet, width: float = WIDTH) -> Figure:
                 at = ((x + cell / 2) / width, (top + 0.03) / height)
                 fig.text(*at, words(sheet.columns[c].label), fontsize=10, ha="center", va="bottom")
         top = bottom - GAP
-    for i, note in enumerate(sheet.notes):
-        fig.text(FOOT / width, (0.04 + 0.16 * (notes - 1 - i)) / height, _short(note, width), fontsize=7, color="#555")
     return fig
 
 

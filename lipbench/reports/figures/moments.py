@@ -59,13 +59,13 @@ def spread(phonemes: Sequence[Sequence[Any]], n: int, fps: float, n_frames: int,
         if inside:
             _, _, time, sound = max(inside)
             shown[shape(sound)] += 1
-            found.append(Moment(min(int(time * fps), n_frames - 1), _unstressed(sound)))
+            found.append(Moment(min(int(time * fps), n_frames - 1), plain_sound(sound)))
         else:
             found.append(Moment(int((low + high) / 2), ""))
     return found
 
 
-def _unstressed(sound: str) -> str:
+def plain_sound(sound: str) -> str:
     """Without stress and length marks and the markers of the synthesizer."""
     return sound.strip("ˈˌː-") or sound
 
@@ -90,7 +90,7 @@ def at(
                 f"{time:g} s is not in the clip", f"it has {n_frames / fps:.2f} s", "choose --time inside it"
             )
         sounds = [str(sound) for start, end, sound in phonemes if start <= time - offset_s < end]
-        found.append(Moment(int(time * fps + 1e-6), _unstressed(sounds[0]) if sounds else ""))
+        found.append(Moment(int(time * fps + 1e-6), plain_sound(sounds[0]) if sounds else ""))
     return found
 
 

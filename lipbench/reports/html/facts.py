@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from lipbench.core.errors import LipbenchError
 from lipbench.core.weights import entry
 from lipbench.reports.details import Details, machine, title_of
-from lipbench.reports.table import HEADS, ReportTable, TableEntry, caption, key_text, shown
+from lipbench.reports.frame import Run
+from lipbench.reports.plain import unit
+from lipbench.reports.table import HEADS, ReportTable, TableEntry, caption, entry_at, key_text, shown
 from lipbench.reports.writers import ARROWS
 
 #: What a word of `--by` is called in a heading.
@@ -18,6 +21,7 @@ TITLES = {
     ("seconds",): "Per training length",
     ("sound",): "Own audio and dubs",
 }
+_GOOD = {"higher": "high", "lower": "low", "zero": "near 0"}
 _DIRECTIONS = {"higher": "higher is better", "lower": "lower is better", "zero": "closer to zero is better"}
 
 
@@ -40,12 +44,48 @@ def table_view(table: ReportTable) -> dict[str, Any]:
     title = TITLES.get(table.by, "By " + ", ".join(HEADS[word] for word in table.by))
     return {
         "title": title + (f", against the {table.against}" if table.against else ""),
-        "caption": caption(table),
+        "caption": caption(table)[0].upper() + caption(table)[1:],
         "heads": heads,
         "rows": rows,
         "notes": list(table.notes),
         "remarks": list(table.remarks),
     }
+
+
+def compact_view(tables: Sequence[ReportTable], order: Sequence[str]) -> dict[str, Any]:
+    """The main table and the one against the correct video as one, for the template; reasons stand at the numbers.
+
+    Args:
+        order: metric ids, as the columns shall stand.
+    """
+    first = tables[0]
+    columns = sorted(
+        ((table, column) for table in tables for column in table.columns), key=lambda pair: order.index(pair[1].id)
+    )
+    heads = [_head("method"), _head("clips", hint="clips behind each number")]
+    heads += [
+        _head(c.title + ARROWS[c.better], c.unit.replace("^2", "²"), _DIRECTIONS.get(c.better, "")) for _, c in columns
+    ]
+    rows = []
+    for i, row in enumerate(first.rows):
+        numbers = [_number(entry_at(table, first, i, column), column.decimals) for table, column in columns]
+        cells = [_view(row.title, row.title.lower(), head=True), _view(str(row.clips or ""), row.clips, number=True)]
+        rows.append({"kind": row.kind, "cells": [*cells, *({**number, "notes": ()} for number in numbers)]})
+    return {"title": "Numbers", "caption": "", "heads": heads, "rows": rows, "notes": [], "remarks": []}
+
+
+def legend(run: Run, ids: Sequence[str]) -> list[dict[str, str]]:
+    """What each metric says, what is good, and what was published on recorded people."""
+    return [
+        {
+            "title": str(spec["title"]),
+            "unit": unit(spec),
+            "says": str(spec.get("description") or ""),
+            "good": str(spec.get("good") or _GOOD.get(str(spec["better"]), "neither high nor low")),
+            "published": str(spec.get("published") or ""),
+        }
+        for spec in (run.metrics[name] for name in ids)
+    ]
 
 
 def _head(text: str, unit: str = "", hint: str = "") -> dict[str, str]:
@@ -54,7 +94,17 @@ def _head(text: str, unit: str = "", hint: str = "") -> dict[str, str]:
 
 def _view(text: str, sort: Any, **more: Any) -> dict[str, Any]:
     """A cell for the template; `sort` is what the page's script orders by, "" for nothing."""
-    return {"text": text, "sort": sort, "head": False, "number": False, "hint": "", "rank": None, "notes": (), **more}
+    return {
+        "text": text,
+        "sort": sort,
+        "head": False,
+        "number": False,
+        "hint": "",
+        "rank": None,
+        "notes": (),
+        "href": "",
+        **more,
+    }
 
 
 def _number(entry: TableEntry, decimals: int) -> dict[str, Any]:

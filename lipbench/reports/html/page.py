@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import json
-import math
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lipbench import __version__
 from lipbench.core.atomic import write_text
-from lipbench.core.errors import LipbenchError, NothingComparable
-from lipbench.reports import curves, plots, statistics
-from lipbench.reports.details import Details, title_of
-from lipbench.reports.html import facts, videos
-from lipbench.reports.html.grid import GridRow, compact, grid, headline, led, series_metrics, unit
+from lipbench.core.errors import NothingComparable
+from lipbench.reports import plain
+from lipbench.reports.details import Details
+from lipbench.reports.html import charts, facts, videos, views
+from lipbench.reports.html.grid import GridRow, grid, headline, led, series_metrics
 from lipbench.reports.html.verdict import banner, read_gate
+from lipbench.reports.leading import compact_ids
 from lipbench.reports.tables import build
 
 BUDGET = 25_000_000
-#: Strips and per-metric curves that a page draws at most.
-MAX_CHARTS = 6
 
 
 @dataclass(frozen=True)
@@ -77,13 +74,16 @@ def write(
     ids = headline(details)
     wanted = series_metrics(details, ids)
     rows = grid(details, ids, wanted)
-    context = {**_context(details, ids, rows, wanted), "banner": banner(details, ids, verdict)}
+    if not details.run.finished.all:  # what is still to come is counted on top
+        rows = [row for row in rows if row.videos]
+    context = {**_context(details, ids, wanted), "banner": banner(details, ids, verdict)}
+    names = videos.named((tile.video, tile.name) for row in rows for tile in row.tiles if tile.video is not None)
     if not single_file:
-        album = videos.folder(list(dict.fromkeys(v for row in rows for v in row.videos)), page.parent / "media", log)
+        album = videos.folder(names, page.parent / "media", log)
         return _finish(page, context, rows, album, False, ())
     with tempfile.TemporaryDirectory() as scratch:
         bare = len(_render(context, rows, videos.Album({}, videos.FOLDER, (), 0), True, ()).encode())
-        album = videos.budgeted([row.videos for row in rows], Path(scratch), budget - bare - 4096, log)
+        album = videos.budgeted([row.videos for row in rows], names, Path(scratch), budget - bare - 4096, log)
         remarks = [f"Videos are previews to keep this file below {videos.megabytes(budget)}: {album.quality.words}"]
         if album.left_out:
             remarks.append(
@@ -99,21 +99,30 @@ def _place(root: Path, out: str | Path | None, single: bool) -> Path:
     return (root / "report" if out is None else Path(out)) / "index.html"
 
 
-def _context(details: Details, ids: list[str], rows: list[GridRow], wanted: list[str]) -> dict[str, Any]:
+def _context(details: Details, ids: list[str], wanted: list[str]) -> dict[str, Any]:
     run = details.run
     spec = run.metrics
     undrawn: list[str] = []
+    chosen = compact_ids(spec, ids)
+    compact = facts.compact_view(build(run, metrics=chosen), chosen) if chosen else None
+    series = [
+        {"id": name, "title": spec[name]["title"], "unit": plain.unit(spec[name]), "better": spec[name]["better"]}
+        for name in led(spec, wanted)
+    ]
     context = {
         "run": run,
         "about": details.about,
         "version": __version__,
         "made": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "compact": compact,
+        "leading": [*chosen[:1], *[name for name in chosen if not plain.measures_sync(spec[name])][:1]],
+        "legend": facts.legend(run, chosen),
         "tables": [facts.table_view(table) for by in _groupings(details) for table in build(run, by=by, paper=not by)],
-        "charts": _charts(details, ids, undrawn),
-        "strips": _strips(details, ids, undrawn),
-        "metrics": [{"id": name, "title": spec[name]["title"]} for name in led(ids)],
-        "series": [{"id": name, "title": spec[name]["title"], "unit": unit(spec[name])} for name in led(wanted)],
-        "failures": details.failures,
+        "charts": charts.charts(details, ids, undrawn),
+        "strips": charts.strips(details, ids, undrawn) if run.frame["clip"].nunique() > 1 else [],
+        "metrics": [{"id": name, "title": spec[name]["title"]} for name in led(spec, ids)],
+        "series": series,
+        "failures": [{"failure": f, "words": plain.STATUSES.get(f.status, f.status)} for f in details.failures],
         "licences": facts.licences(details),
         "provenance": facts.provenance(details),
         "deviations": facts.deviations(details),
@@ -122,16 +131,6 @@ def _context(details: Details, ids: list[str], rows: list[GridRow], wanted: list
         "request": json.dumps(details.about.get("request"), indent=1, ensure_ascii=False),
     }
     return {**context, "undrawn": undrawn}
-
-
-def _drawn(make: Callable[[], Any], name: str, title: str, alt: str, undrawn: list[str]) -> list[dict[str, str]]:
-    """A chart for the page; one that cannot be drawn costs itself and not the page."""
-    try:
-        return [{"title": title, "svg": plots.svg(make(), name, alt)}]
-    except Exception as error:
-        first = (str(error).strip() or "no message").splitlines()[0]
-        undrawn.append(f"the chart of {title} could not be drawn ({type(error).__name__}: {first[:120]})")
-        return []
 
 
 def _groupings(details: Details) -> list[tuple[str, ...]]:
@@ -144,57 +143,15 @@ def _groupings(details: Details) -> list[tuple[str, ...]]:
     return found + ([("clip",)] if data["clip"].nunique() > 1 else [])
 
 
-def _charts(details: Details, ids: list[str], undrawn: list[str]) -> list[dict[str, str]]:
-    """Every curve that the run has numbers for."""
-    wanted = [("length", name) for name in led(ids)] + [("shift", "lse_d")]
-    if any(about["kind"] == "method" for about in details.run.methods.values()):  # controls cost nothing worth a curve
-        wanted += [("cost", name) for name in led(ids)[:2]]
-    found: list[dict[str, str]] = []
-    for kind, metric in wanted:
-        try:
-            curve = curves.build(details, kind, metric)
-        except LipbenchError:
-            continue
-        lines = ", ".join(line.title for line in curve.lines)
-        alt = f"{curve.title}: {curve.y_title} against {curve.x_title}; one line each for {lines}"
-        notes = "; ".join(curve.notes)
-        chart = _drawn(partial(plots.draw, curve), f"c{len(found)}", curve.title, alt, undrawn)
-        found += [{**one, "notes": notes} for one in chart]
-        if len(found) == MAX_CHARTS:
-            break
-    return found
-
-
-def _strips(details: Details, ids: list[str], undrawn: list[str]) -> list[dict[str, str]]:
-    """One strip per headline metric, a dot per clip."""
-    series = statistics.clip_series(details.run)
-    colors = {title_of(details.run.methods, label): i for i, label in enumerate(details.run.methods)}
-    found: list[dict[str, str]] = []
-    for name in led(ids)[:MAX_CHARTS]:
-        spec = details.run.metrics[name]
-        values = {}
-        for label in details.run.methods:
-            known = series[label, name].known if (label, name) in series else {}
-            known = {clip: value for clip, value in known.items() if math.isfinite(value)}
-            if known:
-                values[title_of(details.run.methods, label)] = known
-        if values:
-            axis = str(spec["title"]) + (f" [{unit(spec)}]" if unit(spec) else "")
-            alt = f"{spec['title']} of every clip, one row each for {', '.join(values)}"
-            draw = partial(plots.strip, axis, values, colors)
-            found += _drawn(draw, f"s{len(found)}", str(spec["title"]), alt, undrawn)
-    return found
-
-
 def _missing(details: Details) -> list[tuple[str, int, str]]:
-    """(reason, cells, metrics) of numbers that videos lack, most frequent first."""
-    data = details.run.frame
+    """(reason, videos, metrics) of numbers that videos lack, most frequent first."""
+    data, metrics = details.run.frame, details.run.metrics
     bad = data[data["value"].isna() & (data["status"] == "ok")]
     found = [
         (
-            str(reason),
+            plain.reason(str(reason), 400),
             len(part[["method", "clip", "dub", "train_seconds", "seed"]].drop_duplicates()),
-            ", ".join(dict.fromkeys(part["metric"])),
+            ", ".join(dict.fromkeys(str(metrics[name]["title"]) for name in part["metric"])),
         )
         for reason, part in bad.groupby("reason")
     ]
@@ -229,64 +186,11 @@ def _render(
         lstrip_blocks=True,
     )
     blobs: dict[str, str] = {}
-    views = [_row_view(row, album, single, blobs) for row in rows]
-    series = {
-        f"{row.key}-{i}": {name: compact(v) for name, v in tile.series.items()}
-        for row in rows
-        for i, tile in enumerate(row.tiles)
-        if tile.series
-    }
-    # JSON has no infinity; ordering only needs something very large.
-    worst = {row.key: {name: min(max(v, -1e30), 1e30) for name, v in row.worst.items()} for row in rows}
     return env.get_template("page.html.j2").render(
         **context,
-        rows=views,
-        data=_script_json({"series": series, "worst": worst}),
+        rows=[views.row_view(row, context["leading"], album, single, blobs) for row in rows],
+        data=views.script_json(views.row_data(rows)),
         blobs=blobs,
         remarks=remarks,
         single=single,
     )
-
-
-def _row_view(row: GridRow, album: videos.Album, single: bool, blobs: dict[str, str]) -> dict[str, Any]:
-    tiles = []
-    for i, tile in enumerate(row.tiles):
-        preview = None if tile.video is None else album.previews.get(tile.video)
-        view: dict[str, Any] = {
-            "id": f"{row.key}-{i}",
-            "title": tile.title,
-            "kind": tile.kind,
-            "why": tile.why,
-            "values": tile.values,
-            "series": bool(tile.series),
-            "src": None,
-            "blob": None,
-            "poster": None,
-            "alt": f"{tile.title}, {row.title}",
-        }
-        if preview is not None:
-            view |= {
-                "width": preview.width,
-                "height": preview.height,
-                "fps": preview.fps,
-                "frames": preview.n_frames,
-                "poster": videos.data_uri(preview.poster, "image/jpeg"),
-            }
-            if preview.video is None:
-                view["why"] = "left out to keep the file small"
-            elif single:
-                name = preview.video.stem
-                blobs.setdefault(name, videos.data_uri(preview.video.read_bytes(), "video/mp4").split(",", 1)[1])
-                view["blob"] = name
-            else:
-                view["src"] = f"media/{preview.video.name}"
-        elif tile.video is not None and not tile.why:
-            view["why"] = "left out to keep the file small"
-        tiles.append(view)
-    return {"key": row.key, "title": row.title, "transcript": row.transcript, "language": row.language, "tiles": tiles}
-
-
-def _script_json(data: Any) -> str:
-    """JSON that cannot end the <script> element it stands in."""
-    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")

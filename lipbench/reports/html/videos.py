@@ -7,9 +7,10 @@ encoded again; numbers in the page were measured on the originals.
 from __future__ import annotations
 
 import base64
+import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -18,6 +19,7 @@ import numpy as np
 
 from lipbench import media
 from lipbench.core import keys
+from lipbench.core.atomic import write_json
 
 
 @dataclass(frozen=True)
@@ -87,25 +89,58 @@ class Album:
     size: int
 
 
-def folder(sources: Sequence[Path], out: Path, log: Callable[[str], None]) -> Album:
-    """Every source as a file below `out`; those that are there from an earlier report stay."""
-    log(f"encoding {len(sources)} videos for the page")
-    previews = {source: _preview(source, out, FOLDER) for source in counted(sources, "video", log)}
+def folder(names: Mapping[Path, str], out: Path, log: Callable[[str], None]) -> Album:
+    """Every source as a file below `out`; those that are there from an earlier report stay.
+
+    Args:
+        names: source -> the file's name, without its suffix; each name once.
+    """
+    log(f"encoding {len(names)} videos for the page")
+    media_folder = Folder(out)
+    previews = {
+        source: media_folder.preview(source, name, FOLDER) for source, name in counted([*names.items()], "video", log)
+    }
     return Album(previews, FOLDER, (), sum(p.size for p in previews.values()))
 
 
-def budgeted(rows: Sequence[Sequence[Path]], out: Path, budget: int, log: Callable[[str], None]) -> Album:
+def named(wanted: Iterable[tuple[Path, str]]) -> dict[Path, str]:
+    """Source -> a name of its own; the first wish of a source counts."""
+    first: dict[Path, str] = {}
+    for source, name in wanted:
+        first.setdefault(source, name)
+    return dict(zip(first, free_names([*first.values()]), strict=True))
+
+
+def free_names(wanted: Sequence[str]) -> list[str]:
+    """The same names, each once: what two want to be called gets a number. Some disks tell no case."""
+    taken: set[str] = set()
+    found = []
+    for name in wanted:
+        number, free = 1, name
+        while free.lower() in taken:
+            number += 1
+            free = f"{name}-{number}"
+        taken.add(free.lower())
+        found.append(free)
+    return found
+
+
+def budgeted(
+    rows: Sequence[Sequence[Path]], names: Mapping[Path, str], out: Path, budget: int, log: Callable[[str], None]
+) -> Album:
     """Rows of videos below `budget` bytes as base64: first all of them smaller, then the last rows left out.
 
     The videos of a row share one dub, and only the first is ever heard: the others go without audio.
 
     Args:
         rows: videos that are shown together, most important first; a row is in or out as a whole.
+        names: source -> name of its file.
         out: scratch folder.
         budget: bytes of page that videos and posters may take.
     """
     every = list(dict.fromkeys(path for row in rows for path in row))
-    posters = {source: _preview(source, out, None) for source in counted(every, "poster", log)}
+    scratch = Folder(out)
+    posters = {source: scratch.preview(source, names[source], None) for source in counted(every, "poster", log)}
     room = budget / INFLATION - sum(len(p.poster) for p in posters.values())
     for quality in SINGLE:
         last = quality is SINGLE[-1]
@@ -113,7 +148,7 @@ def budgeted(rows: Sequence[Sequence[Path]], out: Path, budget: int, log: Callab
         used = 0
         log(f"encoding {len(every)} videos ({quality.words})")
         for row in counted(rows, "row", log):
-            fresh = {s: _preview(s, out, quality, s == row[0]) for s in row if s not in made}
+            fresh = {s: scratch.preview(s, names[s], quality, s == row[0]) for s in row if s not in made}
             size = sum(p.size for p in fresh.values())
             # Rows are much alike: when the first ones say that it cannot fit, the next quality is tried at once.
             if used + size > room or (
@@ -140,23 +175,48 @@ def counted(items: Sequence[Item], what: str, log: Callable[[str], None]) -> Ite
         yield item
 
 
-def _preview(source: Path, out: Path, quality: Quality | None, sound: bool = True) -> Preview:
-    """Encode one video (quality None: its poster only)."""
-    info = media.probe(source)
-    out.mkdir(parents=True, exist_ok=True)
-    # Named by content: another report of the same run finds what the first one made.
-    digest = keys.sha256_file(source)[:20]
-    poster = out / f"{digest}.jpg"
-    if not poster.exists():
-        middle = (info.n_frames // 2) / float(info.fps)
-        frame = next(iter(media.read_frames(source, start_s=middle)))
-        poster.write_bytes(_jpeg(shrink(frame, POSTER.side)))
-    video = None
-    if quality is not None:
-        video = out / f"{digest}-{quality.side}-{quality.crf}{'' if sound else '-mute'}.mp4"
-        if not video.exists():
-            _encode(source, video, info, quality, sound)
-    return Preview(video, poster.read_bytes(), info.width, info.height, info.n_frames, float(info.fps))
+class Folder:
+    """Encoded videos and posters in a folder, under names for people; what they were made of stands in INDEX.
+
+    Another report of the same run finds what the first one made, also where a video was made anew under its name.
+    """
+
+    INDEX = "index.json"
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        try:
+            known = json.loads((out / self.INDEX).read_text(encoding="utf-8"))
+            self.made: dict[str, str] = {str(k): str(v) for k, v in known.items()}
+        except (OSError, ValueError, AttributeError):
+            self.made = {}
+
+    def preview(self, source: Path, name: str, quality: Quality | None, sound: bool = True) -> Preview:
+        """Encode one video as NAME.mp4 with the poster NAME.jpg (quality None: the poster only)."""
+        info = media.probe(source)
+        self.out.mkdir(parents=True, exist_ok=True)
+        digest = keys.sha256_file(source)[:20]
+        poster = self.out / f"{name}.jpg"
+        if not self._has(poster, digest):
+            middle = (info.n_frames // 2) / float(info.fps)
+            frame = next(iter(media.read_frames(source, start_s=middle)))
+            poster.write_bytes(_jpeg(shrink(frame, POSTER.side)))
+            self._keep(poster, digest)
+        video = None
+        if quality is not None:
+            video = self.out / f"{name}.mp4"
+            what = f"{digest} {quality.side} {quality.crf}{'' if sound else ' mute'}"
+            if not self._has(video, what):
+                _encode(source, video, info, quality, sound)
+                self._keep(video, what)
+        return Preview(video, poster.read_bytes(), info.width, info.height, info.n_frames, float(info.fps))
+
+    def _has(self, file: Path, what: str) -> bool:
+        return self.made.get(file.name) == what and file.exists()
+
+    def _keep(self, file: Path, what: str) -> None:
+        self.made[file.name] = what
+        write_json(self.out / self.INDEX, self.made)
 
 
 def _encode(source: Path, video: Path, info: media.MediaInfo, quality: Quality, sound: bool) -> None:

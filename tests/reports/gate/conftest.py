@@ -21,6 +21,7 @@ from lipbench.engine.outcome import NodeState, RunOutcome
 from lipbench.engine.plan import Cell, Node, Plan, PlanState
 from lipbench.engine.rows import MethodRow
 from lipbench.metrics.sync.family import SyncFamily
+from lipbench.reports import gate
 
 
 def image(name: str, better: Any, version: str = "1") -> MetricSpec:
@@ -232,3 +233,26 @@ def _no_workflow(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "LIPBENCH_TRACEBACK"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("os.fsync", lambda _: None)  # hundreds of small records
+
+
+@pytest.fixture(scope="module")
+def made():
+    """Baseline texts by what they were made of: most tests want the same one."""
+    return {}
+
+
+@pytest.fixture
+def closed(bench, made):
+    """(base cells, run cells, **options) -> the gate's answer; options with `run_` go to the run alone."""
+
+    def decide(base, run, accept=None, changed=None, **options):
+        only = {k.removeprefix("run_"): options.pop(k) for k in list(options) if k.startswith("run_")}
+        path = bench.folder / "gate.json"
+        what = repr((base, accept, options))
+        if what not in made:
+            gate.accept(bench.write("old", base, **options), path, "because", **(accept or {}))
+            made[what] = path.read_text()
+        path.write_text(made[what])
+        return gate.decide(gate.read(path), gate.snapshot(bench.write("new", run, **{**options, **only})), changed)
+
+    return decide

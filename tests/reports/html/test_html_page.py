@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 
 import pytest
@@ -13,9 +14,9 @@ from lipbench.cli import group
 from lipbench.core.errors import NothingComparable, StoreError
 from lipbench.reports.details import Details
 from lipbench.reports.html import write
-from lipbench.reports.html.grid import badness
+from lipbench.reports.html.grid import badness, file_name, grid
 from lipbench.reports.html.verdict import banner, read_gate
-from lipbench.reports.html.videos import fitted, folder
+from lipbench.reports.html.videos import fitted, folder, named
 
 
 @pytest.fixture
@@ -48,12 +49,18 @@ def test_page_is_whole_and_asks_nobody(page):
     text = page.read_text(encoding="utf-8")
     outline = Outline(text)
     assert len(set(outline.ids)) == len(outline.ids)
-    assert {"tables", "curves", "clips", "videos", "failures", "provenance", "licences"} <= set(outline.ids)
+    assert {"videos", "numbers", "curves", "clips", "failures", "details", "provenance", "licences"} <= set(outline.ids)
     assert outline.unnamed == []
     local = [a for a in outline.addresses if not a.startswith("data:")]
     # 2 clips x 2 languages x 3 methods less the failed cell, and the source of each row
     assert len(local) == 15
-    assert all(re.fullmatch(r"media/[0-9a-f]{20}-0-18\.mp4", a) for a in local)
+    assert set(local) == {
+        f"media/{clip}_{language}_{name}.mp4"
+        for clip in ("ann", "bob")
+        for language in ("fr", "de")
+        for name in ("source", "good", "bad", "still")
+        if (clip, language, name) != ("bob", "de", "bad")
+    }
     assert all((page.parent / a).stat().st_size > 500 for a in local)
     assert "undefined" not in text.split("<script>")[0].lower()
 
@@ -68,12 +75,29 @@ def test_text_is_escaped(page):
 
 def test_page_tells_failures_licences_and_provenance(page):
     text = page.read_text(encoding="utf-8")
-    assert "11 of 12 cells have a video (1 oom)" in text
+    assert "1 of 12 videos are missing: 1 ran out of memory" in text
     assert "oom: killed at 3.1 GB" in text
     assert "CC-BY-4.0 (https://example.org/by)" in text
     assert "parole fr" in text
     assert "bob in de (its own audio)" in text
-    assert text.index("syncnet_v2") < text.index("<main")
+    assert "lip sync measured with the sync model syncnet_v2" in text
+    assert "<b>ran out of memory</b>: bad, bob in de" in text
+
+
+def test_story_and_videos_come_before_tables(page):
+    text = page.read_text(encoding="utf-8")
+    places = [text.index(part) for part in ('aria-label="Verdict"', "<video", "<table", 'id="curves"', 'id="details"')]
+    assert places == sorted(places)
+    head = text[: text.index("<table")]
+    for inner in ("cell", "realvideo", "protocol", "refused", "oom:"):
+        assert inner not in head.split("</style>")[1].lower()
+
+
+def test_each_metric_has_a_legend(page):
+    text = page.read_text(encoding="utf-8")
+    part = text[text.index('class="legend"') :]
+    assert "<b>Good is</b> low. <b>On people published as</b> 6.3 to 7.2 on recorded speech." in part
+    assert "<b>Good is</b> near 0." in part  # no words of its own: by its direction
 
 
 def test_rows_stand_worst_first(page):
@@ -95,10 +119,27 @@ def test_series_are_those_of_the_records(page):
 def test_second_report_keeps_the_videos(stored_run, page):
     before = {p.name: p.stat().st_mtime_ns for p in (page.parent / "media").iterdir()}
     details = Details(stored_run)
-    sources = [v for cell in details.cells if (v := details.video(cell)) is not None]
-    album = folder(sources, page.parent / "media", lambda line: None)
-    assert len(album.previews) == 11
+    rows = grid(details, [], [])
+    names = named((tile.video, tile.name) for row in rows for tile in row.tiles if tile.video is not None)
+    album = folder(names, page.parent / "media", lambda line: None)
+    assert len(album.previews) == 15
     assert {p.name: p.stat().st_mtime_ns for p in (page.parent / "media").iterdir()} == before
+
+
+def test_a_video_made_anew_replaces_the_one_of_its_name(stored_run, tmp_path):
+    details = Details(stored_run)
+    good, bad = (next(details.video(c) for c in details.cells if c["method"] == m) for m in ("good", "bad"))
+    first = folder({good: "x"}, tmp_path, lambda line: None).previews[good].video.read_bytes()
+    second = folder({bad: "x"}, tmp_path, lambda line: None).previews[bad].video.read_bytes()
+    assert first != second
+
+
+def test_names_of_files_are_unique_and_plain(tmp_path):
+    a, b, c = tmp_path / "a", tmp_path / "b", tmp_path / "c"
+    assert named([(a, "x"), (b, "X"), (c, "x"), (a, "y")]) == {a: "x", b: "X-2", c: "x-3"}
+    cell = {"clip": "../a b", "language": "pt-BR", "train_seconds": 5.0, "seed": 2}
+    assert file_name(cell, r"$\frac{x}$_y") == "a-b_pt-BR_frac-x-y_5s_seed2"
+    assert file_name({**cell, "train_seconds": None, "seed": 0}, "é" * 80) == "a-b_pt-BR_x"
 
 
 def test_single_file_holds_everything(single_report):
@@ -140,9 +181,10 @@ def test_gate_verdict_leads(stored_run, tmp_path):
     file = tmp_path / "gate.json"
     file.write_text(json.dumps(verdict))
     found = banner(Details(stored_run), ["lse_d"], read_gate(file))
-    assert (found.look, found.title) == ("bad", "Gate: regression (exit code 1)")
-    assert found.lines[:2] == ("1 headline is worse", "good, lse_d: worse. by 0.4 over 6 clips")
-    assert not any("bad, lse_d" in line for line in found.lines)
+    assert (found.look, found.title) == ("bad", "Worse than the stored baseline (gate: regression, exit code 1)")
+    assert found.lines[:2] == ("1 headline is worse", "Good one, LSE-D: worse. by 0.4 over 6 clips")
+    assert not any("Bad <one>, LSE-D: same" in line for line in found.lines)
+    assert "Only Good one has numbers on every clip, so nobody is ahead" in found.lines
     file.write_text('{"schema": 7}')
     with pytest.raises(StoreError, match="not a verdict"):
         read_gate(file)
@@ -155,7 +197,7 @@ def test_run_without_records_has_a_page(runs, tmp_path):
     assert made.videos == 0
     assert "the video is no longer in the run directory" in text
     assert "Wav2Lip †" in text
-    assert "PSNR: LipNeRF leads with" in text
+    assert "LipNeRF and Wav2Lip are even on the picture" in text
 
 
 def test_run_without_cells(runs, tmp_path):
@@ -192,3 +234,18 @@ SIZES = [
 @pytest.mark.parametrize(("size", "side", "expected"), SIZES)
 def test_fitted(size, side, expected):
     assert fitted(*size, side) == expected
+
+
+def test_a_run_that_goes_on_shows_what_it_has(stored_run, tmp_path):
+    root = tmp_path / "run"
+    shutil.copytree(stored_run, root)
+    cells = [json.loads(line) for line in (root / "cells.jsonl").read_text().splitlines()]
+    for cell in cells:
+        if cell["clip"] == "bob":
+            cell |= {"status": "pending", "reason": "not run yet", "video": None, "metrics": {}, "keys": {}}
+    (root / "cells.jsonl").write_text("".join(json.dumps(cell) + "\n" for cell in cells))
+    text = write(root).page.read_text(encoding="utf-8")
+    names = re.findall(r'<article class="row" id="[^"]+" aria-label="([^"]+)"', text)
+    assert names == ["ann in de (its own audio)", "ann in fr"]
+    assert "Not finished: 6 of 12 videos have all their numbers" in text
+    assert "6 of 12 videos are missing: 6 not made yet" in text
