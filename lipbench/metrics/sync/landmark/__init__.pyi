@@ -1,0 +1,9 @@
+from .family import LandmarkSyncFamily as LandmarkSyncFamily
+from .family import LandmarkSyncOptions as LandmarkSyncOptions
+from .mouth import of_track as of_track
+from .network import LandmarkSync as LandmarkSync
+from .score import LandmarkScore as LandmarkScore
+from .score import load as load
+from .score import score as score
+from .score import score_mouth as score_mouth
+from .similarity import Offset as Offset
