@@ -3,15 +3,15 @@
     python tools/sync_on_people.py FOLDER --people people.csv [--weights landmark-sync.npz] [--cache DIR]
 
 FOLDER holds clips with their own sound. people.csv has lines `clip,person` (a clip is its file's stem); intervals are
-bootstraps over people. Own offsets are those of the other half of a person's clips: the median offset of the set
-(the part of the clip's name before "_") over all other people, so that no clip tells its own truth.
+bootstraps over people. Nobody knows where the audio of found clips belongs: what counts as right is the median offset
+of the clip's set (its name before "_") over all other people, so that no clip tells its own truth.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-import json
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from lipbench import media
 from lipbench.core.errors import LipbenchError
 from lipbench.faces.pipeline import track_faces
 from lipbench.faces.track import FaceTrack
+from lipbench.metrics.sync import evaluate
 from lipbench.metrics.sync.landmark import mouth, score
 from lipbench.metrics.sync.landmark.network import REACH, LandmarkSync
 from lipbench.metrics.sync.landmark.similarity import similarities
@@ -125,6 +126,58 @@ def rows_of(net: LandmarkSync, measures: Any, audio: Any) -> Any:
     return similarities(*net.embed(measures[:n], bands[: PER_FRAME * n]))
 
 
+def pixel_rows(video: Path, track: Path, audio: Any, model: str) -> Any:
+    """(N, 31) minus the distances of a sync model on pixels; NaN where there is no partner. None where it has none."""
+    result = evaluate(video, audio, sync_model=model, faces=track, min_track=0, min_face_size=0)
+    if not result.scored:
+        return None
+    rows = -np.array(result.scored[0].per_window)
+    n, j = len(rows), np.arange(2 * VSHIFT + 1)
+    partner = np.arange(n)[:, None] + j - VSHIFT
+    rows[(partner < 0) | (partner >= n)] = np.nan
+    return rows
+
+
+def common_offsets(offsets: Mapping[str, int], person: Mapping[str, str]) -> dict[str, int]:
+    """Clip -> median offset of the set's other people."""
+    kind = {k: k.partition("_")[0] for k in offsets}
+    return {
+        k: int(np.round(np.median([o for n, o in offsets.items() if kind[n] == kind[k] and person[n] != person[k]])))
+        for k in offsets
+    }
+
+
+def offsets_table(offsets: Mapping[str, int], common: Mapping[str, int], person: Mapping[str, str]) -> None:
+    """How near the offsets are to that of their set."""
+    for within in (1, 2):
+        near = [abs(offset - common[k]) <= within for k, offset in offsets.items()]
+        print(f"  offset within {within} of the set's: {interval(near, [person[k] for k in offsets])}")
+
+
+def damping(net: LandmarkSync, all_: Mapping[str, Any], own: Mapping[str, int], person: Mapping[str, str]) -> None:
+    """Whether the gain ranks lips that move less and less."""
+    ranked, at_full = [], []
+    for name, (rows, audio) in all_.items():
+        mean = rows.mean(0)
+        gains = [score.score_mouth(mean + f * (rows - mean), audio, at=own[name], net=net).gain for f in DAMPED]
+        ranked.append(all(a > b for a, b in itertools.pairwise(gains)))
+        at_full.append(gains[0])
+    low, middle, high = np.percentile(at_full, [10, 50, 90])
+    print(
+        f"  damping ranked {interval(ranked, [person[k] for k in all_])}; gain {middle:.2f} ({low:.2f} to {high:.2f})"
+    )
+
+
+def reliability(found: Mapping[str, score.LandmarkScore], own: Mapping[str, int]) -> None:
+    """Confidence against how often the offset is within a frame of the set's."""
+    sure = np.array([one.offset.confidence for one in found.values()])
+    right = np.array([abs(one.offset.frames - own[k]) <= 1 for k, one in found.items()])
+    for low, high in itertools.pairwise((0.0, 0.5, 0.8, 0.95, 1.01)):
+        at = (sure >= low) & (sure < high)
+        if at.any():
+            print(f"  confidence {low}-{high}: mean {sure[at].mean():.2f}, right {right[at].mean():.2f}, n={at.sum()}")
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser()
@@ -132,48 +185,47 @@ def main() -> None:
     parser.add_argument("--people", type=Path, required=True)
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--cache", type=Path, default=Path("sync-on-people"))
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--pixels", help="A sync model on pixels to measure as well, such as demo.")
     args = parser.parse_args()
     with args.people.open() as file:
         person = dict(csv.reader(file))
     net = LandmarkSync.read(args.weights) if args.weights else score.load()
     all_ = {k: v for k, v in clips(args.folder, args.cache).items() if k in person}
-    rows = {k: rows_of(net, *v) for k, v in all_.items()}
     found = {k: score.score_mouth(*v, net=net) for k, v in all_.items()}
-    kinds = {k: k.partition("_")[0] for k in all_}
-    common = {
-        k: int(
-            np.round(
-                np.median([found[o].offset.frames for o in found if kinds[o] == kinds[k] and person[o] != person[k]])
-            )
-        )
-        for k in all_
-    }
-    table = {k: (s.offset.frames, round(s.offset.confidence, 3), common[k]) for k, s in found.items()}
-    for kind in [*sorted(set(kinds.values())), ""]:
-        names = [k for k in all_ if kind in ("", kinds[k])]
-        who = [person[k] for k in names]
-        print(f"{kind or 'all'}: {len(names)} clips, {len(set(who))} people")
-        part = {k: rows[k] for k in names}
-        for within in (1, 2):
-            near = [abs(found[k].offset.frames - common[k]) <= within for k in names]
-            print(f"  offset within {within} of the set's: {interval(near, who)}")
+    offsets = {k: one.offset.frames for k, one in found.items()}
+    common = common_offsets(offsets, person)
+    kinds = sorted({k.partition("_")[0] for k in all_})
+    for kind in [*kinds, ""]:
+        part = {k: v for k, v in all_.items() if k.startswith(kind)}
+        print(f"landmarks, {kind or 'all'}: {len(part)} clips, {len({person[k] for k in part})} people")
+        offsets_table({k: offsets[k] for k in part}, common, person)
+        shifts({k: rows_of(net, *v) for k, v in part.items()}, common, person)
+        others(net, part, common, person)
+        damping(net, part, common, person)
+        reliability({k: found[k] for k in part}, common)
+    if args.pixels:
+        pixels(args, {k: v[1] for k, v in all_.items()}, offsets, common, person)
+
+
+def pixels(
+    args: argparse.Namespace,
+    audio: Mapping[str, Any],
+    offsets: Mapping[str, int],
+    common: Mapping[str, int],
+    person: Mapping[str, str],
+) -> None:
+    """The same tables of a sync model on pixels, and how often both agree."""
+    videos = {k: args.folder / f"{k}.mp4" for k in audio}
+    rows = {k: pixel_rows(v, args.cache / f"{k}.npz", audio[k], args.pixels) for k, v in videos.items()}
+    rows = {k: v for k, v in rows.items() if v is not None}
+    theirs = {k: VSHIFT - int(np.nanargmax(np.nanmean(v, 0))) for k, v in rows.items()}
+    for kind in [*sorted({k.partition("_")[0] for k in rows}), ""]:
+        part = {k: v for k, v in rows.items() if k.startswith(kind)}
+        print(f"{args.pixels}, {kind or 'all'}: {len(part)} clips")
+        offsets_table({k: theirs[k] for k in part}, common, person)
         shifts(part, common, person)
-        others(net, {k: all_[k] for k in names}, common, person)
-        ranked = []
-        for k in names:
-            gains = [score.score_mouth(all_[k][0] * f + all_[k][0].mean(0) * (1 - f), all_[k][1], at=common[k], net=net).gain for f in DAMPED]
-            ranked.append(all(a > b for a, b in zip(gains, gains[1:], strict=False)))
-        gain = [score.score_mouth(*all_[k], at=common[k], net=net).gain for k in names]
-        print(f"  damping ranked {interval(ranked, who)}; gain {np.percentile(gain, [10, 50, 90]).round(2)}")
-        sure = np.array([found[k].offset.confidence for k in names])
-        right = np.array([abs(found[k].offset.frames - common[k]) <= 1 for k in names])
-        for low, high in ((0, 0.5), (0.5, 0.8), (0.8, 0.95), (0.95, 1.01)):
-            at = (sure >= low) & (sure < high)
-            if at.any():
-                print(f"  confidence {low}-{high}: mean {sure[at].mean():.2f}, right {right[at].mean():.2f}, n={at.sum()}")
-    if args.json:
-        args.json.write_text(json.dumps(table, indent=1))
+        agree = [abs(theirs[k] - offsets[k]) <= 1 for k in part]
+        print(f"  agrees with landmarks within 1: {interval(agree, [person[k] for k in part])}")
 
 
 if __name__ == "__main__":

@@ -149,9 +149,7 @@ def spoken_clip(
     Returns:
         (takes, 40, 4 T) log bands, the timed sounds, and the clip's description (T frames).
     """
-    recorded, units, spec = spoken_takes(
-        stream_name, people, number, seed, split, config, share, languages, takes
-    )
+    recorded, units, spec = spoken_takes(stream_name, people, number, seed, split, config, share, languages, takes)
     return np.stack([features(take.audio, spec.n_frames) for take in recorded]), units, spec
 
 

@@ -20,14 +20,11 @@ from lipbench.synthetic.speech.espeak import RATE, SpokenText
 #: voice -> its usual pitch, Hz
 VOICES = {"slt": 170.0, "rms": 100.0, "awb": 120.0, "kal16": 105.0}
 FEMALE = frozenset(("slt",))
-_ARPABET = dict(
-    zip(
-        "aa ae ah ao aw ax axr ay b ch d dh eh er ey f g hh ih ix iy jh k l m n ng ow oy p r s sh t th uh uw v w y z zh"
-        " pau".split(),
-        [*"ɑ æ ʌ ɔ aʊ ə ɚ aɪ b tʃ d ð ɛ ɝ eɪ f ɡ h ɪ ɨ i dʒ k l m n ŋ oʊ ɔɪ p ɹ s ʃ t θ ʊ u v w j z ʒ".split(), ""],
-        strict=True,
-    )
+_PHONES = (
+    "aa:ɑ ae:æ ah:ʌ ao:ɔ aw:aʊ ax:ə axr:ɚ ay:aɪ b:b ch:tʃ d:d dh:ð eh:ɛ er:ɝ ey:eɪ f:f g:ɡ hh:h ih:ɪ ix:ɨ iy:i jh:dʒ "
+    "k:k l:l m:m n:n ng:ŋ ow:oʊ oy:ɔɪ p:p r:ɹ s:s sh:ʃ t:t th:θ uh:ʊ uw:u v:v w:w y:j z:z zh:ʒ pau:"
 )
+_ARPABET = dict(pair.split(":") for pair in _PHONES.split())
 
 
 def available() -> bool:

@@ -93,16 +93,14 @@ def spoken(channels: Array, rng: np.random.Generator) -> Array:
 
 
 def seen(points: Array, rng: np.random.Generator) -> Array:
-    """(T, 68, 3) landmarks -> the same of a head that turns, with the wrong depth and some jitter, as trackers give them.
+    """(T, 68, 3) landmarks -> those of a head that turns, with the wrong depth and some jitter, as trackers give them.
 
     What trackers do to mouths beyond that is in `misread`.
     """
     t = len(points)
     mean = np.array([rng.uniform(-35, 35), rng.uniform(-15, 15), rng.uniform(-10, 10)])
     sway = smooth(rng, t, float(rng.uniform(20, 120)), 3) * rng.uniform(0, 6, 3)
-    turned = np.einsum(
-        "tij,tkj->tki", Rotation.from_euler("YXZ", mean + sway, degrees=True).as_matrix(), points
-    )
+    turned = np.einsum("tij,tkj->tki", Rotation.from_euler("YXZ", mean + sway, degrees=True).as_matrix(), points)
     turned[..., :2] /= 1 + rng.uniform(0, 0.15) * turned[..., 2:]
     turned[..., 2] *= rng.uniform(0.6, 1.3)
     jitter = np.exp(rng.uniform(np.log(0.0005), np.log(0.006)))

@@ -104,8 +104,6 @@ def _flite(
     n, first = round(seconds * RATE), round(lead * RATE)
     dry = np.zeros(n, np.int16)
     dry[first : first + len(said.audio)] = said.audio[: n - first]
-    heard = [
-        Phoneme(p.ipa, p.start_s + lead, p.end_s + lead) for p in said.phonemes if p.start_s + lead < seconds
-    ]
+    heard = [Phoneme(p.ipa, p.start_s + lead, p.end_s + lead) for p in said.phonemes if p.start_s + lead < seconds]
     rooms = [room.random_acoustics(rng) for _ in range(takes)]
     return [room.record(dry, acoustics, int(rng.integers(1 << 62))) for acoustics in rooms], units(heard)

@@ -87,7 +87,11 @@ class LandmarkSyncTraining(SupervisedTraining[LandmarkSyncConfig]):
         return [(i, np.random.default_rng([self.seed, 1, i])) for i in range(len(self.test_sound))]
 
     def sample(
-        self, channels: NDArray[np.floating], takes: NDArray[np.floating], rng: np.random.Generator, n: int | None = None
+        self,
+        channels: NDArray[np.floating],
+        takes: NDArray[np.floating],
+        rng: np.random.Generator,
+        n: int | None = None,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """A stretch of a clip as somebody's mouth is seen and somebody's voice is heard.
 

@@ -1,7 +1,7 @@
 """The sync model on landmarks: it follows the lips, not the pixels, and knows how sure it is.
 
-    score(track, audio)     a face track with landmarks and (N,) int16 audio at 16 kHz
-    LandmarkSyncFamily      the metrics of a benchmark run
+    score_track(track, audio)     a face track with landmarks and (N,) int16 audio at 16 kHz
+    LandmarkSyncFamily            the metrics of a benchmark run
 
 Everything is loaded when first used.
 """

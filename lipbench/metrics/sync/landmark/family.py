@@ -90,12 +90,12 @@ METRICS = (
 class LandmarkSyncOptions(Options):
     """Options of the family landmark-sync."""
 
-    own_offset: int = Field(
-        0,
+    own_offset: int | None = Field(
+        None,
         ge=-VSHIFT,
         le=VSHIFT,
         description="Frames at 25 fps by which the audio of the undubbed source leads its own image: sync_d and "
-        "sync_gain are taken there.",
+        "sync_gain are taken there, at 0 without it. `score` measures it where the reference has its own sound.",
     )
     agree_with: str = Field("", description="A sync model whose AV offset sync_agreement is taken from, e.g. demo.")
 
@@ -106,6 +106,7 @@ class LandmarkSyncFamily(MetricFamily):
     id = "landmark-sync"
     metrics = METRICS
     options = LandmarkSyncOptions
+    on_request = True
 
     def needs(self, options: Mapping[str, Any]) -> frozenset[str]:
         compared = parse_options(LandmarkSyncOptions, options, self.id).agree_with
@@ -119,7 +120,7 @@ class LandmarkSyncFamily(MetricFamily):
         if other := parse_options(LandmarkSyncOptions, options, self.id).agree_with:
             from lipbench.metrics.sync import models
 
-            found["agree_with_sha256"] = weights.sha256(models.sync_model(other).weights)
+            found["agree_with_sha256"] = weights.sha256(models.pixel_model(other).weights)
         return found
 
     def weights(self, options: Mapping[str, Any]) -> tuple[str, ...]:
@@ -128,7 +129,7 @@ class LandmarkSyncFamily(MetricFamily):
             return (WEIGHTS,)
         from lipbench.metrics.sync import models
 
-        return (WEIGHTS, models.sync_model(other).weights)
+        return (WEIGHTS, models.pixel_model(other).weights)
 
     def too_short(self, options: Mapping[str, Any], seconds: float) -> str:
         from lipbench.metrics.sync.landmark.score import SHORTEST
@@ -155,7 +156,7 @@ class LandmarkSyncFamily(MetricFamily):
     def _score(self, pair: Pair, options: LandmarkSyncOptions) -> dict[str, Score]:
         from lipbench import media
         from lipbench.faces.track import FaceTrack
-        from lipbench.metrics.sync.landmark.score import score
+        from lipbench.metrics.sync.landmark.score import score_track
 
         if pair.prediction_faces is None:
             return none_for(METRICS, pair.prediction_faces_reason or "no_face: there is no face track of the video")
@@ -163,7 +164,7 @@ class LandmarkSyncFamily(MetricFamily):
         if silent := media.silence(sound):
             return none_for(METRICS, f"silent: {silent}")
         track = FaceTrack.load(pair.prediction_faces)
-        found = score(track, sound, at=options.own_offset)
+        found = score_track(track, sound, at=options.own_offset)
         values = {
             "sync_offset": float(found.offset.frames),
             "sync_confidence": found.offset.confidence,

@@ -16,15 +16,15 @@ from lipbench.faces.track import FaceTrack
 from lipbench.metrics.sync.arithmetic import offset_words
 from lipbench.metrics.sync.landmark import mouth
 from lipbench.metrics.sync.landmark.network import REACH, LandmarkSync
-from lipbench.metrics.sync.landmark.similarity import Offset, belief, curve, offset, similarities
+from lipbench.metrics.sync.landmark.similarity import FEWEST, Offset, belief, curve, offset, similarities
 from lipbench.metrics.sync.landmark.sound import PER_FRAME, log_mel
 from lipbench.metrics.sync.protocol import VSHIFT
 
 WEIGHTS = "landmark-sync"
 #: Lengths that results are also told for, seconds. In steps of half a window.
 WINDOWS_S = (1, 2, 5)
-#: Frames: what is shorter is not measured (every shift would rest on a handful of frames).
-SHORTEST = 40
+#: Frames below which some shift would rest on fewer than ten: nothing shorter is measured.
+SHORTEST = FEWEST + VSHIFT + 2 * REACH
 #: Below this confidence nothing is said about a clip's own offset.
 SURE = 0.8
 
@@ -119,7 +119,7 @@ def _load(path: str) -> LandmarkSync:
     return LandmarkSync.read(Path(path))
 
 
-def score(
+def score_track(
     track: FaceTrack, audio: NDArray[np.int16], *, at: int | None = None, net: LandmarkSync | None = None
 ) -> LandmarkScore:
     """Compare a face with its audio; both start at the same instant.
@@ -132,7 +132,7 @@ def score(
 
     Raises:
         NoFace: the track has no landmarks, or lost its face too often.
-        TooShort: fewer than 40 frames have both image and audio.
+        TooShort: fewer than 35 frames have both image and audio.
     """
     return score_mouth(mouth.of_track(track), audio, at=at, net=net)
 
@@ -143,7 +143,7 @@ def score_mouth(
     """The same for (T, 12) measures of `mouth.of_track`.
 
     Raises:
-        TooShort: fewer than 40 frames have both image and audio.
+        TooShort: fewer than 35 frames have both image and audio.
     """
     net = load() if net is None else net
     bands = log_mel(audio)
