@@ -1,6 +1,6 @@
 """Writes lipbench/training/landmark_sync/tracker.npz: how MediaPipe's mesh sees the mouths of generated faces.
 
-    python tools/fit_tracker_errors.py
+    python -m tools.fit_tracker_errors
 
 Tracks the packaged demo clips and their truth videos (needs the weights mediapipe-face) and fits the measures of the
 tracked mouths to the true ones.

@@ -1,6 +1,6 @@
 """How the sync model on landmarks does on real clips: the tables of docs/landmark-sync.md.
 
-    python tools/sync_on_people.py FOLDER --people people.csv [--weights landmark-sync.npz] [--cache DIR]
+    python -m tools.sync_on_people FOLDER --people people.csv [--weights landmark-sync.npz] [--cache DIR]
 
 FOLDER holds clips with their own sound. people.csv has lines `clip,person` (a clip is its file's stem); intervals are
 bootstraps over people. Nobody knows where the audio of found clips belongs: what counts as right is the median offset
