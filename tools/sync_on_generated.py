@@ -2,8 +2,8 @@
 
     python -m tools.sync_on_generated [--weights landmark-sync.npz] [--frames 100]
 
-The packaged demo clips and their truth videos, five languages, tracked by MediaPipe's mesh: as they are, H.264 at crf 35,
-blurred, and with faces 30 % smaller. Everything is in sync, so offsets and wins are against the truth.
+The packaged demo clips and their truth videos, five languages, tracked by MediaPipe's mesh: as they are, H.264 at crf
+35, blurred, and with faces 30 % smaller. Everything is in sync, so offsets and wins are against the truth.
 """
 
 from __future__ import annotations
@@ -95,8 +95,8 @@ def main() -> None:
             ranked.append(all(a > b for a, b in itertools.pairwise(damped)))
             gains.append(damped[0])
         print(
-            f"{name:18} 1 s pair {np.mean(pairs):.3f} AUC {auc(positive, negative):.3f} n={len(pairs)}  offset within 1 "
-            f"{sum(near)}/{len(near)}  damping ranked {sum(ranked)}/{len(ranked)}  gain {np.median(gains):.2f}",
+            f"{name:18} 1 s pair {np.mean(pairs):.3f} AUC {auc(positive, negative):.3f} n={len(pairs)}  offset within "
+            f"1 {sum(near)}/{len(near)}  damping ranked {sum(ranked)}/{len(ranked)}  gain {np.median(gains):.2f}",
             flush=True,
         )
 

@@ -25,12 +25,13 @@ from lipbench.faces.track import FaceTrack
 from lipbench.metrics.sync import evaluate
 from lipbench.metrics.sync.landmark import mouth, score
 from lipbench.metrics.sync.landmark.network import REACH, LandmarkSync
-from lipbench.metrics.sync.landmark.similarity import similarities
+from lipbench.metrics.sync.landmark.similarity import belief, curve, offset, similarities
 from lipbench.metrics.sync.landmark.sound import PER_FRAME, log_mel
 from lipbench.metrics.sync.protocol import VSHIFT
 
 SECONDS = (1, 2, 5)
 BOOTSTRAPS = 1000
+BINS = (0.0, 0.3, 0.5, 0.7, 0.85, 0.95, 1.01)
 DAMPED = (1.0, 0.75, 0.5, 0.25, 0.0)
 
 
@@ -168,14 +169,21 @@ def damping(net: LandmarkSync, all_: Mapping[str, Any], own: Mapping[str, int], 
     )
 
 
-def reliability(found: Mapping[str, score.LandmarkScore], own: Mapping[str, int]) -> None:
-    """Confidence against how often the offset is within a frame of the set's."""
-    sure = np.array([one.offset.confidence for one in found.values()])
-    right = np.array([abs(one.offset.frames - own[k]) <= 1 for k, one in found.items()])
-    for low, high in itertools.pairwise((0.0, 0.5, 0.8, 0.95, 1.01)):
-        at = (sure >= low) & (sure < high)
-        if at.any():
-            print(f"  confidence {low}-{high}: mean {sure[at].mean():.2f}, right {right[at].mean():.2f}, n={at.sum()}")
+def reliability(net: LandmarkSync, all_: Mapping[str, Any], own: Mapping[str, int]) -> list[tuple[float, bool]]:
+    """Confidence of every window of a second and of every clip, and whether its offset is within a frame of its set."""
+    found: list[tuple[float, bool]] = []
+    for name, (measures, audio) in all_.items():
+        rows = rows_of(net, measures, audio)
+        means = [(m, round(mouth.FPS) - 2 * REACH) for m in windows(rows, 1) if np.isfinite(m).all()]
+        for each, n in [*means, (curve(rows), len(rows))]:
+            told = offset(belief(each, n, net.certainty.numpy()))
+            found.append((told.confidence, abs(told.frames - own[name]) <= 1))
+    for low, high in itertools.pairwise(BINS):
+        at = [(c, r) for c, r in found if low <= c < high]
+        if at:
+            sure, right = np.mean(at, axis=0)
+            print(f"  confidence {low:.2f} to {min(high, 1):.2f}: mean {sure:.2f}, right {right:.2f}, n={len(at)}")
+    return found
 
 
 def main() -> None:
@@ -185,6 +193,9 @@ def main() -> None:
     parser.add_argument("--people", type=Path, required=True)
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--cache", type=Path, default=Path("sync-on-people"))
+    parser.add_argument(
+        "--pairs", type=Path, help="Write confidence and hit of every window: tools.plot_landmark_sync."
+    )
     parser.add_argument("--pixels", help="A sync model on pixels to measure as well, such as demo.")
     args = parser.parse_args()
     with args.people.open() as file:
@@ -202,7 +213,9 @@ def main() -> None:
         shifts({k: rows_of(net, *v) for k, v in part.items()}, common, person)
         others(net, part, common, person)
         damping(net, part, common, person)
-        reliability({k: found[k] for k in part}, common)
+        pairs = reliability(net, part, common)
+    if args.pairs:
+        np.savez(args.pairs, pairs=np.array(pairs, float))
     if args.pixels:
         pixels(args, {k: v[1] for k, v in all_.items()}, offsets, common, person)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from lipbench.synthetic.head.identity import sample_identity
 from lipbench.training.landmark_sync.tracker import tracker_errors
 
 Array = NDArray[np.floating]
+Points = NDArray[np.float64]
 FIRST_PERSON, PEOPLE = 100_000, 200
 _AT = {name: i for i, name in enumerate(visemes.CHANNELS)}
 _SHAPING = [_AT[name] for name in ("jaw", "round", "protrude", "spread", "upper", "lower")]
@@ -35,16 +37,16 @@ class Faces:
         shapes: (36, 68, 3) by each semantic expression.
     """
 
-    neutral: Array
-    people: Array
-    shapes: Array
+    neutral: Points
+    people: Points
+    shapes: Points
 
 
 @cache
 def faces() -> Faces:
     """Of the packaged head."""
     model, parts = procedural_model(), head_parts()
-    at = model.landmarks.points
+    at = parts.landmarks.points
     turn = np.array([1.0, -1.0, -1.0])
     neutral = parts.points[at] * turn
     unit = np.linalg.norm(neutral[36] - neutral[45])
@@ -55,7 +57,7 @@ def faces() -> Faces:
 
 
 @cache
-def person(number: int) -> Array:
+def person(number: int) -> Points:
     """(68, 3) the resting face of one of the people that training draws from."""
     return faces().neutral + np.tensordot(sample_identity(number).coefficients(), faces().people, 1)
 
@@ -70,8 +72,8 @@ def smooth(rng: np.random.Generator, n: int, width: float, k: int = 1) -> Array:
 
 def clean(channels: Array, number: int) -> Array:
     """(T, 10) articulation -> (T, 12) measures of one person who speaks as the channels say, seen without error."""
-    points = person(number) + np.einsum("ts,skc->tkc", visemes.weights(channels), faces().shapes)
-    return measures(points)
+    weights = visemes.weights(cast(Points, channels))
+    return measures(person(number) + np.einsum("ts,skc->tkc", weights, faces().shapes))
 
 
 def spoken(channels: Array, rng: np.random.Generator) -> Array:
