@@ -144,6 +144,7 @@ def test_a_clip_and_its_own_sound_fit(talk):
     other = score_track(talk[0], media.read_audio(CLIP / "fr.flac", 16000))
     assert other.d > found.d + 0.1
     assert other.gain < 0.6 * found.gain
+    assert other.clearness < 0.5 * found.clearness
     assert np.nanmean(found.per_frame) == pytest.approx(found.d, abs=1e-6)
 
 

@@ -77,6 +77,14 @@ class LandmarkScore:
         return self.offset.confidence >= SURE and abs(self.offset.frames) < VSHIFT
 
     @property
+    def clearness(self) -> float:
+        """Highest mean similarity minus the median over the shifts: about 0 for a mouth that says something else.
+
+        What to compare faces by, where several may be the one who speaks: it forgives a constant delay.
+        """
+        return float(np.nanmax(self.curve) - np.nanmedian(self.curve))
+
+    @property
     def remark(self) -> str | None:
         """What to know about the offset, or None."""
         if abs(self.offset.frames) == VSHIFT:
@@ -96,6 +104,7 @@ class LandmarkScore:
             "offset_words": offset_words(self.offset.frames),
             "interval": [self.offset.low, self.offset.high],
             "confidence": round(self.offset.confidence, 4),
+            "clearness": round(self.clearness, 5),
             "at": self.at,
             "n_frames": self.n_frames,
             "curve": [None if not np.isfinite(v) else round(float(v), 5) for v in self.curve],
