@@ -93,7 +93,7 @@ METRICS = (
 )
 
 
-UNKNOWN_OFFSET = "own_offset: the option sync.own_offset does not say where the source's own audio lies"
+UNKNOWN_OFFSET = "not_asked: the option sync.own_offset does not say where the source's own audio lies"
 
 
 class SyncFamily(MetricFamily):

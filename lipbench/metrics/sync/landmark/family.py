@@ -47,7 +47,7 @@ METRICS = (
         "the shift of the highest mean similarity; positive: the audio leads the video, negative: it lags",
         "The shift at which sound and landmarks of the lips fit best, with an interval in the details.",
         unit="frames",
-        tolerance=1.0,
+        tolerance=0.0,
         decimals=1,
     ),
     _spec(
@@ -81,7 +81,7 @@ METRICS = (
         "By how many frames two sync models differ about the offset.",
         unit="frames",
         needs=frozenset({"audio", "prediction_faces", "faces"}),
-        tolerance=1.0,
+        tolerance=0.0,
         decimals=1,
     ),
 )
