@@ -21,9 +21,13 @@ from lipbench.engine.preflight import Obstacle
 from lipbench.engine.rows import Measured, families
 from lipbench.engine.score_files import Given
 from lipbench.engine.score_node import TRACKS, File, Source, score_node
+from lipbench.engine.score_offset import at_own, own_offset_of
 from lipbench.engine.score_progress import ScoreProgress
 from lipbench.engine.tasks import FacesTask
 from lipbench.faces.track import FaceTrack
+
+#: What is measured where nothing is named: what a run measures, and the sync model that the package carries.
+EVERYTHING = ("*", "landmark-sync")
 
 
 def score_video(
@@ -57,7 +61,7 @@ def score_video(
         truth: as `video`, for its picture.
         audio: a file, or FILE:a:N; the video's own sound when left out.
         fps: rate of the comparison, and of pictures.
-        metrics: entries as in a run file: ids, glob patterns, {"id": ..., "params": {...}}; all when empty.
+        metrics: entries as in a run file: ids, glob patterns, {"id": ..., "params": {...}}; `EVERYTHING` when empty.
         options: family -> values of its options, for families that are measured.
         sync_model: option of the family sync, as in a run file.
         protocol: option of the family sync, as in a run file.
@@ -73,6 +77,7 @@ def score_video(
         {"video", "sync_model", "protocol", "obstacles", "remarks", "timing": {"reference": {"rates", "grid"}},
         "metrics": {id: {"value", "reason", "n_valid", "n_total", "version", "extra"}}}; a value that cannot be had is
         None with its reason, +inf is the string "inf". With `resize`, "resized": {"from", "to"} where sizes differed.
+        With a reference whose face and own sound are known, "own_offset": {"frames", "confidence", "why"}.
 
     Raises:
         MediaError: `video`, or a file given beside it, cannot be read.
@@ -80,7 +85,7 @@ def score_video(
         UsageError: wrong options.
         WeightsMissing: none of the metrics that were asked for can be measured here.
     """
-    request: dict[str, Any] = {"manifest": "-", "methods": ["dubbed"], "metrics": list(metrics)}
+    request: dict[str, Any] = {"manifest": "-", "methods": ["dubbed"], "metrics": list(metrics or EVERYTHING)}
     request |= {
         name: value for name, value in (("sync_model", sync_model), ("protocol", protocol)) if value is not None
     }
@@ -120,6 +125,9 @@ def score_video(
             progress,
             remarks,
         )
+        own = own_offset_of(others["reference"], inputs.get("faces"), sound, remarks)
+        if own is not None and own.frames is not None:
+            measured = [(family, at_own(family, chosen, own.frames)) for family, chosen in measured]
         scores = _run(measured, inputs, given.file.name, pairing, progress)
     remarks += lifted(scores.values())
     shown = {
@@ -138,6 +146,7 @@ def score_video(
         "timing": pairing.timing,
         "obstacles": [one.as_json() for one in obstacles],
         "remarks": remarks,
+        **({} if own is None else {"own_offset": own.as_json()}),
         **({"resized": given.resized} if given.resized else {}),
     }
 

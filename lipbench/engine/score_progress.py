@@ -21,6 +21,7 @@ COSTS = {
     "lpips": (45.0, 330.0),
     "lpips-vgg": (1000.0, 12000.0),
     "sync": (8.0, 25.0),
+    "landmark-sync": (1.0, 0.0),
     "landmarks": (0.1, 0.0),
     "mesh": (0.1, 0.0),
     "temporal": (1.0, 15.0),

@@ -25,6 +25,7 @@ METRICS = {
     "lpips": "lipbench.metrics.lpips_family:LpipsFamily",
     "lpips-vgg": "lipbench.metrics.lpips_family:LpipsVggFamily",
     "sync": "lipbench.metrics.sync:SyncFamily",
+    "landmark-sync": "lipbench.metrics.sync.landmark:LandmarkSyncFamily",
     "landmarks": "lipbench.metrics.landmarks:LandmarkFamily",
     "mesh": "lipbench.metrics.mesh:MeshFamily",
     "temporal": "lipbench.metrics.temporal:TemporalFamily",

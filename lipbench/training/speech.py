@@ -86,7 +86,7 @@ def kept_speech(
         return z["sound"], z[target], key
 
 
-def spoken_clip(
+def spoken_takes(
     stream_name: str,
     people: int,
     number: int,
@@ -96,7 +96,7 @@ def spoken_clip(
     share: float,
     languages: Sequence[str],
     takes: int,
-) -> tuple[NDArray[np.float32], Sequence[Unit], ClipSpec]:
+) -> tuple[list[sound.Take], Sequence[Unit], ClipSpec]:
     """One generated clip that is heard and not seen.
 
     Args:
@@ -109,7 +109,7 @@ def spoken_clip(
         takes: voices that say the same.
 
     Returns:
-        (takes, 40, 4 T) log bands, the timed sounds, and the clip's description (T frames).
+        The takes, the timed sounds, and the clip's description.
     """
     rng, trained = stream(seed, stream_name, split, number), split == "train"
     language = languages[number % len(languages)]
@@ -130,7 +130,27 @@ def spoken_clip(
         spec.duration_s, language, (), stream(spec.seed, "script"), pool=spec.pool, shuffle_words=spec.shuffle_words
     )[language]
     part, recorded = sound.record(spec, part, bool(rng.integers(2)), espeak_engine() if engine else None)
-    return np.stack([features(take.audio, spec.n_frames) for take in recorded]), part.units, spec
+    return recorded, part.units, spec
+
+
+def spoken_clip(
+    stream_name: str,
+    people: int,
+    number: int,
+    seed: int,
+    split: str,
+    config: Any,
+    share: float,
+    languages: Sequence[str],
+    takes: int,
+) -> tuple[NDArray[np.float32], Sequence[Unit], ClipSpec]:
+    """The features of `spoken_takes`.
+
+    Returns:
+        (takes, 40, 4 T) log bands, the timed sounds, and the clip's description (T frames).
+    """
+    recorded, units, spec = spoken_takes(stream_name, people, number, seed, split, config, share, languages, takes)
+    return np.stack([features(take.audio, spec.n_frames) for take in recorded]), units, spec
 
 
 class SpeechConfig(Protocol):

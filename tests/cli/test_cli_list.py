@@ -71,6 +71,7 @@ def test_datasets_and_sync_models():
     assert "demo" in rows("datasets")
     sync_models = rows("sync-models")
     assert sync_models["syncnet_v2"]["runs here"] == "needs weights: syncnet_v2"
+    assert sync_models["landmarks"]["runs here"] == "yes"
     assert "needs weights: syncnet_v2" in call("sync-models")
 
 

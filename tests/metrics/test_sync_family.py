@@ -72,7 +72,10 @@ def test_family_answers_every_metric(video: Path, tmp_path: Path, net: SyncNet) 
     assert isinstance(family, MetricFamily)
     scores = family.score(pair(video, tmp_path))
     want = evaluate(video, sound(70), sync_model=net, faces=face_track(70), **RULES)
-    assert set(scores) == {spec.id for spec in family.metrics} == set(METRIC_IDS)
+    assert set(scores) == {spec.id for spec in family.metrics} == {*METRIC_IDS, "lse_d_at_own"}
+    at_own = scores.pop("lse_d_at_own")
+    assert at_own.value is None
+    assert at_own.reason.startswith("not_asked: the option sync.own_offset")
     for name, score in scores.items():
         assert score.value == pytest.approx(want.value(name), rel=1e-6)
         assert (score.n_valid, score.n_total) == (65, 65)
@@ -86,6 +89,20 @@ def test_family_answers_every_metric(video: Path, tmp_path: Path, net: SyncNet) 
     assert row["n_windows"] == 65
     assert scores["lse_d"].per_frame is not None
     assert scores["av_offset"].per_frame is None
+
+
+@pytest.mark.usefixtures("scored")
+def test_a_source_that_is_out_of_sync_itself_is_no_fault_of_its_dub(video: Path, tmp_path: Path) -> None:
+    scores = {own: SyncFamily().score(pair(video, tmp_path, own_offset=own)) for own in (0, -3)}
+    assert scores[0]["lse_d_at_own"].value == pytest.approx(scores[0]["lse_d_at_zero"].value, rel=1e-6)
+    row = scores[-3]["lse_d"].extra["tracks"][0]
+    assert scores[-3]["lse_d_at_own"].value == pytest.approx(row["distances"][18], abs=1e-4)
+
+
+def test_the_model_on_landmarks_has_no_lse() -> None:
+    with pytest.raises(UsageError, match="no LSE") as caught:
+        SyncFamily().identity({"sync_model": "landmarks"})
+    assert "landmark-sync" in caught.value.fix
 
 
 @pytest.mark.usefixtures("scored")
@@ -103,7 +120,7 @@ def test_family_gives_reasons(video: Path, tmp_path: Path, monkeypatch: pytest.M
         assert all(s.extra["sync_model"] == "small" for s in scores.values())
     monkeypatch.setenv("LIPBENCH_WEIGHTS", str(tmp_path / "none"))
     missing = family.score(replace(asked, options={"sync_model": "syncnet_v2"}))
-    assert set(missing) == set(METRIC_IDS)
+    assert set(missing) == {*METRIC_IDS, "lse_d_at_own"}
     assert all("lipbench weights get syncnet_v2" in str(s.reason) for s in missing.values())
     no_detector = family.score(replace(asked, options={**asked.options, "boxes_from": "prediction"}))
     assert all("lipbench weights get sfd_face" in str(s.reason) for s in no_detector.values())
@@ -156,6 +173,7 @@ def test_directions_and_conventions() -> None:
         "lse_c": "higher",
         "av_offset": "zero",
         "lse_d_at_zero": "lower",
+        "lse_d_at_own": "lower",
         "lse_c_valid": "higher",
     }
     offset = next(spec for spec in SyncFamily.metrics if spec.id == "av_offset")

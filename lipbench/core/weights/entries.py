@@ -117,7 +117,7 @@ OWN = "Apache-2.0 (lipbench; trained on generated data only)"
 def packaged(name: str, used_for: str, sha256: str, size: int) -> WeightsEntry:
     """Weights that the package carries: a small network trained by `lipbench train` on generated faces and speech.
 
-    None of them is for recorded footage, and no number that they give compares with a published one.
+    None of them but landmark-sync is for recorded footage, and no number that they give compares with a published one.
     """
     return WeightsEntry(name, f"{name}.npz", used_for, OWN, size, sha256, bundled=True)
 

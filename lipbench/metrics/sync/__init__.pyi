@@ -1,3 +1,4 @@
+from . import landmark as landmark
 from .arithmetic import SyncScore as SyncScore
 from .family import SyncFamily as SyncFamily
 from .folded import FoldedSyncNet as FoldedSyncNet

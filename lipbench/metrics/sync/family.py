@@ -84,6 +84,15 @@ METRICS = (
         good="low, and close to LSE-D: then the lips are neither early nor late",
     ),
     _spec(
+        "lse_d_at_own",
+        "LSE-D at own",
+        "lower",
+        "mean distance at the offset of the source's own audio (option own_offset); not a published metric",
+        "How far the lips are from the audio where the source's own audio lies: found footage is rarely in sync.",
+        _OURS,
+        headline=False,
+    ),
+    _spec(
         "lse_c_valid",
         "LSE-C valid",
         "higher",
@@ -94,6 +103,9 @@ METRICS = (
         headline=False,
     ),
 )
+
+
+UNKNOWN_OFFSET = "not_asked: the option sync.own_offset does not say where the source's own audio lies"
 
 
 class SyncFamily(MetricFamily):
@@ -122,12 +134,12 @@ class SyncFamily(MetricFamily):
         from lipbench.metrics.sync.face_boxes import detector_identity
 
         parsed = SyncOptions.parse(options)
-        sync_model = models.sync_model(parsed.sync_model)
+        sync_model = models.pixel_model(parsed.sync_model)
         found: dict[str, Any] = {
             "sync_model": sync_model.name,
             "sync_model_sha256": weights.sha256(sync_model.weights),
             "constants": CONSTANTS_VERSION,
-            "options": parsed.model_dump(mode="json"),
+            "options": parsed.model_dump(mode="json", exclude_none=True),
         }
         if parsed.protocol == "realvideo" and parsed.boxes_from == "prediction":
             found["boxes"] = detector_identity(parsed.detector)
@@ -136,7 +148,7 @@ class SyncFamily(MetricFamily):
     def weights(self, options: Mapping[str, Any]) -> tuple[str, ...]:
         from lipbench.metrics.sync import models
 
-        return (models.sync_model(SyncOptions.parse(options).sync_model).weights,)
+        return (models.pixel_model(SyncOptions.parse(options).sync_model).weights,)
 
     def obstacles(self, options: Mapping[str, Any]) -> dict[str, LipbenchError]:
         from lipbench.faces.backend_table import backend
@@ -185,7 +197,7 @@ class SyncFamily(MetricFamily):
         given = pair.faces if options.boxes_from == "reference" else None
         track = None if given is None else FaceTrack.load(given)
         result = run(pair.prediction, pair.audio, net, options, track, pair.faces_reason, pair.device, pair.source_fps)
-        published = models.sync_model(options.sync_model).published
+        published = models.pixel_model(options.sync_model).published
         base = {
             "sync_model": result.sync_model,
             "sync_model_published": published,
@@ -196,10 +208,11 @@ class SyncFamily(MetricFamily):
         }
         scores = {}
         for spec in METRICS:
-            value = result.value(spec.id)
+            at_own = spec.id == "lse_d_at_own"
+            value = result.value_at(options.own_offset) if at_own else result.value(spec.id)
             reason = result.remark
             if value is None and result.reason is None:
-                reason = "too_short: fewer than 16 windows, some shift has no pair"
+                reason = UNKNOWN_OFFSET if at_own else "too_short: fewer than 16 windows, some shift has no pair"
             extra: dict[str, Any] = dict(base)
             if spec.id == "av_offset" and value is not None:
                 extra["words"] = offset_words(value)

@@ -28,10 +28,12 @@ class SyncModel:
     Attributes:
         name: as in tables and options.
         weights: name in the weights registry.
-        width: of its `SyncNet`.
-        size: of its `SyncNet`.
+        width: of its network.
+        size: px of its `SyncNet`'s input; 0 for landmarks.
         published: whether its numbers may stand beside published LSE-D and LSE-C (with the published protocol).
         description: one line.
+        family: the metric family that it measures: "sync" for networks on pixels, whose numbers are LSE-D and LSE-C;
+            "landmark-sync" for the one on landmarks, whose numbers have names of their own and stand beside them.
     """
 
     name: str
@@ -40,6 +42,7 @@ class SyncModel:
     size: int
     published: bool
     description: str
+    family: str = "sync"
 
 
 BUILTIN = (
@@ -58,6 +61,15 @@ BUILTIN = (
         112,
         False,
         "a small network of our own, trained on generated faces; never beside published numbers",
+    ),
+    SyncModel(
+        "landmarks",
+        "landmark-sync",
+        72,
+        0,
+        False,
+        "follows the lips' landmarks, for generated and real people; measures sync_offset, sync_d, ..., never an LSE",
+        "landmark-sync",
     ),
 )
 
@@ -99,16 +111,34 @@ def sync_model(name: str) -> SyncModel:
     raise unknown("sync-models", name, [j.name for j in sync_models()])
 
 
+def pixel_model(name: str) -> SyncModel:
+    """The named sync model, one that has LSE numbers.
+
+    Raises:
+        UnknownName: no such sync model.
+        UsageError: it has none.
+    """
+    found = sync_model(name)
+    if found.family != "sync":
+        raise UsageError(
+            f"the sync model {name!r} has no LSE-D and LSE-C",
+            f"its numbers have names of their own, in the metric family {found.family}",
+            f"name {found.family} among the metrics; it needs no sync_model",
+        )
+    return found
+
+
 def load(name: str, device: str = "cpu", *, bfloat16: bool = False) -> FoldedSyncNet:
     """The named sync model, ready to score. Kept in memory: a worker scores many clips.
 
     Raises:
         UnknownName: no such sync model.
+        UsageError: it has no LSE numbers.
         WeightsMissing: its weights are not on this machine; the message holds the command that gets them.
         WeightsMismatch: the file there is not the pinned one.
         WeightsError: the file does not fit the network.
     """
-    found = sync_model(name)
+    found = pixel_model(name)
     path = weights.path(found.weights)
     return _load(found, str(path), weights.sha256(found.weights) or "", device, bfloat16)
 

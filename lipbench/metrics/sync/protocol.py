@@ -91,6 +91,13 @@ class SyncOptions(Options):
         description="The clip's value when there are several tracks: of the longest, the mean by windows, or of the "
         "track with the highest LSE-C.",
     )
+    own_offset: int | None = Field(
+        None,
+        ge=-VSHIFT,
+        le=VSHIFT,
+        description="Frames at 25 fps by which the audio of the undubbed source leads its own image, for lse_d_at_own. "
+        "`score` measures it where the reference has its own sound.",
+    )
     precision: Literal["float32", "bfloat16"] = Field(
         "float32",
         description="float32 agrees with published numbers; bfloat16 is faster on CPUs that have it and does not.",

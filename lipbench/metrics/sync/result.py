@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench.metrics.sync.arithmetic import SyncScore, offset_words
-from lipbench.metrics.sync.protocol import WINDOW_FRAMES
+from lipbench.metrics.sync.protocol import VSHIFT, WINDOW_FRAMES
 
 #: metric id -> how to read it off a SyncScore.
 METRIC_IDS = ("lse_d", "lse_c", "av_offset", "lse_d_at_zero", "lse_c_valid")
@@ -103,6 +103,14 @@ class SyncResult:
         if not known:
             return None
         return float(np.average([v for v, _ in known], weights=[n for _, n in known]))
+
+    def value_at(self, offset: int | None) -> float | None:
+        """Mean distance where the audio leads by `offset` frames, of the track that counts; None without an offset."""
+        if offset is None or not self.scored:
+            return None
+        chosen = self.scored if self.chosen is None or self.chosen.score is None else (self.chosen.score,)
+        each = [float(score.distances[VSHIFT - offset]) for score in chosen]
+        return float(np.average(each, weights=[score.n_windows for score in chosen]))
 
     @property
     def n_windows(self) -> int:

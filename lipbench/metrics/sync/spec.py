@@ -34,6 +34,15 @@ WEIGHTS = (
         "c101b59cc71660e8d7d139bb25ae2991011f9db28b3e32dc867762827851b6c9",
         1620500,
     ),
+    packaged(
+        "landmark-sync",
+        "the sync model on landmarks: metrics sync_offset, sync_confidence, sync_d, sync_gain; also for real people",
+        "89009e67d051dd9b1af355cee09d12ae2cfa2c007e29c58279036e19dd232db5",
+        416024,
+    ),
 )
 
-TRAINERS = {"syncnet": "lipbench.training.syncnet.trainer:trainer"}
+TRAINERS = {
+    "syncnet": "lipbench.training.syncnet.trainer:trainer",
+    "landmark-sync": "lipbench.training.landmark_sync.trainer:trainer",
+}

@@ -1,0 +1,11 @@
+from .family import LandmarkSyncFamily as LandmarkSyncFamily
+from .family import LandmarkSyncOptions as LandmarkSyncOptions
+from .mouth import of_track as of_track
+from .network import LandmarkSync as LandmarkSync
+from .own import OwnOffset as OwnOffset
+from .own import own_offset as own_offset
+from .score import LandmarkScore as LandmarkScore
+from .score import load as load
+from .score import score_mouth as score_mouth
+from .score import score_track as score_track
+from .similarity import Offset as Offset

@@ -1,0 +1,1 @@
+"""Training the sync model on landmarks: generated speech and articulation, without images."""
