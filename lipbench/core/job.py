@@ -25,6 +25,7 @@ class ClipInput:
         language: BCP-47 of the original speech.
         faces: a saved `lipbench.faces.FaceTrack` over `video`, when the spec needs "faces".
         annotations: the generated corpus's per-frame truth (npz), or None.
+        speaker: who speaks in it, as in the manifest; no stage's key holds it.
     """
 
     id: str
@@ -37,6 +38,7 @@ class ClipInput:
     language: str
     faces: Path | None = None
     annotations: Path | None = None
+    speaker: str = "unknown"
 
 
 @dataclass(frozen=True)

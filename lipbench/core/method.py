@@ -115,6 +115,7 @@ class Expected:
         height: px.
         fps: frames per second.
         n_frames: as many as the dub is long.
+        speaker: of the clip, as in the manifest.
     """
 
     clip: str
@@ -124,6 +125,7 @@ class Expected:
     height: int
     fps: float
     n_frames: int
+    speaker: str = "unknown"
 
 
 class Method(ABC):

@@ -190,6 +190,7 @@ def run_method(task: PrepareTask, out: Path, device: str, threads: int) -> Resul
         language=task.clip_language,
         faces=task.faces,
         annotations=task.annotations,
+        speaker=task.clip_speaker,
     )
     common: dict[str, Any] = {
         "out": out,

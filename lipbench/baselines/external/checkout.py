@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from lipbench.baselines.external import environment, repository
+from lipbench.baselines.external.build import record
 from lipbench.baselines.external.config import WeightFile
 from lipbench.baselines.external.reading import MethodFile
 from lipbench.core.errors import LipbenchError, Refused, WeightsMismatch, WeightsMissing
@@ -27,11 +28,11 @@ def check(located: MethodFile) -> None:
     """Repo, environment and weights are there and are the ones of the method file.
 
     Raises:
-        Refused: reason "repo_missing", "repo_mismatch" or "env_missing".
+        Refused: reason "repo_missing", "repo_mismatch", "env_missing" or "env_mismatch".
         WeightsMissing, WeightsMismatch.
     """
     repo(located)
-    environment.check(located.definition.env, located.definition.needs.binaries)
+    _environment(located)
     for weights in located.definition.weights:
         weight_hash(located, weights)
 
@@ -41,10 +42,7 @@ def doctor(located: MethodFile) -> list[Finding]:
     definition = located.definition
     checks: list[tuple[str, Any]] = [
         (f"repo {located.repo}", lambda: repo(located)),
-        (
-            f"environment {definition.env.type} {definition.env.name_or_path}".rstrip(),
-            lambda: environment.check(definition.env, definition.needs.binaries),
-        ),
+        (f"environment {definition.env.type} {definition.env.name_or_path}".rstrip(), lambda: _environment(located)),
     ]
     try:
         parts = repository.submodules(located.repo)
@@ -69,6 +67,19 @@ def repo(located: MethodFile) -> dict[str, Any]:
         Refused: reason "repo_missing" or "repo_mismatch".
     """
     return repository.state(located)
+
+
+def _environment(located: MethodFile) -> None:
+    """It is there, and is the one of the method file.
+
+    Raises:
+        Refused: reason "env_missing" or "env_mismatch".
+    """
+    definition = located.definition
+    environment.check(definition.env, definition.needs.binaries, located.name_or_file)
+    record.check_built(located)
+    if definition.env.type == "docker":
+        record.image_digest(definition.env)
 
 
 def _submodule(located: MethodFile, name: str, there: bool) -> None:

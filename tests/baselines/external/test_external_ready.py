@@ -64,7 +64,7 @@ def test_the_file(name: str, tmp_path: Path) -> None:
 def test_commands_use_each_input_once() -> None:
     for name in WANTED:
         d = read(ready.FOLDER / f"{name}.yaml").definition
-        words = " ".join([*(d.argv or ()), *(w for step in d.prepare for w in step), *d.files.values()])
+        words = " ".join([*(d.argv or ()), *(w for step in d.before for w in step), *d.files.values()])
         assert "{audio}" in words, name
         if name not in ("er-nerf", "synctalk", "talking-gaussian"):  # these have learnt their person before
             assert "{video}" in words, name
