@@ -48,6 +48,8 @@ def doctor(located: MethodFile) -> list[Finding]:
         parts = repository.submodules(located.repo)
     except LipbenchError:
         parts = {}  # the repo's own line says what is wrong
+    if record.read_record(located) is not None:
+        checks.append(("packages as they were made", lambda: _undrifted(located)))
     checks += [(f"submodule {n}", lambda n=n, there=t: _submodule(located, n, there)) for n, t in parts.items()]
     checks += [(f"weights {w.path}", lambda w=w: weight_hash(located, w)) for w in definition.weights]
     findings = []
@@ -80,6 +82,17 @@ def _environment(located: MethodFile) -> None:
     record.check_built(located)
     if definition.env.type == "docker":
         record.image_digest(definition.env)
+
+
+def _undrifted(located: MethodFile) -> None:
+    came, went = record.drift(located) or ([], [])
+    if came or went:
+        raise Refused(
+            "the environment is no longer as it was made",
+            "; ".join(f"{word} {', '.join(names[:8])}" for word, names in (("new:", came), ("gone:", went)) if names),
+            f"make it again: lipbench method setup {located.name_or_file} --again",
+            reason="env_mismatch",
+        )
 
 
 def _submodule(located: MethodFile, name: str, there: bool) -> None:

@@ -137,7 +137,9 @@ def test_a_virtual_environment(job: DubJob, fake: Any, tmp_path: Path) -> None:
 
 def test_identity_follows_what_changes_pixels(fake: Any, checkout: Path) -> None:
     def identity(**fields: Any) -> Mapping[str, Any]:
-        return load_external(fake("copy", **{"repo": {"path": str(checkout)}, **fields})).identity(None, "c", "fr")
+        method = load_external(fake("copy", **{"repo": {"path": str(checkout)}, **fields}))
+        read, _ = method.stage_inputs("synthesize", method.spec.params())
+        return {**method.identity(None, "c", "fr"), **read}
 
     first = identity()
     assert identity(timeout_s=5, title="Another title") == first
