@@ -49,7 +49,7 @@ def external_needs(located: MethodFile) -> list[Check]:
         else Check(f.what, "ok" if f.ok else "missing", f.message)
         for f in findings
     ]
-    if any(f.what.startswith("environment") and not f.ok for f in findings):
+    if located.definition.env.type == "http" or any(f.what.startswith("environment") and not f.ok for f in findings):
         return found
     started = python_starts(located)
     return [*found, started, *([options_exist(located)] if started.state == "ok" else [])]

@@ -10,6 +10,7 @@ from lipbench.baselines.external import environment, repository
 from lipbench.baselines.external.build import record
 from lipbench.baselines.external.config import WeightFile
 from lipbench.baselines.external.reading import MethodFile
+from lipbench.baselines.external.service.client import Service
 from lipbench.core.errors import LipbenchError, Refused, WeightsMismatch, WeightsMissing
 from lipbench.core.keys import sha256_file
 
@@ -40,6 +41,8 @@ def check(located: MethodFile) -> None:
 def doctor(located: MethodFile) -> list[Finding]:
     """Every check on its own, for people."""
     definition = located.definition
+    if definition.env.type == "http":
+        return _findings([(f"service {definition.env.url}", lambda: Service(definition).version())])
     checks: list[tuple[str, Any]] = [
         (f"repo {located.repo}", lambda: repo(located)),
         (f"environment {definition.env.type} {definition.env.name_or_path}".rstrip(), lambda: _environment(located)),
@@ -52,6 +55,10 @@ def doctor(located: MethodFile) -> list[Finding]:
         checks.append(("packages as they were made", lambda: _undrifted(located)))
     checks += [(f"submodule {n}", lambda n=n, there=t: _submodule(located, n, there)) for n, t in parts.items()]
     checks += [(f"weights {w.path}", lambda w=w: weight_hash(located, w)) for w in definition.weights]
+    return _findings(checks)
+
+
+def _findings(checks: list[tuple[str, Any]]) -> list[Finding]:
     findings = []
     for what, look in checks:
         try:
