@@ -53,6 +53,17 @@ class Inputs(Part):
     fps: float | Literal["any"] = Field(default="any", description="Frame rate of `{video}`; any: the clip's.")
     size: tuple[int, int] | Literal["any"] = Field(default="any", description="[width, height] to scale to.")
     audio_rate: int = Field(default=16000, description="Hz of `{audio}` (mono PCM16 wav).")
+    extra_frames: int = Field(
+        default=0,
+        ge=0,
+        description="Frames by which the dub is handed over longer, for methods that leave some out at the end. "
+        "The video runs back, the sound is silent; what comes out is cut to the dub again.",
+    )
+    min_frames: int = Field(default=0, ge=0, description="Fewest frames that it can make; shorter dubs are lengthened.")
+
+    def reached(self, n: int) -> int:
+        """How many frames are handed over for n."""
+        return max(self.min_frames, n + self.extra_frames)
 
 
 class EntryPoint(Part):

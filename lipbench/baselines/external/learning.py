@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lipbench.baselines.external.config import Definition, Stage
 from lipbench.baselines.external.output import bad_output
-from lipbench.baselines.external.shadow import KEPT, files_below
+from lipbench.baselines.external.shadow import KEPT, files_below, folders_below
 from lipbench.baselines.external.workspace import Workspace
 from lipbench.core.errors import Refused
 
@@ -40,6 +40,8 @@ def keep(stage: Stage, space: Workspace, checkout: Path, out: Path) -> dict[str,
         new = [file for file in files_below(cwd / place) if _is_new(file, cwd, checkout, root)]
         if not new:
             raise bad_output(f"the commands made no {place}", "the stage was to keep it")
+        for folder in folders_below(cwd / place):  # those without files too: programs look for them
+            (out / KEPT / folder.relative_to(cwd)).mkdir(parents=True, exist_ok=True)
         for file in new:
             target = out / KEPT / file.relative_to(cwd)
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -184,13 +185,15 @@ class ExternalMethod(Method):
         definition, dub, video = self.located.definition, job.dub, job.out / "video.mp4"
         stream, info["frames_made"] = post.opened(definition.output, found, space)
         info["fps_made"] = round(stream.fps, 3)
-        if post.fits(found, definition.post, job.clip.fps):
+        if not definition.inputs.reached(0) and post.fits(found, definition.post, job.clip.fps):
             return media.remux(found.path, dub.audio, video)  # its pixels, not a copy of them
         stream = post.apply(definition.post, stream, space, lambda: media.read_frames(dub.video))
         frames = stream.frames
         if abs(stream.fps - job.clip.fps) > 1e-3:
             job.log(f"{definition.name}: {stream.fps:g} fps brought to {job.clip.fps:g}")
             frames = post.resample(frames, stream.fps, job.clip.fps)
+        if definition.inputs.reached(0):
+            frames = islice(frames, dub.n_frames)  # what is beyond was asked for by us
         try:
             return media.write_video(video, frames, job.clip.fps, dub.audio, lossless=True, like=dub.video)
         except (MediaError, UsageError) as error:  # undecodable, no frames, odd size

@@ -91,17 +91,25 @@ def lay(folders: Iterable[Path], writable: Iterable[str], cwd: Path, root: Path)
     owned = [Path(folder) for folder in writable]
     for folder in folders:
         kept = folder / KEPT
+        for place in folders_below(kept):
+            make_real(cwd / place.relative_to(kept), root)
         for file in files_below(kept):
             place = file.relative_to(kept)
             target = cwd / place
-            if not target.parent.is_dir() or target.parent.is_symlink() or target.parent.resolve() != target.parent:
-                make_real(target.parent, root)
             target.unlink(missing_ok=True)
             copied = any(o == place or o in place.parents for o in owned) and file.stat().st_size <= COPIED
             if copied:
                 shutil.copy2(file, target)
             else:
                 target.symlink_to(file.resolve())
+
+
+def folders_below(place: Path) -> Iterator[Path]:
+    """A folder and those in it, itself first; none behind links."""
+    if place.is_dir() and not place.is_symlink():
+        yield place
+        for entry in sorted(place.iterdir()):
+            yield from folders_below(entry)
 
 
 def files_below(place: Path) -> Iterator[Path]:

@@ -10,21 +10,17 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
-import cv2
-import numpy as np
-
-from lipbench import media
 from lipbench.baselines.external import placeholders
-from lipbench.baselines.external.config import Definition, Inputs
+from lipbench.baselines.external.config import Definition
 from lipbench.baselines.external.environment import Mount, interpreter
+from lipbench.baselines.external.handover import given, rate, train_frames, write_audio, write_video
 from lipbench.baselines.external.output import Signature, clear, fixed_part, snapshot
 from lipbench.baselines.external.reading import MethodFile
 from lipbench.baselines.external.shadow import deepen, lay, make_real, shadow
-from lipbench.core.errors import NoAudio, Refused
-from lipbench.core.job import DubJob, Job
+from lipbench.core.errors import Refused
+from lipbench.core.job import Job
 
 #: Paths that upstream scripts can stand: Wav2Lip splits at dots, others build shell strings without quotes.
 _TAME = re.compile(r"[A-Za-z0-9_/-]+")
@@ -55,48 +51,6 @@ class Workspace:
     def named(self, text: str) -> str:
         """The text with the folder's path as `{work}`: the folder is gone when somebody reads it."""
         return text.replace(str(self.root.resolve()), "{work}").replace(str(self.root), "{work}")
-
-
-@dataclass(frozen=True)
-class Given:
-    """What a stage hands over.
-
-    Attributes:
-        video: frames at the clip's rate.
-        audio: 16 kHz mono wav, as long.
-        frames: of the video that are used, the first ones.
-        whole: whether that is all of them.
-        image: whether the first frame is handed over instead, as an image.
-    """
-
-    video: Path
-    audio: Path
-    frames: int
-    whole: bool
-    image: bool
-
-
-def given(definition: Definition, job: Job, kind: str) -> Given:
-    """The media of a stage: the dub's for the synthesis, else the clip's, cut to the train length for `fit`.
-
-    Raises:
-        NoAudio: the clip has none to learn from.
-    """
-    if isinstance(job, DubJob):
-        return Given(job.dub.video, job.dub.audio, job.dub.n_frames, True, definition.inputs.kind == "image")
-    if job.clip.audio is None:
-        raise NoAudio(
-            f"{definition.name} cannot learn from the clip {job.clip.id}", "it has no sound of its own", "use another"
-        )
-    n = train_frames(job) if kind == "fit" else job.clip.n_frames
-    return Given(job.clip.video, job.clip.audio, n, n == job.clip.n_frames, False)
-
-
-def train_frames(job: Job) -> int:
-    """How many of a clip's frames are trained on."""
-    if job.train_seconds is None:
-        return job.clip.n_frames
-    return max(1, min(job.clip.n_frames, round(job.train_seconds * job.clip.fps)))
 
 
 @contextmanager
@@ -134,7 +88,7 @@ def workspace(
             lay(earlier, definition.writable, cwd, root)
         mounts = () if remote else _caches(definition, located.repo, cwd, root, earlier)
         shown = "0" if definition.env.type == "docker" else gpu
-        fps = _fps(definition.inputs, job.clip.fps)
+        fps = rate(definition.inputs, job.clip.fps)
         values = {
             "video": str(root / ("image.png" if media_of.image else "video.mp4")),
             "audio": str(root / "audio.wav"),
@@ -155,8 +109,8 @@ def workspace(
         pattern = place / placeholders.fill(definition.output.pattern, values)
         if kind == "synthesize":
             _empty(definition, pattern, cwd, root)
-        _video(media_of, job.clip.fps, definition.inputs, root)
-        _audio(media_of, job.clip.fps, definition.inputs.audio_rate, root)
+        write_video(media_of, job.clip.fps, definition.inputs, root)
+        write_audio(media_of, job.clip.fps, definition.inputs.audio_rate, root)
         _write_files(definition.files, values, cwd, root)
         before = snapshot(definition.output, pattern)
         yield Workspace(root, cwd, values, fps, pattern, before, mounts)
@@ -221,41 +175,6 @@ def _empty(definition: Definition, pattern: Path, cwd: Path, root: Path) -> None
         if folder != cwd and pattern.parent != folder:
             deepen(folder)
     clear(definition.output, pattern, root)
-
-
-def _fps(inputs: Inputs, clip_fps: float) -> float:
-    return clip_fps if inputs.fps == "any" else float(inputs.fps)
-
-
-def _video(given: Given, clip_fps: float, inputs: Inputs, root: Path) -> None:
-    """Write `{video}`."""
-    fps = _fps(inputs, clip_fps)
-    size = None if inputs.size == "any" else inputs.size
-    same_fps = abs(fps - clip_fps) < 1e-6
-    if given.image:
-        target = root / "image.png"
-        frame = next(media.read_frames(given.video))
-        cv2.imwrite(str(target), (frame if size is None else cv2.resize(frame, size))[..., ::-1])
-        return
-    target = root / "video.mp4"
-    if same_fps and size is None and given.whole:
-        shutil.copyfile(given.video, target)  # never a link: the method may overwrite it
-        return
-    frames = media.read_frames(given.video, fps=None if same_fps else fps)
-    used = islice(frames, None if given.whole else round(given.frames / clip_fps * fps))
-    scaled = (frame if size is None else np.asarray(cv2.resize(frame, size), np.uint8) for frame in used)
-    media.write_video(target, scaled, fps, given.audio, lossless=True, synthetic=False, like=given.video)
-
-
-def _audio(given: Given, clip_fps: float, rate: int, root: Path) -> None:
-    target = root / "audio.wav"
-    samples, found = media.read_wav(given.audio)
-    if found == rate and given.whole:
-        shutil.copyfile(given.audio, target)
-        return
-    if found != rate:
-        samples = media.read_audio(given.audio, rate)
-    media.write_wav(target, samples if given.whole else samples[: round(given.frames / clip_fps * rate)], rate)
 
 
 def _write_files(files: Mapping[str, str], values: Mapping[str, str], cwd: Path, root: Path) -> None:
