@@ -72,7 +72,9 @@ def main(source: str, out: Path, clips: tuple[str, ...], languages: tuple[str, .
     if as_json:
         click.echo(json.dumps({"out": str(out), "dubs": rows}, indent=1))
         return
-    click.echo(f"{len(rows)} dubs in {out}; put the results into {out / 'results'} as dubs.csv names them, then")
+    click.echo(
+        f"{len(rows)} {'dub' if len(rows) == 1 else 'dubs'} in {out}; put the results into {out / 'results'} as dubs.csv names them, then"
+    )
     click.echo(f"lipbench run {out / 'run.yaml'}")
 
 
