@@ -2,8 +2,8 @@
 
     python inference.py --face IN.mp4 --audio IN.wav --outfile OUT.mp4 [--strength 0.8] [--seed 0]
 
-It knows no face: it pulls the lower half of the picture down where the sound is loud. Its windows end three frames before
-the sound does, and a temporary file of another name lies beside the result for a while.
+It knows no face: it pulls the lower half of the picture down where the sound is loud. Its windows end three frames
+before the sound does, and a temporary file of another name lies beside the result for a while.
 """
 
 import argparse
