@@ -72,9 +72,8 @@ def main(source: str, out: Path, clips: tuple[str, ...], languages: tuple[str, .
     if as_json:
         click.echo(json.dumps({"out": str(out), "dubs": rows}, indent=1))
         return
-    click.echo(
-        f"{len(rows)} {'dub' if len(rows) == 1 else 'dubs'} in {out}; put the results into {out / 'results'} as dubs.csv names them, then"
-    )
+    many = "1 dub" if len(rows) == 1 else f"{len(rows)} dubs"
+    click.echo(f"{many} in {out}; put the results into {out / 'results'} as dubs.csv names them, then")
     click.echo(f"lipbench run {out / 'run.yaml'}")
 
 
