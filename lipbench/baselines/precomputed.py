@@ -35,11 +35,11 @@ class Precomputed(Method):
         if not language:  # asked for stages that this method does not have
             return {}
         known = {"clip": glob.escape(clip_id), "language": glob.escape(language)}
-        wanted = params.pattern.format(**{**dict.fromkeys(PLACEHOLDERS, "*"), **known})
+        wanted = [pattern.format(**{**dict.fromkeys(PLACEHOLDERS, "*"), **known}) for pattern in params.patterns]
         folder = Path(params.folder)
-        files = sorted(file for file in folder.glob(wanted) if file.is_file())
+        files = sorted({file for pattern in wanted for file in folder.glob(pattern) if file.is_file()})
         if not files:
-            raise _missing(folder / wanted)
+            raise _missing([folder / pattern for pattern in wanted])
         return {"files": {file.relative_to(folder).as_posix(): keys.sha256_file(file) for file in files}}
 
     def examine(self, params: PrecomputedParams, expected: Expected, train_seconds: float | None, seed: int) -> None:
@@ -77,15 +77,25 @@ def _fitting(
         Refused: there is none, or it is of another size or length.
         MediaError: it is no video, or a damaged one.
     """
-    source = Path(params.folder) / params.pattern.format(
-        clip=expected.clip,
-        language=expected.language,
-        dub=expected.dub,
-        seed=seed,
-        seconds="full" if train_seconds is None else f"{train_seconds:g}",
-    )
-    if not source.is_file():
-        raise _missing(source)
+    values = {
+        "clip": expected.clip,
+        "language": expected.language,
+        "dub": expected.dub,
+        "seed": seed,
+        "seconds": "full" if train_seconds is None else f"{train_seconds:g}",
+    }
+    named = [Path(params.folder) / pattern.format(**values) for pattern in params.patterns]
+    there = [path for path in dict.fromkeys(named) if path.is_file()]
+    if not there:
+        raise _missing(named)
+    if len(there) > 1:
+        raise Refused(
+            f"two videos could be the one of dub {expected.dub}",
+            f"both {there[0]} and {there[1]} are there",
+            "remove one of them, or narrow `pattern`",
+            reason="several_videos",
+        )
+    source = there[0]
     found = media.probe(source)
     size, wanted = (found.width, found.height), (expected.width, expected.height)
     if size != wanted and not params.resize:
@@ -107,9 +117,9 @@ def _fitting(
     return source, found, resample
 
 
-def _missing(path: Path) -> Refused:
+def _missing(paths: list[Path]) -> Refused:
     return Refused(
-        f"there is no video {path}",
+        f"there is no video {' or '.join(map(str, paths))}",
         "the pattern of `precomputed` names it for this clip and language",
         "put it there, or correct `folder` and `pattern`",
         reason="missing_video",

@@ -64,23 +64,31 @@ SHIFTED_AUDIO = MethodSpec(
 
 class PrecomputedParams(Params):
     folder: str = Field(description="Folder with the videos.", json_schema_extra={"path": True})
-    pattern: str = Field(
+    pattern: str | tuple[str, ...] = Field(
         "{clip}.{language}.mp4",
-        description="File name below the folder; {clip} {language} {dub} {seed} {seconds} (`full` for the whole clip).",
+        min_length=1,
+        description="File name below the folder, or several of which one is there: {clip} {language} {dub} {seed} "
+        "{seconds} (`full` for the whole clip).",
     )
     resize: bool = Field(False, description="Scale videos of another size to the clip's instead of refusing them.")
 
     @field_validator("pattern")
     @classmethod
-    def _known(cls, value: str) -> str:
-        try:
-            names = [name for _, name, _, _ in string.Formatter().parse(value) if name is not None]
-        except ValueError as error:
-            raise ValueError(f"{value!r} is no pattern: {error}") from error
-        for name in names:
-            if name not in PLACEHOLDERS:
-                raise ValueError(f"there is no placeholder {{{name}}}; known: {', '.join(PLACEHOLDERS)}")
+    def _known(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        for pattern in (value,) if isinstance(value, str) else value:
+            try:
+                names = [name for _, name, _, _ in string.Formatter().parse(pattern) if name is not None]
+            except ValueError as error:
+                raise ValueError(f"{pattern!r} is no pattern: {error}") from error
+            for name in names:
+                if name not in PLACEHOLDERS:
+                    raise ValueError(f"there is no placeholder {{{name}}}; known: {', '.join(PLACEHOLDERS)}")
         return value
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """The pattern, or all of them."""
+        return (self.pattern,) if isinstance(self.pattern, str) else self.pattern
 
 
 PRECOMPUTED = MethodSpec(

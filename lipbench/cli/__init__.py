@@ -35,6 +35,8 @@ COMMANDS = {
     "list": "List methods, metrics, data sets, sync models or trainers.",
     "data": "Check, show and build manifests and data sets.",
     "weights": "List, fetch, add and check network weights.",
+    "export": "Write what methods get, for one that runs elsewhere.",
+    "method": "Make what an external method needs: its code, its environment.",
     "doctor": "Show what this machine has; try a method on a tiny clip.",
     "train": "Train a network that the metrics or methods use.",
 }

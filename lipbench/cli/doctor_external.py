@@ -49,7 +49,7 @@ def external_needs(located: MethodFile) -> list[Check]:
         else Check(f.what, "ok" if f.ok else "missing", f.message)
         for f in findings
     ]
-    if any(f.what.startswith("environment") and not f.ok for f in findings):
+    if located.definition.env.type == "http" or any(f.what.startswith("environment") and not f.ok for f in findings):
         return found
     started = python_starts(located)
     return [*found, started, *([options_exist(located)] if started.state == "ok" else [])]
@@ -115,7 +115,10 @@ def options_exist(located: MethodFile) -> Check:
     with tempfile.TemporaryDirectory(prefix="lipbench-doctor-") as folder:
         place = Path(folder).resolve() / "src"
         scripts = [argv[start - 1]] if argv[start - 1].endswith(".py") else []
-        shadow(located.repo, place, definition.writable, [s for s in scripts if not Path(s).is_absolute()])
+        own = [s for s in scripts if not Path(s).is_absolute() and (located.repo / s).is_file()]
+        shadow(located.repo, place, definition.writable, own)
+        for name in {*scripts} & {*definition.files}:  # a script that the method file brings itself
+            (place / name).write_text(definition.files[name])
         ended, said = _ask(located, [*argv[:start], "--help"], Path(folder).resolve(), place)
     if ended.rc != 0 or not re.search(r"(?i)\busage\b|^\s*-", said, re.MULTILINE):
         words = said.strip().rpartition("\n")[2] or ended.reason
@@ -148,7 +151,8 @@ def _ask(located: MethodFile, argv: list[str], folder: Path, cwd: Path) -> tuple
     env = located.definition.env
     (folder / "tmp").mkdir(exist_ok=True)
     words = [w.replace("{python}", environment.interpreter(env)).replace("{repo}", str(cwd)) for w in argv]
-    added = environment.variables(env, {}, gpu="", threads=1, tmp=folder / "tmp")
+    given = {name: text.replace("{repo}", str(cwd)) for name, text in env.vars.items()}
+    added = environment.variables(env, given, gpu="", threads=1, tmp=folder / "tmp")
     mounts = (environment.Mount(located.repo, False), environment.Mount(folder, True))
     command = environment.wrap(env, words, added, cwd=cwd, mounts=mounts, label=f"lipbench-doctor-{folder.name}")
     ended = process.run(

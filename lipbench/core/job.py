@@ -27,6 +27,7 @@ class ClipInput:
         faces: a saved `lipbench.faces.FaceTrack` over `video`, when the spec needs "faces".
         annotations: the generated corpus's per-frame truth (npz), or None.
         cuts: frames of `video` that begin another shot of the actor, where the manifest gives the clip segments.
+        speaker: who speaks in it, as in the manifest; no stage's key holds it.
     """
 
     id: str
@@ -40,6 +41,7 @@ class ClipInput:
     faces: Path | None = None
     annotations: Path | None = None
     cuts: tuple[int, ...] = ()
+    speaker: str = "unknown"
 
     @property
     def shots(self) -> list[tuple[int, int]]:

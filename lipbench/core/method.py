@@ -118,6 +118,7 @@ class Expected:
         height: px.
         fps: frames per second.
         n_frames: as many as the dub is long.
+        speaker: of the clip, as in the manifest.
     """
 
     clip: str
@@ -127,6 +128,7 @@ class Expected:
     height: int
     fps: float
     n_frames: int
+    speaker: str = "unknown"
 
 
 class Method(ABC):

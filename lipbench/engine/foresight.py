@@ -91,7 +91,8 @@ def _expected(run: PlannedRun) -> dict[str, Expected]:
                 n_frames = round(_seconds(clip, dub, seconds) * run.config.fps)
         except LipbenchError:
             continue
-        found[cell.dub] = Expected(clip.id, cell.language, cell.dub, *sizes[clip.id], run.config.fps, n_frames)
+        size, fps = sizes[clip.id], run.config.fps
+        found[cell.dub] = Expected(clip.id, cell.language, cell.dub, *size, fps, n_frames, clip.speaker)
     return found
 
 

@@ -170,6 +170,7 @@ class MethodStage:
             "clip": p.folder(self.inputs[0]),
             "clip_id": self.clip.id,
             "clip_language": self.clip.language,
+            "clip_speaker": self.clip.speaker,
             "faces": p.path(self.inputs[1], "faces") if len(self.inputs) > 1 else None,
             "annotations": self.clip.annotations,
             **self.axes,

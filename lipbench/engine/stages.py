@@ -217,6 +217,7 @@ def run_method(task: PrepareTask, out: Path, device: str, threads: int) -> Resul
         faces=task.faces,
         annotations=task.annotations,
         cuts=tuple(facts.get("cuts", ())),
+        speaker=task.clip_speaker,
     )
     common: dict[str, Any] = {
         "out": out,

@@ -130,6 +130,7 @@ class PrepareTask(Task):
         clip: folder of the normalized clip.
         faces: its face track, where the method needs one.
         annotations: what is known of a generated clip's frames.
+        clip_speaker: who speaks in it.
     """
 
     kind = "prepare"
@@ -141,6 +142,7 @@ class PrepareTask(Task):
     annotations: Path | None
     seed: int
     train_seconds: float | None
+    clip_speaker: str = "unknown"
 
 
 @dataclass(frozen=True, kw_only=True)

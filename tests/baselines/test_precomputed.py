@@ -69,6 +69,22 @@ def test_patterns(make_job: Make, folder: Path) -> None:
         Precomputed.spec.params(folder="x", pattern="{clip.mp4")
 
 
+def test_several_patterns(make_job: Make, folder: Path) -> None:
+    params = Precomputed.spec.params(folder=str(folder), pattern=["{clip}_{language}.mp4", "{clip}.{language}.mp4"])
+    assert Precomputed().synthesize(make_job(params)).info["file"] == "c1.fr.mp4"
+    shutil.copyfile(folder / "c1.fr.mp4", folder / "c1_fr.mp4")
+    assert set(Precomputed().identity(params, "c1", "fr")["files"]) == {"c1.fr.mp4", "c1_fr.mp4"}
+    with pytest.raises(Refused) as caught:
+        Precomputed().synthesize(make_job(params))
+    assert (caught.value.reason, "c1_fr.mp4" in caught.value.why) == ("several_videos", True)
+    for name in ("c1.fr.mp4", "c1_fr.mp4"):
+        (folder / name).unlink()
+    with pytest.raises(Refused, match=r"c1_fr\.mp4 or .*c1\.fr\.mp4"):
+        Precomputed().identity(params, "c1", "fr")
+    with pytest.raises(ValidationError, match="no placeholder"):
+        Precomputed.spec.params(folder="x", pattern=["{clip}.mp4", "{name}.mp4"])
+
+
 def test_an_edited_file_gets_another_key(folder: Path, clip_files: Path) -> None:
     params = Precomputed.spec.params(folder=str(folder))
     before = Precomputed().identity(params, "c1", "fr")

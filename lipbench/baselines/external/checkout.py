@@ -7,8 +7,10 @@ from functools import lru_cache
 from typing import Any
 
 from lipbench.baselines.external import environment, repository
+from lipbench.baselines.external.build import record
 from lipbench.baselines.external.config import WeightFile
 from lipbench.baselines.external.reading import MethodFile
+from lipbench.baselines.external.service.client import Service
 from lipbench.core.errors import LipbenchError, Refused, WeightsMismatch, WeightsMissing
 from lipbench.core.keys import sha256_file
 
@@ -27,11 +29,11 @@ def check(located: MethodFile) -> None:
     """Repo, environment and weights are there and are the ones of the method file.
 
     Raises:
-        Refused: reason "repo_missing", "repo_mismatch" or "env_missing".
+        Refused: reason "repo_missing", "repo_mismatch", "env_missing" or "env_mismatch".
         WeightsMissing, WeightsMismatch.
     """
     repo(located)
-    environment.check(located.definition.env, located.definition.needs.binaries)
+    _environment(located)
     for weights in located.definition.weights:
         weight_hash(located, weights)
 
@@ -39,19 +41,24 @@ def check(located: MethodFile) -> None:
 def doctor(located: MethodFile) -> list[Finding]:
     """Every check on its own, for people."""
     definition = located.definition
+    if definition.env.type == "http":
+        return _findings([(f"service {definition.env.url}", lambda: Service(definition).version())])
     checks: list[tuple[str, Any]] = [
         (f"repo {located.repo}", lambda: repo(located)),
-        (
-            f"environment {definition.env.type} {definition.env.name_or_path}".rstrip(),
-            lambda: environment.check(definition.env, definition.needs.binaries),
-        ),
+        (f"environment {definition.env.type} {definition.env.name_or_path}".rstrip(), lambda: _environment(located)),
     ]
     try:
         parts = repository.submodules(located.repo)
     except LipbenchError:
         parts = {}  # the repo's own line says what is wrong
+    if record.read_record(located) is not None:
+        checks.append(("packages as they were made", lambda: _undrifted(located)))
     checks += [(f"submodule {n}", lambda n=n, there=t: _submodule(located, n, there)) for n, t in parts.items()]
     checks += [(f"weights {w.path}", lambda w=w: weight_hash(located, w)) for w in definition.weights]
+    return _findings(checks)
+
+
+def _findings(checks: list[tuple[str, Any]]) -> list[Finding]:
     findings = []
     for what, look in checks:
         try:
@@ -69,6 +76,30 @@ def repo(located: MethodFile) -> dict[str, Any]:
         Refused: reason "repo_missing" or "repo_mismatch".
     """
     return repository.state(located)
+
+
+def _environment(located: MethodFile) -> None:
+    """It is there, and is the one of the method file.
+
+    Raises:
+        Refused: reason "env_missing" or "env_mismatch".
+    """
+    definition = located.definition
+    environment.check(definition.env, definition.needs.binaries, located.name_or_file)
+    record.check_built(located)
+    if definition.env.type == "docker":
+        record.image_digest(definition.env)
+
+
+def _undrifted(located: MethodFile) -> None:
+    came, went = record.drift(located) or ([], [])
+    if came or went:
+        raise Refused(
+            "the environment is no longer as it was made",
+            "; ".join(f"{word} {', '.join(names[:8])}" for word, names in (("new:", came), ("gone:", went)) if names),
+            f"make it again: lipbench method setup {located.name_or_file} --again",
+            reason="env_mismatch",
+        )
 
 
 def _submodule(located: MethodFile, name: str, there: bool) -> None:

@@ -6,72 +6,13 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
-from lipbench.baselines.external.placeholders import check
+from lipbench.baselines.external.config_env import Env
+from lipbench.baselines.external.config_request import Request
+from lipbench.baselines.external.parts import Argv, Box, Part, placed
+from lipbench.baselines.external.placeholders import uses
 from lipbench.core.fields import mistake
-
-
-class Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
-
-
-def _placed(value: Any) -> Any:
-    check(value)
-    return value
-
-
-#: Words for `crop`: x, y, width, height as parts of the frame.
-HALVES = {
-    "left half": (0.0, 0.0, 0.5, 1.0),
-    "right half": (0.5, 0.0, 0.5, 1.0),
-    "top half": (0.0, 0.0, 1.0, 0.5),
-    "bottom half": (0.0, 0.5, 1.0, 0.5),
-}
-
-
-def _box(value: Any) -> Any:
-    """Whole numbers are pixels; one number with a point makes all of them parts of the frame."""
-    if isinstance(value, str):
-        if value not in HALVES:
-            raise mistake(f"there is no part {value!r}", f"one of {', '.join(HALVES)}, or [x, y, width, height]")
-        return HALVES[value]
-    if not isinstance(value, (list, tuple)) or len(value) != 4:
-        raise mistake("four numbers are needed", "x, y, width, height: pixels, or parts of the frame like 0.5")
-    texts = [str(number) for number in value]
-    try:
-        if all(re.fullmatch(r"[+-]?\d+", text) for text in texts):
-            box: tuple[float, ...] = tuple(int(text) for text in texts)
-            bad = min(box) < 0 or min(box[2:]) < 2
-        else:
-            box = tuple(float(text) for text in texts)
-            x, y, width, height = box
-            bad = not (min(box) >= 0 and min(width, height) > 0 and max(x + width, y + height) <= 1 + 1e-9)
-    except ValueError as error:
-        raise mistake("four numbers are needed", "x, y, width, height: pixels, or parts of the frame") from error
-    if bad:
-        raise mistake(
-            f"{list(value)} is no part of a frame",
-            "whole numbers are pixels, [256, 0, 256, 256]; parts of the frame have a point, [0.5, 0.0, 0.5, 1.0]",
-        )
-    return box
-
-
-_Half = Literal["left half", "right half", "top half", "bottom half"]
-Box = Annotated[
-    tuple[int, int, int, int] | tuple[float, float, float, float],
-    BeforeValidator(_box, json_schema_input_type=tuple[float, float, float, float] | _Half),
-]
-
-
-def _words(value: Any) -> Any:
-    if isinstance(value, str):
-        raise mistake("a list of words is needed, never one shell string", "write [python, run.py, --video, ...]")
-    return value
-
-
-#: A command: words as the program gets them; numbers are text as they were written.
-Argv = Annotated[tuple[str, ...], BeforeValidator(_words), AfterValidator(_placed), Field(min_length=1)]
 
 
 class Repo(Part):
@@ -84,35 +25,9 @@ class Repo(Part):
 
 class Licence(Part):
     code: str = "unknown"
+    url: str = Field(default="", description="Where the licence of the code stands.")
     weights: str = "unknown"
     commercial: Literal["yes", "no", "unknown"] = "unknown"
-
-
-class Env(Part):
-    """Where the command runs; lipbench itself is never imported there."""
-
-    type: Literal["none", "venv", "conda", "docker"] = Field(default="none", description="none: lipbench's own Python.")
-    name_or_path: str = Field(
-        default="", description="venv folder, conda environment (name or folder) or docker image."
-    )
-    python: str = Field(default="", description="Version that the environment has; `doctor` looks.")
-    imports: tuple[Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*$")], ...] = Field(
-        default=(), description="Modules that it must be able to import, e.g. torch; `doctor` tries."
-    )
-    vars: Annotated[dict[str, str], AfterValidator(_placed)] = Field(
-        default_factory=dict, description="Environment variables; placeholders allowed."
-    )
-    pass_on: tuple[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], ...] = Field(
-        default=(),
-        alias="pass",
-        description="Names of variables of lipbench's own environment to hand over beside the usual ones; for tokens.",
-    )
-
-    @model_validator(mode="after")
-    def _named(self) -> Env:
-        if self.type != "none" and not self.name_or_path:
-            raise mistake(f"an environment of type {self.type} needs name_or_path", "add `name_or_path:`")
-        return self
 
 
 class WeightFile(Part):
@@ -138,6 +53,17 @@ class Inputs(Part):
     fps: float | Literal["any"] = Field(default="any", description="Frame rate of `{video}`; any: the clip's.")
     size: tuple[int, int] | Literal["any"] = Field(default="any", description="[width, height] to scale to.")
     audio_rate: int = Field(default=16000, description="Hz of `{audio}` (mono PCM16 wav).")
+    extra_frames: int = Field(
+        default=0,
+        ge=0,
+        description="Frames by which the dub is handed over longer, for methods that leave some out at the end. "
+        "The video runs back, the sound is silent; what comes out is cut to the dub again.",
+    )
+    min_frames: int = Field(default=0, ge=0, description="Fewest frames that it can make; shorter dubs are lengthened.")
+
+    def reached(self, n: int) -> int:
+        """How many frames are handed over for n."""
+        return max(self.min_frames, n + self.extra_frames)
 
 
 class EntryPoint(Part):
@@ -145,17 +71,17 @@ class EntryPoint(Part):
 
     call: str = Field(pattern=r"^[\w.]+:[\w.]+$", description="module:function or module:Class.method")
     python: str = Field(default="", description="Interpreter; default: the environment's.")
-    init: Annotated[dict[str, Any], AfterValidator(_placed)] = Field(
+    init: Annotated[dict[str, Any], AfterValidator(placed)] = Field(
         default_factory=dict, description="Keyword arguments of the class."
     )
-    args: Annotated[dict[str, Any], AfterValidator(_placed)] = Field(
+    args: Annotated[dict[str, Any], AfterValidator(placed)] = Field(
         default_factory=dict, description="Further keyword arguments of the call."
     )
 
 
 class Output(Part):
     find: Literal["exact", "newest-glob", "dir-of-frames"] = "exact"
-    pattern: Annotated[str, AfterValidator(_placed)] = Field(
+    pattern: Annotated[str, AfterValidator(placed)] = Field(
         default="{out}", description="File, glob or folder; relative to the command's working folder."
     )
     fps: float | None = Field(default=None, description="Frame rate of a dir-of-frames; default: that of `{video}`.")
@@ -176,7 +102,7 @@ class Post(Part):
     drop_tail: int | None = Field(default=None, ge=0, description="Frames to cut at the end.")
     pad_head: int | None = Field(default=None, ge=0, description="Times to repeat the first frame.")
     pad_tail: int | None = Field(default=None, ge=0, description="Times to repeat the last frame.")
-    paste: Annotated[str | None, AfterValidator(_placed)] = Field(
+    paste: Annotated[str | None, AfterValidator(placed)] = Field(
         default=None, description="JSON with a 2x3 matrix (or one per frame): output px -> clip px."
     )
     blend: Literal["none", "feather", "poisson"] | None = Field(
@@ -202,6 +128,41 @@ class Caps(Part):
     modifies_full_frame: bool = Field(default=False, description="Changes more than the face (for people).")
 
 
+class Stage(Part):
+    """What a method learns before it dubs: commands in the checkout's shadow, and what of it stays for later stages."""
+
+    commands: tuple[Argv, ...] = Field(min_length=1, description="Run in their order.")
+    keep: tuple[str, ...] = Field(
+        min_length=1, description="Files and folders that they make, kept at the same place for the later stages."
+    )
+    timeout_s: float = Field(default=86400, gt=0, description="For all of its commands together.")
+
+    @field_validator("keep")
+    @classmethod
+    def _inside(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return inside(value)
+
+
+def inside(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Places in the checkout.
+
+    Raises:
+        ValueError: one of them lies elsewhere.
+    """
+    for place in value:
+        if Path(place).is_absolute() or ".." in Path(place).parts or not Path(place).parts:
+            raise mistake(f"{place!r} must lie inside the checkout", "name it relative to the checkout")
+    return value
+
+
+def _stage(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        raise mistake(
+            "`prepare` is what a method makes once per clip", "commands to run before every dub stand under `before`"
+        )
+    return value
+
+
 class Definition(Part):
     """One external method. Placeholders: see `placeholders.NAMES`."""
 
@@ -210,18 +171,36 @@ class Definition(Part):
     version: str = Field(default="1", description="Bump it when the same inputs would give other pixels.")
     paper: str = ""
     kind: Literal["method", "control"] = "method"
+    status: Literal["untested", "stub-tested", "run"] = Field(
+        default="untested",
+        description="How far somebody has tried this file: with stand-ins for the networks, or with its real weights.",
+    )
+    person: str = Field(
+        default="",
+        description="Speaker (as in the manifest) whose model lies in the checkout; clips of others are refused.",
+    )
     licence: Licence = Field(default_factory=Licence)
     repo: Repo = Field(default_factory=Repo)
     env: Env = Field(default_factory=Env)
     weights: tuple[WeightFile, ...] = ()
     needs: Needs = Field(default_factory=Needs)
     inputs: Inputs = Field(default_factory=Inputs)
-    prepare: tuple[Argv, ...] = Field(default=(), description="Commands to run before argv, in the same folder.")
-    files: Annotated[dict[str, str], AfterValidator(_placed)] = Field(
+    prepare: Annotated[Stage | None, BeforeValidator(_stage)] = Field(
+        default=None, description="What is made once per clip from `{video}` and `{audio}`, those of the clip."
+    )
+    fit: Stage | None = Field(
+        default=None,
+        description="What is trained once per clip, train length and seed; `{video}` is cut to the train length.",
+    )
+    before: tuple[Argv, ...] = Field(
+        default=(), description="Commands to run before argv, for every dub, in the same folder."
+    )
+    files: Annotated[dict[str, str], AfterValidator(placed)] = Field(
         default_factory=dict, description="Path -> content of files to write before."
     )
-    argv: Argv | None = Field(default=None, description="The command. argv or entry, not both.")
+    argv: Argv | None = Field(default=None, description="The command. One of argv, entry and request is given.")
     entry: EntryPoint | None = None
+    request: Request | None = Field(default=None, description="What is asked of a service (`env: {type: http}`).")
     cwd: Literal["private", "repo", "work"] = Field(default="private", description="private: a shadow of the checkout.")
     writable: tuple[str, ...] = Field(default=(), description="Folders of the checkout that the command writes to.")
     caches: tuple[str, ...] = Field(
@@ -238,10 +217,7 @@ class Definition(Part):
     @field_validator("writable")
     @classmethod
     def _inside(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for folder in value:
-            if Path(folder).is_absolute() or ".." in Path(folder).parts:
-                raise mistake(f"{folder!r} must lie inside the checkout", "name it relative to the checkout")
-        return value
+        return inside(value)
 
     @field_validator("caches")
     @classmethod
@@ -268,6 +244,20 @@ class Definition(Part):
 
     @model_validator(mode="after")
     def _one_command(self) -> Definition:
-        if (self.argv is None) == (self.entry is None):
-            raise mistake("give either argv (a command) or entry (a Python call)", "one of them, not both")
+        if sum(way is not None for way in (self.argv, self.entry, self.request)) != 1:
+            raise mistake("give either argv (a command) or entry (a Python call)", "or request (of a service)")
+        if (self.request is not None) != (self.env.type == "http"):
+            raise mistake("`request` and `env: {type: http}` belong together", "a service is asked with `request`")
+        if self.env.type == "http" and (self.prepare or self.fit or self.before or self.weights or self.files):
+            raise mistake(
+                "a service runs no commands and reads no files here",
+                "leave prepare, fit, before, files and weights out",
+            )
+        learns = self.prepare is not None or self.fit is not None
+        if learns and self.cwd != "private":
+            raise mistake("what a stage makes is kept apart from the checkout", "use `cwd: private`, the default")
+        if self.person and self.fit is not None:
+            raise mistake("a method that is trained on the clip itself needs no person", "leave `person` or `fit` out")
+        if self.prepare is not None and uses(self.prepare.commands, "train_frames"):
+            raise mistake("`prepare` does not depend on the train length", "use {train_frames} under `fit`")
         return self

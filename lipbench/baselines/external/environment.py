@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from lipbench.baselines.external.config import Env
+from lipbench.baselines.external.config_env import Env
 from lipbench.core.errors import Refused
 
 #: Variables of our own environment that a command gets. Nothing else: tokens and keys are not its business, and our
@@ -62,8 +62,14 @@ def interpreter(env: Env) -> str:
     if env.type == "none":
         return sys.executable
     if env.type == "venv":
-        return str(_folder(env) / "bin" / "python")
+        return str(folder_of(env) / "bin" / "python")
     return "python"
+
+
+def clean_variables() -> dict[str, str]:
+    """Our own environment for tools that make environments: proxies and settings are the user's, our Python is ours."""
+    ours = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "CONDA_PREFIX", "CONDA_DEFAULT_ENV")
+    return {name: value for name, value in os.environ.items() if name not in ours}
 
 
 def handed_over(env: Env) -> dict[str, str]:
@@ -100,7 +106,7 @@ def variables(env: Env, extra: Mapping[str, str], *, gpu: str, threads: int, tmp
         "TMPDIR": str(tmp),
     }
     if env.type == "venv":
-        folder = _folder(env)
+        folder = folder_of(env)
         added["VIRTUAL_ENV"] = str(folder)
         added["PATH"] = os.pathsep.join((str(folder / "bin"), os.environ.get("PATH", os.defpath)))
     return {**added, **extra}
@@ -123,7 +129,7 @@ def wrap(
     if env.type == "conda":
         conda = os.environ.get("CONDA_EXE") or "conda"
         target = "-p" if os.sep in env.name_or_path else "-n"
-        name = str(_folder(env)) if target == "-p" else env.name_or_path
+        name = str(folder_of(env)) if target == "-p" else env.name_or_path
         return Command((conda, "run", "--no-capture-output", target, name, *argv), {**base, **added})
     if env.type == "docker":
         return _docker(env, argv, added, base, cwd, mounts, label)
@@ -153,17 +159,28 @@ def _docker(
     return Command((*words, env.name_or_path, *argv), dict(base), ("docker", "kill", label))
 
 
-def check(env: Env, binaries: Sequence[str]) -> None:
+def check(env: Env, binaries: Sequence[str], method: str = "METHOD") -> None:
     """Is the environment there?
+
+    Args:
+        env: of the method file.
+        binaries: programs that must be on the PATH where it brings none of its own.
+        method: what commands call the method.
 
     Raises:
         Refused: reason "env_missing".
     """
-    if env.type == "venv" and not Path(interpreter(env)).exists():
+    by_hand = f"python{env.python} -m venv {env.name_or_path}, then install the method's requirements"
+    fix = f"create it: {by_hand if env.recipe is None else f'lipbench method setup {method}'}"
+    looked_for = {
+        "venv": Path(interpreter(env)),
+        "conda": folder_of(env) / "conda-meta" if os.sep in env.name_or_path else None,
+    }.get(env.type)
+    if looked_for is not None and not looked_for.exists():
         raise Refused(
-            f"there is no Python environment {env.name_or_path}",
-            f"looked for {interpreter(env)}",
-            f"create it: python{env.python} -m venv {env.name_or_path}, then install the method's requirements",
+            f"there is no {'Python' if env.type == 'venv' else 'conda'} environment {env.name_or_path}",
+            f"looked for {looked_for}",
+            fix,
             reason="env_missing",
         )
     tool = {"conda": os.environ.get("CONDA_EXE") or "conda", "docker": "docker"}.get(env.type)
@@ -173,5 +190,6 @@ def check(env: Env, binaries: Sequence[str]) -> None:
             raise Refused(f"there is no program {program}", "it is not on the PATH", "install it", reason="env_missing")
 
 
-def _folder(env: Env) -> Path:
+def folder_of(env: Env) -> Path:
+    """The folder of a venv, or of a conda environment that is named by it."""
     return Path(os.path.expandvars(env.name_or_path)).expanduser().absolute()

@@ -23,6 +23,7 @@ NAMES = {
     "seed": "the run's seed",
     "fps": "frames per second of {video}",
     "name": "the method's name",
+    "train_frames": "frames to train on, in `fit` those of {video}",
 }
 
 # {{video}} stays as {video}; other braces (JSON, shell) mean nothing.

@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from lipbench.baselines.external.config import Definition
+from lipbench.baselines.external.places import envs
 from lipbench.core import fields, yaml
 from lipbench.core.document import Kind, invalid
 
@@ -31,6 +32,13 @@ class MethodFile(BaseModel):
         """The checkout's absolute folder (it need not exist)."""
         text = os.path.expandvars(self.definition.repo.path)
         return (self.file.parent / Path(text).expanduser()).resolve()
+
+    @property
+    def name_or_file(self) -> str:
+        """What commands call it: the name of a file that comes with lipbench, else the path."""
+        from lipbench.baselines.external.spec import FOLDER
+
+        return self.definition.name if self.file.parent == FOLDER.resolve() else str(self.file)
 
     def weights_file(self, path: str) -> Path:
         """Where a weight file of the definition lies: in the checkout, or in the home folder (`~/...`)."""
@@ -54,4 +62,13 @@ def read(path: str | Path) -> MethodFile:
     problems += fields.unclear(document, lambda location: location[:2] in FREE)
     if definition is None or problems:
         raise invalid(problems)
-    return MethodFile(definition=definition, file=path.resolve())
+    return MethodFile(definition=_placed(definition), file=path.resolve())
+
+
+def _placed(definition: Definition) -> Definition:
+    """With a place for the environment that a recipe makes, where the file names none."""
+    env = definition.env
+    if env.recipe is None or env.name_or_path:
+        return definition
+    place = f"lipbench/{definition.name}" if env.type == "docker" else str(envs() / definition.name)
+    return definition.model_copy(update={"env": env.model_copy(update={"name_or_path": place})})

@@ -7,24 +7,15 @@ they name; their networks have not been run, and each says so.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 
 from lipbench.baselines.external.method import ExternalMethod
+from lipbench.baselines.external.places import repos
 from lipbench.baselines.external.reading import MethodFile, read
 from lipbench.baselines.external.spec import FOLDER
-from lipbench.core.system import cache_folder
 
 _VARIABLE = "${LIPBENCH_REPOS}"
-
-
-def repos() -> Path:
-    """Where checkouts are looked for: $LIPBENCH_REPOS, else $XDG_CACHE_HOME/lipbench/repos, else ~/.cache/..."""
-    if chosen := os.environ.get("LIPBENCH_REPOS"):
-        return Path(chosen).expanduser()
-    return cache_folder() / "lipbench" / "repos"
 
 
 @cache

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 _LEFT_OUT = frozenset({".git", ".venv", "__pycache__"})
 #: Files below a writable folder are copied up to this size; what is larger (weights) stays a link.
 COPIED = 16 << 20
+#: Folder below a stage's `out` with what it keeps for later stages, everything where it lay in the checkout.
+KEPT = "kept"
 
 
 def shadow(source: Path, target: Path, writable: Iterable[str], scripts: Iterable[str] = ()) -> None:
@@ -75,3 +77,45 @@ def _fill(source: Path, target: Path, writable: tuple[Path, ...], scripts: tuple
             shutil.copy2(entry, goal)
             continue
         goal.symlink_to(entry)
+
+
+def lay(folders: Iterable[Path], writable: Iterable[str], cwd: Path, root: Path) -> None:
+    """Put what earlier stages kept into the shadow: links, and below writable folders copies up to `COPIED` bytes.
+
+    Args:
+        folders: the `out` of the stages, in their order.
+        writable: folders (relative) that the commands write to.
+        cwd: the shadow.
+        root: the private folder.
+    """
+    owned = [Path(folder) for folder in writable]
+    for folder in folders:
+        kept = folder / KEPT
+        for place in folders_below(kept):
+            make_real(cwd / place.relative_to(kept), root)
+        for file in files_below(kept):
+            place = file.relative_to(kept)
+            target = cwd / place
+            target.unlink(missing_ok=True)
+            copied = any(o == place or o in place.parents for o in owned) and file.stat().st_size <= COPIED
+            if copied:
+                shutil.copy2(file, target)
+            else:
+                target.symlink_to(file.resolve())
+
+
+def folders_below(place: Path) -> Iterator[Path]:
+    """A folder and those in it, itself first; none behind links."""
+    if place.is_dir() and not place.is_symlink():
+        yield place
+        for entry in sorted(place.iterdir()):
+            yield from folders_below(entry)
+
+
+def files_below(place: Path) -> Iterator[Path]:
+    """The files at a place, whether it is one of them or a folder; folders behind links are none."""
+    if place.is_file():
+        yield place
+    elif place.is_dir() and not place.is_symlink():
+        for entry in sorted(place.iterdir()):
+            yield from files_below(entry)

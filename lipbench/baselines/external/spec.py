@@ -14,6 +14,7 @@ FOLDER = Path(__file__).parent / "methods"
 
 class ExternalParams(Params):
     args: tuple[str, ...] = Field(default=(), description="Words to append to the command.")
+    speaker: str = Field(default="", description="Who speaks in the clip, for methods that have learnt one person.")
 
 
 class FileParams(ExternalParams):

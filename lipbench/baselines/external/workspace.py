@@ -7,23 +7,20 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-import numpy as np
-
-from lipbench import media
 from lipbench.baselines.external import placeholders
-from lipbench.baselines.external.config import Definition, Inputs
+from lipbench.baselines.external.config import Definition
 from lipbench.baselines.external.environment import Mount, interpreter
+from lipbench.baselines.external.handover import given, rate, train_frames, write_audio, write_video
 from lipbench.baselines.external.output import Signature, clear, fixed_part, snapshot
 from lipbench.baselines.external.reading import MethodFile
-from lipbench.baselines.external.shadow import deepen, make_real, shadow
+from lipbench.baselines.external.shadow import deepen, lay, make_real, shadow
 from lipbench.core.errors import Refused
-from lipbench.core.method import DubJob
+from lipbench.core.job import Job
 
 #: Paths that upstream scripts can stand: Wav2Lip splits at dots, others build shell strings without quotes.
 _TAME = re.compile(r"[A-Za-z0-9_/-]+")
@@ -57,13 +54,24 @@ class Workspace:
 
 
 @contextmanager
-def workspace(located: MethodFile, job: DubJob, gpu: str) -> Iterator[Workspace]:
+def workspace(
+    located: MethodFile, job: Job, gpu: str, kind: str = "synthesize", earlier: Sequence[Path] = ()
+) -> Iterator[Workspace]:
     """Prepare the folder of one run; it is removed afterwards.
+
+    Args:
+        located: the method file.
+        job: of the stage.
+        gpu: the card's word for CUDA_VISIBLE_DEVICES, "" for none.
+        kind: of the stage: prepare, fit or synthesize.
+        earlier: folders of the stages before it.
 
     Raises:
         Refused: a generated file lies outside of the folder.
+        NoAudio: there is nothing to learn from.
     """
-    definition, dub = located.definition, job.dub
+    definition = located.definition
+    media_of = given(definition, job, kind)
     real = job.out.absolute() / "work"
     (real / "tmp").mkdir(parents=True)
     alias = None
@@ -73,13 +81,16 @@ def workspace(located: MethodFile, job: DubJob, gpu: str) -> Iterator[Workspace]
             alias = Path(tempfile.mkdtemp(prefix="lipbench_"))
             root = alias / "w"
             root.symlink_to(real)
-        cwd = {"private": root / "src", "repo": located.repo, "work": root}[definition.cwd]
-        if definition.cwd == "private":
+        remote = definition.env.type == "http"
+        cwd = root if remote else {"private": root / "src", "repo": located.repo, "work": root}[definition.cwd]
+        if definition.cwd == "private" and not remote:
             shadow(located.repo, cwd, definition.writable, _scripts(definition, located.repo))
-        mounts = _caches(definition, located.repo, cwd, root)
+            lay(earlier, definition.writable, cwd, root)
+        mounts = () if remote else _caches(definition, located.repo, cwd, root, earlier)
         shown = "0" if definition.env.type == "docker" else gpu
+        fps = rate(definition.inputs, job.clip.fps)
         values = {
-            "video": str(root / ("image.png" if definition.inputs.kind == "image" else "video.mp4")),
+            "video": str(root / ("image.png" if media_of.image else "video.mp4")),
             "audio": str(root / "audio.wav"),
             "out": str(root / "out.mp4"),
             "work": str(root),
@@ -89,18 +100,19 @@ def workspace(located: MethodFile, job: DubJob, gpu: str) -> Iterator[Workspace]
             "cuda_visible_devices": shown if gpu else "",
             "python": interpreter(definition.env),
             "seed": str(job.seed),
-            "fps": f"{_fps(definition.inputs, job.clip.fps):g}",
+            "fps": f"{fps:g}",
             "name": definition.name,
+            "train_frames": str(round(train_frames(job) / job.clip.fps * fps)),
         }
         # The checkout's own path may hold what a pattern takes for a wildcard.
         place = Path(glob.escape(str(cwd))) if definition.output.find == "newest-glob" else cwd
         pattern = place / placeholders.fill(definition.output.pattern, values)
-        _empty(definition, pattern, cwd, root)
-        _video(dub.video, dub.audio, job.clip.fps, definition.inputs, root)
-        _audio(dub.audio, definition.inputs.audio_rate, root)
+        if kind == "synthesize":
+            _empty(definition, pattern, cwd, root)
+        write_video(media_of, job.clip.fps, definition.inputs, root)
+        write_audio(media_of, job.clip.fps, definition.inputs.audio_rate, root)
         _write_files(definition.files, values, cwd, root)
         before = snapshot(definition.output, pattern)
-        fps = _fps(definition.inputs, job.clip.fps)
         yield Workspace(root, cwd, values, fps, pattern, before, mounts)
     finally:
         shutil.rmtree(real, ignore_errors=True)
@@ -110,16 +122,18 @@ def workspace(located: MethodFile, job: DubJob, gpu: str) -> Iterator[Workspace]
 
 def _scripts(definition: Definition, repo: Path) -> list[str]:
     """The Python files of the checkout that the commands name."""
-    words = [w.removeprefix("{repo}/") for argv in (*definition.prepare, definition.argv or ()) for w in argv]
+    learning = [s.commands for s in (definition.prepare, definition.fit) if s is not None]
+    commands = (*definition.before, *(argv for stage in learning for argv in stage), definition.argv or ())
+    words = [w.removeprefix("{repo}/") for argv in commands for w in argv]
     return [w for w in words if w.endswith(".py") and not Path(w).is_absolute() and (repo / w).is_file()]
 
 
-def _caches(definition: Definition, repo: Path, cwd: Path, root: Path) -> tuple[Mount, ...]:
+def _caches(definition: Definition, repo: Path, cwd: Path, root: Path, earlier: Sequence[Path]) -> tuple[Mount, ...]:
     """Make the download caches, lay those of the checkout into its shadow; the folders a container must see.
 
     A folder inside the checkout is the checkout's own: what is downloaded into it stays there for the next dub.
     """
-    mounts = [Mount(repo, False), Mount(root, True)]
+    mounts = [Mount(repo, False), *(Mount(folder.resolve(), False) for folder in earlier), Mount(root, True)]
     for cache in definition.caches:
         if cache.startswith("~/"):
             here, below = _made(Path(cache).expanduser()), root / "tmp" / cache[2:]
@@ -161,39 +175,6 @@ def _empty(definition: Definition, pattern: Path, cwd: Path, root: Path) -> None
         if folder != cwd and pattern.parent != folder:
             deepen(folder)
     clear(definition.output, pattern, root)
-
-
-def _fps(inputs: Inputs, clip_fps: float) -> float:
-    return clip_fps if inputs.fps == "any" else float(inputs.fps)
-
-
-def _video(source: Path, audio: Path, clip_fps: float, inputs: Inputs, root: Path) -> None:
-    """Write `{video}`."""
-    fps = _fps(inputs, clip_fps)
-    size = None if inputs.size == "any" else inputs.size
-    same_fps = abs(fps - clip_fps) < 1e-6
-    if inputs.kind == "image":
-        target = root / "image.png"
-        frame = next(media.read_frames(source))
-        cv2.imwrite(str(target), (frame if size is None else cv2.resize(frame, size))[..., ::-1])
-        return
-    target = root / "video.mp4"
-    if same_fps and size is None:
-        shutil.copyfile(source, target)  # never a link: the method may overwrite it
-        return
-    frames = media.read_frames(source, fps=None if same_fps else fps)
-    scaled = (frame if size is None else np.asarray(cv2.resize(frame, size), np.uint8) for frame in frames)
-    media.write_video(target, scaled, fps, audio, lossless=True, synthetic=False, like=source)
-
-
-def _audio(source: Path, rate: int, root: Path) -> None:
-    target = root / "audio.wav"
-    samples, found = media.read_wav(source)
-    if found == rate:
-        shutil.copyfile(source, target)
-    else:
-        samples = media.read_audio(source, rate)
-        media.write_wav(target, samples, rate)
 
 
 def _write_files(files: Mapping[str, str], values: Mapping[str, str], cwd: Path, root: Path) -> None:

@@ -1,4 +1,4 @@
-"""Programs with the arguments and the output of eight methods' entry scripts, and no network.
+"""Programs with the arguments and the output of methods' entry scripts, and no network.
 
 Written from what the scripts do at the commits that the method files name: which options they take, which files they
 write in which order, and how many frames come out for how long a dub. Their result has one color, all else another.
@@ -19,6 +19,17 @@ def length(audio):
     with wave.open(audio) as sound:
         assert (sound.getframerate(), sound.getnchannels()) == (16000, 1)
         return sound.getnframes() // 640
+
+def windows(audio):
+    """Windows of 16 steps of a spectrogram, 80 steps a second, that begin with a frame: the last one ends with it."""
+    steps, k = 1 + samples(audio) // 200, 0
+    while int(k * (80.0 / 25)) + 16 <= steps:
+        k += 1
+    return k
+
+def samples(audio):
+    with wave.open(audio) as sound:
+        return sound.getnframes()
 
 def size(video):
     with av.open(video) as container:
@@ -55,7 +66,7 @@ for name in ("--static", "--without_rl1", "--re_preprocess"):
     p.add_argument(name, action="store_true")
 a = p.parse_args()
 os.makedirs(os.path.join("temp", a.tmp_dir), exist_ok=True)
-n = length(a.audio) - 3
+n = windows(a.audio) + 1
 write("temp/{}/result.mp4".format(a.tmp_dir), n, size(a.face))
 os.makedirs(os.path.dirname(a.outfile), exist_ok=True)
 write(a.outfile, n, size(a.face))
@@ -88,73 +99,6 @@ os.makedirs("temp", exist_ok=True)
 write("temp/video.mp4", length(a.audio_path), size(a.video_path), GRAY)
 os.makedirs(os.path.dirname(a.video_out_path), exist_ok=True)
 write(a.video_out_path, length(a.audio_path) + 2, size(a.video_path))
-"""
-
-FEATURES = """
-import argparse, sys, wave
-import numpy as np
-p = argparse.ArgumentParser()
-p.add_argument("--input", required=True); p.add_argument("--output"); p.add_argument("--metainfo")
-a = p.parse_args()
-with wave.open(a.input) as sound:
-    np.save(a.input.replace(".wav", ".npy"), np.zeros((sound.getnframes() // 640, 16, 29), np.float32))
-"""
-
-ER_NERF = """
-import argparse
-from standin import *
-p = argparse.ArgumentParser()
-p.add_argument("path"); p.add_argument("--workspace", default="workspace"); p.add_argument("-O", action="store_true")
-for name in ("--test", "--test_train", "--torso"):
-    p.add_argument(name, action="store_true")
-p.add_argument("--ckpt", default="latest"); p.add_argument("--aud", default="")
-a = p.parse_args()
-with open(os.path.join(a.workspace, "log_ngp.txt"), "a") as log:
-    log.write("test\\n")
-results = os.path.join(a.workspace, "results")
-os.makedirs(results, exist_ok=True)
-n = len(np.load(a.aud))
-write(os.path.join(results, "ngp_ep0028.mp4"), n, (64, 64))
-write(os.path.join(results, "ngp_ep0028_depth.mp4"), n, (64, 64), GRAY)
-"""
-
-SYNCTALK = """
-import argparse
-from standin import *
-p = argparse.ArgumentParser()
-p.add_argument("path"); p.add_argument("--workspace", default="workspace"); p.add_argument("-O", action="store_true")
-for name in ("--test", "--test_train", "--torso", "--portrait"):
-    p.add_argument(name, action="store_true")
-p.add_argument("--ckpt", default="latest"); p.add_argument("--aud", default=""); p.add_argument("--asr_model")
-a = p.parse_args()
-results = os.path.join(a.workspace, "results")
-os.makedirs(results, exist_ok=True)
-n = length(a.aud) + 1
-write(os.path.join(results, "ngp_ep0019.mp4"), n, (64, 64), GRAY)
-write(os.path.join(results, "ngp_ep0019_depth.mp4"), n, (64, 64), GRAY)
-write(os.path.join(results, "ngp_ep0019_audio.mp4"), n, (64, 64))
-"""
-
-TALKING_GAUSSIAN = """
-import argparse
-from standin import *
-p = argparse.ArgumentParser()
-p.add_argument("-S", "--source_path"); p.add_argument("-M", "--model_path"); p.add_argument("--audio", default="")
-for name in ("--use_train", "--fast", "--dilate", "--quiet"):
-    p.add_argument(name, action="store_true")
-a = p.parse_args()
-for name in ("input.ply", "cameras.json"):
-    with open(os.path.join(a.model_path, name), "w") as file:
-        file.write("of this run")
-n = len(np.load(a.audio))
-renders = os.path.join(a.model_path, "train", "ours_None", "renders")
-os.makedirs(renders, exist_ok=True)
-write(os.path.join(renders, "out.mp4"), n, (64, 64))
-if not a.fast:
-    gt = os.path.join(a.model_path, "train", "ours_None", "gt")
-    os.makedirs(gt, exist_ok=True)
-    write(os.path.join(gt, "out.mp4"), n, (64, 64), GRAY)
-    write(os.path.join(renders, "out_mouth.mp4"), n, (64, 64), GRAY)
 """
 
 MUSETALK = """
@@ -214,12 +158,6 @@ PROGRAMS: dict[str, tuple[dict[str, str], int]] = {
     "video-retalking": ({"inference.py": VIDEO_RETALKING}, -3),
     "ip-lap": ({"inference_single.py": IP_LAP}, -4),
     "latentsync": ({"scripts/inference.py": LATENTSYNC, "configs/unet/stage2_512.yaml": ""}, 2),
-    "er-nerf": ({"main.py": ER_NERF, "data_utils/deepspeech_features/extract_ds_features.py": FEATURES}, 0),
-    "synctalk": ({"main.py": SYNCTALK}, 1),
-    "talking-gaussian": (
-        {"synthesize_fuse.py": TALKING_GAUSSIAN, "data_utils/deepspeech_features/extract_ds_features.py": FEATURES},
-        0,
-    ),
     "musetalk": ({"scripts/inference.py": MUSETALK}, 0),
     "sadtalker": ({"inference.py": SADTALKER, "gfpgan/__init__.py": ""}, 0),
 }

@@ -30,7 +30,7 @@ env: {type: conda, name_or_path: latentsync, python: "3.10", vars: {HF_HUB_OFFLI
 weights: [{path: checkpoints/latentsync_unet.pt, size: null, sha256: null, required: true}]
 needs: {gpu: true, min_vram_gb: 18, binaries: [ffmpeg]}
 inputs: {kind: video, fps: 25, size: any}
-prepare:
+before:
   - ["{python}", -m, preprocess, --video, "{video}"]
 files:
   "{work}/task.yaml": "task_0:\\n  video_path: {video}\\n  audio_path: {audio}\\n"
@@ -91,7 +91,7 @@ def test_the_contracts_example_is_understood(tmp_path: Path, monkeypatch: pytest
         (("failures: {oom", "failures: {oom: '(', x"), 23, "failures", "no regular expression", ""),
         (("writable: [temp, results]", "writable: [../temp]"), 17, "writable", "inside the checkout", ""),
         (("name_or_path: latentsync, ", ""), 6, "env", "needs name_or_path", ""),
-        (('["{python}", -m, preprocess, --video, "{video}"]', "python -m x"), 11, "prepare[0]", "never one", ""),
+        (('["{python}", -m, preprocess, --video, "{video}"]', "python -m x"), 11, "before[0]", "never one", ""),
     ],
 )
 def test_errors_name_line_field_and_mend(

@@ -51,7 +51,7 @@ def test_generated_files_stay_inside(job: DubJob, fake: Any, checkout: Path) -> 
         run(file, job)
 
 
-def test_prepare_steps_run_first_and_can_fail(job: DubJob, fake: Any) -> None:
+def test_commands_before_run_first_and_can_fail(job: DubJob, fake: Any) -> None:
     step = ["{python}", "-c", "open('landmarks.csv', 'w').write('1')"]
     use = [
         "{python}",
@@ -60,9 +60,9 @@ def test_prepare_steps_run_first_and_can_fail(job: DubJob, fake: Any) -> None:
         "{video}",
         "{out}",
     ]
-    assert run(fake("", prepare=[step], argv=use), job).info["n_frames"] == 20
+    assert run(fake("", before=[step], argv=use), job).info["n_frames"] == 20
     with pytest.raises(LipbenchError, match="code 4"):
-        run(fake("", prepare=[["{python}", "-c", "raise SystemExit(4)"]], argv=use), job)
+        run(fake("", before=[["{python}", "-c", "raise SystemExit(4)"]], argv=use), job)
 
 
 def test_the_environment_is_private(job: DubJob, fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +137,9 @@ def test_a_virtual_environment(job: DubJob, fake: Any, tmp_path: Path) -> None:
 
 def test_identity_follows_what_changes_pixels(fake: Any, checkout: Path) -> None:
     def identity(**fields: Any) -> Mapping[str, Any]:
-        return load_external(fake("copy", **{"repo": {"path": str(checkout)}, **fields})).identity(None, "c", "fr")
+        method = load_external(fake("copy", **{"repo": {"path": str(checkout)}, **fields}))
+        read, _ = method.stage_inputs("synthesize", method.spec.params())
+        return {**method.identity(None, "c", "fr"), **read}
 
     first = identity()
     assert identity(timeout_s=5, title="Another title") == first

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from lipbench.baselines.external import environment, load_external, method, process
+from lipbench.baselines.external import cards, environment, load_external, process
 from lipbench.baselines.external.config import Env
 from lipbench.baselines.external.process import HEAD, TAIL, ProcessResult
 from lipbench.core.errors import LipbenchError, Refused
@@ -236,10 +236,10 @@ def test_the_card_is_the_workers(
     definition = load_external(fake("copy")).located.definition
     if card is None:
         with pytest.raises(Refused) as caught:
-            method._gpu(definition, device)
+            cards.card_of(definition, device)
         assert caught.value.reason == "gpu_missing"
     else:
-        assert method._gpu(definition, device) == card
+        assert cards.card_of(definition, device) == card
 
 
 def test_the_card_reaches_the_command(job: DubJob, make_job: Any, fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
