@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from lipbench import media
 from lipbench.core.errors import LipbenchError, MediaError, WeightsMissing
@@ -22,8 +22,9 @@ from lipbench.engine.rows import Measured, families
 from lipbench.engine.score_files import Given
 from lipbench.engine.score_node import TRACKS, File, Source, score_node
 from lipbench.engine.score_progress import ScoreProgress
-from lipbench.engine.tasks import FacesTask
+from lipbench.engine.tasks import FacesTask, ScoreTask
 from lipbench.faces.track import FaceTrack
+from lipbench.metrics.frame_metric import FrameMetric
 
 
 def score_video(
@@ -241,13 +242,22 @@ def _run(
     fps, work = pairing.fps, pairing.work
     nodes = [score_node(family, options, of, fps, inputs, source_fps=pairing.rate) for family, options in measured]
     known = PlanState(Plan([], {node.id: node for node in nodes}), Store(work / "store"))
+    tasks = [cast(ScoreTask, node.task(known)) for node in nodes]
+    frames = [i for i, (family, _) in enumerate(measured) if isinstance(family, FrameMetric)]
+    alone = [[i] for i in range(len(measured)) if i not in frames]
     scores: dict[str, dict[str, Any]] = {}
-    for (family, _), node in zip(measured, nodes, strict=True):
-        out = work / f"score-{family.id}"
-        out.mkdir()
-        with progress.running(family.id):
-            scores |= stages.execute(node.kind, node.task(known).to_json(), out, "cpu", 1)[2]
+    for group in sorted([*([frames] if frames else []), *alone]):  # what compares frames reads them once
+        names = [measured[i][0].id for i in group]
+        asked = [(tasks[i], _made(work / f"score-{name}")) for i, name in zip(group, names, strict=True)]
+        with progress.running(*names):
+            for _, _, found in stages.run_scores(asked, "cpu", 1):
+                scores |= found
     return scores
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
 
 
 def lifted(scores: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from lipbench import media
 from lipbench.core.devices import choose_device
 from lipbench.core.errors import LipbenchError, ManifestError, MediaError, NoAudio, NoVideo, TooShort, Truncated
 from lipbench.core.method import ClipInput, DubInput, DubJob, FitJob, Outputs, PrepareJob
-from lipbench.core.metric import Pair, Score
+from lipbench.core.metric import MetricFamily, Pair, Score
 from lipbench.datasets.dub_sound import DubSound, shift
 from lipbench.engine.score_json import score_json
 from lipbench.engine.tasks import (
@@ -266,10 +266,34 @@ def accept(made: Outputs, dub: DubInput, clip: Mapping[str, Any]) -> dict[str, A
 
 def run_score(task: ScoreTask, out: Path, device: str, threads: int) -> Result:
     """One metric family on one video."""
+    return run_scores([(task, out)], device, threads)[0]
+
+
+def run_scores(asked: Sequence[tuple[ScoreTask, Path]], device: str, threads: int) -> list[Result]:
+    """Several metric families; those that compare the same videos read them once.
+
+    Args:
+        asked: tasks, each with its empty folder.
+    """
     from lipbench.core import registry
+    from lipbench.metrics.frame_metric import FrameMetric
+    from lipbench.metrics.measurement import measure_all
+
+    families = [registry.load("metrics", task.family) for task, _ in asked]
+    pairs = [_pair(task, out, device, threads) for task, out in asked]
+    # A family that scores in its own way does that.
+    frames = [i for i, f in enumerate(families) if isinstance(f, FrameMetric) and type(f).score is FrameMetric.score]
+    scores = dict(zip(frames, measure_all([(families[i], pairs[i]) for i in frames]), strict=True))
+    return [
+        _scored(task, out, family, pair, scores[i] if i in scores else family.score(pair))
+        for i, ((task, out), family, pair) in enumerate(zip(asked, families, pairs, strict=True))
+    ]
+
+
+def _pair(task: ScoreTask, out: Path, device: str, threads: int) -> Pair:
+    """What a task measures; the clip's face track is laid over the dub."""
     from lipbench.faces.track import FaceTrack
 
-    family = registry.load("metrics", task.family)
     inputs = {f.name: getattr(task, f.name) for f in fields(task) if f.name not in ("family", "index")}
     if task.faces is not None:
         track = FaceTrack.load(task.faces)
@@ -279,8 +303,15 @@ def run_score(task: ScoreTask, out: Path, device: str, threads: int) -> Result:
             inputs["faces"] = track.save(out / "faces.npz")
         else:
             inputs |= {"faces": None, "faces_reason": "no_face: no face was found in the source video"}
-    pair = Pair(**inputs, work=out, device=choose_device(device), threads=threads)
-    scores: Mapping[str, Score] = family.score(pair)
+    return Pair(**inputs, work=out, device=choose_device(device), threads=threads)
+
+
+def _scored(task: ScoreTask, out: Path, family: MetricFamily, pair: Pair, scores: Mapping[str, Score]) -> Result:
+    """What a stage leaves of a family's scores.
+
+    Raises:
+        LipbenchError: they are not those that its specs name, or a video of the run cannot be read.
+    """
     if set(scores) != (named := {m.id for m in family.metrics}):
         raise LipbenchError(
             f"the metric family {task.family} did not score what its specs name",
@@ -288,7 +319,7 @@ def run_score(task: ScoreTask, out: Path, device: str, threads: int) -> Result:
             "this is a fault of the metric family, not of the input",
             reason="bad_output",
         )
-    own = [str(value) for value in inputs.values() if isinstance(value, Path)]
+    own = [str(value) for f in fields(pair) if isinstance(value := getattr(pair, f.name), Path) and f.name != "work"]
     unread = next((s.reason for s in scores.values() if s.value is None and _is_unread(s.reason, own)), None)
     if unread is not None:
         raise LipbenchError(
