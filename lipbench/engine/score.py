@@ -250,7 +250,7 @@ def _run(
         names = [measured[i][0].id for i in group]
         asked = [(tasks[i], _made(work / f"score-{name}")) for i, name in zip(group, names, strict=True)]
         with progress.running(*names):
-            for _, _, found in stages.run_scores(asked, "cpu", 1):
+            for _, _, found in stages.run_scores(asked, "cpu", 1, alone=True):
                 scores |= found
     return scores
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -269,18 +269,21 @@ def run_score(task: ScoreTask, out: Path, device: str, threads: int) -> Result:
     return run_scores([(task, out)], device, threads)[0]
 
 
-def run_scores(asked: Sequence[tuple[ScoreTask, Path]], device: str, threads: int) -> list[Result]:
+def run_scores(
+    asked: Sequence[tuple[ScoreTask, Path]], device: str, threads: int, *, alone: bool = False
+) -> list[Result]:
     """Several metric families; those that compare the same videos read them once.
 
     Args:
         asked: tasks, each with its empty folder.
+        alone: this process compares nothing else to the same reference.
     """
     from lipbench.core import registry
     from lipbench.metrics.frame_metric import FrameMetric
     from lipbench.metrics.measurement import measure_all
 
     families = [registry.load("metrics", task.family) for task, _ in asked]
-    pairs = [_pair(task, out, device, threads) for task, out in asked]
+    pairs = [replace(_pair(task, out, device, threads), alone=alone) for task, out in asked]
     # A family that scores in its own way does that.
     frames = [i for i, f in enumerate(families) if isinstance(f, FrameMetric) and type(f).score is FrameMetric.score]
     scores = dict(zip(frames, measure_all([(families[i], pairs[i]) for i in frames]), strict=True))
