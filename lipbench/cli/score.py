@@ -11,6 +11,7 @@ import click
 import yaml
 
 from lipbench.cli.renames import former_option
+from lipbench.cli.sync_options import sync_options
 
 
 def _options(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, dict[str, Any]]:
@@ -63,9 +64,10 @@ def _against_truth() -> set[str]:
     callback=_options,
     help="An option of a metric family, e.g. sync.min_track=50; the value is read as YAML.",
 )
-@click.option("--sync-model", help="Weights behind LSE-D and LSE-C. [default: syncnet_v2]")
+@click.option("--sync-model", help="Behind LSE-D and LSE-C: a name, or a SyncNet's weights file. [default: syncnet_v2]")
 @former_option("--judge", "--sync-model")
 @click.option("--protocol", type=click.Choice(["realvideo", "cropped"]), help="[default: realvideo]")
+@sync_options
 @click.option("--faces", default="mediapipe-face", show_default=True, help="Face backend.")
 @click.option("--face", help="Which of several faces: left, right, largest or X,Y. [default: who speaks, if clear]")
 @click.option("--fps", type=float, default=25.0, show_default=True, help="Rate of the comparison, and of pictures.")

@@ -21,10 +21,11 @@ from lipbench.engine.preflight import Obstacle
 from lipbench.engine.rows import Measured, families
 from lipbench.engine.score_files import Given
 from lipbench.engine.score_node import TRACKS, File, Source, score_node
+from lipbench.engine.score_pass import compares_frames, run_scores
 from lipbench.engine.score_progress import ScoreProgress
+from lipbench.engine.short_clips import shortened
 from lipbench.engine.tasks import FacesTask, ScoreTask
 from lipbench.faces.track import FaceTrack
-from lipbench.metrics.frame_metric import FrameMetric
 
 
 def score_video(
@@ -96,6 +97,8 @@ def score_video(
     with tempfile.TemporaryDirectory(prefix="lipbench-score-") as folder:
         work = Path(folder)
         given = Given(video, audio, channel, fps, work, remarks)
+        chosen = {*config.sync, *(options or {}).get("sync", {})}
+        measured, short = shortened(measured, chosen, media.probe(given.picture).duration_s)
         obstacles = _foreseen(given.picture, config, measured, faces, truth is not None)
         if say is not None:
             say(obstacles)
@@ -123,6 +126,8 @@ def score_video(
         )
         scores = _run(measured, inputs, given.file.name, pairing, progress)
     remarks += lifted(scores.values())
+    if short and scores["lse_d"]["value"] is not None:
+        remarks.append(short)
     shown = {
         m.id: {**scores[m.id], "version": version_of(m, family, options)}
         for family, options in measured
@@ -243,14 +248,14 @@ def _run(
     nodes = [score_node(family, options, of, fps, inputs, source_fps=pairing.rate) for family, options in measured]
     known = PlanState(Plan([], {node.id: node for node in nodes}), Store(work / "store"))
     tasks = [cast(ScoreTask, node.task(known)) for node in nodes]
-    frames = [i for i, (family, _) in enumerate(measured) if isinstance(family, FrameMetric)]
+    frames = [i for i, (family, _) in enumerate(measured) if compares_frames(family)]
     alone = [[i] for i in range(len(measured)) if i not in frames]
     scores: dict[str, dict[str, Any]] = {}
     for group in sorted([*([frames] if frames else []), *alone]):  # what compares frames reads them once
         names = [measured[i][0].id for i in group]
         asked = [(tasks[i], _made(work / f"score-{name}")) for i, name in zip(group, names, strict=True)]
         with progress.running(*names):
-            for _, _, found in stages.run_scores(asked, "cpu", 1, alone=True):
+            for _, _, found in run_scores(asked, "cpu", 1):
                 scores |= found
     return scores
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -266,34 +266,14 @@ def accept(made: Outputs, dub: DubInput, clip: Mapping[str, Any]) -> dict[str, A
 
 def run_score(task: ScoreTask, out: Path, device: str, threads: int) -> Result:
     """One metric family on one video."""
-    return run_scores([(task, out)], device, threads)[0]
-
-
-def run_scores(
-    asked: Sequence[tuple[ScoreTask, Path]], device: str, threads: int, *, alone: bool = False
-) -> list[Result]:
-    """Several metric families; those that compare the same videos read them once.
-
-    Args:
-        asked: tasks, each with its empty folder.
-        alone: this process compares nothing else to the same reference.
-    """
     from lipbench.core import registry
-    from lipbench.metrics.frame_metric import FrameMetric
-    from lipbench.metrics.measurement import measure_all
 
-    families = [registry.load("metrics", task.family) for task, _ in asked]
-    pairs = [replace(_pair(task, out, device, threads), alone=alone) for task, out in asked]
-    # A family that scores in its own way does that.
-    frames = [i for i, f in enumerate(families) if isinstance(f, FrameMetric) and type(f).score is FrameMetric.score]
-    scores = dict(zip(frames, measure_all([(families[i], pairs[i]) for i in frames]), strict=True))
-    return [
-        _scored(task, out, family, pair, scores[i] if i in scores else family.score(pair))
-        for i, ((task, out), family, pair) in enumerate(zip(asked, families, pairs, strict=True))
-    ]
+    family = registry.load("metrics", task.family)
+    pair = pair_of(task, out, device, threads)
+    return score_result(task, out, family, pair, family.score(pair))
 
 
-def _pair(task: ScoreTask, out: Path, device: str, threads: int) -> Pair:
+def pair_of(task: ScoreTask, out: Path, device: str, threads: int) -> Pair:
     """What a task measures; the clip's face track is laid over the dub."""
     from lipbench.faces.track import FaceTrack
 
@@ -309,7 +289,7 @@ def _pair(task: ScoreTask, out: Path, device: str, threads: int) -> Pair:
     return Pair(**inputs, work=out, device=choose_device(device), threads=threads)
 
 
-def _scored(task: ScoreTask, out: Path, family: MetricFamily, pair: Pair, scores: Mapping[str, Score]) -> Result:
+def score_result(task: ScoreTask, out: Path, family: MetricFamily, pair: Pair, scores: Mapping[str, Score]) -> Result:
     """What a stage leaves of a family's scores.
 
     Raises:
