@@ -18,10 +18,13 @@ COSTS = {
     "videos": (1.0, 25.0),
     "faces": (25.0, 10.0),
     "image": (2.0, 45.0),
+    "image-variants": (5.0, 700.0),
     "lpips": (45.0, 330.0),
+    "lpips-native": (20.0, 60.0),
     "lpips-vgg": (1000.0, 12000.0),
     "sync": (8.0, 25.0),
     "landmarks": (0.1, 0.0),
+    "landmark-variants": (0.1, 0.0),
     "mesh": (0.1, 0.0),
     "temporal": (1.0, 15.0),
 }
