@@ -35,6 +35,20 @@ def _without(reason: str, remarks: Iterable[dict[str, str]]) -> str:
     return reason
 
 
+def _say_recipe(recipe: dict[str, Any] | None) -> None:
+    """What the paper's script would print, and in what it differs still."""
+    if recipe is None:
+        return
+    printed = (
+        f"{name} {'–' if (value := one['value']) is None else value if isinstance(value, str) else f'{value:.4f}'}"
+        for name, one in recipe["prints"].items()
+    )
+    click.echo(f"{recipe['title']} prints: {', '.join(printed)}")
+    for kind in ("changed", "faults", "differs"):
+        for line in recipe[kind]:
+            click.echo(f"note: {kind}: {line}", err=True)
+
+
 def _say(obstacles: Sequence[Any]) -> None:
     """What cannot be measured, at once: a score takes minutes."""
     from lipbench.engine.preflight import lines
@@ -57,6 +71,7 @@ def _against_truth() -> set[str]:
 @click.option("--truth", type=click.Path(path_type=Path), help="The correct video, where one exists.")
 @click.option("--audio", type=click.Path(path_type=Path), help="The dub. [default: the video's own audio]")
 @click.option("--metric", "metrics", multiple=True, help="Only these metrics or families.")
+@click.option("--as", "recipe", help="Measure as a paper's script does: `lipbench list recipes`.")
 @click.option(
     "--option",
     "options",
@@ -81,6 +96,7 @@ def main(
     truth: Path | None,
     audio: Path | None,
     metrics: tuple[str, ...],
+    recipe: str | None,
     options: dict[str, dict[str, Any]],
     sync_model: str | None,
     protocol: str | None,
@@ -100,6 +116,7 @@ def main(
     \b
     Examples:
       lipbench score dubbed.mp4 --reference source.mp4 --audio french.wav --json
+      lipbench score dubbed.mp4 --reference source.mp4 --as talking-gaussian
     """
     from lipbench.engine import score_progress
     from lipbench.engine.score import score_video
@@ -111,6 +128,7 @@ def main(
             truth=truth,
             audio=audio,
             metrics=metrics,
+            recipe=recipe,
             options=options,
             sync_model=sync_model,
             protocol=protocol,
@@ -139,5 +157,6 @@ def main(
         reason = reason.partition(":")[0] if value is None and name in told else reason
         why = f"  ({reason})" if reason else ""
         click.echo(f"{name:<{width}}  {shown}{why}")
+    _say_recipe(answer.get("recipe"))
     for remark in answer["remarks"]:
         click.echo(f"note: {remark}", err=True)

@@ -18,6 +18,7 @@ from lipbench.engine.index import version_of
 from lipbench.engine.pairing import Pairing
 from lipbench.engine.plan import Plan, PlanState
 from lipbench.engine.preflight import Obstacle
+from lipbench.engine.recipe import UsedRecipe, conventions
 from lipbench.engine.rows import Measured, families
 from lipbench.engine.score_files import Given
 from lipbench.engine.score_node import TRACKS, File, Source, score_node
@@ -36,6 +37,7 @@ def score_video(
     audio: Path | None = None,
     metrics: Sequence[str | Mapping[str, Any]] = (),
     options: Mapping[str, Mapping[str, Any]] | None = None,
+    recipe: str | None = None,
     sync_model: str | None = None,
     protocol: str | None = None,
     faces: str = "mediapipe-face",
@@ -61,6 +63,7 @@ def score_video(
         fps: rate of the comparison, and of pictures.
         metrics: entries as in a run file: ids, glob patterns, {"id": ..., "params": {...}}; all when empty.
         options: family -> values of its options, for families that are measured.
+        recipe: measure as a paper's script does (`metrics.recipes`), in place of `metrics`; options given here win.
         sync_model: option of the family sync, as in a run file.
         protocol: option of the family sync, as in a run file.
         face: which face where there are several: "left", "right", "largest" or "X,Y", a place in it; by default the
@@ -74,15 +77,20 @@ def score_video(
     Returns:
         {"video", "sync_model", "protocol", "obstacles", "remarks", "timing": {"reference": {"rates", "grid"}},
         "metrics": {id: {"value", "reason", "n_valid", "n_total", "version", "extra"}}}; a value that cannot be had is
-        None with its reason, +inf is the string "inf". With `resize`, "resized": {"from", "to"} where sizes differed.
+        None with its reason, +inf is the string "inf". "conventions" and "options" tell how each was measured. With a
+        recipe, "recipe" tells it and what its script would print. With `resize`, "resized": {"from", "to"} where sizes
+        differed.
 
     Raises:
         MediaError: `video`, or a file given beside it, cannot be read.
         UnknownName: no such metric.
-        UsageError: wrong options.
+        UsageError: wrong options, or a recipe beside metrics.
         WeightsMissing: none of the metrics that were asked for can be measured here.
     """
     request: dict[str, Any] = {"manifest": "-", "methods": ["dubbed"], "metrics": list(metrics)}
+    used = None if recipe is None else UsedRecipe.of(recipe, metrics, options or {})
+    if used is not None:
+        request["metrics"], options = list(used.recipe.metrics), used.options
     request |= {
         name: value for name, value in (("sync_model", sync_model), ("protocol", protocol)) if value is not None
     }
@@ -97,7 +105,7 @@ def score_video(
     with tempfile.TemporaryDirectory(prefix="lipbench-score-") as folder:
         work = Path(folder)
         given = Given(video, audio, channel, fps, work, remarks)
-        chosen = {*config.sync, *(options or {}).get("sync", {})}
+        chosen = {*config.sync, *(options or {}).get("sync", {}), *({"min_track"} if used else ())}
         measured, short = shortened(measured, chosen, media.probe(given.picture).duration_s)
         obstacles = _foreseen(given.picture, config, measured, faces, truth is not None)
         if say is not None:
@@ -142,8 +150,11 @@ def score_video(
         "protocol": sync.get("protocol", config.protocol),
         "metrics": shown,
         "timing": pairing.timing,
+        "conventions": conventions(measured, shown),
+        "options": {family.id: options for family, options in measured},
         "obstacles": [one.as_json() for one in obstacles],
         "remarks": remarks,
+        **({"recipe": used.as_json(shown)} if used else {}),
         **({"resized": given.resized} if given.resized else {}),
     }
 
