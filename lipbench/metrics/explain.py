@@ -102,7 +102,7 @@ def _numbers(answer: Answer, side: str) -> dict[str, Number]:
                 continue
             about = answer["conventions"][metric]
             options = answer["options"][about["family"]]
-            words = {word for word in re.split(r"[\[\],;]\s*", about["convention"]) if word}
+            words = {word for word in re.split(r"[\],;]\s*", about["convention"].split("[")[-1]) if word}
             words |= {f"{name}: {value}" for name, value in options.items()}
             words.add(f"video {answer['sha256'][:12]}")
             found[metric] = Number(side, metric, float(score["value"]), frozenset(words))

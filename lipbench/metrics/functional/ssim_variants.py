@@ -33,10 +33,9 @@ def _gaussian(image: Image) -> Image:
 
 
 def _zero_padded(image: Image) -> Image:
-    # OpenCV pads a blur with zeros only where asked for a border of a constant, which is 0.
-    padded = cv2.copyMakeBorder(image, *[WINDOW // 2] * 4, cv2.BORDER_CONSTANT, value=(0, 0, 0))
-    blurred: NDArray[Any] = cv2.GaussianBlur(padded, (WINDOW, WINDOW), SIGMA, borderType=cv2.BORDER_REFLECT)
     edge = WINDOW // 2
+    padded = np.pad(image, ((edge, edge), (edge, edge), (0, 0)))
+    blurred: NDArray[Any] = cv2.GaussianBlur(padded, (WINDOW, WINDOW), SIGMA, borderType=cv2.BORDER_REFLECT)
     return blurred[edge:-edge, edge:-edge]
 
 

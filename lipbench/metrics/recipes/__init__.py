@@ -81,7 +81,7 @@ def load(name: str) -> Recipe:
         UnknownName: with the nearest names.
     """
     if name not in names():
-        raise registry.unknown("recipes", name, names())
+        raise registry.unknown("recipes", name, list(names()))
     found, problems = validate(Recipe, yaml.read(FOLDER / f"{name}.yaml", KIND))
     if found is None:
         raise invalid(problems)

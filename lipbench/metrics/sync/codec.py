@@ -129,7 +129,7 @@ class Mpeg4:
 
 def rgb(file: Packet) -> NDArray[np.uint8]:
     """A JPEG as OpenCV reads it, (H, W, 3) RGB."""
-    bgr: NDArray[Any] = cv2.imdecode(np.frombuffer(bytes(file), np.uint8), cv2.IMREAD_COLOR)
+    bgr: Any = cv2.imdecode(np.frombuffer(bytes(file), np.uint8), cv2.IMREAD_COLOR)
     return np.ascontiguousarray(bgr[..., ::-1])
 
 
