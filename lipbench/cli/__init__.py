@@ -31,6 +31,7 @@ COMMANDS = {
     "gate": "Pass or fail: a run against a stored baseline.",
     "trend": "Keep a history of runs and draw it.",
     "cache": "Show and shrink what all run directories share.",
+    "explain-score": "Say which convention moves which number by how much.",
     "explain": "Show what a key stands for, or how two differ.",
     "list": "List methods, metrics, data sets, sync models or trainers.",
     "data": "Check, show and build manifests and data sets.",
@@ -51,7 +52,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"lipbench.cli.{name}").main
+        command: click.Command = importlib.import_module(f"lipbench.cli.{name.replace('-', '_')}").main
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -19,20 +19,21 @@ if TYPE_CHECKING:
     from lipbench.core.method import MethodSpec
 
 
-KINDS = ("methods", "metrics", "datasets", "sync-models", "trainers")
+KINDS = ("methods", "metrics", "datasets", "sync-models", "trainers", "recipes")
 
 
 @click.command(name="list")
 @click.argument("what", type=Names(KINDS, {"judges": "sync-models"}))
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def main(what: str, as_json: bool) -> None:
-    """List methods, metrics, data sets, sync models or trainers, what each one needs and whether it can run here."""
+    """List methods, metrics, data sets, sync models, trainers or recipes; what each needs, and whether it runs here."""
     rows = {
         "methods": _methods,
         "metrics": _metrics,
         "datasets": _datasets,
         "sync-models": _sync_models,
         "trainers": _trainers,
+        "recipes": _recipes,
     }[what]()
     if as_json:
         click.echo(json.dumps(rows, indent=1))
@@ -159,3 +160,12 @@ def _trainers() -> list[dict[str, Any]]:
 
 def _sync_models() -> list[dict[str, Any]]:
     return [{"id": j.name, "description": j.description, "runs here": _missing([j.weights])} for j in sync_models()]
+
+
+def _recipes() -> list[dict[str, Any]]:
+    from lipbench.metrics import recipes
+
+    return [
+        {"id": r.id, "title": r.title, "prints": ", ".join(p.name for p in r.prints), "metrics": ", ".join(r.metrics)}
+        for r in map(recipes.load, recipes.names())
+    ]

@@ -11,6 +11,7 @@ import click
 import yaml
 
 from lipbench.cli.renames import former_option
+from lipbench.cli.sync_options import sync_options
 
 
 def _options(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, dict[str, Any]]:
@@ -32,6 +33,20 @@ def _without(reason: str, remarks: Iterable[dict[str, str]]) -> str:
     for text in (remark["text"] for remark in remarks):
         reason = reason.replace(f"; {text}", "").replace(text, "")
     return reason
+
+
+def _say_recipe(recipe: dict[str, Any] | None) -> None:
+    """What the paper's script would print, and in what it differs still."""
+    if recipe is None:
+        return
+    printed = (
+        f"{name} {'–' if (value := one['value']) is None else value if isinstance(value, str) else f'{value:.4f}'}"
+        for name, one in recipe["prints"].items()
+    )
+    click.echo(f"{recipe['title']} prints: {', '.join(printed)}")
+    for kind in ("changed", "faults", "differs"):
+        for line in recipe[kind]:
+            click.echo(f"note: {kind}: {line}", err=True)
 
 
 def _say(obstacles: Sequence[Any]) -> None:
@@ -56,6 +71,7 @@ def _against_truth() -> set[str]:
 @click.option("--truth", type=click.Path(path_type=Path), help="The correct video, where one exists.")
 @click.option("--audio", type=click.Path(path_type=Path), help="The dub. [default: the video's own audio]")
 @click.option("--metric", "metrics", multiple=True, help="Only these metrics or families.")
+@click.option("--as", "recipe", help="Measure as a paper's script does: `lipbench list recipes`.")
 @click.option(
     "--option",
     "options",
@@ -63,9 +79,10 @@ def _against_truth() -> set[str]:
     callback=_options,
     help="An option of a metric family, e.g. sync.min_track=50; the value is read as YAML.",
 )
-@click.option("--sync-model", help="Weights behind LSE-D and LSE-C. [default: syncnet_v2]")
+@click.option("--sync-model", help="Behind LSE-D and LSE-C: a name, or a SyncNet's weights file. [default: syncnet_v2]")
 @former_option("--judge", "--sync-model")
 @click.option("--protocol", type=click.Choice(["realvideo", "cropped"]), help="[default: realvideo]")
+@sync_options
 @click.option("--faces", default="mediapipe-face", show_default=True, help="Face backend.")
 @click.option("--face", help="Which of several faces: left, right, largest or X,Y. [default: who speaks, if clear]")
 @click.option("--fps", type=float, default=25.0, show_default=True, help="Rate of the comparison, and of pictures.")
@@ -79,6 +96,7 @@ def main(
     truth: Path | None,
     audio: Path | None,
     metrics: tuple[str, ...],
+    recipe: str | None,
     options: dict[str, dict[str, Any]],
     sync_model: str | None,
     protocol: str | None,
@@ -98,6 +116,7 @@ def main(
     \b
     Examples:
       lipbench score dubbed.mp4 --reference source.mp4 --audio french.wav --json
+      lipbench score dubbed.mp4 --reference source.mp4 --as talking-gaussian
     """
     from lipbench.engine import score_progress
     from lipbench.engine.score import score_video
@@ -109,6 +128,7 @@ def main(
             truth=truth,
             audio=audio,
             metrics=metrics,
+            recipe=recipe,
             options=options,
             sync_model=sync_model,
             protocol=protocol,
@@ -137,5 +157,6 @@ def main(
         reason = reason.partition(":")[0] if value is None and name in told else reason
         why = f"  ({reason})" if reason else ""
         click.echo(f"{name:<{width}}  {shown}{why}")
+    _say_recipe(answer.get("recipe"))
     for remark in answer["remarks"]:
         click.echo(f"note: {remark}", err=True)

@@ -123,6 +123,8 @@ class Pair:
         options: values of the family's `options` model, e.g. {"sync_model": "syncnet_v2", "protocol": "realvideo"}.
         device: where to compute; never part of a key.
         threads: how many to compute with; never part of a key.
+        alone: nothing else will be compared to the same reference in this process, so nothing need be kept of it;
+            never part of a key.
     """
 
     prediction: Path
@@ -143,6 +145,7 @@ class Pair:
     truth_faces: Path | None = None
     truth_faces_reason: str = ""
     source_fps: float | None = None
+    alone: bool = False
 
 
 class MetricFamily(ABC):

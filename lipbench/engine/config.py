@@ -26,6 +26,7 @@ HINTS = {
     "split": "one of the names under `splits:` in the manifest",
     "methods": f"a list of ids or of {{id: ..., params: {{...}}}}; {METHODS}",
     "metrics": "a list of ids or families; `lipbench list metrics` shows what there is",
+    "recipe": "the id of one recipe; `lipbench list recipes` shows what there is",
     "clips": 'a list of glob patterns, for example `clips: ["demo-*"]`',
     "languages": "a list of the dubs' languages, for example `languages: [fr, de]`",
     "original": "`true` or `false`",
@@ -97,6 +98,9 @@ class RunFile(BaseModel):
     split: str | None = Field(None, description="Only the clips of this split of the manifest.")
     methods: tuple[MethodField, ...] = Field(min_length=1, description="The rows of the comparison.")
     metrics: tuple[MetricField, ...] = Field((), description="Metric or family ids, with options; empty = all.")
+    recipe: str | None = Field(
+        None, description="Measure as a paper's script does: sets `metrics` and options of `sync`; docs/metrics.md."
+    )
     clips: tuple[str, ...] = Field(("*",), description="Glob patterns.")
     languages: tuple[str, ...] = Field((), description="Dub languages; empty = all in the manifest.")
     original: bool = Field(False, description="Also the clip's own audio, as a reconstruction test.")
@@ -119,6 +123,23 @@ class RunFile(BaseModel):
     @classmethod
     def _present_fields(cls, data: Any) -> Any:
         return renames.present_fields("the field", data)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_recipe(cls, data: Any) -> Any:
+        """`recipe` stands for metrics and options of sync; options that the file gives win."""
+        if not isinstance(data, dict) or not isinstance(data.get("recipe"), str):
+            return data
+        from lipbench.metrics import recipes
+
+        recipe = recipes.load(data["recipe"])
+        if data.get("metrics") and list(data["metrics"]) != list(recipe.metrics):
+            raise mistake("a recipe names its metrics itself", "leave `metrics` or `recipe` out")
+        sync = data.get("sync") or {}
+        options = {**recipe.options.get("sync", {}), **(sync if isinstance(sync, dict) else {})}
+        # What has a field of its own is said there.
+        own = {name: options.pop(name) for name in ("sync_model", "protocol") if name in options and name not in sync}
+        return {**own, **data, "metrics": list(recipe.metrics), "sync": options}
 
     def asks(self, family: str, metric: str) -> bool:
         """Whether a metric is asked for, not only measured because its family is."""

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from lipbench import media
 from lipbench.core.errors import LipbenchError, MediaError, WeightsMissing
@@ -18,12 +18,15 @@ from lipbench.engine.index import version_of
 from lipbench.engine.pairing import Pairing
 from lipbench.engine.plan import Plan, PlanState
 from lipbench.engine.preflight import Obstacle
+from lipbench.engine.recipe import UsedRecipe, conventions
 from lipbench.engine.rows import Measured, families
 from lipbench.engine.score_files import Given
 from lipbench.engine.score_node import TRACKS, File, Source, score_node
 from lipbench.engine.score_offset import at_own, own_offset_of
+from lipbench.engine.score_pass import compares_frames, run_scores
 from lipbench.engine.score_progress import ScoreProgress
-from lipbench.engine.tasks import FacesTask
+from lipbench.engine.short_clips import shortened
+from lipbench.engine.tasks import FacesTask, ScoreTask
 from lipbench.faces.track import FaceTrack
 
 #: What is measured where nothing is named: what a run measures, and the sync model that the package carries.
@@ -38,6 +41,7 @@ def score_video(
     audio: Path | None = None,
     metrics: Sequence[str | Mapping[str, Any]] = (),
     options: Mapping[str, Mapping[str, Any]] | None = None,
+    recipe: str | None = None,
     sync_model: str | None = None,
     protocol: str | None = None,
     faces: str = "mediapipe-face",
@@ -63,6 +67,7 @@ def score_video(
         fps: rate of the comparison, and of pictures.
         metrics: entries as in a run file: ids, glob patterns, {"id": ..., "params": {...}}; `EVERYTHING` when empty.
         options: family -> values of its options, for families that are measured.
+        recipe: measure as a paper's script does (`metrics.recipes`), in place of `metrics`; options given here win.
         sync_model: option of the family sync, as in a run file.
         protocol: option of the family sync, as in a run file.
         face: which face where there are several: "left", "right", "largest" or "X,Y", a place in it; by default the
@@ -76,16 +81,20 @@ def score_video(
     Returns:
         {"video", "sync_model", "protocol", "obstacles", "remarks", "timing": {"reference": {"rates", "grid"}},
         "metrics": {id: {"value", "reason", "n_valid", "n_total", "version", "extra"}}}; a value that cannot be had is
-        None with its reason, +inf is the string "inf". With `resize`, "resized": {"from", "to"} where sizes differed.
-        With a reference whose face and own sound are known, "own_offset": {"frames", "confidence", "why"}.
+        None with its reason, +inf is the string "inf". "conventions" and "options" tell how each was measured. With a
+        recipe, "recipe" tells it and what its script would print. With `resize`, "resized": {"from", "to"} where sizes
+        differed. With a reference whose face and own sound are known, "own_offset": {"frames", "confidence", "why"}.
 
     Raises:
         MediaError: `video`, or a file given beside it, cannot be read.
         UnknownName: no such metric.
-        UsageError: wrong options.
+        UsageError: wrong options, or a recipe beside metrics.
         WeightsMissing: none of the metrics that were asked for can be measured here.
     """
     request: dict[str, Any] = {"manifest": "-", "methods": ["dubbed"], "metrics": list(metrics or EVERYTHING)}
+    used = None if recipe is None else UsedRecipe.of(recipe, metrics, options or {})
+    if used is not None:
+        request["metrics"], options = list(used.recipe.metrics), used.options
     request |= {
         name: value for name, value in (("sync_model", sync_model), ("protocol", protocol)) if value is not None
     }
@@ -100,6 +109,8 @@ def score_video(
     with tempfile.TemporaryDirectory(prefix="lipbench-score-") as folder:
         work = Path(folder)
         given = Given(video, audio, channel, fps, work, remarks)
+        chosen = {*config.sync, *(options or {}).get("sync", {}), *({"min_track"} if used else ())}
+        measured, short = shortened(measured, chosen, media.probe(given.picture).duration_s)
         obstacles = _foreseen(given.picture, config, measured, faces, truth is not None)
         if say is not None:
             say(obstacles)
@@ -130,6 +141,8 @@ def score_video(
             measured = [(family, at_own(family, chosen, own.frames)) for family, chosen in measured]
         scores = _run(measured, inputs, given.file.name, pairing, progress)
     remarks += lifted(scores.values())
+    if short and scores["lse_d"]["value"] is not None:
+        remarks.append(short)
     shown = {
         m.id: {**scores[m.id], "version": version_of(m, family, options)}
         for family, options in measured
@@ -144,9 +157,12 @@ def score_video(
         "protocol": sync.get("protocol", config.protocol),
         "metrics": shown,
         "timing": pairing.timing,
+        "conventions": conventions(measured, shown),
+        "options": {family.id: options for family, options in measured},
         "obstacles": [one.as_json() for one in obstacles],
         "remarks": remarks,
         **({} if own is None else {"own_offset": own.as_json()}),
+        **({"recipe": used.as_json(shown)} if used else {}),
         **({"resized": given.resized} if given.resized else {}),
     }
 
@@ -250,13 +266,22 @@ def _run(
     fps, work = pairing.fps, pairing.work
     nodes = [score_node(family, options, of, fps, inputs, source_fps=pairing.rate) for family, options in measured]
     known = PlanState(Plan([], {node.id: node for node in nodes}), Store(work / "store"))
+    tasks = [cast(ScoreTask, node.task(known)) for node in nodes]
+    frames = [i for i, (family, _) in enumerate(measured) if compares_frames(family)]
+    alone = [[i] for i in range(len(measured)) if i not in frames]
     scores: dict[str, dict[str, Any]] = {}
-    for (family, _), node in zip(measured, nodes, strict=True):
-        out = work / f"score-{family.id}"
-        out.mkdir()
-        with progress.running(family.id):
-            scores |= stages.execute(node.kind, node.task(known).to_json(), out, "cpu", 1)[2]
+    for group in sorted([*([frames] if frames else []), *alone]):  # what compares frames reads them once
+        names = [measured[i][0].id for i in group]
+        asked = [(tasks[i], _made(work / f"score-{name}")) for i, name in zip(group, names, strict=True)]
+        with progress.running(*names):
+            for _, _, found in run_scores(asked, "cpu", 1):
+                scores |= found
     return scores
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
 
 
 def lifted(scores: Iterable[Mapping[str, Any]]) -> list[str]:

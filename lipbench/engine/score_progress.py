@@ -18,11 +18,14 @@ COSTS = {
     "videos": (1.0, 25.0),
     "faces": (25.0, 10.0),
     "image": (2.0, 45.0),
+    "image-variants": (5.0, 700.0),
     "lpips": (45.0, 330.0),
+    "lpips-native": (20.0, 60.0),
     "lpips-vgg": (1000.0, 12000.0),
     "sync": (8.0, 25.0),
     "landmark-sync": (1.0, 0.0),
     "landmarks": (0.1, 0.0),
+    "landmark-variants": (0.1, 0.0),
     "mesh": (0.1, 0.0),
     "temporal": (1.0, 15.0),
 }
@@ -81,6 +84,7 @@ class ScoreProgress:
         self._finished = 0
         self.step = ""
         self.part = 0.0  # of the step that runs
+        self._own = 0.0  # its cost
 
     def __enter__(self) -> ScoreProgress:
         return self
@@ -110,11 +114,11 @@ class ScoreProgress:
         self._total = len(self._left)
 
     @contextmanager
-    def running(self, step: str) -> Iterator[None]:
-        """Inside, a step runs; the frames that it goes through tell how far it is."""
-        self.step, self.part = step, 0.0
-        own = self._left.get(step, 0.0)
-        frames = self._frames * PASSES.get(step, 1)
+    def running(self, *steps: str) -> Iterator[None]:
+        """Inside, a step runs, or several in one pass; the frames that they go through tell how far they are."""
+        self.step, self.part = ", ".join(TITLES.get(step, step) for step in steps), 0.0
+        self._own = sum(self._left.get(step, 0.0) for step in steps)
+        frames = self._frames * max(PASSES.get(step, 1) for step in steps)
         seen = 0
 
         def tick() -> None:
@@ -126,16 +130,17 @@ class ScoreProgress:
         self.show(starts=True)
         with ticks.heard_by(tick):
             yield
-        self._done += own
-        self._left.pop(step, None)
-        self._finished += 1
-        self.step, self.part = "", 0.0
+        self._done += self._own
+        for step in steps:
+            self._left.pop(step, None)
+        self._finished += len(steps)
+        self.step, self.part, self._own = "", 0.0, 0.0
         self.show()
 
     @property
     def share(self) -> float:
         """How much of the work is done, 0 to 1."""
-        done = self._done + self.part * self._left.get(self.step, 0.0)
+        done = self._done + self.part * self._own
         total = self._done + sum(self._left.values())
         return done / total if total else 0.0
 
@@ -165,11 +170,7 @@ class PlainScoreProgress(ScoreProgress):
         self._said = now
         part = "" if starts else f" {self.part:.0%}"
         rest = "" if self.left_s is None else f", about {spoken(self.left_s)} left"
-        print(
-            f"[{self._finished + 1}/{self._total}] {TITLES.get(self.step, self.step)}{part}{rest}",
-            file=self._stream,
-            flush=True,
-        )
+        print(f"[{self._finished + 1}/{self._total}] {self.step}{part}{rest}", file=self._stream, flush=True)
 
 
 class LiveScoreProgress(ScoreProgress):
@@ -197,7 +198,7 @@ class LiveScoreProgress(ScoreProgress):
 
     def show(self, *, starts: bool = False) -> None:
         rest = "" if self.left_s is None else f"about {spoken(self.left_s)} left"
-        self._bar.update(self._task, description=TITLES.get(self.step, self.step), completed=self.share, rest=rest)
+        self._bar.update(self._task, description=self.step, completed=self.share, rest=rest)
 
 
 def spoken(seconds: float) -> str:

@@ -18,7 +18,7 @@ from lipbench import media
 from lipbench.core.devices import choose_device
 from lipbench.core.errors import LipbenchError, ManifestError, MediaError, NoAudio, NoVideo, TooShort, Truncated
 from lipbench.core.method import ClipInput, DubInput, DubJob, FitJob, Outputs, PrepareJob
-from lipbench.core.metric import Pair, Score
+from lipbench.core.metric import MetricFamily, Pair, Score
 from lipbench.datasets.dub_sound import DubSound, shift
 from lipbench.engine.score_json import score_json
 from lipbench.engine.tasks import (
@@ -295,9 +295,16 @@ def accept(made: Outputs, dub: DubInput, clip: Mapping[str, Any]) -> dict[str, A
 def run_score(task: ScoreTask, out: Path, device: str, threads: int) -> Result:
     """One metric family on one video."""
     from lipbench.core import registry
-    from lipbench.faces.track import FaceTrack
 
     family = registry.load("metrics", task.family)
+    pair = pair_of(task, out, device, threads)
+    return score_result(task, out, family, pair, family.score(pair))
+
+
+def pair_of(task: ScoreTask, out: Path, device: str, threads: int) -> Pair:
+    """What a task measures; the clip's face track is laid over the dub."""
+    from lipbench.faces.track import FaceTrack
+
     inputs = {f.name: getattr(task, f.name) for f in fields(task) if f.name not in ("family", "index")}
     if task.faces is not None:
         track = FaceTrack.load(task.faces)
@@ -307,8 +314,15 @@ def run_score(task: ScoreTask, out: Path, device: str, threads: int) -> Result:
             inputs["faces"] = track.save(out / "faces.npz")
         else:
             inputs |= {"faces": None, "faces_reason": "no_face: no face was found in the source video"}
-    pair = Pair(**inputs, work=out, device=choose_device(device), threads=threads)
-    scores: Mapping[str, Score] = family.score(pair)
+    return Pair(**inputs, work=out, device=choose_device(device), threads=threads)
+
+
+def score_result(task: ScoreTask, out: Path, family: MetricFamily, pair: Pair, scores: Mapping[str, Score]) -> Result:
+    """What a stage leaves of a family's scores.
+
+    Raises:
+        LipbenchError: they are not those that its specs name, or a video of the run cannot be read.
+    """
     if set(scores) != (named := {m.id for m in family.metrics}):
         raise LipbenchError(
             f"the metric family {task.family} did not score what its specs name",
@@ -316,7 +330,7 @@ def run_score(task: ScoreTask, out: Path, device: str, threads: int) -> Result:
             "this is a fault of the metric family, not of the input",
             reason="bad_output",
         )
-    own = [str(value) for value in inputs.values() if isinstance(value, Path)]
+    own = [str(value) for f in fields(pair) if isinstance(value := getattr(pair, f.name), Path) and f.name != "work"]
     unread = next((s.reason for s in scores.values() if s.value is None and _is_unread(s.reason, own)), None)
     if unread is not None:
         raise LipbenchError(

@@ -7,32 +7,32 @@
         def frame(self, prediction, reference, box):
             return float(cv2.absdiff(box.cut(prediction), box.cut(reference)).mean())
 
-Videos are read once, in step; the boxes follow the reference's face; a frame that cannot be measured is left out. A
-video that is missing or has another size, length or kind of color is the reason why there is no value, for that
-comparison alone. A video that runs frames ahead or behind is remarked, and put right with the option `align`.
+Videos are read once, in step, also for several families (`measurement.measure_all`); the boxes follow the reference's
+face; a frame that cannot be measured is left out. A video that is missing or has another size, length or kind of color
+is the reason why there is no value, for that comparison alone. A video that runs frames ahead or behind is remarked,
+and put right with the option `align`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lipbench.core.errors import LipbenchError, Unsupported, UsageError
-from lipbench.core.metric import MetricFamily, MetricSpec, Options, Pair, Score, none_for
+from lipbench.core.errors import Unsupported
+from lipbench.core.metric import MetricFamily, MetricSpec, Options, Pair, Score
 from lipbench.metrics import regions as regions_module
-from lipbench.metrics import timing
 from lipbench.metrics.arrays import Frame
-from lipbench.metrics.pair_reader import AGAINST, SUFFIX, FrameStep, PairReader
-from lipbench.metrics.regions import Box, Regions
-from lipbench.metrics.remarks import WHAT, Remarks
-from lipbench.metrics.series import from_frames, plain_mean
+from lipbench.metrics.measurement import against_of, measure_all
+from lipbench.metrics.pair_reader import AGAINST, SUFFIX, FrameStep
+from lipbench.metrics.regions import Box
+from lipbench.metrics.remarks import WHAT
+from lipbench.metrics.series import plain_mean
 from lipbench.metrics.timing import AlignOptions, Shift
 
-__all__ = ["AlignOptions", "Box", "Frame", "FrameMetric", "Options", "Value", "specs"]
+__all__ = ["AlignOptions", "Box", "Frame", "FrameMetric", "Options", "Value", "against_of", "specs"]
 
 REGIONS = ("full", "face", "mouth")
 #: A metric's id with its value in one frame, None, or the reason why there is none.
@@ -118,7 +118,8 @@ class FrameMetric(MetricFamily):
         """The number of one box of one frame.
 
         Args:
-            prediction: the whole frame, (H, W, 3) uint8 RGB; (span, H, W, 3) when `span` is larger than 1.
+            prediction: the whole frame, (H, W, 3) uint8 RGB; (span, H, W, 3) when `span` is larger than 1. Other
+                families see the same array: read it, do not write into it.
             reference: the same of what it is compared to, of one size.
             box: the region of the first frame; `box.cut(prediction)` are its pixels.
             options: those of the family's model, by name.
@@ -183,115 +184,4 @@ class FrameMetric(MetricFamily):
         return {"regions": regions_module.VERSION}
 
     def score(self, pair: Pair) -> Mapping[str, Score]:
-        options = dict(self.parse(pair.options))
-        align = bool(options.pop("align", False)) if issubclass(self.options, AlignOptions) else False
-        try:
-            shared = self.begin(pair, **options)
-            regions = regions_module.from_file(pair.faces, pair.faces_reason)
-        except UsageError:
-            raise
-        except LipbenchError as error:
-            return none_for(self.metrics, f"{error.reason}: {error.one_line()}")
-        found = {name: shift for name in AGAINST if (shift := timing.find(pair, name)) is not None}
-        shifts = {name: shift.frames for name, shift in found.items() if align and not shift.start}
-        reader = PairReader(pair, shifts)
-        # The boxes follow the reference's face.
-        regions_at = shifts.get("reference", 0) if pair.reference is not None else 0
-        wanted = dict.fromkeys(spec.region for spec in self.metrics)
-        if all(region in regions.reasons for region in wanted):  # nothing to look at: spare the pass
-            why = {s.id: reader.refusals.get(against_of(s), regions.reasons[s.region]) for s in self.metrics}
-            return {name: Score(None, reason) for name, reason in why.items()}
-        values: dict[str, list[float]] = {spec.id: [] for spec in self.metrics}
-        reasons: dict[str, str] = {}
-        looked = dict.fromkeys(values, 0)
-        for step in in_a_row(reader, self.span):
-            there = [spec.id for spec in self.metrics if against_of(spec) in step.others]
-            if not self.looks_at(step.t, **options):
-                for name in there:
-                    values[name].append(float("nan"))
-                continue
-            for name in there:
-                looked[name] += 1
-            boxes = {region: self._box(regions, region, step, regions_at) for region in wanted}
-            for name, value in self.measure(step, boxes, shared, **options):
-                if isinstance(value, str):
-                    reasons.setdefault(name, value)
-                values[name].append(float("nan") if value is None or isinstance(value, str) else value)
-        about = {
-            name: Remarks.of(
-                reader.remarks.get(name),
-                found.get(name),
-                name,
-                name in shifts,
-                ""
-                if align or name not in found or found[name].start or name in reader.refusals
-                else self.at_shift(pair, name, found[name]),
-            )
-            for name in AGAINST
-        }
-        return {
-            spec.id: about[against_of(spec)].added(
-                self.finish(
-                    spec, self._score(spec, values[spec.id], reasons.get(spec.id), reader, regions, looked[spec.id])
-                )
-            )
-            for spec in self.metrics
-        }
-
-    def _box(self, regions: Regions, region: str, step: FrameStep, ahead: int) -> Box | None:
-        """The box of the first frame, where every frame of the step has one; the track runs `ahead` frames ahead."""
-        frame = step.prediction if self.span == 1 else step.prediction[0]
-        first = step.t + ahead
-        boxes = [regions.box(frame, region, t) if t >= 0 else None for t in range(first, first + self.span)]
-        return boxes[0] if all(boxes) else None
-
-    def _score(
-        self,
-        spec: MetricSpec,
-        values: Sequence[float],
-        reason: str | None,
-        reader: PairReader,
-        regions: Regions,
-        looked: int,
-    ) -> Score:
-        """The clip's score after the pass: the refusal that applies, else the mean over the measured frames.
-
-        Args:
-            looked: how many of the frames were to be measured.
-        """
-        against = against_of(spec)
-        if against in reader.refusals:
-            return Score(None, reader.refusals[against])
-        n_frames = reader.compared(against)
-        if refusal := regions.refusal(spec.region, n_frames + reader.passed(against), reader.size):
-            return Score(None, refusal, n_total=n_frames)
-        extra = {**reader.facts(against), **regions.facts(spec.region)}
-        values = [*([float("nan")] * reader.lead(against)), *values]
-        score = from_frames(values, mean=lambda measured: self.mean(spec, measured), extra=extra)
-        if score.value is None and reason is None and self.span > 1:
-            reason = f"too_short: no {_COUNT.get(self.span, self.span)} frames in a row have a face"
-        per_frame = np.append(np.asarray(score.per_frame), [np.nan] * (self.span - 1))
-        if score.value is None:
-            score = replace(score, reason=reason or score.reason)
-        return replace(score, per_frame=per_frame, n_total=looked)
-
-
-_COUNT = {2: "two", 3: "three"}
-
-
-def against_of(spec: MetricSpec) -> str:
-    """What a metric compares the prediction to: "truth" or "reference"."""
-    return "truth" if "truth" in spec.needs else "reference"
-
-
-def in_a_row(reader: PairReader, span: int) -> Iterable[FrameStep]:
-    """The steps of a reader; with span > 1 each holds (span, H, W, 3) frames and is numbered by its first one."""
-    if span == 1:
-        yield from reader
-        return
-    last: list[FrameStep] = []
-    for step in reader:
-        last = [*last, step][-span:]
-        if len(last) == span:
-            others = {name: np.stack([s.others[name] for s in last]) for name in step.others}
-            yield FrameStep(last[0].t, np.stack([s.prediction for s in last]), others)
+        return measure_all([(self, pair)])[0]

@@ -99,10 +99,12 @@ class LandmarkFamily(MetricFamily):
         return False
 
     def score(self, pair: Pair) -> Mapping[str, Score]:
-        mine = _track(pair.prediction_faces, pair.prediction_faces_reason or "no_face: no face track of the prediction")
-        theirs = _track(pair.faces, pair.faces_reason or "no_face: no face track of the reference")
+        mine = track_points(
+            pair.prediction_faces, pair.prediction_faces_reason or "no_face: no face track of the prediction"
+        )
+        theirs = track_points(pair.faces, pair.faces_reason or "no_face: no face track of the reference")
         # The truth's landmarks are found by the same tracker, not taken from the generator: its bias cancels.
-        truth = _track(pair.truth_faces, pair.truth_faces_reason or ABSENT["truth"])
+        truth = track_points(pair.truth_faces, pair.truth_faces_reason or ABSENT["truth"])
         gap = _annotation(pair, "lip_gap", ())  # mm: a correlation has no scale
         align = bool(self.parse(pair.options).align)
         found = {name: timing.find(pair, name) for name in AGAINST}
@@ -119,7 +121,7 @@ class LandmarkFamily(MetricFamily):
         }
 
 
-def _track(path: Path | None, absent: str) -> Points | str:
+def track_points(path: Path | None, absent: str) -> Points | str:
     """The (T, 68, 2) points of a saved track, or why there are none."""
     if path is None:
         return absent
@@ -149,7 +151,7 @@ def _annotation(pair: Pair, name: str, shape: tuple[int, ...]) -> Points | str:
     return found
 
 
-def _common(mine: Points, theirs: Points, name: str, shift: int) -> int | str:
+def common(mine: Points, theirs: Points, name: str, shift: int) -> int | str:
     """How many frames both have, or why they cannot be compared; what a shift explains is no difference."""
     if min(abs(len(mine) - len(theirs)), abs(len(theirs) - shift - len(mine))) > 1:
         return f"length_mismatch: prediction has {len(mine)} frames, {name} {len(theirs)}"
@@ -172,7 +174,7 @@ def _distance(mine: Points | str, theirs: Points | str, name: str, shift: int, *
             return Score(None, side)
     assert not isinstance(mine, str)
     assert not isinstance(theirs, str)
-    n = _common(mine, theirs, name, shift)
+    n = common(mine, theirs, name, shift)
     if isinstance(n, str):
         return Score(None, n)
     unit = interocular(theirs)
@@ -194,7 +196,7 @@ def _correlation(mine: Points | str, gap: Points | str, shift: int) -> Score:
             return Score(None, side)
     assert not isinstance(mine, str)
     assert not isinstance(gap, str)
-    n = _common(mine, gap, "truth", shift)
+    n = common(mine, gap, "truth", shift)
     if isinstance(n, str):
         return Score(None, n)
     mine, gap = _at_shift(mine, gap, shift)

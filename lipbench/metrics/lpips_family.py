@@ -28,9 +28,8 @@ from lipbench.metrics.regions import Box
 SIDE = {"face": 256, "mouth": 128}
 
 
-def as_seen(crop: Frame, region: str) -> Frame:
-    """The crop of a region as the network sees it."""
-    side = SIDE.get(region)
+def as_seen(crop: Frame, side: int | None) -> Frame:
+    """A crop as the network sees it: with this longer side, px; as it is for None."""
     if side is None or max(crop.shape[:2]) == side:
         return crop
     factor = side / max(crop.shape[:2])
@@ -39,8 +38,8 @@ def as_seen(crop: Frame, region: str) -> Frame:
     return cv2.resize(crop, size, interpolation=method).astype(np.uint8, copy=False)
 
 
-def _convention(net: Net, region: str) -> str:
-    return f"{net},v0.1,rgb,{f'longer side {SIDE[region]}' if region in SIDE else 'native size'}"
+def _convention(net: Net, region: str, sides: Mapping[str, int] = SIDE) -> str:
+    return f"{net},v0.1,rgb,{f'longer side {sides[region]}' if region in sides else 'native size'}"
 
 
 class LpipsOptions(AlignOptions):
@@ -56,6 +55,7 @@ class LpipsFamily(FrameMetric):
 
     id = "lpips"
     net: ClassVar[Net] = "alex"
+    sides: ClassVar[Mapping[str, int]] = SIDE
     options = LpipsOptions
     metrics = specs(
         "lpips",
@@ -85,7 +85,7 @@ class LpipsFamily(FrameMetric):
 
     def identity(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
         files = {"trunk": weights.sha256(FILES[self.net].trunk), "linear": linear_sha256(self.net)}
-        return {**super().identity(options), "sides": SIDE, **files}
+        return {**super().identity(options), "sides": dict(self.sides), **files}
 
     def obstacles(self, options: Mapping[str, Any]) -> dict[str, LipbenchError]:
         found = super().obstacles(options)
@@ -101,7 +101,7 @@ class LpipsFamily(FrameMetric):
         net = lpips.load(pair.device, self.net)
         # The next methods on the same dub are compared to the same frames.
         net.shelf.turn((pair.reference, pair.truth))
-        return net
+        return net, not pair.alone
 
     def looks_at(self, t: int, **options: Any) -> bool:
         return bool(t % options["every"] == 0)
@@ -109,17 +109,20 @@ class LpipsFamily(FrameMetric):
     def measure(self, step: FrameStep, boxes: Mapping[str, Box | None], shared: Any, **options: Any) -> Iterator[Value]:
         from lipbench.metrics.functional.lpips import distances
 
+        net, keep = shared
         files = FILES[self.net]
         for region, box in boxes.items():
             values: dict[str, Any] = dict.fromkeys(step.others)
             if box is not None:
                 # The prediction goes through the network once for the reference and the truth.
-                mine, *others = (as_seen(box.cut(f), region) for f in (step.prediction, *step.others.values()))
+                mine, *others = (
+                    as_seen(box.cut(f), self.sides.get(region)) for f in (step.prediction, *step.others.values())
+                )
                 if min(mine.shape[:2]) < files.smallest:
                     why = f"unsupported: the {region} region is smaller than {files.title}'s {files.smallest} px"
                     values = dict.fromkeys(step.others, why)
                 else:
-                    values = dict(zip(step.others, distances(shared, mine, others, keep=True), strict=True))
+                    values = dict(zip(step.others, distances(net, mine, others, keep=keep), strict=True))
             for against, value in values.items():
                 yield f"{self.metrics[0].id.rsplit('_', 1)[0]}_{region}{SUFFIX[against]}", value
 
@@ -146,6 +149,31 @@ class LpipsVggFamily(LpipsFamily):
         description="Distance of the picture in the features of VGG-16, 0 when equal",
         headlines=("lpips_vgg_full",),
         good={"reference": "near 0, but never alone: a picture that was not dubbed at all has 0", "truth": "near 0"},
+    )
+
+
+class LpipsNativeFamily(LpipsFamily):
+    """lpips_native_face, lpips_native_mouth, and the same with `_truth`: AlexNet on crops of the size that they have.
+
+    The smaller the face in the picture, the larger the structures that the network sees: such numbers compare between
+    videos of one size alone.
+    """
+
+    id = "lpips-native"
+    sides: ClassVar[Mapping[str, int]] = {}
+    on_request = True
+    metrics = specs(
+        "lpips_native",
+        "LPIPS native",
+        regions=("face", "mouth"),
+        unit="",
+        better="lower",
+        tolerance=1e-3,
+        decimals=4,
+        weights=(FILES["alex"].trunk,),
+        source="Zhang et al., CVPR 2018; AlexNet, v0.1",
+        convention=lambda region: _convention("alex", region, {}),
+        description="Distance of the crop, not resized, in the features of AlexNet, 0 when equal",
     )
 
 

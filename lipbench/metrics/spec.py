@@ -22,11 +22,14 @@ def _convolutions(file: str, sha256: str, size: int) -> Sdist:
 #: Family -> its class, in the order of the table's columns.
 METRICS = {
     "image": "lipbench.metrics.image:ImageFamily",
+    "image-variants": "lipbench.metrics.image_variants:ImageVariantsFamily",
     "lpips": "lipbench.metrics.lpips_family:LpipsFamily",
     "lpips-vgg": "lipbench.metrics.lpips_family:LpipsVggFamily",
+    "lpips-native": "lipbench.metrics.lpips_family:LpipsNativeFamily",
     "sync": "lipbench.metrics.sync:SyncFamily",
     "landmark-sync": "lipbench.metrics.sync.landmark:LandmarkSyncFamily",
     "landmarks": "lipbench.metrics.landmarks:LandmarkFamily",
+    "landmark-variants": "lipbench.metrics.landmark_variants:LandmarkVariantsFamily",
     "mesh": "lipbench.metrics.mesh:MeshFamily",
     "temporal": "lipbench.metrics.temporal:TemporalFamily",
 }

@@ -69,6 +69,30 @@ def test_mistakes(tiny, tmp_path):
     assert call(tiny / "one.mp4", "--protocol", "none").exit_code == 2
 
 
+def test_sync_options_stand_where_people_look(tiny, monkeypatch):
+    asked = {}
+    monkeypatch.setattr(
+        "lipbench.engine.score.score_video",
+        lambda *_, **kw: asked.update(kw) or {"metrics": {}, "obstacles": [], "remarks": []},
+    )
+    flags = ["--min-track", 5, "--min-face-size", 30, "--boxes-from", "prediction", "--detector", "demo-face"]
+    result = call(
+        tiny / "one.mp4", *flags, "--aggregate", "mean", "--codec", "published", "--option", "sync.min_track=5"
+    )
+    assert result.exit_code == 0, result.output
+    assert asked["options"]["sync"] == {
+        "min_track": 5,
+        "min_face_size": 30,
+        "boxes_from": "prediction",
+        "detector": "demo-face",
+        "aggregate": "mean",
+        "codec": "published",
+    }
+    twice = call(tiny / "one.mp4", "--min-track", 5, "--option", "sync.min_track=6")
+    assert twice.exit_code == 2
+    assert "given twice" in twice.output
+
+
 @pytest.mark.parametrize("content", [b"", b"this is no video " * 50])
 def test_unreadable_video_is_three_lines_and_code_2(program, tmp_path, content):
     video = tmp_path / "broken.mp4"

@@ -125,6 +125,8 @@ def test_frozen_key():
 #: Every field of a run file is either part of some stage's key or chooses cells. A new field must be classed here.
 IN_KEYS = {"sync_model", "protocol", "sync", "fps", "faces", "methods", "train_seconds", "seeds"}
 CHOOSES = {"name", "manifest", "split", "metrics", "clips", "languages", "original", "schema_version", "allow_missing"}
+# It stands for metrics and sync, which are there.
+CHOOSES |= {"recipe"}
 #: Options never enter a key: none of them can change a number.
 NOT_IN_KEYS = {"gpu_share", "retries", "timeout_s", "max_failures"}
 

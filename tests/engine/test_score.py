@@ -8,8 +8,10 @@ import pytest
 from lipbench import media
 from lipbench.core.errors import MediaError, UnknownName
 from lipbench.core.keys import sha256_file
+from lipbench.core.registry import load
 from lipbench.engine import stages
 from lipbench.engine.score import score_video
+from lipbench.engine.short_clips import shortened
 
 pytestmark = pytest.mark.usefixtures("tiny_sync_model")
 
@@ -143,3 +145,19 @@ def test_a_picture_is_searched_for_faces_once(folder, monkeypatch):
     assert searches() == ["source.mp4"]
     assert searches(reference=folder / "mute.mp4") == ["mute.mp4"]  # the same frames under no sound
     assert searches(reference=folder / "brighter.mp4") == ["brighter.mp4", "source.mp4"]
+
+
+def test_a_clip_too_short_for_the_published_rule_gets_a_number_and_a_word(folder):
+    def families(options, seconds, given=()):
+        return shortened([(load("metrics", "sync"), options)], given, seconds)
+
+    (_, changed), words = families({"sync_model": "tiny"}, 2.0)[0][0], families({"sync_model": "tiny"}, 2.0)[1]
+    assert changed["min_track"] == 25
+    assert "50 frames" in words
+    assert "--min-track" in words
+    for same in (families({}, 4.04), families({}, 2.0, {"min_track"}), families({"protocol": "cropped"}, 2.0)):
+        assert "min_track" not in same[0][0][1]
+        assert same[1] == ""
+    # No word where there is no number.
+    found = score_video(folder / "mute.mp4", metrics=["lse_d"], sync_model="tiny", faces="demo-face")
+    assert not any("min_track" in remark for remark in found["remarks"])

@@ -15,7 +15,7 @@ from lipbench.core import registry
 from lipbench.core.errors import Unsupported, UsageError, WeightsMismatch, WeightsMissing
 from lipbench.metrics import lpips, lpips_per_frame, lpips_weights, regions
 from lipbench.metrics.functional import lpips as perceptual
-from lipbench.metrics.lpips_family import LpipsFamily, as_seen
+from lipbench.metrics.lpips_family import SIDE, LpipsFamily, as_seen
 
 FAMILY = LpipsFamily()
 
@@ -178,19 +178,19 @@ def test_the_family_measures_three_regions(installed, scene):
         assert scores["lpips_full" + against].value == pytest.approx(lpips(p, r), rel=1e-4)
         for region, side in (("face", 256), ("mouth", 128)):
             x1, y1, x2, y2 = boxes[region].corners[4]
-            crops = [as_seen(v[4, y1:y2, x1:x2], region) for v in (p, r)]
+            crops = [as_seen(v[4, y1:y2, x1:x2], SIDE.get(region)) for v in (p, r)]
             assert max(crops[0].shape) == side
             assert scores[f"lpips_{region}{against}"].per_frame[4] == pytest.approx(lpips(*crops), rel=1e-4)
     assert scores["lpips_mouth"].value > scores["lpips_full"].value
 
 
 def test_crops_keep_their_ratio():
-    assert as_seen(np.zeros((60, 90, 3), np.uint8), "face").shape == (171, 256, 3)
-    assert as_seen(np.zeros((600, 300, 3), np.uint8), "mouth").shape == (128, 64, 3)
-    assert as_seen(np.zeros((600, 300, 3), np.uint8), "full").shape == (600, 300, 3)
+    assert as_seen(np.zeros((60, 90, 3), np.uint8), SIDE["face"]).shape == (171, 256, 3)
+    assert as_seen(np.zeros((600, 300, 3), np.uint8), SIDE["mouth"]).shape == (128, 64, 3)
+    assert as_seen(np.zeros((600, 300, 3), np.uint8), None).shape == (600, 300, 3)
     stripes = np.zeros((512, 512, 3), np.uint8)
     stripes[::2] = 200
-    assert np.abs(as_seen(stripes, "face").astype(int) - 100).max() <= 1  # averaged, not skipped
+    assert np.abs(as_seen(stripes, SIDE["face"]).astype(int) - 100).max() <= 1  # averaged, not skipped
 
 
 def test_identical_videos_need_no_network(installed, scene, monkeypatch):

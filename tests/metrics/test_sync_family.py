@@ -12,13 +12,15 @@ import pytest
 
 from lipbench import media
 from lipbench.core import weights
-from lipbench.core.errors import UnknownName, UsageError
+from lipbench.core.errors import UnknownName, UsageError, WeightsError, WeightsMissing
+from lipbench.core.keys import sha256_file
 from lipbench.core.metric import MetricFamily, Pair
 from lipbench.core.registry import load
 from lipbench.engine.score_json import score_json
 from lipbench.metrics.sync import SyncFamily, SyncNet, SyncOptions, evaluate, models
 from lipbench.metrics.sync.family import METRICS
 from lipbench.metrics.sync.models import SyncModel
+from lipbench.metrics.sync.protocol import NO_MP3
 from lipbench.metrics.sync.result import METRIC_IDS
 from tests.metrics.sync_videos import RULES, SIZE, clip, face_track, small_net, sound
 
@@ -154,16 +156,26 @@ def test_identity_names_the_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 
 def test_what_counts_as_the_published_protocol() -> None:
-    assert SyncOptions(boxes_from="prediction").published_protocol
-    assert SyncOptions(protocol="cropped").published_protocol
-    for other in (
-        SyncOptions(),
-        SyncOptions(boxes_from="prediction", detector="mediapipe-face"),
-        SyncOptions(boxes_from="prediction", min_track=50),
-        SyncOptions(protocol="cropped", precision="bfloat16"),
+    real, cropped = (
+        SyncOptions(boxes_from="prediction", codec="published"),
+        SyncOptions(protocol="cropped", codec="published"),
+    )
+    assert real.published_protocol
+    assert cropped.published_protocol
+    assert not cropped.deviations
+    assert real.deviations == (NO_MP3,)
+    for other, n in (
+        (SyncOptions(), 3),
+        (SyncOptions(codec="published"), 2),
+        (SyncOptions(boxes_from="prediction", codec="published", detector="mediapipe-face"), 2),
+        (SyncOptions(boxes_from="prediction", codec="published", min_track=50), 2),
+        (SyncOptions(protocol="cropped", codec="published", precision="bfloat16"), 1),
+        (SyncOptions(protocol="cropped"), 1),
     ):
         assert not other.published_protocol
-        assert len(other.deviations) == 2
+        assert len(other.deviations) == n
+    assert "one lossy" in SyncOptions(protocol="cropped").deviations[0]
+    assert "four lossy" in SyncOptions().deviations[0]
 
 
 def test_directions_and_conventions() -> None:
@@ -197,3 +209,19 @@ def test_published_numbers_stand_beside_their_own_sync_model_alone():
     assert SyncFamily().named(spec, {}).published == spec.published
     assert SyncFamily().named(spec, {"sync_model": "demo"}).published == ""
     assert all(m.good for m in METRICS)
+def test_a_file_of_weights_is_a_sync_model(video: Path, tmp_path: Path, net: SyncNet) -> None:
+    file = net.save(tmp_path / "mine.npz", half=False)
+    family = SyncFamily()
+    name = f"mine@{sha256_file(file)[:8]}"
+    asked = pair(video, tmp_path, sync_model=str(file))
+    scores = family.score(asked)
+    want = evaluate(video, sound(70), sync_model=net, faces=face_track(70), **RULES)
+    assert scores["lse_d"].value == pytest.approx(want.value("lse_d"), rel=1e-6)
+    assert {score.extra["sync_model"] for score in scores.values()} == {name}
+    assert family.identity(asked.options)["sync_model_sha256"] == sha256_file(file)
+    assert family.weights(asked.options) == ()
+    with pytest.raises(WeightsMissing, match="absent"):
+        family.identity({"sync_model": "folder/absent.npz"})
+    (tmp_path / "other.npz").write_bytes(b"no network")
+    with pytest.raises(WeightsError):
+        family.identity({"sync_model": str(tmp_path / "other.npz")})

@@ -40,6 +40,55 @@ def mouth_distance(prediction: Points, reference: Points) -> NDArray[np.float64]
     return np.linalg.norm(moved, axis=2).mean(axis=1)
 
 
+def face_distance(prediction: Points, reference: Points) -> NDArray[np.float64]:
+    """Mean distance of all 68 points, each set minus its own mean (F-LMD).
+
+    Args:
+        prediction: (T, 68, 2) px, NaN where the face is lost.
+        reference: the same of what it is compared to.
+
+    Returns:
+        (T,) px, NaN where either face is lost.
+
+    Source:
+        The `face` region of the LMD meter of github.com/Fictionarry/TalkingGaussian, metrics.py.
+
+    Examples:
+        >>> import numpy as np
+        >>> from lipbench.metrics import face_distance
+        >>> face = np.random.default_rng(0).normal(64, 20, (3, 68, 2))
+        >>> face_distance(face + 5, face).round(6)
+        array([0., 0., 0.])
+    """
+    moved = (prediction - prediction.mean(axis=1, keepdims=True)) - (reference - reference.mean(axis=1, keepdims=True))
+    return np.linalg.norm(moved, axis=2).mean(axis=1)
+
+
+def mouth_opening_error(prediction: Points, reference: Points) -> NDArray[np.float64]:
+    """How far the gap of the lips is from what it should be.
+
+    Args:
+        prediction: (T, 68, 2) px, NaN where the face is lost.
+        reference: the same of what it is compared to.
+
+    Returns:
+        (T,) px, absolute, NaN where either face is lost.
+
+    Source:
+        This toolkit's own definition: `lip_gap`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from lipbench.metrics import mouth_opening_error
+        >>> face = np.zeros((2, 68, 2))
+        >>> wide = face.copy()
+        >>> wide[1, [65, 66, 67], 1] = 8
+        >>> mouth_opening_error(wide, face)
+        array([0., 8.])
+    """
+    return np.abs(lip_gap(prediction) - lip_gap(reference))
+
+
 def interocular(points: Points) -> float:
     """Distance of the outer eye corners, median over the clip.
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -37,8 +38,7 @@ class Lpips(nn.Module):
         shelf: features of pictures that will be compared again, for `distances` to use.
     """
 
-    shift: Tensor
-    scale: Tensor
+    seen: Tensor
 
     def __init__(self, net: Net = "alex") -> None:
         super().__init__()
@@ -47,14 +47,16 @@ class Lpips(nn.Module):
         # One weight per channel and tap: the 1x1 convolutions `lin0` .. `lin4` of the published model.
         self.linear = nn.ParameterList(nn.Parameter(torch.zeros(c)) for c in TAPPED[net].values())
         self.counting = [torch.zeros(0, dtype=torch.long)] * len(self.linear)
-        self.register_buffer("shift", torch.tensor([-0.030, -0.088, -0.188]).view(1, 3, 1, 1))
-        self.register_buffer("scale", torch.tensor([0.458, 0.448, 0.450]).view(1, 3, 1, 1))
+        levels = torch.arange(256).float()[:, None] / 127.5 - 1
+        shift, scale = torch.tensor([-0.030, -0.088, -0.188]), torch.tensor([0.458, 0.448, 0.450])
+        # What the network sees of each gray level, by channel: a look-up is a tenth of the arithmetic on every pixel.
+        self.register_buffer("seen", (levels - shift) / scale)
         self.shelf: Shelf[Features] = Shelf(KEPT, lambda taps: sum(tap.nbytes for tap in taps))
 
-    def forward(self, frame: Tensor) -> Features:
+    def forward(self, frame: Frame) -> Features:
         """(H, W, 3) uint8 RGB -> its features, without the channels that the linear layers weigh with 0."""
-        x = frame[None].permute(0, 3, 1, 2).float() / 127.5 - 1  # stays channels_last in memory
-        x = (x - self.shift) / self.scale
+        seen = cv2.LUT(np.ascontiguousarray(frame), self.seen.cpu().numpy()[None])
+        x = torch.from_numpy(seen).to(self.seen.device)[None].permute(0, 3, 1, 2)  # channels_last in memory
         found: Features = []
         for i, layer in enumerate(self.features):
             x = layer(x)
@@ -66,7 +68,7 @@ class Lpips(nn.Module):
 
     def distance(self, a: Features, b: Features) -> float:
         """LPIPS of two pictures of one size by their features."""
-        total = torch.zeros((), device=self.shift.device)
+        total = torch.zeros((), device=self.seen.device)
         for x, y, w, counting in zip(a, b, self.linear, self.counting, strict=True):
             total += torch.mv((x - y).square_(), w[counting]).mean()
         return float(total)
@@ -132,7 +134,7 @@ def distances(net: Lpips, prediction: Frame, others: Sequence[Frame], *, keep: b
         kept = net.shelf.get(frame) if keep else None
         # TF32, the default for convolutions on recent GPUs, would move the third digit.
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-            return kept or net(torch.from_numpy(np.ascontiguousarray(frame)).to(net.shift.device))
+            return kept or net(frame)
 
     found = [0.0] * len(others)
     mine: Features | None = None

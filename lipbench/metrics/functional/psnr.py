@@ -81,3 +81,78 @@ def psnr(prediction: Frame, reference: Frame, data_range: float = 255) -> float:
         inf
     """
     return mean_psnr(psnr_per_frame(prediction, reference, data_range))
+
+
+def squared_error(prediction: Frame, reference: Frame) -> float:
+    """Mean squared error over all pixels and channels of two (H, W, 3) uint8 frames, exact."""
+    return float(cv2.norm(prediction, reference, cv2.NORM_L2SQR)) / prediction.size
+
+
+def psnr_of_error(error: float) -> float:
+    """PSNR of a mean squared error of 8-bit pixels, dB; +inf for 0."""
+    return math.inf if error == 0 else 10 * math.log10(255**2 / error)
+
+
+def psnr_pooled(prediction: Frame, reference: Frame) -> float:
+    """PSNR of the squared error pooled over a clip; frames that are equal count.
+
+    Args:
+        prediction: uint8 RGB, (H, W, 3) or (T, H, W, 3).
+        reference: the same of what it is compared to.
+
+    Returns:
+        dB, higher is closer, never above the mean of the frames' PSNR; +inf when all frames are equal.
+
+    Raises:
+        UsageError: other dtype or shape, or the two differ in shape.
+
+    Source:
+        10 log10(255^2 / MSE), MSE over all pixels, channels and frames.
+
+    Examples:
+        >>> import numpy as np
+        >>> from lipbench.metrics import psnr, psnr_pooled
+        >>> still = np.full((2, 16, 16, 3), 100, np.uint8)
+        >>> moved = still + np.array([2, 20], np.uint8)[:, None, None, None]
+        >>> round(psnr(moved, still), 2), round(psnr_pooled(moved, still), 2)
+        (32.11, 25.08)
+    """
+    a, b = as_clips(prediction, reference)
+    return psnr_of_error(float(np.mean([squared_error(x, y) for x, y in zip(a, b, strict=True)])))
+
+
+def psnr_wrapped(prediction: Frame, reference: Frame) -> float:
+    """PSNR as code prints it that subtracts and squares in uint8: both wrap at 256. 100 for equal frames.
+
+    Differences of 16 gray levels square to 0, and noise of any size has about 28 dB: it is here because published
+    numbers are made so, not to be used.
+
+    Args:
+        prediction: uint8 RGB, (H, W, 3) or (T, H, W, 3).
+        reference: the same of what it is compared to.
+
+    Returns:
+        dB, mean over frames.
+
+    Raises:
+        UsageError: other dtype or shape, or the two differ in shape.
+
+    Source:
+        Sxjdwang/TalkLip, `evaluation/visual_quality.py`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from lipbench.metrics import psnr, psnr_wrapped
+        >>> gray = np.full((16, 16, 3), 100, np.uint8)
+        >>> round(psnr(gray + np.uint8(17), gray), 2), round(psnr_wrapped(gray + np.uint8(17), gray), 2)
+        (23.52, 32.95)
+    """
+    a, b = as_clips(prediction, reference)
+    return float(np.mean([frame_psnr_wrapped(x, y) for x, y in zip(a, b, strict=True)]))
+
+
+def frame_psnr_wrapped(prediction: Frame, reference: Frame) -> float:
+    """`psnr_wrapped` of two (H, W, 3) uint8 frames."""
+    gap = reference - prediction
+    error = float(np.mean(gap * gap))
+    return 100.0 if error == 0 else psnr_of_error(error)

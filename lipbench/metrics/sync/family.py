@@ -137,7 +137,7 @@ class SyncFamily(MetricFamily):
         sync_model = models.pixel_model(parsed.sync_model)
         found: dict[str, Any] = {
             "sync_model": sync_model.name,
-            "sync_model_sha256": weights.sha256(sync_model.weights),
+            "sync_model_sha256": sync_model.sha256(),
             "constants": CONSTANTS_VERSION,
             "options": parsed.model_dump(mode="json", exclude_none=True),
         }
@@ -148,7 +148,8 @@ class SyncFamily(MetricFamily):
     def weights(self, options: Mapping[str, Any]) -> tuple[str, ...]:
         from lipbench.metrics.sync import models
 
-        return (models.pixel_model(SyncOptions.parse(options).sync_model).weights,)
+        # A file is there, or is refused.
+        return tuple(name for name in (models.pixel_model(SyncOptions.parse(options).sync_model).weights,) if name)
 
     def obstacles(self, options: Mapping[str, Any]) -> dict[str, LipbenchError]:
         from lipbench.faces.backend_table import backend
@@ -180,7 +181,8 @@ class SyncFamily(MetricFamily):
             UsageError: wrong options, or no such sync model; everything that the input lacks is a Score's reason.
         """
         options = SyncOptions.parse(pair.options)
-        facts = {"sync_model": options.sync_model, "protocol": options.protocol, "aggregate": options.aggregate}
+        sync_model = models.pixel_model(options.sync_model)
+        facts = {"sync_model": sync_model.name, "protocol": options.protocol, "aggregate": options.aggregate}
         try:
             return self._score(pair, options)
         except UsageError:
@@ -199,11 +201,12 @@ class SyncFamily(MetricFamily):
         result = run(pair.prediction, pair.audio, net, options, track, pair.faces_reason, pair.device, pair.source_fps)
         published = models.pixel_model(options.sync_model).published
         base = {
-            "sync_model": result.sync_model,
+            "sync_model": models.pixel_model(options.sync_model).name,
             "sync_model_published": published,
             "protocol": result.protocol,
             "published_protocol": options.published_protocol,
             "aggregate": result.aggregate,
+            "codec": options.codec,
             "per_frame_fps": FPS,
         }
         scores = {}

@@ -81,6 +81,15 @@ def read_info(path: str | Path) -> dict[str, Any]:
     return _read(Path(path))[1]
 
 
+def read_shape(path: str | Path) -> Shape:
+    """Width and input size of the network in a file.
+
+    Raises:
+        WeightsError: unreadable, or no SyncNet.
+    """
+    return _shape(Path(path), *_read(Path(path)))
+
+
 def load(
     build: Callable[[float, int], SyncNet], path: str | Path, *, width: float | None = None, size: int | None = None
 ) -> SyncNet:

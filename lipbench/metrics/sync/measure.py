@@ -15,14 +15,12 @@ from numpy.typing import NDArray
 from lipbench import media
 from lipbench.core.errors import LipbenchError, TooShort
 from lipbench.core.ticks import ticking
-from lipbench.faces.shots import ShotDetector
-from lipbench.faces.track import Box, FaceTrack
+from lipbench.faces.track import FaceTrack
 from lipbench.media.clock import as_rate
 from lipbench.media.grids import ffmpeg_5_avi, mean_lag
 from lipbench.metrics.sync import models
 from lipbench.metrics.sync.face_boxes import (
     RULES,
-    Detect,
     FaceBoxes,
     boxes_of_track,
     frame_detector,
@@ -31,12 +29,10 @@ from lipbench.metrics.sync.face_boxes import (
 )
 from lipbench.metrics.sync.folded import FoldedSyncNet, VideoStream
 from lipbench.metrics.sync.network import SyncNet
+from lipbench.metrics.sync.passes import cut, frames, scan
 from lipbench.metrics.sync.protocol import FPS, RATE, SAMPLES_PER_FRAME, SyncOptions, as_json
 from lipbench.metrics.sync.result import SyncResult, TrackResult
-from lipbench.metrics.sync.tracks import Track, Tracking, crop, crop_path, track_faces
-
-#: Frames handed to the face detector at once.
-DETECTION_BATCH = 8
+from lipbench.metrics.sync.tracks import Tracking, track_faces
 
 
 def evaluate(
@@ -59,7 +55,7 @@ def evaluate(
         faces: a face track (or its file) to take the boxes from, frame by frame with `video`; None = a detector runs
             on the video.
         device: "cpu" or "cuda:N".
-        options: the other fields of `SyncOptions` (detector, min_track, min_face_size, aggregate, precision);
+        options: the other fields of `SyncOptions` (detector, min_track, min_face_size, aggregate, codec, precision);
             detector is "auto" here unless given: S3FD where its weights are, else mediapipe-face.
 
     Returns:
@@ -196,7 +192,7 @@ def _scored(net: FoldedSyncNet, stream: VideoStream, sound: NDArray[np.int16], *
 def _cropped(video: Path, sound: NDArray[np.int16], net: FoldedSyncNet, result: _Draft) -> SyncResult:
     """The route of Wav2Lip's LRS evaluation: every frame, squeezed to the sync model's square."""
     stream = net.video_stream()
-    for frame in ticking(media.read_frames(video, fps=FPS)):
+    for frame in ticking(frames(video, result.options)):
         stream.push(np.ascontiguousarray(cv2.resize(frame, (net.size, net.size))[..., ::-1]))
     n = result.n_frames = stream.n_frames
     row = _scored(net, stream, sound, first=0, n_frames=n, n_detections=n, face_size=None)
@@ -219,7 +215,7 @@ def _realvideo(
     options = result.options
     detector = resolve_detector(options.detector) if options.boxes_from == "prediction" else None
     detect = frame_detector(detector, device) if detector else None
-    shots, seen = _scan(video, detect)
+    shots, seen = scan(video, detect, options)
     result.n_frames = shots.n_frames
     if detector is None:
         assert track is not None
@@ -241,7 +237,7 @@ def _realvideo(
     }
     if not tracking.kept:
         return result.refuse(why_no_track(tracking, boxes, options))
-    streams = _cut(video, net, tracking.kept)
+    streams = cut(video, net, tracking.kept, options)
     rows = [
         _scored(
             net,
@@ -256,39 +252,6 @@ def _realvideo(
         for t, stream in zip(tracking.kept, streams, strict=True)
     ]
     return result.done(tuple(rows))
-
-
-def _scan(video: Path, detect: Detect | None) -> tuple[ShotDetector, list[list[Box]]]:
-    """One pass over the frames: cuts, and boxes where a detector is given."""
-    shots = ShotDetector()
-    seen: list[list[Box]] = []
-    waiting: list[NDArray[np.uint8]] = []
-    for frame in ticking(media.read_frames(video, fps=FPS)):
-        shots.push(frame)
-        if detect is not None:
-            waiting.append(frame)
-            if len(waiting) == DETECTION_BATCH:
-                seen += detect(np.stack(waiting))
-                waiting.clear()
-    if detect is not None and waiting:
-        seen += detect(np.stack(waiting))
-    return shots, seen
-
-
-def _cut(video: Path, net: FoldedSyncNet, tracks: tuple[Track, ...]) -> list[VideoStream]:
-    """A second pass: every track's crops go straight into the network."""
-    paths = [crop_path(track.boxes) for track in tracks]
-    streams = [net.video_stream() for _ in tracks]
-    end = max(track.end for track in tracks)
-    for n, frame in enumerate(ticking(media.read_frames(video, fps=FPS))):
-        if n >= end:
-            break
-        for track, path, stream in zip(tracks, paths, streams, strict=True):
-            if track.first <= n < track.end:
-                t = n - track.first
-                face = crop(frame, path.x[t], path.y[t], path.s[t], net.size)
-                stream.push(np.ascontiguousarray(face[..., ::-1]))  # the sync model reads BGR
-    return streams
 
 
 def why_no_track(tracking: Tracking, boxes: FaceBoxes, options: SyncOptions) -> str:

@@ -8,13 +8,16 @@ A package adds one with an entry point that names a `SyncModel`:
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lipbench.core import weights
-from lipbench.core.errors import UsageError
+from lipbench.core.errors import UsageError, WeightsMissing
+from lipbench.core.keys import sha256_file
 from lipbench.core.registry import unknown
 
 if TYPE_CHECKING:
@@ -30,6 +33,7 @@ class SyncModel:
         weights: name in the weights registry.
         width: of its network.
         size: px of its `SyncNet`'s input; 0 for landmarks.
+        file: the weights themselves, of a sync model that was given as a file; `weights` is then "".
         published: whether its numbers may stand beside published LSE-D and LSE-C (with the published protocol).
         description: one line.
         family: the metric family that it measures: "sync" for networks on pixels, whose numbers are LSE-D and LSE-C;
@@ -43,7 +47,23 @@ class SyncModel:
     published: bool
     description: str
     family: str = "sync"
+    file: Path | None = None
 
+    def path(self) -> Path:
+        """The weights on this machine.
+
+        Raises:
+            WeightsError: they are missing, or not the pinned ones.
+        """
+        return self.file or weights.path(self.weights)
+
+    def sha256(self) -> str | None:
+        """Of the weights; None while they are missing."""
+        return sha256_file(self.file) if self.file else weights.sha256(self.weights)
+
+
+#: Of files with a network's weights.
+SUFFIXES = (".model", ".pth", ".pt", ".tar", ".npz")
 
 BUILTIN = (
     SyncModel(
@@ -100,11 +120,15 @@ def sync_models() -> tuple[SyncModel, ...]:
 
 
 def sync_model(name: str) -> SyncModel:
-    """The named sync model.
+    """The named sync model, or that of a file: a name with a folder or with a suffix of `SUFFIXES`.
 
     Raises:
         UnknownName: with the nearest names.
+        WeightsMissing: there is no such file.
+        WeightsError: the file holds no SyncNet.
     """
+    if os.sep in name or Path(name).suffix in SUFFIXES:
+        return _of_file(Path(name).expanduser().absolute())
     for found in sync_models():
         if found.name == name:
             return found
@@ -112,11 +136,10 @@ def sync_model(name: str) -> SyncModel:
 
 
 def pixel_model(name: str) -> SyncModel:
-    """The named sync model, one that has LSE numbers.
+    """The named sync model, or that of a file, one that has LSE numbers.
 
     Raises:
-        UnknownName: no such sync model.
-        UsageError: it has none.
+        UsageError: it has none; else as `sync_model`.
     """
     found = sync_model(name)
     if found.family != "sync":
@@ -126,6 +149,16 @@ def pixel_model(name: str) -> SyncModel:
             f"name {found.family} among the metrics; it needs no sync_model",
         )
     return found
+
+
+def _of_file(path: Path) -> SyncModel:
+    from lipbench.metrics.sync.files import read_shape
+
+    if not path.is_file():
+        raise WeightsMissing(f"there is no sync model {path}", "no such file", "name a file with a SyncNet's weights")
+    shape = read_shape(path)
+    name = f"{path.stem}@{sha256_file(path)[:8]}"
+    return SyncModel(name, "", shape.width, shape.size, False, f"the weights in {path}", file=path)
 
 
 def load(name: str, device: str = "cpu", *, bfloat16: bool = False) -> FoldedSyncNet:
@@ -139,8 +172,7 @@ def load(name: str, device: str = "cpu", *, bfloat16: bool = False) -> FoldedSyn
         WeightsError: the file does not fit the network.
     """
     found = pixel_model(name)
-    path = weights.path(found.weights)
-    return _load(found, str(path), weights.sha256(found.weights) or "", device, bfloat16)
+    return _load(found, str(found.path()), found.sha256() or "", device, bfloat16)
 
 
 @cache

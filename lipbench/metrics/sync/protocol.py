@@ -43,6 +43,11 @@ CROP_PADDING = 110  # gray around the frame
 MEDIAN_FRAMES = 13
 
 
+#: The lossy codecs of the published routes, and what stays out of `codec: published`.
+LOSSY = {"cropped": "one lossy re-encoding (JPEG)", "realvideo": "four lossy re-encodings (MPEG-4, JPEG, XVID, JPEG)"}
+NO_MP3 = "the sound does not go through the published route's MP3"
+
+
 def as_json() -> dict[str, Any]:
     """The constants as a result records them."""
     return {
@@ -67,7 +72,9 @@ def as_json() -> dict[str, Any]:
 class SyncOptions(Options):
     """Options of the sync family."""
 
-    sync_model: str = Field("syncnet_v2", description="A name that `lipbench list sync-models` shows.")
+    sync_model: str = Field(
+        "syncnet_v2", description="A name that `lipbench list sync-models` shows, or a file with a SyncNet's weights."
+    )
     protocol: Literal["realvideo", "cropped"] = Field(
         "realvideo",
         description="realvideo finds the face, tracks it and cuts it out as the published evaluation of real videos "
@@ -86,10 +93,15 @@ class SyncOptions(Options):
         MIN_TRACK, ge=0, description="A track counts with more detections than this (100: 101 frames, 4.04 s)."
     )
     min_face_size: float = Field(MIN_FACE_SIZE, ge=0, description="Smaller faces do not count, px.")
-    aggregate: Literal["longest", "weighted", "best"] = Field(
+    aggregate: Literal["longest", "weighted", "best", "mean"] = Field(
         "longest",
-        description="The clip's value when there are several tracks: of the longest, the mean by windows, or of the "
-        "track with the highest LSE-C.",
+        description="The clip's value when there are several tracks: of the longest, the mean by windows, of the "
+        "track with the highest LSE-C, or the plain mean.",
+    )
+    codec: Literal["none", "published"] = Field(
+        "none",
+        description="published: frames go through the codecs of the published route first (cropped: JPEG at 200 kb/s; "
+        "realvideo: MPEG-4 and JPEG, crops again); none: they are scored as decoded.",
     )
     own_offset: int | None = Field(
         None,
@@ -119,13 +131,17 @@ class SyncOptions(Options):
 
     @property
     def published_protocol(self) -> bool:
-        """Whether nothing but the published route's re-encodings is missing: such numbers may stand beside papers'."""
-        return len(self.deviations) == 1
+        """Whether such numbers may stand beside papers': all is as published but the MP3 that a sound goes through."""
+        return self.deviations == ((NO_MP3,) if self.protocol == "realvideo" else ())
 
     @property
     def deviations(self) -> tuple[str, ...]:
         """In what a score under these options differs from the published evaluation, one line each."""
-        found = ["frames are scored as decoded, without the published route's four lossy re-encodings"]
+        found = []
+        if self.codec == "none":
+            found.append(f"frames are scored as decoded, without the published route's {LOSSY[self.protocol]}")
+        if self.protocol == "realvideo":
+            found.append(NO_MP3)
         if self.protocol == "realvideo":
             if self.boxes_from == "reference":
                 found.append("face boxes come from a face track handed in (in a run: of the undubbed video)")

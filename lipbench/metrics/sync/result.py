@@ -85,9 +85,9 @@ class SyncResult:
 
     @property
     def chosen(self) -> TrackResult | None:
-        """The track that stands for the clip; None when none was scored, or for "weighted" with several."""
+        """The track that stands for the clip; None when none was scored, or for a mean over several."""
         scored = [track for track in self.tracks if track.score is not None]
-        if not scored or (self.aggregate == "weighted" and len(scored) > 1):
+        if not scored or (self.aggregate in ("weighted", "mean") and len(scored) > 1):
             return None
         if self.aggregate == "best":
             return max(scored, key=lambda t: t.score.lse_c if t.score else -np.inf)
@@ -102,7 +102,8 @@ class SyncResult:
         known = [(value, n) for value, n in pairs if value is not None]
         if not known:
             return None
-        return float(np.average([v for v, _ in known], weights=[n for _, n in known]))
+        weights = [n if self.aggregate == "weighted" else 1 for _, n in known]
+        return float(np.average([v for v, _ in known], weights=weights))
 
     def value_at(self, offset: int | None) -> float | None:
         """Mean distance where the audio leads by `offset` frames, of the track that counts; None without an offset."""
@@ -127,7 +128,12 @@ class SyncResult:
         scored = [track for track in self.tracks if track.score is not None]
         remarks = list(self.chosen.score.remarks) if self.chosen is not None and self.chosen.score else []
         if len(scored) > 1:
-            rule = {"longest": "the longest counts", "best": "the best counts", "weighted": "mean weighted by windows"}
+            rule = {
+                "longest": "the longest counts",
+                "best": "the best counts",
+                "weighted": "mean weighted by windows",
+                "mean": "plain mean",
+            }
             remarks.append(f"{len(scored)} tracks, {rule[self.aggregate]}")
         return "; ".join(remarks) or None
 

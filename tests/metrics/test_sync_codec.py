@@ -1,0 +1,101 @@
+"""`codec: published`: the codecs of the published route, against files that FFmpeg's and OpenCV's own writers make."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from lipbench import media
+from lipbench.metrics.sync import evaluate
+from lipbench.metrics.sync.codec import CROP_SIZE, CropRoute, read_published
+from tests.metrics.sync_videos import RULES, SIZE, clip, face_track, image, small_net, sound
+
+N = 30
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """30 noisy frames, hard to compress."""
+    rng = np.random.default_rng(0)
+    frames = image(N).astype(int) + rng.normal(0, 6, (N, 120, 160, 3))
+    folder = tmp_path_factory.mktemp("codec")
+    return clip(folder / "clip.mp4", N, audio=sound(N), frames=frames.clip(0, 255).astype(np.uint8))
+
+
+def jpegs(video: Path, folder: Path, options: dict[str, str]) -> list[Path]:
+    """Pictures as FFmpeg's image2 writer leaves them."""
+    with av.open(str(video)) as source, av.open(str(folder / "%06d.jpg"), "w", format="image2") as target:
+        stream: Any = target.add_stream("mjpeg", rate=25, options=options)
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuvj420p"
+        stream.codec_context.thread_count = 1
+        stream.codec_context.bit_rate_tolerance = 4_000_000  # ffmpeg's default; PyAV's containers have another
+        if "b" in options:
+            stream.bit_rate = int(options["b"])
+        for n, frame in enumerate(source.decode(video=0)):
+            picture = frame.reformat(format="yuvj420p", dst_color_range=2)
+            picture.pict_type = 0  # as ffmpeg does: the encoder chooses
+            picture.pts, picture.time_base = n, Fraction(1, 25)
+            target.mux(stream.encode(picture))
+        target.mux(stream.encode(None))
+    return sorted(folder.glob("*.jpg"))
+
+
+def test_cropped_sees_the_jpeg_files_that_ffmpeg_writes(video: Path, tmp_path: Path) -> None:
+    files = jpegs(video, tmp_path, {"b": "200000"})
+    seen = list(read_published(video, "cropped"))
+    assert len(seen) == len(files) == N
+    for file, frame in zip(files, seen, strict=True):
+        assert np.array_equal(cv2.imread(str(file))[..., ::-1], frame)
+    # The rate control: the first picture is twice as large as those that the rate allows.
+    sizes = [file.stat().st_size for file in files]
+    assert sizes[0] > 1.8 * sizes[-1]
+
+
+def test_realvideo_is_fine_and_not_exact(video: Path) -> None:
+    seen = np.stack(list(read_published(video, "realvideo"))).astype(int)
+    whole = media.load_frames(video).astype(int)
+    error = np.abs(seen - whole).mean(axis=(1, 2, 3))
+    coarse = np.abs(np.stack(list(read_published(video, "cropped"))) - whole).mean(axis=(1, 2, 3))
+    assert seen.shape == whole.shape
+    assert (error > 0.5).all()
+    assert (error[N // 2 :] < 0.9 * coarse[N // 2 :]).all()
+    assert error.max() < 1.3 * error.min()  # a frame that the decoder misread would stand out
+
+
+def test_crops_go_through_xvid_as_opencv_writes_it(tmp_path: Path) -> None:
+    crops = np.stack([cv2.resize(frame, (CROP_SIZE, CROP_SIZE)) for frame in image(26)])
+    path = tmp_path / "crops.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"XVID"), 25, (CROP_SIZE, CROP_SIZE))  # type: ignore[attr-defined]
+    if not writer.isOpened():
+        pytest.skip("this OpenCV writes no XVID")
+    for crop in crops:
+        writer.write(np.ascontiguousarray(crop[..., ::-1]))
+    writer.release()
+    want = np.stack(list(read_published(path, "cropped"))).astype(int)
+    route = CropRoute()
+    got = np.stack([seen for crop in crops for seen in route.push(crop)] + route.flush())
+    assert got.shape == want.shape
+    gap = np.abs(got - want).mean()
+    assert gap < 0.4 * np.abs(crops - want).mean()
+    assert gap < 1
+
+
+def test_scores_are_those_of_the_recoded_frames(video: Path) -> None:
+    net = small_net()
+    seen = [cv2.resize(frame, (SIZE, SIZE))[..., ::-1] for frame in read_published(video, "cropped")]
+    want = net.score(np.stack(seen), sound(N))
+    got = evaluate(video, sound(N), sync_model=net, protocol="cropped", codec="published")
+    plain = evaluate(video, sound(N), sync_model=net, protocol="cropped")
+    assert got.value("lse_d") == pytest.approx(want.lse_d, rel=1e-6)
+    assert got.value("lse_d") != pytest.approx(plain.value("lse_d"), rel=1e-5)
+    assert got.facts["deviations"] == []
+    real = evaluate(video, sound(N), sync_model=net, faces=face_track(N), codec="published", **RULES)
+    other = evaluate(video, sound(N), sync_model=net, faces=face_track(N), **RULES)
+    assert real.n_windows == other.n_windows == N - 5
+    assert real.value("lse_d") != pytest.approx(other.value("lse_d"), rel=1e-6)
