@@ -55,7 +55,7 @@ def setup(name: str, again: bool, dry_run: bool, as_json: bool) -> None:
     """
     from dataclasses import asdict
 
-    from lipbench.baselines.external.build import setup as build
+    from lipbench.baselines.external.installation import setup as build
 
     located = located_of(name)
     env = located.definition.env

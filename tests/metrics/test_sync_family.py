@@ -209,6 +209,8 @@ def test_published_numbers_stand_beside_their_own_sync_model_alone():
     assert SyncFamily().named(spec, {}).published == spec.published
     assert SyncFamily().named(spec, {"sync_model": "demo"}).published == ""
     assert all(m.good for m in METRICS)
+
+
 def test_a_file_of_weights_is_a_sync_model(video: Path, tmp_path: Path, net: SyncNet) -> None:
     file = net.save(tmp_path / "mine.npz", half=False)
     family = SyncFamily()

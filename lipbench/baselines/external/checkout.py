@@ -7,8 +7,8 @@ from functools import lru_cache
 from typing import Any
 
 from lipbench.baselines.external import environment, repository
-from lipbench.baselines.external.build import record
 from lipbench.baselines.external.config import WeightFile
+from lipbench.baselines.external.installation import record
 from lipbench.baselines.external.reading import MethodFile
 from lipbench.baselines.external.service.client import Service
 from lipbench.core.errors import LipbenchError, Refused, WeightsMismatch, WeightsMissing

@@ -22,8 +22,8 @@ from lipbench.baselines.external import (
     running,
 )
 from lipbench.baselines.external.accept import accept
-from lipbench.baselines.external.build.record import identity_of
 from lipbench.baselines.external.config import Definition, Stage
+from lipbench.baselines.external.installation.record import identity_of
 from lipbench.baselines.external.meaning import meaning
 from lipbench.baselines.external.reading import MethodFile, read
 from lipbench.baselines.external.service.client import Service

@@ -18,9 +18,9 @@ import yaml
 from click.testing import CliRunner
 
 from lipbench.baselines.external import load_external, read
-from lipbench.baselines.external.build import record
-from lipbench.baselines.external.build.setup import UNFINISHED, setup, steps, uv
 from lipbench.baselines.external.checkout import check, doctor
+from lipbench.baselines.external.installation import record
+from lipbench.baselines.external.installation.setup import UNFINISHED, setup, steps, uv
 from lipbench.cli.method import main
 from lipbench.core.errors import LipbenchError, ManifestError, Refused
 
