@@ -69,7 +69,7 @@ METRICS = (
         "sync_gain",
         "Sync gain",
         "none",
-        "slope of the measures, by face size, over those that the sound asks for, at the source's own offset",
+        "slope of 5 measures (gap, height, widths, lower lip) over those that the sound asks for, at own_offset",
         "How far the lips move with the sound: 1 as usual, below it damped, 0 still or something else.",
         tolerance=0.02,
     ),
