@@ -6,7 +6,10 @@ from . import figures as figures
 from . import gate as gate
 from . import golden as golden
 from . import html as html
+from . import latex_wide as latex_wide
 from . import plots as plots
+from . import side_by_side as side_by_side
+from . import site as site
 from . import statistics as statistics
 from . import tables as tables
 from . import trend as trend

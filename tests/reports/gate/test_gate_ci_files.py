@@ -106,8 +106,8 @@ def test_action_with_a_usage_error(action):
     assert (done.returncode, outputs) == (2, {"exit-code": "2", "verdict": ""})
 
 
-def test_the_report_step_writes_the_page_with_the_verdict(bench, action, tmp_path):
-    run = str(bench.write("good", {"ours": bench.cells()}))
+def test_the_report_step_writes_the_page_with_the_verdict(runs, action, tmp_path):
+    run = str(runs.example())
     done, _ = action(step="report", run=run)
     assert done.returncode == 0, done.stderr
     assert "(gate:" not in (tmp_path / "lipbench-report.html").read_text()
