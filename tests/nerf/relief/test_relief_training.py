@@ -13,6 +13,7 @@ from lipbench.core.errors import UnknownName, UsageError, WeightsError
 from lipbench.core.training import CHECKPOINT, SAMPLES, Budget
 from lipbench.core.training import train as run
 from lipbench.nerf.relief import grid, ops
+from lipbench.nerf.relief import trained as trained_module
 from lipbench.nerf.relief import training as training_module
 from lipbench.nerf.relief.config import RELIEF_PRESETS, relief_preset
 from lipbench.nerf.relief.scene import ReliefScene, pool
@@ -70,6 +71,24 @@ def test_learns_the_ball(device, tmp_path, ball_scene, monkeypatch):
 def test_it_begins_with_the_frames_colors(ball_scene):
     scene = ball_scene()
     assert psnr(ReliefTraining(scene, small()).trained({}), scene) > 25.0
+
+
+def test_lips_are_the_mean_of_four_rays_in_their_place(ball_scene, monkeypatch):
+    scene = ball_scene()
+    model = ReliefTraining(scene, small()).trained({})
+    four = next(render_frames(model, scene, scene.condition[1:2], [1]))
+    x0, y0, x1, y1 = lips = trained_module._lips(scene.scene.mouth[1])
+    monkeypatch.setattr(trained_module, "_lips", lambda _: (0, 0, 1, 1))
+    one = next(render_frames(model, scene, scene.condition[1:2], [1]))
+    away = np.abs(four.rgb - one.rgb)
+    inside = away[y0:y1, x0:x1].copy()
+    assert inside.max() > 1e-4
+    assert inside.mean() < 0.008  # half a pixel away would be .01, and more where the mouth is told upside down
+    away[y0:y1, x0:x1] = 0
+    assert away[1:, 1:].max() < 1e-6
+    monkeypatch.setattr(trained_module, "_lips", lambda _: (lips[0] - 1, lips[1] - 1, lips[2] + 1, lips[3] + 1))
+    wider = next(render_frames(model, scene, scene.condition[1:2], [1]))
+    np.testing.assert_allclose(wider.rgb[y0:y1, x0:x1], four.rgb[y0:y1, x0:x1], atol=2e-2)
 
 
 def test_it_moves_with_the_mesh(ball_scene):
