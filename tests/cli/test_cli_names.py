@@ -43,7 +43,7 @@ def test_no_package_reads_a_name_that_one_of_its_modules_hides(file):
 
 def test_help_works_after_every_command_was_imported():
     for name in COMMANDS:
-        importlib.import_module(f"lipbench.cli.{name}")
+        importlib.import_module(f"lipbench.cli.{name.replace('-', '_')}")
     result = CliRunner().invoke(group, ["--help"], catch_exceptions=False)
     assert result.exit_code == 0
     assert all(f"\n  {name} " in result.output for name in COMMANDS)
