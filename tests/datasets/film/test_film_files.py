@@ -53,7 +53,9 @@ def test_file_is_read_as_written(tmp_path: Path) -> None:
 )
 def test_mistakes_name_their_line(tmp_path: Path, text: str, field: str) -> None:
     path = tmp_path / "film.align.yaml"
-    head = "schema: 1\nfilm: {file: f.mkv, seconds: 9}\ndubs:\n  fr:\n    file: f.mkv\n    verdict: ok\n    pieces:\n    "
+    head = (
+        "schema: 1\nfilm: {file: f.mkv, seconds: 9}\ndubs:\n  fr:\n    file: f.mkv\n    verdict: ok\n    pieces:\n    "
+    )
     path.write_text(head + text + "\n")
     with pytest.raises(ManifestError) as error:
         read_align_file(path)
