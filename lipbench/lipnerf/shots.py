@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from lipbench import media
 from lipbench.core.errors import Unsupported
 from lipbench.faces import track_faces
-from lipbench.faces.parsing import HeadGuide, parser
+from lipbench.faces.parsing import HeadGuide, Parsing, mend_heads, parser
+from lipbench.faces.raster import visibility
 from lipbench.faces.track import FaceTrack
 from lipbench.lipnerf.fitting import Fit, FitOptions, fit_clip, temporal
 from lipbench.lipnerf.prepared import PreparedClip, head_crop
@@ -86,9 +87,21 @@ def prepare_shots(shots: Sequence[Shot], options: FitOptions, parser_name: str, 
     log(f"fitted {len(shots)} shots, {len(fit) - len(shots) + 1} frames, as one person")
     ends = np.cumsum([len(shot.frames) + 1 for shot in shots]) - 1
     fits = [_own(fit, np.arange(end - len(shot.frames), end)) for shot, end in zip(shots, ends, strict=True)]
-    parsings = [parser(parser_name).parse(shot.frames, HeadGuide.from_track(shot.track)) for shot in shots]
+    parsings = [_parsed(shot, own, parser_name) for shot, own in zip(shots, fits, strict=True)]
     crop = head_crop(np.concatenate([parsing.head for parsing in parsings]))
     return [PreparedClip(own, parsing, crop) for own, parsing in zip(fits, parsings, strict=True)]
+
+
+def _parsed(shot: Shot, fit: Fit, parser_name: str) -> Parsing:
+    """Labels of a shot, its head masks put right by the fitted mesh."""
+    guide, model = HeadGuide.from_track(shot.track), fit.load_model()
+    found = parser(parser_name).parse(shot.frames, guide)
+
+    def mesh(t: int) -> NDArray[np.bool_]:
+        seen: NDArray[np.bool_] = visibility(fit.vertices(model, t), model.triangles, fit.camera).triangle >= 0
+        return seen
+
+    return mend_heads(shot.frames, found, guide, mesh)
 
 
 def join(tracks: Sequence[FaceTrack]) -> FaceTrack:

@@ -4,6 +4,7 @@
     parser("color")                                          the same without the optional person segmentation
     parser("bisenet"), parser("celebamask")                   networks, when the user has their weights
     truth_parsing(labels)                                     from the label maps of generated clips
+    mend_heads(frames, parsing, guide, silhouette)            head masks put right by the fitted mesh
     clean_plate(frames, parsing) -> Plate                     the background behind the person
     head_over_plate(frames, parsing, plate)                   what a head's radiance field is trained on
 

@@ -2,6 +2,7 @@ from .choose import Parser as Parser
 from .choose import parser as parser
 from .choose import parser_weights as parser_weights
 from .choose import parsers as parsers
+from .head_mask import mend_heads as mend_heads
 from .plate import Plate as Plate
 from .plate import clean_plate as clean_plate
 from .plate import head_over_plate as head_over_plate
