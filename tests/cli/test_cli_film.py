@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from tests.datasets.film.film_sounds import mixed
 
 from lipbench import media
 from lipbench.cli import data as module
@@ -21,6 +20,7 @@ from lipbench.datasets.film import cut as cutting
 from lipbench.datasets.film.align_file import read_align_file
 from lipbench.synthetic.film.container import FilmSound, write_film
 from lipbench.synthetic.film.mixes import cut, to_steps
+from tests.datasets.film.film_sounds import mixed
 
 SECONDS = 100.0
 RNG = np.random.default_rng(0)

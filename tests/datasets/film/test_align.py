@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.datasets.film.film_sounds import SECONDS, aligned, mixed, music, speech
 
 from lipbench.synthetic.film.mixes import cut, mix, played, remastered
+from tests.datasets.film.film_sounds import SECONDS, aligned, mixed, music, speech
 
 RNG = np.random.default_rng(0)
 
