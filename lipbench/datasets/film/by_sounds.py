@@ -85,9 +85,10 @@ def _expected(steps: list[Step], rate: float) -> Callable[[float], tuple[float, 
 def from_sounds(found: Sounds, film_s: float, dub_s: float) -> Alignment | None:
     """The alignment by single sounds; None where they do not prove one."""
     sharp = [cell for cell in found.cells if cell.sharp]
-    half = STRETCH_S / 2
-    spans = [((run[0].middle - half) * found.rate, (run[-1].middle + half) * found.rate) for run in runs(found.steps)]
-    slope, error = slope_of(sharp, spans)
+    courses = [
+        (np.array([s.middle * found.rate for s in run]), np.array([s.offset for s in run])) for run in runs(found.steps)
+    ]
+    slope, error = slope_of(sharp, courses)
     if not np.isfinite(error) or abs(slope) < 3 * error:
         slope = 0.0
     rate = snapped(found.rate * (1 + slope), error)

@@ -62,8 +62,6 @@ class Matcher:
     Args:
         white: (film at the dub's speed, dub) of each pair of channels.
         plain: the same before whitening; only the first pair.
-        film_n: samples of the film at the dub's speed.
-        dub_n: samples of the dub.
     """
 
     def __init__(self, white: list[tuple[Tape, Tape]], plain: tuple[Tape, Tape]) -> None:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from lipbench.datasets.film.cells import Cell
 from lipbench.datasets.film.evidence import PIECE, SOUND_BY_CHANCE, log10_chance
-from lipbench.datasets.film.path import drift
+from lipbench.datasets.film.path import AGREES, drift
+from lipbench.datasets.film.search import STRETCH_S
 
 #: Sounds that name offsets within this of each other name one, s; pieces differ by more.
 SAME, APART = 0.0003, 0.001
@@ -42,16 +43,20 @@ class Run:
         return log10_chance(len(self.cells), self.of, SOUND_BY_CHANCE)
 
 
-def slope_of(cells: list[Cell], groups: list[tuple[float, float]]) -> tuple[float, float]:
+def slope_of(cells: list[Cell], courses: list[tuple[NDArray[np.float64], NDArray[np.float64]]]) -> tuple[float, float]:
     """The drift (and its error) of sounds heard, within spans of time that coarse stretches put together.
+
+    A span reaches over the edits at its ends: what is heard there at another offset is not of its course.
 
     Args:
         cells: sharp ones.
-        groups: (begin, end) of each span, s.
+        courses: times and offsets (s) of the stretches of each span.
     """
     parts = []
-    for begin, end in groups:
-        inside = [cell for cell in cells if begin <= cell.at < end]
+    for times, offsets in courses:
+        begin, end = times[0] - STRETCH_S / 2, times[-1] + STRETCH_S / 2
+        near = [cell for cell in cells if begin <= cell.at < end]
+        inside = [cell for cell in near if abs(cell.lag - np.interp(cell.at, times, offsets)) <= AGREES]
         if len(inside) >= FEWEST:
             parts.append((np.array([c.at for c in inside]), np.array([c.lag for c in inside])))
     return drift(parts, 20.0, 1e-5)

@@ -47,10 +47,18 @@ def test_drift_is_that_of_sounds_within_their_spans() -> None:
     rng = np.random.default_rng(1)
     lags = [(2.0 * k, 0.5 + 1e-4 * 2 * k + rng.normal(0, 1e-5)) for k in range(60)]
     lags += [(120 + 2.0 * k, -3.0 + 1e-4 * (120 + 2 * k) + rng.normal(0, 1e-5)) for k in range(60)]
-    slope, error = slope_of([cell(*pair) for pair in lags], [(0, 120), (120, 240)])
+    courses = [(np.array([10.0, 110.0]), np.array([0.5, 0.51])), (np.array([130.0, 230.0]), np.array([-2.99, -2.98]))]
+    slope, error = slope_of([cell(*pair) for pair in lags], courses)
     assert slope == pytest.approx(1e-4, abs=3e-7)
     assert error < 2e-6
     assert [run.offset for run in sharp_runs([cell(*p) for p in lags], slope)] == pytest.approx([0.5, -3.0], abs=2e-5)
+
+
+def test_sounds_beyond_an_edit_are_no_drift() -> None:
+    # A course of 25 s reaches 10 s over either edit: most pairs that are far apart are of two pieces.
+    cells = [cell(2.0 * k, 2.5) for k in range(12)] + [cell(24 + 2.0 * k, 5.1) for k in range(12)]
+    cells += [cell(48 + 2.0 * k, -1.0) for k in range(12)]
+    assert slope_of(cells, [(np.array([30.0, 40.0]), np.array([5.1, 5.1]))])[0] == 0.0
 
 
 def test_no_points_far_enough_apart_say_nothing_of_drift() -> None:
