@@ -52,7 +52,7 @@ def colors(image: Image, box: NDArray[np.floating], points: NDArray[np.floating]
 def colors_apart(table: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N, 384) from `colors` -> (N, N): root of the mean square distance of the parts that both show."""
     parts = table.reshape(len(table), 3, -1)
-    shown = parts.any(2)
+    shown = np.asarray(parts.any(2), bool)
     both = shown[:, None] & shown[None]
     away = ((parts[:, None] - parts[None]) ** 2).sum(3)
     return np.asarray(np.sqrt((away * both).sum(2) / np.maximum(both.sum(2), 1)))
