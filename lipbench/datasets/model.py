@@ -26,6 +26,7 @@ from lipbench.core import fields
 from lipbench.core.errors import UsageError
 from lipbench.core.fields import mistake, or_text
 from lipbench.datasets.licences import LICENCES, NEED_URL
+from lipbench.datasets.segments import check_segments
 from lipbench.datasets.types import SCHEMA
 
 SCHEMA_FILE = Path(__file__).with_name("manifest.schema.json")
@@ -121,8 +122,6 @@ Rate = Annotated[
 
 
 Segment = tuple[Annotated[Seconds, Field(ge=0)], Annotated[Seconds, Field(gt=0)]]
-#: A segment has frames enough to fit a head to, s.
-SHORTEST_S = 0.4
 
 
 class ManifestModel(BaseModel):
@@ -215,21 +214,8 @@ class ClipEntry(ManifestModel):
 
     @model_validator(mode="after")
     def _segments(self) -> ClipEntry:
-        before = 0.0
-        for start, end in self.segments:
-            if end <= start:
-                raise mistake(f"the segment {start:g} s to {end:g} s ends before it starts", "write [start, end]")
-            if end - start < SHORTEST_S:
-                what = f"the segment {start:g} s to {end:g} s is shorter than {SHORTEST_S:g} s"
-                raise mistake(what, "leave it out: a face cannot be followed in it")
-            if start < before:
-                raise mistake(f"the segment {start:g} s to {end:g} s begins within another", "write them in order")
-            before = end
-        if self.segments and (self.start_s or self.end_s is not None):
-            raise mistake("segments beside start_s or end_s", "the segments alone say what is used: delete the others")
-        over = [name for name in ("landmarks", "annotations", "truth") if getattr(self, name)]
-        if self.segments and over:
-            raise mistake(f"segments beside {over[0]}, which belongs to the whole video", "delete one of them")
+        names = ("start_s", "end_s", "landmarks", "annotations", "truth")
+        check_segments(self.segments, [name for name in names if getattr(self, name)])
         return self
 
 
