@@ -54,8 +54,7 @@ def synthesize(job: DubJob) -> Outputs:
         expression = driven
     plate = clean_plate(frames, prepared.parsing)
     scene = scene_of(prepared, frames, plate, np.zeros((len(frames), driven.shape[1])), track)
-    trained = TrainedField.load(job.fitted / "field.pt")
-    trained.field.to(job.device)
+    trained = TrainedField.load(job.fitted / "field.pt", job.device)
     files["video"] = job.out / "video.mp4"
     options = CompositeOptions(inpainter=p.inpainter)
     renderer = DubRenderer(prepared, frames, plate, trained, scene, options, job.log)
