@@ -198,7 +198,7 @@ def test_order_of_rows_follows_the_metric(browser, folder_page):
     browser.run("""document.getElementById('order').value = 'psnr_full';
                    document.getElementById('order').dispatchEvent(new Event('change'))""")
     # PSNR: higher is better, so the worst rows are ann's; the row with its only method good comes last.
-    assert browser.run(names) == ["ann in fr", "ann in de (its own audio)", "bob in fr", "bob in de (its own sound)"]
+    assert browser.run(names) == ["ann in fr", "ann in de (its own audio)", "bob in fr", "bob in de (its own audio)"]
 
 
 def test_no_request_leaves_and_no_error_shows(browser, page):
