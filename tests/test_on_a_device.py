@@ -19,6 +19,10 @@ from lipbench.core import registry
 from lipbench.core.method import ClipInput, DubInput, DubJob, FitJob, PrepareJob
 from lipbench.datasets import demo
 from lipbench.datasets.annotations import Annotations
+from lipbench.nerf.scene import Scene
+from lipbench.nerf.training.presets import preset
+from lipbench.nerf.training.trained import rays_at_once
+from lipbench.nerf.training.trainer import FieldTraining
 
 N = 25
 
@@ -112,3 +116,52 @@ def test_it_computes_what_the_cpu_does() -> None:
     with fake_device.card() as device:
         found = trained(device)
     assert torch.equal(found, trained("cpu"))
+
+
+def _scene() -> Scene:
+    t = 6
+    c2w = np.tile(np.concatenate([np.eye(3), [[0], [0], [0.7]]], 1).astype(np.float32), (t, 1, 1))
+    return Scene(
+        frames=np.zeros((t, 32, 32, 3), np.uint8),
+        head=np.ones((t, 32, 32), bool),
+        plates=np.zeros((1, 32, 32, 3), np.uint8),
+        shot=np.zeros(t, np.int64),
+        c2w=c2w,
+        focal=60.0,
+        center=(16.0, 16.0),
+        near_far=np.tile(np.float32([0.5, 1.1]), (t, 1)),
+        condition=np.zeros((t, 79), np.float32),
+        mouth=np.tile([10, 10, 20, 20], (t, 1)),
+        bounds=np.float32([[-0.1] * 3, [0.1] * 3]),
+    )
+
+
+def test_a_step_launches_as_often_whatever_its_rays(monkeypatch: pytest.MonkeyPatch) -> None:
+    views = ("view", "transpose", "t", "slice", "select", "unsqueeze", "expand", "detach", "alias", "split", "empty")
+    calls, run = [0], fake_device.on_card
+
+    def counted(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        calls[0] += func.name().split("::")[1].split(".")[0].strip("_") not in views
+        return run(func, args, kwargs)
+
+    found = []
+    monkeypatch.setattr(fake_device, "on_card", counted)
+    for rays in (8, 128):  # more than the 64 of `micro`
+        with fake_device.card() as device:
+            training = FieldTraining(_scene(), preset("paper", "mlp", {"rays": rays}), 0, device)
+            training.step(0, 0.0)
+            calls[0] = 0
+            training.step(1, 0.0)
+        found.append(calls[0])
+    assert found[0] == found[1] < 2000
+
+
+@pytest.mark.parametrize("name", ["paper", "adnerf"])
+def test_rendering_holds_a_bounded_number_of_samples(name: str) -> None:
+    field = preset(name, "mlp").field
+    rays = rays_at_once(field, torch.device("cuda"))
+    widest = 63 + field.condition + field.latent  # what enters, once more at the skip, and two layers of the trunk
+    held = rays * (field.coarse + field.fine) * 4 * (2 * widest + 3 * field.width)
+    assert rays > 2048
+    assert held < 16e9
+    assert rays_at_once(field, torch.device("cpu")) == 2048
