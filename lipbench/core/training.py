@@ -84,6 +84,7 @@ class Budget:
         report_every: steps between lines.
         image_every: steps between sample images; 0 for none.
         patience: validations without a better held-out value before the training stops; 0 for no early stop.
+        checkpoint_s: wall time after which a checkpoint is left anyhow: what a crash can cost in a training of days.
     """
 
     steps: int | None = None
@@ -92,6 +93,7 @@ class Budget:
     report_every: int = 20
     image_every: int = 500
     patience: int = 0
+    checkpoint_s: float = 600.0
 
 
 @dataclass
@@ -138,6 +140,7 @@ def train(
     _describe(folder, training, budget, seed)
     started = time.monotonic() - state.elapsed_s
     state.stopped = ""
+    kept = time.monotonic()
     with _asked_to_stop() as asked:
         while not state.stopped:
             state.elapsed_s = time.monotonic() - started
@@ -157,7 +160,10 @@ def train(
                 _image(folder, training, state.step)
             if state.step % budget.validate_every == 0:
                 _validate(folder, training, state, budget, log)
-                _checkpoint(folder / CHECKPOINT, training, state)
+            elif time.monotonic() - kept < budget.checkpoint_s:
+                continue
+            _checkpoint(folder / CHECKPOINT, training, state)
+            kept = time.monotonic()
     _checkpoint(folder / CHECKPOINT, training, state)
     if state.stopped != "signal":
         held_out = training.validate()

@@ -10,12 +10,33 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from lipbench.core import registry, renames
 from lipbench.core.method import Params
 
+#: What `preset: paper` sets beside the training, where nothing else is asked for (docs/paper.md); `model` is the
+#: user's.
+PAPER: dict[str, Any] = {
+    "field": "mlp",
+    "fit": "paper",
+    "parser": "celebamask",
+    "latent": 32,
+    "condition": "expression",
+    "expression_from": "lip_source",
+    "smoothing": True,
+    "smooth_training": False,
+    "clamp_expression": False,
+    "upper_face": "dub",
+    "inpainter": "gated",
+    "paste": "head",
+}
+
 
 class LipNerfParams(Params):
-    """Everything that can change LipNeRF's images. The defaults are the paper's method in the `demo` size."""
+    """Everything that can change LipNeRF's images. The defaults are the paper's method in the `demo` size; with
+    `preset: paper` they are the paper's (`PAPER`)."""
 
     preset: Literal["paper", "quick", "demo"] = Field(
-        default="demo", description="paper: 600,000 iterations; quick: under an hour on a GPU; demo: minutes on a CPU."
+        default="demo",
+        description="paper: the paper's method as a whole, 600,000 iterations; it needs the user's `model` and weights "
+        "for `parser` and `inpainter`, or others named in their place; quick: under an hour on a GPU; demo: minutes on "
+        "a CPU.",
     )
     field: Literal["mlp", "triplane", "relief"] = Field(
         default="relief",
@@ -82,10 +103,16 @@ class LipNerfParams(Params):
     @classmethod
     def _present_names(cls, data: Any) -> Any:
         data = renames.present_fields("lipnerf: parameter", data, {"familiar": "clamp_expression"})
-        # The paper's field is the MLP, and a relief is moved by expressions: neither has a choice to make.
-        if isinstance(data, Mapping) and (data.get("preset") == "paper" or data.get("condition") == "audio"):
-            return {"field": "mlp", **data}
-        return data
+        if not isinstance(data, Mapping):
+            return data
+        if data.get("preset") != "paper":  # a relief is moved by expressions: audio leaves no choice
+            return {"field": "mlp", **data} if data.get("condition") == "audio" else data
+        if "model" not in data:
+            raise ValueError(
+                "preset: paper fits a Basel Face Model with FaceWarehouse expressions, which is not in the package: "
+                "name your file with `model`, or go on with the package's own head by `model: procedural`"
+            )
+        return {**PAPER, **data}
 
     @model_validator(mode="after")
     def _fits_together(self) -> LipNerfParams:

@@ -22,13 +22,21 @@ SPEC = MethodSpec(
     paper_results={"lse_d": 9.92, "lse_c": 2.71, "psnr_full": 30.10, "ssim_full": 0.89, "lpips_full": 0.16},
     deviations=(
         "the morphable model is the procedural head unless another one is named; the paper fits a BFM",
-        "head masks come from landmarks and image evidence unless parsing weights are given; the paper has MaskGAN",
-        "the neck is filled from other frames of the clip unless weights for a gated-convolution network are given",
+        "head masks come from landmarks and image evidence unless parser: celebamask; the paper has MaskGAN",
+        "head masks are put right by the fitted mesh, the clean plate and time, in every preset",
+        "the neck is filled from other frames of the clip unless inpainter: gated",
+        "fit: landmarks (the packaged demo run) has no photo-consistency term",
         "the presets quick and demo are smaller than the paper's, and their field is a relief about the fitted mesh, "
         "which moves it; field: mlp is the paper's network, field: triplane a third model",
         "quick and demo take the lids out of the expression, start the codes with the eyes' images, draw more "
         "rays on eyes and blinks, and train the mouth under other frames' codes",
         "upper_face: source keeps the source's eyes and brows in the driving expressions; the paper's is dub",
+        "clamp_expression holds driving expressions in the range of the training's; not with preset: paper",
+        "smooth_training filters the training's expressions too; not with preset: paper",
+        "preset: paper starts its layers as He et al. and its density dense, or training often collapses; AD-NeRF's "
+        "code has torch's own start",
+        "near and far are 0.2 m before and 0.4 m behind each frame's head; AD-NeRF's code has the clip's mean depth",
+        "in the lip source's video expressions alone are fitted again: identity, focal length and pose are the clip's",
     ),
     implementation="lipbench.lipnerf.method:LipNerf",
 )

@@ -7,6 +7,8 @@ left per sample is in `fused_layers`. Both networks have the same parameters; th
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -37,14 +39,15 @@ class FusedMLPField(MLPField):
             x = encoded_columns(points.reshape(-1, 3) * self.position_scale, self.position_frequencies)
         layers = self._layers(directions, condition)
         kind = points.device.type
-        if torch.is_autocast_enabled(kind):
+        known = torch.amp.is_autocast_available(kind)  # not of every device
+        if known and torch.is_autocast_enabled(kind):
             x, layers = x.to(torch.get_autocast_dtype(kind)), layers.to(torch.get_autocast_dtype(kind))
 
         def kept(raw: Tensor) -> Tensor:
             assert active is not None
             return active(raw.view(f, r, s)).view(-1)
 
-        with torch.autocast(kind, enabled=False):
+        with torch.autocast(kind, enabled=False) if known else nullcontext():
             rgb, density = fused_mlp(x, layers, color, None if active is None else kept)
         return (None if rgb is None else rgb.view(f, r, s, 3)), density.view(f, r, s)
 

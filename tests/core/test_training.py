@@ -109,3 +109,18 @@ def test_it_stops_when_the_held_out_value_rises(tmp_path):
 def test_a_training_needs_an_end(tmp_path):
     with pytest.raises(UsageError, match="no end"):
         train(Line(), tmp_path, Budget())
+
+
+def test_a_long_training_leaves_checkpoints_by_time(tmp_path):
+    seen = []
+
+    class Watched(Line):
+        def state_dict(self):
+            seen.append(1)
+            return super().state_dict()
+
+    train(Watched(), tmp_path / "a", Budget(4, validate_every=100, image_every=0, checkpoint_s=0.0), seed=1)
+    assert len(seen) == 5  # after each step, and at the end
+    seen.clear()
+    train(Watched(), tmp_path / "b", Budget(4, validate_every=100, image_every=0), seed=1)
+    assert len(seen) == 1

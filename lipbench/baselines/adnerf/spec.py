@@ -67,7 +67,7 @@ SPEC = MethodSpec(
         "torso: field (adnerf): learned over the head as it is shown; the published code jitters that head, and "
         "puts the coarse torso over the coarse head; outside the head's crop there is the plate",
         "features are mel29 unless DeepSpeech's graph is given: sounds, not letters",
-        "pose and masks come from LipNeRF's fit and parser instead of the published BFM tracker and BiSeNet",
+        "pose and masks come from LipNeRF's `prepare` instead of the published BFM tracker and BiSeNet",
         "rays fall into the whole box of the head; the published code transposes the rectangle",
         "longer audio plays the poses back and forth; the published code stops at the last pose",
         "the presets quick and demo are smaller than the published training, field: triplane is another model",

@@ -23,6 +23,11 @@ from lipbench.nerf.scene import Scene
 from lipbench.nerf.training.codes import without
 
 SCHEMA = 2
+#: Samples whose networks are computed at once on a GPU: below 10 GB for AD-NeRF's networks, 6 GB for the paper's, under
+#: any size of the image.
+SAMPLES = 1 << 21
+#: Rays at once on a CPU: its caches hold no more.
+RAYS = 2048
 VISIBLE = 1e-3  # rays on which the grid sees less than this opacity show the background alone
 
 
@@ -169,7 +174,7 @@ def render_one(field: HeadField, scene: Scene, t: int, condition: Tensor, scale:
     rays = field.rays(c2w, rows.reshape(1, -1).float(), columns.reshape(1, -1).float(), focal, center, near_far)
     hit = torch.nonzero(rays.far[0] > rays.near[0] + 2 * MISSED)[:, 0]
     out = torch.zeros(len(rays.near[0]), 4, device=device)
-    for part in torch.split(hit, 2048 if device.type == "cpu" else 1 << 16):
+    for part in torch.split(hit, rays_at_once(field.config, device)):
         kept, fine = _shown(field, _chosen(rays, part), condition)
         assert fine.foreground is not None
         out[part[kept]] = torch.cat([fine.foreground[0], 1.0 - fine.transmittance[0][:, None]], 1)
@@ -179,6 +184,13 @@ def render_one(field: HeadField, scene: Scene, t: int, condition: Tensor, scale:
     if (h, w) != (full_h, full_w):
         image, box = enlarged(image, box, full_h, full_w)
     return FrameRender(image[..., :3], image[..., 3], box)
+
+
+def rays_at_once(config: FieldConfig, device: torch.device) -> int:
+    """How many rays are rendered at once, so that memory does not grow with the image."""
+    if device.type == "cpu":
+        return RAYS
+    return max(1, SAMPLES // (config.coarse + config.fine))
 
 
 def _shown(field: HeadField, rays: Rays, condition: Tensor) -> tuple[Tensor, Composite]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,9 @@ class FieldTraining:
             {"params": planes, "lr_scale": p.planes_lr},
             {"params": [self.latents] if p.field.latent else [], "lr_scale": p.latent_lr},
         ]
-        self.optimizer = torch.optim.Adam([g for g in groups if g["params"]], lr=p.lr)
+        # One launch for all parameters, not several for each.
+        fused = torch.device(self.device).type == "cuda"
+        self.optimizer = torch.optim.Adam([g for g in groups if g["params"]], lr=p.lr, fused=fused or None)
 
     def codes(self, frames: Tensor) -> Tensor:
         """(F,) training frames -> (F, C + L)."""
@@ -124,7 +127,8 @@ class FieldTraining:
         mean squared error (LipNeRF eq. 3, 4)."""
         p = self.preset
         each = batch.color.shape[1]
-        size = p.micro or each
+        # Small parts keep a CPU's caches warm; a GPU would wait for the launches of each.
+        size = p.micro if p.micro and torch.device(self.device).type == "cpu" else each
         total = torch.zeros((), device=self.device)
         for start in range(0, each, size):
             part = batch.part(slice(start, start + size))
@@ -143,8 +147,11 @@ class FieldTraining:
         codes = self.codes(batch.frames)
         if batch.mouth:
             codes = torch.cat([self._shuffled_latents(codes[: batch.mouth]), codes[batch.mouth :]])
-        with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.preset.bf16):
+        with self._precision():
             return self.field.render(batch.rays, batch.background, codes, train=True)
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        return torch.autocast(torch.device(self.device).type, torch.bfloat16) if self.preset.bf16 else nullcontext()
 
     @torch.no_grad()
     def opacity(self) -> float:

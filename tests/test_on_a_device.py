@@ -1,0 +1,167 @@
+"""Methods, networks and trainers on a device that is not the CPU: a forgotten `.to(device)` fails here.
+
+`fake_device` stands for the graphics card; it computes on the CPU.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from lipbench import media
+from lipbench.core import registry
+from lipbench.core.method import ClipInput, DubInput, DubJob, FitJob, PrepareJob
+from lipbench.datasets import demo
+from lipbench.datasets.annotations import Annotations
+from lipbench.nerf.scene import Scene
+from lipbench.nerf.training.presets import preset
+from lipbench.nerf.training.trained import rays_at_once
+from lipbench.nerf.training.trainer import FieldTraining
+
+N = 25
+
+
+def _fake() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("fake_device", Path(__file__).with_name("fake_device.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+fake_device = _fake()
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A second of a packaged clip and of its dub."""
+    root, clips = tmp_path_factory.mktemp("device"), demo.manifest().parent / "clips" / "demo-en"
+    frames = media.load_frames(clips / "demo-en.mp4")[:N]
+    sound = media.read_audio(clips / "demo-en.mp4")[: N * 640]
+    media.write_wav(root / "clip.wav", sound)
+    media.write_video(root / "clip.mp4", frames, 25, sound)
+    Annotations.load(clips / "annotations_en.npz").face_track().take(range(N)).save(root / "faces.npz")
+    clip = ClipInput("c", root / "clip.mp4", root / "clip.wav", 25.0, N, 256, 256, "en", root / "faces.npz")
+    dub = DubInput("d", "fr", root / "clip.mp4", root / "clip.wav", tuple(range(N)), N)
+    return {"clip": clip, "dub": dub}
+
+
+TINY = {"field": "triplane", "steps": 3, "size": 48, "fit": "landmarks", "parser": "color"}
+FIELD = {**TINY, "expression_from": "audio", "settings": {"rays": 64, "frames": 2}}
+METHODS = {
+    "wav2lip": {"weights": "wav2lip-demo"},
+    "speech2vid": {"weights": "speech2vid-demo"},
+    "pc-avs": {"weights": "pcavs-demo"},
+    "makeittalk": {"weights": "makeittalk-demo"},
+    "lipnerf": FIELD,
+    "lipnerf mlp": {**FIELD, "field": "mlp"},
+    "lipnerf fitted to colors": {**FIELD, "fit": "demo"},
+    "ad-nerf": TINY,
+    "ad-nerf with a torso": {**TINY, "torso": "field", "torso_steps": 3},
+    "ad-nerf on phones": {**TINY, "features": "phones29"},
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_dubs(name: str, given: dict[str, Any], tmp_path: Path) -> None:
+    method = registry.load("methods", name.split()[0])
+    params = method.spec.params(**METHODS[name])
+    clip, said = given["clip"], {"params": params, "log": lambda _: None, "device": fake_device.DEVICE}
+    prepared, fitted, out = (tmp_path / stage for stage in ("prepare", "fit", "out"))
+    for folder in (prepared, fitted, out):
+        folder.mkdir()
+    with fake_device.card():
+        if "prepare" in method.spec.stages:
+            method.prepare(PrepareJob(out=prepared, clip=clip, **said))
+        if "fit" in method.spec.stages:
+            method.fit(FitJob(out=fitted, clip=clip, prepare_folder=prepared, **said))
+        job = DubJob(out=out, clip=clip, dub=given["dub"], prepare_folder=prepared, fit_folder=fitted, **said)
+        made = method.synthesize(job)
+    assert len(media.load_frames(made.files["video"])) == N
+
+
+def test_the_fake_device_is_as_strict_as_a_real_one() -> None:
+    with fake_device.card() as device:
+        net = torch.nn.Linear(3, 2)
+        x = torch.ones(4, 3, device=device)
+        with pytest.raises(RuntimeError, match="same device"):
+            net(x)
+        with pytest.raises(RuntimeError):
+            x.numpy()
+        with pytest.raises(RuntimeError):
+            np.asarray(x)
+        assert net.to(device)(x).device.type == device
+        assert (x + torch.tensor(1.0)).cpu().numpy().tolist() == [[2.0] * 3] * 4
+
+
+def test_it_computes_what_the_cpu_does() -> None:
+    def trained(device: str) -> torch.Tensor:
+        torch.manual_seed(0)
+        net = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.ReLU(), torch.nn.Linear(8, 1)).to(device)
+        optimizer = torch.optim.Adam(net.parameters(), lr=0.1)
+        x = torch.arange(12.0).reshape(4, 3).to(device)
+        for _ in range(3):
+            optimizer.zero_grad()
+            net(x).square().sum().backward()
+            optimizer.step()
+        return net(x).detach().cpu()
+
+    with fake_device.card() as device:
+        found = trained(device)
+    assert torch.equal(found, trained("cpu"))
+
+
+def _scene() -> Scene:
+    t = 6
+    c2w = np.tile(np.concatenate([np.eye(3), [[0], [0], [0.7]]], 1).astype(np.float32), (t, 1, 1))
+    return Scene(
+        frames=np.zeros((t, 32, 32, 3), np.uint8),
+        head=np.ones((t, 32, 32), bool),
+        plates=np.zeros((1, 32, 32, 3), np.uint8),
+        shot=np.zeros(t, np.int64),
+        c2w=c2w,
+        focal=60.0,
+        center=(16.0, 16.0),
+        near_far=np.tile(np.float32([0.5, 1.1]), (t, 1)),
+        condition=np.zeros((t, 79), np.float32),
+        mouth=np.tile([10, 10, 20, 20], (t, 1)),
+        bounds=np.float32([[-0.1] * 3, [0.1] * 3]),
+    )
+
+
+def test_a_step_launches_as_often_whatever_its_rays(monkeypatch: pytest.MonkeyPatch) -> None:
+    views = ("view", "transpose", "t", "slice", "select", "unsqueeze", "expand", "detach", "alias", "split", "empty")
+    calls, run = [0], fake_device.on_card
+
+    def counted(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        calls[0] += func.name().split("::")[1].split(".")[0].strip("_") not in views
+        return run(func, args, kwargs)
+
+    found = []
+    monkeypatch.setattr(fake_device, "on_card", counted)
+    for rays in (8, 128):  # more than the 64 of `micro`
+        with fake_device.card() as device:
+            training = FieldTraining(_scene(), preset("paper", "mlp", {"rays": rays}), 0, device)
+            training.step(0, 0.0)
+            calls[0] = 0
+            training.step(1, 0.0)
+        found.append(calls[0])
+    assert found[0] == found[1] < 2000
+
+
+@pytest.mark.parametrize("name", ["paper", "adnerf"])
+def test_rendering_holds_a_bounded_number_of_samples(name: str) -> None:
+    field = preset(name, "mlp").field
+    rays = rays_at_once(field, torch.device("cuda"))
+    widest = 63 + field.condition + field.latent  # what enters, once more at the skip, and two layers of the trunk
+    held = rays * (field.coarse + field.fine) * 4 * (2 * widest + 3 * field.width)
+    assert rays > 2048
+    assert held < 16e9
+    assert rays_at_once(field, torch.device("cpu")) == 2048
