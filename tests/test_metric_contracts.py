@@ -39,6 +39,12 @@ each_family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: fam
 each_metric = pytest.mark.parametrize(("spec", "family"), SPECS)
 
 
+@each_metric
+def test_a_metric_says_what_is_good(spec: MetricSpec, family: MetricFamily) -> None:
+    """The report's legend has no gaps."""
+    assert spec.good
+
+
 @pytest.fixture(autouse=True)
 def packaged_weights_alone(tmp_path, monkeypatch):
     """The same on every machine: where somebody fetched VGG-16, its LPIPS would take minutes."""

@@ -189,7 +189,8 @@ class MetricFamily(ABC):
     def identity(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
         """What can change the numbers beside versions and options: hashes of weights in use.
 
-        JSON; part of score keys.
+        JSON; part of score keys. What stands here under an option's name is keyed in place of that option's value: a
+        file's name and hash in place of its path.
         """
         return {}
 

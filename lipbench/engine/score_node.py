@@ -100,13 +100,14 @@ def score_node(
     """
 
     def preimage(progress: PlanState) -> dict[str, Any]:
+        identity = dict(family.identity(options))
         return {
             "kind": "score",
             "family": family.id,
             "code": code,
             "metrics": {m.id: m.version for m in family.metrics},
-            "options": dict(options),
-            "identity": dict(family.identity(options)),
+            "options": {name: value for name, value in options.items() if name not in identity},
+            "identity": identity,
             "fps": fps,
             **{name: source.digest(progress) for name, source in inputs.items()},
         }

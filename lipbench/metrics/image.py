@@ -21,6 +21,16 @@ from lipbench.metrics.regions import Box
 from lipbench.metrics.remarks import WHAT
 from lipbench.metrics.timing import Shift
 
+#: What good values look like, by what a video is measured against.
+GOOD_DECIBELS = {
+    "reference": "high, but never alone: a picture that was not dubbed at all has no limit",
+    "truth": "high: the correct video has no limit",
+}
+GOOD_SIMILARITY = {
+    "reference": "near 1, but never alone: a picture that was not dubbed at all has 1",
+    "truth": "near 1",
+}
+
 
 class ImageFamily(FrameMetric):
     """psnr_full, psnr_face, psnr_mouth, ssim_full, ssim_face, ssim_mouth, and the same with `_truth`.
@@ -43,10 +53,7 @@ class ImageFamily(FrameMetric):
             description="Peak signal-to-noise ratio of the image",
             # The paper's full frames, and the mouth, where methods differ.
             headlines=("psnr_full", "psnr_mouth", "psnr_mouth_truth"),
-            good={
-                "reference": "high, but never alone: a picture that was not dubbed at all has no limit",
-                "truth": "high: the correct video has no limit",
-            },
+            good=GOOD_DECIBELS,
             published={"psnr_full": "14.2 to 30.1 dB, six methods on film dubs (LipNeRF paper, Table I)"},
         ),
         *specs(
@@ -60,10 +67,7 @@ class ImageFamily(FrameMetric):
             convention="rgb,gauss11s1.5,pop,valid",
             description="Structural similarity of the image, 1 when equal",
             headlines=("ssim_full", "ssim_mouth", "ssim_mouth_truth"),
-            good={
-                "reference": "near 1, but never alone: a picture that was not dubbed at all has 1",
-                "truth": "near 1",
-            },
+            good=GOOD_SIMILARITY,
             published={"ssim_full": "0.25 to 0.89, six methods on film dubs (LipNeRF paper, Table I)"},
         ),
     )

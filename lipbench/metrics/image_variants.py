@@ -17,13 +17,16 @@ from lipbench.core.metric import MetricSpec
 from lipbench.metrics.arrays import Frame
 from lipbench.metrics.frame_metric import FrameMetric, Value, specs
 from lipbench.metrics.functional import psnr, ssim_variants
+from lipbench.metrics.image import GOOD_DECIBELS, GOOD_SIMILARITY
 from lipbench.metrics.pair_reader import SUFFIX, FrameStep
 from lipbench.metrics.regions import Box
 
 #: Side of TalkLip's faces, px.
 SIDE = 96
-SIMILARITY: dict[str, Any] = {"unit": "", "better": "higher", "tolerance": 1e-4, "decimals": 4}
-DECIBELS: dict[str, Any] = {"unit": "dB", "better": "higher", "tolerance": 0.01, "decimals": 2}
+SIMILARITY: dict[str, Any] = {"unit": "", "better": "higher", "tolerance": 1e-4, "decimals": 4, "good": GOOD_SIMILARITY}
+DECIBELS: dict[str, Any] = {"unit": "dB", "better": "higher", "tolerance": 0.01, "decimals": 2, "good": GOOD_DECIBELS}
+#: Arithmetic that wraps can make a worse picture's number higher.
+NEVER = "nothing: it is for comparison with numbers that were computed so"
 
 
 def _squeezed(frame: Frame) -> Frame:
@@ -102,7 +105,7 @@ class ImageVariantsFamily(FrameMetric):
             "psnr_wrapped_96",
             "PSNR wrapped 96",
             regions=("face",),
-            **{**DECIBELS, "better": "none"},
+            **{**DECIBELS, "better": "none", "good": {"reference": NEVER, "truth": NEVER}},
             source="Sxjdwang/TalkLip, evaluation/visual_quality.py",
             convention="rgb,uint8 arithmetic that wraps,100 when equal,96x96",
             description="What uint8 arithmetic makes of the PSNR of the face at 96 x 96 px",

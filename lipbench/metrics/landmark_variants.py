@@ -37,6 +37,7 @@ def _spec(
         tolerance=0.5,
         decimals=2,
         headline=False,
+        good="near 0" if truth else "neither high nor low is good: it says how far the face was moved",
         source=source,
         convention=f"{name}[{convention},px,vs {WHAT[against]}]",
         description=f"{description}, against {WHAT[against]}, in px.",

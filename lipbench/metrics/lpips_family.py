@@ -26,6 +26,8 @@ from lipbench.metrics.regions import Box
 
 #: Longer side that the network sees, px; the full frame stays as it is.
 SIDE = {"face": 256, "mouth": 128}
+#: What good values look like, by what a video is measured against.
+GOOD = {"reference": "near 0, but never alone: a picture that was not dubbed at all has 0", "truth": "near 0"}
 
 
 def as_seen(crop: Frame, side: int | None) -> Frame:
@@ -69,7 +71,7 @@ class LpipsFamily(FrameMetric):
         convention=lambda region: _convention("alex", region),
         description="Distance of the image in the features of AlexNet, 0 when equal",
         headlines=("lpips_full",),
-        good={"reference": "near 0, but never alone: a picture that was not dubbed at all has 0", "truth": "near 0"},
+        good=GOOD,
         published={"lpips_full": "0.16 to 0.48, six methods on film dubs (LipNeRF paper, Table I)"},
     )
 
@@ -148,7 +150,7 @@ class LpipsVggFamily(LpipsFamily):
         convention=lambda region: _convention("vgg", region),
         description="Distance of the picture in the features of VGG-16, 0 when equal",
         headlines=("lpips_vgg_full",),
-        good={"reference": "near 0, but never alone: a picture that was not dubbed at all has 0", "truth": "near 0"},
+        good=GOOD,
     )
 
 
@@ -174,6 +176,7 @@ class LpipsNativeFamily(LpipsFamily):
         source="Zhang et al., CVPR 2018; AlexNet, v0.1",
         convention=lambda region: _convention("alex", region, {}),
         description="Distance of the crop, not resized, in the features of AlexNet, 0 when equal",
+        good=GOOD,
     )
 
 

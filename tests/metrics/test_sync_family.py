@@ -16,7 +16,10 @@ from lipbench.core.errors import UnknownName, UsageError, WeightsError, WeightsM
 from lipbench.core.keys import sha256_file
 from lipbench.core.metric import MetricFamily, Pair
 from lipbench.core.registry import load
+from lipbench.core.store import Store
+from lipbench.engine.plan import Plan, PlanState
 from lipbench.engine.score_json import score_json
+from lipbench.engine.score_node import score_node
 from lipbench.metrics.sync import SyncFamily, SyncNet, SyncOptions, evaluate, models
 from lipbench.metrics.sync.family import METRICS
 from lipbench.metrics.sync.models import SyncModel
@@ -208,20 +211,27 @@ def test_published_numbers_stand_beside_their_own_sync_model_alone():
     assert "LRS2" in SyncFamily().named(spec, {"sync_model": "syncnet_v2"}).published
     assert SyncFamily().named(spec, {}).published == spec.published
     assert SyncFamily().named(spec, {"sync_model": "demo"}).published == ""
-    assert all(m.good for m in METRICS)
+
+
+def _key(family: SyncFamily, file: Path) -> dict[str, Any]:
+    nothing = PlanState(Plan([], {}), Store(file.parent / "store"))
+    return score_node(family, {"sync_model": str(file)}, "x", 25.0, {}).preimage(nothing)
 
 
 def test_a_file_of_weights_is_a_sync_model(video: Path, tmp_path: Path, net: SyncNet) -> None:
     file = net.save(tmp_path / "mine.npz", half=False)
     family = SyncFamily()
     name = f"mine@{sha256_file(file)[:8]}"
-    asked = pair(video, tmp_path, sync_model=str(file))
+    asked, before = pair(video, tmp_path, sync_model=str(file)), _key(family, file)
     scores = family.score(asked)
     want = evaluate(video, sound(70), sync_model=net, faces=face_track(70), **RULES)
     assert scores["lse_d"].value == pytest.approx(want.value("lse_d"), rel=1e-6)
     assert {score.extra["sync_model"] for score in scores.values()} == {name}
     assert family.identity(asked.options)["sync_model_sha256"] == sha256_file(file)
     assert family.weights(asked.options) == ()
+    (tmp_path / "moved").mkdir()
+    moved = file.rename(tmp_path / "moved" / file.name)
+    assert _key(family, moved) == before  # by content, not by place
     with pytest.raises(WeightsMissing, match="absent"):
         family.identity({"sync_model": "folder/absent.npz"})
     (tmp_path / "other.npz").write_bytes(b"no network")

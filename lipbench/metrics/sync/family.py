@@ -90,6 +90,7 @@ METRICS = (
         "mean distance at the offset of the source's own audio (option own_offset); not a published metric",
         "How far the lips are from the audio where the source's own audio lies: found footage is rarely in sync.",
         _OURS,
+        good="low, and close to LSE-D: then the lips are where the recording has them",
         headline=False,
     ),
     _spec(
@@ -139,7 +140,7 @@ class SyncFamily(MetricFamily):
             "sync_model": sync_model.name,
             "sync_model_sha256": sync_model.sha256(),
             "constants": CONSTANTS_VERSION,
-            "options": parsed.model_dump(mode="json", exclude_none=True),
+            "options": parsed.model_dump(mode="json", exclude_none=True, exclude={"sync_model"}),
         }
         if parsed.protocol == "realvideo" and parsed.boxes_from == "prediction":
             found["boxes"] = detector_identity(parsed.detector)

@@ -46,6 +46,7 @@ METRICS = (
         "zero",
         "the shift of the highest mean similarity; positive: the audio leads the video, negative: it lags",
         "The shift at which sound and landmarks of the lips fit best, with an interval in the details.",
+        good="0, or what the recording itself has",
         unit="frames",
         tolerance=0.0,
         decimals=1,
@@ -56,6 +57,7 @@ METRICS = (
         "higher",
         "calibrated probability that the offset is right within one frame",
         "How sure the offset is.",
+        good="near 1; the offset of a clip says little below 0.9",
         tolerance=0.05,
     ),
     _spec(
@@ -64,6 +66,7 @@ METRICS = (
         "lower",
         "1 minus the mean similarity at the source's own offset (option own_offset, 0 unless given)",
         "How far the lips are from the audio where it belongs; about 1 for lips that say something else.",
+        good="low: next to the row of a correct or recorded video",
     ),
     _spec(
         "sync_gain",
@@ -71,6 +74,7 @@ METRICS = (
         "none",
         "slope of 5 measures (gap, height, widths, lower lip) over those that the sound asks for, at own_offset",
         "How far the lips move with the sound: 1 as usual, below it damped, 0 still or something else.",
+        good="next to the row of a correct or recorded video; 0 is a still mouth",
         tolerance=0.02,
     ),
     _spec(
@@ -79,6 +83,7 @@ METRICS = (
         "zero",
         "offset minus the AV offset of the sync model of the option agree_with",
         "By how many frames two sync models differ about the offset.",
+        good="0; farther apart than 1 at least one of the two is wrong",
         unit="frames",
         needs=frozenset({"audio", "prediction_faces", "faces"}),
         tolerance=0.0,
