@@ -42,6 +42,7 @@ def main() -> None:
     parser.add_argument("clips", nargs="+", type=Path)
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--sync-model", default="demo")
+    parser.add_argument("--tolerance", action="append", default=[], help="METRIC=NUMBER of the baseline; repeatable")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     clips = []
@@ -65,7 +66,8 @@ def main() -> None:
         run(given.out, name, given.sync_model)
     baseline = given.out / "lips.json"
     baseline.unlink(missing_ok=True)
-    gate(given.out / "good", baseline, "--accept", "--reason", "recordings", "--allow", "no-sync")
+    accepted = ["--accept", "--reason", "recordings", "--allow", "no-sync"]
+    gate(given.out / "good", baseline, *accepted, *(f"--tolerance={one}" for one in given.tolerance))
     print("| damage | verdict | exit | " + " | ".join(means(given.out / "good")) + " |")
     for name in CLOSED:
         code, verdict, said = gate(given.out / name, baseline)
