@@ -130,12 +130,13 @@ def _pieces(found: Sounds, kept: list[Run], slope: float, sign: int, film_s: flo
     edges = [edge(found.matcher, a, b, slope, sign) for a, b in pairwise(kept)]
     out = []
     for k, run in enumerate(kept):
-        # At the ends nothing but the length of film and dub says where a piece stops.
+        # At the ends nothing but the length of film and dub says where a piece stops; an edit that was not heard may
+        # lie within the first cell, or the last one.
         start = edges[k - 1].begin if k else max(0.0, -run.offset)
-        start_unsure = edges[k - 1].unsure if k else max(run.cells[0].at - start, MARGIN_S)
+        start_unsure = edges[k - 1].unsure if k else max(run.cells[0].at + CELL_S - start, MARGIN_S)
         last = k == len(kept) - 1
         end = min(film_s * rate, dub_s - run.offset) if last else edges[k].end
-        end_unsure = max(end - run.cells[-1].at - CELL_S, MARGIN_S) if last else edges[k].unsure
+        end_unsure = max(end - run.cells[-1].at, MARGIN_S) if last else edges[k].unsure
         inside = [c for c in found.cells if start <= c.at and c.at + CELL_S <= end]
         heard = sum(_hears(c, run, slope) for c in inside) / max(len(inside), 1)
         precision = max(1000 * run.scatter / float(np.sqrt(len(run.cells))), FINEST_MS)

@@ -55,7 +55,7 @@ def from_stretches(
     for k, group in enumerate(groups):
         first, last = group.middles[0] - half, group.middles[-1] + half
         start, end = max(0.0, -group.offset / rate), min(film_s, (dub_s - group.offset) / rate)
-        start_unsure, end_unsure = max(first - start, 0.0) + half, max(end - last, 0.0) + half
+        start_unsure, end_unsure = max(first - start, 0.0) + STRETCH_S, max(end - last, 0.0) + STRETCH_S
         if k:
             before = groups[k - 1].middles[-1] + half
             start, start_unsure = (before + first) / 2, abs(first - before) / 2 + STRETCH_S

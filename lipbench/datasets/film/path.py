@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lipbench.datasets.film.search import STRETCH_S, Stretch
+from lipbench.datasets.film.search import Stretch
 
 #: An offset that changes less from one stretch to the next has drifted, s; what changes more has jumped.
 DRIFT = 0.03
@@ -129,8 +129,3 @@ def _weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
     order = np.argsort(values)
     sums = np.cumsum(weights[order])
     return float(values[order][np.searchsorted(sums, sums[-1] / 2)])
-
-
-def covers(step: Step, at: float) -> bool:
-    """Whether a moment of the film lies in a stretch."""
-    return abs(at - step.middle) <= STRETCH_S / 2

@@ -24,6 +24,9 @@ ASK: tuple[State, ...] = ("one-sided",)
 #: A scene stays clear of where an edge may lie by this, s.
 CLEAR_S = 1.0
 
+#: Where a piece's end is less sure than this, s, nothing is heard beside it.
+OUTER_S = 3.0
+
 #: Sounds on both sides of a scene and no farther than this carry the offset over it, s.
 CARRY_S = 300.0
 
@@ -68,6 +71,9 @@ def scene_state(dub: DubTrack, scene: Scene) -> SceneState:
     if piece.by == "hand":
         return SceneState("by hand", piece, "its offset is written by hand")
     spans = piece.spans
+    early, late = scene.start < piece.start + piece.start_unsure, scene.end > piece.end - piece.end_unsure
+    if (early and piece.start_unsure > OUTER_S) or (late and piece.end_unsure > OUTER_S):
+        return SceneState("one-sided", piece, "nothing in common is heard from it to the end of the piece")
     if any(a < scene.end and b > scene.start for a, b in spans):
         return SceneState("measured", piece)
     before = max((b for _, b in spans if b <= scene.start), default=None)
