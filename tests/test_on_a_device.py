@@ -61,6 +61,7 @@ METHODS = {
     "pc-avs": {"weights": "pcavs-demo"},
     "makeittalk": {"weights": "makeittalk-demo"},
     "lipnerf": FIELD,
+    "lipnerf relief": {**FIELD, "field": "relief", "settings": {"rays": 64}},
     "lipnerf mlp": {**FIELD, "field": "mlp"},
     "lipnerf fitted to colors": {**FIELD, "fit": "demo"},
     "ad-nerf": TINY,
