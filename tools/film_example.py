@@ -3,8 +3,8 @@
     python -m tools.film_example make FOLDER [--rounds 10]
     python -m tools.film_example check FOLDER [--media FOLDER/media]
 
-Two people speak in turn in 4 s shots, over a bed 15 dB under them: en, fr 0.48 s late, de at PAL speed, it with 20 s cut
-out of its middle. `check` prints the errors of FOLDER/film.align.yaml, film.shots.yaml and the cut dubs, as far as
+Two people speak in turn in 4 s shots, over a bed 15 dB under them: en, fr 0.48 s late, de at PAL speed, it with 20 s
+cut out of its middle. `check` prints the errors of FOLDER/film.align.yaml, film.shots.yaml and the cut dubs, as far as
 they are there.
 """
 
@@ -179,7 +179,8 @@ def _shots(found: tuple[Any, ...], true: list[list[Any]]) -> str:
         right += shot.people == names[who]
     people = len(set(names.values()))
     return (
-        f"{len(found)} of {len(true)}, boundaries at most {1000 * max(off):.0f} ms off; {people} people, right in {right}"
+        f"{len(found)} of {len(true)}, boundaries at most {1000 * max(off):.0f} ms off; "
+        f"{people} people, right in {right}"
     )
 
 
