@@ -78,12 +78,12 @@ def speech(shots: list[PlannedShot], language: str) -> Sound:
 
 def _said(file: Path | None, language: str) -> Sound:
     if file is not None:
-        return media.read_audio(file, RATE).astype(np.float32) / 32768
+        return np.asarray(media.read_audio(file, RATE) / 32768, np.float32)
     lines = [sentences()[name][language] for name in ("s22", "s24")]
     made = [synthesize(place(line.words, 0.0), line.duration_s, voice("alma"), language=language) for line in lines]
     quiet = np.zeros(RATE // 2)
     y = np.concatenate([quiet, made[0], quiet, made[1]]).astype(np.float32)
-    return y / np.abs(y).max() * 0.5
+    return np.asarray(y / np.abs(y).max() * 0.5, np.float32)
 
 
 @click.group()
@@ -171,7 +171,9 @@ def _alignment(dub: DubTrack, spans: list[Span]) -> str:
 
 
 def _shots(found: tuple[Any, ...], true: list[list[Any]]) -> str:
-    off, right, names = [], 0, {}
+    off: list[float] = []
+    names: dict[str, tuple[str, ...]] = {}
+    right = 0
     for start, end, who in true:
         shot = min(found, key=lambda s: abs(s.start - start) + abs(s.end - end))
         off.append(max(abs(shot.start - start), abs(shot.end - end)))
