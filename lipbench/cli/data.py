@@ -201,6 +201,7 @@ def _manifest_json(manifest: Manifest, report: ManifestReport) -> dict[str, Any]
 @click.option("--from", "film", type=click.Path(path_type=Path), help="A film: its scenes are added instead of VIDEO.")
 @click.option("--scene", "scenes", multiple=True, metavar="FROM-TO", help="Of the film, 00:12:30-00:13:10; repeatable.")
 @click.option("--align", type=click.Path(path_type=Path), help="The film's .align.yaml, made where it is not there.")
+@click.option("--shots", type=click.Path(path_type=Path), help="The film's .shots.yaml: a scene's used shots alone.")
 @click.option("--dub", "dubs", multiple=True, metavar="LANG=FILE", help="A dub, e.g. fr=french.wav; repeatable.")
 @click.option("--id", "id", help="Id of the clip; made of the file's name when left out.")
 @click.option("--speaker", help="Who speaks; the id when left out.")
@@ -230,6 +231,7 @@ def add(
     film: Path | None,
     scenes: tuple[str, ...],
     align: Path | None,
+    shots: Path | None,
     dubs: tuple[str, ...],
     copy: bool,
     as_json: bool,
@@ -245,7 +247,8 @@ def add(
     is a clip or a dub of one.
 
     With --from FILM --scene FROM-TO the dubs are aligned (`data align`; the film's own tracks unless --dub names
-    others), the scenes cut into the folder `media` beside MANIFEST (`data cut`) and added.
+    others), the scenes cut into the folder `media` beside MANIFEST (`data cut`) and added. With --shots a clip is
+    the shots of its scene that `data shots` found to be of use (`segments`).
     """
     from lipbench.cli.data_add import OPTIONS, add_all, new_dubs
     from lipbench.datasets.lists import Entry, entries
@@ -256,9 +259,11 @@ def add(
     if film is not None:
         from lipbench.cli.data_add_film import scene_entries
 
-        wanted = scene_entries(manifest, film, scenes, dubs, align, as_json)
-    elif scenes or align:
-        raise UsageError("--scene and --align go with --from FILM", "a video is added whole", "use --start and --end")
+        wanted = scene_entries(manifest, film, scenes, dubs, align, shots, as_json)
+    elif scenes or align or shots:
+        raise UsageError(
+            "--scene, --align and --shots go with --from FILM", "a video is added whole", "use --start and --end"
+        )
     else:
         assert video is not None
         wanted = entries(video, new_dubs(dubs, said["channel"], about))

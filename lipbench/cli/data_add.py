@@ -118,6 +118,7 @@ def _add(path: Path, entry: Entry, copy: bool, asks: bool, several: bool) -> Add
         copy=copy,
         start_s=entry.start or 0.0,
         end_s=entry.end,
+        segments=entry.segments,
         fps=entry.fps,
         channel=entry.channel,
         known_is_fine=several,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lipbench.cli.data_align import ENDING
-from lipbench.core.errors import LipbenchError
+from lipbench.core.errors import LipbenchError, UsageError
 
 if TYPE_CHECKING:
     from lipbench.datasets.film.cut import CutScene
@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 @click.command("cut")
 @click.argument("film", type=click.Path(path_type=Path))
 @click.option("--align", "align", type=click.Path(path_type=Path), help="[default: FILM with the ending .align.yaml]")
-@click.option(
-    "--scene", "scenes", multiple=True, required=True, metavar="FROM-TO", help="00:12:30-00:13:10; repeatable."
-)
+@click.option("--scene", "scenes", multiple=True, metavar="FROM-TO", help="00:12:30-00:13:10; repeatable.")
+@click.option("--shots", type=click.Path(path_type=Path), help="FILM.shots.yaml: each used shot (of --scene) is cut.")
 @click.option("--dub", "languages", multiple=True, metavar="LANG", help="Only these dubs. [default: all]")
 @click.option("--height", default=720, show_default=True, type=click.IntRange(64, 4320), help="Of the clips, px.")
 @click.option("--fps", default=25.0, show_default=True, type=click.FloatRange(10, 120), help="Of the clips.")
@@ -33,6 +32,7 @@ def main(
     film: Path,
     align: Path | None,
     scenes: tuple[str, ...],
+    shots: Path | None,
     languages: tuple[str, ...],
     height: int,
     fps: float,
@@ -44,17 +44,23 @@ def main(
 ) -> None:
     """Cut scenes of FILM: a clip each, and its dubs from the same moment on.
 
-    Needs what `lipbench data align` wrote. What was cut already is not cut again. Exit code 2 where a scene cannot be
-    cut; the others are.
+    With --shots every shot that `lipbench data shots` found to be of use is a clip; --scene limits them to a part of
+    the film. Needs what `lipbench data align` wrote. What was cut already is not cut again. Exit code 2 where a scene
+    cannot be cut; the others are.
     """
     from lipbench.datasets.film.align_file import read_align_file
     from lipbench.datasets.film.cut import CutForm, check_scenes, cut_scene
+    from lipbench.datasets.film.shot_scenes import shot_scenes, used_shots
     from lipbench.datasets.film.times import scene
 
+    if not scenes and shots is None:
+        raise UsageError("which scenes?", "films are long", "add --scene 00:12:30-00:13:10, or --shots FILM.shots.yaml")
     path = align or film.with_suffix(ENDING)
     file = read_align_file(path)
     wanted = [scene(text) for text in scenes]
     check_scenes(file, wanted)
+    if shots is not None:
+        wanted = shot_scenes(used_shots(shots, film), wanted)
     form = CutForm(fps, height, channel, accept_carried, change_pitch)
     done: list[CutScene] = []
     failed: list[LipbenchError] = []

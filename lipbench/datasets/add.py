@@ -20,7 +20,7 @@ from lipbench.datasets.dub_sound import DubSound
 from lipbench.datasets.manifest import HINT, from_document, load_manifest
 from lipbench.datasets.model import language_tag
 from lipbench.datasets.phonemes import read_phonemes
-from lipbench.datasets.types import Clip, Dub, DubKind, Licence, Manifest
+from lipbench.datasets.types import Aligned, Clip, Dub, DubKind, Licence, Manifest
 from lipbench.datasets.write import clip_data, dub_data, licence_data, to_yaml
 from lipbench.media.image_series import is_pattern, is_series
 from lipbench.media.streams import sound_of, split_stream
@@ -56,6 +56,7 @@ class NewDub:
     start_s: float | None = None
     end_s: float | None = None
     rate: float = 1.0
+    aligned: Aligned | None = None
 
 
 def default_id(video: Path) -> str:
@@ -88,6 +89,7 @@ def add_clip(
     copy: bool = False,
     start_s: float = 0.0,
     end_s: float | None = None,
+    segments: tuple[tuple[float, float], ...] = (),
     fps: float | None = None,
     channel: str | None = None,
     known_is_fine: bool = False,
@@ -105,6 +107,7 @@ def add_clip(
         copy: copy files that lie outside the manifest's root into it.
         start_s: where the part that is used begins, of the video and of dubs that say nothing else.
         end_s: where it ends.
+        segments: the parts of the video that are used instead, (start, end) in seconds.
         fps: rate of pictures; of a video file, what the manifest is to say.
         channel: the one channel of the clip's own sound that is used.
         known_is_fine: dubs that are there already are passed over, as is a clip without new ones.
@@ -126,7 +129,8 @@ def add_clip(
         raise UsageError(
             f"{path} has a clip {known.id!r} already", "its video is another file", "give the new clip its own --id"
         )
-    if known is not None and (start_s, end_s) not in ((0.0, None), (known.start_s, known.end_s)):
+    part = (start_s, end_s, segments)
+    if known is not None and part not in ((0.0, None, ()), (known.start_s, known.end_s, known.segments)):
         raise UsageError(
             f"{path} has a clip {known.id!r} already",
             "another part of its video is used",
@@ -143,7 +147,7 @@ def add_clip(
     root = manifest.root
     if known is None:
         clip = _new_clip(manifest, video, digest, clip_id, speaker, language, licence, consent, source_url, fps)
-        clip = replace(clip, start_s=start_s, end_s=end_s, stream=own.stream, channel=own.channel)
+        clip = replace(clip, start_s=start_s, end_s=end_s, stream=own.stream, channel=own.channel, segments=segments)
         _check_span(clip)
     else:
         clip = known
@@ -273,6 +277,7 @@ def _new_dub(want: NewDub, clip: Clip, dub_id: str, tag: str, kind: DubKind, sai
         want.start_s,
         want.end_s,
         want.rate,
+        want.aligned,
     )
     track = DubSound.of(dub, clip).read(_used(clip))
     if len(track.samples) == 0:

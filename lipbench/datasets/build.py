@@ -156,6 +156,7 @@ class ManifestBuilder:
             entry.start_s,
             entry.end_s,
             entry.rate,
+            None if entry.aligned is None else entry.aligned.value(),
         )
 
     def _unique(self, what: str, ids: list[str]) -> None:

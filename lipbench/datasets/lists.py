@@ -43,6 +43,7 @@ class Entry:
     source_url: str = ""
     start: float | None = None
     end: float | None = None
+    segments: tuple[tuple[float, float], ...] = ()
     fps: float | None = None
     channel: str | None = None
     kind: str | None = None

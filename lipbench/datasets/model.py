@@ -25,6 +25,7 @@ from pydantic import (
 from lipbench.core import fields
 from lipbench.core.errors import UsageError
 from lipbench.core.fields import mistake, or_text
+from lipbench.datasets.aligned import AlignedEntry
 from lipbench.datasets.licences import LICENCES, NEED_URL
 from lipbench.datasets.segments import check_segments
 from lipbench.datasets.types import SCHEMA
@@ -248,6 +249,7 @@ class DubEntry(ManifestModel):
     channel: Channel | None = Field(None, description="The one channel that is used; all are mixed when left out.")
     transcript: str | None = Field(None, description="What is said.")
     phonemes: RelativePath | None = Field(None, description="Timed phonemes: TextGrid, CTM or JSON.")
+    aligned: AlignedEntry | None = Field(None, description="How a dub that was cut out of a film was aligned with it.")
 
     @model_validator(mode="after")
     def _sound(self) -> DubEntry:

@@ -90,6 +90,25 @@ class Clip:
 
 
 @dataclass(frozen=True)
+class Aligned:
+    """Where a dub that was cut out of a film lay in its track.
+
+    Attributes:
+        film_offset_s: dub time = rate * film time + this, in seconds.
+        rate: dub seconds per second of film; the dub's own file runs at the film's speed already.
+        heard: share of its piece in which sounds of the film are heard in it; None = not known, written by hand.
+        precision_ms: of the offset; None = not known.
+        state: what is known in this scene: measured, by hand, carried or one-sided.
+    """
+
+    film_offset_s: float
+    rate: float
+    heard: float | None
+    precision_ms: float | None
+    state: str
+
+
+@dataclass(frozen=True)
 class Dub:
     """An aligned target audio of a clip in one language.
 
@@ -108,6 +127,7 @@ class Dub:
         start_s: where the part that is used begins, in seconds of the audio file; None = where the clip's does.
         end_s: where it ends; None = where the clip's does.
         rate: how much faster than its clip the audio runs.
+        aligned: how it was found, where it was cut out of a film; changes nothing of the sound.
     """
 
     id: str
@@ -124,6 +144,7 @@ class Dub:
     start_s: float | None = None
     end_s: float | None = None
     rate: float = 1.0
+    aligned: Aligned | None = None
 
 
 @dataclass(frozen=True)
@@ -219,7 +240,7 @@ class Manifest:
             "offset_s": dub.offset_s,
             "transcript": dub.transcript,
             "phonemes": self._name(dub.phonemes),
-            **_said(stream=dub.stream, channel=dub.channel, start_s=dub.start_s, end_s=dub.end_s),
+            **_said(stream=dub.stream, channel=dub.channel, start_s=dub.start_s, end_s=dub.end_s, aligned=dub.aligned),
             **({} if dub.rate == 1 else {"rate": dub.rate}),
         }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -120,5 +121,6 @@ def dub_data(dub: Dub, manifest: Manifest) -> dict[str, Any]:
         "channel": dub.channel,
         "transcript": dub.transcript,
         "phonemes": None if dub.phonemes is None else dub.phonemes.relative_to(manifest.root).as_posix(),
+        "aligned": None if dub.aligned is None else {k: v for k, v in asdict(dub.aligned).items() if v is not None},
     }
     return {k: v for k, v in data.items() if v is not None}

@@ -171,6 +171,31 @@ def test_add_from_a_film(aligned: Path, tmp_path: Path) -> None:
     assert sorted(dub.language for dub in found.dubs) == ["fr", "fr", "it", "it"]
 
 
+def test_used_shots_become_clips_or_the_segments_of_one(aligned: Path, tmp_path: Path) -> None:
+    film = aligned.with_name("film.mkv")
+    shots = tmp_path / "film.shots.yaml"
+    one = "{{n: {}, from: {}, to: {}, into: cut, people: [A], actor: A, use: '{}'}}"
+    spans = [(1, 20, 22, "yes"), (2, 22, 24, "no"), (3, 24, 26, "yes"), (4, 38, 42, "yes")]
+    lines = [f"  - {one.format(*span)}" for span in spans]
+    shots.write_text("\n".join(["schema: 1", "film: film.mkv", "seconds: 100", "shots:", *lines, ""]))
+    done = call("cut", film, "--shots", shots, "--dub", "fr", "-o", tmp_path)
+    assert done.exit_code == 0, done.output
+    cut = sorted(path.name for path in tmp_path.glob("*.mp4"))
+    assert cut == ["film-000020.mp4", "film-000024.mp4", "film-000038.mp4"]
+    error_of(call("cut", film, "-o", tmp_path), UsageError)
+    manifest = aligned.with_name("segments.yaml")
+    about = ["--speaker", "a", "--language", "en", "--licence", "CC0-1.0", "--consent", "generated"]
+    done = call("add", manifest, "--from", film, "--scene", "21-26", "--shots", shots, *about)
+    assert done.exit_code == 0, done.output
+    found = load_manifest(manifest, verify=True)
+    assert found.clips[0].segments == ((0.0, 0.96), (3.04, 5.0))
+    fr = next(dub for dub in found.dubs if dub.language == "fr")
+    assert fr.aligned is not None
+    assert (fr.aligned.state, fr.aligned.rate) == ("measured", 1.0)
+    assert fr.aligned.film_offset_s == pytest.approx(0.48, abs=1e-3)
+    error_of(call("add", manifest, film, "--shots", shots, *about), UsageError)
+
+
 def test_what_is_no_film_with_dubs(film: Path, tmp_path: Path) -> None:
     mute = write_film(tmp_path / "mute.mkv", (np.zeros((48, 64, 3), np.uint8) for _ in range(10)), Fraction(25), [])
     assert "no audio" in error_of(call("align", mute), NoAudio).why

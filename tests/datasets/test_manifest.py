@@ -12,7 +12,7 @@ from lipbench.core.errors import ManifestError, UnknownName, UsageError
 from lipbench.datasets import Manifest, load_manifest, resolve, save_manifest
 from lipbench.datasets import manifest as module
 from lipbench.datasets.model import SCHEMA_FILE, json_schema, language_tag
-from lipbench.datasets.types import Licence
+from lipbench.datasets.types import Aligned, Licence
 
 A, B = "a" * 64, "b" * 64
 
@@ -335,6 +335,18 @@ def test_save_relative_to_the_file(write, tmp_path):
     assert "root: ../.." in path.read_text()
     assert load_manifest(path) == m
     assert load_manifest(path).digest == m.digest
+
+
+def test_a_dub_says_how_it_was_aligned(write, tmp_path):
+    plain, line = load_manifest(write(TEXT)), f"audio: fr.wav, sha256: {B}"
+    about = "aligned: {film_offset_s: 0.48, rate: 0.96, heard: 0.9, precision_ms: 0.02, state: measured}"
+    m = load_manifest(write(TEXT.replace(line, f"{line}, {about}")))
+    assert m.dubs[0].aligned == Aligned(0.48, 0.96, 0.9, 0.02, "measured")
+    assert plain.dubs[0].aligned is None
+    assert m.digest != plain.digest
+    assert load_manifest(save_manifest(m, tmp_path / "copy.yaml")) == m
+    wrong = TEXT.replace(line, f"{line}, {about.replace('measured', 'guessed')}")
+    assert "dubs[0].aligned.state" in first(write(wrong))
 
 
 def test_save_refuses_files_outside_root(write, tmp_path):

@@ -178,7 +178,7 @@ def piece_entry(piece: Piece) -> PieceEntry:
         {
             "from": round(piece.start, 3),
             "to": round(piece.end, 3),
-            "offset": round(piece.offset, 5),
+            "offset": round(piece.offset, 5) + 0.0,  # no -0.0
             "heard": round(min(piece.heard, 1.0), 3),
             "precision_ms": round(piece.precision_ms, 3),
             "from_unsure_s": round(piece.start_unsure + 0.001, 3),

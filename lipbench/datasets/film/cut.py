@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from lipbench.datasets.film.align_file import AlignFile, DubTrack
 from lipbench.datasets.film.film_tracks import ends_sha256
 from lipbench.datasets.film.scenes import ASK, SURE, SceneState, read_dub, scene_state
 from lipbench.datasets.film.times import Scene, clock
+from lipbench.datasets.types import Aligned
 from lipbench.media import VideoWriter, load_audio, read_frames
 from lipbench.media.atomic import atomic_path
 from lipbench.media.opening import fraction
@@ -71,6 +72,7 @@ class CutScene:
         dubs: language -> its sound.
         states: language -> what is known of the dub in this scene, those left out included.
         made: names of the files that were made now; the others were there.
+        aligned: language -> how its sound was found.
     """
 
     id: str
@@ -78,7 +80,8 @@ class CutScene:
     clip: Path
     dubs: dict[str, Path]
     states: dict[str, SceneState]
-    made: tuple[str, ...] = field(default=())
+    made: tuple[str, ...] = ()
+    aligned: Mapping[str, Aligned] = field(default_factory=dict)
 
 
 def check_scenes(file: AlignFile, scenes: Sequence[Scene]) -> None:
@@ -171,23 +174,17 @@ def cut_scene(
     about = {"version": VERSION, "film": file.film.ends_sha256, "scene": [scene.start, scene.end]}
     form_key = {"fps": form.fps, "height": form.height, "track": file.film.track}
     work.make(clip, {**about, **form_key}, lambda: _clip(film, file, scene, out / clip, form))
-    dubs = {}
+    dubs, aligned = {}, {}
     for language, state in wanted.items():
         dub, piece = file.dubs[language], state.piece
         assert piece is not None
         sound = f"{name}.{language}.flac"
         key = {**about, "dub": [dub.ends_sha256, dub.track, form.channel], "at": [dub.rate, piece.offset]}
-        aligned: dict[str, Any] = {
-            "film_offset_s": piece.offset,
-            "rate": dub.rate,
-            "heard": piece.heard,
-            "precision_ms": piece.precision_ms,
-            "state": state.state,
-        }
+        aligned[language] = Aligned(piece.offset, dub.rate, piece.heard, piece.precision_ms, state.state)
         make = _flac(folder / dub.file, dub, state, scene, out / sound, form)
-        work.make(sound, key, make, {"aligned": aligned})
+        work.make(sound, key, make, {"scene": [scene.start, scene.end], "aligned": asdict(aligned[language])})
         dubs[language] = out / sound
-    return CutScene(name, scene, out / clip, dubs, states, tuple(work.made))
+    return CutScene(name, scene, out / clip, dubs, states, tuple(work.made), aligned)
 
 
 def _flac(file: Path, dub: DubTrack, state: SceneState, scene: Scene, path: Path, form: CutForm) -> Callable[[], None]:
