@@ -20,6 +20,7 @@ from lipbench.engine.method_node import NONE, DubStage, MethodStage, RowFacts
 from lipbench.engine.plan import STAGE_VERSIONS, Cell, Node, Plan, PlanState, file_digest, select
 from lipbench.engine.rows import Measured, MethodRow, families, rows
 from lipbench.engine.score_node import File, Source, StageOutput, StageTrack, score_node
+from lipbench.engine.score_offset import at_own
 from lipbench.engine.tasks import ClipTask, DubTask, FacesTask
 from lipbench.media.image_series import is_series
 from lipbench.media.languages import primary
@@ -263,6 +264,8 @@ class PlanBuilder:
         label = made.removeprefix("synthesize ")
         if (known := self.known(f"score {family.id} of {label}")) is not None:
             return known
+        if clip.av_offset is not None:
+            options = at_own(family, options, clip.av_offset)
         dub_node = self.dub(clip, dub)
         inputs: dict[str, Source] = {
             "prediction": StageOutput(made, "video"),
