@@ -145,7 +145,7 @@ def _defaults(now: Snapshot, method: str) -> Sequence[str]:
 
     chosen = policy.HEADLINES_TRUTH if clips("psnr_mouth_truth") else policy.HEADLINES
     at_zero, at_own = clips(policy.AT_ZERO), clips(policy.AT_OWN[0])
-    if not at_zero <= at_own:
+    if not at_zero <= at_own or not at_own | clips(policy.AT_OWN[1]):
         return chosen
     return [name for one in chosen for name in (policy.AT_OWN if one == policy.AT_ZERO else (one,))]
 

@@ -59,16 +59,14 @@ def _hardware(about: Mapping[str, Any]) -> dict[str, Any]:
     return {"gpus": sorted(facts.get("gpus") or []), "cpu": facts.get("cpu"), "cores": facts.get("cores")}
 
 
-def _headline(
-    run: Run, series: ClipSeries, cells: Iterable[Mapping[str, Any]], own: Mapping[str, int]
-) -> Headline:
-    """A metric of a method; `own`: clip -> its own offset, which belongs to the inputs of what is taken there."""
+def _headline(run: Run, series: ClipSeries, cells: Iterable[Mapping[str, Any]], offsets: Mapping[str, int]) -> Headline:
+    """A metric of a method; `offsets`: clip -> its own offset, which belongs to the inputs of what is taken there."""
     spec = run.metrics[series.metric]
     mine = [c for c in cells if c["method"] == series.method and c["train_seconds"] == series.train_seconds]
     dubs = _dubs(mine)
     if series.metric in policy.AT_OFFSET:
-        for clip in own.keys() & dubs.keys():
-            dubs[clip] = {dub: digest and f"{digest} at {own[clip]:+d}" for dub, digest in dubs[clip].items()}
+        for clip in offsets.keys() & dubs.keys():
+            dubs[clip] = {dub: digest and f"{digest} at {offsets[clip]:+d}" for dub, digest in dubs[clip].items()}
     clips = {
         clip: ClipValue(value, dubs.get(clip, {}), " ".join(series.reasons.get(clip, "").split()))
         for clip, value in sorted(series.values.items())
