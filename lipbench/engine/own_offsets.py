@@ -49,13 +49,14 @@ def clip_offset(clip: Clip, *, faces: str = "mediapipe-face", fps: float = 25.0)
         fps: rate that the clip is brought to.
 
     Raises:
+        UnknownName: no such face backend.
         WeightsError: those of the face backend or of the sync model are not here. Everything else that keeps a clip
             from being measured stands in the answer.
     """
     with tempfile.TemporaryDirectory(prefix="lipbench-offset-") as folder:
         try:
             found = _measured(clip, faces, fps, Path(folder))
-        except WeightsError:
+        except (UsageError, WeightsError):
             raise
         except LipbenchError as error:
             found = OwnOffset(None, 0.0, error.one_line())
