@@ -26,6 +26,7 @@ SUBCOMMANDS: dict[str, tuple[str, str]] = {
     "cut": ("lipbench.cli.data_cut:main", "Cut scenes of a film that was aligned: clips and their dubs."),
     "align": ("lipbench.cli.data_align:main", "Find the dubs of a film by the music and effects they share with it."),
     "check": ("lipbench.cli.data_check:main", "Check manifests: fields, files, hashes, what the media hold."),
+    "offsets": ("lipbench.cli.data_offsets:main", "Measure by how many frames each clip is out of sync itself."),
     "shots": ("lipbench.cli.data_shots:main", "Find the shots of a film, the people in them, and which are of use."),
     "recipe": ("lipbench.cli.data_recipe:main", "Write the manifest of a public data set that you have."),
     "template": ("lipbench.cli.data_template:main", "Print the manifest of the paper's data set, to be filled in."),
@@ -160,6 +161,7 @@ def _manifest_json(manifest: Manifest, report: ManifestReport) -> dict[str, Any]
                 "start_s": clip.start_s,
                 "end_s": clip.end_s,
                 "segments": [list(segment) for segment in clip.segments],
+                "av_offset": clip.av_offset,
                 "truth": {tag: str(path) for tag, path in clip.truth.items()},
                 "media": None if facts is None else asdict(facts),
             }

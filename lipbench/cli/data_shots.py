@@ -70,6 +70,7 @@ def main(
     from lipbench.datasets.film.shots_find import find_shots
     from lipbench.datasets.film.shots_people import Rules
     from lipbench.media.streams import split_stream
+    from lipbench.metrics.sync.landmark.shot_speaking import speaking_mouths
 
     path, stream = split_stream(film)
     stream = _stream(original) if original is not None else stream
@@ -91,6 +92,7 @@ def main(
         actor=actor,
         sound=media.SoundChoice(stream, channel),
         rules=Rules(least_seconds, least_face, light_stops=most_light, speaking=least_speaking),
+        speaking=speaking_mouths,
         tell=tell,
     )
     for remark in found.remarks:

@@ -1,4 +1,4 @@
-"""Add entries to a YAML file without rewriting it: comments, layout and quoting of the rest stay as they are."""
+"""Add to a YAML file without rewriting it: comments, layout and quoting of the rest stay as they are."""
 
 from __future__ import annotations
 
@@ -45,6 +45,29 @@ def append_entries(text: str, field: str, entries: Sequence[Mapping[str, Any]]) 
     start, end = node.start_mark.index, node.end_mark.index
     text = _with_newline(text[:start].rstrip(" ") + text[end:])
     return _insert(text, _line_end(text, min(start, len(text.rstrip()))), _block(entries, 2))
+
+
+def set_field(text: str, field: str, i: int, name: str, value: int | float | str) -> str:
+    """The text with `name: value` in entry `i` of the list `field`, in place of what the entry says there.
+
+    The caller should parse the result and compare, as for `append_entries`.
+
+    Raises:
+        UsageError: there is no such entry.
+    """
+    root = yaml.parse(text, "the manifest").root
+    node = None if root is None else next((value for key, value in root.value if key.value == field), None)
+    if not isinstance(node, SequenceNode) or i >= len(node.value) or not isinstance(node.value[i], MappingNode):
+        raise UsageError(f"cannot write {name}", f"{field} has no entry {i}", "mend the file first")
+    entry, said = node.value[i], json.dumps(value, ensure_ascii=False)
+    for key, old in entry.value:
+        if key.value == name:
+            return text[: old.start_mark.index] + said + text[old.end_mark.index :]
+    if entry.flow_style:
+        at = entry.value[-1][1].end_mark.index
+        return f"{text[:at]}, {name}: {said}{text[at:]}"
+    text = _with_newline(text)
+    return _insert(text, _line_end(text, _end(entry)), f"{' ' * entry.start_mark.column}{name}: {said}\n")
 
 
 def _block(entries: Sequence[Mapping[str, Any]], indent: int) -> str:

@@ -124,6 +124,7 @@ class ManifestBuilder:
             entry.channel,
             entry.face,
             entry.segments,
+            entry.av_offset,
         )
 
     def _dub(self, i: int, entry: DubEntry, clips: dict[str, Clip]) -> Dub:

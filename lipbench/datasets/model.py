@@ -195,6 +195,11 @@ class ClipEntry(ManifestModel):
     face: str | None = Field(
         None, description="Which of several faces: left, right, largest or X,Y; else who speaks, if clear."
     )
+    av_offset: Annotated[int, Field(ge=-15, le=15)] | None = Field(
+        None,
+        description="Frames at 25 fps by which the clip's own audio leads its image (negative: it lags); its dubs are "
+        "judged there. `lipbench data offsets` measures it.",
+    )
 
     @field_validator("face")
     @classmethod

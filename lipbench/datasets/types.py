@@ -58,6 +58,7 @@ class Clip:
             to end_s.
         face: which face is meant where there are several: "left", "right", "largest" or "X,Y"; None = the one that
             speaks where that is clear, else the largest.
+        av_offset: frames at 25 fps by which the clip's own audio leads its image (negative: it lags); None = unknown.
     """
 
     id: str
@@ -80,6 +81,7 @@ class Clip:
     channel: str | None = None
     face: str | None = None
     segments: tuple[tuple[float, float], ...] = ()
+    av_offset: int | None = None
 
     def used_s(self, duration_s: float) -> float:
         """How much of a video of that length is used, seconds."""
@@ -225,7 +227,7 @@ class Manifest:
             "annotations": self._name(clip.annotations),
             "truth": {tag: clip.truth_sha256.get(tag) or self._name(path) for tag, path in clip.truth.items()},
             "truth_annotations": {tag: self._name(path) for tag, path in clip.truth_annotations.items()},
-            **_said(stream=clip.stream, channel=clip.channel),
+            **_said(stream=clip.stream, channel=clip.channel, av_offset=clip.av_offset),
             **({"segments": clip.segments} if clip.segments else {}),
             **({} if clip.face is None else {"face": clip.face}),  # manifests without it keep their digest
         }

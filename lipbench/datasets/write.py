@@ -100,6 +100,7 @@ def clip_data(clip: Clip, manifest: Manifest) -> dict[str, Any]:
         "annotations": name(clip.annotations),
         "truth": truth or None,
         "face": clip.face,
+        "av_offset": clip.av_offset,
     }
     return {k: v for k, v in data.items() if v is not None}
 

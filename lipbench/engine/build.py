@@ -9,7 +9,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from lipbench.core import keys, registry
+from lipbench.core import keys, registry, weights
 from lipbench.core.code import renew
 from lipbench.core.errors import UsageError
 from lipbench.core.metric import MetricFamily
@@ -20,12 +20,15 @@ from lipbench.engine.method_node import NONE, DubStage, MethodStage, RowFacts
 from lipbench.engine.plan import STAGE_VERSIONS, Cell, Node, Plan, PlanState, file_digest, select
 from lipbench.engine.rows import Measured, MethodRow, families, rows
 from lipbench.engine.score_node import File, Source, StageOutput, StageTrack, score_node
+from lipbench.engine.score_offset import at_own
 from lipbench.engine.tasks import ClipTask, DubTask, FacesTask
 from lipbench.media.image_series import is_series
 from lipbench.media.languages import primary
 
 #: The module whose functions run the stages; each kind's key holds its own function's closure.
 STAGES = "lipbench.engine.stages"
+#: Tells which of several faces is followed.
+SPEAKER = "lipbench.metrics.sync.landmark.speaker"
 
 
 def maker(kind: str, name: str, made: Any) -> tuple[str, ...]:
@@ -119,7 +122,9 @@ class PlanBuilder:
             return known
         backend = "file" if landmarks is not None else self.config.faces
         # The backend's identity holds the code of the pipeline, as far as that backend uses it.
-        code = self.code(f"{STAGES}:run_faces", skip=frozenset({"lipbench.faces.pipeline"}))
+        chooses = backend == "mediapipe-face"  # among several faces, by what is heard
+        unused = {"lipbench.faces.pipeline", *(() if chooses else (SPEAKER,))}
+        code = self.code(f"{STAGES}:run_faces", skip=frozenset(unused))
 
         source, track = ("", "") if like is None else (self.clip(like), self.faces(like))
 
@@ -149,6 +154,7 @@ class PlanBuilder:
         def preimage(p: PlanState) -> dict[str, Any]:
             from lipbench.faces import backend_identity
 
+            said = heard(p, p.digest)
             return {
                 "kind": "faces",
                 "version": STAGE_VERSIONS["faces"],
@@ -159,7 +165,8 @@ class PlanBuilder:
                 "identity": dict(backend_identity(backend)),
                 "landmarks": file_digest(landmarks),
                 "face": meant(p),
-                "sound": heard(p, p.digest),
+                "sound": said,
+                **({"speaker": weights.sha256("landmark-sync")} if chooses and said is not None else {}),
             }
 
         return self.add(
@@ -263,6 +270,8 @@ class PlanBuilder:
         label = made.removeprefix("synthesize ")
         if (known := self.known(f"score {family.id} of {label}")) is not None:
             return known
+        if clip.av_offset is not None:
+            options = at_own(family, options, clip.av_offset)
         dub_node = self.dub(clip, dub)
         inputs: dict[str, Source] = {
             "prediction": StageOutput(made, "video"),

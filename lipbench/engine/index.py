@@ -80,6 +80,7 @@ def corpus_json(manifest: Manifest, cells: Sequence[Cell]) -> dict[str, Any]:
                 "language": c.language,
                 "source_url": c.source_url,
                 "truth": sorted(c.truth),
+                **({} if c.av_offset is None else {"av_offset": c.av_offset}),
             }
             for c in manifest.clips
             if c.id in clips

@@ -1,4 +1,4 @@
-"""The reference's own offset: found footage is rarely in sync, and its dubs are judged where its own audio lies."""
+"""A source's own offset: found footage is rarely in sync, and its dubs are judged where its own audio lies."""
 
 from __future__ import annotations
 
@@ -32,6 +32,6 @@ def own_offset_of(
 
 
 def at_own(family: MetricFamily, options: Mapping[str, Any], frames: int) -> dict[str, Any]:
-    """The options with the reference's own offset, in families that ask for it and were not told one."""
+    """The options with the source's own offset, in families that ask for it and were not told one."""
     takes = "own_offset" in family.options.model_fields and options.get("own_offset") is None
     return {**options, "own_offset": frames} if takes else dict(options)

@@ -179,6 +179,10 @@ def run_faces(task: FacesTask, out: Path) -> Result:
     chosen: dict[str, Any] = {}
     if task.landmarks is None:
         chosen = {"face": task.face, "sound": None if task.sound is None else media.read_audio(task.sound)}
+        if task.sound is not None and task.backend == "mediapipe-face":  # the one backend that chooses by sound
+            from lipbench.metrics.sync.landmark.speaker import speaker
+
+            chosen["speaker"] = speaker
     track = track_faces(Path(source), backend=task.backend, fps=task.fps, **from_file, **chosen)
     path = track.save(out / "faces.npz")
     found = int(track.found.sum())

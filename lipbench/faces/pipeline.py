@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ from lipbench.faces.shots import ShotDetector
 from lipbench.faces.track import COUNT_EVERY, Box, FaceTrack
 from lipbench.faces.which import Which
 
+if TYPE_CHECKING:
+    from lipbench.faces.speaking import Speaker
+
 
 def track_faces(
     video: str | Path | Iterable[NDArray[np.uint8]],
@@ -32,12 +36,13 @@ def track_faces(
     device: str = "cpu",
     face: str | None = None,
     sound: NDArray[np.int16] | None = None,
+    speaker: Speaker | None = None,
 ) -> FaceTrack:
     """Find the main face of every frame and follow it.
 
     The main face is the one that continues the last known box, otherwise the one that `face` means, otherwise the
     largest. Every shot begins anew. Where there are several and none was chosen, "mediapipe-face" prefers in every shot
-    the one whose mouth moves with the sound, where that is clear (`faces.speaking`). Frames without a face hold NaN;
+    the one who says what is heard, where that is clear (`faces.speaking`). Frames without a face hold NaN;
     a video without any gives a track with `found` all False (`require_face` turns that into an error). A face counts
     as gone when less than half of its points are in the image. Boxes may reach outside of the image.
 
@@ -52,6 +57,7 @@ def track_faces(
         device: where S3FD runs; the mesh is fastest on one CPU thread and stays there.
         face: which face, where there are several: "left", "right", "largest" or "X,Y", a place in it.
         sound: (N,) at 16 kHz, what is said in the video, from its first frame on.
+        speaker: tells who says it; without, and where it is not sure, motion and loudness do.
 
     Raises:
         UnknownName: no such backend.
@@ -75,7 +81,7 @@ def track_faces(
     watched = _SizedFrames(frames)
     if backend == "mediapipe-face":
         said = (video, sound) if which is None and sound is not None and isinstance(video, (str, Path)) else None
-        track = _track_mesh(watched, folder, fps, count_every, which, said)
+        track = _track_mesh(watched, folder, fps, count_every, which, said, speaker)
     elif backend == "demo-face":
         track = _track_points(watched, folder, fps)
     else:
@@ -112,6 +118,7 @@ def _track_mesh(
     count_every: int,
     which: Which | None,
     said: tuple[str | Path, NDArray[np.int16]] | None,
+    speaker: Speaker | None = None,
 ) -> FaceTrack:
     """The face that is meant; with `said`, a video and what is said in it, the one who says it where that is clear."""
     from lipbench.faces import speaking
@@ -145,7 +152,7 @@ def _track_mesh(
         return track
     video, sound = said
     with _one_thread():
-        return speaking.prefer(track, tracker.counted, lambda: media.read_frames(video), folder, sound)
+        return speaking.prefer(track, tracker.counted, lambda: media.read_frames(video), folder, sound, speaker)
 
 
 def _track_points(frames: _SizedFrames, file: Path, fps: float) -> FaceTrack:

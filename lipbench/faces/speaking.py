@@ -1,5 +1,6 @@
-"""Whose mouth moves with the sound: the choice among several faces where nobody made one.
+"""Who says what is heard: the choice among several faces where nobody made one.
 
+A sync model that is handed in is asked first. Where it is not sure, or there is none, motion and loudness decide.
 In every shot the faces that are there most of the time are followed, and how much each mouth moves is compared with
 the loudness of the sound. Where one of them goes with it and no other comes near, that one is the main face; where it
 is not clear, the face that would be taken without sound stays.
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,14 +49,28 @@ class _Candidate:
         return Which("", (max(x, 1.0), max(y, 1.0)))
 
 
+class Speaker(Protocol):
+    """Tells which of several faces says what is heard."""
+
+    def __call__(self, tracks: Sequence[FaceTrack], audio: NDArray[np.int16]) -> int | None:
+        """The number of the face, None where it is not sure.
+
+        Args:
+            tracks: of the same frames of one shot, with landmarks.
+            audio: (N,) at 16 kHz, from the first of these frames on.
+        """
+        ...
+
+
 def prefer(
     track: FaceTrack,
     counted: Mapping[int, Sequence[Box]],
     frames: Callable[[], Iterable[NDArray[np.uint8]]],
     folder: Path,
     sound: NDArray[np.int16],
+    speaker: Speaker | None = None,
 ) -> FaceTrack:
-    """The track, in every shot of the face whose mouth moves with the sound where that is clear.
+    """The track, in every shot of the face that says what is heard where that is clear.
 
     Args:
         track: of the main face without sound.
@@ -62,6 +78,7 @@ def prefer(
         frames: opens the video once more.
         folder: weights of the mesh.
         sound: (N,) at 16 kHz from the first frame on.
+        speaker: is asked first; where it does not know, the mouth decides that moves with the sound.
     """
     edges = [0, *track.cuts, len(track)]
     people = {
@@ -73,7 +90,10 @@ def prefer(
     tracks = _follow(people, frames(), folder, track)
     for span, theirs in tracks.items():
         part = slice(*span)
-        best = clearest([motion(one.landmarks) for one in theirs], loudness[part])
+        heard = sound[round(span[0] * RATE / track.fps) : round(span[1] * RATE / track.fps)]
+        best = None if speaker is None else speaker(theirs, heard)
+        if best is None:
+            best = clearest([motion(one.landmarks) for one in theirs], loudness[part])
         if best is not None:
             track = _with(track, part, theirs[best])
     return track

@@ -322,11 +322,21 @@ def test_digest_of_what_matters(write):
         ("end_s: 2.5", "end_s: 2.6"),
         ("ci: [one]", "ci: [two]"),
         ("written, on file", "spoken"),
+        ("    end_s: 2.5", "    end_s: 2.5\n    av_offset: 0"),
+        ("    end_s: 2.5", "    end_s: 2.5\n    av_offset: -3"),
     ]
     for old, new in same:
         assert load_manifest(write(TEXT.replace(old, new))).digest == m.digest, new
     digests = {load_manifest(write(TEXT.replace(old, new, 1))).digest for old, new in other}
     assert len(digests | {m.digest}) == len(other) + 1
+
+
+def test_own_offset(write, tmp_path):
+    m = load_manifest(write(TEXT.replace("    end_s: 2.5", "    end_s: 2.5\n    av_offset: -3")))
+    assert [clip.av_offset for clip in m.clips] == [None, -3]
+    assert load_manifest(save_manifest(m, tmp_path / "copy.yaml")).clips[1].av_offset == -3
+    with pytest.raises(ManifestError, match="av_offset"):
+        load_manifest(write(TEXT.replace("    end_s: 2.5", "    end_s: 2.5\n    av_offset: 16")))
 
 
 def test_save_relative_to_the_file(write, tmp_path):

@@ -11,7 +11,7 @@ from lipbench import media
 from lipbench.core.errors import ManifestError, MediaError, NoAudio, UsageError
 from lipbench.datasets import load_manifest
 from lipbench.datasets.add import add_clip, default_id
-from lipbench.datasets.append import append_entries
+from lipbench.datasets.append import append_entries, set_field
 from lipbench.datasets.types import Licence
 
 CC = Licence("CC-BY-4.0")
@@ -173,6 +173,25 @@ def test_windows_line_ends_stay(folder):
 )
 def test_append_in_the_lists_style(text, expected):
     assert append_entries(text, "x", [{"n": "1"}]).replace("'", "") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("x:\n- n: 0\n- n: 1 # c\n\n# d\na: 1\n", "x:\n- n: 0\n- n: 1 # c\n  v: -3\n\n# d\na: 1\n"),
+        ("x:\n  - n: 0\n  - n:\n      m: 1\n  - n: 2", "x:\n  - n: 0\n  - n:\n      m: 1\n    v: -3\n  - n: 2\n"),
+        ("x: [{n: 0}, {n: 1}] # c\n", "x: [{n: 0}, {n: 1, v: -3}] # c\n"),
+        ("x:\n- n: 0\n- v: 12 # old\n  n: 1\n", "x:\n- n: 0\n- v: -3 # old\n  n: 1\n"),
+    ],
+)
+def test_set_a_field_in_the_entrys_style(text, expected):
+    assert set_field(text, "x", 1, "v", -3) == expected
+
+
+@pytest.mark.parametrize("text", ["y: []\n", "x: 5\n", "x: [{n: 0}]\n", "x: [a, b]\n"])
+def test_set_refuses(text):
+    with pytest.raises(UsageError, match="cannot write v"):
+        set_field(text, "x", 1, "v", -3)
 
 
 @pytest.mark.parametrize("text", ["{x: [1]}\n", "x: 5\n"])

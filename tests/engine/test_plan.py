@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -166,6 +167,34 @@ def test_digest_of_a_side_file(tmp_path):
     assert file_digest(path) is None
     path.write_bytes(b"points")
     assert file_digest(path) == sha256(b"points").hexdigest()
+
+
+def test_dubs_of_a_clip_are_judged_where_its_own_audio_lies(tmp_path):
+    """Only in families that ask for it; without an offset, and where the run file says one, nothing changes."""
+    manifest = resolve("demo")
+
+    def options(av_offset, **sync):
+        clips = tuple(replace(c, av_offset=av_offset if c.id == "demo-en" else None) for c in manifest.clips)
+        request = {"manifest": "demo", "methods": ["dubbed"], "clips": ["demo-en"], "metrics": ["*", "landmark-sync"]}
+        config = parse_run_file({**request, "sync_model": "demo", "sync": sync}, "run")
+        plan, _, measured = build(config, replace(manifest, clips=clips), tmp_path)
+        progress = PlanState(plan, Store(tmp_path / "store"))
+        for name, made in plan.nodes.items():
+            if made.kind != "score" and not name.startswith("faces"):
+                finish(progress, name, **dict.fromkeys(("video", "audio", "index", "truth"), VIDEO))
+        for name in plan.nodes:
+            if name.startswith("faces"):
+                finish(progress, name, faces=VIDEO)
+        assert all(given.get("own_offset") is None for _, given in measured if not sync)  # run.json: of the whole run
+        return {
+            family: progress.preimage(f"score {family} of dubbed demo-en@fr")["options"].get("own_offset")
+            for family in ("sync", "landmark-sync", "image")
+        }
+
+    assert options(None) == {"sync": None, "landmark-sync": None, "image": None}
+    assert options(-3) == {"sync": -3, "landmark-sync": -3, "image": None}
+    assert options(0)["sync"] == 0
+    assert options(-3, own_offset=2)["sync"] == 2
 
 
 def test_scores_are_planned_dub_by_dub_and_cells_row_by_row(tmp_path):

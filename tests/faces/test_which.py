@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -192,6 +193,11 @@ def test_the_speaker_is_preferred_where_it_is_clear(monkeypatch: pytest.MonkeyPa
     got = speaking.prefer(main, counted, lambda: [], tmp_path, sound)
     assert got.mean_box == (30, 90, 90, 150)
     assert got.n_faces.tolist() == main.n_faces.tolist()
+    for answer, taken in ((0, main), (1, speaker), (None, speaker)):  # not sure: the mouth that moves decides
+        model = Mock(return_value=answer)
+        assert speaking.prefer(main, counted, lambda: [], tmp_path, sound, model).mean_box == taken.mean_box
+        tracks, audio = model.call_args.args
+        assert (list(tracks), len(audio)) == ([main, speaker], 80_000)
     silent = speaking.prefer(main, counted, lambda: [], tmp_path, np.zeros(80_000, np.int16))
     assert silent.mean_box == main.mean_box
     alone = speaking.prefer(main, {t: [box(240)] for t in counted}, lambda: [], tmp_path, sound)

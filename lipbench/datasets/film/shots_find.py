@@ -90,7 +90,13 @@ def find_shots(
     choice = sound or media.SoundChoice(stream)
     kept = KeptShots(
         out.with_name(out.name.removesuffix(".yaml") + ".measured.jsonl"),
-        {"film": _known(path), "faces": backend, "embedding": embedding, "sound": [choice.stream, choice.channel]},
+        {
+            "film": _known(path),
+            "faces": backend,
+            "embedding": embedding,
+            "sound": [choice.stream, choice.channel],
+            "speaking": getattr(speaking, "__qualname__", type(speaking).__qualname__),
+        },
     )
     finder, embed = face_finder(backend), look.make()  # before the film is read: cheaper to fail
     remarks, heard = _heard(path, choice)

@@ -1,6 +1,7 @@
 """Who speaks in a shot: whose mouth moves while something is heard, and moves as that gets louder and softer.
 
-The rule here needs landmarks and sound alone. A sync model may take its place: `Speaking` is all that is asked.
+The rule here needs landmarks and sound alone. A sync model may say more: `Speaking` is all that is asked, and
+`moving_mouths` takes what it is sure of.
 """
 
 from __future__ import annotations
@@ -43,19 +44,30 @@ class Speaking(Protocol):
 
 
 def moving_mouths(
-    faces: Sequence[ShotFace], n_rows: int, fps: float, sound: NDArray[np.int16] | None
+    faces: Sequence[ShotFace],
+    n_rows: int,
+    fps: float,
+    sound: NDArray[np.int16] | None,
+    sure: NDArray[np.int64] | None = None,
 ) -> list[float | None]:
-    """`Speaking` by mouths that move while something is heard; of several at once the one that moves most."""
+    """`Speaking` by mouths that move while something is heard; of several at once the one that moves most.
+
+    Args:
+        sure: (n_rows,) the number of the face that is known to speak in a frame, if anybody does; -1 where it is not.
+    """
     if sound is None or not len(sound):
         return [None] * len(faces)
     loudness = envelope(sound, fps, n_rows)
     heard = loudness > max(float(np.percentile(loudness, 90)) - QUIET_DB, SILENT_DB)
     activity = np.stack([_activity(face, n_rows, fps) for face in faces]) if faces else np.zeros((0, n_rows))
     most = activity.argmax(0) if len(faces) else np.zeros(n_rows, int)
+    known = np.full(n_rows, -1) if sure is None else sure
+    most = np.where(known >= 0, known, most)
     shares: list[float | None] = []
     for k, face in enumerate(faces):
         speaks = heard & (activity[k] > MOVES) & (most == k)
-        if n_rows >= LONG_S * fps and speaks.any() and together(_motion(face, n_rows), loudness) < HEARD:
+        doubtful = n_rows >= LONG_S * fps and speaks.any() and not (known == k).any()
+        if doubtful and together(_motion(face, n_rows), loudness) < HEARD:
             shares.append(0.0)
         else:
             shares.append(float(speaks.mean()))

@@ -106,7 +106,10 @@ METRICS = (
 )
 
 
-UNKNOWN_OFFSET = "not_asked: the option sync.own_offset does not say where the source's own audio lies"
+UNKNOWN_OFFSET = (
+    "not_asked: the option sync.own_offset, or av_offset of the clip, does not say where the source's own audio lies "
+    "(`lipbench data offsets` measures it)"
+)
 
 
 class SyncFamily(MetricFamily):
@@ -220,6 +223,8 @@ class SyncFamily(MetricFamily):
             extra: dict[str, Any] = dict(base)
             if spec.id == "av_offset" and value is not None:
                 extra["words"] = offset_words(value)
+            if at_own and value is not None:
+                extra["at"] = options.own_offset
             if spec.id == "lse_d":  # the details once
                 extra |= {**result.facts, "tracks": [track.as_json(distances=True) for track in result.tracks]}
             scores[spec.id] = Score(

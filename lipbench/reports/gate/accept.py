@@ -87,12 +87,12 @@ def accept(
 def _refuse_blind(run: str, lines: Collection[Headline], remarks: Sequence[str], allow: Collection[str]) -> None:
     """A gate that looks at no lips, or at so few clips that it sees disasters only, has to be asked for."""
     known = [line for line in lines if line.known and line.metric not in policy.COSTS]
-    if not any(policy.is_sync(line.metric) for line in known) and "no-sync" not in allow:
+    if not any(line.metric.startswith(policy.LIPS) for line in known) and "no-sync" not in allow:
         lost = next((remark for remark in remarks if "lse_d" in remark or "av_offset" in remark), "")
         raise UsageError(
             f"{run} makes no baseline for lips: no sync headline has a number",
             lost or f"headlines: {', '.join(sorted({line.metric for line in known})) or 'costs alone'}",
-            "measure lse_d or av_offset (`lipbench list sync-models`), or say --allow no-sync",
+            "measure lse_d, av_offset (`lipbench list sync-models`) or sync_d, or say --allow no-sync",
         )
     n = min((len(line.known) for line in known), default=0)
     if known and n < policy.ENOUGH_CLIPS and "few-clips" not in allow:
@@ -134,9 +134,20 @@ def _fitting(known: Sequence[str], patterns: Sequence[str]) -> list[str]:
 
 
 def _defaults(now: Snapshot, method: str) -> Sequence[str]:
-    """Against correct videos where there are any; else the mouth against the undubbed one."""
-    line = now.headlines.get((method, "psnr_mouth_truth"))
-    return policy.HEADLINES_TRUTH if line is not None and line.known else policy.HEADLINES
+    """Against correct videos where there are any; else the mouth against the undubbed one.
+
+    The distance without a shift is taken at the source's own offset where that is known of every clip.
+    """
+
+    def clips(metric: str) -> set[str]:
+        line = now.headlines.get((method, metric))
+        return set() if line is None else set(line.known)
+
+    chosen = policy.HEADLINES_TRUTH if clips("psnr_mouth_truth") else policy.HEADLINES
+    at_zero, at_own = clips(policy.AT_ZERO), clips(policy.AT_OWN[0])
+    if not at_zero <= at_own or not at_own | clips(policy.AT_OWN[1]):
+        return chosen
+    return [name for one in chosen for name in (policy.AT_OWN if one == policy.AT_ZERO else (one,))]
 
 
 def _refuse_unfinished(run: Run, methods: set[str]) -> None:

@@ -92,5 +92,5 @@ def _inputs(line: Headline, now: Headline, base: Snapshot, run: Snapshot, sides:
                 if not whole:
                     return f"whether {dub} is the same as before is unknown: the data set differs"
             elif old[dub] != new[dub]:
-                return f"the inputs of {dub} differ (footage, audio, correct video or frame rate)"
+                return f"the inputs of {dub} differ (footage, audio, correct video, frame rate or own offset)"
     return ""

@@ -22,8 +22,10 @@ def snapshot(run_dir: str | Path, run: Run | None = None) -> Snapshot:
     root = Path(run_dir)
     run = run or load_run(root)  # says what is wrong with the files
     about, cells = read_run(root), list(read_cells(root))
+    known = (about.get("corpus") or {}).get("clips") or {}
+    own = {clip: said["av_offset"] for clip, said in known.items() if said.get("av_offset") is not None}
     lines_by_key = {
-        key: _headline(run, series, cells) for key, series in clip_series(run).items() if series.better != "none"
+        key: _headline(run, series, cells, own) for key, series in clip_series(run).items() if series.better != "none"
     }
     for method in run.methods:
         for name in policy.COSTS:
@@ -57,10 +59,14 @@ def _hardware(about: Mapping[str, Any]) -> dict[str, Any]:
     return {"gpus": sorted(facts.get("gpus") or []), "cpu": facts.get("cpu"), "cores": facts.get("cores")}
 
 
-def _headline(run: Run, series: ClipSeries, cells: Iterable[Mapping[str, Any]]) -> Headline:
+def _headline(run: Run, series: ClipSeries, cells: Iterable[Mapping[str, Any]], offsets: Mapping[str, int]) -> Headline:
+    """A metric of a method; `offsets`: clip -> its own offset, which belongs to the inputs of what is taken there."""
     spec = run.metrics[series.metric]
     mine = [c for c in cells if c["method"] == series.method and c["train_seconds"] == series.train_seconds]
     dubs = _dubs(mine)
+    if series.metric in policy.AT_OFFSET:
+        for clip in offsets.keys() & dubs.keys():
+            dubs[clip] = {dub: digest and f"{digest} at {offsets[clip]:+d}" for dub, digest in dubs[clip].items()}
     clips = {
         clip: ClipValue(value, dubs.get(clip, {}), " ".join(series.reasons.get(clip, "").split()))
         for clip, value in sorted(series.values.items())

@@ -9,6 +9,9 @@ HEADLINES_TRUTH = ("lse_d", "lse_d_at_zero", "av_offset", "psnr_mouth_truth", "s
 #: mouth is, but the same method on the same clips keeps it. (MLD against the source has no better and worse.)
 HEADLINES = ("lse_d", "lse_d_at_zero", "av_offset", "psnr_mouth", "ssim_mouth", "lpips_mouth", "ssim_full")
 
+#: The distance at no shift, and what stands for it where the source's own offset is known: the same, taken there.
+AT_ZERO, AT_OWN = "lse_d_at_zero", ("lse_d_at_own", "sync_d")
+
 #: Beginning of a metric id -> worsening of the mean over clips that passes, in the metric's unit. The longest fits.
 TOLERANCES = {
     "lse_": 0.1,
@@ -20,6 +23,7 @@ TOLERANCES = {
     "lve": 0.5,
     "mouth_opening": 0.02,
     "tde_": 0.1,
+    "sync_d": 0.02,
 }
 
 #: Costs of a cell as headlines: worse by a share of the baseline's median, comparable on the same machine class only.
@@ -28,6 +32,10 @@ COST_TOLERANCE = 0.25
 
 #: Metrics whose numbers belong to one sync model.
 SYNC_METRICS = ("lse_", "av_offset")
+#: Metrics that look at lips and sound, by whatever sync model.
+LIPS = (*SYNC_METRICS, "sync_d")
+#: Metrics that are taken where the source's own audio lies.
+AT_OFFSET = ("lse_d_at_own", "sync_d", "sync_gain")
 
 #: What makes a run the baseline; errors say it.
 ACCEPT = "lipbench gate RUN --baseline FILE --accept --reason TEXT"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lipbench.core.errors import LipbenchError
@@ -21,6 +21,8 @@ TITLES = {
     ("seconds",): "Per training length",
     ("sound",): "Own audio and dubs",
 }
+#: Clips that the page names with their own offset.
+MOST_OFFSETS = 20
 _GOOD = {"higher": "high", "lower": "low", "zero": "near 0"}
 _DIRECTIONS = {"higher": "higher is better", "lower": "lower is better", "zero": "closer to zero is better"}
 
@@ -159,6 +161,7 @@ def provenance(details: Details) -> list[tuple[str, str]]:
         ("sync model weights, SHA-256", str(identity.get("sync_model_sha256") or "")),
         ("manifest", f"{about.get('manifest', '')}"),
         ("manifest, SHA-256", str(about.get("manifest_digest") or "")),
+        ("own offsets, frames at 25 fps", own_offsets(about.get("corpus") or {})),
         ("key version", str(about.get("key_version") or "")),
         (
             "lipbench",
@@ -170,6 +173,18 @@ def provenance(details: Details) -> list[tuple[str, str]]:
         *(("made on", line) for line in details.machines),
     ]
     return [(name, value) for name, value in rows if value]
+
+
+def own_offsets(corpus: Mapping[str, Any]) -> str:
+    """Where the audio of the clips themselves lies, as far as the manifest says; "" where it says nothing."""
+    known = {clip: said["av_offset"] for clip, said in (corpus.get("clips") or {}).items() if "av_offset" in said}
+    if not known:
+        return ""
+    off = [f"{clip} {frames:+d}".replace("-", "−") for clip, frames in known.items() if frames]
+    shown = ", ".join(off[:MOST_OFFSETS]) + (f" and {len(off) - MOST_OFFSETS} more" if len(off) > MOST_OFFSETS else "")
+    none, unknown = len(known) - len(off), len(corpus["clips"]) - len(known)
+    counts = [f"{none} in sync"] * bool(none) + [f"{unknown} not known"] * bool(unknown)
+    return "; ".join(filter(None, (shown, *counts))) + " (+: the audio leads)"
 
 
 def deviations(details: Details) -> list[tuple[str, list[str]]]:

@@ -343,3 +343,41 @@ def test_headlines_follow_what_was_measured(bench):
     sync = {"lse_d", "lse_d_at_zero", "av_offset", "ssim_full"}
     assert film == sync | {"psnr_mouth", "ssim_mouth", "lpips_mouth"}
     assert demo == sync | {"psnr_mouth_truth"}
+
+
+# ---- the source's own offset ------------------------------------------------------------------------------------
+
+
+def at_own(number, values):
+    values["lse_d_at_own"] = values["lse_d"] + 0.05
+
+
+def with_offsets(run, offsets):
+    """The run as its manifest said where the clips' own audio lies."""
+    about = json.loads((run / "run.json").read_text())
+    about["corpus"] = {"clips": {clip: {"av_offset": frames} for clip, frames in offsets.items()}}
+    (run / "run.json").write_text(json.dumps(about))
+    return run
+
+
+def test_distances_at_the_own_offset_stand_for_those_at_none(bench):
+    path, offsets = bench.folder / "own.json", {f"clip{i}": -3 for i in range(6)}
+    run = with_offsets(bench.write("old", {"ours": bench.cells(change=at_own)}), offsets)
+    gate.accept(run, path, "first numbers")
+    assert [metric for _, metric in gate.read(path).headlines] == ["lse_d", "av_offset", "lse_d_at_own", "ssim_full"]
+    same = with_offsets(bench.write("same", {"ours": bench.cells(change=at_own)}), offsets)
+    assert gate.decide(gate.read(path), gate.snapshot(same)).exit_code == 0
+    moved = with_offsets(bench.write("moved", {"ours": bench.cells(change=at_own)}), {**offsets, "clip2": -2})
+    told = {v.line.metric: v.reason for v in gate.decide(gate.read(path), gate.snapshot(moved)).verdicts}
+    assert "own offset" in told["lse_d_at_own"]
+    assert "own offset" not in told["lse_d"]
+
+
+def test_where_a_clip_does_not_tell_its_offset_none_is_taken_off(bench):
+    def some(number, values):
+        values["lse_d_at_own"] = values["lse_d"] if number else "not_asked: nobody said"
+
+    path = bench.folder / "own.json"
+    gate.accept(bench.write("old", {"ours": bench.cells(change=some)}), path, "first numbers")
+    assert ("ours", "lse_d_at_zero") in gate.read(path).headlines
+    assert ("ours", "lse_d_at_own") not in gate.read(path).headlines

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lipbench.reports.details import Details
+from lipbench.reports.html import facts
 from lipbench.reports.html.grid import headline
 from lipbench.reports.html.verdict import banner
 from lipbench.reports.leading import compact_ids
@@ -123,3 +124,14 @@ def test_a_label_keeps_its_case(runs):
     cells = [runs.cell(m, "x", "fr", {"lse_d": v}) for m, v in (("ann-v2", 1.0), ("bob", 2.0))]
     details = Details(runs.write(cells, [runs.method("ann-v2"), runs.method("bob")]))
     assert banner(details, ["lse_d"], None).title.startswith("ann-v2 follows")
+
+
+def test_own_offsets_of_the_clips_are_told():
+    def told(**offsets):
+        clips = {name: {} if n is None else {"av_offset": n} for name, n in offsets.items()}
+        return facts.own_offsets({"clips": clips})
+
+    assert told(a=None) == facts.own_offsets({}) == ""
+    assert told(a=-3, b=0, c=2, d=None) == "a −3, c +2; 1 in sync; 1 not known (+: the audio leads)"
+    assert told(a=0) == "1 in sync (+: the audio leads)"
+    assert told(**{f"c{i}": 1 for i in range(23)}).count("+1") == 20
