@@ -2,6 +2,8 @@ from . import frame_metric as frame_metric
 from . import functional as functional
 from . import sync as sync
 from .functional.action_units import au_error as au_error
+from .functional.dists import dists as dists
+from .functional.dists import dists_per_frame as dists_per_frame
 from .functional.frechet import frechet_distance as frechet_distance
 from .functional.landmarks import face_distance as face_distance
 from .functional.landmarks import interocular as interocular

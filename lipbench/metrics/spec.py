@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lipbench.core.weights import Member, Sdist, WeightsEntry
+from lipbench.core.weights import Member, Sdist, WeightsEntry, Wheel
 
 _TORCHVISION_TERMS = "BSD-3-Clause (torchvision); trained on ImageNet, whose terms are non-commercial research"
 
@@ -26,6 +26,7 @@ METRICS = {
     "lpips": "lipbench.metrics.lpips_family:LpipsFamily",
     "lpips-vgg": "lipbench.metrics.lpips_family:LpipsVggFamily",
     "lpips-native": "lipbench.metrics.lpips_family:LpipsNativeFamily",
+    "dists": "lipbench.metrics.dists_family:DistsFamily",
     "sync": "lipbench.metrics.sync:SyncFamily",
     "landmark-sync": "lipbench.metrics.sync.landmark:LandmarkSyncFamily",
     "landmarks": "lipbench.metrics.landmarks:LandmarkFamily",
@@ -59,6 +60,18 @@ WEIGHTS = (
         hub=True,
         sdist=_convolutions(
             "vgg16.ckpt", "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d", 58_866_625
+        ),
+    ),
+    WeightsEntry(
+        "dists",
+        "dists",
+        "channel weights of DISTS, beside VGG-16",
+        "MIT (DISTS-pytorch)",
+        wheel=Wheel("DISTS-pytorch", "0.1", "3.11", ()),
+        members=(
+            Member(
+                "DISTS_pytorch/weights.pt", "f5e65c96230b7f6ca995691647d482237e4cab8a50c5c4a5784f219ef0748218", 12_288
+            ),
         ),
     ),
 )
