@@ -2,6 +2,10 @@ from . import frame_metric as frame_metric
 from . import functional as functional
 from . import sync as sync
 from .functional.action_units import au_error as au_error
+from .functional.brisque import brisque as brisque
+from .functional.brisque import brisque_per_frame as brisque_per_frame
+from .functional.cpbd import cpbd as cpbd
+from .functional.cpbd import cpbd_per_frame as cpbd_per_frame
 from .functional.dists import dists as dists
 from .functional.dists import dists_per_frame as dists_per_frame
 from .functional.frechet import frechet_distance as frechet_distance
@@ -13,6 +17,8 @@ from .functional.landmarks import mouth_opening_error as mouth_opening_error
 from .functional.lpips import lpips as lpips
 from .functional.lpips import lpips_per_frame as lpips_per_frame
 from .functional.mesh import lip_vertex_error as lip_vertex_error
+from .functional.niqe import niqe as niqe
+from .functional.niqe import niqe_per_frame as niqe_per_frame
 from .functional.psnr import psnr as psnr
 from .functional.psnr import psnr_per_frame as psnr_per_frame
 from .functional.psnr import psnr_pooled as psnr_pooled

@@ -1,6 +1,7 @@
 """DISTS in three regions, against the source (reference) and against the truth, in one pass over the frames.
 
-Images whose shorter side has more than 256 px are brought to that, as its authors advise; smaller ones stay as they are.
+Images whose shorter side has more than 256 px are brought to that, as its authors advise; smaller ones stay as they
+are.
 """
 
 from __future__ import annotations
