@@ -14,6 +14,9 @@ from .functional.landmarks import interocular as interocular
 from .functional.landmarks import lip_gap as lip_gap
 from .functional.landmarks import mouth_distance as mouth_distance
 from .functional.landmarks import mouth_opening_error as mouth_opening_error
+from .functional.libavfilter import siti_per_frame as siti_per_frame
+from .functional.libavfilter import vif_per_frame as vif_per_frame
+from .functional.libavfilter import xpsnr_per_frame as xpsnr_per_frame
 from .functional.lpips import lpips as lpips
 from .functional.lpips import lpips_per_frame as lpips_per_frame
 from .functional.mesh import lip_vertex_error as lip_vertex_error
