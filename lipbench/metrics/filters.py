@@ -144,8 +144,12 @@ class SiTiFamily(MetricFamily):
     on_request = True
     options = Options
     metrics = (
-        _about("si", "SI", "Spatial information: deviation of the Sobel-filtered luma.", "luma,full range"),
-        _about("ti", "TI", "Temporal information: deviation of the luma's change.", "luma,full range"),
+        _about(
+            "si", "Spatial information", "Spatial information: deviation of the Sobel-filtered luma.", "luma,full range"
+        ),
+        _about(
+            "ti", "Temporal information", "Temporal information: deviation of the luma's change.", "luma,full range"
+        ),
     )
 
     def identity(self, options: Mapping[str, Any]) -> Mapping[str, Any]:

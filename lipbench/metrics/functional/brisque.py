@@ -100,8 +100,8 @@ def features(frame: Frame) -> NDArray[np.float64]:
             "measure larger frames",
         )
     gray = frame.astype(np.float64) / 255 @ [0.2125, 0.7154, 0.0721]
-    half: Image = cv2.resize(gray, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_CUBIC)
-    return np.concatenate([_features(gray), _features(half)])
+    half = cv2.resize(gray, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_CUBIC)
+    return np.concatenate([_features(gray), _features(np.asarray(half, np.float64))])
 
 
 def _features(gray: Image) -> NDArray[np.float64]:

@@ -61,6 +61,7 @@ class Filter:
     """
 
     def __init__(self, name: str, size: tuple[int, int], inputs: int = 1) -> None:
+        import av
         import av.filter
 
         if (why := missing(name)) is not None:
@@ -74,9 +75,9 @@ class Filter:
         self.name, self._t = name, 0
         self._graph = av.filter.Graph()
         self._graph.threads = 1  # frames are small work
+        seen = av.VideoFormat("yuv420p")
         made = [
-            self._graph.add_buffer(width=size[0], height=size[1], format="yuv420p", time_base=_TICK)
-            for _ in range(inputs)
+            self._graph.add_buffer(width=size[0], height=size[1], format=seen, time_base=_TICK) for _ in range(inputs)
         ]
         one, self._sink = self._graph.add(name), self._graph.add("buffersink")
         for i, source in enumerate(made):

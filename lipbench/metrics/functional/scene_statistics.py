@@ -27,8 +27,8 @@ def relative(gray: Image, least: float) -> Image:
     weights /= weights.sum()
 
     def around(image: Image) -> Image:
-        found: Image = cv2.sepFilter2D(image, cv2.CV_64F, weights, weights, borderType=cv2.BORDER_CONSTANT)
-        return found
+        found = cv2.sepFilter2D(image, cv2.CV_64F, weights, weights, borderType=cv2.BORDER_CONSTANT)
+        return np.asarray(found, np.float64)
 
     mean = around(gray)
     return (gray - mean) / (np.sqrt(np.abs(around(gray * gray) - mean * mean)) + least)
