@@ -62,7 +62,7 @@ def main() -> None:
         others = [n for n in names if people[n] != people[name] and abs(tracks[n].fps - fps) < 0.1]
         for other in rng.permutation(others)[: args.others]:
             n = min(len(tracks[name]), len(tracks[other]))
-            pair = [tracks[one].take(range(n)) for one in (name, other)]
+            pair = [tracks[one].take(list(range(n))) for one in (name, other)]
             said = sound[: round(n * RATE / fps)]
             try:
                 chosen = choices(pair, said, speaking.envelope(said, fps, n))
