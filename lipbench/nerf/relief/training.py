@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lipbench.core.errors import UsageError
 from lipbench.nerf.relief.config import ReliefPreset
-from lipbench.nerf.relief.draw import LEFT_OUT, Batch, ReliefRays
+from lipbench.nerf.relief.draw import Batch, ReliefRays
 from lipbench.nerf.relief.field import ReliefField
 from lipbench.nerf.relief.grid import GridAdam
 from lipbench.nerf.relief.mesh import HeadMesh
@@ -159,12 +159,12 @@ class ReliefTraining:
         return self.codes(told, self.told, latents)
 
     def _error(self, batch: Batch, code: Tensor) -> Tensor:
-        """(F, R, 3) squared errors over the background, 0 where the neck begins."""
+        """(F, R, 3) squared errors over the background."""
         keep = torch.rand(batch.columns.shape, device=self.device) < EXPLORE
         jitter = torch.rand(batch.columns.shape, device=self.device)
         shown = self.field.render(self.views, batch.frames, batch.columns, batch.rows, code, jitter, keep)
         over = torch.addcmul(batch.background + shown[..., :3], shown[..., 3:], batch.background, value=-1.0)
-        return (over - batch.color).square() * (batch.kinds & LEFT_OUT == 0)[..., None]
+        return (over - batch.color).square()
 
     @torch.no_grad()
     def opacity(self) -> float:
