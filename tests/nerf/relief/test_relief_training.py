@@ -251,7 +251,7 @@ def test_what_stands_before_the_neck_has_its_colors(ball_scene):
     assert torch.equal(batch.background[0], filmed)  # transparent or of these colors: nothing to learn from either
     code = training.codes(frames, training.told, training.latents[frames])
     error = training._error(batch, code).detach()
-    assert 0 < float(error.max())
+    assert float(error.max()) > 0
     training.field.fine.values.data[..., 3] = -100.0  # nothing stands there
     training.field.refresh()
     assert float(training._error(batch, code).detach().max()) < 1e-9
