@@ -16,7 +16,7 @@ from lipbench.nerf.training.codes import MODES, eye_codes
 RIM = 4  # px outside the mask that rays still start from
 BAND = 3  # px on either side of the mask's edge where the plate is behind: a matte can be learnt there
 CLEAR = 5  # px from neck and torso, so that it is the plate
-HEAD, SOFT, LEFT_OUT = 1, 2, 4  # bits of `ReliefRays.kinds`
+HEAD, SOFT, NECK = 1, 2, 4  # bits of `ReliefRays.kinds`
 
 
 class Batch(NamedTuple):
@@ -59,7 +59,7 @@ class ReliefRays:
             wide, narrow = (grow(head, _square(BAND)) > 0 for grow in (cv2.dilate, cv2.erode))
             near_other = cv2.dilate(other, _square(CLEAR)) > 0
             soft = wide & ~narrow & ~near_other
-            kind = HEAD * s.head[t] + SOFT * soft + LEFT_OUT * (wide & scene.other[t])
+            kind = HEAD * s.head[t] + SOFT * soft + NECK * (wide & scene.other[t])
             kinds[t] = kind.reshape(-1)
             near = np.flatnonzero(cv2.dilate(head, _square(RIM)) if head.any() else np.ones_like(head))
             pixels.append(near)
@@ -104,7 +104,8 @@ class ReliefRays:
         """The rays of (F, R) pixels (row * W + column) of (F,) frames.
 
         Head and background stand over random colors, so that the one has to be opaque and the other empty; about the
-        head's edge the plate is behind, and the frame shows how much of it is seen.
+        head's edge the plate is behind, and the frame shows how much of it is seen. Where the neck begins nobody knows
+        how much that is: the frame itself is behind, so that whatever stands there has its colors.
         """
         rows, columns = pixels // self.w, pixels % self.w
         kinds = self.kinds[frames[:, None], pixels]
@@ -113,6 +114,7 @@ class ReliefRays:
         if random_background:
             other = torch.rand(color.shape, device=self.device)
             background = torch.where((kinds & SOFT > 0)[..., None], background, other)
+        background = torch.where((kinds & NECK > 0)[..., None], color, background)
         color = torch.where((kinds & (HEAD | SOFT) > 0)[..., None], color, background)
         return Batch(frames, columns.float() + 0.5, rows.float() + 0.5, color, background, kinds)
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lipbench.core.errors import UsageError
+from lipbench.nerf.relief.adam import Adam
 from lipbench.nerf.relief.config import ReliefPreset
-from lipbench.nerf.relief.draw import LEFT_OUT, Batch, ReliefRays
+from lipbench.nerf.relief.draw import Batch, ReliefRays
 from lipbench.nerf.relief.field import ReliefField
 from lipbench.nerf.relief.grid import GridAdam
 from lipbench.nerf.relief.mesh import HeadMesh
@@ -106,11 +107,9 @@ class ReliefTraining:
             eye_codes(s.scene, p.field.latent)
         )
         self.latents = torch.nn.Parameter(codes.to(self.device))
-        groups = [
-            {"params": list(self.field.parameters()), "start": p.lr},
-            *([{"params": [self.latents], "start": p.latent_lr}] if p.field.latent else []),
-        ]
-        self.optimizer = torch.optim.Adam(groups, lr=p.lr, eps=1e-12)
+        self.optimizer = Adam(
+            [(list(self.field.parameters()), p.lr), *([([self.latents], p.latent_lr)] if p.field.latent else [])]
+        )
         grids = (self.field.fine, self.field.coarse, self.field.eyes)
         self.grids = [GridAdam(grid, p.grid_lr) for grid in grids if grid is not None]
 
@@ -130,15 +129,13 @@ class ReliefTraining:
         """One iteration."""
         p = self.preset
         rate = min(1.0, progress / p.warmup + 0.1 if p.warmup else 1.0) * 10 ** (-p.fall * progress)
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["start"] * rate
         if number % REFRESH == 0:
             self.field.refresh()
         batch = self.drawer.draw()
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         error = self._error(batch, self._mixed_codes(batch.frames))
         (SCALE * error.mean() + p.latent_penalty * self.latents.square().sum()).backward()
-        self.optimizer.step()
+        self.optimizer.step(rate)
         for grid in self.grids:
             grid.step(rate)
         if number + 1 in self.check_steps:
@@ -159,12 +156,12 @@ class ReliefTraining:
         return self.codes(told, self.told, latents)
 
     def _error(self, batch: Batch, code: Tensor) -> Tensor:
-        """(F, R, 3) squared errors over the background, 0 where the neck begins."""
+        """(F, R, 3) squared errors over the background."""
         keep = torch.rand(batch.columns.shape, device=self.device) < EXPLORE
         jitter = torch.rand(batch.columns.shape, device=self.device)
         shown = self.field.render(self.views, batch.frames, batch.columns, batch.rows, code, jitter, keep)
         over = torch.addcmul(batch.background + shown[..., :3], shown[..., 3:], batch.background, value=-1.0)
-        return (over - batch.color).square() * (batch.kinds & LEFT_OUT == 0)[..., None]
+        return (over - batch.color).square()
 
     @torch.no_grad()
     def opacity(self) -> float:

@@ -16,6 +16,7 @@ from lipbench.nerf.relief import grid, ops
 from lipbench.nerf.relief import trained as trained_module
 from lipbench.nerf.relief import training as training_module
 from lipbench.nerf.relief.config import RELIEF_PRESETS, relief_preset
+from lipbench.nerf.relief.draw import NECK
 from lipbench.nerf.relief.scene import ReliefScene, pool
 from lipbench.nerf.relief.surface import canonical, extent, relief_of, widened
 from lipbench.nerf.relief.trained import TrainedRelief, render_frames
@@ -236,17 +237,24 @@ def test_rays_are_drawn_where_they_should(ball_scene):
     assert torch.equal(batch.color[neither], batch.background[neither])
 
 
-def test_neck_beside_the_head_counts_for_nothing(ball_scene):
+def test_what_stands_before_the_neck_has_its_colors(ball_scene):
     scene = ball_scene()
     other = scene.other.copy()
     other[0] |= ~scene.scene.head[0]
     training = ReliefTraining(ReliefScene(scene.scene, scene.filmed, other, scene.model, scene.identity), small())
-    edge = np.flatnonzero(training.drawer.kinds[0] & 4)
+    edge = np.flatnonzero(training.drawer.kinds[0] & NECK)
     assert len(edge)
     frames = torch.zeros(1, dtype=torch.long)
     batch = training.drawer.batch(frames, torch.from_numpy(edge)[None])
+    filmed = torch.from_numpy(scene.filmed[0].reshape(-1, 3)[edge]) / 255
+    assert torch.equal(batch.color[0], filmed)
+    assert torch.equal(batch.background[0], filmed)  # transparent or of these colors: nothing to learn from either
     code = training.codes(frames, training.told, training.latents[frames])
-    assert float(training._error(batch, code).detach().abs().max()) == 0.0
+    error = training._error(batch, code).detach()
+    assert float(error.max()) > 0
+    training.field.fine.values.data[..., 3] = -100.0  # nothing stands there
+    training.field.refresh()
+    assert float(training._error(batch, code).detach().max()) < 1e-9
     assert not (training.drawer.kinds[0] & 2).any()  # the plate is behind none of it
 
 
