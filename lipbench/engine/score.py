@@ -141,7 +141,7 @@ def score_video(
             measured = [(family, at_own(family, chosen, own.frames)) for family, chosen in measured]
         scores = _run(measured, inputs, given.file.name, pairing, progress)
     remarks += lifted(scores.values())
-    if short and scores["lse_d"]["value"] is not None:
+    if short and scores["lse_d"].get("value") is not None:
         remarks.append(short)
     shown = {
         m.id: {**scores[m.id], "version": version_of(m, family, options)}

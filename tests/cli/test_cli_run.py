@@ -178,7 +178,7 @@ def test_exit_code_2_with_three_lines(program, tiny, tmp_path):
     assert (result.returncode, result.stdout) == (2, "")
     lines = result.stderr.splitlines()
     assert lines[0] == "error: there is no method called 'dubed'"
-    assert lines[1].startswith("       known: ad-nerf, dubbed, ")
+    assert lines[1].startswith("       known: ad-nerf, ")
     assert lines[2].startswith("       did you mean dubbed")
     assert len(lines) == 3
 

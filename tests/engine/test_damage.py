@@ -192,8 +192,11 @@ def test_inputs_are_read_once_in_a_run(run: Run, monkeypatch: pytest.MonkeyPatch
     real = custody.Custody.inputs
 
     def watched(self: custody.Custody, records: Any) -> Any:
+        records = list(records)
         damaged, told = real(self, records)
-        asked.extend((about["key"], about["check"]) for about in told)
+        # Where weights of a face tracker lie on the machine, the track is made in this run, and just made is not read.
+        old = {record.key for record in records if record.kind != "faces"}
+        asked.extend((about["key"], about["check"]) for about in told if about["key"] in old)
         return damaged, told
 
     monkeypatch.setattr(custody.Custody, "inputs", watched)

@@ -21,6 +21,7 @@ VALUES = {
     "float": 25.0,
     "float | None": 1.5,
     "int | None": 2,
+    "tuple[tuple[float, float], ...]": ((0.0, 1.5), (2.0, 3.0)),
     "Mapping[str, Any]": {"a": [1, None], "b": {"c": 0.5}},
 }
 
@@ -46,7 +47,7 @@ def test_unknown_and_missing_fields_are_refused(kind):
 
 def test_a_score_task_holds_what_a_pair_needs_of_a_plan():
     given = {f.name for f in fields(tasks.ScoreTask)} - {"family", "index"}
-    assert given == {f.name for f in fields(Pair)} - {"work", "device", "threads"}
+    assert given == {f.name for f in fields(Pair)} - {"work", "device", "threads", "alone"}
 
 
 def test_every_kind_of_stage_is_run_by_its_task(tmp_path, monkeypatch):

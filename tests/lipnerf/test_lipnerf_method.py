@@ -110,7 +110,7 @@ def test_a_relief_goes_through_the_stages(made: tuple[DubJob, module.LipNerf], t
 
 def test_the_field_that_nobody_named() -> None:
     assert {LipNerfParams(preset=name).field for name in ("demo", "quick")} == {"relief"}
-    assert LipNerfParams(preset="paper").field == "mlp"
+    assert LipNerfParams(preset="paper", model="procedural").field == "mlp"
     assert LipNerfParams(condition="audio").field == "mlp"
     assert LipNerfParams(condition="audio", field="triplane").field == "triplane"
     assert LipNerfParams(field="mlp").field == "mlp"
@@ -120,7 +120,7 @@ def test_what_a_relief_cannot_do_is_refused_at_once() -> None:
     with pytest.raises(ValueError, match="which audio does not tell"):
         LipNerfParams(field="relief", condition="audio")
     with pytest.raises(ValueError, match="the paper's field"):
-        LipNerfParams(field="relief", preset="paper")
+        LipNerfParams(field="relief", preset="paper", model="procedural")
 
 
 def test_a_lip_source_is_any_method(made: tuple[DubJob, module.LipNerf], tmp_path: Path) -> None:
