@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
+
 #: Of a method whose correct videos are known. Sync with and without the sync model's forgiving shift, the shift itself,
 #: the mouth against the correct one, the whole image.
 HEADLINES_TRUTH = ("lse_d", "lse_d_at_zero", "av_offset", "psnr_mouth_truth", "ssim_full", "lpips_full")
@@ -25,6 +28,12 @@ TOLERANCES = {
     "tde_": 0.1,
     "sync_d": 0.02,
 }
+
+#: Mean square error that nobody sees, in squared gray levels: one level everywhere. At high PSNR it is many dB: another
+#: codec of the same quality moves 44 dB by more than 0.25.
+UNSEEN_MSE = 1.0
+#: It widens the tolerance of a PSNR to no more than this, dB.
+WIDEST_PSNR = 2.0
 
 #: Costs of a cell as headlines: worse by a share of the baseline's median, comparable on the same machine class only.
 COSTS = {"synthesize_s": ("Synthesis", "s", "wall_s"), "peak_rss_mb": ("Peak memory", "MiB", "peak_rss_mb")}
@@ -53,10 +62,24 @@ NOISY = 2
 LONE_CLIPS = 4
 
 
-def tolerance(metric: str, own: float) -> float:
-    """The worsening that passes; `own` is the metric's rerun tolerance, for metrics that TOLERANCES does not know."""
+def tolerance(metric: str, own: float, values: Iterable[float | None] = ()) -> float:
+    """The worsening that passes.
+
+    Args:
+        own: the metric's rerun tolerance, for metrics that TOLERANCES does not know.
+        values: of the baseline's clips; the higher a PSNR is, the more dB are an error that nobody sees.
+    """
     fitting = [start for start in TOLERANCES if metric.startswith(start)]
-    return max(own, TOLERANCES[max(fitting, key=len)] if fitting else 0.0)
+    least = max(own, TOLERANCES[max(fitting, key=len)] if fitting else 0.0)
+    if not metric.startswith("psnr_"):
+        return least
+    known = [v for v in values if v is not None and math.isfinite(v)]
+    return max(least, min(unseen_db(sum(known) / len(known)), WIDEST_PSNR)) if known else least
+
+
+def unseen_db(psnr: float) -> float:
+    """By how many dB UNSEEN_MSE lowers a PSNR of 8-bit images."""
+    return 10 * math.log10(1 + UNSEEN_MSE * 10 ** (psnr / 10) / 255**2)
 
 
 def is_sync(metric: str) -> bool:

@@ -195,6 +195,17 @@ def test_policy():
     assert policy.tolerance("lse_d", 1e-3) == 0.1
     assert policy.tolerance("av_offset", 0.0) == 1.0
     assert policy.tolerance("somebodys_metric", 0.3) == 0.3
+
+
+def test_of_a_high_psnr_what_nobody_sees_is_tolerated():
+    one_gray_level = 10 * np.log10(255**2)  # 48.13 dB: as much error again halves it, 3 dB
+    assert policy.unseen_db(one_gray_level) == pytest.approx(10 * np.log10(2))
+    assert policy.tolerance("psnr_mouth", 0.01, [30.0, 31.0]) == 0.25
+    assert policy.tolerance("psnr_mouth", 0.01, [43.91]) == pytest.approx(1.39, abs=0.01)
+    assert policy.tolerance("psnr_mouth", 0.01, [42.0, None, np.inf, 45.82]) == pytest.approx(1.39, abs=0.01)
+    assert policy.tolerance("psnr_mouth", 0.01, [60.0]) == policy.WIDEST_PSNR
+    assert policy.tolerance("psnr_mouth", 0.01, [np.inf]) == 0.25
+    assert policy.tolerance("ssim_mouth", 0.0, [43.91]) == 0.005
     assert policy.is_sync("lse_d_at_zero")
     assert policy.is_sync("av_offset")
     assert not policy.is_sync("psnr_full")
