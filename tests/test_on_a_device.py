@@ -53,7 +53,7 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return {"clip": clip, "dub": dub}
 
 
-TINY = {"field": "triplane", "steps": 3, "size": 48, "fit": "landmarks", "parser": "color"}
+TINY = {"field": "triplane", "steps": 3, "size": 32, "fit": "landmarks", "parser": "color"}
 FIELD = {**TINY, "expression_from": "audio", "settings": {"rays": 64, "frames": 2}}
 METHODS = {
     "wav2lip": {"weights": "wav2lip-demo"},
