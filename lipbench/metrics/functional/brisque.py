@@ -166,5 +166,14 @@ def brisque(frames: Frame) -> float:
 
     Source:
         Mittal et al., "No-reference image quality assessment in the spatial domain", IEEE TIP 21(12), 2012.
+
+    Examples:
+        >>> import numpy as np
+        >>> from lipbench.metrics import brisque
+        >>> from lipbench.metrics.functional.brisque import features
+        >>> noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+        >>> features(noise).shape
+        (36,)
+        >>> brisque(noise)  # doctest: +SKIP
     """
     return float(brisque_per_frame(frames).mean())

@@ -212,5 +212,15 @@ def dists(prediction: Frame, reference: Frame, device: str = "cpu") -> float:
 
     Source:
         Ding et al., "Image quality assessment: unifying structure and texture similarity", TPAMI 2020.
+
+    Examples:
+        >>> import numpy as np
+        >>> from lipbench.metrics import dists
+        >>> from lipbench.metrics.functional.dists import as_seen
+        >>> noise = np.random.default_rng(0).integers(0, 256, (512, 1024, 3), np.uint8)
+        >>> as_seen(noise).shape  # as the authors advise
+        (256, 512, 3)
+        >>> dists(as_seen(noise), as_seen(noise))  # doctest: +SKIP
+        0.0
     """
     return float(dists_per_frame(prediction, reference, device).mean())

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lipbench.core.errors import Unsupported
+from lipbench.media.opening import tags
 from lipbench.metrics.arrays import Frame, as_clips
 
 _TICK = Fraction(1, 25)
@@ -95,8 +95,7 @@ class Filter:
             given.pts, given.time_base = self._t, _TICK
             source.push(given)
         self._t += 1
-        told: dict[str, Any] = self._sink.pull().metadata
-        start = LEFT[self.name]
+        told, start = tags(self._sink.pull()), LEFT[self.name]
         return {key.removeprefix(start): float(value) for key, value in told.items() if key.startswith(start)}
 
 
@@ -122,6 +121,13 @@ def xpsnr_per_frame(prediction: Frame, reference: Frame) -> NDArray[np.float64]:
 
     Source:
         Helmrich et al., ICASSP 2020.
+
+    Examples:
+        >>> import numpy as np
+        >>> from lipbench.metrics import xpsnr_per_frame
+        >>> noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+        >>> xpsnr_per_frame(noise, noise)
+        array([inf])
     """
     return _frames("xpsnr", ["y"], *as_clips(prediction, reference))[:, 0]
 
@@ -142,6 +148,13 @@ def vif_per_frame(prediction: Frame, reference: Frame) -> NDArray[np.float64]:
 
     Source:
         Sheikh, Bovik, IEEE TIP 15(2), 2006.
+
+    Examples:
+        >>> import numpy as np
+        >>> from lipbench.metrics import vif_per_frame
+        >>> noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+        >>> vif_per_frame(noise, noise)
+        array([[1., 1., 1., 1.]])
     """
     return _frames("vif", ["0", "1", "2", "3"], *as_clips(prediction, reference))
 

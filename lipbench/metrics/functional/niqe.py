@@ -167,5 +167,14 @@ def niqe(frames: Frame) -> float:
 
     Source:
         Mittal et al., "Making a 'completely blind' image quality analyzer", IEEE SPL 20(3), 2013.
+
+    Examples:
+        >>> import numpy as np
+        >>> from lipbench.metrics import niqe
+        >>> from lipbench.metrics.functional.niqe import features
+        >>> noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
+        >>> features(noise).shape  # of four patches
+        (4, 36)
+        >>> niqe(noise)  # doctest: +SKIP
     """
     return float(niqe_per_frame(frames).mean())

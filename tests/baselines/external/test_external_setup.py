@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -97,7 +98,7 @@ def file(tmp_path: Path, upstream: Path, monkeypatch: pytest.MonkeyPatch) -> Mak
     return write
 
 
-needs_uv = pytest.mark.skipif(subprocess.run([uv(), "--version"], capture_output=True).returncode != 0, reason="no uv")
+needs_uv = pytest.mark.skipif(shutil.which(uv()) is None, reason="uv is not installed")
 
 
 @needs_uv

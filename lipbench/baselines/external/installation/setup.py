@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 from lipbench.baselines.external import checkout, environment, placeholders, process, repository
@@ -104,7 +104,7 @@ def setup(located: MethodFile, *, again: bool = False, say: Callable[[str], None
         there,
         _tool_version(env),
         str(repository.state(located).get("commit", "")),
-        datetime.now(UTC).isoformat(timespec="seconds"),
+        datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
     file = write_record(built)
     say(f"made in {time.monotonic() - started:.0f} s, {len(there)} packages recorded in {file}")
