@@ -12,7 +12,7 @@ from lipbench.core.registry import unknown
 
 @dataclass(frozen=True)
 class ReliefConfig:
-    """Attributes:
+    """A relief and its training.
 
     Attributes:
         condition: length of the expression.

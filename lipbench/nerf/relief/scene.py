@@ -19,7 +19,7 @@ PER_DM = 10.0  # dm in a meter
 
 @dataclass(frozen=True)
 class ReliefScene:
-    """Attributes:
+    """The frames, cameras and codes of a clip, and the mesh that was fitted to it.
 
     Attributes:
         scene: its conditions are expressions of `model`.

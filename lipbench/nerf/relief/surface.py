@@ -37,7 +37,7 @@ Box = tuple[float, float, float, float]
 
 
 class Relief(NamedTuple):
-    """Attributes:
+    """Where the relief lies about the mesh.
 
     Attributes:
         place: left, top, width, height in head space (x right, y up), dm.

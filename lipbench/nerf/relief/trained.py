@@ -32,7 +32,7 @@ BLOCK = {"cpu": 8192}  # rays at once: what lies between two loops nearly stays 
 
 @dataclass
 class TrainedRelief:
-    """Attributes:
+    """A trained relief with the codes of its frames.
 
     Attributes:
         field: the networks.

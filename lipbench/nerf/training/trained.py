@@ -47,7 +47,7 @@ class FrameRender(NamedTuple):
 
 @dataclass
 class TrainedField:
-    """Attributes:
+    """A trained field with the codes of its frames.
 
     Attributes:
         field: the networks.
