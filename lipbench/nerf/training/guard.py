@@ -42,6 +42,25 @@ def min_opacity(step: int, steps: int) -> float:
     return MIN_OPACITY_EARLY if step in EARLY_CHECKS and step < CHECK_SHARES[0] * steps else MIN_OPACITY
 
 
+def needs_restart(opacity: float, least: float, attempt: int, restart: bool) -> bool:
+    """Whether a training is to begin again with other weights: its field is transparent.
+
+    Args:
+        opacity: over the head.
+        least: below it the field counts as collapsed.
+        attempt: that runs, from 0.
+        restart: whether there is time for another one.
+
+    Raises:
+        FieldCollapsed: after the last restart, or when too little time is left for one.
+    """
+    if opacity >= least:
+        return False
+    if not restart or attempt >= RESTARTS:
+        raise collapsed(opacity, attempt + 1)
+    return True
+
+
 def collapsed(opacity: float, attempts: int) -> FieldCollapsed:
     """The error after the last restart."""
     return FieldCollapsed(

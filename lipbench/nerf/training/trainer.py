@@ -174,13 +174,9 @@ class FieldTraining:
         Raises:
             FieldCollapsed: after the last restart, or when too little time is left for one.
         """
-        opacity = self.opacity()
-        if opacity >= min_opacity:
-            return
-        if not restart or self.attempt >= guard.RESTARTS:
-            raise guard.collapsed(opacity, self.attempt + 1)
-        self.attempt += 1
-        self._build()
+        if guard.needs_restart(self.opacity(), min_opacity, self.attempt, restart):
+            self.attempt += 1
+            self._build()
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
