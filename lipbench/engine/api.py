@@ -22,6 +22,7 @@ from lipbench.engine import build, index, progress
 from lipbench.engine.cells import CellLog, begin_run, write_cells
 from lipbench.engine.config import RunFile, load_run_file, parse_run_file
 from lipbench.engine.executors import create as create_executor
+from lipbench.engine.first_look import FirstLook
 from lipbench.engine.missing import no_number, unmeasured
 from lipbench.engine.outcome import NodeState, RunOptions, RunOutcome
 from lipbench.engine.plan import Count, Node, Plan, PlanState, counts
@@ -228,6 +229,7 @@ def execute(
             if writes:
                 log(event, node, state)
             hears(event, node, state)
+            first(event, node, state)
 
         state = prepared.looked or PlanState(plan, store)
         if writes:
@@ -240,6 +242,7 @@ def execute(
         if not writes:  # what is there is answered, nothing is begun
             runner.outcome.stopped = f"stopped: {root} can only be read. Name another directory with --out."
         log = CellLog(root, plan, line, prepared.shard)
+        first = FirstLook(root, about, plan.cells, log.lines, getattr(hears, "say", lambda text: None))
         try:
             outcome = runner.run()
         finally:

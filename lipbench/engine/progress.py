@@ -54,7 +54,12 @@ class PlainProgress:
         self.done += 1
         if state.how in ("run", "refused", "failed"):
             place = f"[{self.done}/{self.total}]"
-            print(f"{place} {describe(node, state)} ({self.estimate.words()})", file=sys.stderr, flush=True)
+            self.say(f"{place} {describe(node, state)} ({self.estimate.words()})")
+
+    def say(self, text: str) -> None:
+        """Words for whoever watches."""
+        if not self.silent:
+            print(text, file=sys.stderr, flush=True)
 
 
 def name(node: Node) -> str:
@@ -134,6 +139,10 @@ class LiveProgress:
             self.kinds[node.kind].add(state, -1 if event == "again" else 1)
         if event == "end" and state is not None and state.how == "failed":
             self.console.print(describe(node, state), style="red", highlight=False)
+
+    def say(self, text: str) -> None:
+        """Words for whoever watches, above the table; lines keep their width."""
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def view(self) -> Any:
         """The table and the line below it."""

@@ -8,15 +8,17 @@ looked at once, so a run's own work grows with the plan and not with its square.
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping
 
 from lipbench.engine.plan import Node
 
-#: Order among stages that are ready; 0 for everything that is not named. What others wait for comes first: a fit that
-#: starts last keeps one core busy while the others idle. A video is scored before the next one is made, so that cells
-#: are finished one after the other.
-RANK = {"synthesize": 1, "score": 1}
+#: Stages that no other clip's wait for: they run in the plan's order, so that a video is scored before the next one is
+#: made, and cells are finished one after the other. What others wait for comes before all of its clip, and from the
+#: middle of the clip before it on: a fit that starts last keeps one core busy while the others idle, and fits of all
+#: clips before the first video would keep the first numbers back.
+IN_PLACE = ("synthesize", "score")
 
 
 class Schedule:
@@ -29,11 +31,13 @@ class Schedule:
     def __init__(self, nodes: Mapping[str, Node]) -> None:
         self._nodes = nodes
         self._order = {name: i for i, name in enumerate(nodes)}
+        self._clips = [i for i, node in enumerate(nodes.values()) if node.kind == "clip"] or [0]
+        self._ahead = len(nodes) // (2 * len(self._clips))
         self._open: set[str] = set(nodes)
         self._left: dict[str, int] = {}
         self._followers: dict[str, list[str]] = {}
         self._due: deque[str] = deque()
-        self._queues: dict[bool, list[tuple[int, int, str]]] = {True: [], False: []}
+        self._queues: dict[bool, list[tuple[int, bool, int, str]]] = {True: [], False: []}
         self._gpu_left = sum(node.gpu > 0 for node in nodes.values())
         self.visits = 0
         for node in nodes.values():
@@ -79,14 +83,16 @@ class Schedule:
     def ready(self, name: str) -> None:
         """A stage has to run."""
         node = self._nodes[name]
-        heapq.heappush(self._queues[node.gpu > 0], (RANK.get(node.kind, 0), self._order[name], name))
+        order, in_place = self._order[name], node.kind in IN_PLACE
+        place = order if in_place else self._clips[max(bisect_right(self._clips, order) - 1, 0)] - self._ahead
+        heapq.heappush(self._queues[node.gpu > 0], (place, in_place, order, name))
 
     def take(self, gpu: bool) -> str | None:
         """Take the first of the ready stages of one queue."""
         queue = self._queues[gpu]
         while queue:
             self.visits += 1
-            name = heapq.heappop(queue)[2]
+            name = heapq.heappop(queue)[3]
             if name in self._open and not self._left[name]:  # else it was reopened meanwhile
                 return name
         return None

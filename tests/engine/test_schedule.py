@@ -190,6 +190,30 @@ def test_fits_come_first_and_a_video_is_scored_before_the_next_is_made(tmp_path)
     assert runner.named(slots.order) == ["fit", "video 0", "score 0", "video 1", "score 1"]
 
 
+def fitted(clip: str, n_dubs: int) -> list[Node]:
+    """A clip whose dubs need a fit that stands behind the videos of another method."""
+    nodes = [node(f"clip {clip}")]
+    for j in range(n_dubs):
+        nodes.append(node(f"plain {clip}{j}", f"clip {clip}", kind="synthesize"))
+        if not j:
+            nodes.append(node(f"fit {clip}", f"clip {clip}", kind="fit"))
+        nodes.append(node(f"field {clip}{j}", f"fit {clip}", kind="synthesize"))
+    return nodes
+
+
+def test_a_clip_is_finished_before_the_next_but_fits_begin_half_a_clip_ahead(tmp_path):
+    slots = Slots(cpus=1)
+    nodes = plan(*fitted("a", 3), *fitted("b", 3), *fitted("c", 3))
+    assert len(nodes.nodes) == 3 * 8
+    runner = Watched(nodes, tmp_path, slots)
+    runner.run()
+    a, b, c = (
+        [f"clip {x}", f"fit {x}", *(f"{kind} {x}{j}" for j in range(3) for kind in ("plain", "field"))] for x in "abc"
+    )
+    # The second half of a clip comes behind what others of the next clip wait for.
+    assert runner.named(slots.order) == [*a[:4], *b[:2], *a[4:], *b[2:4], *c[:2], *b[4:], *c[2:]]
+
+
 def test_stages_on_the_cpu_run_beside_one_on_the_card(tmp_path):
     nodes = [*(node(f"gpu {i}", gpu=1) for i in range(5)), *(node(f"cpu {i}") for i in range(6))]
     slots = Slots(cpus=3, cards=1)
