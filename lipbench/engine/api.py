@@ -18,7 +18,7 @@ from lipbench.core.store import Store
 from lipbench.core.system import ends_like_ctrl_c, rare_collections
 from lipbench.core.verify import Verification, verify
 from lipbench.datasets.types import Manifest
-from lipbench.engine import build, index, progress
+from lipbench.engine import axes, build, index, progress
 from lipbench.engine.cells import CellLog, begin_run, write_cells
 from lipbench.engine.config import RunFile, load_run_file, parse_run_file
 from lipbench.engine.executors import create as create_executor
@@ -54,7 +54,7 @@ class PlannedRun:
     def about(self) -> dict[str, Any]:
         """What run.json says: the whole run, also where this is a shard of it."""
         whole = self.shard is not None
-        cells = build.all_cells(self.config, self.manifest, self.rows) if whole else self.plan.cells
+        cells = axes.all_cells(self.config, self.manifest, self.rows) if whole else self.plan.cells
         return index.run_json(
             self.config, self.manifest.digest, self.rows, self.measured, cells, self.manifest, self.plan.request
         )
@@ -174,7 +174,7 @@ def prepare(
     named = config.manifest in registry.names("datasets")
     chosen = manifest or resolve(config.manifest if named else base / config.manifest)
     if limit is not None:
-        first = build.chosen_clips(config, chosen)[:limit]
+        first = axes.chosen_clips(config, chosen)[:limit]
         config = config.model_copy(update={"clips": tuple(glob.escape(clip.id) for clip in first)})
     root = run_directory(out, config.name)
     plan, rows, measured = build.build(config, chosen, base, shard)

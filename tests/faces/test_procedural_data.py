@@ -50,11 +50,18 @@ def test_parts_and_model_fit_together() -> None:
 
 
 CODE = """
-from lipbench.core import registry
-from lipbench.engine.build import code_of
-for name in ("lipnerf", "ad-nerf"):
+from pathlib import Path
+from lipbench.core import keys
+from lipbench.datasets.types import Licence, Manifest
+from lipbench.engine.build import PlanBuilder
+from lipbench.engine.config import parse_run_file
+from lipbench.engine.rows import rows
+manifest = Manifest(name="none", version="1", licence=Licence("CC0-1.0", "", "", ""), clips=(), dubs=(), root=Path("."))
+config = parse_run_file({"name": "x", "manifest": "none", "methods": ["lipnerf", "ad-nerf"]}, "here")
+builder = PlanBuilder(config, manifest)
+for row in rows(config, Path(".")):
     for kind in ("prepare", "fit", "synthesize"):
-        print(code_of(registry.load("methods", name), kind))
+        print(keys.key_of(builder._row(row).owner(kind)))
 """
 
 
