@@ -9,6 +9,7 @@ from .functional.cpbd import cpbd_per_frame as cpbd_per_frame
 from .functional.dists import dists as dists
 from .functional.dists import dists_per_frame as dists_per_frame
 from .functional.frechet import frechet_distance as frechet_distance
+from .functional.identity import cosine as cosine
 from .functional.landmarks import face_distance as face_distance
 from .functional.landmarks import interocular as interocular
 from .functional.landmarks import lip_gap as lip_gap
