@@ -34,3 +34,4 @@ from .functional.ssim_variants import ssim_padded as ssim_padded
 from .functional.ssim_variants import ssim_uniform as ssim_uniform
 from .functional.temporal import temporal_difference as temporal_difference
 from .functional.temporal import temporal_difference_per_frame as temporal_difference_per_frame
+from .functional.vmaf import vmaf_per_frame as vmaf_per_frame

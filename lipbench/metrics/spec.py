@@ -29,6 +29,7 @@ METRICS = {
     "dists": "lipbench.metrics.dists_family:DistsFamily",
     "xpsnr": "lipbench.metrics.filters:XpsnrFamily",
     "vif": "lipbench.metrics.filters:VifFamily",
+    "vmaf": "lipbench.metrics.vmaf:VmafFamily",
     "siti": "lipbench.metrics.filters:SiTiFamily",
     "niqe": "lipbench.metrics.quality:NiqeFamily",
     "brisque": "lipbench.metrics.quality:BrisqueFamily",
