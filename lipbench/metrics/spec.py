@@ -40,6 +40,7 @@ METRICS = {
     "landmark-variants": "lipbench.metrics.landmark_variants:LandmarkVariantsFamily",
     "identity-dlib": "lipbench.metrics.identity:DlibIdentityFamily",
     "identity-arcface": "lipbench.metrics.identity:ArcfaceIdentityFamily",
+    "fid": "lipbench.metrics.fid:FidFamily",
     "action-units": "lipbench.metrics.action_units:ActionUnitsFamily",
     "mesh": "lipbench.metrics.mesh:MeshFamily",
     "temporal": "lipbench.metrics.temporal:TemporalFamily",
@@ -134,5 +135,19 @@ WEIGHTS = (
                 22_466_066,
             ),
         ),
+    ),
+    WeightsEntry(
+        "fid-inception",
+        "pt_inception-2015-12-05-6726825d.pth",
+        "network of FID (Inception of 2015, as pytorch-fid has it)",
+        "Apache-2.0 (TensorFlow's Inception, carried over by pytorch-fid); trained on ImageNet, whose terms are "
+        "non-commercial research",
+        95_628_359,
+        "6726825d",
+        (
+            "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
+            "pt_inception-2015-12-05-6726825d.pth",
+        ),
+        hub=True,
     ),
 )
