@@ -6,7 +6,8 @@ SCRIPT_FOLDER is a checkout of the recipe's repository in which the evaluation c
 one of syncnet_python with the files of evaluation/scores_LSE beside it, as Wav2Lip's README says. ffmpeg and
 `pip install scenedetect==0.5.1` are needed. Both sides have one network and one detector's boxes (`--faces`): the
 published weights may not be passed on, so that without `--model` the network is a random one, and what is compared is
-all between the file and the network, and the arithmetic behind it. Writes a line a clip and prints a table.
+all between the file and the network, and the arithmetic behind it. For `er-nerf` the clip is the reference, and the
+same clip with a blurred mouth the prediction. Writes a line a clip and prints a table.
 """
 
 from __future__ import annotations
@@ -20,14 +21,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 
 from lipbench import media
 from lipbench.engine.score import score_video
-from lipbench.metrics import recipes
 from lipbench.metrics.sync import SyncNet
 from lipbench.metrics.sync.face_boxes import boxes_of_track, track_prediction
+from tools import recipe_meters
 from tools.recipe_stand_ins import SCRIPTS
 
 ROOT = Path(__file__).parent.parent
@@ -61,6 +63,27 @@ def script_numbers(recipe: str, script: Path, video: Path, model: Path, faces: s
     return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]} if rows else {}
 
 
+def blurred(video: Path, file: Path) -> Path:
+    """The same with a blur of sigma 2 over the lower middle of the picture: rows 1/2 to 9/10, columns 1/4 to 3/4."""
+    frames = np.stack(list(media.read_frames(video)))
+    height, width = frames.shape[1:3]
+    place = np.s_[height // 2 : height * 9 // 10, width // 4 : width * 3 // 4]
+    for frame in frames:
+        frame[place] = cv2.GaussianBlur(frame[place], (0, 0), 2)
+    return media.write_video(file, frames, 25, synthetic=False)
+
+
+def compare_meters(script: Path, clip: Path, faces: str, seconds: float) -> dict[str, Any]:
+    """Both sides' numbers of one clip and its blurred copy, for er-nerf."""
+    with tempfile.TemporaryDirectory() as folder:
+        reference = first_seconds(clip, seconds, Path(folder) / "clip.mp4")
+        prediction = blurred(reference, Path(folder) / "blurred.mp4")
+        theirs = recipe_meters.numbers(script, prediction, reference, faces)
+        answer = score_video(prediction, reference=reference, recipe="er-nerf", faces=faces)
+        ours = {name: number["value"] for name, number in answer["recipe"]["prints"].items()}
+    return {"clip": clip.stem, "script": theirs, "lipbench": ours}
+
+
 def compare(recipe: str, script: Path, clip: Path, model: Path, faces: str, seconds: float) -> dict[str, Any]:
     """Both sides' numbers of one clip, by the name that the script prints."""
     with tempfile.TemporaryDirectory() as folder:
@@ -85,7 +108,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("recipe", choices=sorted(set(SCRIPTS) & set(recipes.names())))
+    parser.add_argument("recipe", choices=["er-nerf", *sorted(SCRIPTS)])
     parser.add_argument("script", type=Path, help="folder of the script")
     parser.add_argument("clips", nargs="+", type=Path)
     parser.add_argument("--model", type=Path, help="file of a SyncNet; a random one when left out")
@@ -97,7 +120,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, open(given.output, "w", encoding="utf-8") as out:
         model = given.model or random_network(Path(folder))
         for clip in given.clips:
-            rows.append(compare(given.recipe, given.script, clip, model, given.faces, given.seconds))
+            if given.recipe == "er-nerf":
+                rows.append(compare_meters(given.script, clip, given.faces, given.seconds))
+            else:
+                rows.append(compare(given.recipe, given.script, clip, model, given.faces, given.seconds))
             out.write(json.dumps(rows[-1]) + "\n")
             out.flush()
     print(table(rows))
