@@ -40,6 +40,7 @@ METRICS = {
     "landmark-variants": "lipbench.metrics.landmark_variants:LandmarkVariantsFamily",
     "identity-dlib": "lipbench.metrics.identity:DlibIdentityFamily",
     "identity-arcface": "lipbench.metrics.identity:ArcfaceIdentityFamily",
+    "landmark-files": "lipbench.metrics.landmark_files:LandmarkFilesFamily",
     "fid": "lipbench.metrics.fid:FidFamily",
     "action-units": "lipbench.metrics.action_units:ActionUnitsFamily",
     "mesh": "lipbench.metrics.mesh:MeshFamily",

@@ -80,6 +80,7 @@ def test_what_is_missing_is_said(pair, folder, tmp_path):
     assert set(family.obstacles({})) == {"the option action-units.folder"}
     assert family.obstacles({"folder": str(folder)}) == {}
     empty = family.score(replace(pair, options={"folder": str(tmp_path)}))["au_error_upper"].reason
+    assert empty.startswith("no_file: ")
     assert f"{sha256_file(pair.reference)[:12]}.csv" in empty
     named = {"prediction": str(write(tmp_path / "p.csv", 0)), "folder": str(folder)}
     for file, why in (
