@@ -54,7 +54,9 @@ def script_numbers(recipe: str, script: Path, video: Path, model: Path, faces: s
     """What the script finds in a video: the mean over its tracks of each number that it prints."""
     info = media.probe(video)
     boxes = boxes_of_track(track_prediction(video, faces), round(info.duration_s * 25), (info.width, info.height), "")
-    (work / "boxes.json").write_text(json.dumps([[[b.x1, b.y1, b.x2, b.y2, b.score] for b in found] for found in boxes.faces]))
+    (work / "boxes.json").write_text(
+        json.dumps([[[b.x1, b.y1, b.x2, b.y2, b.score] for b in found] for found in boxes.faces])
+    )
     places = (video.resolve(), model.resolve(), work / "boxes.json", work / "made", work / "answer.json")
     command = [sys.executable, "-m", "tools.recipe_stand_ins", recipe, *map(str, places)]
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])

@@ -1,6 +1,6 @@
 """Runs one of the evaluation scripts behind a recipe, in its own folder, with stand-ins for what cannot be had.
 
-`tools.compare_recipe` starts it. In place of S3FD stand given boxes, a frame after the other; in place of a GPU the CPU;
+`tools.compare_recipe` starts it. In place of S3FD stand given boxes, a frame after the other, and of a GPU the CPU;
 OpenCV's `split` gives a list again, which scenedetect 0.5.1 writes into. All else is the script's own code.
 """
 

@@ -99,7 +99,9 @@ class LandmarkVariantsFamily(MetricFamily):
         found = {}
         for spec in self.metrics:
             against = "truth" if "truth" in spec.needs else "reference"
-            found[spec.id] = distance_score(mine, others[against], against, DISTANCES[spec.id.removesuffix(SUFFIX[against])])
+            found[spec.id] = distance_score(
+                mine, others[against], against, DISTANCES[spec.id.removesuffix(SUFFIX[against])]
+            )
         return found
 
 

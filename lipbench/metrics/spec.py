@@ -145,10 +145,7 @@ WEIGHTS = (
         "non-commercial research",
         95_628_359,
         "6726825d",
-        (
-            "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
-            "pt_inception-2015-12-05-6726825d.pth",
-        ),
+        ("https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth",),
         hub=True,
     ),
 )

@@ -128,7 +128,7 @@ def _order(net: DlibResnet) -> list[tuple[bytes, str]]:
 def _entries(layer: nn.Module, name: str, numbers: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
     if isinstance(layer, nn.Linear):  # inputs first in the file
         return {f"{name}.weight": numbers.reshape(layer.in_features, -1).T.copy()}
-    one, other = (("weight", "bias") if isinstance(layer, nn.Conv2d) else ("factor", "shift"))
+    one, other = ("weight", "bias") if isinstance(layer, nn.Conv2d) else ("factor", "shift")
     shape, rest = (getattr(layer, part).shape for part in (one, other))
     split = shape.numel()
     return {f"{name}.{one}": numbers[:split].reshape(shape), f"{name}.{other}": numbers[split:].reshape(rest)}
