@@ -1,4 +1,4 @@
-"""The meters of ER-NeRF's test run on two videos: its own classes out of a checkout, on frames as lipbench decodes them.
+"""The meters of ER-NeRF's test run on two videos: classes out of a checkout, on frames as lipbench decodes them.
 
 `tools.compare_recipe er-nerf` uses it. In place of FAN stand the landmarks that lipbench found, and lipbench's AlexNet
 in the package lpips; the classes themselves are the checkout's, taken out of a module that needs much else.

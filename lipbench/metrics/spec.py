@@ -40,6 +40,7 @@ METRICS = {
     "landmark-variants": "lipbench.metrics.landmark_variants:LandmarkVariantsFamily",
     "identity-dlib": "lipbench.metrics.identity:DlibIdentityFamily",
     "identity-arcface": "lipbench.metrics.identity:ArcfaceIdentityFamily",
+    "theval": "lipbench.metrics.theval:ThevalFamily",
     "landmark-files": "lipbench.metrics.landmark_files:LandmarkFilesFamily",
     "fid": "lipbench.metrics.fid:FidFamily",
     "action-units": "lipbench.metrics.action_units:ActionUnitsFamily",
@@ -147,5 +148,19 @@ WEIGHTS = (
         "6726825d",
         ("https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth",),
         hub=True,
+    ),
+    WeightsEntry(
+        "silero-vad",
+        "silero-vad",
+        "speech detection of the family theval",
+        "MIT (Silero Team)",
+        wheel=Wheel("silero-vad", "6.0.0", "3.11", ()),
+        members=(
+            Member(
+                "silero_vad/data/silero_vad.jit",
+                "b178b4bc39467ecd5e9eb0bc6f2fcc291c1cc1cc55a68fea8c0c2c0d5fbbe66c",
+                2_271_162,
+            ),
+        ),
     ),
 )

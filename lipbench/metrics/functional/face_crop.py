@@ -77,7 +77,7 @@ def dlib_crop(frame: Frame, points68: Points) -> Frame:
     points = np.asarray(points68, np.float64)[list(_DLIB_68)]
     to = similarity(points, places)
     while np.hypot(*to[:, 0]) < 0.5:
-        frame, points = cv2.pyrDown(frame), points / 2
+        frame, points = cv2.pyrDown(frame).astype(np.uint8, copy=False), points / 2
         to = similarity(points, places)
     return _warped(frame, to, DLIB_SIZE)
 

@@ -57,7 +57,7 @@ class Arcface:
     def __init__(self, path: Path, raw: bool = False) -> None:
         if (why := missing()) is not None:
             raise why
-        import onnxruntime
+        onnxruntime: Any = importlib.import_module("onnxruntime")
 
         fix = "name an ONNX file that takes (N, 3, 112, 112) faces"
         if not path.is_file():

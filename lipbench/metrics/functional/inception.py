@@ -1,6 +1,6 @@
-"""The Inception network of FID: TensorFlow's of 2015 as pytorch-fid carries it, up to the mean of its last layer.
+"""The Inception network of FID: TensorFlow's of 2015 as pytorch-fid carries it, up to the last mean.
 
-Szegedy et al., "Rethinking the Inception architecture for computer vision", CVPR 2016, under torchvision's names. Unlike
+Szegedy et al., "Rethinking the Inception architecture for computer vision", CVPR 2016, with torchvision's names. Unlike
 torchvision's, means beside the convolutions leave the border out, and in the last block the largest value is taken.
 """
 
