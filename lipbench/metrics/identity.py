@@ -67,7 +67,7 @@ class IdentityMetric(FrameMetric):
     """The cosine of two embeddings, for every frame with a face in both videos."""
 
     on_request = True
-    options = Options
+    options: type[Options] = Options
 
     @abstractmethod
     def network(self, device: str, **options: Any) -> Embed:

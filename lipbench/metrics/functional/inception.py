@@ -89,7 +89,7 @@ def _c(inner: int) -> list[Branch]:
 
 
 def _d() -> list[Branch]:
-    inner = [Layer(f"branch7x7x3_{k}", 192, side) for k, side in zip((1, 2, 3), (1, (1, 7), (7, 1)), strict=True)]
+    inner = [Layer("branch7x7x3_1", 192), Layer("branch7x7x3_2", 192, (1, 7)), Layer("branch7x7x3_3", 192, (7, 1))]
     return [
         Branch([Layer("branch3x3_1", 192), Layer("branch3x3_2", 320, 3, 2)]),
         Branch([*inner, Layer("branch7x7x3_4", 192, 3, 2)]),

@@ -88,7 +88,7 @@ def eyebrow_dynamics(mesh: Mesh) -> float:
 
 
 def speech_frames(spans: Sequence[tuple[int, int]], n_frames: int, fps: float) -> NDArray[np.bool_]:
-    """(T,) whether somebody speaks in a frame: spans in samples at 16 kHz, rounded to a tenth of a second as THEval's."""
+    """(T,) whether somebody speaks in a frame: of spans in samples at 16 kHz, to a tenth of a second."""
     spoken = np.zeros(n_frames, np.bool_)
     for start, end in spans:
         first, last = (int(round(at / RATE, 1) * fps) for at in (start, end))

@@ -6,6 +6,7 @@ stand beside each other as they do here, whatever time stamps their files have.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import os
@@ -14,6 +15,7 @@ import subprocess
 import tempfile
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +35,7 @@ def candidates(chosen: str = "") -> list[str]:
         return [str(Path(chosen).expanduser())]
     found = [shutil.which("ffmpeg")]
     if importlib.util.find_spec("imageio_ffmpeg") is not None:
-        import imageio_ffmpeg
-
+        imageio_ffmpeg: Any = importlib.import_module("imageio_ffmpeg")
         try:
             found.append(imageio_ffmpeg.get_ffmpeg_exe())
         except RuntimeError:  # the package came without one
@@ -156,7 +157,8 @@ def _planes(frame: Frame) -> list[NDArray[np.uint8]]:
     import av
 
     seen = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), "rgb24").reformat(format="yuv420p")
-    flat, (height, width) = seen.to_ndarray().reshape(-1), frame.shape[:2]
+    flat: NDArray[np.uint8] = np.asarray(seen.to_ndarray(), np.uint8).reshape(-1)
+    height, width = frame.shape[:2]
     area = height * width
     return [flat[:area], flat[area : area + area // 4], flat[area + area // 4 :]]
 

@@ -1,6 +1,6 @@
 """Where somebody speaks: Silero VAD, its network and the rule that makes spans of its probabilities.
 
-The network is read as numbers out of the TorchScript file in the wheel `silero-vad`; its program is not run. Each window
+The network is read as numbers out of the TorchScript file in the wheel `silero-vad`, whose program is not run. A window
 of 512 samples at 16 kHz, with 64 samples before it, gives a spectrum of four columns, one row of features, a step of an
 LSTM, and the probability of speech.
 """
