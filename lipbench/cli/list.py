@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,9 +25,13 @@ KINDS = ("methods", "metrics", "datasets", "sync-models", "trainers", "recipes")
 
 @click.command(name="list")
 @click.argument("what", type=Names(KINDS, {"judges": "sync-models"}))
+@click.argument("patterns", nargs=-1, metavar="[PATTERN]...")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
-def main(what: str, as_json: bool) -> None:
-    """List methods, metrics, data sets, sync models, trainers or recipes; what each needs, and whether it runs here."""
+def main(what: str, patterns: tuple[str, ...], as_json: bool) -> None:
+    """List methods, metrics, data sets, sync models, trainers or recipes; what each needs, and whether it runs here.
+
+    Patterns such as 'csim*' keep the ids that they fit; of metrics, families too.
+    """
     rows = {
         "methods": _methods,
         "metrics": _metrics,
@@ -35,6 +40,8 @@ def main(what: str, as_json: bool) -> None:
         "trainers": _trainers,
         "recipes": _recipes,
     }[what]()
+    if patterns:
+        rows = [row for row in rows if any(_fits(row, pattern) for pattern in patterns)]
     if as_json:
         click.echo(json.dumps(rows, indent=1))
         return
@@ -47,11 +54,15 @@ def main(what: str, as_json: bool) -> None:
         table.add_row(*(str(v) for v in row.values()))
     # A pipe has no width: cells broken over lines could not be searched, so they get as much as they need.
     Console(width=None if sys.stdout.isatty() else 240, highlight=False).print(table)
-    lacking = [(row["id"], line) for row in rows for line in row.get("how", ())]
+    lacking = list(dict.fromkeys((row.get("family", row["id"]), line) for row in rows for line in row.get("how", ())))
     if lacking:
         click.echo("\nhow to get what is missing:")
     for name, line in lacking:
         click.echo(f"  {name}: {line}")
+
+
+def _fits(row: Mapping[str, Any], pattern: str) -> bool:
+    return any(fnmatchcase(str(row[key]), pattern) for key in ("id", "family") if key in row)
 
 
 def _missing(names: Iterable[str], parameters: Sequence[str] = ()) -> str:
@@ -60,6 +71,14 @@ def _missing(names: Iterable[str], parameters: Sequence[str] = ()) -> str:
     wants = [f"weights: {', '.join(lacks)}"] if lacks else []
     if parameters:
         wants.append(f"parameter{'s' if len(parameters) > 1 else ''}: {', '.join(parameters)}")
+    return f"needs {'; '.join(wants)}" if wants else "yes"
+
+
+def _lacking(found: Mapping[str, LipbenchError]) -> str:
+    """The same of a metric's obstacles: its weights, and whatever else stands in the way."""
+    names = [name for name in found if name in weights.registry()]
+    wants = [f"weights: {', '.join(names)}"] if names else []
+    wants += [name for name in found if name not in names]
     return f"needs {'; '.join(wants)}" if wants else "yes"
 
 
@@ -125,15 +144,17 @@ def _methods() -> list[dict[str, Any]]:
 
 def _metrics() -> list[dict[str, Any]]:
     """Whether they run is true of their default options: another sync model may be here where the default is not."""
-    from lipbench.engine.preflight import TRACKS, faces_weights
+    from lipbench.engine.preflight import TRACKS, faces_weights, missing
 
     families = {name: registry.load("metrics", name) for name in registry.names("metrics")}
     defaults = {name: family.options.model_construct().model_dump(mode="json") for name, family in families.items()}
 
-    def needed(name: str, needs: frozenset[str]) -> list[str]:
-        family, options = families[name], defaults[name]
-        tracks = needs & family.needs(options) & TRACKS
-        return [*family.weights(options), *(faces_weights("mediapipe-face") if tracks else ())]
+    obstacles = {name: family.obstacles(defaults[name]) for name, family in families.items()}
+    faces = missing(faces_weights("mediapipe-face"))
+
+    def lacks(name: str, needs: frozenset[str]) -> dict[str, LipbenchError]:
+        tracks = needs & families[name].needs(defaults[name]) & TRACKS
+        return {**obstacles[name], **(faces if tracks else {})}
 
     return [
         {
@@ -143,7 +164,8 @@ def _metrics() -> list[dict[str, Any]]:
             "better": m.better,
             "family": name,
             "needs": ", ".join(sorted(m.needs)),
-            "runs here": _missing(needed(name, m.needs)),
+            "runs here": _lacking(lacks(name, m.needs)),
+            "how": [error.fix for error in lacks(name, m.needs).values()],
         }
         for name, family in families.items()
         for m in family.metrics

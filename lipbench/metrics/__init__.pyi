@@ -9,6 +9,7 @@ from .functional.cpbd import cpbd_per_frame as cpbd_per_frame
 from .functional.dists import dists as dists
 from .functional.dists import dists_per_frame as dists_per_frame
 from .functional.frechet import frechet_distance as frechet_distance
+from .functional.identity import cosine as cosine
 from .functional.landmarks import face_distance as face_distance
 from .functional.landmarks import interocular as interocular
 from .functional.landmarks import lip_gap as lip_gap
@@ -33,3 +34,4 @@ from .functional.ssim_variants import ssim_padded as ssim_padded
 from .functional.ssim_variants import ssim_uniform as ssim_uniform
 from .functional.temporal import temporal_difference as temporal_difference
 from .functional.temporal import temporal_difference_per_frame as temporal_difference_per_frame
+from .functional.vmaf import vmaf_per_frame as vmaf_per_frame

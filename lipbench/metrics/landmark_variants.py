@@ -20,6 +20,12 @@ from lipbench.metrics.remarks import WHAT
 from lipbench.metrics.series import from_frames
 
 Distance = Callable[[Points, Points], NDArray[np.float64]]
+#: Beginning of the ids -> its function of two series of points.
+DISTANCES: dict[str, Distance] = {
+    "mld_px": mouth_distance,
+    "flmd_px": face_distance,
+    "mouth_opening_error": mouth_opening_error,
+}
 
 
 def _spec(
@@ -90,19 +96,17 @@ class LandmarkVariantsFamily(MetricFamily):
             "reference": track_points(pair.faces, pair.faces_reason or "no_face: no face track of the reference"),
             "truth": track_points(pair.truth_faces, pair.truth_faces_reason or ABSENT["truth"]),
         }
-        distances: dict[str, Distance] = {
-            "mld_px": mouth_distance,
-            "flmd_px": face_distance,
-            "mouth_opening_error": mouth_opening_error,
-        }
         found = {}
         for spec in self.metrics:
             against = "truth" if "truth" in spec.needs else "reference"
-            found[spec.id] = _score(mine, others[against], against, distances[spec.id.removesuffix(SUFFIX[against])])
+            found[spec.id] = distance_score(
+                mine, others[against], against, DISTANCES[spec.id.removesuffix(SUFFIX[against])]
+            )
         return found
 
 
-def _score(mine: Points | str, theirs: Points | str, name: str, distance: Distance) -> Score:
+def distance_score(mine: Points | str, theirs: Points | str, name: str, distance: Distance) -> Score:
+    """The mean of a distance over the frames with a face in both, or why there is none."""
     if isinstance(mine, str) or isinstance(theirs, str):
         return Score(None, mine if isinstance(mine, str) else str(theirs))
     n = common(mine, theirs, name, 0)

@@ -16,6 +16,7 @@ from lipbench.cli import run, weights
 from lipbench.core import weights as registry
 from lipbench.core.errors import RunIncomplete, WeightsMissing
 from lipbench.engine import api
+from lipbench.metrics.functional import identity
 
 
 def call(command, *args):
@@ -154,6 +155,19 @@ def test_list_metrics_is_true_of_the_default_sync_model():
     assert rows["psnr_full"] == "yes"
     assert rows["psnr_mouth"] == "needs weights: mediapipe-face"
     assert rows["lpips_full"] == "needs weights: alexnet"
+    assert rows["csim_dlib"] == "needs weights: dlib-resnet, mediapipe-face"
+    assert rows["au_error_upper"] == "needs the option action-units.folder"
+
+
+def test_list_keeps_what_fits_and_says_how_to_get_what_is_missing(monkeypatch):
+    monkeypatch.setattr(identity, "missing", lambda: None)
+    found = call(list_command, "metrics", "csim*", "niqe").stdout
+    ids = [line.split()[0] for line in found.split("\nhow to get")[0].splitlines()[1:] if line.strip()]
+    assert ids == ["niqe_full", "niqe_face", "csim_dlib", "csim_dlib_truth", "csim_arcface", "csim_arcface_truth"]
+    how = found.split("how to get what is missing:\n")[1]
+    assert how.count("identity-dlib: run `lipbench weights get dlib-resnet`") == 1  # once, not for every metric
+    assert "identity-arcface: set the option identity-arcface.model" in how
+    assert json.loads(call(list_command, "metrics", "nothing*", "--json").stdout) == []
 
 
 def test_the_readme_gets_what_its_first_question_needs():

@@ -41,8 +41,10 @@ def test_a_recipe_says_everything_and_names_what_there_is(name):
     assert {row.name for row in recipe.checked} <= {printed.name for printed in recipe.prints}
     if recipe.repository:
         assert len(recipe.commit) == 40
-    for row in recipe.checked:  # what differs is said to be the decoding
-        assert row.lipbench == pytest.approx(row.script, rel=0.012)
+    for row in recipe.checked:  # what differs by more than the decoding has a cause, which the recipe names
+        assert bool(row.why) == (row.lipbench != pytest.approx(row.script, rel=0.012)), row
+        assert any(row.why in line for line in recipe.differs), row.why
+    assert recipe.checked or not recipe.repository
 
 
 @pytest.mark.parametrize("name", recipes.names())

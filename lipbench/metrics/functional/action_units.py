@@ -46,13 +46,19 @@ def au_error(prediction: Units, reference: Units, part: str = "lower") -> float:
     """
     if part not in PARTS:
         raise UsageError(f"there is no part {part!r} of the face", "", f"one of {', '.join(PARTS)}")
-    total = 0.0
-    for unit in PARTS[part]:
-        if unit not in prediction or unit not in reference:
-            raise UsageError(f"there are no intensities of {unit}", "", "run OpenFace's FeatureExtraction with -aus")
-        n = min(len(prediction[unit]), len(reference[unit]))
-        total += float(np.mean(np.square(prediction[unit][:n] - reference[unit][:n])))
-    return total
+    return sum(unit_error(prediction, reference, unit) for unit in PARTS[part])
+
+
+def unit_error(prediction: Units, reference: Units, unit: str) -> float:
+    """Mean squared difference of one unit's intensities; frames beyond the shorter series are left out.
+
+    Raises:
+        UsageError: a series lacks the unit.
+    """
+    if unit not in prediction or unit not in reference:
+        raise UsageError(f"there are no intensities of {unit}", "", "run OpenFace's FeatureExtraction with -aus")
+    n = min(len(prediction[unit]), len(reference[unit]))
+    return float(np.mean(np.square(prediction[unit][:n] - reference[unit][:n])))
 
 
 def read_openface(path: str | Path) -> dict[str, NDArray[np.float64]]:

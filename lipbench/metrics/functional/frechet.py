@@ -55,8 +55,18 @@ def frechet_distance(a: Features, b: Features) -> float:
             f"features of {both[0].shape[1]} and {both[1].shape[1]} numbers", "", "take both of one network"
         )
     shift = both[0].mean(axis=0) - both[1].mean(axis=0)
-    cov_a, cov_b = (np.atleast_2d(np.cov(rows, rowvar=False)) for rows in both)
-    values, vectors = np.linalg.eigh(cov_a)
+    off_a, off_b = ((rows - rows.mean(axis=0)) / np.sqrt(len(rows) - 1) for rows in both)
+    spread = np.square(off_a).sum() + np.square(off_b).sum()
+    return float(shift @ shift + spread - 2 * _between(off_a, off_b))
+
+
+def _between(a: Features, b: Features) -> float:
+    """Trace of the root of A B, for A = a^T a and B = b^T b.
+
+    It is the sum of the singular values of a b^T, which is the smaller matrix when there are fewer rows than features.
+    """
+    if max(len(a), len(b)) <= a.shape[1]:
+        return float(np.linalg.svd(a @ b.T, compute_uv=False).sum())
+    values, vectors = np.linalg.eigh(a.T @ a)
     root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
-    between = np.sqrt(np.linalg.eigvalsh(root @ cov_b @ root).clip(0)).sum()
-    return float(shift @ shift + np.trace(cov_a) + np.trace(cov_b) - 2 * between)
+    return float(np.sqrt(np.linalg.eigvalsh(root @ (b.T @ b) @ root).clip(0)).sum())

