@@ -31,7 +31,7 @@ from tests.training import test_speech2vid_training as seen
 from tests.training import test_wav2lip_training as lips
 from tests.training.wav2lip_clips import HELD_OUT, TALKS
 
-STEPS = 4
+STEPS = 3
 
 
 def _speech(n: int, takes: int = 1, frames: int = 100) -> Any:
@@ -93,7 +93,7 @@ def _makeittalk(folder: Path, device: str) -> Any:
 
 
 def _pcavs(folder: Path, device: str) -> Any:
-    config = PcAvsConfig(posed.SMALL, hearing=2, windows=2, moments=2)
+    config = PcAvsConfig(posed.SMALL, hearing=1, windows=2, moments=1)
     return PcAvsTraining(config, [posed.talk(0), posed.talk(1)], [posed.talk(2)], 0, device)
 
 
@@ -134,7 +134,7 @@ def test_a_training_runs_resumes_and_is_exported(name: str, tmp_path: Path, monk
     monkeypatch.setattr(speech2vid, "HELD_OUT_BATCHES", 1)
     for part in ("data", "run"):
         (tmp_path / part).mkdir()
-    often = Budget(steps=STEPS, validate_every=2, image_every=3)
+    often = Budget(steps=STEPS, validate_every=2, image_every=2)
     with fake_device.card() as device:
         first = TRAINERS[name](tmp_path / "data", device)
         step = first.step

@@ -12,6 +12,7 @@ from lipbench.baselines.adnerf.torso_training import TORSO
 from lipbench.baselines.adnerf.training import load
 from lipbench.baselines.jobs import reported
 from lipbench.core.method import DubJob, Outputs
+from lipbench.core.precision import field_products
 from lipbench.lipnerf import head
 from lipbench.lipnerf.composite import CompositeOptions
 from lipbench.lipnerf.output import DubRenderer
@@ -50,5 +51,11 @@ def synthesize(job: DubJob) -> Outputs:
     media.write_video(video, images, job.clip.fps, dub.audio, like=dub.video)
     return Outputs(
         {"video": video},
-        {"field": p.field, "preset": p.preset, "torso": "field" if p.has_torso else "source", **heard.record},
+        {
+            "field": p.field,
+            "preset": p.preset,
+            "torso": "field" if p.has_torso else "source",
+            "products": field_products(job.device),
+            **heard.record,
+        },
     )

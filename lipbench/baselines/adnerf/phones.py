@@ -95,9 +95,9 @@ class PhoneNet(SmallNet):
         if len(audio) < RATE // 20:
             raise TooShort(f"the audio has {len(audio)} samples", "the features need 50 ms", "use a longer dub")
         count = -(-len(audio) // (RATE // 50))
-        sound = torch.from_numpy(features(audio, -(-count // 2))).to(self.device)[None]  # 4 columns per video frame of 40 ms
+        sound = torch.from_numpy(features(audio, -(-count // 2)))[None]  # 4 columns per video frame of 40 ms
         self.eval()
-        out: NDArray[np.float32] = self(sound)[0, :, :count].T.contiguous().cpu().numpy()
+        out: NDArray[np.float32] = self(sound.to(self.device))[0, :, :count].T.contiguous().cpu().numpy()
         return out
 
     def rows(self, audio: NDArray[np.int16]) -> NDArray[np.float32]:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from lipbench.core.errors import UsageError
+from lipbench.core.precision import tensor_cores
 from lipbench.core.weights import torch_file
 from lipbench.core.weights.opening import reading
 from lipbench.nerf.compositing import Composite
@@ -153,7 +154,9 @@ def render_frames(
     device = model.latents.device
     code = torch.from_numpy(np.concatenate([expression, codes], 1)).to(device)
     for k, t in enumerate(rows):
-        yield render_one(model.field, scene, int(t), code[k : k + 1], model.scale if scale is None else scale)
+        with tensor_cores(device):
+            shown = render_one(model.field, scene, int(t), code[k : k + 1], model.scale if scale is None else scale)
+        yield shown
 
 
 @torch.no_grad()
