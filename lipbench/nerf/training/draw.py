@@ -72,15 +72,14 @@ class RayDrawer:
         self.mouth = torch.from_numpy(np.asarray(scene.mouth, np.int64)).to(device)
         self.eyes = torch.from_numpy(np.asarray(scene.eyes, np.int64)).to(device)
         self.odds = torch.from_numpy(self._odds(scene)).to(device)
-        self.rim = self._grown(scene.head, max(1, round(RIM * self.w))) if preset.near_mask else self.head
-        self.edge = self._grown(scene.head, preset.edge) & self._grown(~scene.head, preset.edge)
+        self.rim = self._grown(scene) if preset.near_mask else self.head
         self.box = torch.from_numpy(_boxes(scene.head)).to(device)
 
-    def _grown(self, masks: NDArray[np.bool_], reach: int) -> Tensor:
-        """(T, H W) masks (T, H, W) with what lies within `reach` px of them."""
-        parts = torch.from_numpy(masks)[:, None].split(16)
-        grown = [F.max_pool2d(m.float(), 2 * reach + 1, 1, reach) > 0 for m in parts]
-        return torch.cat(grown).reshape(len(masks), -1).to(self.device)
+    def _grown(self, scene: Scene) -> Tensor:
+        reach = max(1, round(RIM * self.w))
+        masks = torch.from_numpy(scene.head)[:, None]
+        grown = [F.max_pool2d(m.float(), 2 * reach + 1, 1, reach) > 0 for m in masks.split(16)]
+        return torch.cat(grown).reshape(len(scene), -1).to(self.device)
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -149,10 +148,8 @@ class RayDrawer:
         background = self.plates[self.shot[frames][:, None], pixels].float() / 255.0
         head = self.head[frames[:, None], pixels]
         if random_background:
-            # At the head's edge the frame is a mixture with the plate: over other colors nothing would be true there.
-            edge = self.edge[frames[:, None], pixels]
-            other = torch.where(edge[..., None], background, torch.rand_like(background))
-            color = torch.where((head | edge)[..., None], color, other)
+            other = torch.rand_like(background)
+            color = torch.where(head[..., None], color, other)
             background = other
         return RayBatch(frames, rays, color, background, head)
 

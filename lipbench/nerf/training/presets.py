@@ -33,8 +33,6 @@ class Preset:
         rare_share: of the frames that are not the mouth's, drawn the more often the rarer their eyes' look is: blinks.
             Without codes nothing of the kind.
         random_background: train over random colors instead of the plate, so that the head has to be opaque.
-        edge: px on either side of the mask's edge where the plate stays behind: there the head is as opaque as the
-            frame shows it, not wholly or not at all.
         code_start: codes begin as small random numbers (the paper), or with how the eyes look (`eye_codes`).
         mouth_codes: "own": rays of every frame are drawn from its mouth's box. "other": the same share of the frames
             gives all its rays from there, under the code of another frame, which does not learn from them: the mouth is
@@ -66,7 +64,6 @@ class Preset:
     lids: Literal["expression", "code"] = "expression"
     near_mask: bool = False
     random_background: bool = False
-    edge: int = 0
     size: int = 0
     bf16: bool = False
     held_out: float = 0.0
@@ -109,9 +106,6 @@ _LIDS: dict[str, Any] = {
     "lids": "code",
 }
 
-#: Of images shrunk by half, the mask's edge is right to a pixel or two.
-EDGE = 2
-
 #: Triplanes learn fast, and from many frames at once.
 _QUICKLY: dict[str, Any] = {
     "frames": 16,
@@ -123,7 +117,6 @@ _QUICKLY: dict[str, Any] = {
     "latent_lr": 3.0,
     "near_mask": True,
     "random_background": True,
-    "edge": EDGE,
     **_LIDS,
 }
 
@@ -164,7 +157,6 @@ PRESETS: dict[tuple[str, str], Preset] = {
         latent_lr=3.0,
         near_mask=True,
         random_background=True,
-        edge=EDGE,
         size=128,
         **_LIDS,
     ),
