@@ -31,7 +31,7 @@ def exponential(progress: float, floor: float) -> float:
     return floor**progress
 
 
-def adam_flags(device: str) -> dict[str, bool | None]:
+def adam_flags(device: str) -> dict[str, Any]:
     """How torch's Adam runs on a device: on a CUDA card by one launch for all parameters, and nothing of it is counted
     on the host, so that its step could be captured in a graph."""
     cuda = torch.device(device).type == "cuda"
