@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -23,20 +21,9 @@ from lipbench.nerf.scene import Scene
 from lipbench.nerf.training.presets import preset
 from lipbench.nerf.training.trained import rays_at_once
 from lipbench.nerf.training.trainer import FieldTraining
+from tests import fake_device
 
 N = 25
-
-
-def _fake() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("fake_device", Path(__file__).with_name("fake_device.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-fake_device = _fake()
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +55,13 @@ METHODS = {
     "ad-nerf with a torso": {**TINY, "torso": "field", "torso_steps": 3},
     "ad-nerf on phones": {**TINY, "features": "phones29"},
 }
+
+
+def test_every_method_that_computes_on_a_device_stands_here() -> None:
+    """Those of the package; external ones hand the card's number to their own program."""
+    specs = {name: registry.method_spec(name) for name in registry.sources("methods")}
+    ours = {name for name, spec in specs.items() if spec.uses_gpu and spec.implementation.startswith("lipbench.")}
+    assert ours == {name.split()[0] for name in METHODS}
 
 
 @pytest.mark.parametrize("name", METHODS)

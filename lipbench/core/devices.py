@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 
 from lipbench.core.errors import UsageError
+from lipbench.core.precision import full_precision
 
 #: What to compute on: auto (the default), cpu, cuda, cuda:N or mps.
 VARIABLE = "LIPBENCH_DEVICE"
@@ -122,6 +123,7 @@ def choose_device(given: str = "cpu", asked: str | None = None, log: Callable[[s
         device = given if wanted == "auto" or given.startswith("cuda:") else wanted
         if int(device.partition(":")[2] or 0) >= torch.cuda.device_count():
             raise _absent(device, f"torch sees {torch.cuda.device_count()} CUDA device(s)")
+        full_precision()
         return device
     if wanted != "auto":
         raise _absent(wanted, "torch sees no CUDA device (is it a build for the CPU?)")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,19 @@ def linear(progress: float, floor: float = 0.0, share: float = 1.0) -> float:
 def exponential(progress: float, floor: float) -> float:
     """Share of the rate: falls by the same factor in equal times, from 1 at progress 0 to `floor` at progress 1."""
     return floor**progress
+
+
+def adam_flags(device: str) -> dict[str, Any]:
+    """How torch's Adam runs on a device: on a CUDA card by one launch for all parameters, and nothing of it is counted
+    on the host, so that its step could be captured in a graph."""
+    cuda = torch.device(device).type == "cuda"
+    return {"fused": cuda or None, "capturable": cuda}
+
+
+def load_adam(optimizer: torch.optim.Adam, state: Mapping[str, Any], device: str) -> None:
+    """An Adam's state, from whichever kind of device it comes: that one's flags are not this one's."""
+    groups = [{**group, **adam_flags(device)} for group in state["param_groups"]]
+    optimizer.load_state_dict({**state, "param_groups": groups})
 
 
 def step(

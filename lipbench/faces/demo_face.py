@@ -134,7 +134,7 @@ def landmarks(net: DemoFace, frames: Iterable[Image]) -> NDArray[np.float32]:
         tries = 1
         if last is None:
             small, back = whole(frame)
-            found = net.find(to_input(small[None]))[0].double().numpy()
+            found = net.find(to_input(small[None]).to(net.device))[0].double().cpu().numpy()
             if 1 / (1 + np.exp(-found[0])) > SURE:
                 size = float(np.exp(found[3]) * back[0, 0])
                 middle = back @ np.array([*found[1:3], 1.0])
@@ -143,11 +143,11 @@ def landmarks(net: DemoFace, frames: Iterable[Image]) -> NDArray[np.float32]:
             if last is None:
                 break
             crop, back = cut(frame, *place(last))
-            logit, points = net.read(to_input(crop[None]))
+            logit, points = net.read(to_input(crop[None]).to(net.device))
             if float(torch.sigmoid(logit)[0]) < SURE:
                 last = None
                 break
-            last = points[0].double().numpy() @ back[:, :2].T + back[:, 2]
+            last = points[0].double().cpu().numpy() @ back[:, :2].T + back[:, 2]
         rows.append(np.full((68, 2), np.nan) if last is None else last)
     return np.asarray(rows, np.float32)
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lipbench import media
 from lipbench.core.errors import NoAudio
 from lipbench.core.method import DubJob, Outputs
+from lipbench.core.precision import field_products
 from lipbench.faces.morphable.procedural import head_parts
 from lipbench.lipnerf import head
 from lipbench.lipnerf.composite import CompositeOptions
@@ -66,7 +67,7 @@ def synthesize(job: DubJob) -> Outputs:
     else:
         images = renderer.composited(driven, index)
     media.write_video(files["video"], images, job.clip.fps, job.dub.audio, like=job.dub.video)
-    return Outputs(files, {**info, "field": p.field, "preset": p.preset})
+    return Outputs(files, {**info, "field": p.field, "preset": p.preset, "products": field_products(job.device)})
 
 
 def own_condition(job: DubJob, expression: NDArray[np.float64]) -> NDArray[np.float64]:

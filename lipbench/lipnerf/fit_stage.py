@@ -11,6 +11,7 @@ import numpy as np
 from lipbench import media
 from lipbench.core.errors import NoAudio, Unsupported
 from lipbench.core.method import FitJob, Outputs
+from lipbench.core.precision import field_products
 from lipbench.faces.parsing import clean_plate
 from lipbench.lipnerf import head
 from lipbench.lipnerf.expression.expression_range import ExpressionRange
@@ -57,7 +58,7 @@ def fit(job: FitJob) -> Outputs:
             "the length of the training counts the clip's frames alone",
             "leave out `shots` or `train_seconds`",
         )
-    pooled = [scene.take(np.arange(n))]
+    pooled = [scene if n == len(scene) else scene.take(np.arange(n))]
     for other, shot in load_shots(job.prepared):
         shot_condition = smooth(other.fit.expression) if p.smooth_training else other.fit.expression
         pooled.append(make(other, shot.frames, clean_plate(shot.frames, other.parsing), shot_condition, shot.track))
@@ -68,6 +69,7 @@ def fit(job: FitJob) -> Outputs:
     if p.condition == "expression":
         files["expression_range"] = ExpressionRange.of(shown).save(job.out / "expression_range.npz")
     facts = {k: v for k, v in model.facts.items() if isinstance(v, (int, float, str, bool))}
+    facts |= {"products": field_products(job.device)}
     return Outputs(files, {"frames": len(shown), "shots": len(pooled), "preset": p.preset, "field": p.field, **facts})
 
 

@@ -16,6 +16,7 @@ from lipbench.faces.parsing.shot_plates import ShotPlates
 from lipbench.faces.track import FaceTrack
 from lipbench.lipnerf.face_boxes import eye_boxes, eye_opening, mouth_boxes
 from lipbench.lipnerf.fitting import Fit
+from lipbench.media.held import hold
 from lipbench.nerf.relief.scene import ReliefScene
 from lipbench.nerf.scene import Scene, pool
 from lipbench.nerf.scene_from_fit import make_scene
@@ -116,7 +117,7 @@ def scene_of(
         raise NoFace("the face track has no landmarks", f"{track.backend} finds boxes only", "use another face backend")
     corner = np.array([x0, y0, x0, y0])
     mouth, eyes = mouth_boxes(points) - corner, eye_boxes(points) - corner
-    behind = plate.frame(0)[window] if plate.static else np.stack([plate.frame(t)[window] for t in range(len(frames))])
+    behind = plate.frame(0)[window] if plate.static else hold(plate.frame(t)[window] for t in range(len(frames)))
     cx, cy = fit.camera.center
     return make_scene(
         frames[:, y0:y1, x0:x1],

@@ -83,8 +83,7 @@ def prepare_shots(shots: Sequence[Shot], options: FitOptions, parser_name: str, 
         NoFace, Unsupported, UsageError: see `fit_clip` and the parsers.
         WeightsMissing: a parser without weights.
     """
-    blank = np.zeros_like(shots[0].frames[:1])
-    frames = np.concatenate([part for shot in shots for part in (shot.frames, blank)][:-1])
+    frames = _joined([shot.frames for shot in shots])
     fit = fit_clip(frames, join([shot.track for shot in shots]), options, log)
     log(f"fitted {len(shots)} shots, {len(fit) - len(shots) + 1} frames, as one person")
     ends = np.cumsum([len(shot.frames) + 1 for shot in shots]) - 1
@@ -92,6 +91,14 @@ def prepare_shots(shots: Sequence[Shot], options: FitOptions, parser_name: str, 
     parsings = [_parsed(shot, own, parser_name) for shot, own in zip(shots, fits, strict=True)]
     crop = head_crop(np.concatenate([parsing.head for parsing in parsings]))
     return [PreparedClip(own, parsing, crop) for own, parsing in zip(fits, parsings, strict=True)]
+
+
+def _joined(shots: Sequence[Frames]) -> Frames:
+    """The shots one after the other with a black frame in between, as `join` joins their tracks; one stays itself."""
+    if len(shots) == 1:
+        return shots[0]
+    blank = np.zeros_like(shots[0][:1])
+    return media.hold(frame for part in [x for shot in shots for x in (shot, blank)][:-1] for frame in part)
 
 
 def parts(clip: Shot, spans: Sequence[tuple[int, int]]) -> list[Shot]:

@@ -6,6 +6,7 @@ How frames are picked at another rate stands in `media.clock`, how colors are co
 
 from lipbench.media.align import AlignedClip, NormalizedClip, normalize_clip, ping_pong, retime_to_audio
 from lipbench.media.color import ColorFacts, color_facts
+from lipbench.media.held import hold
 from lipbench.media.image_series import digest, present
 from lipbench.media.level import silence
 from lipbench.media.packets import image_sha256
@@ -27,6 +28,7 @@ __all__ = [
     "VideoWriter",
     "color_facts",
     "digest",
+    "hold",
     "image_sha256",
     "is_synthetic",
     "load_audio",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from lipbench.core.errors import TooShort
 from lipbench.media.clock import TOLERANCE, as_rate, check_range, slot
+from lipbench.media.held import hold
 from lipbench.media.image_series import open_video
 from lipbench.media.pixels import ToRgb, orientation
 from lipbench.media.source import TimedFrame, VideoSource
@@ -94,9 +96,13 @@ def load_frames(
     end_s: float | None = None,
     picture_fps: float | Fraction | None = None,
 ) -> np.ndarray:
-    """All frames at once, (T, H, W, 3) uint8 RGB; arguments and errors as `read_frames`. For short clips."""
-    frames = list(read_frames(path, fps=fps, start_s=start_s, end_s=end_s, picture_fps=picture_fps))
-    if not frames:
+    """All frames as one array, (T, H, W, 3) uint8 RGB; arguments and errors as `read_frames`.
+
+    Long clips lie in a file, not in memory, see `held.hold`.
+    """
+    frames = read_frames(path, fps=fps, start_s=start_s, end_s=end_s, picture_fps=picture_fps)
+    first = next(frames, None)
+    if first is None:
         end = "its end" if end_s is None else f"{end_s:g} s"
         raise TooShort(f"no frame of {path} starts in {start_s:g} s to {end}", "", "widen the range")
-    return np.stack(frames)
+    return hold(chain([first], frames))

@@ -195,6 +195,8 @@ def pool(scenes: Sequence[Scene]) -> Scene:
                 f"size, focal length, center, code length: {theirs}, not {ours}",
                 "fit all shots of a video together, with one camera",
             )
+    if len(scenes) == 1:
+        return first
     offsets = np.cumsum([0, *(len(s.plates) for s in scenes[:-1])])
 
     def joined(name: str) -> NDArray[Any]:

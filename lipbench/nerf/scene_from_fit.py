@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import repeat
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lipbench.core.errors import UsageError
+from lipbench.media.held import hold
 from lipbench.nerf.scene import NO_EYES, NO_LIDS, Float32, Scene, require_views
 
 #: AD-NeRF process_data.py: nearest and farthest depth of a sample, meters from the head's origin.
@@ -54,7 +57,9 @@ def make_scene(
     if not head.any():
         raise UsageError("no head in the scene", "the head masks are empty in every frame", "check the parsing")
     moving = plate.ndim == 4
-    over = np.where(head[..., None], frames, plate)
+    behind = np.asarray(plate, np.uint8)
+    each = zip(frames, head, behind if moving else repeat(behind), strict=False)
+    over = hold(np.where(mask[..., None], frame, own) for frame, mask, own in each)
     r, t = np.asarray(rotation, np.float64), np.asarray(translation_dm, np.float64) / 10.0
     back = np.swapaxes(r, 1, 2)
     c2w = np.concatenate([back, -(back @ t[..., None])], -1).astype(np.float32)
@@ -63,9 +68,9 @@ def make_scene(
     depth = -t[:, 2]
     h, w = frames.shape[1:3]
     return Scene(
-        frames=over.astype(np.uint8),
+        frames=over,
         head=head,
-        plates=np.asarray(plate, np.uint8) if moving else np.asarray(plate, np.uint8)[None],
+        plates=behind if moving else behind[None],
         shot=np.arange(len(frames)) if moving else np.zeros(len(frames), np.int64),
         c2w=c2w,
         focal=float(focal),

@@ -246,3 +246,21 @@ def test_paper_field_runs(ball_scene):
     assert training.opacity() > 0.8  # from a thin start it turns transparent
     found = training.step(0, 0.0)
     assert 0 < float(found["photo"]) < 1
+
+
+def test_bfloat16_is_asked_for_and_ends_where_sums_begin(ball_scene):
+    assert not any(each.bf16 for each in PRESETS.values())
+    found = {}
+    for bf16 in (False, True):
+        changes = {"rays": 16, "bf16": bf16, "condition": 6, "width": 16, "coarse": 8, "fine": 8}
+        training = FieldTraining(ball_scene(), preset("paper", "mlp", changes), 3)
+        torch.manual_seed(0)
+        colors = training._render(training.drawer.draw(training.field))
+        assert colors.coarse is not None
+        assert colors.fine.rgb is not None
+        kinds = {x.dtype for x in (colors.fine.rgb, colors.fine.weights, colors.coarse.transmittance)}
+        assert kinds == {torch.float32}
+        found[bf16] = colors.fine.rgb.detach()
+        assert np.isfinite(float(training.step(0, 0.0)["photo"]))
+    assert not torch.equal(found[True], found[False])
+    torch.testing.assert_close(found[True], found[False], rtol=0, atol=0.05)

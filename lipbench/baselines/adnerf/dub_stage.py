@@ -7,11 +7,13 @@ import torch
 
 from lipbench import media
 from lipbench.baselines.adnerf import audio
+from lipbench.baselines.adnerf.outline import LEVELS, OutlinedField, outlines
 from lipbench.baselines.adnerf.torso_render import composed
 from lipbench.baselines.adnerf.torso_training import TORSO
 from lipbench.baselines.adnerf.training import load
 from lipbench.baselines.jobs import reported
 from lipbench.core.method import DubJob, Outputs
+from lipbench.core.precision import field_products
 from lipbench.lipnerf import head
 from lipbench.lipnerf.composite import CompositeOptions
 from lipbench.lipnerf.output import DubRenderer
@@ -43,12 +45,19 @@ def synthesize(job: DubJob) -> Outputs:
         images = composed(prepared, plate, trained, torso, scene, n, driven, index)
         images = reported(images, dub.n_frames, job, "ad-nerf")
     else:
-        options = CompositeOptions(inpainter=p.inpainter)
-        renderer = DubRenderer(prepared, frames, plate, trained, scene, options, job.log)
+        options = CompositeOptions(inpainter=p.inpainter, levels=LEVELS)
+        outlined = OutlinedField(trained, outlines(scene.head, scene.mouth))
+        renderer = DubRenderer(prepared, frames, plate, outlined, scene, options, job.log)
         images = renderer.composited(driven, np.asarray(dub.index))
     video = job.out / "video.mp4"
     media.write_video(video, images, job.clip.fps, dub.audio, like=dub.video)
     return Outputs(
         {"video": video},
-        {"field": p.field, "preset": p.preset, "torso": "field" if p.has_torso else "source", **heard.record},
+        {
+            "field": p.field,
+            "preset": p.preset,
+            "torso": "field" if p.has_torso else "source",
+            "products": field_products(job.device),
+            **heard.record,
+        },
     )

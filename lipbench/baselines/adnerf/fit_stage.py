@@ -15,6 +15,7 @@ from lipbench.baselines.adnerf.torso_training import TORSO, Behind, torso_preset
 from lipbench.baselines.adnerf.training import ALONE, AUDIO, DIM, load, train
 from lipbench.core.errors import NoAudio
 from lipbench.core.method import FitJob, Outputs
+from lipbench.core.precision import field_products
 from lipbench.lipnerf import head
 from lipbench.lipnerf.prepared import PreparedClip, scene_of
 from lipbench.nerf.training.presets import preset
@@ -39,10 +40,11 @@ def fit(job: FitJob) -> Outputs:
     plate = head.clip_plate(job, frames, prepared.parsing)
     scene = scene_of(prepared, frames, plate, blank, head.clip_track(job))
     n = head.train_frames(job, len(scene))
+    shown = scene if n == len(scene) else scene.take(np.arange(n))
     changes = ALONE | {name: value for name, value in (("steps", p.steps), ("size", p.size)) if value is not None}
     chosen = preset(p.preset, p.field, changes)
     folder = train(
-        scene.take(np.arange(n)),
+        shown,
         heard.windows[:n],
         chosen,
         job.out / "training",
@@ -53,8 +55,9 @@ def fit(job: FitJob) -> Outputs:
     )
     files = {"field": folder / MODEL, "audio": folder / AUDIO}
     info = {"frames": n, "preset": p.preset, "field": p.field, "torso": "source", **heard.record}
+    info["products"] = field_products(job.device)
     if p.has_torso:
-        made, facts = _fit_torso(job, prepared, frames, plate, scene.take(np.arange(n)), heard.windows[:n])
+        made, facts = _fit_torso(job, prepared, frames, plate, shown, heard.windows[:n])
         files, info = {**files, **made}, {**info, **facts}
     return Outputs(files, info)
 

@@ -97,12 +97,12 @@ class PhoneNet(SmallNet):
         count = -(-len(audio) // (RATE // 50))
         sound = torch.from_numpy(features(audio, -(-count // 2)))[None]  # 4 columns per video frame of 40 ms
         self.eval()
-        out: NDArray[np.float32] = self(sound)[0, :, :count].T.contiguous().numpy()
+        out: NDArray[np.float32] = self(sound.to(self.device))[0, :, :count].T.contiguous().cpu().numpy()
         return out
 
     def rows(self, audio: NDArray[np.int16]) -> NDArray[np.float32]:
         """As `scores`, in standard deviations of the training speech: (ceil(N / 320), 29), within +-4."""
-        z = (self.scores(audio) - self.mean.numpy()) / self.spread.numpy()
+        z = (self.scores(audio) - self.mean.cpu().numpy()) / self.spread.cpu().numpy()
         out: NDArray[np.float32] = np.clip(z, -CEILING, CEILING).astype(np.float32)
         return out
 

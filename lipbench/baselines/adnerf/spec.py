@@ -64,6 +64,7 @@ SPEC = MethodSpec(
     paper_results={"lse_d": 11.40, "lse_c": 1.28, "psnr_full": 27.38, "ssim_full": 0.84, "lpips_full": 0.20},
     deviations=(
         "torso: source (quick, demo): the head alone is a field, torso and background are the source's frame",
+        "torso: source: the head is shown within the source's own outline, with room below the mouth for the jaw",
         "torso: field (adnerf): learned over the head as it is shown; the published code jitters that head, and "
         "puts the coarse torso over the coarse head; outside the head's crop there is the plate",
         "features are mel29 unless DeepSpeech's graph is given: sounds, not letters",

@@ -19,13 +19,12 @@ from torch import Tensor
 
 from lipbench.baselines.adnerf.torso_pose import POSE_DIM
 from lipbench.baselines.adnerf.training import DIM
-from lipbench.core.training import Budget
-from lipbench.core.training import train as run
 from lipbench.nerf.model import MISSED, HeadField
 from lipbench.nerf.scene import Scene
 from lipbench.nerf.training.draw import RayBatch, RayDrawer
 from lipbench.nerf.training.guard import MIN_OPACITY_EARLY, FieldCollapsed
 from lipbench.nerf.training.presets import Preset
+from lipbench.nerf.training.running import run_training
 from lipbench.nerf.training.trained import TrainedField, render_one
 from lipbench.nerf.training.trainer import MODEL, FieldTraining
 
@@ -186,12 +185,5 @@ def train_torso(
         FieldCollapsed, UsageError, DiskFull: see `lipbench.nerf.training.trainer.train`.
     """
     training = TorsoTraining(scene, behind, preset, seed, device)
-    budget = Budget(
-        steps=preset.steps,
-        validate_every=max(1, preset.steps // 6),
-        report_every=max(1, preset.steps // 30),
-        image_every=max(1, preset.steps // 4),
-    )
-    if run(training, folder, budget, seed=seed, log=log).stopped == "signal":
-        raise KeyboardInterrupt
+    run_training(training, folder, preset.steps, seed=seed, device=device, log=log)
     return TrainedField.load(folder / MODEL, device)

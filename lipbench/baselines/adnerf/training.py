@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lipbench.baselines.adnerf.audionet import AudioAttNet, AudioNet, codes, neighbors, spread_out
-from lipbench.core.training import Budget
-from lipbench.core.training import train as run
 from lipbench.core.weights import torch_file
 from lipbench.core.weights.opening import reading
 from lipbench.nerf.scene import Scene
 from lipbench.nerf.training.presets import Preset
+from lipbench.nerf.training.running import run_training
 from lipbench.nerf.training.trained import TrainedField
 from lipbench.nerf.training.trainer import MODEL, FieldTraining
 
@@ -147,14 +146,7 @@ def train(
         FieldCollapsed, UsageError, DiskFull: see `lipbench.nerf.training.trainer.train`.
     """
     training = AudioFieldTraining(scene, windows, preset, seed, device, smooth_after)
-    budget = Budget(
-        steps=preset.steps,
-        validate_every=max(1, preset.steps // 6),
-        report_every=max(1, preset.steps // 30),
-        image_every=max(1, preset.steps // 4),
-    )
-    if run(training, folder, budget, seed=seed, log=log).stopped == "signal":
-        raise KeyboardInterrupt
+    run_training(training, folder, preset.steps, seed=seed, device=device, log=log)
     return folder
 
 

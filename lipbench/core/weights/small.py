@@ -59,6 +59,11 @@ class SmallNet(nn.Module):
         super().__init__()
         self.width = width
 
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are, and what it is told has to be."""
+        return next(self.parameters()).device
+
     def save(self, path: Path, info: Mapping[str, Any]) -> Path:
         """float16 npz with the facts of its training; returns the path."""
         return save(self, self.width, path, info)

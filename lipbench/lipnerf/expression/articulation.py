@@ -79,8 +79,8 @@ class Articulator(SmallNet):
     def articulate(self, audio: NDArray[np.int16], n_frames: int) -> NDArray[np.float64]:
         """(N,) int16 mono at 16 kHz -> (n_frames, 10) channels at 25 fps."""
         self.eval()
-        sound = torch.from_numpy(features(audio, n_frames))[None]
-        return self(sound)[0].T.double().numpy()
+        sound = torch.from_numpy(features(audio, n_frames)).to(self.device)[None]
+        return self(sound)[0].T.double().cpu().numpy()
 
 
 def speak(expression: NDArray[np.float64], channels: NDArray[np.float64], effort: float = 1.0) -> NDArray[np.float64]:

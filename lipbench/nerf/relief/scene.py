@@ -112,5 +112,7 @@ def pool(scenes: Sequence[ReliefScene]) -> ReliefScene:
             raise UsageError(
                 f"cannot pool shot {k} with shot 0", "their fits are of two persons", "fit all shots together"
             )
+    if len(scenes) == 1:
+        return first
     filmed, other = (np.concatenate([getattr(each, name) for each in scenes]) for name in ("filmed", "other"))
     return replace(first, scene=pooled, filmed=filmed, other=other)

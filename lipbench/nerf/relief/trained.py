@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from lipbench.core.errors import UsageError
+from lipbench.core.precision import tensor_cores
 from lipbench.core.weights import torch_file
 from lipbench.core.weights.opening import reading
 from lipbench.faces.raster import Camera
@@ -144,7 +145,8 @@ def render_frames(
     code = torch.cat([model.field.told(told), codes], 1)
     relief = model.field.relief
     for k, t in enumerate(rows):
-        shown = render_one(model.field, relief, mesh, small, int(t), expression[k], code[k : k + 1])
+        with tensor_cores(code.device):
+            shown = render_one(model.field, relief, mesh, small, int(t), expression[k], code[k : k + 1])
         if model.scale < 1.0:
             image, box = enlarged(np.concatenate([shown.rgb, shown.alpha[..., None]], 2), shown.box, h, w)
             shown = FrameRender(image[..., :3], image[..., 3], box)

@@ -269,5 +269,6 @@ def train(
 ) -> TrainedRelief:
     """Train a relief on a scene; arguments and errors as `lipbench.nerf.training.trainer.train`."""
     training = ReliefTraining(scene, preset, seed, device)
-    run_training(training, folder, preset.steps, seed=seed, fresh=fresh, seconds=seconds, previews=previews, log=log)
+    more: dict[str, Any] = {"fresh": fresh, "seconds": seconds, "previews": previews, "log": log}
+    run_training(training, folder, preset.steps, seed=seed, device=device, **more)
     return TrainedRelief.load(Path(folder) / MODEL, device)

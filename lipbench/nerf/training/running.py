@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from lipbench.core.precision import tensor_cores
 from lipbench.core.training import Budget, Trainable, TrainState
 from lipbench.core.training import train as run
 
@@ -15,10 +16,11 @@ def run_training(
     steps: int,
     *,
     seed: int,
-    fresh: bool,
-    seconds: float | None,
-    previews: int,
-    log: Callable[[str], None],
+    device: str,
+    fresh: bool = False,
+    seconds: float | None = None,
+    previews: int = 4,
+    log: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Train a field for its steps; arguments as for `train`.
 
@@ -32,6 +34,7 @@ def run_training(
         report_every=max(1, steps // 30),
         image_every=max(1, steps // previews) if previews else 0,
     )
-    state: TrainState = run(training, Path(folder), budget, seed=seed, fresh=fresh, log=log)
+    with tensor_cores(device):
+        state: TrainState = run(training, Path(folder), budget, seed=seed, fresh=fresh, log=log)
     if state.stopped == "signal":
         raise KeyboardInterrupt

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from lipbench.core.errors import UsageError
+from lipbench.core.precision import tensor_cores
 from lipbench.core.weights import torch_file
 from lipbench.core.weights.opening import reading
 from lipbench.nerf.compositing import Composite
@@ -121,6 +122,7 @@ def render_frames(
     index: ArrayLike,
     *,
     scale: float | None = None,
+    outline: NDArray[np.bool_] | None = None,
 ) -> Iterator[FrameRender]:
     """The head under new expressions, one frame at a time, at the scene's full resolution.
 
@@ -131,6 +133,7 @@ def render_frames(
         index: (N,) whose pose each output frame takes.
         scale: resolution of the rays relative to the scene's; the model's own when None. The result is brought to full
             size by cubic interpolation.
+        outline: (T, H, W) where the head may be shown in the scene's frames; None: anywhere.
 
     Raises:
         UsageError: lengths that do not agree.
@@ -153,12 +156,23 @@ def render_frames(
     device = model.latents.device
     code = torch.from_numpy(np.concatenate([expression, codes], 1)).to(device)
     for k, t in enumerate(rows):
-        yield render_one(model.field, scene, int(t), code[k : k + 1], model.scale if scale is None else scale)
+        with tensor_cores(device):
+            within = None if outline is None else outline[t]
+            at = model.scale if scale is None else scale
+            shown = render_one(model.field, scene, int(t), code[k : k + 1], at, within)
+        yield shown
 
 
 @torch.no_grad()
-def render_one(field: HeadField, scene: Scene, t: int, condition: Tensor, scale: float = 1.0) -> FrameRender:
-    """Frame t's camera, one condition (1, C + L)."""
+def render_one(
+    field: HeadField,
+    scene: Scene,
+    t: int,
+    condition: Tensor,
+    scale: float = 1.0,
+    outline: NDArray[np.bool_] | None = None,
+) -> FrameRender:
+    """Frame t's camera, one condition (1, C + L), within an outline (H, W) of the scene's size where there is one."""
     device = condition.device
     full_h, full_w = scene.size
     h, w = max(8, round(full_h * scale)), max(8, round(full_w * scale))
@@ -172,7 +186,10 @@ def render_one(field: HeadField, scene: Scene, t: int, condition: Tensor, scale:
     )
     near_far = torch.from_numpy(scene.near_far[t : t + 1]).to(device)
     rays = field.rays(c2w, rows.reshape(1, -1).float(), columns.reshape(1, -1).float(), focal, center, near_far)
-    hit = torch.nonzero(rays.far[0] > rays.near[0] + 2 * MISSED)[:, 0]
+    wanted = rays.far[0] > rays.near[0] + 2 * MISSED
+    if outline is not None:
+        wanted &= torch.from_numpy(_shrunk(outline, h, w)[y0:y1, x0:x1].reshape(-1)).to(device)
+    hit = torch.nonzero(wanted)[:, 0]
     out = torch.zeros(len(rays.near[0]), 4, device=device)
     for part in torch.split(hit, rays_at_once(field.config, device)):
         kept, fine = _shown(field, _chosen(rays, part), condition)
@@ -183,6 +200,8 @@ def render_one(field: HeadField, scene: Scene, t: int, condition: Tensor, scale:
     box = (x0, y0, x1, y1)
     if (h, w) != (full_h, full_w):
         image, box = enlarged(image, box, full_h, full_w)
+    if outline is not None:
+        image *= outline[..., None]
     return FrameRender(image[..., :3], image[..., 3], box)
 
 
@@ -203,6 +222,16 @@ def _shown(field: HeadField, rays: Rays, condition: Tensor) -> tuple[Tensor, Com
     some = _chosen(rays, kept)
     proposal = (edges[:, kept], weights[:, kept])
     return kept, field.shade(some, proposal, torch.zeros_like(some.direction), condition).fine
+
+
+def _shrunk(outline: NDArray[np.bool_], h: int, w: int) -> NDArray[np.bool_]:
+    """An outline at another size (h, w), with the pixels about it that enlarging asks for."""
+    import cv2
+
+    small = cv2.resize(outline.astype(np.float32), (w, h), interpolation=cv2.INTER_AREA) > 0
+    reach = np.ones((3, 3) if small.shape == outline.shape else (5, 5), np.uint8)
+    wide: NDArray[np.bool_] = cv2.dilate(small.astype(np.uint8), reach) > 0
+    return wide
 
 
 def _chosen(rays: Rays, rows: Tensor) -> Rays:

@@ -89,9 +89,7 @@ class FieldTraining:
             {"params": planes, "lr_scale": p.planes_lr},
             {"params": [self.latents] if p.field.latent else [], "lr_scale": p.latent_lr},
         ]
-        # One launch for all parameters, not several for each.
-        fused = torch.device(self.device).type == "cuda"
-        self.optimizer = torch.optim.Adam([g for g in groups if g["params"]], lr=p.lr, fused=fused or None)
+        self.optimizer = torch.optim.Adam([g for g in groups if g["params"]], lr=p.lr, **optim.adam_flags(self.device))
 
     def codes(self, frames: Tensor) -> Tensor:
         """(F,) training frames -> (F, C + L)."""
@@ -230,7 +228,7 @@ class FieldTraining:
         self.field.load_state_dict(state["field"])
         with torch.no_grad():
             self.latents.copy_(state["latents"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        optim.load_adam(self.optimizer, state["optimizer"], self.device)
 
     def trained(self, facts: Mapping[str, Any]) -> TrainedField:
         """The field as it stands."""
@@ -288,5 +286,6 @@ def train(
         DiskFull: there is no room for the result.
     """
     training = FieldTraining(scene, preset, seed, device)
-    run_training(training, folder, preset.steps, seed=seed, fresh=fresh, seconds=seconds, previews=previews, log=log)
+    more: dict[str, Any] = {"fresh": fresh, "seconds": seconds, "previews": previews, "log": log}
+    run_training(training, folder, preset.steps, seed=seed, device=device, **more)
     return TrainedField.load(Path(folder) / MODEL, device)

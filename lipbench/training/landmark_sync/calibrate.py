@@ -64,7 +64,7 @@ def fit_readout(net: LandmarkSync, pairs: Sequence[Pair]) -> None:
     inputs, targets = [], []
     for measures, bands in pairs:
         _, sound = net.embed(measures, bands)
-        away = (measures - measures.mean(0)) / net.usual.numpy()
+        away = (measures - measures.mean(0)) / net.usual.cpu().numpy()
         inputs.append(np.concatenate([sound, np.ones((len(sound), 1), np.float32)], 1))
         targets.append(away[REACH : len(measures) - REACH])
     x, y = np.concatenate(inputs).astype(np.float64), np.concatenate(targets).astype(np.float64)

@@ -104,7 +104,7 @@ class SyncTraining(SupervisedTraining[SyncConfig]):
     def _loss(self, batch: data.SyncNetBatch, harm: float) -> tuple[torch.Tensor, torch.Tensor]:
         c = self.config
         b = len(batch.still)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+        with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
             lips = flat_lip(self.net, torch.cat([batch.frames, batch.still]).to(self.device))
             sound = self.net.forward_aud(batch.sound.to(self.device))
         lips, sound = lips.float(), sound.float()

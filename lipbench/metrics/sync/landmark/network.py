@@ -83,14 +83,14 @@ class LandmarkSync(SmallNet):
     @torch.inference_mode()
     def embed(self, measures: NDArray[np.float32], bands: NDArray[np.float32]) -> tuple[Any, Any]:
         """(T, 12) measures and (4 T, 40) log-mels as they are -> (T - 10, E) embeddings of each, frames 5 to T - 6."""
-        usual = self.usual.numpy()
-        mouth = self.embed_mouth(torch.from_numpy(normalize_mouth(measures, usual))[None])[0]
-        sound = self.embed_sound(torch.from_numpy(normalize_sound(bands))[None])[0]
-        return mouth.T.numpy(), sound.T.numpy()
+        usual = self.usual.cpu().numpy()
+        mouth = self.embed_mouth(torch.from_numpy(normalize_mouth(measures, usual)).to(self.device)[None])[0]
+        sound = self.embed_sound(torch.from_numpy(normalize_sound(bands)).to(self.device)[None])[0]
+        return mouth.T.cpu().numpy(), sound.T.cpu().numpy()
 
     def expected(self, sound: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, E) embeddings of audio -> (N, 12) measures that generated speakers show, mean away, units of `usual`."""
-        readout = self.readout.numpy()
+        readout = self.readout.cpu().numpy()
         told: NDArray[np.float32] = sound @ readout[:-1] + readout[-1]
         return told
 

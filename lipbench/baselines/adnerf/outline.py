@@ -1,0 +1,58 @@
+"""Where AD-NeRF's head may be shown over the source: within the source's own outline, with room for the jaw.
+
+A dub holds the head as the source does, so that all but the jaw has the source's outline. What a short training
+leaves of the field outside of it is haze, and rays that nobody needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lipbench.nerf.scene import Scene
+from lipbench.nerf.training.trained import FrameRender, TrainedField, render_frames
+
+#: How far below the source's chin a dub's may reach, as a share of the head's height: a jaw drops by as much.
+JAW = 0.04
+#: Matte that becomes 0 and 1 within the outline: no haze of the outside has to be kept away there.
+LEVELS = (0.02, 0.25)
+
+
+def outlines(head: NDArray[np.bool_], mouth: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """The heads with room below their mouths, (T, H, W).
+
+    Args:
+        head: (T, H, W) masks of the source.
+        mouth: (T, 4) px boxes x0, y0, x1, y1 of the same frames.
+    """
+    out = head.copy()
+    for mask, (_, _, _, bottom) in zip(out, mouth, strict=True):
+        rows = np.flatnonzero(mask.any(1))
+        if not len(rows):
+            continue
+        reach = max(1, round(JAW * (rows[-1] + 1 - rows[0])))
+        jaw = mask[bottom:].astype(np.uint8)
+        if jaw.size:
+            mask[bottom:] = cv2.dilate(jaw, np.ones((reach + 1, 1), np.uint8), anchor=(0, reach)) > 0
+    return out
+
+
+@dataclass(frozen=True)
+class OutlinedField:
+    """A trained head that is shown within outlines alone.
+
+    Attributes:
+        trained: the head.
+        outline: (T, H, W) bool, of the scene's frames.
+    """
+
+    trained: TrainedField
+    outline: NDArray[np.bool_]
+
+    def render(self, scene: Scene, conditions: ArrayLike, index: ArrayLike) -> Iterator[FrameRender]:
+        """As `TrainedField.render`."""
+        return render_frames(self.trained, scene, conditions, None, index, outline=self.outline)
