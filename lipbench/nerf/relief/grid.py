@@ -12,6 +12,7 @@ from lipbench.nerf.relief import dense, kernels
 BETAS = (0.9, 0.99)
 #: Steps after which Adam's correction of its start ends: a texel is met too rarely to count them one by one.
 SETTLED = 400
+FLOOR = 1e-10
 
 
 class FeatureGrid(nn.Module):
@@ -46,10 +47,12 @@ class GridAdam:
     Args:
         grid: on its device.
         rate: of learning.
+        floor: added to the root of the second moment. Gradients far below it move a texel the less the smaller they
+            are: where a grid begins with what frames show, noise alone would move it by the whole rate.
     """
 
-    def __init__(self, grid: FeatureGrid, rate: float) -> None:
-        self.grid, self.rate, self.steps = grid, rate, 0
+    def __init__(self, grid: FeatureGrid, rate: float, floor: float = FLOOR) -> None:
+        self.grid, self.rate, self.floor, self.steps = grid, rate, floor, 0
         self.first, self.second = torch.zeros_like(grid.values), torch.zeros_like(grid.values)
         grid.collect()
 
@@ -67,9 +70,9 @@ class GridAdam:
         )
         if uses_kernels(values):
             arrays = [x.numpy() for x in (values, gradient, first, second, touched)]
-            kernels.adam(*arrays, rate, *BETAS, *corrections)
+            kernels.adam(*arrays, rate, *BETAS, *corrections, self.floor)
         else:
-            dense.adam(values, gradient, first, second, touched, rate, BETAS, corrections)
+            dense.adam(values, gradient, first, second, touched, rate, BETAS, corrections, self.floor)
 
     def state_dict(self) -> dict[str, Any]:
         """Moments and the number of steps."""
