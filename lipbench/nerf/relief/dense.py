@@ -172,7 +172,7 @@ def adam(
     rate: float,
     betas: tuple[float, float],
     corrections: tuple[float, float],
-    floor: float,
+    floor: Tensor,
 ) -> None:
     """One step of Adam for the texels of (P, C) that were touched; clears their gradients."""
     on = touched[:, None] > 0
@@ -180,7 +180,7 @@ def adam(
     b = torch.where(on, betas[1] * second + (1 - betas[1]) * gradient * gradient, second)
     first.copy_(a)
     second.copy_(b)
-    values.sub_(torch.where(on, rate * (a * corrections[0]) / ((b * corrections[1]).sqrt() + floor), 0.0))
+    values.sub_(torch.where(on, rate * (a * corrections[0]) / ((b * corrections[1]).sqrt() + floor[:, None]), 0.0))
     gradient.zero_()
     touched.zero_()
 

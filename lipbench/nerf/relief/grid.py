@@ -47,12 +47,14 @@ class GridAdam:
     Args:
         grid: on its device.
         rate: of learning.
-        floor: added to the root of the second moment. Gradients far below it move a texel the less the smaller they
-            are: where a grid begins with what frames show, noise alone would move it by the whole rate.
+        noise: (n, m) added to the root of the texels' second moment. Gradients far below it move a texel the less the
+            smaller they are: where a grid begins with what frames show, noise alone would move it by the whole rate.
     """
 
-    def __init__(self, grid: FeatureGrid, rate: float, floor: float = FLOOR) -> None:
-        self.grid, self.rate, self.floor, self.steps = grid, rate, floor, 0
+    def __init__(self, grid: FeatureGrid, rate: float, noise: Tensor | None = None) -> None:
+        self.grid, self.rate, self.steps = grid, rate, 0
+        texels = grid.values[..., 0]
+        self.floor = torch.full_like(texels, FLOOR) if noise is None else (noise + FLOOR).expand_as(texels).contiguous()
         self.first, self.second = torch.zeros_like(grid.values), torch.zeros_like(grid.values)
         grid.collect()
 
@@ -64,15 +66,15 @@ class GridAdam:
         grid = self.grid
         assert grid.gradient is not None
         assert grid.touched is not None
-        rate, touched = self.rate * factor, grid.touched.view(-1)
+        rate, touched, floor = self.rate * factor, grid.touched.view(-1), self.floor.view(-1)
         values, gradient, first, second = (
             x.view(-1, grid.channels) for x in (grid.values, grid.gradient, self.first, self.second)
         )
         if uses_kernels(values):
             arrays = [x.numpy() for x in (values, gradient, first, second, touched)]
-            kernels.adam(*arrays, rate, *BETAS, *corrections, self.floor)
+            kernels.adam(*arrays, rate, *BETAS, *corrections, floor.numpy())
         else:
-            dense.adam(values, gradient, first, second, touched, rate, BETAS, corrections, self.floor)
+            dense.adam(values, gradient, first, second, touched, rate, BETAS, corrections, floor)
 
     def state_dict(self) -> dict[str, Any]:
         """Moments and the number of steps."""

@@ -257,7 +257,7 @@ def adam(values, gradient, first, second, touched, rate, beta1, beta2, correctio
             a = beta1 * first[i, c] + (1 - beta1) * g
             b = beta2 * second[i, c] + (1 - beta2) * g * g
             first[i, c], second[i, c] = a, b
-            values[i, c] -= rate * (a * correction1) / (math.sqrt(b * correction2) + floor)
+            values[i, c] -= rate * (a * correction1) / (math.sqrt(b * correction2) + floor[i])
 
 
 @kernel

@@ -37,7 +37,6 @@ class Canvas:
     """
 
     def __init__(self, scene: ReliefScene, mesh: HeadMesh, relief: Relief, size: tuple[int, int]) -> None:
-        import cv2
 
         n, m = self.size = size
         self.scene, self.mesh, self.relief = scene, mesh, relief
@@ -152,7 +151,7 @@ def registered(
 
 
 def slid(points: Float32, displacement: Float32, relief: Relief) -> Float32:
-    """(H, W, 3) dm that points (H, W, 2) go by a displacement (H, W, 2) along the relief: in depth as its middle does."""
+    """(H, W, 3) dm that points (H, W, 2) go by a displacement (H, W, 2): in depth as the relief's middle does."""
     rise = _at(relief.middle, points + displacement, relief.place) - _at(relief.middle, points, relief.place)
     return np.concatenate([displacement, rise[..., None]], -1)
 

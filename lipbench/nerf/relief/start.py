@@ -20,7 +20,9 @@ SELDOM, NEVER = -2.5, -5.0
 SELDOM_SHARE, NEVER_SHARE = 0.5, 0.1
 
 
-def start(field: ReliefField, scene: ReliefScene, mesh: HeadMesh, relief: Relief, face: Float32, warps: Float32) -> None:
+def start(
+    field: ReliefField, scene: ReliefScene, mesh: HeadMesh, relief: Relief, face: Float32, warps: Float32
+) -> None:
     """Set the fine grid.
 
     Args:

@@ -135,17 +135,18 @@ class ReliefTraining:
             eye_codes(s.scene, p.field.latent)
         )
         if self.found is not None:
-            codes[:, field.looks : field.looks + k] += torch.from_numpy(self.found.codes)
+            codes[:, field.looks : field.looks + k] = torch.from_numpy(self.found.codes)
         self.latents = torch.nn.Parameter(codes.to(self.device))
         self.optimizer = Adam(
             [(list(self.field.parameters()), p.lr), *([([self.latents], p.latent_lr)] if p.field.latent else [])]
         )
         field = self.field
-        self.grids = [GridAdam(field.fine, p.grid_lr, NOISE), GridAdam(field.coarse, p.grid_lr)]
+        steady = torch.from_numpy(NOISE * away_from_lips(self.mesh, self.relief.place, fine)).to(self.device)
+        self.grids = [GridAdam(field.fine, p.grid_lr, steady), GridAdam(field.coarse, p.grid_lr)]
         if field.eyes is not None:
             self.grids.append(GridAdam(field.eyes, p.grid_lr))
         if field.appearances is not None:
-            self.grids.append(GridAdam(field.appearances, p.appearance_lr, NOISE))
+            self.grids.append(GridAdam(field.appearances, p.appearance_lr, NOISE * field.window))
 
     def _texels(self, texel: float) -> tuple[int, int]:
         """(n, m) of a grid whose texels have this many px of the images, when the head is as near as it mostly is."""
