@@ -137,7 +137,7 @@ def windowed(window: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def mix(grid: Tensor, window: Tensor, points: Tensor, owners: Tensor, mixes: Tensor) -> Tensor:
-    """(M, 4) sums of the images (n, m, K * 4) at points (M, 3), each times a number (G, K) of the point's owner (M,)."""
+    """(M, 4) sums of the images (n, m, K * 4) at points (M, 3), times numbers (G, K) of the points' owners (M,)."""
     numbers, shares = windowed(window, points)
     images = grid.reshape(-1, mixes.shape[1], 4)[numbers]
     return torch.einsum("mjkc,mj,mk->mc", images, shares, mixes[owners])

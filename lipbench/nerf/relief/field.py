@@ -30,8 +30,8 @@ class ReliefField(nn.Module):
     A sample is volume-rendered: where it lies in the relief (`surface.Relief`) decides its features. Those of the fine
     grid are the logits of a color and a raw density, to which the network, told the expression e, the frame's code v
     and the camera's direction d, adds what they change. About the eyes the code's first numbers mix a few looks, too:
-    lids and gaze are finer than what a small network can tell from a code. The next ones mix appearances of all but lips and
-    chin: light, sides, strands of hair.
+    lids and gaze are finer than what a small network can tell from a code. The next ones mix appearances of all
+    but lips and chin: light, sides, strands of hair.
 
     Args:
         config: what to build.
