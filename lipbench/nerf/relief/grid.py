@@ -53,8 +53,10 @@ class GridAdam:
 
     def __init__(self, grid: FeatureGrid, rate: float, noise: Tensor | None = None) -> None:
         self.grid, self.rate, self.steps = grid, rate, 0
-        texels = grid.values[..., 0]
-        self.floor = torch.full_like(texels, FLOOR) if noise is None else (noise + FLOOR).expand_as(texels).contiguous()
+        texels = grid.values[..., 0].double()
+        self.floor = (
+            torch.full_like(texels, FLOOR) if noise is None else (noise.double() + FLOOR).expand_as(texels).contiguous()
+        )
         self.first, self.second = torch.zeros_like(grid.values), torch.zeros_like(grid.values)
         grid.collect()
 
@@ -74,7 +76,7 @@ class GridAdam:
             arrays = [x.numpy() for x in (values, gradient, first, second, touched)]
             kernels.adam(*arrays, rate, *BETAS, *corrections, floor.numpy())
         else:
-            dense.adam(values, gradient, first, second, touched, rate, BETAS, corrections, floor)
+            dense.adam(values, gradient, first, second, touched, rate, BETAS, corrections, floor.to(values.dtype))
 
     def state_dict(self) -> dict[str, Any]:
         """Moments and the number of steps."""

@@ -178,11 +178,15 @@ def views_of(
     warps: NDArray[np.float32],
     device: torch.device | str = "cpu",
 ) -> Views:
-    """Cameras and maps of frames for `ReliefField.render`; `warps` are their displacements (F, h, w, 2)."""
-    seen = [
-        registered(settled(relief, view, turn, move, camera), warp, relief, turn, move, camera)
-        for view, warp, turn, move in zip(seen, warps, rotation, translation, strict=True)
-    ]
+    """Cameras and maps of frames for `ReliefField.render`.
+
+    `warps` are their displacements (F, h, w, 2); of one cell where frames are not put in their place.
+    """
+    if warps[0].size > 2:
+        seen = [
+            registered(settled(relief, view, turn, move, camera), warp, relief, turn, move, camera)
+            for view, warp, turn, move in zip(seen, warps, rotation, translation, strict=True)
+        ]
     edges = [bounds(relief, *each, camera) for each in zip(seen, rotation, translation, strict=True)]
     arrays = (
         rotation,

@@ -141,7 +141,8 @@ class ReliefTraining:
             [(list(self.field.parameters()), p.lr), *([([self.latents], p.latent_lr)] if p.field.latent else [])]
         )
         field = self.field
-        steady = torch.from_numpy(NOISE * away_from_lips(self.mesh, self.relief.place, fine)).to(self.device)
+        noise = NOISE if p.registration else 0.0
+        steady = torch.from_numpy(noise * away_from_lips(self.mesh, self.relief.place, fine)).to(self.device)
         self.grids = [GridAdam(field.fine, p.grid_lr, steady), GridAdam(field.coarse, p.grid_lr)]
         if field.eyes is not None:
             self.grids.append(GridAdam(field.eyes, p.grid_lr))
