@@ -44,7 +44,7 @@ class Canvas:
         left, top, width, height = relief.place
         x = left + (np.arange(m, dtype=np.float32) + 0.5) / m * width
         y = top - (np.arange(n, dtype=np.float32) + 0.5) / n * height
-        flat = np.stack(np.meshgrid(x, y), -1)
+        flat = np.stack(np.meshgrid(x, y), -1).astype(np.float32)
         self._points = np.concatenate([flat, _at(relief.middle, flat, relief.place)[..., None]], -1)
 
     def put_back(self, t: int, warp: Float32, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -53,15 +53,14 @@ class Canvas:
 
         n, m = self.size
         s = self.scene
-        points = self._points + cv2.resize(self._rest.attribute(self.mesh.moved(s.condition[t])), (m, n))
-        points += slid(self._points[..., :2], cv2.resize(warp, (m, n)), self.relief)
+        moved = np.asarray(cv2.resize(self._rest.attribute(self.mesh.moved(s.condition[t])), (m, n)), np.float32)
+        displacement = np.asarray(cv2.resize(warp, (m, n)), np.float32)
+        points = self._points + moved + slid(self._points[..., :2], displacement, self.relief)
         x, y, z = np.moveaxis(points @ s.rotation[t].T.astype(np.float32) + s.translation[t].astype(np.float32), -1, 0)
         (cx, cy), focal = s.camera.center, s.camera.focal
         column, row = cx - 0.5 - focal * x / z, cy - 0.5 + focal * y / z
-        found: NDArray[np.uint8] = cv2.remap(
-            image, column.astype(np.float32), row.astype(np.float32), cv2.INTER_LINEAR, borderValue=0
-        )
-        return found
+        maps = column.astype(np.float32), row.astype(np.float32)
+        return np.asarray(cv2.remap(image, *maps, cv2.INTER_LINEAR, borderValue=0), np.uint8)
 
     def head(self, t: int, warp: Float32) -> tuple[NDArray[np.uint8], Float32]:
         """(n, m, 3) frame t put back, and (n, m) 1 where all of a texel is head, else 0."""
@@ -87,7 +86,7 @@ def register(scene: ReliefScene, mesh: HeadMesh, relief: Relief, texels: Callabl
     if len(scene) < 2:
         return warps
     some = np.unique(np.linspace(0, len(scene) - 1, MEAN_FRAMES).round().astype(int))
-    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     for share, reach in ROUNDS:
         n, m = texels(1 / share)
         canvas = Canvas(scene, mesh, relief, (n, m))
@@ -101,10 +100,12 @@ def register(scene: ReliefScene, mesh: HeadMesh, relief: Relief, texels: Callabl
         scale = abs(float(unit[0]))
         for t in range(len(scene)):
             image, mask = canvas.head(t, warps[t])
-            moved = flow.calc(target, _gray(image, mask), None) * unit
+            found = flow.calc(target, _gray(image, mask), None)  # type: ignore[call-overload]
+            moved = np.asarray(found, np.float32) * unit
             weight = np.maximum(mask, known > 0.5).astype(np.float32) * (known > 0.1) * free
             smooth = _smoothed(moved, weight, reach / scale)
-            warps[t] = _after(warps[t], cv2.resize(smooth, (w, h), interpolation=cv2.INTER_AREA), relief.place)
+            more = np.asarray(cv2.resize(smooth, (w, h), interpolation=cv2.INTER_AREA), np.float32)
+            warps[t] = _after(warps[t], more, relief.place)
         warps -= warps.mean(0)
     return warps.astype(np.float16).astype(np.float32)
 
@@ -182,8 +183,8 @@ def _smoothed(moved: Float32, weight: Float32, reach: float) -> Float32:
     import cv2
 
     def sums(sigma: float) -> tuple[Float32, Float32]:
-        some = cv2.GaussianBlur(moved * weight[..., None], (0, 0), sigma)
-        return some, cv2.GaussianBlur(weight, (0, 0), sigma)[..., None]
+        some = np.asarray(cv2.GaussianBlur(moved * weight[..., None], (0, 0), sigma), np.float32)
+        return some, np.asarray(cv2.GaussianBlur(weight, (0, 0), sigma), np.float32)[..., None]
 
     far, many = sums(reach * 4)
     coarse = far / np.maximum(many, 1e-3)

@@ -46,8 +46,8 @@ def start(
     seen = np.zeros((layers, n, m), np.float32)
     rest = look_at_rest(mesh, relief.place, relief.middle.shape)
     camera = scene.camera
-    left, top, width, height = relief.place
-    x, y = left + (np.arange(m) + 0.5) / m * width, top - (np.arange(n) + 0.5) / n * height
+    left, top, wide, high = relief.place
+    x, y = left + (np.arange(m) + 0.5) / m * wide, top - (np.arange(n) + 0.5) / n * high
     places = np.stack(np.meshgrid(x, y), -1).astype(np.float32)
     for t in np.unique(np.linspace(0, len(scene) - 1, VIEWS).round().astype(int)):
         moved = large(rest.attribute(mesh.moved(scene.condition[t])))

@@ -88,7 +88,8 @@ class ReliefTraining:
         if preset.registration:  # frames are put onto one surface, hair with them: no room is needed
             self.relief, self.face = relief_of(self.mesh, extent(*shown), FACE)
         else:
-            self.relief, self.face = widened(*relief_of(self.mesh, extent(*shown)), *shown)
+            relief, face = relief_of(self.mesh, extent(*shown))
+            self.relief, self.face = widened(relief, face, *shown)
         self.warps = self._registered()
         self.views = views_of(seen, self.relief, s.rotation, s.translation, s.camera, self.warps, device)
         tested, warps = (s, self.warps) if self.rest is None else (self.rest, self.warps[-1:].repeat(len(self.rest), 0))
