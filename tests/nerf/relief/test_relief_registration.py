@@ -12,6 +12,7 @@ import torch
 from lipbench.core.errors import WeightsError
 from lipbench.nerf.relief.appearance import appearances
 from lipbench.nerf.relief.config import relief_preset
+from lipbench.nerf.relief.grid import FLOOR
 from lipbench.nerf.relief.registration import Canvas, away_from_lips, registered
 from lipbench.nerf.relief.surface import canonical, settled
 from lipbench.nerf.relief.trained import TrainedRelief
@@ -176,3 +177,15 @@ def test_a_file_holds_them_and_old_files_are_refused(tmp_path, wrong):
     torch.save({**held, "relief_schema": 1}, tmp_path / "old.pt")
     with pytest.raises(WeightsError, match="its schema is 1"):
         TrainedRelief.load(tmp_path / "old.pt")
+
+
+def test_without_them_nothing_is_displaced_or_held_back(wrong):
+    training = training_of(wrong, registration=False, appearances=0)
+    assert training.warps.shape == (8, 1, 1, 2)
+    assert training.field.appearances is None
+    view = training.mesh.view(wrong.condition[0], wrong.rotation[0], wrong.translation[0], wrong.camera)
+    assert np.array_equal(training.views.shift[0].numpy(), view.shift)
+    assert all((grid.floor == FLOOR).all() for grid in training.grids)
+    put = training_of(wrong)
+    assert float(put.grids[0].floor.max()) > 1000 * FLOOR
+    assert not np.array_equal(put.views.shift[0].numpy(), view.shift)
