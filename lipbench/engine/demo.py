@@ -36,6 +36,7 @@ def demo_run() -> dict[str, Any]:
                 "label": "lipnerf-demo relief",
                 "params": {
                     "field": "relief",
+                    "settings": {"registration": False, "appearances": 0},  # its fits are right to half a pixel
                     "fit": "landmarks",
                     "faces": "demo-face",
                     "lip_source": "wav2lip",

@@ -30,6 +30,8 @@ SPEC = MethodSpec(
         "which moves it; field: mlp is the paper's network, field: triplane a third model",
         "quick and demo take the lids out of the expression, start the codes with the eyes' images, draw more "
         "rays on eyes and blinks, and train the mouth under other frames' codes",
+        "the relief puts every frame in its place by optical flow against the mean of all, beside its fitted pose; a "
+        "dub has its frame's displacement, and its frame's code mixes images of the head without lips and chin",
         "upper_face: source keeps the source's eyes and brows in the driving expressions; the paper's is dub",
         "clamp_expression holds driving expressions in the range of the training's; not with preset: paper",
         "smooth_training filters the training's expressions too; not with preset: paper",

@@ -25,6 +25,9 @@ class ReliefConfig:
         channels: of the coarse grid; the fine one has four, color and density.
         looks: of the eyes, that a frame's code mixes: their images are a sum of as many, each times one of the code's
             first numbers. 0 leaves the eyes to the network.
+        appearances: of the head without lips and chin, that a frame's code mixes with its next numbers. 0 leaves light
+            and sides to the network.
+        appearance_texel: side of their texels, px of the training images.
         width: of the network's two hidden layers.
         samples: candidates on a ray; most are left out because nothing is there, or because all before them is opaque.
         opacity: optical depth of the relief's whole thickness per unit of density.
@@ -39,6 +42,8 @@ class ReliefConfig:
     finest: int = 896
     channels: int = 12
     looks: int = 8
+    appearances: int = 24
+    appearance_texel: float = 1.0
     width: int = 32
     samples: int = 8
     opacity: float = 15.0
@@ -62,6 +67,8 @@ class ReliefPreset:
         grid_lr: for the grids.
         latent_lr: for the codes of the frames.
         fall: powers of ten by which all rates fall over the training.
+        appearance_lr: for the images of appearances, which begin as what frames show.
+        registration: whether frames are put in their place by optical flow first, see `registration`.
         warmup: share of the steps over which they rise to it.
         latent_penalty: factor of the codes' squares.
         mouth_share: of the frames, all rays from the mouth's box, under the code of another frame.
@@ -81,6 +88,8 @@ class ReliefPreset:
     lr: float = 4e-3
     grid_lr: float = 5e-2
     latent_lr: float = 1e-2
+    appearance_lr: float = 5e-3
+    registration: bool = True
     fall: float = 1.3
     warmup: float = 0.025
     latent_penalty: float = 1e-5

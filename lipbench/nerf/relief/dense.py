@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lipbench.nerf.relief.kernels import FLOOR, STEEP
+from lipbench.nerf.relief.kernels import STEEP
 
 
 class Views(NamedTuple):
@@ -127,6 +127,42 @@ def scatter(gradient: Tensor, touched: Tensor, points: Tensor, given: Tensor) ->
     touched.view(-1).index_fill_(0, numbers[shares > 0], 1)
 
 
+def windowed(window: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+    """(M, 4) numbers of the texels about points (M, 3) in (n, m), and (M, 4) their shares times the window."""
+    n, m = window.shape
+    (iu, au), (iv, av) = cells(points[:, 0], m), cells(points[:, 1], n)
+    numbers = torch.stack([iv * m + iu, iv * m + iu + 1, (iv + 1) * m + iu, (iv + 1) * m + iu + 1], 1)
+    shares = torch.stack([(1 - av) * (1 - au), (1 - av) * au, av * (1 - au), av * au], 1)
+    return numbers, shares * window.reshape(-1)[numbers]
+
+
+def mix(grid: Tensor, window: Tensor, points: Tensor, owners: Tensor, mixes: Tensor) -> Tensor:
+    """(M, 4) sums of the images (n, m, K * 4) at points (M, 3), times numbers (G, K) of the points' owners (M,)."""
+    numbers, shares = windowed(window, points)
+    images = grid.reshape(-1, mixes.shape[1], 4)[numbers]
+    return torch.einsum("mjkc,mj,mk->mc", images, shares, mixes[owners])
+
+
+def mix_backward(
+    grid: Tensor,
+    window: Tensor,
+    points: Tensor,
+    owners: Tensor,
+    mixes: Tensor,
+    given: Tensor,
+    gradient: Tensor,
+    touched: Tensor,
+) -> Tensor:
+    """Backward of `mix`: adds to `gradient` (n, m, K * 4), marks `touched` (n, m), returns (G, K)."""
+    numbers, shares = windowed(window, points)
+    images = grid.reshape(-1, mixes.shape[1], 4)[numbers]
+    rows = torch.einsum("mj,mk,mc->mjkc", shares, mixes[owners], given).reshape(-1, grid.shape[-1])
+    gradient.view(-1, grid.shape[-1]).index_add_(0, numbers.reshape(-1), rows)
+    touched.view(-1).index_fill_(0, numbers[shares > 0], 1)
+    seen = torch.einsum("mjkc,mj,mc->mk", images, shares, given)
+    return torch.zeros_like(mixes).index_add_(0, owners, seen)
+
+
 def adam(
     values: Tensor,
     gradient: Tensor,
@@ -136,6 +172,7 @@ def adam(
     rate: float,
     betas: tuple[float, float],
     corrections: tuple[float, float],
+    floor: Tensor,
 ) -> None:
     """One step of Adam for the texels of (P, C) that were touched; clears their gradients."""
     on = touched[:, None] > 0
@@ -143,7 +180,7 @@ def adam(
     b = torch.where(on, betas[1] * second + (1 - betas[1]) * gradient * gradient, second)
     first.copy_(a)
     second.copy_(b)
-    values.sub_(torch.where(on, rate * (a * corrections[0]) / ((b * corrections[1]).sqrt() + FLOOR), 0.0))
+    values.sub_(torch.where(on, rate * (a * corrections[0]) / ((b * corrections[1]).sqrt() + floor[:, None]), 0.0))
     gradient.zero_()
     touched.zero_()
 

@@ -30,7 +30,8 @@ class ReliefField(nn.Module):
     A sample is volume-rendered: where it lies in the relief (`surface.Relief`) decides its features. Those of the fine
     grid are the logits of a color and a raw density, to which the network, told the expression e, the frame's code v
     and the camera's direction d, adds what they change. About the eyes the code's first numbers mix a few looks, too:
-    lids and gaze are finer than what a small network can tell from a code.
+    lids and gaze are finer than what a small network can tell from a code. The next ones mix appearances of all
+    but lips and chin: light, sides, strands of hair.
 
     Args:
         config: what to build.
@@ -38,6 +39,7 @@ class ReliefField(nn.Module):
         fine: (n, m) texels of the fine grid.
         coarse: (n, m) texels of the coarse grid.
         eyes: (n, m) texels of the looks of each eye.
+        appearances: (n, m, K) texels and number of the appearances.
     """
 
     surfaces: Tensor
@@ -46,7 +48,7 @@ class ReliefField(nn.Module):
     expression_axes: Tensor
     direction_mean: Tensor
     density: Tensor
-
+    window: Tensor
     eye_boxes: Tensor
 
     def __init__(
@@ -56,6 +58,7 @@ class ReliefField(nn.Module):
         fine: tuple[int, int],
         coarse: tuple[int, int],
         eyes: tuple[int, int],
+        appearances: tuple[int, int, int] = (0, 0, 0),
     ) -> None:
         super().__init__()
         self.config = config
@@ -64,6 +67,9 @@ class ReliefField(nn.Module):
         self.network = Perceptron(4 + config.channels, config.directions + config.latent, 3, config.width, 4)
         self.looks = min(config.looks, config.latent)
         self.eyes = FeatureGrid(torch.zeros(2, 2 * eyes[0], eyes[1], 3 * self.looks)) if self.looks else None
+        n, m, k = appearances
+        self.appearances = FeatureGrid(torch.zeros(1, n, m, 4 * k)) if k else None
+        self.register_buffer("window", torch.ones(n, m))
         self.register_buffer("eye_boxes", torch.tensor(relief.eyes, dtype=torch.float32))
         self.register_buffer("surfaces", torch.from_numpy(np.stack([relief.inner, relief.outer, relief.middle])))
         self.register_buffer("place", torch.tensor(relief.place, dtype=torch.float64))
@@ -154,6 +160,11 @@ class ReliefField(nn.Module):
         logits = torch.addcmul(change, features[:, :4], scale)
         if self.eyes is not None:
             logits = self._with_eyes(logits, samples.points, counts, code)
+        if self.appearances is not None:
+            first = code.shape[1] - self.config.latent + self.looks
+            mixes = code[:, first : first + self.appearances.channels // 4]
+            starts = samples.starts[::each].contiguous()
+            logits = logits + ops.mix(mixes, self.appearances, self.window, samples.points, starts)
         return ops.composite(logits, samples, self.config.opacity).view(*columns.shape, 4)
 
     def _with_eyes(self, logits: Tensor, points: Tensor, counts: list[int], code: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from lipbench.nerf.relief import dense, kernels
 BETAS = (0.9, 0.99)
 #: Steps after which Adam's correction of its start ends: a texel is met too rarely to count them one by one.
 SETTLED = 400
+FLOOR = 1e-10
 
 
 class FeatureGrid(nn.Module):
@@ -46,10 +47,16 @@ class GridAdam:
     Args:
         grid: on its device.
         rate: of learning.
+        noise: (n, m) added to the root of the texels' second moment. Gradients far below it move a texel the less the
+            smaller they are: where a grid begins with what frames show, noise alone would move it by the whole rate.
     """
 
-    def __init__(self, grid: FeatureGrid, rate: float) -> None:
+    def __init__(self, grid: FeatureGrid, rate: float, noise: Tensor | None = None) -> None:
         self.grid, self.rate, self.steps = grid, rate, 0
+        texels = grid.values[..., 0].double()
+        self.floor = (
+            torch.full_like(texels, FLOOR) if noise is None else (noise.double() + FLOOR).expand_as(texels).contiguous()
+        )
         self.first, self.second = torch.zeros_like(grid.values), torch.zeros_like(grid.values)
         grid.collect()
 
@@ -61,15 +68,15 @@ class GridAdam:
         grid = self.grid
         assert grid.gradient is not None
         assert grid.touched is not None
-        rate, touched = self.rate * factor, grid.touched.view(-1)
+        rate, touched, floor = self.rate * factor, grid.touched.view(-1), self.floor.view(-1)
         values, gradient, first, second = (
             x.view(-1, grid.channels) for x in (grid.values, grid.gradient, self.first, self.second)
         )
         if uses_kernels(values):
             arrays = [x.numpy() for x in (values, gradient, first, second, touched)]
-            kernels.adam(*arrays, rate, *BETAS, *corrections)
+            kernels.adam(*arrays, rate, *BETAS, *corrections, floor.numpy())
         else:
-            dense.adam(values, gradient, first, second, touched, rate, BETAS, corrections)
+            dense.adam(values, gradient, first, second, touched, rate, BETAS, corrections, floor.to(values.dtype))
 
     def state_dict(self) -> dict[str, Any]:
         """Moments and the number of steps."""

@@ -14,7 +14,6 @@ from lipbench.faces.raster.kernel import inlined, kernel
 
 ONE, NONE = np.float32(1), np.float32(0)
 STEEP = np.float32(15)  # beyond it softplus(x) is x
-FLOOR = 1e-10  # of the root of Adam's second moment
 
 
 @inlined
@@ -187,7 +186,66 @@ def scatter(gradient, touched, points, given, offset):  # type: ignore[no-untype
 
 
 @kernel
-def adam(values, gradient, first, second, touched, rate, beta1, beta2, correction1, correction2):  # type: ignore[no-untyped-def]
+def mix(grid, window, points, starts, mixes, out):  # type: ignore[no-untyped-def]
+    """Images that frames mix, at the points of each frame: sums of K images, each times one number of the frame.
+
+    Args:
+        grid: (n, m, K * 4), the images.
+        window: (n, m) factor of all of them.
+        points: (M, 3), one frame's after the other's.
+        starts: (G + 1,) number of each frame's first point.
+        mixes: (G, K).
+        out: (M, 4) takes the sums.
+    """
+    n, m = window.shape
+    for g in range(mixes.shape[0]):
+        for i in range(starts[g], starts[g + 1]):
+            iu, au = cell(points[i, 0], m)
+            iv, av = cell(points[i, 1], n)
+            r, s, t, d = NONE, NONE, NONE, NONE
+            for corner in range(4):
+                dv, du = corner >> 1, corner & 1
+                share = (av if dv else ONE - av) * (au if du else ONE - au) * window[iv + dv, iu + du]
+                if share == NONE:
+                    continue
+                texel = grid[iv + dv, iu + du]
+                for k in range(mixes.shape[1]):
+                    x = share * mixes[g, k]
+                    r += x * texel[4 * k]
+                    s += x * texel[4 * k + 1]
+                    t += x * texel[4 * k + 2]
+                    d += x * texel[4 * k + 3]
+            out[i, 0], out[i, 1], out[i, 2], out[i, 3] = r, s, t, d
+
+
+@kernel
+def mix_backward(grid, window, points, starts, mixes, given, gradient, touched, to_mixes):  # type: ignore[no-untyped-def]
+    """Backward of `mix`: adds to `gradient` (n, m, K * 4) and `to_mixes` (G, K), marks texels in `touched` (n, m)."""
+    n, m = window.shape
+    for g in range(mixes.shape[0]):
+        for i in range(starts[g], starts[g + 1]):
+            iu, au = cell(points[i, 0], m)
+            iv, av = cell(points[i, 1], n)
+            r, s, t, d = given[i, 0], given[i, 1], given[i, 2], given[i, 3]
+            for corner in range(4):
+                dv, du = corner >> 1, corner & 1
+                share = (av if dv else ONE - av) * (au if du else ONE - au) * window[iv + dv, iu + du]
+                if share == NONE:
+                    continue
+                texel, to_texel = grid[iv + dv, iu + du], gradient[iv + dv, iu + du]
+                for k in range(mixes.shape[1]):
+                    x = share * mixes[g, k]
+                    seen = texel[4 * k] * r + texel[4 * k + 1] * s + texel[4 * k + 2] * t + texel[4 * k + 3] * d
+                    to_texel[4 * k] += x * r
+                    to_texel[4 * k + 1] += x * s
+                    to_texel[4 * k + 2] += x * t
+                    to_texel[4 * k + 3] += x * d
+                    to_mixes[g, k] += share * seen
+                touched[iv + dv, iu + du] = 1
+
+
+@kernel
+def adam(values, gradient, first, second, touched, rate, beta1, beta2, correction1, correction2, floor):  # type: ignore[no-untyped-def]
     """One step of Adam (Kingma and Ba 2015) for the texels of (P, C) that were touched; clears their gradients."""
     for i in range(values.shape[0]):
         if not touched[i]:
@@ -199,7 +257,7 @@ def adam(values, gradient, first, second, touched, rate, beta1, beta2, correctio
             a = beta1 * first[i, c] + (1 - beta1) * g
             b = beta2 * second[i, c] + (1 - beta2) * g * g
             first[i, c], second[i, c] = a, b
-            values[i, c] -= rate * (a * correction1) / (math.sqrt(b * correction2) + FLOOR)
+            values[i, c] -= rate * (a * correction1) / (math.sqrt(b * correction2) + floor[i])
 
 
 @kernel

@@ -114,6 +114,46 @@ def lookup(grids: tuple[FeatureGrid, ...], points: Tensor) -> Tensor:
     return found
 
 
+class _Mix(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, mixes: Tensor, grid: FeatureGrid, window: Tensor, points: Tensor, starts: Tensor) -> Tensor:
+        images = grid.values[0]
+        ctx.held = mixes, grid, window, points, starts
+        if not uses_kernels(points):
+            return dense.mix(images, window, points, _owners(starts), mixes)
+        out = torch.empty(len(points), 4)
+        kernels.mix(*(x.numpy() for x in (images, window, points, starts, mixes.detach(), out)))
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *given: Tensor) -> tuple[Tensor, None, None, None, None]:
+        mixes, grid, window, points, starts = ctx.held
+        rows = given[0].contiguous()
+        assert grid.gradient is not None
+        assert grid.touched is not None
+        images, gradient, touched = grid.values[0], grid.gradient[0], grid.touched[0]
+        if not uses_kernels(rows):
+            owners = _owners(starts)
+            found = dense.mix_backward(images, window, points, owners, mixes, rows, gradient, touched)
+            return found, None, None, None, None
+        to_mixes = torch.zeros_like(mixes)
+        arrays = images, window, points, starts, mixes.detach(), rows, gradient, touched, to_mixes
+        kernels.mix_backward(*(x.numpy() for x in arrays))
+        return to_mixes, None, None, None, None
+
+
+def mix(mixes: Tensor, grid: FeatureGrid, window: Tensor, points: Tensor, starts: Tensor) -> Tensor:
+    """(M, 4) what frames mix of the images of a grid (1, n, m, K * 4) at their points; see `kernels.mix`."""
+    found: Tensor = _Mix.apply(mixes.contiguous(), grid, window, points, starts)
+    return found
+
+
+def _owners(starts: Tensor) -> Tensor:
+    """(G + 1,) numbers of the first rows -> (M,) number of each row's group."""
+    counts = starts.diff()
+    return torch.repeat_interleave(torch.arange(len(counts), device=starts.device), counts)
+
+
 class _Composite(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, lengths: Tensor, starts: Tensor, opacity: float) -> Tensor:
@@ -135,6 +175,4 @@ def composite(logits: Tensor, samples: Samples, opacity: float) -> Tensor:
     if uses_kernels(logits):
         found: Tensor = _Composite.apply(logits.contiguous(), samples.lengths, samples.starts, opacity)
         return found
-    counts = samples.starts.diff()
-    rays = torch.repeat_interleave(torch.arange(len(counts), device=logits.device), counts)
-    return dense.composite(logits, samples.lengths, rays, len(counts), opacity)
+    return dense.composite(logits, samples.lengths, _owners(samples.starts), len(samples.starts) - 1, opacity)

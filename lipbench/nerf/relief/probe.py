@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from lipbench.nerf.relief.dense import Views
@@ -42,7 +42,13 @@ class Probe(NamedTuple):
 
 
 def probe_of(
-    scene: ReliefScene, mesh: HeadMesh, relief: Relief, removed: ArrayLike | None, seed: int, device: str
+    scene: ReliefScene,
+    mesh: HeadMesh,
+    relief: Relief,
+    warps: NDArray[np.float32],
+    removed: ArrayLike | None,
+    seed: int,
+    device: str,
 ) -> Probe:
     """Rays of frames from the first to the last; where a frame shows no head, from anywhere.
 
@@ -50,6 +56,7 @@ def probe_of(
         scene: of the training or kept from it.
         mesh: of the training.
         relief: of the training.
+        warps: (T, h, w, 2) dm, displacements of the scene's frames.
         removed: direction that expressions are told without, see `codes.lid_direction`.
         seed: decides which rays.
         device: where they are wanted.
@@ -72,5 +79,5 @@ def probe_of(
         scene.filmed[frames[:, None], row, column].astype(np.float32) / 255,
         s.plates[s.shot[frames][:, None], row, column].astype(np.float32) / 255,
     )
-    views = views_of(seen, relief, rotation, translation, scene.camera, device)
+    views = views_of(seen, relief, rotation, translation, scene.camera, warps[frames], device)
     return Probe(views, *(torch.from_numpy(each).to(device) for each in held))

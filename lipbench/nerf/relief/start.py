@@ -8,6 +8,7 @@ import torch
 from lipbench.faces.raster.kernel import kernel
 from lipbench.nerf.relief.field import DENSITY, ReliefField
 from lipbench.nerf.relief.mesh import HeadMesh
+from lipbench.nerf.relief.registration import slid
 from lipbench.nerf.relief.scene import ReliefScene
 from lipbench.nerf.relief.surface import Float32, Relief, look_at_rest
 
@@ -19,7 +20,9 @@ SELDOM, NEVER = -2.5, -5.0
 SELDOM_SHARE, NEVER_SHARE = 0.5, 0.1
 
 
-def start(field: ReliefField, scene: ReliefScene, mesh: HeadMesh, relief: Relief, face: Float32) -> None:
+def start(
+    field: ReliefField, scene: ReliefScene, mesh: HeadMesh, relief: Relief, face: Float32, warps: Float32
+) -> None:
     """Set the fine grid.
 
     Args:
@@ -28,6 +31,7 @@ def start(field: ReliefField, scene: ReliefScene, mesh: HeadMesh, relief: Relief
         mesh: at rest.
         relief: of the field.
         face: where it is a face's, see `relief_of`.
+        warps: (T, h, w, 2) dm, the frames' displacements.
     """
     import cv2
 
@@ -42,8 +46,12 @@ def start(field: ReliefField, scene: ReliefScene, mesh: HeadMesh, relief: Relief
     seen = np.zeros((layers, n, m), np.float32)
     rest = look_at_rest(mesh, relief.place, relief.middle.shape)
     camera = scene.camera
+    left, top, wide, high = relief.place
+    x, y = left + (np.arange(m) + 0.5) / m * wide, top - (np.arange(n) + 0.5) / n * high
+    places = np.stack(np.meshgrid(x, y), -1).astype(np.float32)
     for t in np.unique(np.linspace(0, len(scene) - 1, VIEWS).round().astype(int)):
         moved = large(rest.attribute(mesh.moved(scene.condition[t])))
+        moved += slid(places, large(warps[t]), relief)
         unproject(
             scene.filmed[t],
             scene.scene.head[t],

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lipbench.faces.raster import Camera
 from lipbench.faces.raster.kernel import kernel
 from lipbench.faces.raster.zbuffer import barycentrics, visibility
-from lipbench.nerf.relief.kernels import head_point
+from lipbench.nerf.relief.kernels import cell, head_point
 from lipbench.nerf.relief.mesh import HeadMesh, MeshView
 
 #: dm behind and in front of the mesh: over the face, and elsewhere.
@@ -24,6 +24,7 @@ FACE, HAIR = (0.05, 0.04), (0.10, 0.25)
 ABOVE_BROWS = 0.2  # dm, where the face ends
 SLANT = 3.0  # times thicker along the line of sight a layer gets at most where the mesh turns away
 MAPS = 256  # px, longest side of the maps
+SETTLING = 8  # steps towards where a ray meets the relief
 THIN = 0.04  # dm, shortest interval of a ray
 ASKING = 0.05  # of the frames have to show something beside the mesh for the relief to reach it
 FARTHEST = 0.5  # dm, how far in front of the mesh it may do so
@@ -87,8 +88,14 @@ def look_at_rest(mesh: HeadMesh, place: Box, size: tuple[int, int]) -> Rest:
     return Rest(triangle, barycentrics(points, mesh.triangles, triangle, camera), mesh)
 
 
-def relief_of(mesh: HeadMesh, place: Box) -> tuple[Relief, Float32]:
-    """The relief over a place of head space, and where in its maps it is a face's, thin, as shares."""
+def relief_of(mesh: HeadMesh, place: Box, hair: tuple[float, float] = HAIR) -> tuple[Relief, Float32]:
+    """The relief over a place of head space, and where in its maps it is a face's, thin, as shares.
+
+    Args:
+        mesh: at rest.
+        place: see `Relief`.
+        hair: dm behind and in front of the mesh where it is no face's.
+    """
     import cv2
 
     unit = max(place[2:]) / MAPS  # dm a px
@@ -109,7 +116,7 @@ def relief_of(mesh: HeadMesh, place: Box) -> tuple[Relief, Float32]:
     face = np.asarray(cv2.GaussianBlur(inside.astype(np.float32), (0, 0), MAPS / 100), np.float32)
     gy, gx = np.gradient(cv2.GaussianBlur(middle, (0, 0), 1.5), unit)
     slant = np.minimum(np.sqrt(1 + gx * gx + gy * gy), SLANT)
-    back, front = (face * thin * slant + (1 - face) * wide for thin, wide in zip(FACE, HAIR, strict=True))
+    back, front = (face * thin * slant + (1 - face) * wide for thin, wide in zip(FACE, hair, strict=True))
     inner, outer = (middle - back).astype(np.float32), (middle + front).astype(np.float32)
     eyes = _eye_box(mesh.marks[[36, 39]], place), _eye_box(mesh.marks[[42, 45]], place)
     return Relief(place, middle, inner, outer, eyes), face
@@ -206,6 +213,41 @@ def canonical(
     seen = np.stack([(x - cx) / camera.focal * z, (cy - y) / camera.focal * z, -z], -1)
     found: NDArray[np.float64] = (seen - translation) @ rotation - view.shift
     return found
+
+
+def settled(
+    relief: Relief, view: MeshView, rotation: NDArray[np.float64], translation: NDArray[np.float64], camera: Camera
+) -> MeshView:
+    """The view with the depth, outside the silhouette, at which its rays meet the relief's middle.
+
+    The nearest pixel of the mesh may lie much farther away: behind an ear, on the side that is turned away.
+    """
+    depth = view.depth.copy()
+    cx, cy = camera.center
+    lens = (float(camera.focal), float(cx), float(cy))
+    maps = relief.middle, np.asarray(relief.place)
+    fill_settled(depth, view.shift[None], view.hit, rotation[None], translation[None], *lens, *maps)
+    return view._replace(depth=depth)
+
+
+@kernel
+def fill_settled(depth, shift, hit, rotation, translation, focal, cx, cy, middle, place):  # type: ignore[no-untyped-def]
+    """See `settled`: `depth` (H, W) is moved; other arguments as for `fill_bounds`."""
+    h, w = middle.shape
+    for y in range(depth.shape[0]):
+        for x in range(depth.shape[1]):
+            if hit[y, x]:
+                continue
+            rx, ry = (x + 0.5 - cx) / focal, (cy - y - 0.5) / focal
+            at = depth[y, x]
+            for _ in range(SETTLING):
+                px, py, z = head_point(rx, ry, at, rotation, translation, shift, 0, y, x)
+                iu, au = cell(min(max((px - place[0]) / place[2], 0.0), 1.0), w)
+                iv, av = cell(min(max((place[1] - py) / place[3], 0.0), 1.0), h)
+                above = (1 - au) * middle[iv, iu] + au * middle[iv, iu + 1]
+                below = (1 - au) * middle[iv + 1, iu] + au * middle[iv + 1, iu + 1]
+                at += 0.7 * (z - (1 - av) * above - av * below)
+            depth[y, x] = at
 
 
 def bounds(

@@ -21,12 +21,13 @@ from lipbench.nerf.relief.config import ReliefConfig
 from lipbench.nerf.relief.dense import Views
 from lipbench.nerf.relief.field import ReliefField
 from lipbench.nerf.relief.mesh import HeadMesh, MeshView
+from lipbench.nerf.relief.registration import registered
 from lipbench.nerf.relief.scene import ReliefScene
-from lipbench.nerf.relief.surface import Relief, bounds
+from lipbench.nerf.relief.surface import Relief, bounds, settled
 from lipbench.nerf.training.codes import without
 from lipbench.nerf.training.trained import FrameRender, enlarged
 
-SCHEMA = 1
+SCHEMA = 2
 REACH = 2  # px about mask and mesh that are rendered
 BLOCK = {"cpu": 8192}  # rays at once: what lies between two loops nearly stays in a core's cache
 
@@ -41,6 +42,7 @@ class TrainedRelief:
         frames: (T,) numbers of the training frames in the scene that the field was trained on.
         scale: resolution at which it is rendered, relative to the scene's full resolution.
         rest: (K,) expression in which the relief is at rest.
+        warps: (T, h, w, 2) dm, displacements of the training frames, see `registration`.
         facts: how it was trained.
         removed_direction: (C,) direction that is taken out of the expressions the network is told, None: nothing is.
     """
@@ -50,13 +52,22 @@ class TrainedRelief:
     frames: NDArray[np.int64]
     scale: float
     rest: NDArray[np.float64]
+    warps: NDArray[np.float32]
     facts: Mapping[str, Any]
     removed_direction: NDArray[np.float32] | None = None
 
     def latent(self, index: ArrayLike) -> Tensor:
         """(N,) scene frames -> (N, L) codes; a frame that was kept from training takes the nearest one's."""
+        return self.latents[torch.from_numpy(self._nearest(index))]
+
+    def warp(self, index: ArrayLike) -> NDArray[np.float32]:
+        """(N,) scene frames -> (N, h, w, 2) displacements, in the same way."""
+        return self.warps[self._nearest(index)]
+
+    def _nearest(self, index: ArrayLike) -> NDArray[np.int64]:
+        """(N,) scene frames -> (N,) rows of the training frames nearest to them."""
         wanted = np.asarray(index, np.int64)
-        return self.latents[torch.from_numpy(np.abs(self.frames[None] - wanted[:, None]).argmin(1))]
+        return np.asarray(np.abs(self.frames[None] - wanted[:, None]).argmin(1), np.int64)
 
     def render(self, scene: ReliefScene, conditions: ArrayLike, index: ArrayLike) -> Iterator[FrameRender]:
         """The head under new expressions with the codes of the frames `index`, see `render_frames`."""
@@ -74,6 +85,7 @@ class TrainedRelief:
                 "frames": self.frames.tolist(),
                 "scale": self.scale,
                 "rest": torch.from_numpy(self.rest),
+                "warps": torch.from_numpy(self.warps.astype(np.float16)),
                 "facts": dict(self.facts),
                 "removed": None if removed is None else torch.from_numpy(removed),
             },
@@ -98,7 +110,11 @@ class TrainedRelief:
             relief = Relief(anywhere, nothing, nothing, nothing, (anywhere, anywhere))
             fine, coarse = (tuple(state[f"{name}.values"].shape[1:3]) for name in ("fine", "coarse"))
             eyes = tuple(state["eyes.values"].shape[1:3]) if "eyes.values" in state else (0, 0)
-            field = ReliefField(ReliefConfig(**held["config"]), relief, fine, coarse, (eyes[0] // 2, eyes[1]))
+            more = state["appearances.values"].shape[1:] if "appearances.values" in state else (0, 0, 0)
+            appearances = int(more[0]), int(more[1]), int(more[2]) // 4
+            field = ReliefField(
+                ReliefConfig(**held["config"]), relief, fine, coarse, (eyes[0] // 2, eyes[1]), appearances
+            )
             field.load_state_dict(state)
         removed = None if held["removed"] is None else held["removed"].numpy()
         frames = np.asarray(held["frames"], np.int64)
@@ -108,6 +124,7 @@ class TrainedRelief:
             frames,
             held["scale"],
             held["rest"].numpy(),
+            held["warps"].numpy().astype(np.float32),
             held["facts"],
             removed,
         )
@@ -145,8 +162,9 @@ def render_frames(
     code = torch.cat([model.field.told(told), codes], 1)
     relief = model.field.relief
     for k, t in enumerate(rows):
+        warp = model.warp([t])[0]
         with tensor_cores(code.device):
-            shown = render_one(model.field, relief, mesh, small, int(t), expression[k], code[k : k + 1])
+            shown = render_one(model.field, relief, mesh, small, int(t), expression[k], code[k : k + 1], warp)
         if model.scale < 1.0:
             image, box = enlarged(np.concatenate([shown.rgb, shown.alpha[..., None]], 2), shown.box, h, w)
             shown = FrameRender(image[..., :3], image[..., 3], box)
@@ -159,9 +177,18 @@ def views_of(
     rotation: NDArray[np.float64],
     translation: NDArray[np.float64],
     camera: Camera,
+    warps: NDArray[np.float32],
     device: torch.device | str = "cpu",
 ) -> Views:
-    """Cameras and maps of frames for `ReliefField.render`."""
+    """Cameras and maps of frames for `ReliefField.render`.
+
+    `warps` are their displacements (F, h, w, 2); of one cell where frames are not put in their place.
+    """
+    if warps[0].size > 2:
+        seen = [
+            registered(settled(relief, view, turn, move, camera), warp, relief, turn, move, camera)
+            for view, warp, turn, move in zip(seen, warps, rotation, translation, strict=True)
+        ]
     edges = [bounds(relief, *each, camera) for each in zip(seen, rotation, translation, strict=True)]
     arrays = (
         rotation,
@@ -183,18 +210,19 @@ def render_one(
     t: int,
     expression: NDArray[np.float64],
     code: Tensor,
+    warp: NDArray[np.float32],
 ) -> FrameRender:
-    """Frame t's camera, one expression (K,) and what the network is told of it and the frame, (1, D + L).
+    """Frame t's camera and displacement, one expression (K,) and what the network is told of both, (1, D + L).
 
     About the lips four rays a pixel: where they part, the mesh's motion jumps from one pixel to the next.
     """
-    image, near = _seen(field, relief, mesh, scene, t, scene.camera, scene.scene.head[t], expression, code)
+    image, near = _seen(field, relief, mesh, scene, t, scene.camera, scene.scene.head[t], expression, code, warp)
     x0, y0, x1, y1 = _lips(scene.scene.mouth[t])
     window = np.s_[y0:y1, x0:x1]
     cx, cy = scene.camera.center
     finer = Camera(2 * scene.camera.focal, 2 * (x1 - x0), 2 * (y1 - y0), 2 * (cx - x0), 2 * (cy - y0))
     inside = scene.scene.head[t][window].repeat(2, 0).repeat(2, 1)
-    mouth, _ = _seen(field, relief, mesh, scene, t, finer, inside, expression, code)
+    mouth, _ = _seen(field, relief, mesh, scene, t, finer, inside, expression, code, warp)
     image[window] = mouth.reshape(y1 - y0, 2, x1 - x0, 2, 4).mean((1, 3))
     return FrameRender(image[..., :3], image[..., 3], _box(near))
 
@@ -215,13 +243,14 @@ def _seen(
     head: NDArray[np.bool_],
     expression: NDArray[np.float64],
     code: Tensor,
+    warp: NDArray[np.float32],
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """(H, W, 4) premultiplied color and opacity that a camera in frame t's place sees, and where it looked."""
     import cv2
 
     rotation, translation = scene.rotation[t], scene.translation[t]
     view = mesh.view(expression, rotation, translation, camera)
-    views = views_of([view], relief, rotation[None], translation[None], camera, code.device)
+    views = views_of([view], relief, rotation[None], translation[None], camera, warp[None], code.device)
     near = cv2.dilate((head | view.hit).astype(np.uint8), np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8)) > 0
     h, w = near.shape
     pixels = np.flatnonzero(near)

@@ -13,15 +13,17 @@ from torch import Tensor
 
 from lipbench.core.errors import UsageError
 from lipbench.nerf.relief.adam import Adam
+from lipbench.nerf.relief.appearance import Appearances, appearances
 from lipbench.nerf.relief.config import ReliefPreset
 from lipbench.nerf.relief.draw import Batch, ReliefRays
 from lipbench.nerf.relief.field import ReliefField
 from lipbench.nerf.relief.grid import GridAdam
 from lipbench.nerf.relief.mesh import HeadMesh
 from lipbench.nerf.relief.probe import probe_of
+from lipbench.nerf.relief.registration import Canvas, away_from_lips, register
 from lipbench.nerf.relief.scene import ReliefScene
 from lipbench.nerf.relief.start import start
-from lipbench.nerf.relief.surface import extent, relief_of, widened
+from lipbench.nerf.relief.surface import FACE, extent, relief_of, widened
 from lipbench.nerf.relief.trained import TrainedRelief, render_one, views_of
 from lipbench.nerf.training import guard
 from lipbench.nerf.training.codes import eye_codes, lid_direction, without
@@ -32,6 +34,7 @@ REFRESH = 8  # steps between looks at where the fine grid holds something
 EXPLORE = 0.05  # of the rays leave nothing out
 SCALE = 100.0  # of the mean squared error: Adam is blind to it, the codes' penalty is not
 EXTENT_FRAMES = 60
+NOISE = 3e-5  # gradients of texels that show what frames show, but for their noise; see `GridAdam`
 
 
 class ReliefTraining:
@@ -82,13 +85,34 @@ class ReliefTraining:
         ]
         some = np.unique(np.linspace(0, len(s) - 1, EXTENT_FRAMES).round().astype(int))
         shown = [seen[t] for t in some], list(s.scene.head[some]), s.rotation[some], s.translation[some], s.camera
-        relief, face = relief_of(self.mesh, extent(*shown))
-        self.relief, self.face = widened(relief, face, *shown)
-        self.views = views_of(seen, self.relief, s.rotation, s.translation, s.camera, device)
-        self.probe = probe_of(self.rest or s, self.mesh, self.relief, self.removed_direction, seed, device)
+        if preset.registration:  # frames are put onto one surface, hair with them: no room is needed
+            self.relief, self.face = relief_of(self.mesh, extent(*shown), FACE)
+        else:
+            relief, face = relief_of(self.mesh, extent(*shown))
+            self.relief, self.face = widened(relief, face, *shown)
+        self.warps = self._registered()
+        self.views = views_of(seen, self.relief, s.rotation, s.translation, s.camera, self.warps, device)
+        tested, warps = (s, self.warps) if self.rest is None else (self.rest, self.warps[-1:].repeat(len(self.rest), 0))
+        self.probe = probe_of(tested, self.mesh, self.relief, warps, self.removed_direction, seed, device)
+        self.found = self._appearances()
         self.attempt = 0
         self.check_steps = guard.check_steps(preset.steps, 0)
         self._build()
+
+    def _registered(self) -> NDArray[np.float32]:
+        """The frames' displacements; one that is nothing everywhere where none are wanted."""
+        if not self.preset.registration:
+            return np.zeros((len(self.shown), 1, 1, 2), np.float32)
+        return register(self.shown, self.mesh, self.relief, self._texels)
+
+    def _appearances(self) -> Appearances | None:
+        """What the frames have beside their mean, as many as the codes have numbers left for."""
+        f = self.preset.field
+        count = min(f.appearances, f.latent - min(f.looks, f.latent))
+        if count < 1:
+            return None
+        canvas = Canvas(self.shown, self.mesh, self.relief, self._texels(f.appearance_texel))
+        return appearances(canvas, self.warps, count)
 
     def _build(self) -> None:
         """Field, codes and optimizers of this attempt."""
@@ -97,8 +121,13 @@ class ReliefTraining:
         fine, coarse = self._texels(p.field.texel), self._texels(p.field.coarse_texel)
         _, _, width, height = self.relief.eyes[0]
         eyes = max(2, round(height * fine[0])), max(2, round(width * fine[1]))
-        field = ReliefField(p.field, self.relief, fine, coarse, eyes)
-        start(field, s, self.mesh, self.relief, self.face)
+        images = np.zeros((0, 0, 0, 4), np.float32) if self.found is None else self.found.images
+        n, m, k = images.shape[:3]
+        field = ReliefField(p.field, self.relief, fine, coarse, eyes, (n, m, k))
+        if field.appearances is not None:
+            field.appearances.values.copy_(torch.from_numpy(images).view(1, n, m, 4 * k))
+            field.window.copy_(torch.from_numpy(away_from_lips(self.mesh, self.relief.place, (n, m))))
+        start(field, s, self.mesh, self.relief, self.face, self.warps)
         self.field = field.to(self.device)
         self.field.tell(s.scene.condition, self.removed_direction, self.views)
         told = without(s.scene.condition, self.removed_direction)
@@ -106,12 +135,20 @@ class ReliefTraining:
         codes = LATENT_START * torch.randn(len(s), p.field.latent) + torch.from_numpy(
             eye_codes(s.scene, p.field.latent)
         )
+        if self.found is not None:
+            codes[:, field.looks : field.looks + k] = torch.from_numpy(self.found.codes)
         self.latents = torch.nn.Parameter(codes.to(self.device))
         self.optimizer = Adam(
             [(list(self.field.parameters()), p.lr), *([([self.latents], p.latent_lr)] if p.field.latent else [])]
         )
-        grids = (self.field.fine, self.field.coarse, self.field.eyes)
-        self.grids = [GridAdam(grid, p.grid_lr) for grid in grids if grid is not None]
+        field = self.field
+        noise = NOISE if p.registration else 0.0
+        steady = torch.from_numpy(noise * away_from_lips(self.mesh, self.relief.place, fine)).to(self.device)
+        self.grids = [GridAdam(field.fine, p.grid_lr, steady), GridAdam(field.coarse, p.grid_lr)]
+        if field.eyes is not None:
+            self.grids.append(GridAdam(field.eyes, p.grid_lr))
+        if field.appearances is not None:
+            self.grids.append(GridAdam(field.appearances, p.appearance_lr, NOISE * field.window))
 
     def _texels(self, texel: float) -> tuple[int, int]:
         """(n, m) of a grid whose texels have this many px of the images, when the head is as near as it mostly is."""
@@ -207,7 +244,7 @@ class ReliefTraining:
         scene, frame = self.shown, torch.tensor([t], device=self.device)
         expression = scene.condition[t].astype(np.float64)
         codes = self.codes(frame, self.told, self.latents.detach()[frame])
-        shown = render_one(self.field, self.relief, self.mesh, scene, t, expression, codes)
+        shown = render_one(self.field, self.relief, self.mesh, scene, t, expression, codes, self.warps[t])
         plate = scene.scene.plates[scene.scene.shot[t]].astype(np.float32) / 255
         image: NDArray[np.float32] = shown.rgb + (1 - shown.alpha[..., None]) * plate
         return image
@@ -247,7 +284,7 @@ class ReliefTraining:
         self.field.refresh()
         held = self.latents.detach()
         return TrainedRelief(
-            self.field.eval(), held, self.frames, self.scale, self.mesh.rest, facts, self.removed_direction
+            self.field.eval(), held, self.frames, self.scale, self.mesh.rest, self.warps, facts, self.removed_direction
         )
 
     def export(self, folder: Path, facts: Mapping[str, Any]) -> Path:

@@ -120,6 +120,42 @@ def test_lookup_is_trilinear():
     torch.testing.assert_close(out, points, atol=2e-6, rtol=0)
 
 
+def test_mixing_and_its_gradients(in_torch):
+    torch.manual_seed(0)
+    images, count = FeatureGrid(torch.randn(1, N, M, 4 * 6)), 6
+    window = torch.rand(N, M)
+    window[:3] = 0.0
+    points, starts, given = some_points(), torch.tensor([0, 150, 150, 400]), torch.randn(400, 4)
+    mixes = torch.randn(3, count, requires_grad=True)
+
+    def found() -> list[torch.Tensor]:
+        images.collect()
+        out = ops.mix(mixes, images, window, points, starts)
+        (to_mixes,) = torch.autograd.grad((out * given).sum(), mixes)
+        return [out.detach(), to_mixes, images.gradient, images.touched]
+
+    one = found()
+    owner = torch.tensor([0] * 150 + [2] * 250)
+    held = (images.values[0] * window[..., None]).requires_grad_()
+    told = mixes.detach().clone().requires_grad_()
+    looked = dense.lookup(torch.stack([held, held]), points).view(400, count, 4)  # by the other loop, layer on layer
+    wanted = (looked * told[owner][..., None]).sum(1)
+    torch.testing.assert_close(one[0], wanted.detach(), atol=1e-5, rtol=1e-5)
+    to_held, to_told = torch.autograd.grad((wanted * given).sum(), (held, told))
+    torch.testing.assert_close(one[1], to_told, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(one[2][0], to_held * window[..., None], atol=1e-5, rtol=1e-5)
+    assert not one[3][0, :3].any()  # nothing is moved where the window is shut
+    assert one[3][0][one[2][0].abs().sum(-1) > 0].all()
+    step = torch.zeros_like(mixes)
+    step[2, 4] = 1e-2
+    ahead, back = (ops.mix(mixes.detach() + sign * step, images, window, points, starts) for sign in (1, -1))
+    difference = ((ahead - back).double() * given).sum() / 2e-2
+    assert float(difference) == pytest.approx(float(one[1][2, 4]), rel=1e-3, abs=1e-3)
+    in_torch()
+    for a, b in zip(one, found(), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
+
+
 def test_compositing_and_its_gradient(in_torch):
     torch.manual_seed(0)
     starts = torch.tensor([0, 0, 4, 9, 10, 10, 16])
@@ -171,7 +207,7 @@ def test_adam_moves_what_was_met_as_torch_does(in_torch):
     start, gradients = torch.randn(LAYERS, N, M, C), torch.randn(3, LAYERS, N, M, C)
     met = torch.rand(LAYERS, N, M) < 0.4
     plain = start.clone().requires_grad_()
-    reference = torch.optim.Adam([plain], lr=0.05, betas=grid.BETAS, eps=grid.kernels.FLOOR)
+    reference = torch.optim.Adam([plain], lr=0.05, betas=grid.BETAS, eps=grid.FLOOR)
 
     def moved() -> torch.Tensor:
         held = FeatureGrid(start.clone())
@@ -192,3 +228,19 @@ def test_adam_moves_what_was_met_as_torch_does(in_torch):
     assert torch.equal(one[~met], start[~met])
     in_torch()
     torch.testing.assert_close(moved(), one, atol=1e-6, rtol=1e-5)
+
+
+def test_noise_hardly_moves_a_grid_with_a_floor(in_torch):
+    def moved(size: float) -> float:
+        held = FeatureGrid(torch.zeros(1, 2, 2, 1))
+        adam = GridAdam(held, 0.05, torch.full((2, 2), 1e-3))
+        held.gradient.fill_(size)
+        held.touched.fill_(1)
+        adam.step(1.0)
+        return float(held.values[0, 0, 0, 0])
+
+    assert moved(1.0) == pytest.approx(-0.05, rel=2e-3)
+    assert moved(1e-5) == pytest.approx(-0.05 * 1e-5 / (1e-5 + 1e-3), rel=1e-3)
+    one = moved(3e-4)
+    in_torch()
+    assert moved(3e-4) == pytest.approx(one, rel=1e-6)
