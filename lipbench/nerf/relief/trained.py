@@ -23,7 +23,7 @@ from lipbench.nerf.relief.mesh import HeadMesh, MeshView
 from lipbench.nerf.relief.scene import ReliefScene
 from lipbench.nerf.relief.surface import Relief, bounds
 from lipbench.nerf.training.codes import without
-from lipbench.nerf.training.trained import FrameRender, enlarged
+from lipbench.nerf.training.trained import FrameRender, Where, enlarged, shrunk
 
 SCHEMA = 1
 REACH = 2  # px about mask and mesh that are rendered
@@ -57,9 +57,11 @@ class TrainedRelief:
         wanted = np.asarray(index, np.int64)
         return self.latents[torch.from_numpy(np.abs(self.frames[None] - wanted[:, None]).argmin(1))]
 
-    def render(self, scene: ReliefScene, conditions: ArrayLike, index: ArrayLike) -> Iterator[FrameRender]:
+    def render(
+        self, scene: ReliefScene, conditions: ArrayLike, index: ArrayLike, where: Where | None = None
+    ) -> Iterator[FrameRender]:
         """The head under new expressions with the codes of the frames `index`, see `render_frames`."""
-        return render_frames(self, scene, conditions, index)
+        return render_frames(self, scene, conditions, index, where)
 
     def save(self, path: str | Path) -> Path:
         """Write networks and codes; returns the path."""
@@ -113,7 +115,7 @@ class TrainedRelief:
 
 
 def render_frames(
-    model: TrainedRelief, scene: ReliefScene, expressions: ArrayLike, index: ArrayLike
+    model: TrainedRelief, scene: ReliefScene, expressions: ArrayLike, index: ArrayLike, where: Where | None = None
 ) -> Iterator[FrameRender]:
     """The head under new expressions, one frame at a time, at the scene's full resolution.
 
@@ -122,6 +124,7 @@ def render_frames(
         scene: gives cameras, masks and the morphable model.
         expressions: (N, K).
         index: (N,) whose pose and code each output frame takes.
+        where: row of the output -> (H, W) bool, the pixels that are wanted; all when None.
 
     Raises:
         UsageError: lengths that do not agree.
@@ -144,7 +147,8 @@ def render_frames(
     code = torch.cat([model.field.told(told), codes], 1)
     relief = model.field.relief
     for k, t in enumerate(rows):
-        shown = render_one(model.field, relief, mesh, small, int(t), expression[k], code[k : k + 1])
+        wanted = None if where is None else shrunk(where(k), small.scene.size)
+        shown = render_one(model.field, relief, mesh, small, int(t), expression[k], code[k : k + 1], wanted)
         if model.scale < 1.0:
             image, box = enlarged(np.concatenate([shown.rgb, shown.alpha[..., None]], 2), shown.box, h, w)
             shown = FrameRender(image[..., :3], image[..., 3], box)
@@ -181,18 +185,23 @@ def render_one(
     t: int,
     expression: NDArray[np.float64],
     code: Tensor,
+    wanted: NDArray[np.bool_] | None = None,
 ) -> FrameRender:
     """Frame t's camera, one expression (K,) and what the network is told of it and the frame, (1, D + L).
 
-    About the lips four rays a pixel: where they part, the mesh's motion jumps from one pixel to the next.
+    About the lips four rays a pixel: where they part, the mesh's motion jumps from one pixel to the next. Of the
+    frame's pixels (H, W) only those that are wanted; all when None.
     """
-    image, near = _seen(field, relief, mesh, scene, t, scene.camera, scene.scene.head[t], expression, code)
     x0, y0, x1, y1 = _lips(scene.scene.mouth[t])
     window = np.s_[y0:y1, x0:x1]
+    wanted = np.ones(scene.scene.size, np.bool_) if wanted is None else wanted
+    once, four = wanted.copy(), wanted[window].repeat(2, 0).repeat(2, 1)
+    once[window] = False
+    image, near = _seen(field, relief, mesh, scene, t, scene.camera, scene.scene.head[t], expression, code, once)
     cx, cy = scene.camera.center
     finer = Camera(2 * scene.camera.focal, 2 * (x1 - x0), 2 * (y1 - y0), 2 * (cx - x0), 2 * (cy - y0))
     inside = scene.scene.head[t][window].repeat(2, 0).repeat(2, 1)
-    mouth, _ = _seen(field, relief, mesh, scene, t, finer, inside, expression, code)
+    mouth, _ = _seen(field, relief, mesh, scene, t, finer, inside, expression, code, four)
     image[window] = mouth.reshape(y1 - y0, 2, x1 - x0, 2, 4).mean((1, 3))
     return FrameRender(image[..., :3], image[..., 3], _box(near))
 
@@ -213,8 +222,10 @@ def _seen(
     head: NDArray[np.bool_],
     expression: NDArray[np.float64],
     code: Tensor,
+    wanted: NDArray[np.bool_],
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """(H, W, 4) premultiplied color and opacity that a camera in frame t's place sees, and where it looked."""
+    """(H, W, 4) premultiplied color and opacity that a camera in frame t's place sees of the head, 0 where they are not
+    wanted, and where the head may be."""
     import cv2
 
     rotation, translation = scene.rotation[t], scene.translation[t]
@@ -222,7 +233,7 @@ def _seen(
     views = views_of([view], relief, rotation[None], translation[None], camera, code.device)
     near = cv2.dilate((head | view.hit).astype(np.uint8), np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8)) > 0
     h, w = near.shape
-    pixels = np.flatnonzero(near)
+    pixels = np.flatnonzero(near & wanted)
     out = np.zeros((h * w, 4), np.float32)
     for part in np.array_split(pixels, max(1, -(-len(pixels) // BLOCK.get(code.device.type, 1 << 18)))):
         if not len(part):
