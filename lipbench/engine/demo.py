@@ -39,7 +39,7 @@ def demo_run() -> dict[str, Any]:
                     "field": "relief",
                     "fit": "landmarks",
                     "faces": "demo-face",
-                    # The paper's is Wav2Lip; of the demo networks this one has the mouths that are nearest to the truth.
+                    # The paper's is Wav2Lip; of the demo networks this one's mouths are nearest to the truth.
                     "lip_source": "speech2vid",
                     "lip_source_params": speech2vid,
                 },

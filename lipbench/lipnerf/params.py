@@ -101,9 +101,9 @@ class LipNerfParams(Params):
     )
     paste: Literal["head", "moved", "change"] = Field(
         default="moved",
-        description="head: the whole rendered head, as in the paper, the default with preset: paper and with condition: "
-        "audio; moved: the rendered head where the dub's expression moves it, the rest as filmed; change: of that only "
-        "what two renderings differ by around the mouth.",
+        description="head: the whole rendered head, as in the paper, the default with preset: paper and with "
+        "condition: audio; moved: the rendered head where the dub's expression moves it, the rest as filmed; change: "
+        "around the mouth alone, what two renderings differ by.",
     )
 
     @model_validator(mode="before")

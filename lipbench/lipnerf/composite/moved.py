@@ -48,11 +48,12 @@ def moved_region(
     shapes = [np.ascontiguousarray(mesh.vertices(e) @ rotation.T + translation) for e in (own, dub)]
     here, there = (camera.project(shape[mesh.mark_rows]) for shape in shapes)
     scale = float(np.linalg.norm(here[CHIN] - here[EYES].mean(0))) / SIZE
-    change = np.ascontiguousarray(shapes[1] - shapes[0])
-    px = np.linalg.norm(change, axis=1) * camera.focal / np.maximum(-shapes[0][:, 2], 1e-3)
+    change = shapes[1] - shapes[0]
+    depth = np.maximum(np.minimum(-shapes[0][:, 2], -shapes[1][:, 2]), 1e-3)
+    px = np.sqrt(np.square(change).sum(1)) * camera.focal / depth
     # Skin that stays hides nothing of the rest here: the region only grows by what it would hide.
     moving = np.ascontiguousarray(mesh.triangles[(px > STILL * scale)[mesh.triangles].any(1)])
-    motion = np.maximum(*(_motion(shape, change, moving, camera) for shape in shapes)) / max(scale, 1e-6)
+    motion = np.maximum(*(_seen(shape, px, moving, camera) for shape in shapes)) / max(scale, 1e-6)
     share = np.clip((motion - STILL) / (MOVED - STILL), 0, 1).astype(np.float32)
     lips = cv2.convexHull(np.concatenate([marks[OUTER_LIPS] for marks in (here, there)]).astype(np.float32))
     cv2.fillConvexPoly(share, lips.round().astype(np.int32), 1.0)
@@ -68,12 +69,12 @@ def put_in(source: NDArray[np.uint8], image: NDArray[np.uint8], region: Map) -> 
     return np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
 
 
-def _motion(
-    points: NDArray[np.float64], change: NDArray[np.float64], triangles: NDArray[np.int32], camera: Camera
-) -> Map:
-    """(H, W) px, how far a change (N, 3) dm moves what is seen of a mesh whose vertices (N, 3) are in camera space."""
-    seen = visibility(points, triangles, camera).triangle
-    depth, shift = np.zeros(seen.shape, np.float32), np.zeros((*seen.shape, 3), np.float32)
+def _seen(points: NDArray[np.float64], px: NDArray[np.float64], triangles: NDArray[np.int32], camera: Camera) -> Map:
+    """(H, W) what is seen of a value (N,) of a mesh's vertices (N, 3), in camera space; 0 beside it."""
+    triangle = visibility(points, triangles, camera).triangle
+    depth, seen = np.zeros(triangle.shape, np.float32), np.zeros((*triangle.shape, 3), np.float32)
     cx, cy = camera.center
-    fill_view(points, change, triangles, seen, float(camera.focal), float(cx), float(cy), depth, shift)
-    return np.asarray(np.linalg.norm(shift, axis=-1) * camera.focal / np.maximum(depth, 1e-3), np.float32)
+    values = np.zeros_like(points)
+    values[:, 0] = px
+    fill_view(points, values, triangles, triangle, float(camera.focal), float(cx), float(cy), depth, seen)
+    return seen[..., 0]

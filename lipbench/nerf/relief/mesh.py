@@ -84,7 +84,16 @@ class HeadMesh:
             translation: (3,) dm.
             camera: whose image it is.
         """
-        moved = self.moved(expression)
+        return self.view_of(self.moved(expression), rotation, translation, camera)
+
+    def view_of(
+        self,
+        moved: NDArray[np.float64],
+        rotation: NDArray[np.float64],
+        translation: NDArray[np.float64],
+        camera: Camera,
+    ) -> MeshView:
+        """The same of the mesh whose vertices were moved by (N, 3) dm."""
         points = np.ascontiguousarray((self.neutral + moved) @ rotation.T + translation)
         triangle = visibility(points, self.triangles, camera).triangle
         depth, shift = np.zeros(triangle.shape, np.float32), np.zeros((*triangle.shape, 3), np.float32)

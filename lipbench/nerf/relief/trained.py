@@ -27,6 +27,7 @@ from lipbench.nerf.training.trained import FrameRender, Where, enlarged, shrunk
 
 SCHEMA = 1
 REACH = 2  # px about mask and mesh that are rendered
+BESIDE = 16  # px about the wanted ones in which the mesh is looked at: it is extended beside its outline
 BLOCK = {"cpu": 8192}  # rays at once: what lies between two loops nearly stays in a core's cache
 
 
@@ -192,18 +193,31 @@ def render_one(
     About the lips four rays a pixel: where they part, the mesh's motion jumps from one pixel to the next. Of the
     frame's pixels (H, W) only those that are wanted; all when None.
     """
-    x0, y0, x1, y1 = _lips(scene.scene.mouth[t])
-    window = np.s_[y0:y1, x0:x1]
-    wanted = np.ones(scene.scene.size, np.bool_) if wanted is None else wanted
-    once, four = wanted.copy(), wanted[window].repeat(2, 0).repeat(2, 1)
+    h, w = scene.scene.size
+    lips, around = _lips(scene.scene.mouth[t]), (0, 0, w, h)
+    if wanted is None:
+        wanted = np.ones((h, w), np.bool_)
+    else:
+        x0, y0, x1, y1 = _box(wanted)
+        around = max(0, x0 - BESIDE), max(0, y0 - BESIDE), min(w, x1 + BESIDE), min(h, y1 + BESIDE)
+    head, moved = scene.scene.head[t], mesh.moved(expression)
+    image, near = np.zeros((h, w, 4), np.float32), np.zeros((h, w), np.bool_)
+    wide, window = (np.s_[y0:y1, x0:x1] for x0, y0, x1, y1 in (around, lips))
+    once = wanted.copy()
     once[window] = False
-    image, near = _seen(field, relief, mesh, scene, t, scene.camera, scene.scene.head[t], expression, code, once)
-    cx, cy = scene.camera.center
-    finer = Camera(2 * scene.camera.focal, 2 * (x1 - x0), 2 * (y1 - y0), 2 * (cx - x0), 2 * (cy - y0))
-    inside = scene.scene.head[t][window].repeat(2, 0).repeat(2, 1)
-    mouth, _ = _seen(field, relief, mesh, scene, t, finer, inside, expression, code, four)
-    image[window] = mouth.reshape(y1 - y0, 2, x1 - x0, 2, 4).mean((1, 3))
+    camera = _part(scene.camera, around)
+    image[wide], near[wide] = _seen(field, relief, mesh, scene, t, camera, head[wide], moved, code, once[wide])
+    inside, four = (mask[window].repeat(2, 0).repeat(2, 1) for mask in (head, wanted))
+    finer = _part(scene.camera, lips, 2)
+    mouth, _ = _seen(field, relief, mesh, scene, t, finer, inside, moved, code, four)
+    image[window] = mouth.reshape(len(four) // 2, 2, -1, 2, 4).mean((1, 3))
     return FrameRender(image[..., :3], image[..., 3], _box(near))
+
+
+def _part(camera: Camera, box: tuple[int, int, int, int], finer: int = 1) -> Camera:
+    """What a camera sees in a box x0, y0, x1, y1 px of its image, with `finer` times as many pixels a side."""
+    (cx, cy), (x0, y0, x1, y1) = camera.center, box
+    return Camera(finer * camera.focal, finer * (x1 - x0), finer * (y1 - y0), finer * (cx - x0), finer * (cy - y0))
 
 
 def _lips(mouth: NDArray[np.int64]) -> tuple[int, int, int, int]:
@@ -220,7 +234,7 @@ def _seen(
     t: int,
     camera: Camera,
     head: NDArray[np.bool_],
-    expression: NDArray[np.float64],
+    moved: NDArray[np.float64],
     code: Tensor,
     wanted: NDArray[np.bool_],
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -229,7 +243,7 @@ def _seen(
     import cv2
 
     rotation, translation = scene.rotation[t], scene.translation[t]
-    view = mesh.view(expression, rotation, translation, camera)
+    view = mesh.view_of(moved, rotation, translation, camera)
     views = views_of([view], relief, rotation[None], translation[None], camera, code.device)
     near = cv2.dilate((head | view.hit).astype(np.uint8), np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8)) > 0
     h, w = near.shape
