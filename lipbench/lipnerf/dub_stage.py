@@ -17,6 +17,7 @@ from lipbench.faces.morphable.procedural import head_parts
 from lipbench.lipnerf import head
 from lipbench.lipnerf.composite import CompositeOptions
 from lipbench.lipnerf.driving import expressions
+from lipbench.lipnerf.expression.centering import centered
 from lipbench.lipnerf.expression.expression_range import ExpressionRange
 from lipbench.lipnerf.expression.smoothing import smooth
 from lipbench.lipnerf.expression.upper_face import keep_upper_face
@@ -42,6 +43,8 @@ def synthesize(job: DubJob) -> Outputs:
     else:
         found, facts = expressions(job, prepared.fit)
         info.update(facts)
+        if p.center_expression and p.expression_from == "lip_source":
+            found, info["expression_centered"] = centered(found, prepared.fit.expression, job.clip.fps)
         driven = smooth(found, spans_under(index, job.clip.cuts)) if p.smoothing else found
         if p.upper_face == "source":
             shown = own_condition(job, prepared.fit.expression)[index]
@@ -62,7 +65,9 @@ def synthesize(job: DubJob) -> Outputs:
     files["video"] = job.out / "video.mp4"
     options = CompositeOptions(inpainter=p.inpainter)
     renderer = DubRenderer(prepared, frames, plate, trained, scene, options, job.log)
-    if p.paste == "change":
+    if p.paste == "moved":
+        images = renderer.moved(driven, own_condition(job, prepared.fit.expression), expression, index)
+    elif p.paste == "change":
         images = renderer.changed(driven, own_condition(job, prepared.fit.expression), expression, index)
     else:
         images = renderer.composited(driven, index)

@@ -10,12 +10,15 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lipbench.faces.parsing import Plate
+from lipbench.faces.parsing import Label, Plate
 from lipbench.faces.parsing.shot_plates import ShotPlates
+from lipbench.faces.raster import Camera
 from lipbench.lipnerf.composite import CompositeOptions, Compositor, Render
 from lipbench.lipnerf.composite.change import lower_face, transfer_change
+from lipbench.lipnerf.composite.moved import moved_region, put_in
 from lipbench.lipnerf.prepared import PreparedClip
-from lipbench.nerf.training.trained import FrameRender
+from lipbench.nerf.relief.mesh import HeadMesh
+from lipbench.nerf.training.trained import FrameRender, Where
 
 SAY_EVERY = 50
 
@@ -23,8 +26,10 @@ SAY_EVERY = 50
 class Trained(Protocol):
     """A trained field of any kind."""
 
-    def render(self, scene: Any, conditions: ArrayLike, index: ArrayLike) -> Iterator[FrameRender]:
-        """The head under (N, C) conditions, in the poses and with the codes of the frames `index`."""
+    def render(
+        self, scene: Any, conditions: ArrayLike, index: ArrayLike, where: Where | None = None
+    ) -> Iterator[FrameRender]:
+        """The head under (N, C) conditions, in the poses and with the codes of the frames `index`, where wanted."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,53 @@ class DubRenderer:
             s = int(index[n])
             face = lower_face(self.prepared.fit, model, s, expression[n], image.shape[:2])
             yield transfer_change(self.frames[s], image, other, face)
+
+    def moved(
+        self,
+        driven: NDArray[np.floating],
+        own: NDArray[np.floating],
+        expression: NDArray[np.floating],
+        index: NDArray[np.int64],
+    ) -> Iterator[NDArray[np.uint8]]:
+        """The source's frames (H, W, 3) with the rendered head where the dub's expression moves it, see
+        `composite.moved`. Nothing else of the head is rendered.
+
+        Args:
+            driven: (N, C) conditions.
+            own: (T, K) expressions of the source's frames.
+            expression: (N, K) those of the output's.
+            index: (N,) source frame under each output frame.
+        """
+        fit, (x0, y0, x1, y1) = self.prepared.fit, self.prepared.crop
+        mesh, (cx, cy) = HeadMesh(fit.load_model(), fit.identity, own.mean(0)), fit.camera.center
+        camera, crop = Camera(fit.focal, x1 - x0, y1 - y0, cx - x0, cy - y0), np.s_[y0:y1, x0:x1]
+        regions: dict[int, NDArray[np.float32]] = {}
+
+        def region(n: int) -> NDArray[np.float32]:
+            if n not in regions:
+                s = int(index[n])
+                regions[n] = moved_region(mesh, own[s], expression[n], fit.rotation[s], fit.translation[s], camera)
+            return regions[n]
+
+        drawn = self.trained.render(self.scene, driven, index, lambda n: region(n) > 0)
+        for n, image in enumerate(self._video(self._filled(drawn, index, region))):
+            out = self.frames[int(index[n])].copy()
+            out[crop] = put_in(out[crop], image[crop], regions.pop(n))
+            yield out
+
+    def _filled(
+        self, drawn: Iterator[FrameRender], index: NDArray[np.int64], region: Callable[[int], NDArray[np.float32]]
+    ) -> Iterator[Render]:
+        """Renders of a part of the head, the source's own head around it."""
+        x0, y0, x1, y1 = self.prepared.crop
+        crop = np.s_[y0:y1, x0:x1]
+        for n, frame in enumerate(drawn):
+            if n % SAY_EVERY == 0:
+                self.log(f"rendered {n} of {len(index)} frames")
+            s, there = int(index[n]), region(n) > 0
+            head = ((self.prepared.parsing.labels[s][crop] == Label.HEAD) & ~there).astype(np.float32)
+            rgb = frame.rgb * there[..., None] + self.frames[s][crop].astype(np.float32) / 255 * head[..., None]
+            yield Render(s, rgb, frame.alpha * there + head, (x0, y0, x1, y1))
 
     def _video(
         self, renders: Iterator[Render], made: dict[int, Compositor] | None = None

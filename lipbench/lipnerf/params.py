@@ -21,6 +21,7 @@ PAPER: dict[str, Any] = {
     "expression_from": "lip_source",
     "smoothing": True,
     "smooth_training": False,
+    "center_expression": False,
     "clamp_expression": False,
     "upper_face": "dub",
     "inpainter": "gated",
@@ -81,6 +82,11 @@ class LipNerfParams(Params):
     lip_source_params: dict[str, Any] = Field(default_factory=dict, description="Its parameters.")
     faces: str = Field(default="mediapipe-face", description="Face backend for the lip source's video.")
     smoothing: bool = Field(default=True, description="Savitzky-Golay (5, 2) over the driving expressions.")
+    center_expression: bool = Field(
+        default=True,
+        description="Bring the mean of the driving expressions to that of the clip's own, as far as both are long "
+        "enough to tell: what the lip source gets wrong in all frames alike.",
+    )
     clamp_expression: bool = Field(
         default=True, description="Hold driving expressions within the range of the training's, axis by axis."
     )
@@ -93,10 +99,11 @@ class LipNerfParams(Params):
     inpainter: Literal["temporal", "telea", "gated", "none"] = Field(
         default="temporal", description="What fills the neck where the source's chin has gone; none: nothing."
     )
-    paste: Literal["head", "change"] = Field(
-        default="head",
-        description="head: the whole rendered head, as in the paper; change: only what the dub's "
-        "expression changes around the mouth, the rest of the head stays as filmed.",
+    paste: Literal["head", "moved", "change"] = Field(
+        default="moved",
+        description="head: the whole rendered head, as in the paper, the default with preset: paper and with "
+        "condition: audio; moved: the rendered head where the dub's expression moves it, the rest as filmed; change: "
+        "around the mouth alone, what two renderings differ by.",
     )
 
     @model_validator(mode="before")
@@ -106,7 +113,7 @@ class LipNerfParams(Params):
         if not isinstance(data, Mapping):
             return data
         if data.get("preset") != "paper":  # a relief is moved by expressions: audio leaves no choice
-            return {"field": "mlp", **data} if data.get("condition") == "audio" else data
+            return {"field": "mlp", "paste": "head", **data} if data.get("condition") == "audio" else data
         if "model" not in data:
             raise ValueError(
                 "preset: paper fits a Basel Face Model with FaceWarehouse expressions, which is not in the package: "
@@ -118,6 +125,8 @@ class LipNerfParams(Params):
     def _fits_together(self) -> LipNerfParams:
         if self.field == "relief" and self.condition == "audio":
             raise ValueError("field: relief is moved by the mesh, which audio does not tell; use another field")
+        if self.paste == "moved" and self.condition == "audio":
+            raise ValueError("paste: moved follows the mesh, which audio does not tell; use paste: head or change")
         if self.field == "relief" and self.preset == "paper":
             raise ValueError("preset: paper is the paper's field; use field: mlp, or preset: quick for a relief")
         return self

@@ -33,8 +33,11 @@ SPEC = MethodSpec(
         "the relief puts every frame in its place by optical flow against the mean of all, beside its fitted pose; a "
         "dub has its frame's displacement, and its frame's code mixes images of the head without lips and chin",
         "upper_face: source keeps the source's eyes and brows in the driving expressions; the paper's is dub",
+        "center_expression takes out what the lip source gets wrong in all frames alike; not with preset: paper",
         "clamp_expression holds driving expressions in the range of the training's; not with preset: paper",
         "smooth_training filters the training's expressions too; not with preset: paper",
+        "paste: moved leaves the source's head as filmed where the dub's expression does not move it; the paper's is "
+        "head, and that of preset: paper",
         "preset: paper starts its layers as He et al. and its density dense, or training often collapses; AD-NeRF's "
         "code has torch's own start",
         "near and far are 0.2 m before and 0.4 m behind each frame's head; AD-NeRF's code has the clip's mean depth",

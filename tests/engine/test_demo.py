@@ -24,11 +24,12 @@ def test_every_row_of_table_1_runs_with_packaged_weights(tmp_path: Path, monkeyp
     assert {cell.method for cell in plan.cells} == {row.label for row in rows}
 
 
-def test_lipnerf_is_driven_by_the_wav2lip_row(tmp_path: Path) -> None:
+def test_lipnerf_is_driven_by_the_speech2vid_row(tmp_path: Path) -> None:
     rows = build(parse_run_file(demo_run(), "demo"), resolve("demo"), tmp_path)[1]
     by_id = {row.method.spec.id: row for row in rows}
     named, params = by_id["lipnerf"].method.driver(by_id["lipnerf"].params)
-    assert by_id[named].method.spec.params(**params) == by_id["wav2lip"].params
+    assert named == "speech2vid"
+    assert by_id[named].method.spec.params(**params) == by_id["speech2vid"].params
 
 
 def test_lpips_says_that_it_sees_every_fifth_frame(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ EDITS = {
     "what metrics share": ("metrics/frame_metric.py", EDIT, ""),
     "the network of LPIPS": ("metrics/functional/lpips.py", EDIT, ""),
     "the helper of the methods": ("baselines/jobs.py", EDIT, ""),
-    "Wav2Lip": ("baselines/wav2lip/mel.py", EDIT, ""),
+    "Speech2Vid": ("baselines/speech2vid/sound.py", EDIT, ""),
     "media": ("media/read.py", EDIT, ""),
     "compositing": ("lipnerf/composite/compositor.py", EDIT, ""),
     "the trainer of fields": ("nerf/training/trainer.py", EDIT, ""),
@@ -155,8 +155,8 @@ def test_an_edit_of_what_methods_share_runs_the_methods_that_use_it(plans):
     changed = plans["the helper of the methods"]
     assert kinds(changed) == {"synthesize"}
     assert methods(changed) == methods(plans["all"])
-    # LipNeRF starts from a video of Wav2Lip's.
-    assert methods(plans["Wav2Lip"]) == {"wav2lip", "lipnerf"}
+    # LipNeRF starts from a video of Speech2Vid's.
+    assert methods(plans["Speech2Vid"]) == {"speech2vid", "lipnerf"}
 
 
 def test_an_edit_of_media_runs_all_that_reads_videos(plans):

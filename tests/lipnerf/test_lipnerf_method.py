@@ -70,20 +70,21 @@ def test_only_the_head_changes(made: tuple[DubJob, module.LipNerf], tmp_path: Pa
         assert z["lip_vertices"].shape == (N + 2, 64, 3)
 
 
-def test_paste_change_leaves_everything_but_the_mouth_as_filmed(
-    made: tuple[DubJob, module.LipNerf], tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("paste", ["moved", "change"])
+def test_what_is_not_pasted_stays_as_filmed(paste: str, made: tuple[DubJob, module.LipNerf], tmp_path: Path) -> None:
     job, method = made
-    params = LipNerfParams(**{**job.params.model_dump(), "paste": "change"})
+    params = LipNerfParams(**{**job.params.model_dump(), "paste": paste})
     for stage in ("prepare", "fit"):  # only rendering reads it
         assert method.stage_inputs(stage, params) == method.stage_inputs(stage, job.params)
-    video, _ = synthesize(made, tmp_path, paste="change")
+    video, _ = synthesize(made, tmp_path, paste=paste)
     shown = media.load_frames(job.dub.video)
     away = np.abs(media.load_frames(video).astype(int) - shown).mean((0, 3))
     points = FaceTrack.load(job.clip.faces).points68()  # type: ignore[arg-type]
     assert points is not None
     eyes = int(points[:, 36:48, 1].max())
     assert away[: eyes - 2].max() < 8  # hair, forehead, lids: only the codec
+    lips = points[:, 48:68].mean((0, 1)).astype(int)
+    assert away[lips[1] - 5 : lips[1] + 5, lips[0] - 10 : lips[0] + 10].mean() > 4  # twelve steps are no mouth
 
 
 def test_a_relief_goes_through_the_stages(made: tuple[DubJob, module.LipNerf], tmp_path: Path) -> None:
@@ -98,7 +99,7 @@ def test_a_relief_goes_through_the_stages(made: tuple[DubJob, module.LipNerf], t
     assert got.info["field"] == "relief"
     assert got.info["frames"] == N
     told = replace(job, fit_folder=tmp_path / "fit")
-    for paste in ("head", "change"):
+    for paste in ("head", "moved", "change"):
         (tmp_path / paste).mkdir()
         video, _ = synthesize((told, method), tmp_path / paste, **changes, paste=paste)
         shown = media.load_frames(job.dub.video)
@@ -114,11 +115,15 @@ def test_the_field_that_nobody_named() -> None:
     assert LipNerfParams(condition="audio").field == "mlp"
     assert LipNerfParams(condition="audio", field="triplane").field == "triplane"
     assert LipNerfParams(field="mlp").field == "mlp"
+    pastes = [LipNerfParams(), LipNerfParams(preset="paper", model="procedural"), LipNerfParams(condition="audio")]
+    assert [params.paste for params in pastes] == ["moved", "head", "head"]
 
 
 def test_what_a_relief_cannot_do_is_refused_at_once() -> None:
     with pytest.raises(ValueError, match="which audio does not tell"):
         LipNerfParams(field="relief", condition="audio")
+    with pytest.raises(ValueError, match="follows the mesh"):
+        LipNerfParams(condition="audio", paste="moved")
     with pytest.raises(ValueError, match="the paper's field"):
         LipNerfParams(field="relief", preset="paper", model="procedural")
 
@@ -131,6 +136,7 @@ def test_a_lip_source_is_any_method(made: tuple[DubJob, module.LipNerf], tmp_pat
     _, info = synthesize(told, tmp_path, expression_from="lip_source", lip_source="still-mouth")
     assert info["expression_from"] == "still-mouth"
     assert info["lip_frames_found"] == N + 2
+    assert 0 < float(str(info["expression_centered"])) < 1.1 / 3.1  # a second is little to know a mean from
     assert method.driver(LipNerfParams(lip_source="still-mouth")) == ("still-mouth", {})
     assert method.driver(job.params) is None
     with pytest.raises(UsageError, match="its own lip source"):

@@ -26,6 +26,7 @@ METHOD = {
     "lip_source": "wav2lip",  # III-D
     "smoothing": True,  # III-E: Savitzky-Golay over the driving expressions
     "smooth_training": False,
+    "center_expression": False,
     "clamp_expression": False,
     "upper_face": "dub",  # III-D: the expressions as they were fitted
     "inpainter": "gated",  # III-D: a generative network on the neck

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lipbench.nerf.scene import Scene
-from lipbench.nerf.training.trained import FrameRender, TrainedField, render_frames
+from lipbench.nerf.training.trained import FrameRender, TrainedField, Where, render_frames
 
 #: How far below the source's chin a dub's may reach, as a share of the head's height: a jaw drops by as much.
 JAW = 0.04
@@ -53,6 +53,14 @@ class OutlinedField:
     trained: TrainedField
     outline: NDArray[np.bool_]
 
-    def render(self, scene: Scene, conditions: ArrayLike, index: ArrayLike) -> Iterator[FrameRender]:
+    def render(
+        self, scene: Scene, conditions: ArrayLike, index: ArrayLike, where: Where | None = None
+    ) -> Iterator[FrameRender]:
         """As `TrainedField.render`."""
-        return render_frames(self.trained, scene, conditions, None, index, outline=self.outline)
+        within = [self.outline[t] for t in np.asarray(index, np.int64)]
+
+        def wanted(k: int) -> NDArray[np.bool_]:
+            return within[k] if where is None else within[k] & where(k)
+
+        for k, shown in enumerate(render_frames(self.trained, scene, conditions, None, index, where=wanted)):
+            yield FrameRender(shown.rgb * within[k][..., None], shown.alpha * within[k], shown.box)

@@ -45,6 +45,7 @@ class HeadMesh:
     Attributes:
         neutral: (N, 3) dm, the vertices at rest.
         marks: (68, 3) dm, the landmarks at rest.
+        mark_rows: (68,) rows of `neutral`, the landmarks' vertices.
         triangles: (M, 3) int32.
     """
 
@@ -54,8 +55,10 @@ class HeadMesh:
         self.marks = whole[model.require_landmarks().points]
         low = whole[:, 1] < self.marks[8, 1] - BELOW_CHIN
         kept = model.triangles[~low[model.triangles].any(1)]
-        rows, numbers = np.unique(kept, return_inverse=True)
-        self.triangles = np.ascontiguousarray(numbers.reshape(-1, 3), np.int32)
+        marks = model.require_landmarks().points
+        rows = np.unique(np.concatenate([kept.ravel(), marks]))
+        self.triangles = np.ascontiguousarray(np.searchsorted(rows, kept), np.int32)
+        self.mark_rows = np.searchsorted(rows, marks)
         self.neutral = whole[rows]
         basis = np.asarray(model.expression_basis[:, rows], np.float64)
         self._basis = (basis * np.asarray(model.expression_sigma)[:, None, None]).reshape(len(basis), -1)
@@ -81,7 +84,16 @@ class HeadMesh:
             translation: (3,) dm.
             camera: whose image it is.
         """
-        moved = self.moved(expression)
+        return self.view_of(self.moved(expression), rotation, translation, camera)
+
+    def view_of(
+        self,
+        moved: NDArray[np.float64],
+        rotation: NDArray[np.float64],
+        translation: NDArray[np.float64],
+        camera: Camera,
+    ) -> MeshView:
+        """The same of the mesh whose vertices were moved by (N, 3) dm."""
         points = np.ascontiguousarray((self.neutral + moved) @ rotation.T + translation)
         triangle = visibility(points, self.triangles, camera).triangle
         depth, shift = np.zeros(triangle.shape, np.float32), np.zeros((*triangle.shape, 3), np.float32)

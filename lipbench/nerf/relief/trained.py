@@ -25,10 +25,11 @@ from lipbench.nerf.relief.registration import registered
 from lipbench.nerf.relief.scene import ReliefScene
 from lipbench.nerf.relief.surface import Relief, bounds, settled
 from lipbench.nerf.training.codes import without
-from lipbench.nerf.training.trained import FrameRender, enlarged
+from lipbench.nerf.training.trained import FrameRender, Where, enlarged, shrunk
 
 SCHEMA = 2
 REACH = 2  # px about mask and mesh that are rendered
+BESIDE = 16  # px about the wanted ones in which the mesh is looked at: it is extended beside its outline
 BLOCK = {"cpu": 8192}  # rays at once: what lies between two loops nearly stays in a core's cache
 
 
@@ -69,9 +70,11 @@ class TrainedRelief:
         wanted = np.asarray(index, np.int64)
         return np.asarray(np.abs(self.frames[None] - wanted[:, None]).argmin(1), np.int64)
 
-    def render(self, scene: ReliefScene, conditions: ArrayLike, index: ArrayLike) -> Iterator[FrameRender]:
+    def render(
+        self, scene: ReliefScene, conditions: ArrayLike, index: ArrayLike, where: Where | None = None
+    ) -> Iterator[FrameRender]:
         """The head under new expressions with the codes of the frames `index`, see `render_frames`."""
-        return render_frames(self, scene, conditions, index)
+        return render_frames(self, scene, conditions, index, where)
 
     def save(self, path: str | Path) -> Path:
         """Write networks and codes; returns the path."""
@@ -131,7 +134,7 @@ class TrainedRelief:
 
 
 def render_frames(
-    model: TrainedRelief, scene: ReliefScene, expressions: ArrayLike, index: ArrayLike
+    model: TrainedRelief, scene: ReliefScene, expressions: ArrayLike, index: ArrayLike, where: Where | None = None
 ) -> Iterator[FrameRender]:
     """The head under new expressions, one frame at a time, at the scene's full resolution.
 
@@ -140,6 +143,7 @@ def render_frames(
         scene: gives cameras, masks and the morphable model.
         expressions: (N, K).
         index: (N,) whose pose and code each output frame takes.
+        where: row of the output -> (H, W) bool, the pixels that are wanted; all when None.
 
     Raises:
         UsageError: lengths that do not agree.
@@ -163,8 +167,9 @@ def render_frames(
     relief = model.field.relief
     for k, t in enumerate(rows):
         warp = model.warp([t])[0]
+        wanted = None if where is None else shrunk(where(k), small.scene.size)
         with tensor_cores(code.device):
-            shown = render_one(model.field, relief, mesh, small, int(t), expression[k], code[k : k + 1], warp)
+            shown = render_one(model.field, relief, mesh, small, int(t), expression[k], code[k : k + 1], warp, wanted)
         if model.scale < 1.0:
             image, box = enlarged(np.concatenate([shown.rgb, shown.alpha[..., None]], 2), shown.box, h, w)
             shown = FrameRender(image[..., :3], image[..., 3], box)
@@ -211,20 +216,38 @@ def render_one(
     expression: NDArray[np.float64],
     code: Tensor,
     warp: NDArray[np.float32],
+    wanted: NDArray[np.bool_] | None = None,
 ) -> FrameRender:
     """Frame t's camera and displacement, one expression (K,) and what the network is told of both, (1, D + L).
 
-    About the lips four rays a pixel: where they part, the mesh's motion jumps from one pixel to the next.
+    About the lips four rays a pixel: where they part, the mesh's motion jumps from one pixel to the next. Of the
+    frame's pixels (H, W) only those that are wanted; all when None.
     """
-    image, near = _seen(field, relief, mesh, scene, t, scene.camera, scene.scene.head[t], expression, code, warp)
-    x0, y0, x1, y1 = _lips(scene.scene.mouth[t])
-    window = np.s_[y0:y1, x0:x1]
-    cx, cy = scene.camera.center
-    finer = Camera(2 * scene.camera.focal, 2 * (x1 - x0), 2 * (y1 - y0), 2 * (cx - x0), 2 * (cy - y0))
-    inside = scene.scene.head[t][window].repeat(2, 0).repeat(2, 1)
-    mouth, _ = _seen(field, relief, mesh, scene, t, finer, inside, expression, code, warp)
-    image[window] = mouth.reshape(y1 - y0, 2, x1 - x0, 2, 4).mean((1, 3))
+    h, w = scene.scene.size
+    lips, around = _lips(scene.scene.mouth[t]), (0, 0, w, h)
+    if wanted is None:
+        wanted = np.ones((h, w), np.bool_)
+    else:
+        x0, y0, x1, y1 = _box(wanted)
+        around = max(0, x0 - BESIDE), max(0, y0 - BESIDE), min(w, x1 + BESIDE), min(h, y1 + BESIDE)
+    head, moved = scene.scene.head[t], mesh.moved(expression)
+    image, near = np.zeros((h, w, 4), np.float32), np.zeros((h, w), np.bool_)
+    wide, window = (np.s_[y0:y1, x0:x1] for x0, y0, x1, y1 in (around, lips))
+    once = wanted.copy()
+    once[window] = False
+    camera = _part(scene.camera, around)
+    image[wide], near[wide] = _seen(field, relief, mesh, scene, t, camera, head[wide], moved, code, warp, once[wide])
+    inside, four = (mask[window].repeat(2, 0).repeat(2, 1) for mask in (head, wanted))
+    finer = _part(scene.camera, lips, 2)
+    mouth, _ = _seen(field, relief, mesh, scene, t, finer, inside, moved, code, warp, four)
+    image[window] = mouth.reshape(len(four) // 2, 2, -1, 2, 4).mean((1, 3))
     return FrameRender(image[..., :3], image[..., 3], _box(near))
+
+
+def _part(camera: Camera, box: tuple[int, int, int, int], finer: int = 1) -> Camera:
+    """What a camera sees in a box x0, y0, x1, y1 px of its image, with `finer` times as many pixels a side."""
+    (cx, cy), (x0, y0, x1, y1) = camera.center, box
+    return Camera(finer * camera.focal, finer * (x1 - x0), finer * (y1 - y0), finer * (cx - x0), finer * (cy - y0))
 
 
 def _lips(mouth: NDArray[np.int64]) -> tuple[int, int, int, int]:
@@ -241,19 +264,21 @@ def _seen(
     t: int,
     camera: Camera,
     head: NDArray[np.bool_],
-    expression: NDArray[np.float64],
+    moved: NDArray[np.float64],
     code: Tensor,
     warp: NDArray[np.float32],
+    wanted: NDArray[np.bool_],
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """(H, W, 4) premultiplied color and opacity that a camera in frame t's place sees, and where it looked."""
+    """(H, W, 4) premultiplied color and opacity that a camera in frame t's place sees of the head, 0 where they are not
+    wanted, and where the head may be."""
     import cv2
 
     rotation, translation = scene.rotation[t], scene.translation[t]
-    view = mesh.view(expression, rotation, translation, camera)
+    view = mesh.view_of(moved, rotation, translation, camera)
     views = views_of([view], relief, rotation[None], translation[None], camera, warp[None], code.device)
     near = cv2.dilate((head | view.hit).astype(np.uint8), np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8)) > 0
     h, w = near.shape
-    pixels = np.flatnonzero(near)
+    pixels = np.flatnonzero(near & wanted)
     out = np.zeros((h * w, 4), np.float32)
     for part in np.array_split(pixels, max(1, -(-len(pixels) // BLOCK.get(code.device.type, 1 << 18)))):
         if not len(part):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,6 +30,10 @@ SAMPLES = 1 << 21
 #: Rays at once on a CPU: its caches hold no more.
 RAYS = 2048
 VISIBLE = 1e-3  # rays on which the grid sees less than this opacity show the background alone
+
+
+#: Number of an output frame -> (H, W) bool, which pixels of the scene are wanted.
+Where = Callable[[int], NDArray[np.bool_]]
 
 
 class FrameRender(NamedTuple):
@@ -73,9 +77,11 @@ class TrainedField:
         out: NDArray[np.float32] = self.latents.detach().cpu().numpy()[nearest]
         return out
 
-    def render(self, scene: Scene, conditions: ArrayLike, index: ArrayLike) -> Iterator[FrameRender]:
+    def render(
+        self, scene: Scene, conditions: ArrayLike, index: ArrayLike, where: Where | None = None
+    ) -> Iterator[FrameRender]:
         """The head under new conditions with the codes of the frames `index`, see `render_frames`."""
-        return render_frames(self, scene, conditions, None, index)
+        return render_frames(self, scene, conditions, None, index, where=where)
 
     def save(self, path: str | Path) -> Path:
         """Write networks and codes; returns the path."""
@@ -122,7 +128,7 @@ def render_frames(
     index: ArrayLike,
     *,
     scale: float | None = None,
-    outline: NDArray[np.bool_] | None = None,
+    where: Where | None = None,
 ) -> Iterator[FrameRender]:
     """The head under new expressions, one frame at a time, at the scene's full resolution.
 
@@ -133,7 +139,7 @@ def render_frames(
         index: (N,) whose pose each output frame takes.
         scale: resolution of the rays relative to the scene's; the model's own when None. The result is brought to full
             size by cubic interpolation.
-        outline: (T, H, W) where the head may be shown in the scene's frames; None: anywhere.
+        where: the pixels that are wanted; all when None.
 
     Raises:
         UsageError: lengths that do not agree.
@@ -156,10 +162,10 @@ def render_frames(
     device = model.latents.device
     code = torch.from_numpy(np.concatenate([expression, codes], 1)).to(device)
     for k, t in enumerate(rows):
+        wanted = None if where is None else where(k)
         with tensor_cores(device):
-            within = None if outline is None else outline[t]
             at = model.scale if scale is None else scale
-            shown = render_one(model.field, scene, int(t), code[k : k + 1], at, within)
+            shown = render_one(model.field, scene, int(t), code[k : k + 1], at, wanted)
         yield shown
 
 
@@ -170,9 +176,9 @@ def render_one(
     t: int,
     condition: Tensor,
     scale: float = 1.0,
-    outline: NDArray[np.bool_] | None = None,
+    wanted: NDArray[np.bool_] | None = None,
 ) -> FrameRender:
-    """Frame t's camera, one condition (1, C + L), within an outline (H, W) of the scene's size where there is one."""
+    """Frame t's camera, one condition (1, C + L); of the scene's pixels (H, W) those that are wanted, all when None."""
     device = condition.device
     full_h, full_w = scene.size
     h, w = max(8, round(full_h * scale)), max(8, round(full_w * scale))
@@ -186,10 +192,10 @@ def render_one(
     )
     near_far = torch.from_numpy(scene.near_far[t : t + 1]).to(device)
     rays = field.rays(c2w, rows.reshape(1, -1).float(), columns.reshape(1, -1).float(), focal, center, near_far)
-    wanted = rays.far[0] > rays.near[0] + 2 * MISSED
-    if outline is not None:
-        wanted &= torch.from_numpy(_shrunk(outline, h, w)[y0:y1, x0:x1].reshape(-1)).to(device)
-    hit = torch.nonzero(wanted)[:, 0]
+    met = rays.far[0] > rays.near[0] + 2 * MISSED
+    if wanted is not None:
+        met &= torch.from_numpy(shrunk(wanted, (h, w))[y0:y1, x0:x1].reshape(-1)).to(device)
+    hit = torch.nonzero(met)[:, 0]
     out = torch.zeros(len(rays.near[0]), 4, device=device)
     for part in torch.split(hit, rays_at_once(field.config, device)):
         kept, fine = _shown(field, _chosen(rays, part), condition)
@@ -200,8 +206,6 @@ def render_one(
     box = (x0, y0, x1, y1)
     if (h, w) != (full_h, full_w):
         image, box = enlarged(image, box, full_h, full_w)
-    if outline is not None:
-        image *= outline[..., None]
     return FrameRender(image[..., :3], image[..., 3], box)
 
 
@@ -224,16 +228,6 @@ def _shown(field: HeadField, rays: Rays, condition: Tensor) -> tuple[Tensor, Com
     return kept, field.shade(some, proposal, torch.zeros_like(some.direction), condition).fine
 
 
-def _shrunk(outline: NDArray[np.bool_], h: int, w: int) -> NDArray[np.bool_]:
-    """An outline at another size (h, w), with the pixels about it that enlarging asks for."""
-    import cv2
-
-    small = cv2.resize(outline.astype(np.float32), (w, h), interpolation=cv2.INTER_AREA) > 0
-    reach = np.ones((3, 3) if small.shape == outline.shape else (5, 5), np.uint8)
-    wide: NDArray[np.bool_] = cv2.dilate(small.astype(np.uint8), reach) > 0
-    return wide
-
-
 def _chosen(rays: Rays, rows: Tensor) -> Rays:
     return rays._replace(direction=rays.direction[:, rows], near=rays.near[:, rows], far=rays.far[:, rows])
 
@@ -247,6 +241,18 @@ def _screen_box(scene: Scene, t: int, focal: float, center: tuple[float, float],
     y = -focal * local[:, 1] / depth + center[1]
     x0, y0 = int(np.clip(np.floor(x.min()), 0, w - 1)), int(np.clip(np.floor(y.min()), 0, h - 1))
     return x0, y0, int(np.clip(np.ceil(x.max()) + 1, x0 + 1, w)), int(np.clip(np.ceil(y.max()) + 1, y0 + 1, h))
+
+
+def shrunk(wanted: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """The pixels of a smaller image (h, w) that the wanted ones (H, W) of the full size are made of."""
+    import cv2
+
+    if wanted.shape == size:
+        return wanted
+    near = cv2.dilate(wanted.astype(np.uint8), np.ones((5, 5), np.uint8)) * 255  # cubic interpolation reaches 2 px
+    small = cv2.resize(near, size[::-1], interpolation=cv2.INTER_AREA)
+    found: NDArray[np.bool_] = np.asarray(cv2.dilate(small, np.ones((3, 3), np.uint8))) > 0
+    return found
 
 
 def enlarged(

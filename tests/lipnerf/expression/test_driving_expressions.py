@@ -11,6 +11,7 @@ from lipbench.core.errors import UsageError, WeightsError
 from lipbench.faces.morphable import visemes
 from lipbench.faces.morphable.semantic import SEMANTIC, expression_to_semantic, semantic_to_expression
 from lipbench.lipnerf.expression.articulation import Articulator, features, speak
+from lipbench.lipnerf.expression.centering import PATIENCE, centered
 from lipbench.lipnerf.expression.expression_range import ExpressionRange
 from lipbench.lipnerf.expression.smoothing import smooth
 
@@ -34,6 +35,25 @@ def test_smoothing_never_crosses_a_cut() -> None:
     assert np.array_equal(smooth(short, [(0, 4)]), short)
     with pytest.raises(UsageError, match="window must be odd"):
         smooth(step, window=4)
+
+
+def test_a_constant_error_of_the_lip_source_goes_out_as_far_as_the_clips_are_long() -> None:
+    own = RNG.normal(size=(4000, 5))
+    dub = own[::-1] + np.arange(5.0)  # the same speech, each coefficient off by another constant
+    for n, share in ((4000, 160 / (160 + PATIENCE)), (50, 2 / (2 + PATIENCE))):
+        found, w = centered(dub[:n], own, 25.0)
+        assert w == pytest.approx(share, rel=0.1)
+        assert np.allclose(found, dub[:n] + w * (own.mean(0) - dub[:n].mean(0)))
+    assert np.abs(centered(dub, own, 25.0)[0] - own[::-1]).max() < 0.06
+    assert centered(dub, own[:50], 25.0)[1] == pytest.approx(2 / (2 + PATIENCE), rel=0.15)
+
+
+def test_a_clip_in_which_nobody_speaks_says_nothing_about_the_mean_of_speech() -> None:
+    dub = RNG.normal(size=(200, 5)) + 3
+    found, share = centered(dub, 0.01 * RNG.normal(size=(200, 5)), 25.0)
+    assert share < 0.02
+    assert np.allclose(found, dub, atol=0.1)
+    assert np.array_equal(centered(dub, np.zeros((200, 5)), 25.0)[0], dub)
 
 
 @pytest.mark.parametrize("frames", [30, 200])

@@ -92,6 +92,19 @@ def test_lips_are_the_mean_of_four_rays_in_their_place(ball_scene, monkeypatch):
     np.testing.assert_allclose(wider.rgb[y0:y1, x0:x1], four.rgb[y0:y1, x0:x1], atol=2e-2)
 
 
+def test_only_what_is_wanted_is_rendered(ball_scene):
+    scene = ball_scene()
+    model = ReliefTraining(scene, small()).trained({})
+    whole = next(render_frames(model, scene, scene.condition[1:2], [1]))
+    wanted = np.zeros(scene.scene.size, bool)
+    wanted[20:45, 10:30] = True
+    some = next(render_frames(model, scene, scene.condition[1:2], [1], lambda k: wanted if k == 0 else ~wanted))
+    assert whole.alpha[wanted].mean() > 0.5
+    np.testing.assert_allclose(some.rgb[wanted], whole.rgb[wanted], atol=1e-5)
+    np.testing.assert_allclose(some.alpha[wanted], whole.alpha[wanted], atol=1e-5)
+    assert not some.alpha[~wanted].any()
+
+
 def test_it_moves_with_the_mesh(ball_scene):
     """Expressions that no frame had: the colors go where the mesh takes them, without displacements of frames."""
     scene = ball_scene()
