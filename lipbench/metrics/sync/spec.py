@@ -37,8 +37,8 @@ WEIGHTS = (
     packaged(
         "landmark-sync",
         "the sync model on landmarks: metrics sync_offset, sync_confidence, sync_d, sync_gain; also for real people",
-        "89009e67d051dd9b1af355cee09d12ae2cfa2c007e29c58279036e19dd232db5",
-        416024,
+        "65076e699753b9332487e31ef500e9b1f464fd0d3a794ad5ecc400ef8257e054",
+        416217,
     ),
 )
 
