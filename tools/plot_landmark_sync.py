@@ -3,8 +3,8 @@
     python -m tools.sync_on_people FOLDER --people people.csv --pairs people.npz
     python -m tools.plot_landmark_sync RUN people.npz docs/img/landmark_sync_reliability.png
 
-RUN is the folder of a `lipbench train landmark-sync`; its held-out speech, heard with its own and with other audio in
-equal parts, gives the other curve. For people it is the same: own audio and that of two others each, made equal in weight.
+RUN is the folder of a `lipbench train landmark-sync`; its held-out speech, half of it heard with somebody else's audio,
+gives the other curve. For people it is the same: own audio and that of two others each, made equal in weight.
 """
 
 from __future__ import annotations

@@ -194,7 +194,7 @@ def reliability(net: LandmarkSync, all_: Mapping[str, Any], own: Mapping[str, in
 
 
 def strangers(net: LandmarkSync, all_: Mapping[str, Any], person: Mapping[str, str]) -> list[float]:
-    """Confidence of whole clips under the audio of two other people each; all of it, with that of windows of a second."""
+    """Confidence of whole clips under the audio of two others each; returns it with that of windows of a second."""
     rng, found, every = np.random.default_rng(2), [], []
     for name, (measures, _) in all_.items():
         others_ = [k for k in all_ if person[k] != person[name] and len(all_[k][1]) >= 640 * len(measures)]
@@ -205,8 +205,8 @@ def strangers(net: LandmarkSync, all_: Mapping[str, Any], person: Mapping[str, s
     if found:
         sure, given = np.array(found).T
         print(
-            f"  under another's audio, {len(found)} pairs: confidence median {np.median(sure):.2f}, over .5 "
-            f"{(sure > 0.5).mean():.2f}, over .95 {(sure > 0.95).mean():.2f}; if it were own: median {np.median(given):.2f}"
+            f"  under another's audio, {len(found)} pairs: confidence median {np.median(sure):.2f}, over "
+            f".5 {(sure > 0.5).mean():.2f}, over .95 {(sure > 0.95).mean():.2f}; if own: median {np.median(given):.2f}"
         )
     return every
 

@@ -53,4 +53,3 @@ def main(manifest: Path, clips: tuple[str, ...], faces: str, write: bool, as_jso
     elif new:
         n = f"{len(new)} clip{'s' if len(new) > 1 else ''}"
         click.echo(f"{manifest}: av_offset of {n} written" if write else f"--write puts av_offset of {n} there")
-

@@ -1,4 +1,4 @@
-"""The arithmetic of small convolutional nets on one image, compiled: what `graph_program` calls, one step after the other.
+"""The arithmetic of small convolutional nets on one image, compiled: what `graph_program` calls, step after step.
 
 Activations are planes (C, H, W). Nets for faces consist of many steps that are over in microseconds; a framework spends
 more on calling each than on its arithmetic.
@@ -6,7 +6,11 @@ more on calling each than on its arithmetic.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from lipbench.faces.raster.kernel import kernel
 
@@ -184,7 +188,7 @@ def convolve(x, w, bias, added, slope, limit, out, form, scratch):  # type: igno
 
 @kernel
 def depthwise(x, weights, bias, out, form, scratch):  # type: ignore[no-untyped-def]
-    """3 x 3 kernels, one a channel: x (C, H, W), weights (C, 9) -> out (C, H', W'); form and scratch as `convolve`'s."""
+    """3 x 3, one a channel: x (C, H, W), weights (C, 9), bias (C,) -> out (C, H', W'); the rest as in `convolve`."""
     _, _, stride_h, stride, top, left, columns = form
     high, wide = (out.shape[1] - 1) * stride_h + 3, (columns - 1) * stride + 3
     padded = scratch[: high * wide].reshape(high, wide)
@@ -259,3 +263,23 @@ def sample(x, matrix, held, out):  # type: ignore[no-untyped-def]
                 above = x[c, r0, s0] + (x[c, r0, s1] - x[c, r0, s0]) * right
                 below = x[c, r1, s0] + (x[c, r1, s1] - x[c, r1, s0]) * right
                 out[c, i, j] = above + (below - above) * low if inside else np.float32(0)
+
+
+def patch_matrix(points: NDArray[np.float32], options: Mapping[str, Any], out: NDArray[np.float32]) -> None:
+    """`graph_custom_ops.landmarks_to_matrix` of (K, 3) points, into (4, 4); options are those of the operator."""
+    left, right = points[options["left_rotation_idx"]], points[options["right_rotation_idx"]]
+    turn = options["target_rotation_radians"] - np.arctan2(right[1] - left[1], right[0] - left[0])
+    level = np.asarray([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]], np.float32)
+    turned = points[list(options["subset_idxs"]), :2] @ level.T
+    low, high = turned.min(0), turned.max(0)
+    size = np.asarray([options["output_width"], options["output_height"]], np.float32)
+    scale = np.asarray([options["scale_x"], options["scale_y"]], np.float32)
+    out[:] = np.eye(4)
+    out[:2, :2] = linear = level.T * ((high - low) * scale / size)
+    out[:2, 3] = level.T @ ((low + high) / 2) - linear @ (size / 2)
+
+
+def move(points: NDArray[np.float32], matrix: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+    """`graph_custom_ops.transform_landmarks` of (K, 2 or 3) points at a (4, 4) matrix."""
+    out[:, :2] = points[:, :2] @ matrix[:2, :2].T + matrix[:2, 3]
+    out[:, 2:] = points[:, 2:]

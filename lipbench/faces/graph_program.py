@@ -1,4 +1,4 @@
-"""A face net's graph as a list of compiled steps: the fast way to run what `graph_net` runs in torch, on one CPU thread.
+"""A face net's graph as a list of compiled steps: what `graph_net` runs in torch, faster, on one CPU thread.
 
 The answers are those of `GraphNet` but for the order of sums. A convolution takes along what follows it alone: padding
 before, the sum with another branch and the activation after.
@@ -69,31 +69,6 @@ class GraphProgram:
 
 def _in_file_order(values: Array, shape: tuple[int, ...]) -> Array:
     return values.transpose(1, 2, 0) if len(shape) == 4 else values.reshape(shape[1:])
-
-
-def _matrix(points: Array, options: dict[str, Any]) -> Callable[[Array], None]:
-    """`graph_custom_ops.landmarks_to_matrix` of (K, 3) points, into (4, 4)."""
-    left, right, chosen = options["left_rotation_idx"], options["right_rotation_idx"], list(options["subset_idxs"])
-    size = np.asarray([options["output_width"], options["output_height"]], np.float32)
-    scale = np.asarray([options["scale_x"], options["scale_y"]], np.float32)
-
-    def run(out: Array) -> None:
-        across = points[right, :2] - points[left, :2]
-        turn = options["target_rotation_radians"] - np.arctan2(across[1], across[0])
-        level = np.asarray([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]], np.float32)
-        turned = points[chosen, :2] @ level.T
-        low, high = turned.min(0), turned.max(0)
-        linear = level.T * ((high - low) * scale / size)
-        out[:] = np.eye(4)
-        out[:2, :2] = linear
-        out[:2, 3] = level.T @ ((low + high) / 2) - linear @ (size / 2)
-
-    return run
-
-
-def _move(points: Array, matrix: Array, out: Array) -> None:
-    out[:, :2] = points[:, :2] @ matrix[:2, :2].T + matrix[:2, 3]
-    out[:, 2:] = points[:, 2:]
 
 
 class _Compiler:
@@ -181,7 +156,13 @@ class _Compiler:
         """What follows an operator and nothing else needs: the value after it, and how to get there."""
         last, code = op.outputs[0], self._fused(op)
         after = self._only_user(last)
-        if added is None and not code and after is not None and after.kind == "ADD" and after.inputs[0] != after.inputs[1]:
+        if (
+            added is None
+            and not code
+            and after is not None
+            and after.kind == "ADD"
+            and after.inputs[0] != after.inputs[1]
+        ):
             other = after.inputs[0] if after.inputs[1] == last else after.inputs[1]
             if self._narrow.get(other, other) in self._views:
                 added, last, code = self._planes(self._narrow.get(other, other)), after.outputs[0], self._fused(after)
@@ -251,7 +232,6 @@ class _Compiler:
             raise self._refuse(op, " before other steps than sums and convolutions")
 
     def _finish(self, op: Op) -> None:
-        added = None
         src = op.inputs[0]
         if op.kind == "ADD":
             src, other = sorted(op.inputs, key=lambda number: number in self._narrow)
@@ -297,14 +277,15 @@ class _Compiler:
     def _custom(self, op: Op) -> None:
         src, out = self.view(op.inputs[0]), self.view(op.outputs[0])
         if op.kind == "CUSTOM:Landmarks2TransformMatrix@2":
-            self._step(_matrix(src.reshape(-1, self.graph.shapes[op.inputs[0]][2]), op.options), out.reshape(4, 4))
+            points = src.reshape(-1, self.graph.shapes[op.inputs[0]][2])
+            self._step(kernels.patch_matrix, points, op.options, out.reshape(4, 4))
             return
         matrix = self.view(op.inputs[1]).reshape(4, 4)
         if op.kind == "CUSTOM:TransformTensorBilinear@2":
             self._step(kernels.sample, src, matrix, False, out)
         elif op.kind == "CUSTOM:TransformLandmarks@2":
             columns = self.graph.shapes[op.inputs[0]][2]
-            self._step(_move, src.reshape(-1, columns), matrix, out.reshape(-1, columns))
+            self._step(kernels.move, src.reshape(-1, columns), matrix, out.reshape(-1, columns))
         else:
             raise self._refuse(op)
 

@@ -25,7 +25,10 @@ class FakeNet:
 
     def __call__(self, x: np.ndarray) -> list[np.ndarray]:
         self.seen.append(x)
-        values, logits = np.zeros((len(x), self.count, 16), np.float32), np.full((len(x), self.count, 1), -200, np.float32)
+        values, logits = (
+            np.zeros((len(x), self.count, 16), np.float32),
+            np.full((len(x), self.count, 1), -200, np.float32),
+        )
         for number, (found, logit) in self.planted.items():
             values[:, number] = found
             logits[:, number] = logit

@@ -107,9 +107,7 @@ def test_fused_and_following_activations(code: int) -> None:
 def test_a_residual_block_with_more_channels_than_its_shortcut() -> None:
     b = Building(16, 16, 4)
     x = b.prelu(b.conv(0, 6, 3))
-    pooled = b.op(
-        "MAX_POOL_2D", (x,), (1, 8, 8, 6), padding=1, stride_h=2, stride_w=2, height=2, width=2, activation=0
-    )
+    pooled = b.op("MAX_POOL_2D", (x,), (1, 8, 8, 6), padding=1, stride_h=2, stride_w=2, height=2, width=2, activation=0)
     shortcut = b.pad(pooled, (0, 0), (0, 0), 3)
     deep = b.conv(b.depthwise(x, 2), 9)
     y = b.prelu(b.add(shortcut, deep))
@@ -139,10 +137,7 @@ def test_answers_of_detectors() -> None:
     x = b.conv(0, 8, 3)
     big = b.op("RESIZE_BILINEAR", (x, b.constant([12, 16])), (1, 12, 16, 8), align_corners=0, half_pixel_centers=1)
     spread = b.op("DEPTH_TO_SPACE", (x,), (1, 12, 16, 2), block=2)
-    rows = [
-        b.op("RESHAPE", (spread,), (1, 96, 4)),
-        b.op("RESHAPE", (b.conv(x, 4),), (1, 48, 4)),
-    ]
+    rows = [b.op("RESHAPE", (spread,), (1, 96, 4)), b.op("RESHAPE", (b.conv(x, 4),), (1, 48, 4))]
     check(b.graph(b.add(big, b.conv(big, 8)), b.op("CONCATENATION", tuple(rows), (1, 144, 4), axis=1, activation=0)))
 
 

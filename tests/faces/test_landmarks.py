@@ -89,7 +89,8 @@ class FakeNet:
         level = dict(zip([name for name, _ in self.sizes[2:]], (10.0, 20.0, 30.0, 40.0, 50.0), strict=True))
         level["conv_faceflag"] = self.flag
         answers = [
-            mesh if n == "output_mesh_identity" else np.full((1, 1, 1, size), level[n], np.float32) for n, size in self.sizes
+            mesh if n == "output_mesh_identity" else np.full((1, 1, 1, size), level[n], np.float32)
+            for n, size in self.sizes
         ]
         return [answer.repeat(len(x), 0) for answer in answers]
 

@@ -19,8 +19,8 @@ Pair = tuple[NDArray[np.float32], NDArray[np.float32]]
 WINDOWS_S = (1, 2, 5)
 _EXPONENTS = np.linspace(0.1, 1.0, 10)
 _RIDGE = 1e-2
-#: Of the fit of the credit: rounds over the held-out clips, seconds of windows, clips in a row for longer ones, share of
-#: the mouths that are disturbed and by how many usual deviations at most.
+#: Of the fit of the credit: rounds over the held-out clips, seconds of windows, clips in a row for longer ones, share
+#: of the mouths that are disturbed, and by how many usual deviations at most.
 _ROUNDS, _SECONDS, _IN_A_ROW, _DISTURBED, _MOST = 3, (1, 2, 3, 5), (2, 4), 0.67, 2.0
 
 

@@ -20,7 +20,7 @@ class OwnOffset:
 
     Attributes:
         frames: at 25 per second by which the audio leads; None where the clip does not tell.
-        confidence: that it is right within a frame, the audio being the source's own; 0 where nothing could be measured.
+        confidence: that it is right within a frame, for audio that is its own; 0 where nothing could be measured.
         why: in words: what it is, or why it is not known.
     """
 
