@@ -38,7 +38,7 @@ BACKENDS = {
     for backend in (
         Backend(
             "mediapipe-face",
-            "BlazeFace and the 478-point attention mesh, in torch",
+            "BlazeFace and the 478-point attention mesh",
             "mediapipe-face",
             478,
             "_track_mesh",

@@ -37,7 +37,7 @@ WEIGHTS = (
     packaged(
         "landmark-sync",
         "the sync model on landmarks: metrics sync_offset, sync_confidence, sync_d, sync_gain; also for real people",
-        "65076e699753b9332487e31ef500e9b1f464fd0d3a794ad5ecc400ef8257e054",
+        "dc19070744a0311f77c2d56dafae6481e6749d4ec139d5758b3bdcd21a27958b",
         416217,
     ),
 )

@@ -21,7 +21,7 @@ _EXPONENTS = np.linspace(0.1, 1.0, 10)
 _RIDGE = 1e-2
 #: Of the fit of the credit: rounds over the held-out clips, seconds of windows, clips in a row for longer ones, share
 #: of the mouths that are disturbed, and by how many usual deviations at most.
-_ROUNDS, _SECONDS, _IN_A_ROW, _DISTURBED, _MOST = 3, (1, 2, 3, 5), (2, 4), 0.67, 2.0
+_ROUNDS, _SECONDS, _IN_A_ROW, _DISTURBED, _MOST = 3, (1, 2, 3, 5), (2, 4), 0.67, 4.0
 
 
 def windows(net: LandmarkSync, pairs: Sequence[Pair], seconds: float) -> Iterator[NDArray[np.float64]]:

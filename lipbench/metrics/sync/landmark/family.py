@@ -57,7 +57,7 @@ METRICS = (
         "higher",
         "calibrated probability that the offset is right within one frame, be the audio the mouth's own or not",
         "How sure the offset is; low where the audio may be somebody else's.",
-        good="near 1; below 0.5 lips and audio may not belong together",
+        good="near 1; below 0.1 lips and audio may not belong together",
         version="2",
         tolerance=0.05,
     ),

@@ -30,8 +30,8 @@ SHORTEST = FEWEST + VSHIFT + 2 * REACH
 WELL_SEEN = [mouth.MEASURES.index(m) for m in ("inner_gap", "outer_height", "outer_width", "inner_width", "lower_lip")]
 #: Below this nothing is said about a clip's own offset, whose sound is taken to be its own.
 SURE = 0.8
-#: Below this confidence mouth and audio may not belong together.
-DOUBTFUL = 0.5
+#: Below this confidence it is said that mouth and audio may not belong together; hard clips of people have 0.2.
+DOUBTFUL = 0.1
 
 
 @dataclass(frozen=True)
