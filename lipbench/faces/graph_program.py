@@ -264,8 +264,8 @@ class _Compiler:
             self._step(np.copyto, self.view(out), x)
         elif op.kind == "DEPTH_TO_SPACE":  # channels are counted as (row in block, column in block, channel)
             b, (c, h, w) = o["block"], x.shape
-            parts = x.reshape(b, b, c // b**2, h, w).transpose(2, 3, 0, 4, 1)
-            self._step(np.copyto, self.view(out).reshape(parts.shape), parts)
+            spread = x.reshape(b, b, c // b**2, h, w).transpose(2, 3, 0, 4, 1)
+            self._step(np.copyto, self.view(out).reshape(spread.shape), spread)
         elif op.kind == "MAX_POOL_2D" and _halves(o, x):
             self._step(kernels.pool, x, self.view(out))
         elif op.kind == "RESIZE_BILINEAR" and o["half_pixel_centers"] and not o["align_corners"]:
