@@ -3,7 +3,8 @@
     python -m tools.sync_on_people FOLDER --people people.csv --pairs people.npz
     python -m tools.plot_landmark_sync RUN people.npz docs/img/landmark_sync_reliability.png
 
-RUN is the folder of a finished `lipbench train landmark-sync`; its held-out speech gives the other curve.
+RUN is the folder of a `lipbench train landmark-sync`; its held-out speech, half of it heard with somebody else's audio,
+gives the other curve. For people it is the same: own audio and that of two others each, made equal in weight.
 """
 
 from __future__ import annotations
@@ -20,22 +21,26 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 
 from lipbench.core.training import Request
-from lipbench.metrics.sync.landmark.network import REACH, LandmarkSync
-from lipbench.metrics.sync.landmark.similarity import belief, offset
+from lipbench.metrics.sync.landmark import score
+from lipbench.metrics.sync.landmark.network import REACH
+from lipbench.metrics.sync.landmark.similarity import belief, credited, offset
 from lipbench.training.landmark_sync.calibrate import windows
 from lipbench.training.landmark_sync.trainer import trainer
 from tools.sync_on_people import BINS
 
 
 def generated(run: Path) -> Any:
-    """(N, 2) confidence and hit of windows of 1 and 2 s of the held-out speech."""
-    training = trainer(Request(run))
-    net = LandmarkSync.read(run / training.file)
+    """(N, 3) confidence, hit and weight of windows of 1, 2 and 5 s of the held-out speech."""
+    training, net = trainer(Request(run)), score.load()
+    turned = [(measures, training.test[k - 1][1]) for k, (measures, _) in enumerate(training.test)]
     found = []
-    for seconds in (1, 2):
-        for means in windows(net, training.test, seconds):
-            told = offset(belief(means, 25 * seconds - 2 * REACH, net.certainty.numpy()))
-            found.append((told.confidence, abs(told.frames) <= 1))
+    for pairs, own in ((training.test, True), (turned, False)):
+        for seconds in (1, 2, 5):
+            n = 25 * seconds - 2 * REACH
+            for means in windows(net, pairs, seconds):
+                told = offset(belief(means, n, net.certainty.numpy()))
+                sure = credited(told, means, n, net.credit.numpy()).confidence
+                found.append((sure, own and abs(told.frames) <= 1, 1.0))
     return np.array(found, float)
 
 
@@ -55,7 +60,7 @@ def main() -> None:
         for low, high in itertools.pairwise(BINS):
             at = pairs[(pairs[:, 0] >= low) & (pairs[:, 0] < high)]
             if len(at) >= 5:
-                sure, right = at.mean(0)
+                sure, right = np.average(at[:, :2], axis=0, weights=at[:, 2])
                 points.append((sure, right, 2 * np.sqrt(right * (1 - right) / len(at))))
         x, y, error = np.array(points).T
         axes.errorbar(x, y, error, marker="o", capsize=3, color=color, label=f"{name} (n = {len(pairs)})")

@@ -25,7 +25,7 @@ from lipbench.faces.track import FaceTrack
 from lipbench.metrics.sync import evaluate
 from lipbench.metrics.sync.landmark import mouth, score
 from lipbench.metrics.sync.landmark.network import REACH, LandmarkSync
-from lipbench.metrics.sync.landmark.similarity import belief, curve, offset, similarities
+from lipbench.metrics.sync.landmark.similarity import belief, credited, curve, offset, similarities
 from lipbench.metrics.sync.landmark.sound import PER_FRAME, log_mel
 from lipbench.metrics.sync.protocol import VSHIFT
 
@@ -169,21 +169,46 @@ def damping(net: LandmarkSync, all_: Mapping[str, Any], own: Mapping[str, int], 
     )
 
 
+def credits_of(net: LandmarkSync, rows: Any) -> Iterator[Any]:
+    """The offset of every window of a second and of the whole clip."""
+    second = round(mouth.FPS) - 2 * REACH
+    means = [(each, second) for each in windows(rows, 1) if np.isfinite(each).all()]
+    for each, n in [*means, (curve(rows), len(rows))]:
+        yield credited(offset(belief(each, n, net.certainty.numpy())), each, n, net.credit.numpy())
+
+
 def reliability(net: LandmarkSync, all_: Mapping[str, Any], own: Mapping[str, int]) -> list[tuple[float, bool]]:
     """Confidence of every window of a second and of every clip, and whether its offset is within a frame of its set."""
-    found: list[tuple[float, bool]] = []
-    for name, (measures, audio) in all_.items():
-        rows = rows_of(net, measures, audio)
-        means = [(m, round(mouth.FPS) - 2 * REACH) for m in windows(rows, 1) if np.isfinite(m).all()]
-        for each, n in [*means, (curve(rows), len(rows))]:
-            told = offset(belief(each, n, net.certainty.numpy()))
-            found.append((told.confidence, abs(told.frames - own[name]) <= 1))
-    for low, high in itertools.pairwise(BINS):
-        at = [(c, r) for c, r in found if low <= c < high]
-        if at:
-            sure, right = np.mean(at, axis=0)
-            print(f"  confidence {low:.2f} to {min(high, 1):.2f}: mean {sure:.2f}, right {right:.2f}, n={len(at)}")
-    return found
+    found = [
+        (told.confidence, told.given, abs(told.frames - own[name]) <= 1)
+        for name, (measures, audio) in all_.items()
+        for told in credits_of(net, rows_of(net, measures, audio))
+    ]
+    for label, k in (("confidence", 0), ("confidence if own", 1)):
+        for low, high in itertools.pairwise(BINS):
+            at = [(one[k], one[2]) for one in found if low <= one[k] < high]
+            if at:
+                sure, right = np.mean(at, axis=0)
+                print(f"  {label} {low:.2f} to {min(high, 1):.2f}: mean {sure:.2f}, right {right:.2f}, n={len(at)}")
+    return [(confidence, right) for confidence, _, right in found]
+
+
+def strangers(net: LandmarkSync, all_: Mapping[str, Any], person: Mapping[str, str]) -> list[float]:
+    """Confidence of whole clips under the audio of two others each; returns it with that of windows of a second."""
+    rng, found, every = np.random.default_rng(2), [], []
+    for name, (measures, _) in all_.items():
+        others_ = [k for k in all_ if person[k] != person[name] and len(all_[k][1]) >= 640 * len(measures)]
+        for k in rng.choice(others_, min(2, len(others_)), replace=False):
+            *seconds, told = credits_of(net, rows_of(net, measures, all_[k][1][: 640 * len(measures)]))
+            every += [one.confidence for one in (*seconds, told)]
+            found.append((told.confidence, told.given))
+    if found:
+        sure, given = np.array(found).T
+        print(
+            f"  under another's audio, {len(found)} pairs: confidence median {np.median(sure):.2f}, over "
+            f".5 {(sure > 0.5).mean():.2f}, over .95 {(sure > 0.95).mean():.2f}; if own: median {np.median(given):.2f}"
+        )
+    return every
 
 
 def main() -> None:
@@ -214,8 +239,10 @@ def main() -> None:
         others(net, part, common, person)
         damping(net, part, common, person)
         pairs = reliability(net, part, common)
+        wrong = strangers(net, part, person)
     if args.pairs:
-        np.savez(args.pairs, pairs=np.array(pairs, float))
+        share = len(pairs) / max(len(wrong), 1)  # own and other audio count the same
+        np.savez(args.pairs, pairs=np.array([(*one, 1) for one in pairs] + [(c, 0, share) for c in wrong], float))
     if args.pixels:
         pixels(args, {k: v[1] for k, v in all_.items()}, offsets, common, person)
 

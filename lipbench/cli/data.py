@@ -226,6 +226,12 @@ def _manifest_json(manifest: Manifest, report: ManifestReport) -> dict[str, Any]
 @click.option("--dub-end", "end_s", multiple=True, metavar="[LANG=]S", help="Where it ends there.")
 @click.option("--rate", multiple=True, metavar="[LANG=]R", help="How much faster than VIDEO it runs, e.g. 25/23.976.")
 @click.option("--copy", is_flag=True, help="Copy files that lie outside the manifest's root into it.")
+@click.option(
+    "--own-offset/--no-own-offset",
+    default=None,
+    help="Measure by how many frames a new clip is out of sync itself and write `av_offset`, as `data offsets` does. "
+    "[default: where the weights mediapipe-face are]",
+)
 @as_json
 def add(
     manifest: Path,
@@ -236,6 +242,7 @@ def add(
     shots: Path | None,
     dubs: tuple[str, ...],
     copy: bool,
+    own_offset: bool | None,
     as_json: bool,
     **said: Any,
 ) -> None:
@@ -252,8 +259,9 @@ def add(
     others), the scenes cut into the folder `media` beside MANIFEST (`data cut`) and added. With --shots a clip is
     the shots of its scene that `data shots` found to be of use (`segments`).
     """
-    from lipbench.cli.data_add import OPTIONS, add_all, new_dubs
+    from lipbench.cli.data_add import OPTIONS, add_all, measure_offsets, new_dubs
     from lipbench.datasets.lists import Entry, entries
+    from lipbench.datasets.manifest import load_manifest
 
     about = {name: said.pop(name) for name in OPTIONS}
     if (video is None) == (film is None):
@@ -275,15 +283,26 @@ def add(
     done = add_all(manifest, wanted, Entry(video or wanted[0].video, **said), copy, asks)
     for text in dict.fromkeys(text for one in done for text in one.warnings):
         click.echo(f"warning: {text}", err=True)
+    offsets = measure_offsets(manifest, [one.clip_id for one in done if one.new_clip], own_offset)
     if as_json:
-        clips = [{"clip": one.clip_id, "new_clip": one.new_clip, "dubs": list(one.dub_ids)} for one in done]
+        clips = [
+            {
+                "clip": one.clip_id,
+                "new_clip": one.new_clip,
+                "dubs": list(one.dub_ids),
+                **({"own_offset": offsets[one.clip_id].found.as_json()} if one.clip_id in offsets else {}),
+            }
+            for one in done
+        ]
         data: dict[str, Any] = {"manifest": str(manifest), **(clips[0] if len(clips) == 1 else {"clips": clips})}
         warnings = [text for one in done for text in one.warnings]
-        digest = done[-1].manifest.digest
+        digest = load_manifest(manifest).digest
         click.echo(json.dumps({**data, "digest": digest, **({"warnings": warnings} if warnings else {})}, indent=2))
         return
     added = [name for one in done for name in _added(one)]
     click.echo(f"{manifest}: added {', '.join(added)}" if added else f"{manifest}: all of it is there already")
+    for one in offsets.values():
+        click.echo(f"  own offset of {one.line()}")
 
 
 def _added(one: AddResult) -> list[str]:

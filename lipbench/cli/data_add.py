@@ -1,4 +1,4 @@
-"""What stands behind `lipbench data add`: the options of dubs, questions, and clips added one after another."""
+"""What stands behind `lipbench data add`: the options of dubs, questions, clips added one by one, their own offsets."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from lipbench.datasets.add import AddResult, NewDub
     from lipbench.datasets.lists import Entry
     from lipbench.datasets.types import Manifest
+    from lipbench.engine.own_offsets import ClipOffset
+
+#: A clip's own offset is constant: so much of it tells.
+OFFSET_SECONDS = 60.0
+FACES = "mediapipe-face"
 
 
 def new_dubs(files: Sequence[str], channel: str | None, about: dict[str, tuple[str, ...]]) -> dict[str, NewDub]:
@@ -94,6 +99,43 @@ def add_all(path: Path, wanted: Sequence[Entry], base: Entry, copy: bool, asks: 
         except LipbenchError as error:
             raise (at(entry, error) if several else error) from None
     return done
+
+
+def measure_offsets(path: Path, clips: Sequence[str], wanted: bool | None) -> dict[str, ClipOffset]:
+    """Measure new clips' own offsets and write those that are found into the manifest at `path`.
+
+    Args:
+        clips: their ids.
+        wanted: None: if the weights that it takes are here, else it is said that they are not.
+
+    Raises:
+        WeightsMissing: it is wanted, and the weights are not here.
+    """
+    from lipbench.core import weights
+    from lipbench.datasets.manifest import load_manifest
+
+    if wanted is False or not clips:
+        return {}
+    if wanted is None and not weights.available(FACES):
+        click.echo(
+            f"own offset not measured: the weights {FACES} are not here; `lipbench weights get {FACES}`, then "
+            f"`lipbench data offsets {path} --write`",
+            err=True,
+        )
+        return {}
+    from lipbench.engine.own_offsets import clip_offset, write_offsets
+
+    weights.path(FACES)
+    found = {}
+    for clip in load_manifest(path).clips:
+        if clip.id in clips and clip.av_offset is None:
+            end = clip.start_s + OFFSET_SECONDS
+            part = clip if clip.segments or (clip.end_s or end) < end else replace(clip, end_s=end)
+            found[clip.id] = clip_offset(part, faces=FACES)
+    new = {name: one.found.frames for name, one in found.items() if one.found.frames is not None}
+    if new:
+        write_offsets(path, new)
+    return found
 
 
 def _add(path: Path, entry: Entry, copy: bool, asks: bool, several: bool) -> AddResult:

@@ -43,7 +43,7 @@ def main(manifest: Path, clips: tuple[str, ...], faces: str, write: bool, as_jso
         one = clip_offset(known[name], faces=faces)
         found.append(one)
         if not as_json:
-            click.echo(_line(one))
+            click.echo(one.line())
     new = {one.clip: one.found.frames for one in found if one.written is None and one.found.frames is not None}
     if write and new:
         write_offsets(manifest, new)
@@ -53,14 +53,3 @@ def main(manifest: Path, clips: tuple[str, ...], faces: str, write: bool, as_jso
     elif new:
         n = f"{len(new)} clip{'s' if len(new) > 1 else ''}"
         click.echo(f"{manifest}: av_offset of {n} written" if write else f"--write puts av_offset of {n} there")
-
-
-def _line(one: ClipOffset) -> str:
-    number = "unknown" if one.found.frames is None else _frames(one.found.frames)
-    sure = f", confidence {one.found.confidence:.2f}" if one.found.confidence else ""
-    said = "" if one.written is None else f"; the manifest says {_frames(one.written)}"
-    return f"{one.clip}: {number}{sure}: {one.found.why}{said}"
-
-
-def _frames(n: int) -> str:
-    return f"{n:+d}" if n else "0"

@@ -40,6 +40,17 @@ class ClipOffset:
         """For people's scripts."""
         return {"clip": self.clip, **self.found.as_json(), "written": self.written}
 
+    def line(self) -> str:
+        """For people."""
+        number = "unknown" if self.found.frames is None else _frames(self.found.frames)
+        sure = f", confidence {self.found.confidence:.2f}" if self.found.confidence else ""
+        said = "" if self.written is None else f"; the manifest says {_frames(self.written)}"
+        return f"{self.clip}: {number}{sure}: {self.found.why}{said}"
+
+
+def _frames(n: int) -> str:
+    return f"{n:+d}" if n else "0"
+
 
 def clip_offset(clip: Clip, *, faces: str = "mediapipe-face", fps: float = 25.0) -> ClipOffset:
     """Measure one clip as a run would use it: its part, its sound, its face.

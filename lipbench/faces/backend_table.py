@@ -36,13 +36,7 @@ PIPELINE = "lipbench.faces.pipeline:track_faces"
 BACKENDS = {
     backend.name: backend
     for backend in (
-        Backend(
-            "mediapipe-face",
-            "BlazeFace and the 478-point attention mesh, in torch",
-            "mediapipe-face",
-            478,
-            "_track_mesh",
-        ),
+        Backend("mediapipe-face", "BlazeFace and the 478-point attention mesh", "mediapipe-face", 478, "_track_mesh"),
         Backend("s3fd-syncnet", "S3FD as the SyncNet pipeline runs it: boxes only", "sfd_face", 0, "_track_boxes"),
         Backend("s3fd-wav2lip", "S3FD as Wav2Lip runs it: boxes only", "s3fd", 0, "_track_boxes"),
         Backend(

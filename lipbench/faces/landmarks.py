@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from scipy.special import expit
 
-from lipbench.faces.graph_net import GraphNet
+from lipbench.faces.graph_program import GraphProgram
 from lipbench.faces.track import Box
 
 FILE = "face_landmark_with_attention.tflite"
@@ -76,7 +76,7 @@ def roi_from_points(points: NDArray[np.floating]) -> Roi:
 
 
 class FaceMesh:
-    """The landmark net.
+    """The landmark net. One thread at a time: its activations are its own.
 
     Args:
         folder: holds the .tflite file (`weights.path("mediapipe-face")`).
@@ -85,7 +85,7 @@ class FaceMesh:
     n_points = POINTS
 
     def __init__(self, folder: str | Path) -> None:
-        self.net = GraphNet.load(Path(folder) / FILE)
+        self.net = GraphProgram.load(Path(folder) / FILE)
         order = [self.net.graph.names[number] for number in self.net.graph.outputs]
         self._order = [order.index(name) for name in _OUTPUTS]
         # lips, left eye, right eye: in this order in the file, as the names of its outputs are
@@ -109,20 +109,20 @@ class FaceMesh:
             (N,) the net's belief in [0, 1] that there is a face.
         """
         x = np.stack([crop(frame, roi) for frame, roi in zip(frames, rois, strict=True)])
-        answers = self.net(torch.from_numpy(x))
+        answers = self.net(x)
         mesh, lips, left, right, left_iris, right_iris, flag = (answers[k].reshape(len(x), -1) for k in self._order)
         points = np.zeros((len(x), POINTS, 3), np.float32)
-        points[:, :468] = mesh.reshape(-1, 468, 3).numpy()
+        points[:, :468] = mesh.reshape(-1, 468, 3)
         for region, better in zip(self.regions, (lips, left, right), strict=True):
-            points[:, region, :2] = better.reshape(len(x), -1, 2).numpy()
+            points[:, region, :2] = better.reshape(len(x), -1, 2)
         for iris, eye, found in ((LEFT_IRIS, self.regions[1], left_iris), (RIGHT_IRIS, self.regions[2], right_iris)):
-            points[:, iris, :2] = found.reshape(len(x), -1, 2).numpy()
+            points[:, iris, :2] = found.reshape(len(x), -1, 2)
             points[:, iris, 2] = points[:, eye[:_CONTOUR], 2].mean(1, keepdims=True)
         for one, roi in zip(points, rois, strict=True):
             to_frame = roi.to_frame()
             one[:, :2] = one[:, :2] @ to_frame[:, :2].T + to_frame[:, 2]
             one[:, 2] *= roi.side / SIDE
-        return points, torch.sigmoid(flag[:, 0]).numpy()
+        return points, expit(flag[:, 0])
 
 
 def crop(frame: NDArray[np.uint8], roi: Roi) -> NDArray[np.float32]:

@@ -14,11 +14,13 @@ from click.testing import CliRunner
 
 from lipbench import media
 from lipbench.cli import data as module
-from lipbench.core import registry
+from lipbench.core import registry, weights
 from lipbench.core.errors import ManifestError, UsageError
 from lipbench.core.keys import sha256_file
-from lipbench.datasets import resolve
+from lipbench.datasets import load_manifest, resolve
 from lipbench.datasets.model import json_schema
+from lipbench.engine import own_offsets
+from lipbench.metrics.sync.landmark import OwnOffset
 
 
 def call(*args, **more):
@@ -236,12 +238,51 @@ def test_add_then_check(media_folder, tmp_path):
         "--consent",
         "written",
         "--copy",
+        "--no-own-offset",
     )
     assert result.exit_code == 0, result.output
     assert result.output == f"{path}: added clip clip, dub clip@fr\n"
     assert call("check", path).exit_code == 0
     more = call("add", path, media_folder / "clip.mp4", "--dub", f"de={media_folder / 'de.wav'}", "--copy", "--json")
     assert json.loads(more.stdout)["dubs"] == ["clip@de"]
+
+
+NEW = ("--language", "en", "--licence", "MIT", "--consent", "written", "--copy")
+
+
+def test_add_measures_how_far_a_clip_is_out_of_sync_itself(media_folder, tmp_path, monkeypatch):
+    asked = []
+
+    def measured(clip, faces):
+        asked.append((clip.id, clip.end_s))
+        frames = -2 if clip.id == "clip" else None
+        return own_offsets.ClipOffset(clip.id, OwnOffset(frames, 0.97, "why"), None)
+
+    monkeypatch.setattr(own_offsets, "clip_offset", measured)
+    monkeypatch.setattr(weights, "path", lambda name: tmp_path)
+    monkeypatch.setattr(weights, "available", lambda name: True)
+    path = tmp_path / "new.yaml"
+    told = call("add", path, media_folder / "clip.mp4", *NEW)
+    assert told.output.endswith("  own offset of clip: -2, confidence 0.97: why\n")
+    assert load_manifest(path).clips[0].av_offset == -2
+    more = call("add", path, media_folder / "clip.mp4", "--dub", f"de={media_folder / 'de.wav'}", "--copy")
+    assert asked == [("clip", 60.0)]  # a clip that is there already is not measured again
+    assert "own offset" not in more.output
+    quiet = call("add", path, media_folder / "clip.mp4", *NEW, "--id", "other", "--end", "1", "--json")
+    assert json.loads(quiet.stdout)["own_offset"] == {"frames": None, "confidence": 0.97, "why": "why"}
+    assert json.loads(quiet.stdout)["digest"] == load_manifest(path).digest
+    assert asked[1:] == [("other", 1.0)]
+    assert load_manifest(path).clips[1].av_offset is None
+
+
+def test_add_without_the_weights_says_that_nothing_was_measured(media_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "available", lambda name: False)
+    path = tmp_path / "new.yaml"
+    told = call("add", path, media_folder / "clip.mp4", *NEW)
+    assert told.exit_code == 0
+    assert f"`lipbench data offsets {path} --write`" in told.stderr
+    assert load_manifest(path).clips[0].av_offset is None
+    assert "own offset" not in call("add", path, media_folder / "clip.mp4", *NEW, "--id", "b", "--no-own-offset").output
 
 
 @pytest.mark.parametrize(

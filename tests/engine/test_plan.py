@@ -205,3 +205,21 @@ def test_scores_are_planned_dub_by_dub_and_cells_row_by_row(tmp_path):
     assert dubs == sorted(dubs, key=dubs.index)
     assert len(dubs) == 2 * len(set(dubs))
     assert [cell.method for cell in plan.cells] == sorted(cell.method for cell in plan.cells)
+
+
+def test_all_metrics_of_a_video_share_one_track(tmp_path):
+    """Landmarks, boxes and the sync model on landmarks look at one search of each video."""
+    request = {"manifest": "demo", "methods": ["shifted-audio", "truth"], "clips": ["demo-en"], "sync_model": "demo"}
+    config = parse_run_file({**request, "languages": ["fr", "de"], "metrics": ["*", "landmark-sync"]}, "run")
+    plan, _, _ = build(config, resolve("demo"), tmp_path)
+    searches = {name: node for name, node in plan.nodes.items() if node.kind == "faces"}
+    searched = [node.needs for node in searches.values()]
+    assert len(searched) == len(set(searched)) == 1 + 2 + 4  # clip, truth of two dubs, videos of two methods
+    for dub in ("demo-en@fr", "demo-en@de"):
+        for method in ("shifted-audio", "truth"):
+            own = f"faces of synthesize {method} {dub}"
+            used = {family: set(plan.nodes[f"score {family} of {method} {dub}"].optional_deps) for family in
+                    ("landmark-sync", "landmarks", "sync", "image")}  # fmt: skip
+            assert used["landmark-sync"] == {own}
+            assert used["landmarks"] == {own, "faces demo-en", f"faces of truth {dub}"}
+            assert used["sync"] == used["image"] == {"faces demo-en"}

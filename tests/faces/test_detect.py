@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from lipbench.core import weights
 from lipbench.core.errors import UsageError
@@ -22,20 +21,23 @@ class FakeNet:
 
     def __init__(self, count: int, planted: dict[int, tuple[list[float], float]]) -> None:
         self.count, self.planted = count, planted
-        self.seen: list[torch.Tensor] = []
+        self.seen: list[np.ndarray] = []
 
-    def __call__(self, x: torch.Tensor) -> list[torch.Tensor]:
+    def __call__(self, x: np.ndarray) -> list[np.ndarray]:
         self.seen.append(x)
-        values, logits = torch.zeros(len(x), self.count, 16), torch.full((len(x), self.count, 1), -200.0)
+        values, logits = (
+            np.zeros((len(x), self.count, 16), np.float32),
+            np.full((len(x), self.count, 1), -200, np.float32),
+        )
         for number, (found, logit) in self.planted.items():
-            values[:, number] = torch.tensor(found)
+            values[:, number] = found
             logits[:, number] = logit
         return [values, logits]
 
 
 def detector(monkeypatch: pytest.MonkeyPatch, planted: dict, reach: str = "short") -> tuple[BlazeFace, FakeNet]:
     net = FakeNet(len(anchors(BUILDS[reach])), planted)
-    monkeypatch.setattr(blazeface.GraphNet, "load", classmethod(lambda cls, path: net))
+    monkeypatch.setattr(blazeface.GraphProgram, "load", classmethod(lambda cls, path: net))
     return BlazeFace("unused", reach), net  # type: ignore[arg-type]
 
 

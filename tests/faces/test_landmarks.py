@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from lipbench.core import weights
 from lipbench.faces import landmarks
@@ -84,19 +83,20 @@ class FakeNet:
         self.graph = Graph(ops, (0,), tuple(range(1, 8)), {}, {i + 1: name for i, (name, _) in enumerate(sizes)}, {})
         self.sizes, self.flag = sizes, flag
 
-    def __call__(self, x: torch.Tensor) -> list[torch.Tensor]:
-        k = torch.arange(468.0)
-        mesh = torch.stack([k % 100, k % 90, -k], 1).reshape(1, 1, 1, -1)
+    def __call__(self, x: np.ndarray) -> list[np.ndarray]:
+        k = np.arange(468, dtype=np.float32)
+        mesh = np.stack([k % 100, k % 90, -k], 1).reshape(1, 1, 1, -1)
         level = dict(zip([name for name, _ in self.sizes[2:]], (10.0, 20.0, 30.0, 40.0, 50.0), strict=True))
         level["conv_faceflag"] = self.flag
         answers = [
-            mesh if n == "output_mesh_identity" else torch.full((1, 1, 1, size), level[n]) for n, size in self.sizes
+            mesh if n == "output_mesh_identity" else np.full((1, 1, 1, size), level[n], np.float32)
+            for n, size in self.sizes
         ]
-        return [answer.repeat(len(x), 1, 1, 1) for answer in answers]
+        return [answer.repeat(len(x), 0) for answer in answers]
 
 
 def mesh_with(monkeypatch: pytest.MonkeyPatch, flag: float = 2.0) -> FaceMesh:
-    monkeypatch.setattr(landmarks.GraphNet, "load", classmethod(lambda cls, path: FakeNet(flag)))
+    monkeypatch.setattr(landmarks.GraphProgram, "load", classmethod(lambda cls, path: FakeNet(flag)))
     return FaceMesh("unused")
 
 

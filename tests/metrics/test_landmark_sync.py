@@ -18,7 +18,7 @@ from lipbench.datasets.annotations import Annotations
 from lipbench.faces.track import FaceTrack
 from lipbench.metrics.sync.landmark import LandmarkSyncFamily, mouth, score, sound
 from lipbench.metrics.sync.landmark.score import score_track
-from lipbench.metrics.sync.landmark.similarity import belief, curve, offset, similarities
+from lipbench.metrics.sync.landmark.similarity import belief, credited, curve, offset, similarities
 
 CLIP = Path(lipbench.__file__).parent / "datasets" / "demo" / "clips" / "demo-en"
 
@@ -124,6 +124,20 @@ def test_more_frames_make_surer_and_chance_makes_unsure():
     assert flat.high - flat.low >= 28
 
 
+def test_a_peak_no_higher_than_chance_earns_no_credit():
+    credit = score.load().credit.numpy()
+    told = offset(belief(0.3 * np.eye(31)[12], 100, np.array([5.0, 0.5])))
+    assert told.frames == 3
+    high, low = (credited(told, height * np.eye(31)[12], 100, credit) for height in (0.5, 0.2))
+    assert high.confidence > 0.9
+    assert low.confidence < 0.1
+    assert (high.frames, high.low, high.high, high.given) == (told.frames, told.low, told.high, told.given)
+    # what chance reaches falls with the number of frames
+    longer = [credited(told, 0.38 * np.eye(31)[12], n, credit).confidence for n in (15, 60, 300)]
+    assert longer == sorted(longer)
+    assert longer[0] < 0.5 < longer[2]
+
+
 # -- the packaged weights ---------------------------------------------------------------------------------------------
 
 
@@ -136,6 +150,7 @@ def test_a_clip_and_its_own_sound_fit(talk):
     assert abs(found.offset.frames) <= 1
     assert found.knows
     assert found.remark is None
+    assert found.offset.confidence > 0.95
     assert found.offset.low <= 0 <= found.offset.high
     assert [w.n for w in found.windows][2] >= 1
     assert found.windows[1].same >= 0.9
@@ -143,6 +158,8 @@ def test_a_clip_and_its_own_sound_fit(talk):
     assert other.d > found.d + 0.1
     assert other.gain < 0.6 * found.gain
     assert other.clearness < 0.5 * found.clearness
+    assert other.offset.confidence < 0.2
+    assert other.remark is not None
     assert np.nanmean(found.per_frame) == pytest.approx(found.d, abs=1e-6)
 
 

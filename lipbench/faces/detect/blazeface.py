@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from lipbench.core.errors import UsageError
 from lipbench.faces.boxes import nms, weighted_nms
-from lipbench.faces.graph_net import GraphNet
+from lipbench.faces.graph_program import GraphProgram
 from lipbench.faces.track import Box
 
 OVERLAP = 0.3
@@ -59,7 +59,7 @@ def anchors(build: Build) -> NDArray[np.float32]:
 
 
 class BlazeFace:
-    """The detector.
+    """The detector. One thread at a time.
 
     Args:
         folder: holds the .tflite files (`weights.path("mediapipe-face")`).
@@ -68,7 +68,7 @@ class BlazeFace:
 
     def __init__(self, folder: str | Path, reach: Literal["short", "full"] = "short") -> None:
         self.build = BUILDS[reach]
-        self.net = GraphNet.load(Path(folder) / self.build.file)
+        self.net = GraphProgram.load(Path(folder) / self.build.file)
         self.anchors = anchors(self.build)
 
     def detect(self, frames: NDArray[np.uint8], *, threshold: float | None = None) -> list[list[Box]]:
@@ -87,9 +87,9 @@ class BlazeFace:
         threshold = self.build.threshold if threshold is None else threshold
         height, width = frames.shape[1:3]
         x = np.stack([letterbox(frame, self.build.side) for frame in frames])
-        values, logits = self.net(torch.from_numpy(x))
-        scores = torch.sigmoid(logits.clamp(-CLIP, CLIP))[..., 0].numpy()  # (B, N)
-        boxes = self.decode(values.numpy())
+        values, logits = self.net(x)
+        scores = expit(np.clip(logits, -CLIP, CLIP))[..., 0]  # (B, N)
+        boxes = self.decode(values)
         stretch = max(height, width) / self.build.side
         middle = np.asarray([width / 2, height / 2], np.float32)
         return [self._faces(b, s, threshold, stretch, middle) for b, s in zip(boxes, scores, strict=True)]

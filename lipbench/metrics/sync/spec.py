@@ -37,8 +37,8 @@ WEIGHTS = (
     packaged(
         "landmark-sync",
         "the sync model on landmarks: metrics sync_offset, sync_confidence, sync_d, sync_gain; also for real people",
-        "89009e67d051dd9b1af355cee09d12ae2cfa2c007e29c58279036e19dd232db5",
-        416024,
+        "dc19070744a0311f77c2d56dafae6481e6749d4ec139d5758b3bdcd21a27958b",
+        416217,
     ),
 )
 

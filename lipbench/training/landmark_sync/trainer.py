@@ -143,6 +143,7 @@ class LandmarkSyncTraining(SupervisedTraining[LandmarkSyncConfig]):
         self.net.eval()
         calibrate.fit_readout(self.net, [self.clean(i) for i in range(min(_USUAL_CLIPS, len(self.sound)))])
         calibrate.fit_certainty(self.net, self.test)
+        calibrate.fit_credit(self.net, self.test, self.seed)
         steady = {key: value for key, value in facts.items() if key != "seconds"}
         return self.net.save(folder / self.file, steady)
 

@@ -23,7 +23,7 @@ _CONVENTION = (
 def _spec(name: str, title: str, better: Any, convention: str, description: str, **more: Any) -> MetricSpec:
     return MetricSpec(
         name,
-        "1",
+        more.pop("version", "1"),
         title,
         more.pop("unit", ""),
         better,
@@ -55,9 +55,10 @@ METRICS = (
         "sync_confidence",
         "Sync confidence",
         "higher",
-        "calibrated probability that the offset is right within one frame",
-        "How sure the offset is.",
-        good="near 1; the offset of a clip says little below 0.9",
+        "calibrated probability that the offset is right within one frame, be the audio the mouth's own or not",
+        "How sure the offset is; low where the audio may be somebody else's.",
+        good="near 1; below 0.1 lips and audio may not belong together",
+        version="2",
         tolerance=0.05,
     ),
     _spec(

@@ -48,12 +48,14 @@ class LandmarkSync(SmallNet):
         usual: (12,) deviation of each measure in generated speech, in distances of the outer eye corners.
         readout: (49, 12) embedding of the audio and 1 -> what the measures are expected to be, in units of `usual`.
         certainty: (2,) the calibration of `similarity.belief`: scale, and exponent of the number of frames.
+        credit: (4,) that of `similarity.credited`: weights of the evidence.
     """
 
     what = "sync model on landmarks"
     usual: Tensor
     readout: Tensor
     certainty: Tensor
+    credit: Tensor
 
     def __init__(self, width: int = 72) -> None:
         super().__init__(width)
@@ -71,6 +73,7 @@ class LandmarkSync(SmallNet):
         self.register_buffer("usual", torch.ones(len(MEASURES)))
         self.register_buffer("readout", torch.zeros(EMBEDDING + 1, len(MEASURES)))
         self.register_buffer("certainty", torch.tensor([10.0, 0.5]))
+        self.register_buffer("credit", torch.tensor([0.0, 0.0, 0.0, 1.0]))
 
     def embed_mouth(self, measures: Tensor) -> Tensor:
         """(B, T, 12) normalized -> (B, E, T - 10)."""

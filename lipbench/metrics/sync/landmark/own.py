@@ -20,7 +20,7 @@ class OwnOffset:
 
     Attributes:
         frames: at 25 per second by which the audio leads; None where the clip does not tell.
-        confidence: that it is right within a frame; 0 where nothing could be measured.
+        confidence: that it is right within a frame, for audio that is its own; 0 where nothing could be measured.
         why: in words: what it is, or why it is not known.
     """
 
@@ -45,5 +45,5 @@ def own_offset(track: FaceTrack, audio: NDArray[np.int16]) -> OwnOffset:
     except LipbenchError as error:
         return OwnOffset(None, 0.0, error.one_line())
     if not found.knows:
-        return OwnOffset(None, found.offset.confidence, found.remark or "")
-    return OwnOffset(found.offset.frames, found.offset.confidence, offset_words(found.offset.frames))
+        return OwnOffset(None, found.offset.given, found.remark or "")
+    return OwnOffset(found.offset.frames, found.offset.given, offset_words(found.offset.frames))

@@ -16,7 +16,7 @@ from lipbench.faces.track import FaceTrack
 from lipbench.metrics.sync.arithmetic import offset_words
 from lipbench.metrics.sync.landmark import mouth
 from lipbench.metrics.sync.landmark.network import REACH, LandmarkSync
-from lipbench.metrics.sync.landmark.similarity import FEWEST, Offset, belief, curve, offset, similarities
+from lipbench.metrics.sync.landmark.similarity import FEWEST, Offset, belief, credited, curve, offset, similarities
 from lipbench.metrics.sync.landmark.sound import PER_FRAME, log_mel
 from lipbench.metrics.sync.protocol import VSHIFT
 
@@ -28,8 +28,10 @@ SHORTEST = FEWEST + VSHIFT + 2 * REACH
 #: Measures that the gain is taken from: those whose tracked values follow the true ones (R² of .7 and more on generated
 #: faces). The thickness of the lips, say, varies little, and trackers err on it by several times that.
 WELL_SEEN = [mouth.MEASURES.index(m) for m in ("inner_gap", "outer_height", "outer_width", "inner_width", "lower_lip")]
-#: Below this confidence nothing is said about a clip's own offset.
+#: Below this nothing is said about a clip's own offset, whose sound is taken to be its own.
 SURE = 0.8
+#: Below this confidence it is said that mouth and audio may not belong together; hard clips of people have 0.2.
+DOUBTFUL = 0.1
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,8 @@ class LandmarkScore:
 
     @property
     def knows(self) -> bool:
-        """Whether the clip is long and clear enough for its offset to be relied on."""
-        return self.offset.confidence >= SURE and abs(self.offset.frames) < VSHIFT
+        """Whether the clip is long and clear enough for its offset to be relied on, if the audio is its own."""
+        return self.offset.given >= SURE and abs(self.offset.frames) < VSHIFT
 
     @property
     def clearness(self) -> float:
@@ -98,6 +100,8 @@ class LandmarkScore:
                 f"{self.n_frames} frames do not tell the offset: it lies between {low} and {high} frames with a "
                 "probability of 0.95"
             )
+        if self.offset.confidence < DOUBTFUL:
+            return "lips and audio fit no better than those of other sentences do: they may not belong together"
         return None
 
     def as_json(self) -> dict[str, Any]:
@@ -107,6 +111,7 @@ class LandmarkScore:
             "offset_words": offset_words(self.offset.frames),
             "interval": [self.offset.low, self.offset.high],
             "confidence": round(self.offset.confidence, 4),
+            "confidence_if_own": round(self.offset.given, 4),
             "clearness": round(self.clearness, 5),
             "at": self.at,
             "n_frames": self.n_frames,
@@ -169,7 +174,7 @@ def score_mouth(
     seen, heard = net.embed(measures[:n], bands[: PER_FRAME * n])
     rows = similarities(seen, heard)
     means = curve(rows)
-    found = offset(belief(means, len(rows), net.certainty.numpy()))
+    found = credited(offset(belief(means, len(rows), net.certainty.numpy())), means, len(rows), net.credit.numpy())
     where = 0 if at is None else at
     each = rows[:, VSHIFT - where].astype(np.float64)
     per_frame = np.full(n, np.nan)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,24 +63,59 @@ class Offset:
 
     Attributes:
         frames: by which the audio leads the image (negative: it lags), at 25 per second.
-        confidence: probability that the offset is right within a frame, given that there is one.
-        low: end of the interval that holds it with a probability of 0.95, in frames.
+        confidence: probability that the offset is right within a frame; low where mouth and audio may not belong
+            together at all.
+        low: end of the interval that holds it with a probability of 0.95 if they do, in frames.
         high: the other end.
+        given: the probability that it is right within a frame if they do: what counts for a clip's own sound.
     """
 
     frames: int
     confidence: float
     low: int
     high: int
+    given: float
 
 
 def offset(probabilities: NDArray[np.floating]) -> Offset:
-    """The likeliest offset, and the shortest interval around it with a mass of 0.95."""
+    """The likeliest offset, and the shortest interval around it with a mass of 0.95, if there is an offset at all."""
     best = int(np.argmax(probabilities))
     first = last = best
     while probabilities[first : last + 1].sum() < LEVEL and last - first + 1 < SHIFTS:
         before = probabilities[first - 1] if first > 0 else -1.0
         after = probabilities[last + 1] if last < SHIFTS - 1 else -1.0
         first, last = (first - 1, last) if before >= after else (first, last + 1)
-    sure = probabilities[max(best - SAME, 0) : best + SAME + 1].sum()
-    return Offset(VSHIFT - best, float(min(sure, 1.0)), VSHIFT - last, VSHIFT - first)
+    sure = float(min(probabilities[max(best - SAME, 0) : best + SAME + 1].sum(), 1.0))
+    return Offset(VSHIFT - best, sure, VSHIFT - last, VSHIFT - first, sure)
+
+
+def evidence(highest: Any, n: Any, given: Any) -> NDArray[np.float64]:
+    """What an offset's credit rests on.
+
+    Some shift fits best whatever is heard. The more frames, the less it fits by chance: for audio that says something
+    else the highest mean similarity falls with the square root of their number, for a mouth's own it does not.
+
+    Args:
+        highest: mean similarity of the best shift, (K,) or one.
+        n: frames behind it.
+        given: probability that the shift is right, if any is.
+
+    Returns:
+        (K, 4) inputs of a logistic regression.
+    """
+    highest, given = np.atleast_1d(np.asarray(highest, np.float64)), np.clip(np.atleast_1d(given), 1e-3, 1 - 1e-3)
+    length = np.sqrt(np.atleast_1d(n) / 40.0)
+    return np.stack([np.ones_like(highest), length, highest * length, np.log(given / (1 - given))], 1)
+
+
+def credited(found: Offset, means: NDArray[np.floating], n: int, credit: NDArray[np.floating]) -> Offset:
+    """The offset with the confidence that it is right, be there one or not.
+
+    Args:
+        found: of `offset`.
+        means: of `curve`.
+        n: frames behind them.
+        credit: (4,) weights of `evidence`, fitted to held-out speech of which half is heard with somebody else's audio.
+    """
+    logit = evidence(np.nanmax(means), n, found.given)[0] @ np.asarray(credit, np.float64)
+    return replace(found, confidence=float(1 / (1 + np.exp(-np.clip(logit, -50, 50)))))
