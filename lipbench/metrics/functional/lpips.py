@@ -28,8 +28,8 @@ from lipbench.metrics.shelf import Shelf
 
 #: Of one picture: five (h w, C) arrays, for each place the channels that count, of unit length over all channels.
 Features = list[Tensor]
-#: What the features of references may take in memory, bytes: 8 s of the demo, its source and its truth.
-KEPT = 320 << 20
+#: What the features of references may take on disk, bytes: twelve seconds of 720p, or a minute of every fifth frame.
+KEPT = 8 << 30
 #: Pictures of more pixels have enough tiles for Winograd's convolutions, which then take half the time on a CPU.
 LARGE = 256 * 256
 
@@ -54,7 +54,7 @@ class Lpips(nn.Module):
         shift, scale = torch.tensor([-0.030, -0.088, -0.188]), torch.tensor([0.458, 0.448, 0.450])
         # What the network sees of each gray level, by channel: a look-up is a tenth of the arithmetic on every pixel.
         self.register_buffer("seen", (levels - shift) / scale)
-        self.shelf: Shelf[Features] = Shelf(KEPT, lambda taps: sum(tap.nbytes for tap in taps))
+        self.shelf = Shelf(KEPT)
 
     def forward(self, frame: Frame) -> Features:
         """(H, W, 3) uint8 RGB -> its features, without the channels that the linear layers weigh with 0."""
@@ -137,14 +137,16 @@ def distances(net: Lpips, prediction: Frame, others: Sequence[Frame], *, keep: b
     Each frame goes through the trunk alone and once, and not at all where the two are equal: that is 0.
 
     Args:
-        keep: leave the others' features on the net's shelf, and take from it what lies there.
+        keep: leave the others' features on the net's shelf, and take from it what lies there. On a GPU they are
+            computed sooner than read.
     """
+    keep = keep and net.seen.device.type == "cpu"
 
     def features(frame: Frame) -> Features:
         kept = net.shelf.get(frame) if keep else None
         # TF32, the default for convolutions on recent GPUs, would move the third digit.
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-            return kept or net(frame)
+            return net(frame) if kept is None else [torch.from_numpy(tap) for tap in kept]
 
     found = [0.0] * len(others)
     mine: Features | None = None
@@ -153,7 +155,7 @@ def distances(net: Lpips, prediction: Frame, others: Sequence[Frame], *, keep: b
             continue
         theirs = features(other)
         if keep:
-            net.shelf.put(other, theirs)
+            net.shelf.put(other, [tap.numpy() for tap in theirs])
         # After the other: what is to be compared to several may itself be one of them.
         mine = mine or features(prediction)
         found[i] = net.distance(mine, theirs)
