@@ -118,9 +118,11 @@ def main(
       lipbench score dubbed.mp4 --reference source.mp4 --audio french.wav --json
       lipbench score dubbed.mp4 --reference source.mp4 --as talking-gaussian
     """
+    from lipbench.core.memory import keep_freed_memory
     from lipbench.engine import score_progress
     from lipbench.engine.score import score_video
 
+    keep_freed_memory()
     with score_progress.create() as progress:
         answer = score_video(
             video,

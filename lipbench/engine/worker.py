@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lipbench.core.memory import give_back_freed_memory, keep_freed_memory
 from lipbench.core.system import die_with_parent, peak_rss_mb, reset_peak
 
 RESULT_FD = 3
@@ -127,6 +128,7 @@ def main(parent: int | None = None) -> None:
         parent: process id of who started this worker; when it died meanwhile, nothing is served.
     """
     die_with_parent(parent)
+    keep_freed_memory()
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
     requests = os.fdopen(os.dup(0), "r", encoding="utf-8")
@@ -147,6 +149,7 @@ def main(parent: int | None = None) -> None:
         sys.stderr.flush()
         results.write(json.dumps(answer, allow_nan=False) + "\n")
         results.flush()
+        give_back_freed_memory()  # the next stage may be long in coming
 
 
 def limit_threads(threads: int) -> None:

@@ -62,13 +62,33 @@ def plainly(a: np.ndarray, b: np.ndarray, trunk: dict, linear: dict) -> float:
     return total
 
 
-@pytest.mark.parametrize("size", [(31, 31), (64, 64), (77, 130)])
+@pytest.mark.parametrize("size", [(31, 31), (64, 64), (77, 130), (250, 270)])  # the last one by Winograd's convolutions
 def test_is_the_published_arithmetic(size, installed, trunk, linear):
     a, b, c = image(*size), cv2.GaussianBlur(image(*size), (0, 0), 2), image(*size, seed=1)
     near, far = plainly(a, b, trunk, linear), plainly(a, c, trunk, linear)
     assert lpips(b, a) == pytest.approx(near, rel=1e-5)
     assert lpips(c, a) == pytest.approx(far, rel=1e-5)
     assert 0.001 < near < far
+
+
+def test_large_pictures_are_measured_as_exactly_as_small_ones(installed, monkeypatch):
+    net = perceptual.load()
+    a = image(257, 300)
+    b = cv2.GaussianBlur(a, (0, 0), 1)
+    assert a[..., 0].size > perceptual.LARGE
+    quick = lpips(b, a)
+    monkeypatch.setattr(perceptual, "LARGE", 1 << 30)
+    monkeypatch.setattr(net, "quick", None)  # not asked for below
+    assert lpips(b, a) == pytest.approx(quick, rel=1e-6)
+
+
+def test_other_weights_count_at_once(trunk, linear):
+    net = perceptual.Lpips().load(trunk, linear)
+    picture = image(257, 300)
+    before = net(picture)
+    net.load({key: -value for key, value in trunk.items()}, linear)
+    assert not torch.equal(net(picture)[1], before[1])
+    assert len(net(picture)[4]) == len(before[4])
 
 
 def test_is_what_the_lpips_package_computes(installed, trunk, monkeypatch):

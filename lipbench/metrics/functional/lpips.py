@@ -7,8 +7,8 @@ The trunk is defined here and takes torchvision's weights by key, and the linear
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import cv2
@@ -22,13 +22,16 @@ from lipbench.core.errors import Unsupported, WeightsMismatch
 from lipbench.core.weights import torch_file
 from lipbench.metrics.arrays import Frame, as_clips
 from lipbench.metrics.functional.lpips_trunk import TAPPED, layers, read_trunk
+from lipbench.metrics.functional.winograd import with_winograd
 from lipbench.metrics.lpips_weights import FILES, Net, linear_file
 from lipbench.metrics.shelf import Shelf
 
 #: Of one picture: five (h w, C) arrays, for each place the channels that count, of unit length over all channels.
 Features = list[Tensor]
-#: What the features of references may take in memory, bytes: 8 s of the demo, its source and its truth.
-KEPT = 320 << 20
+#: What the features of references may take on disk, bytes: twelve seconds of 720p, or a minute of every fifth frame.
+KEPT = 8 << 30
+#: Pictures of more pixels have enough tiles for Winograd's convolutions, which then take half the time on a CPU.
+LARGE = 256 * 256
 
 
 class Lpips(nn.Module):
@@ -51,20 +54,26 @@ class Lpips(nn.Module):
         shift, scale = torch.tensor([-0.030, -0.088, -0.188]), torch.tensor([0.458, 0.448, 0.450])
         # What the network sees of each gray level, by channel: a look-up is a tenth of the arithmetic on every pixel.
         self.register_buffer("seen", (levels - shift) / scale)
-        self.shelf: Shelf[Features] = Shelf(KEPT, lambda taps: sum(tap.nbytes for tap in taps))
+        self.shelf = Shelf(KEPT)
 
     def forward(self, frame: Frame) -> Features:
         """(H, W, 3) uint8 RGB -> its features, without the channels that the linear layers weigh with 0."""
         seen = cv2.LUT(np.ascontiguousarray(frame), self.seen.cpu().numpy()[None])
         x = torch.from_numpy(seen).to(self.seen.device)[None].permute(0, 3, 1, 2)  # channels_last in memory
         found: Features = []
-        for i, layer in enumerate(self.features):
+        large = frame.shape[0] * frame.shape[1] > LARGE and x.device.type == "cpu"
+        for i, layer in enumerate(self.quick if large else [*self.features]):
             x = layer(x)
             if i in TAPPED[self.net]:
                 places = x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])  # (h w, C)
                 length = places.square().sum(dim=1, keepdim=True).sqrt() + 1e-10
                 found.append(places.index_select(1, self.counting[len(found)]) / length)
         return found
+
+    @cached_property
+    def quick(self) -> list[Callable[[Tensor], Tensor]]:
+        """The same layers for large pictures."""
+        return with_winograd([*self.features])
 
     def distance(self, a: Features, b: Features) -> float:
         """LPIPS of two pictures of one size by their features."""
@@ -93,6 +102,7 @@ class Lpips(nn.Module):
                 f"run `lipbench weights get {name}` and reinstall the `lpips` package",
             ) from error
         self.counting = [torch.nonzero(w.data).flatten() for w in self.linear]
+        self.__dict__.pop("quick", None)  # it has other weights
         for layer in self.features:
             if isinstance(layer, nn.Conv2d):  # the memory order of the images, which is faster on CPU
                 layer.weight.data = layer.weight.data.contiguous(memory_format=torch.channels_last)
@@ -127,14 +137,16 @@ def distances(net: Lpips, prediction: Frame, others: Sequence[Frame], *, keep: b
     Each frame goes through the trunk alone and once, and not at all where the two are equal: that is 0.
 
     Args:
-        keep: leave the others' features on the net's shelf, and take from it what lies there.
+        keep: leave the others' features on the net's shelf, and take from it what lies there. On a GPU they are
+            computed sooner than read.
     """
+    keep = keep and net.seen.device.type == "cpu"
 
     def features(frame: Frame) -> Features:
         kept = net.shelf.get(frame) if keep else None
         # TF32, the default for convolutions on recent GPUs, would move the third digit.
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-            return kept or net(frame)
+            return net(frame) if kept is None else [torch.from_numpy(tap) for tap in kept]
 
     found = [0.0] * len(others)
     mine: Features | None = None
@@ -143,7 +155,7 @@ def distances(net: Lpips, prediction: Frame, others: Sequence[Frame], *, keep: b
             continue
         theirs = features(other)
         if keep:
-            net.shelf.put(other, theirs)
+            net.shelf.put(other, [tap.numpy() for tap in theirs])
         # After the other: what is to be compared to several may itself be one of them.
         mine = mine or features(prediction)
         found[i] = net.distance(mine, theirs)
