@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -178,3 +181,17 @@ def test_espeak_speaks() -> None:
             engine.say("hei", "fi")
         with pytest.raises(LipbenchError, match="nobody"):
             engine.say("hello", "en", variant="nobody")
+
+
+@pytest.mark.skipif(not espeak.available(), reason="the extra `speech` is not installed")
+def test_espeak_variants_say_the_same_again_in_any_order() -> None:
+    """In two processes, one of them in reverse: breath noise is seeded, nothing is left of the text before."""
+
+    def spoken(variants: Sequence[str]) -> dict[str, bytes]:
+        with espeak.Espeak() as engine:
+            return {v: engine.say("She sells six.", "en", variant=v).audio.tobytes() for v in variants}
+
+    once = spoken(espeak.VARIANTS)
+    for variant, found in spoken(espeak.VARIANTS[::-1] if hasattr(os, "fork") else espeak.VARIANTS).items():
+        assert found == once[variant], variant
+    assert len(set(once.values())) == len(espeak.VARIANTS)

@@ -37,8 +37,8 @@ WEIGHTS = (
     packaged(
         "landmark-sync",
         "the sync model on landmarks: metrics sync_offset, sync_confidence, sync_d, sync_gain; also for real people",
-        "dc19070744a0311f77c2d56dafae6481e6749d4ec139d5758b3bdcd21a27958b",
-        416217,
+        "80484adec4bdd6cc8ee0d138273308bbfc1b84fe0829ec62ddfbf7010fafceb8",
+        416279,
     ),
 )
 

@@ -78,7 +78,7 @@ def available() -> bool:
 
 
 class Espeak:
-    """The espeak-ng process; use it as a context manager. About 400 times real time.
+    """The espeak-ng process; use it as a context manager. Equal requests get equal sound. About 250 times real time.
 
     Raises:
         UsageError: the extra `speech` is not installed.

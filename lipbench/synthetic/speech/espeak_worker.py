@@ -18,6 +18,7 @@ import ctypes
 import json
 import os
 import sys
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
 # speak_lib.h of espeak-ng 1.52
@@ -26,6 +27,7 @@ _PHONEME_EVENTS, _PHONEME_IPA, _DONT_EXIT = 0x0001, 0x0002, 0x8000
 _EVENT_END, _EVENT_WORD, _EVENT_PHONEME = 0, 1, 7
 _RATE, _PITCH, _RANGE = 1, 3, 4
 _UTF8 = 1
+_SEED = 1
 
 
 class _Id(ctypes.Union):
@@ -74,6 +76,7 @@ class Library:
         )
         if self.rate <= 0:
             raise RuntimeError(f"espeak_Initialize answered {self.rate}")
+        self.lib.espeak_ng_SetRandSeed.argtypes = [ctypes.c_long]
         self.pcm: list[bytes] = []
         self.phonemes: list[tuple[int, str]] = []
         self.words: list[tuple[int, int, int]] = []
@@ -101,6 +104,8 @@ class Library:
             return {"error": f"espeak-ng has no voice {request['voice']!r}"}, b""
         for parameter, name in ((_RATE, "rate"), (_PITCH, "pitch"), (_RANGE, "range")):
             self.lib.espeak_SetParameter(parameter, int(request[name]), 0)
+        # The breath of some variants is noise, which the library seeds by the clock.
+        self.lib.espeak_ng_SetRandSeed(_SEED)
         text = str(request["text"]).encode()
         status = self.lib.espeak_Synth(text, len(text) + 1, 0, 1, 0, _UTF8, None, None)
         pcm = b"".join(self.pcm)
@@ -108,6 +113,30 @@ class Library:
             return {"error": f"espeak_Synth answered {status} and {len(pcm)} bytes"}, b""
         facts = {"samples": len(pcm) // 2, "rate": self.rate, "phonemes": self.phonemes, "words": self.words}
         return facts, pcm
+
+
+def _fresh(act: Callable[[], None]) -> None:
+    """Run in a copy of this process.
+
+    The library keeps some state from text to text that its initialisation does not reset: said in a copy, a text sounds
+    the same whatever was said before. Windows has no such copies; there the sound depends on the order of the requests.
+
+    Raises:
+        RuntimeError: the copy failed.
+    """
+    if not hasattr(os, "fork"):
+        act()
+        return
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            act()
+            status = 0
+        finally:
+            os._exit(status)
+    if os.waitpid(child, 0)[1] != 0:
+        raise RuntimeError("espeak-ng ended while it spoke")
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
@@ -118,9 +147,13 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     except (ImportError, OSError, RuntimeError) as error:
         library, fault = None, f"{type(error).__name__}: {error}"
     for line in requests:
-        header, pcm = library.say(json.loads(line)) if library else ({"error": fault}, b"")
-        answers.write(json.dumps(header).encode() + b"\n" + pcm)
-        answers.flush()
+
+        def answer(request: bytes = line) -> None:
+            header, pcm = library.say(json.loads(request)) if library else ({"error": fault}, b"")
+            answers.write(json.dumps(header).encode() + b"\n" + pcm)
+            answers.flush()
+
+        _fresh(answer)
 
 
 if __name__ == "__main__":
