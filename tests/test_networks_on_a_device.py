@@ -39,10 +39,13 @@ from lipbench.faces.tflite import parse
 from lipbench.lipnerf.composite import gated_inpainter
 from lipbench.lipnerf.composite.gated import GatedGenerator
 from lipbench.lipnerf.expression.articulation import Articulator
-from lipbench.metrics.functional import dists, lpips
+from lipbench.metrics.functional import dists, dlib_resnet, inception, lpips
 from lipbench.metrics.functional.dists import Dists
+from lipbench.metrics.functional.dlib_resnet import DlibResnet
+from lipbench.metrics.functional.inception import Inception
 from lipbench.metrics.functional.lpips import Lpips
 from lipbench.metrics.functional.lpips_trunk import layers
+from lipbench.metrics.functional.voice_activity import VoiceActivity
 from lipbench.metrics.sync import models
 from lipbench.metrics.sync.landmark.network import LandmarkSync
 from lipbench.metrics.sync.models import SyncModel
@@ -149,6 +152,9 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], Callable[[Any, str], Any]]] =
     "landmark sync": (lambda: LandmarkSync(8), lambda net, _: net.expected(net.embed(*_talk())[1])),
     "lpips": (lambda: Lpips("alex"), lambda net, d: net.to_device(d)(FRAME)[0]),
     "dists": (Dists, lambda net, _: net(FRAME)),
+    "dlib": (DlibResnet, lambda net, _: dlib_resnet.embed(net, np.resize(FRAME, (150, 150, 3)))),
+    "inception": (Inception, lambda net, _: inception.features(net, FRAME[None])),
+    "voice activity": (VoiceActivity, _called((3000,))),
     "demo face": (lambda: DemoFace(4), lambda net, d: net.read(torch.zeros(1, 3, 96, 96, device=d))),
     "mediapipe": (_graph, _called((2, 2, 2, 1))),
     "s3fd": (S3FD, lambda net, _: [astuple(box) for box in net.detect(FRAME[None], scale=1.0, threshold=0.2)[0]]),
@@ -177,8 +183,7 @@ def _plain(found: Any) -> list[Any]:
 
 
 def _made(name: str) -> nn.Module:
-    torch.manual_seed(0)
-    return NETWORKS[name][0]().eval()
+    return _seeded(NETWORKS[name][0])
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -253,6 +258,13 @@ def _frames(folder: Path) -> dict[str, Any]:
     }
 
 
+def _two_faces(folder: Path) -> dict[str, Any]:
+    points = np.random.default_rng(0).uniform((50, 30), (110, 95), (68, 2)).astype(np.float32)
+    track = replace(face_track(2, box=(50, 30, 110, 95)), landmarks=np.stack([points, points]))
+    faces = track.save(folder / "marked.npz")
+    return {**_frames(folder), "faces": faces, "prediction_faces": faces}
+
+
 def _speaking(folder: Path) -> dict[str, Any]:
     return {
         "prediction": clip(folder / "a.mp4", 40, audio=sound(40)),
@@ -267,6 +279,8 @@ FAMILIES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "lpips-vgg": _frames,
     "lpips-native": _frames,
     "dists": _frames,
+    "fid": _frames,
+    "identity-dlib": _two_faces,
     "sync": _speaking,
 }
 
@@ -291,11 +305,18 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {**trunks, "dists": folder / "dists", "small_w": small}
 
 
+def _seeded(net: Callable[[], nn.Module]) -> nn.Module:
+    torch.manual_seed(0)
+    return net().eval()
+
+
 @pytest.fixture
 def installed(files: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The random weights as if they were the pinned ones, and a sync model called "small"."""
     monkeypatch.setattr(weights, "path", lambda name: files[name])
     monkeypatch.setattr(weights, "sha256", lambda name: "ab" * 32)
+    for module, net in ((inception, Inception), (dlib_resnet, DlibResnet)):
+        monkeypatch.setattr(module, "load", lambda device, net=net: _seeded(net).to(device))
     monkeypatch.setattr(models, "BUILTIN", (*models.BUILTIN, SyncModel("small", "small_w", 0.1, SIZE, False, "test")))
     caches = (models.sync_models, models._load, lpips._load, dists._load)
     for kept in caches:

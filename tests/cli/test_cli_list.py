@@ -64,7 +64,9 @@ def test_metrics():
     assert found["psnr_full"]["better"] == "higher"
     assert found["lse_d"]["needs"] == "audio, faces"
     assert found["lpips_full"]["runs here"] == "needs weights: alexnet"
-    assert len(call("metrics").splitlines()) == len(found) + 1
+    table, _, notes = call("metrics").partition("\n\n")
+    assert len(table.splitlines()) == len(found) + 1
+    assert "lpips: run `lipbench weights get alexnet`" in notes
 
 
 def test_datasets_and_sync_models():

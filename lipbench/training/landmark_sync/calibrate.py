@@ -75,7 +75,7 @@ def fit_credit(net: LandmarkSync, pairs: Sequence[Pair], seed: int = 0) -> None:
 
     def add(rows: NDArray[np.floating], own: bool, kind: float) -> None:
         means = curve(rows)
-        told = offset(belief(means, len(rows), net.certainty.numpy()))
+        told = offset(belief(means, len(rows), net.certainty.cpu().numpy()))
         highest.append(np.nanmax(means))
         frames.append(len(rows))
         given.append(told.given)
@@ -89,7 +89,7 @@ def fit_credit(net: LandmarkSync, pairs: Sequence[Pair], seed: int = 0) -> None:
                 heard = bands if own else pairs[(i + 1 + int(rng.integers(len(pairs) - 1))) % len(pairs)][1]
                 strength = rng.uniform(0, _MOST) * (rng.uniform() < _DISTURBED)
                 noise = smooth(rng, len(measures), float(rng.uniform(2, 12)), measures.shape[1])
-                seen = (measures + net.usual.numpy() * strength * noise).astype(np.float32)
+                seen = (measures + net.usual.cpu().numpy() * strength * noise).astype(np.float32)
                 rows = similarities(*net.embed(seen, heard))[VSHIFT:-VSHIFT]
                 whole.append((strength, rows))
                 for seconds in _SECONDS:

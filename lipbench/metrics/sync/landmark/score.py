@@ -174,7 +174,9 @@ def score_mouth(
     seen, heard = net.embed(measures[:n], bands[: PER_FRAME * n])
     rows = similarities(seen, heard)
     means = curve(rows)
-    found = credited(offset(belief(means, len(rows), net.certainty.numpy())), means, len(rows), net.credit.numpy())
+    found = credited(
+        offset(belief(means, len(rows), net.certainty.cpu().numpy())), means, len(rows), net.credit.cpu().numpy()
+    )
     where = 0 if at is None else at
     each = rows[:, VSHIFT - where].astype(np.float64)
     per_frame = np.full(n, np.nan)
@@ -189,7 +191,7 @@ def _gain(net: LandmarkSync, measures: NDArray[np.float32], heard: NDArray[np.fl
     shift = -at
     first, last = max(0, -shift), min(len(heard), len(heard) - shift)
     asked = net.expected(heard[first + shift : last + shift])[:, WELL_SEEN]
-    done = (measures[first:last] / net.usual.numpy())[:, WELL_SEEN]
+    done = (measures[first:last] / net.usual.cpu().numpy())[:, WELL_SEEN]
     asked, done = asked - asked.mean(0), done - done.mean(0)
     weight = asked.std(0)  # what the sound does not decide does not count
     return float((asked * done * weight).sum() / max((asked * asked * weight).sum(), 1e-9))
