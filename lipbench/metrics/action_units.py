@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from lipbench.core.errors import LipbenchError, UsageError
-from lipbench.core.metric import MetricFamily, MetricSpec, Pair, Score
+from lipbench.core.metric import MetricSpec, Pair, Score
 from lipbench.metrics.functional import action_units
 from lipbench.metrics.functional.action_units import Units
 from lipbench.metrics.pair_reader import ABSENT, SUFFIX
 from lipbench.metrics.remarks import WHAT
-from lipbench.metrics.video_files import VIDEOS, VideoFiles
+from lipbench.metrics.video_files import VIDEOS, VideoFiles, VideoFilesFamily
 
 _TITLES = {"lower": "AUE-L", "upper": "AUE-U"}
 _HOW = "run OpenFace's FeatureExtraction -aus on it"
@@ -42,26 +41,12 @@ def _spec(part: str, against: str) -> MetricSpec:
     )
 
 
-class ActionUnitsFamily(MetricFamily):
+class ActionUnitsFamily(VideoFilesFamily):
     """au_error_lower, au_error_upper, and the same with `_truth`."""
 
     id = "action-units"
-    on_request = True
-    options = VideoFiles
+    how = _HOW
     metrics = tuple(_spec(part, against) for against in SUFFIX for part in _TITLES)
-
-    def identity(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
-        found: dict[str, Any] = self.parse(options).identity()
-        return found
-
-    def obstacles(self, options: Mapping[str, Any]) -> dict[str, LipbenchError]:
-        found = super().obstacles(options)
-        if not self.parse(options).given:
-            found["the option action-units.folder"] = VideoFiles.none_named(self.id, _HOW)
-        return found
-
-    def uses_gpu(self, options: Mapping[str, Any]) -> bool:
-        return False
 
     def score(self, pair: Pair) -> Mapping[str, Score]:
         parsed = self.parse(pair.options)

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from lipbench import media
 from lipbench.core.errors import LipbenchError
-from lipbench.core.metric import MetricFamily, MetricSpec, Pair, Score
+from lipbench.core.metric import MetricSpec, Pair, Score
 from lipbench.faces.files import KINDS, read_track
 from lipbench.metrics.functional.landmarks import Points
 from lipbench.metrics.landmark_variants import DISTANCES, distance_score
 from lipbench.metrics.pair_reader import ABSENT, SUFFIX
 from lipbench.metrics.remarks import WHAT
-from lipbench.metrics.video_files import VIDEOS, VideoFiles
+from lipbench.metrics.video_files import VIDEOS, VideoFiles, VideoFilesFamily
 
 _HOW = f"give {KINDS} of both videos"
 #: Beginning of the ids -> title, region, convention, and which of `DISTANCES` it is.
@@ -52,26 +51,12 @@ def _spec(name: str, against: str) -> MetricSpec:
     )
 
 
-class LandmarkFilesFamily(MetricFamily):
+class LandmarkFilesFamily(VideoFilesFamily):
     """lmd_given, flmd_given, mouth_opening_error_given, and the same with `_truth`."""
 
     id = "landmark-files"
-    on_request = True
-    options = VideoFiles
+    how = _HOW
     metrics = tuple(_spec(name, against) for against in SUFFIX for name in _ABOUT)
-
-    def identity(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
-        found: dict[str, Any] = self.parse(options).identity()
-        return found
-
-    def obstacles(self, options: Mapping[str, Any]) -> dict[str, LipbenchError]:
-        found = super().obstacles(options)
-        if not self.parse(options).given:
-            found["the option landmark-files.folder"] = VideoFiles.none_named(self.id, _HOW)
-        return found
-
-    def uses_gpu(self, options: Mapping[str, Any]) -> bool:
-        return False
 
     def score(self, pair: Pair) -> Mapping[str, Score]:
         parsed = self.parse(pair.options)

@@ -6,15 +6,15 @@ named itself, for one pair.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
 from lipbench.core.errors import LipbenchError
 from lipbench.core.keys import sha256_file
-from lipbench.core.metric import Options
+from lipbench.core.metric import MetricFamily, Options
 
 #: Digits of the hash in a file's name.
 DIGITS = 12
@@ -72,6 +72,31 @@ class VideoFiles(Options):
         folder = Path(self.folder).expanduser()
         files = sorted(file for file in folder.rglob("*") if file.is_file()) if self.folder else []
         return {**found, "folder": {file.relative_to(folder).as_posix(): sha256_file(file) for file in files}}
+
+
+class VideoFilesFamily(MetricFamily):
+    """A family that measures such files instead of pictures, on request.
+
+    Attributes:
+        how: what makes such files, for errors.
+    """
+
+    on_request = True
+    options = VideoFiles
+    how: ClassVar[str]
+
+    def identity(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        found: dict[str, Any] = self.parse(options).identity()
+        return found
+
+    def obstacles(self, options: Mapping[str, Any]) -> dict[str, LipbenchError]:
+        found = super().obstacles(options)
+        if not self.parse(options).given:
+            found[f"the option {self.id}.folder"] = VideoFiles.none_named(self.id, self.how)
+        return found
+
+    def uses_gpu(self, options: Mapping[str, Any]) -> bool:
+        return False
 
 
 def _content(named: str) -> Any:
