@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ class FirstLook:
         root: Path,
         about: Mapping[str, Any],
         cells: Sequence[Cell],
-        lines: Mapping[Cell, Mapping[str, Any]],
+        lines: dict[Cell, dict[str, Any]],
         say: Callable[[str], None],
     ) -> None:
         self._root, self._about, self._lines, self._say = root, about, lines, say
@@ -39,9 +40,12 @@ class FirstLook:
         """Hears what a runner tells its listener, after the lines have been made."""
         if self._told or event != "end" or state is None or state.how != "run" or len(self._lines) == self._known:
             return
+        new = max(len(self._lines) - self._known, 0)
         self._known = len(self._lines)
-        for cells in self._dubs.values():
-            if all(cell in self._lines for cell in cells):
+        # Only a dub with a new line can have become whole: a run may have very many others.
+        for cell in reversed([*islice(reversed(self._lines), new)]):
+            cells = self._dubs[cell.clip, cell.dub]
+            if all(each in self._lines for each in cells):
                 self._told = True
                 self._say(f"A first look: {cells[0].clip} in {cells[0].language} alone.\n\n{self._table(cells)}")
                 return
