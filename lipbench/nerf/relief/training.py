@@ -306,6 +306,15 @@ def train(
 ) -> TrainedRelief:
     """Train a relief on a scene; arguments and errors as `lipbench.nerf.training.trainer.train`."""
     training = ReliefTraining(scene, preset, seed, device)
-    more: dict[str, Any] = {"fresh": fresh, "seconds": seconds, "previews": previews, "log": log}
-    run_training(training, folder, preset.steps, seed=seed, device=device, **more)
+    run_training(
+        training,
+        folder,
+        preset.steps,
+        seed=seed,
+        device=device,
+        fresh=fresh,
+        seconds=seconds,
+        previews=previews,
+        log=log,
+    )
     return TrainedRelief.load(Path(folder) / MODEL, device)

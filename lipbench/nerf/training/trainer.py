@@ -286,6 +286,15 @@ def train(
         DiskFull: there is no room for the result.
     """
     training = FieldTraining(scene, preset, seed, device)
-    more: dict[str, Any] = {"fresh": fresh, "seconds": seconds, "previews": previews, "log": log}
-    run_training(training, folder, preset.steps, seed=seed, device=device, **more)
+    run_training(
+        training,
+        folder,
+        preset.steps,
+        seed=seed,
+        device=device,
+        fresh=fresh,
+        seconds=seconds,
+        previews=previews,
+        log=log,
+    )
     return TrainedField.load(Path(folder) / MODEL, device)
