@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +24,22 @@ from lipbench.nerf.training.trained import rays_at_once
 from lipbench.nerf.training.trainer import FieldTraining
 from tests import fake_device
 
-N = 25
+N = 25  # the fewest that a field is trained on
+SAID = 6  # the frames of the dub
 
 
 @pytest.fixture(scope="module")
 def given(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """A second of a packaged clip and of its dub."""
+    """A second of a packaged clip, and its first words as a dub."""
     root, clips = tmp_path_factory.mktemp("device"), demo.manifest().parent / "clips" / "demo-en"
     frames = media.load_frames(clips / "demo-en.mp4")[:N]
     sound = media.read_audio(clips / "demo-en.mp4")[: N * 640]
-    media.write_wav(root / "clip.wav", sound)
-    media.write_video(root / "clip.mp4", frames, 25, sound)
+    for name, n in (("clip", N), ("dub", SAID)):
+        media.write_wav(root / f"{name}.wav", sound[: n * 640])
+        media.write_video(root / f"{name}.mp4", frames[:n], 25, sound[: n * 640])
     Annotations.load(clips / "annotations_en.npz").face_track().take(range(N)).save(root / "faces.npz")
     clip = ClipInput("c", root / "clip.mp4", root / "clip.wav", 25.0, N, 256, 256, "en", root / "faces.npz")
-    dub = DubInput("d", "fr", root / "clip.mp4", root / "clip.wav", tuple(range(N)), N)
+    dub = DubInput("d", "fr", root / "dub.mp4", root / "dub.wav", tuple(range(SAID)), SAID)
     return {"clip": clip, "dub": dub}
 
 
@@ -64,22 +67,40 @@ def test_every_method_that_computes_on_a_device_stands_here() -> None:
     assert ours == {name.split()[0] for name in METHODS}
 
 
+@pytest.fixture(scope="module")
+def prepared(given: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Callable[[Any, dict[str, Any]], Path]:
+    """What a method prepares of the clip: once for those that say that they share it, as in a run."""
+    made: dict[str, Path] = {}
+
+    def prepare(method: Any, said: dict[str, Any]) -> Path:
+        code = method.stage_code("prepare")
+        named = repr((code.shared or method.spec.id, code.modules, method.stage_inputs("prepare", said["params"])))
+        if named not in made:
+            folder = tmp_path_factory.mktemp("prepare")
+            method.prepare(PrepareJob(out=folder, clip=given["clip"], **said))
+            made[named] = folder
+        return made[named]
+
+    return prepare
+
+
 @pytest.mark.parametrize("name", METHODS)
-def test_a_method_dubs(name: str, given: dict[str, Any], tmp_path: Path) -> None:
+def test_a_method_dubs(
+    name: str, given: dict[str, Any], prepared: Callable[[Any, dict[str, Any]], Path], tmp_path: Path
+) -> None:
     method = registry.load("methods", name.split()[0])
     params = method.spec.params(**METHODS[name])
     clip, said = given["clip"], {"params": params, "log": lambda _: None, "device": fake_device.DEVICE}
-    prepared, fitted, out = (tmp_path / stage for stage in ("prepare", "fit", "out"))
-    for folder in (prepared, fitted, out):
+    fitted, out = (tmp_path / stage for stage in ("fit", "out"))
+    for folder in (fitted, out):
         folder.mkdir()
     with fake_device.card():
-        if "prepare" in method.spec.stages:
-            method.prepare(PrepareJob(out=prepared, clip=clip, **said))
+        start = prepared(method, said) if "prepare" in method.spec.stages else None
         if "fit" in method.spec.stages:
-            method.fit(FitJob(out=fitted, clip=clip, prepare_folder=prepared, **said))
-        job = DubJob(out=out, clip=clip, dub=given["dub"], prepare_folder=prepared, fit_folder=fitted, **said)
+            method.fit(FitJob(out=fitted, clip=clip, prepare_folder=start, **said))
+        job = DubJob(out=out, clip=clip, dub=given["dub"], prepare_folder=start, fit_folder=fitted, **said)
         made = method.synthesize(job)
-    assert len(media.load_frames(made.files["video"])) == N
+    assert len(media.load_frames(made.files["video"])) == SAID
 
 
 def test_the_fake_device_is_as_strict_as_a_real_one() -> None:
