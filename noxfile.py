@@ -21,6 +21,10 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "types", "tests"]
 
+#: Containers often forbid to keep bytecode, and uv installs none: each process would compile torch and the rest anew,
+#: which doubles what its start costs. Runs and tests start many.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 GROUPS = PYPROJECT["dependency-groups"]
 #: One thread: the machines are shared, and oversubscribed threads spin.

@@ -11,11 +11,12 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lipbench.core.errors import UsageError
-from lipbench.reports.frame import Run, load_run, read_run
-from lipbench.reports.tables import build
+
+if TYPE_CHECKING:  # pandas, which a run needs when it ends, if at all
+    from lipbench.reports.frame import Run
 
 #: Where all runs stand together in W&B and MLflow.
 PROJECT = "lipbench"
@@ -45,11 +46,19 @@ def tracker(name: str) -> Tracker:
         why, fix = str(error).splitlines()[0], f"`pip install {package}`, or leave out `--log {name}`"
         raise UsageError(f"{name} is not installed", why, fix) from error
     send = {"wandb": _wandb, "tensorboard": _tensorboard, "mlflow": _mlflow}[name]
-    return lambda root: send(found, root, numbers(load_run(root)), about(root))
+
+    def give(root: Path) -> None:
+        from lipbench.reports.frame import load_run
+
+        send(found, root, numbers(load_run(root)), about(root))
+
+    return give
 
 
 def numbers(run: Run) -> dict[str, float]:
     """ "method/metric" -> mean over clips, of every finite one."""
+    from lipbench.reports.tables import build
+
     found = {}
     for table in build(run, everything=True) if not run.frame.empty else ():
         for row in table.rows:
@@ -63,6 +72,8 @@ def numbers(run: Run) -> dict[str, float]:
 
 def about(root: Path) -> dict[str, str]:
     """What a tracker keeps of the request."""
+    from lipbench.reports.frame import read_run
+
     known = read_run(root)
     made = known.get("provenance") or {}
     return {

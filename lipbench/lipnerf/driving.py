@@ -9,38 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench import media
-from lipbench.core import registry, weights
-from lipbench.core.errors import Unsupported, UsageError
-from lipbench.core.method import DubJob, Method
+from lipbench.core import weights
+from lipbench.core.errors import Unsupported
+from lipbench.core.method import DubJob
 from lipbench.datasets.annotations import Annotations
 from lipbench.faces import track_faces
 from lipbench.faces.track import FaceTrack
 from lipbench.lipnerf.expression.articulation import Articulator, speak
 from lipbench.lipnerf.fitting import Fit, FitOptions, refit
-from lipbench.lipnerf.params import LipNerfParams
+from lipbench.lipnerf.lip_source import ARTICULATION
 
 Array = NDArray[np.float64]
-ARTICULATION = "articulation-demo"
-
-
-def lip_source(params: LipNerfParams) -> tuple[Method, Any]:
-    """The method that supplies the lips, and its parameters.
-
-    Raises:
-        UnknownName: no such method.
-        UsageError: wrong parameters, or LipNeRF itself.
-    """
-    if params.lip_source == "lipnerf":
-        raise UsageError("LipNeRF cannot be its own lip source", "", "name another method, e.g. wav2lip")
-    method: Method = registry.load("methods", params.lip_source)
-    try:
-        return method, method.spec.params(**params.lip_source_params)
-    except ValueError as error:
-        raise UsageError(
-            f"the lip source {params.lip_source} cannot take these parameters",
-            str(error).splitlines()[0],
-            "correct lip_source_params",
-        ) from error
 
 
 def expressions(job: DubJob, fit: Fit) -> tuple[Array, Mapping[str, Any]]:

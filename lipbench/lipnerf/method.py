@@ -10,6 +10,7 @@ from lipbench.faces.backend_table import backend_identity
 from lipbench.faces.parsing import parser_weights
 from lipbench.lipnerf import head
 from lipbench.lipnerf.composite.options import GATED_WEIGHTS
+from lipbench.lipnerf.lip_source import ARTICULATION, lip_source
 from lipbench.lipnerf.params import FIT, LipNerfParams
 from lipbench.lipnerf.spec import SPEC
 
@@ -21,8 +22,6 @@ class LipNerf(Method):
     spec = SPEC
 
     def weights(self, params: Any) -> tuple[str, ...]:
-        from lipbench.lipnerf.driving import ARTICULATION, lip_source
-
         names = list(parser_weights(params.parser))
         if params.inpainter == "gated":
             names.append(GATED_WEIGHTS)

@@ -6,6 +6,7 @@ squeezed to 96 x 96 px, as TalkLip measures it; its PSNR wraps in uint8.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from lipbench.core.metric import MetricSpec
 from lipbench.metrics.arrays import Frame
 from lipbench.metrics.frame_metric import FrameMetric, Value, specs
-from lipbench.metrics.functional import psnr, ssim_variants
+from lipbench.metrics.functional import psnr
 from lipbench.metrics.image import GOOD_DECIBELS, GOOD_SIMILARITY
 from lipbench.metrics.pair_reader import SUFFIX, FrameStep
 from lipbench.metrics.regions import Box
@@ -33,25 +34,19 @@ def _squeezed(frame: Frame) -> Frame:
     return cv2.resize(frame, (SIDE, SIDE)).astype(np.uint8, copy=False)
 
 
-def _ssim_96(prediction: Frame, reference: Frame) -> float:
-    from lipbench.metrics.functional.ssim import frame_ssim  # needs numba
+@functools.cache
+def _functions() -> dict[str, tuple[Callable[[Frame, Frame], float], int]]:
+    """Beginning of the ids -> its function of two crops, and the shorter side that it needs, px."""
+    from lipbench.metrics.functional import ssim, ssim_variants  # need numba, which a cached run does not
 
-    return frame_ssim(_squeezed(prediction), _squeezed(reference))
-
-
-def _psnr_96(prediction: Frame, reference: Frame) -> float:
-    return psnr.frame_psnr_wrapped(_squeezed(prediction), _squeezed(reference))
-
-
-#: Beginning of the ids -> its function of two crops, and the shorter side that it needs, px.
-FUNCTIONS: dict[str, tuple[Callable[[Frame, Frame], float], int]] = {
-    "ssim_uniform": (ssim_variants.frame_ssim_uniform, 7),
-    "ssim_gray": (ssim_variants.frame_ssim_gray, 11),
-    "ssim_padded": (ssim_variants.frame_ssim_padded, 1),
-    "ssim_96": (_ssim_96, 1),
-    "psnr_pooled": (psnr.frame_psnr, 1),
-    "psnr_wrapped_96": (_psnr_96, 1),
-}
+    return {
+        "ssim_uniform": (ssim_variants.frame_ssim_uniform, 7),
+        "ssim_gray": (ssim_variants.frame_ssim_gray, 11),
+        "ssim_padded": (ssim_variants.frame_ssim_padded, 1),
+        "ssim_96": (lambda *frames: ssim.frame_ssim(*map(_squeezed, frames)), 1),
+        "psnr_pooled": (psnr.frame_psnr, 1),
+        "psnr_wrapped_96": (lambda *frames: psnr.frame_psnr_wrapped(*map(_squeezed, frames)), 1),
+    }
 
 
 class ImageVariantsFamily(FrameMetric):
@@ -117,7 +112,7 @@ class ImageVariantsFamily(FrameMetric):
             name, against = _parts(spec)
             if against not in step.others:
                 continue
-            box, (one, smallest) = boxes[spec.region], FUNCTIONS[name]
+            box, (one, smallest) = boxes[spec.region], _functions()[name]
             if box is None:
                 yield spec.id, None
             elif min(box.size) < smallest:
