@@ -138,8 +138,9 @@ def test_what_a_metric_needs_is_what_it_cannot_do_without(family, need, golden):
 def test_a_full_pair_is_measured_frame_by_frame(family, golden):
     lacking = [name for spec in family.metrics for name in spec.weights if not weights.available(name)]
     others = family.obstacles(family.parse(check.OPTIONS.get(family.id, {})).model_dump(mode="json"))
+    scores = scored(family, golden)
     for spec in family.metrics:
-        score = scored(family, golden)[spec.id]
+        score = scores[spec.id]
         if lacking:
             assert score.reason.startswith("weights_missing: ")
             continue
