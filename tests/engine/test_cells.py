@@ -199,6 +199,7 @@ def test_a_run_is_readable_while_it_works(manifest, tmp_path):
     assert {state.total for state in seen} == {6}
 
 
+@pytest.mark.usefixtures("in_process")
 def test_an_ended_run_leaves_one_file(manifest, tmp_path):
     api.execute(prepared(manifest, tmp_path), workers=1, quiet=True)
     assert list((tmp_path / FOLDER).glob("*.jsonl")) == []
@@ -208,6 +209,7 @@ def test_an_ended_run_leaves_one_file(manifest, tmp_path):
     assert "cells are finished" not in table_text(tmp_path)
 
 
+@pytest.mark.usefixtures("in_process")
 def test_shards_say_what_the_whole_run_is(manifest, tmp_path):
     request = {"languages": ["fr"]}
     shards = [prepared(manifest, tmp_path, shard=(i, 3), **request) for i in (1, 2, 3)]
@@ -228,6 +230,7 @@ def test_shards_say_what_the_whole_run_is(manifest, tmp_path):
     assert load_run(tmp_path).finished.all
 
 
+@pytest.mark.usefixtures("in_process")
 def test_another_request_does_not_show_the_cells_of_the_one_before(manifest, tmp_path, monkeypatch):
     api.execute(prepared(manifest, tmp_path), workers=1, quiet=True)
     before = read_run(tmp_path)["request_digest"]
@@ -268,6 +271,7 @@ def test_files_of_living_processes_stay(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["{", "{}", '{"method": "x"}', "[]", "null", "\x00\x00"])
+@pytest.mark.usefixtures("in_process")
 def test_a_damaged_line_costs_its_cell_and_nothing_else(damage, manifest, tmp_path):
     api.execute(prepared(manifest, tmp_path), workers=1, quiet=True)
     lines = (tmp_path / FILE).read_text().splitlines()
@@ -280,6 +284,7 @@ def test_a_damaged_line_costs_its_cell_and_nothing_else(damage, manifest, tmp_pa
     assert (tmp_path / FILE).read_text().splitlines() == lines
 
 
+@pytest.mark.usefixtures("in_process")
 def test_commands_read_a_killed_run(manifest, tmp_path):
     """run.json and the file of the process are all there is, as after SIGKILL."""
     from lipbench.cli import group
@@ -318,6 +323,7 @@ def test_a_killed_process_leaves_its_cells(media_files, tmp_path):
     assert f"{state.cells} of 6 cells are finished" in table_text(out)
 
 
+@pytest.mark.usefixtures("in_process")
 def test_what_a_stop_left_open_is_not_finished(manifest, tmp_path):
     from lipbench.engine.outcome import RunOptions
 
@@ -334,6 +340,7 @@ def snapshot(root: Path) -> dict[str, int]:
     return {str(path): path.stat().st_mtime_ns for path in root.rglob("*")}
 
 
+@pytest.mark.usefixtures("in_process")
 def test_a_directory_that_can_only_be_read_answers_what_it_holds(manifest, tmp_path, monkeypatch):
     from lipbench.core.store import Store
 

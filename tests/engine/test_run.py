@@ -84,6 +84,7 @@ def test_the_first_dub_that_is_measured_whole_is_shown_while_the_rest_goes_on(ma
     ]  # all is there: the table comes at once
 
 
+@pytest.mark.usefixtures("in_process")
 def test_languages_share_prepare_and_fit(manifest, tmp_path):
     counter = tmp_path / "count"
     result = go(
@@ -100,6 +101,7 @@ def test_languages_share_prepare_and_fit(manifest, tmp_path):
     assert record.info["from"] == "prepared one fitted 0.4 1"
 
 
+@pytest.mark.usefixtures("in_process")
 def test_methods_share_a_stage_that_they_name_alike(manifest, tmp_path):
     counter = tmp_path / "count"
     both = [{"id": n, "params": {"trigger": str(counter)}} for n in ("fake-sharing", "fake-also-sharing")]
@@ -111,6 +113,7 @@ def test_methods_share_a_stage_that_they_name_alike(manifest, tmp_path):
     assert counter.read_text() == "x" * (4 + 2)  # other parameters of that stage: another result
 
 
+@pytest.mark.usefixtures("in_process")
 def test_a_method_starts_from_what_another_made(manifest, tmp_path):
     counter = tmp_path / "count"
     params = {"trigger": str(counter)}
@@ -124,6 +127,7 @@ def test_a_method_starts_from_what_another_made(manifest, tmp_path):
     assert made["fake-driven"].preimage["inputs"]["synthesize"] == made["fake-copy"].key
 
 
+@pytest.mark.usefixtures("in_process")
 def test_what_a_failed_driver_stops_says_so(manifest, tmp_path):
     params = {"trigger": str(tmp_path / "never"), "gray": 1}
     row = [{"id": "fake-driven", "params": params}]
@@ -133,6 +137,7 @@ def test_what_a_failed_driver_stops_says_so(manifest, tmp_path):
     assert "RuntimeError: bang" in cell["reason"]
 
 
+@pytest.mark.usefixtures("in_process")
 def test_unused_axes_share_everything(manifest, tmp_path):
     result = go(manifest, tmp_path / "run", ["fake-copy"], seeds=[0, 1, 2], languages=["fr"], clips=["one"])
     assert kinds(result)["synthesize"] == 1
@@ -172,6 +177,7 @@ def test_what_hangs_is_stopped(manifest, tmp_path):
     assert [c["status"] for c in result.cells] == ["timeout"]
 
 
+@pytest.mark.usefixtures("in_process")
 def test_a_refusal_alone_is_a_complete_run(manifest, tmp_path):
     result = go(manifest, tmp_path / "run", ["fake-faceless"], clips=["one"], languages=["fr"])
     assert result.answered
@@ -189,6 +195,7 @@ def test_a_crash_is_tried_again(manifest, tmp_path):
     assert Store(tmp_path / "run").get(cell["keys"]["synthesize"]).attempts == 2
 
 
+@pytest.mark.usefixtures("in_process")
 def test_the_next_run_retries_only_what_failed(manifest, tmp_path):
     trigger = tmp_path / "mended"
     methods = [{"id": "fake-raises", "params": {"trigger": str(trigger)}}, "fake-copy"]
@@ -209,6 +216,7 @@ def test_max_failures_stops_starting(manifest, tmp_path):
     assert result.outcome.count("skipped") > 0
 
 
+@pytest.mark.usefixtures("in_process")
 def test_wrong_hash_and_missing_file_are_reasons(manifest, tmp_path):
     one, two = manifest.clips
     bad = replace(manifest, clips=(replace(one, sha256="0" * 64), replace(two, video=tmp_path / "gone.mp4")))
@@ -217,6 +225,7 @@ def test_wrong_hash_and_missing_file_are_reasons(manifest, tmp_path):
     assert "gone.mp4 is missing" in by(result, clip="two")["reason"]
 
 
+@pytest.mark.usefixtures("in_process")
 def test_missing_weights_are_a_reason(manifest, tmp_path, monkeypatch):
     from lipbench.engine import method_node
 
@@ -266,6 +275,7 @@ def test_wrong_parameter_is_named(manifest, tmp_path):
     assert "gray" in caught.value.fix
 
 
+@pytest.mark.usefixtures("in_process")
 def test_shards_divide_the_clips_and_share_the_directory(manifest, tmp_path):
     request = {"manifest": "t", "metrics": ["fake"], "methods": ["fake-copy"], "languages": ["fr"]}
     seen = []
@@ -344,6 +354,7 @@ def test_two_runs_in_one_directory_share_the_work(media_files, tmp_path):
     assert counter.read_text() == "x" * 6
 
 
+@pytest.mark.usefixtures("in_process")
 def test_explain_names_the_first_difference(manifest, tmp_path):
     from click.testing import CliRunner
 
@@ -370,6 +381,7 @@ def test_a_method_waits_only_for_what_its_parameters_need(manifest, tmp_path):
     assert "faces one" not in needs(box=[10, 5, 50, 45])
 
 
+@pytest.mark.usefixtures("in_process")
 def test_a_source_that_comes_back_is_searched_for_faces_once(manifest, tmp_path):
     """The clip, and the video of a method that copies it under each dub, are one picture with several sounds."""
     request = {"manifest": "tiny", "methods": ["dubbed"], "metrics": ["landmarks"], "faces": "demo-face"}
