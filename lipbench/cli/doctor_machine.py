@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import shutil
@@ -85,6 +86,7 @@ def _packages() -> list[MachineFact]:
         except importlib.metadata.PackageNotFoundError:
             lines.append(MachineFact("packages", name, "wrong", "not installed", "reinstall lipbench"))
     lines.append(MachineFact("packages", "versions", "ok", ", ".join(f"{k} {v}" for k, v in versions.items())))
+    lines.append(_bytecode())
     for name, purpose in EXTRAS.items():
         there = importlib.util.find_spec(name) is not None
         detail = "installed" if there else "not installed"
@@ -100,6 +102,16 @@ def _packages() -> list[MachineFact]:
             MachineFact("packages", "lpips", "wrong", f"cannot be imported: {first}", f"LPIPS needs it; {fix}")
         )
     return lines
+
+
+def _bytecode() -> MachineFact:
+    """Whether every process compiles torch anew, because nobody keeps what the one before it compiled."""
+    torch = importlib.util.find_spec("torch")
+    kept = torch is not None and torch.cached is not None and Path(torch.cached).exists()
+    if kept or not sys.dont_write_bytecode:
+        return MachineFact("packages", "bytecode", "ok", "kept")
+    detail = "not kept: each process compiles torch anew, which doubles what its start costs"
+    return MachineFact("packages", "bytecode", "missing", detail, "unset PYTHONDONTWRITEBYTECODE")
 
 
 def _devices() -> list[MachineFact]:

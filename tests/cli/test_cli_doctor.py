@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from lipbench import media
+from lipbench.cli import doctor_machine
 from lipbench.cli.doctor import main
 from lipbench.cli.doctor_method import _correlation, answer, examine, tiny
 from lipbench.core.errors import UnknownName
@@ -67,6 +68,23 @@ def test_the_machine() -> None:
     shown = CliRunner().invoke(main, []).stdout
     assert "how to get" not in shown
     assert "--  syncnet_v2" in shown
+
+
+@pytest.mark.parametrize(
+    ("forbidden", "there", "state"), [(True, False, "missing"), (True, True, "ok"), (False, False, "ok")]
+)
+def test_a_machine_that_keeps_no_bytecode_is_told(
+    forbidden: bool, there: bool, state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch = doctor_machine.importlib.util.find_spec("torch")
+    torch.cached = str(tmp_path / "torch.pyc")
+    if there:
+        (tmp_path / "torch.pyc").touch()
+    monkeypatch.setattr(doctor_machine.importlib.util, "find_spec", lambda name: torch)
+    monkeypatch.setattr(doctor_machine.sys, "dont_write_bytecode", forbidden)
+    found = doctor_machine._bytecode()
+    assert found.state == state
+    assert found.fix == ("unset PYTHONDONTWRITEBYTECODE" if state == "missing" else "")
 
 
 def test_tiny_is_the_beginning_of_a_packaged_clip(tmp_path: Path) -> None:
