@@ -16,9 +16,8 @@ from lipbench.core.errors import LipbenchError
 from lipbench.core.metric import MetricSpec, Pair, Score
 from lipbench.faces.files import KINDS, read_track
 from lipbench.metrics.functional.landmarks import Points
-from lipbench.metrics.landmark_variants import DISTANCES, distance_score
+from lipbench.metrics.landmark_variants import DISTANCES, distance_score, distance_spec
 from lipbench.metrics.pair_reader import ABSENT, SUFFIX
-from lipbench.metrics.remarks import WHAT
 from lipbench.metrics.video_files import VIDEOS, VideoFiles, VideoFilesFamily
 
 _HOW = f"give {KINDS} of both videos"
@@ -32,22 +31,17 @@ _ABOUT = {
 
 def _spec(name: str, against: str) -> MetricSpec:
     title, region, convention, _ = _ABOUT[name]
-    truth = against == "truth"
-    return MetricSpec(
-        name + SUFFIX[against],
-        "1",
-        title + (" (truth)" if truth else ""),
-        "px",
-        "lower" if truth else "none",  # a dub moves the lips away from the source on purpose
-        frozenset({against}),
+    return distance_spec(
+        name,
+        title,
+        against,
         region,
+        frozenset({against}),
+        f"{convention},px,given points",
+        f"How far the {region}'s landmarks in files of yours are off",
+        source="Fictionarry/ER-NeRF, LMDMeter; the points are the user's",
         tolerance=1e-6,
         decimals=3,
-        headline=False,
-        good="near 0" if truth else "neither high nor low is good: it says how far the face was moved",
-        source="Fictionarry/ER-NeRF, LMDMeter; the points are the user's",
-        convention=f"{name}[{convention},px,given points,vs {WHAT[against]}]",
-        description=f"How far the {region}'s landmarks in files of yours are off, against {WHAT[against]}, in px.",
     )
 
 

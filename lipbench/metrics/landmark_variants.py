@@ -8,6 +8,7 @@ mouth_opening_error(_truth)  mean absolute difference of the inner-lip gap, px
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,9 +29,23 @@ DISTANCES: dict[str, Distance] = {
 }
 
 
-def _spec(
-    name: str, title: str, against: str, region: str, convention: str, source: str, description: str
+def distance_spec(
+    name: str,
+    title: str,
+    against: str,
+    region: str,
+    needs: frozenset[str],
+    convention: str,
+    description: str,
+    **more: Any,
 ) -> MetricSpec:
+    """The column of a distance in px to the reference or the truth.
+
+    Args:
+        name: beginning of the id.
+        against: reference or truth.
+        more: `source`, `tolerance`, `decimals` of the spec.
+    """
     truth = against == "truth"
     return MetricSpec(
         name + SUFFIX[against],
@@ -38,15 +53,13 @@ def _spec(
         title + (" (truth)" if truth else ""),
         "px",
         "lower" if truth else "none",  # a dub moves the lips away from the source on purpose
-        frozenset({"truth", "truth_faces", "prediction_faces"} if truth else {"faces", "prediction_faces"}),
+        needs,
         region,
-        tolerance=0.5,
-        decimals=2,
         headline=False,
         good="near 0" if truth else "neither high nor low is good: it says how far the face was moved",
-        source=source,
-        convention=f"{name}[{convention},px,vs {WHAT[against]}]",
+        convention=f"{name}[{convention},vs {WHAT[against]}]",
         description=f"{description}, against {WHAT[against]}, in px.",
+        **more,
     )
 
 
@@ -71,7 +84,19 @@ _OPENING = (
 
 def _of(about: tuple[str, ...], against: str) -> MetricSpec:
     name, title, region, convention, source, description = about
-    return _spec(name, title, against, region, convention, source, description)
+    needs = {"truth", "truth_faces"} if against == "truth" else {"faces"}
+    return distance_spec(
+        name,
+        title,
+        against,
+        region,
+        frozenset({*needs, "prediction_faces"}),
+        f"{convention},px",
+        description,
+        source=source,
+        tolerance=0.5,
+        decimals=2,
+    )
 
 
 class LandmarkVariantsFamily(MetricFamily):
