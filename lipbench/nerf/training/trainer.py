@@ -15,6 +15,7 @@ from torch import Tensor
 
 from lipbench.core import optim
 from lipbench.core.errors import UsageError
+from lipbench.core.seeding import seed_torch
 from lipbench.nerf.grid import carve
 from lipbench.nerf.model import HeadField, RayColors
 from lipbench.nerf.scene import Scene
@@ -72,7 +73,7 @@ class FieldTraining:
 
     def _build(self) -> None:
         """Networks, codes and optimizer of this attempt."""
-        torch.manual_seed(int(np.random.SeedSequence([self.seed, 77, self.attempt]).generate_state(1)[0]))
+        seed_torch(int(np.random.SeedSequence([self.seed, 77, self.attempt]).generate_state(1)[0]))
         p = self.preset
         self.field = HeadField(p.field, torch.from_numpy(self.shown.bounds)).to(self.device)
         if self.field.grid is not None:
