@@ -20,6 +20,7 @@ from lipbench.nerf.grid import carve
 from lipbench.nerf.model import HeadField, RayColors
 from lipbench.nerf.scene import Scene
 from lipbench.nerf.training import guard
+from lipbench.nerf.training.adam import make_adam
 from lipbench.nerf.training.codes import eye_codes, lid_direction, without
 from lipbench.nerf.training.draw import RayBatch, RayDrawer
 from lipbench.nerf.training.presets import Preset
@@ -90,7 +91,7 @@ class FieldTraining:
             {"params": planes, "lr_scale": p.planes_lr},
             {"params": [self.latents] if p.field.latent else [], "lr_scale": p.latent_lr},
         ]
-        self.optimizer = torch.optim.Adam([g for g in groups if g["params"]], lr=p.lr, **optim.adam_flags(self.device))
+        self.optimizer = make_adam([g for g in groups if g["params"]], p.lr, self.device)
 
     def codes(self, frames: Tensor) -> Tensor:
         """(F,) training frames -> (F, C + L)."""
