@@ -9,14 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lipbench.nerf import grid_kernels as kernels
-from lipbench.nerf.compositing import (
-    ALPHA_FLOOR,
-    DENSITY_FLOOR,
-    Composite,
-    active_samples,
-    composite,
-    density,
-)
+from lipbench.nerf.compositing import ALPHA_FLOOR, DENSITY_FLOOR, Composite, active_samples, composite, density
 from lipbench.nerf.config import FieldConfig
 from lipbench.nerf.fused_mlp import FusedMLPField
 from lipbench.nerf.grid import OccupancyGrid

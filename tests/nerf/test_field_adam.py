@@ -61,7 +61,9 @@ def test_only_a_cpu_has_it():
 
 
 def test_does_not_import_the_compiler():
-    said = "import sys, torch; from lipbench.nerf.training.adam import make_adam; x = torch.nn.Parameter(torch.ones(2));"
+    said = (
+        "import sys, torch; from lipbench.nerf.training.adam import make_adam; x = torch.nn.Parameter(torch.ones(2));"
+    )
     said += "a = make_adam([{'params': [x]}], .1, 'cpu'); a.zero_grad(); x.sum().backward(); a.step();"
     said += "print('torch._dynamo' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
