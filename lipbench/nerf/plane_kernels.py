@@ -51,6 +51,14 @@ def read(planes, axes, points, out, offset):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def copy(points, out, offset):  # type: ignore[no-untyped-def]
+    """The points (N, 3) themselves into columns offset ... of `out` (N, ...)."""
+    for i in range(np.uint64(points.shape[0])):
+        for k in range(np.uint64(3)):
+            out[i, np.uint64(offset) + k] = points[i, k]
+
+
+@kernel
 def read_backward(gradient, axes, points, given, offset):  # type: ignore[no-untyped-def]
     """Backward of `read`: adds to `gradient` (P, H, W, C) what columns offset ... of `given` (N, ...) bring."""
     count, h, w, channels = gradient.shape

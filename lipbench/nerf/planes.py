@@ -63,26 +63,30 @@ class OneFrame:
 
     Args:
         planes: see `held`.
-        front: see `blended`, None where nothing is blended; across, shares (K,): the same.
     """
 
-    def __init__(
-        self, planes: tuple[Tensor, ...], front: Tensor | None, across: Tensor | None, shares: Tensor | None
-    ) -> None:
+    def __init__(self, planes: tuple[Tensor, ...]) -> None:
         self.planes = [(_flat(p), SIDES) for p in planes]
-        if front is not None and across is not None and shares is not None:
-            for shapes, axes in ((_shapes(front[:, None]), SIDES[:1]), (_shapes(across), SIDES[1:])):
-                made = np.zeros((*shapes.shape[:3], shapes.shape[4]), np.float32)
-                kernels.blend(shapes, shares.detach().numpy(), made)
-                self.planes.append((made, axes))
-        self.width = sum(len(axes) * plane.shape[3] for plane, axes in self.planes)
+
+    @property
+    def width(self) -> int:
+        """Number of features."""
+        return sum(len(axes) * plane.shape[3] for plane, axes in self.planes)
+
+    def blend(self, front: Tensor, across: Tensor, shares: Tensor) -> None:
+        """Planes that the frame blends by its (K,) shares, beside the others; see `blended`."""
+        for shapes, axes, _ in _both(front, across):
+            made = np.zeros((*shapes.shape[:3], shapes.shape[4]), np.float32)
+            kernels.blend(shapes, shares.detach().float().numpy(), made)
+            self.planes.append((made, axes))
 
     def read(self, points: Tensor, out: Tensor) -> None:
-        """(N, 3) points: their features into the first columns of `out` (N, ...)."""
+        """(N, 3) points: their features and they themselves into the columns of `out` (N, width + 3)."""
         at, to, offset = points.numpy(), out.numpy(), 0
         for plane, axes in self.planes:
             kernels.read(plane, axes, at, to, offset)
             offset += len(axes) * plane.shape[3]
+        kernels.copy(at, to, offset)
 
 
 class _Held(torch.autograd.Function):

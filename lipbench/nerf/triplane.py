@@ -114,12 +114,13 @@ class TriPlaneField(nn.Module):
 
     def _in_blocks(self, q: Tensor, condition: Tensor) -> Tensor:
         """As `_together`, of one frame's points (N, 3), a part of them after the other: (1, N, 4)."""
-        shares = None if self.mix is None else self.mix(condition)[0]
-        shapes = (None, None) if self.mix is None else (self.shapes_front, self.shapes_across)
-        frame = OneFrame(tuple(self.planes), *shapes, shares)
+        frame = OneFrame(tuple(self.planes))
+        if self.mix is not None:
+            frame.blend(self.shapes_front, self.shapes_across, self.mix(condition)[0])
         weight, bias = self._last()
         steps = [(self.inp.weight.t(), self.inp.bias + self.inp_code(condition)[0])]
         for k, layer in enumerate(self.layers):
+            assert isinstance(layer, nn.Linear)
             steps.append((layer.weight.t(), layer.bias + self.again_code(condition)[0] if k == 0 else layer.bias))
         features, hidden = q.new_empty(BLOCK, frame.width + 3), q.new_empty(2, BLOCK, len(weight[0]))
         out = q.new_empty(1, len(q), 4)
@@ -127,7 +128,6 @@ class TriPlaneField(nn.Module):
             part = q[start : start + BLOCK]
             x = features[: len(part)]
             frame.read(part, x)
-            x[:, frame.width :] = part
             for k, (w, b) in enumerate(steps):
                 x = torch.addmm(b, x, w, out=hidden[k % 2, : len(part)]).relu_()
             torch.addmm(bias, x, weight.t(), out=out[0, start : start + BLOCK])

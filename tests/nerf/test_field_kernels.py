@@ -69,7 +69,7 @@ def test_without_gradients_in_blocks(field):
 
 @pytest.mark.parametrize("channels", [4, 6])
 def test_planes_of_any_layout_learn(channels):
-    """A field from a file has its planes as torch has them; numbers of channels that the loops cannot do go another way."""
+    """A field from a file has its planes as torch has them; what the loops cannot do goes another way."""
     net = TriPlaneField(3, BOUNDS, resolutions=(5,), channels=channels, blended=8, blend=2, width=8)
     for name in ("shapes_front", "shapes_across"):
         setattr(net, name, torch.nn.Parameter(getattr(net, name).detach().clone(memory_format=torch.contiguous_format)))

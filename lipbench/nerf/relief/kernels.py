@@ -186,10 +186,10 @@ def scatter(gradient, touched, points, given, offset):  # type: ignore[no-untype
             share = (al if dl else ONE - al) * (av if dv else ONE - av) * (au if du else ONE - au)
             if share == NONE:
                 continue
-            l, v, u = il + np.uint64(dl), iv + np.uint64(dv), iu + np.uint64(du)
+            k, v, u = il + np.uint64(dl), iv + np.uint64(dv), iu + np.uint64(du)
             for c in range(np.uint64(channels)):
-                gradient[l, v, u, c] += share * given[i, np.uint64(offset) + c]
-            touched[l, v, u] = 1
+                gradient[k, v, u, c] += share * given[i, np.uint64(offset) + c]
+            touched[k, v, u] = 1
 
 
 @kernel
