@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -38,7 +38,14 @@ def adam_flags(device: str) -> dict[str, Any]:
     return {"fused": cuda or None, "capturable": cuda}
 
 
-def load_adam(optimizer: torch.optim.Adam, state: Mapping[str, Any], device: str) -> None:
+class Loads(Protocol):
+    """An optimizer that goes on from a state."""
+
+    def load_state_dict(self, state: dict[str, Any], /) -> None:
+        """What torch's Adam gave."""
+
+
+def load_adam(optimizer: Loads, state: Mapping[str, Any], device: str) -> None:
     """An Adam's state, from whichever kind of device it comes: that one's flags are not this one's."""
     groups = [{**group, **adam_flags(device)} for group in state["param_groups"]]
     optimizer.load_state_dict({**state, "param_groups": groups})

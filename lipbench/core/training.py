@@ -24,6 +24,7 @@ from lipbench.core import keys
 from lipbench.core.atomic import atomic_write, write_text
 from lipbench.core.errors import UsageError, disk_full
 from lipbench.core.provenance import provenance
+from lipbench.core.seeding import seed_torch
 
 RUN, LOG, CHECKPOINT, BEST, SAMPLES = "run.json", "log.jsonl", "checkpoint.pt", "best.pt", "samples"
 
@@ -130,8 +131,6 @@ def train(
         UsageError: no budget, or the folder holds another training.
         DiskFull: there is no room for the result.
     """
-    import torch
-
     if budget.steps is None and budget.seconds is None:
         raise UsageError("the training has no end", "neither steps nor seconds are given", "use --steps or --seconds")
     folder = Path(folder)
@@ -151,7 +150,7 @@ def train(
                 state.stopped = "signal"
             if state.stopped:
                 break
-            torch.manual_seed(int(np.random.SeedSequence([seed, state.step]).generate_state(1)[0]))
+            seed_torch(int(np.random.SeedSequence([seed, state.step]).generate_state(1)[0]))
             losses = training.step(state.step, progress)
             state.step += 1
             if state.step % budget.report_every == 0:

@@ -146,8 +146,13 @@ def _parsed(shot: Shot, fit: Fit, parser_name: str) -> Parsing:
     guide, model = HeadGuide.from_track(shot.track), fit.load_model()
     found = parser(parser_name).parse(shot.frames, guide)
 
+    size = shot.frames.shape[1:3]
+    drawn: dict[int, NDArray[np.uint8]] = {}  # a bit a pixel: every frame is asked for more than once
+
     def mesh(t: int) -> NDArray[np.bool_]:
-        seen: NDArray[np.bool_] = visibility(fit.vertices(model, t), model.triangles, fit.camera).triangle >= 0
+        if t not in drawn:
+            drawn[t] = np.packbits(visibility(fit.vertices(model, t), model.triangles, fit.camera).triangle >= 0)
+        seen: NDArray[np.bool_] = np.unpackbits(drawn[t], count=size[0] * size[1]).reshape(size).view(np.bool_)
         return seen
 
     return mend_heads(shot.frames, found, guide, mesh)

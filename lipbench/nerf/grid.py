@@ -40,11 +40,15 @@ class OccupancyGrid(nn.Module):
         i = ((points - low) * (self.size / (high - low))).to(torch.int32).clamp_(0, self.size - 1)
         return (i[..., 0] * self.size + i[..., 1]) * self.size + i[..., 2]
 
-    def along(self, origin: Tensor, direction: Tensor, depth: Tensor) -> Tensor:
-        """Cells of the points of (F, R, S) depths on rays (F, 3), (F, R, 3); as `cells`, without making the points."""
+    def in_cells(self, origin: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
+        """Rays (F, 3), (F, R, 3) with the grid's cells for a unit of length, from its corner."""
         low, high = self.bounds
         scale = self.size / (high - low)
-        start, slope = (origin - low) * scale, direction * scale
+        return (origin - low) * scale, direction * scale
+
+    def along(self, origin: Tensor, direction: Tensor, depth: Tensor) -> Tensor:
+        """Cells of the points of (F, R, S) depths on rays (F, 3), (F, R, 3); as `cells`, without making the points."""
+        start, slope = self.in_cells(origin, direction)
         index: Tensor | int = 0
         for k in range(3):
             i = torch.addcmul(start[:, k, None, None], slope[..., k, None], depth)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lipbench.nerf.compositing import Composite, active_samples, composite, density
+from lipbench.nerf import grid_kernels as kernels
+from lipbench.nerf.compositing import ALPHA_FLOOR, DENSITY_FLOOR, Composite, active_samples, composite, density
 from lipbench.nerf.config import FieldConfig
 from lipbench.nerf.fused_mlp import FusedMLPField
 from lipbench.nerf.grid import OccupancyGrid
@@ -98,6 +100,17 @@ class HeadField(nn.Module):
     def _tightened(self, rays: Rays) -> Rays:
         """From where a ray enters the hull to where it leaves it for good."""
         assert self.grid is not None
+        if rays.near.device.type == "cpu":
+            near, far = rays.near.clone(), rays.far.clone()
+            start, slope = self.grid.in_cells(rays.origin, rays.direction)
+            arrays = (x.contiguous().numpy() for x in (start, slope, self.grid.hull))
+            kernels.tighten(*arrays, self.grid.size, PROBES, np.float32(MISSED), near.numpy(), far.numpy())
+            return rays._replace(near=near, far=far)
+        return self._tightened_in_torch(rays)
+
+    def _tightened_in_torch(self, rays: Rays) -> Rays:
+        """The same on any device."""
+        assert self.grid is not None
         with torch.no_grad():
             share = (torch.arange(PROBES, device=rays.near.device) + 0.5) / PROBES
             step = (rays.far - rays.near)[..., None] / PROBES
@@ -125,7 +138,7 @@ class HeadField(nn.Module):
             train: jitter the samples; color in the coarse pass too.
         """
         if self.config.proposal == "grid":
-            return self.shade(rays, self.propose(rays), background, condition, train)
+            return self.shade(rays, self.place(rays, train)[0], background, condition)
         length = rays.length
         unit = rays.direction / length
         z = stratified(rays.near, rays.far, self.config.coarse, train)
@@ -158,26 +171,48 @@ class HeadField(nn.Module):
         rgb, raw = net(points, unit, condition, color, active)
         return composite(rgb, self.sigma(raw, points), z, length, background)
 
-    def propose(self, rays: Rays) -> tuple[Tensor, Tensor]:
-        """Bin edges (F, R, B + 1) and the grid's weights (F, R, B) along rays; all zero weights: nothing there."""
-        assert self.grid is not None
-        with torch.no_grad():
-            edges = stratified(rays.near, rays.far, self.config.coarse + 1, False)
-            middle = 0.5 * (edges[..., 1:] + edges[..., :-1])
-            found = self.grid.wide[self.grid.along(rays.origin, rays.direction, middle)]
-            return edges, composite(None, found, edges, rays.length, None).weights * (found > 0)
+    @torch.no_grad()
+    def place(self, rays: Rays, train: bool = False) -> tuple[Tensor, Tensor]:
+        """Where the grid puts samples on rays.
 
-    def shade(
-        self, rays: Rays, proposal: tuple[Tensor, Tensor], background: Tensor, condition: Tensor, train: bool = False
-    ) -> RayColors:
-        """Colors of rays whose samples follow what `propose` answered."""
-        edges, weights = proposal
-        with torch.no_grad():
-            # Neighboring bins lend each other weight: the surface may lie on either side of an edge.
-            wide = torch.maximum(weights[..., 1:], weights[..., :-1])
-            weights = 0.5 * (torch.cat([weights[..., :1], wide], -1) + torch.cat([wide, weights[..., -1:]], -1))
-            z = sample_pdf(edges, weights, self.config.fine, "strata" if train else "middle", PROPOSAL_FLOOR)
-            z = torch.cat([z, rays.far[..., None]], -1)
+        Args:
+            rays: F frames, R rays each.
+            train: draw each sample in its share of the weights, and do not take the middle.
+
+        Returns:
+            (F, R, S + 1) depths of the samples and of the end of the ray, and (F, R) how much the grid sees on it.
+        """
+        assert self.grid is not None
+        c, near = self.config, rays.near
+        inside = torch.full((1,), 0.5, device=near.device).expand(*near.shape, c.fine)
+        if train:
+            inside = torch.rand(*near.shape, c.fine, device=near.device)
+        if near.device.type != "cpu":
+            return self._placed_in_torch(rays, inside)
+        depths, seen = near.new_empty(*near.shape, c.fine + 1), torch.empty_like(near)
+        start, slope = self.grid.in_cells(rays.origin, rays.direction)
+        arrays = start, slope, near, rays.far, rays.length[..., 0], self.grid.wide
+        floors = np.array([DENSITY_FLOOR, ALPHA_FLOOR, PROPOSAL_FLOOR], np.float32)
+        taken = (x.numpy() for x in (inside.contiguous(), depths, seen))
+        kernels.place(*(x.contiguous().numpy() for x in arrays), self.grid.size, c.coarse, floors, *taken)
+        return depths, seen
+
+    def _placed_in_torch(self, rays: Rays, inside: Tensor) -> tuple[Tensor, Tensor]:
+        """`place` on any device, with (F, R, S) places of the samples within their shares."""
+        assert self.grid is not None
+        edges = stratified(rays.near, rays.far, self.config.coarse + 1, False)
+        middle = 0.5 * (edges[..., 1:] + edges[..., :-1])
+        found = self.grid.wide[self.grid.along(rays.origin, rays.direction, middle)]
+        weights = composite(None, found, edges, rays.length, None).weights * (found > 0)
+        seen = weights.sum(-1)
+        # Neighboring bins lend each other weight: the surface may lie on either side of an edge.
+        wide = torch.maximum(weights[..., 1:], weights[..., :-1])
+        weights = 0.5 * (torch.cat([weights[..., :1], wide], -1) + torch.cat([wide, weights[..., -1:]], -1))
+        z = sample_pdf(edges, weights, self.config.fine, inside, PROPOSAL_FLOOR)
+        return torch.cat([z, rays.far[..., None]], -1), seen
+
+    def shade(self, rays: Rays, z: Tensor, background: Tensor, condition: Tensor) -> RayColors:
+        """Colors of rays at the depths that `place` answered."""
         length = rays.length
         points = rays.at(z[..., :-1])
         rgb, raw = self.fine(points, rays.direction / length, condition, True)

@@ -21,28 +21,27 @@ def stratified(near: Tensor, far: Tensor, count: int, jitter: bool) -> Tensor:
     return lower + (upper - lower) * u
 
 
-def sample_pdf(edges: Tensor, weights: Tensor, count: int, jitter: str, floor: float = 1e-5) -> Tensor:
+def sample_pdf(edges: Tensor, weights: Tensor, count: int, jitter: str | Tensor, floor: float = 1e-5) -> Tensor:
     """Draw depths from a histogram by inverting its distribution function (NeRF 5.2).
 
     Args:
         edges: (..., B + 1) bin edges.
         weights: (..., B), any scale.
-        jitter: "none" for equal steps of probability from 0 to 1, "middle" for the middles of `count` steps, "random"
-            for independent draws (AD-NeRF), "strata" for one draw in each of `count` steps; these come out sorted.
+        jitter: "none" for equal steps of probability from 0 to 1, "random" for independent draws (AD-NeRF), or
+            (..., count) in [0, 1): where each sample lies in its one of `count` steps; these come out sorted.
         floor: added to every weight, so that no bin is left out for good.
     """
     w = weights + floor
     cdf = torch.cumsum(w / w.sum(-1, keepdim=True), -1)
     cdf = torch.cat([torch.zeros_like(cdf[..., :1]), cdf], -1)
     shape = (*cdf.shape[:-1], count)
-    if jitter not in ("none", "middle", "random", "strata"):
-        raise ValueError(f"no such jitter: {jitter}")
-    if jitter == "random":
-        u = torch.rand(shape, device=cdf.device, dtype=cdf.dtype)
-    elif jitter in ("strata", "middle"):
+    if isinstance(jitter, Tensor):
         step = torch.arange(count, device=cdf.device, dtype=cdf.dtype)
-        inside = torch.rand(shape, device=cdf.device, dtype=cdf.dtype) if jitter == "strata" else 0.5
-        u = ((step + inside) / count).expand(shape).contiguous()
+        u = ((step + jitter) / count).contiguous()
+    elif jitter == "random":
+        u = torch.rand(shape, device=cdf.device, dtype=cdf.dtype)
+    elif jitter != "none":
+        raise ValueError(f"no such jitter: {jitter}")
     else:
         u = torch.linspace(0.0, 1.0, count, device=cdf.device, dtype=cdf.dtype).expand(shape).contiguous()
     above = torch.searchsorted(cdf, u, right=True)

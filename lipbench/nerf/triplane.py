@@ -16,7 +16,9 @@ from torch import Tensor, nn
 
 from lipbench.nerf.compositing import SampleMask
 from lipbench.nerf.encoding import encoded_size, positional_encoding
+from lipbench.nerf.planes import OneFrame, blended, channels_last, held, shapes_last, uses_kernels
 
+BLOCK = 2048  # samples that are computed at once where no gradient is asked for: what they need stays in the cache
 START = 0.5  # standard deviation of the features at the start; Adam's steps have to be in proportion (`planes_lr`)
 
 
@@ -52,11 +54,14 @@ class TriPlaneField(nn.Module):
         super().__init__()
         self.condition, self.direction_frequencies = condition, direction_frequencies
         self.register_buffer("bounds", torch.as_tensor(bounds, dtype=torch.float32).clone())
-        self.planes = nn.ParameterList([nn.Parameter(START * torch.randn(3, channels, r, r)) for r in resolutions])
+        self.channels = channels
+        self.planes = nn.ParameterList(
+            [nn.Parameter(channels_last(START * torch.randn(3, channels, r, r))) for r in resolutions]
+        )
         # A face is nearly an image in x and y: that plane needs the resolution, the two across it do not.
         across = max(2, blended // 4)
-        self.shapes_front = nn.Parameter(START * torch.randn(blend, channels, blended, blended))
-        self.shapes_across = nn.Parameter(START * torch.randn(blend, 2, channels, across, across))
+        self.shapes_front = nn.Parameter(shapes_last(START * torch.randn(blend, channels, blended, blended)))
+        self.shapes_across = nn.Parameter(shapes_last(START * torch.randn(blend, 2, channels, across, across)))
         self.mix = nn.Linear(condition, blend) if blend else None
         features = 3 * channels * (len(resolutions) + (1 if blend else 0)) + 3
         self.inp = nn.Linear(features, width)
@@ -80,38 +85,58 @@ class TriPlaneField(nn.Module):
         f, r, s, _ = points.shape
         middle, half = self.bounds.mean(0), 0.5 * (self.bounds[1] - self.bounds[0])
         q = ((points - middle) / half).reshape(f, r * s, 3)
-        h = self.inp(self.features(q, condition)).view(f, r * s, -1)
-        h = F.relu_(h + self.inp_code(condition)[:, None])  # (F, R S, W)
+        if f == 1 and not torch.is_grad_enabled() and uses_kernels(q, self.channels):
+            found = self._in_blocks(q[0], condition)
+        else:
+            found = self._together(q, condition)
+        density = found[..., 3].reshape(f, r, s)
+        if not color:
+            return None, density
+        # The direction's share of a hidden layer that goes into colors alone, taken through their weights: once a ray.
+        seen = self.view(positional_encoding(directions, self.direction_frequencies)) @ self.rgb.weight.t()
+        return found[..., :3].reshape(f, r, s, 3) + seen[:, :, None], density
+
+    def _together(self, q: Tensor, condition: Tensor) -> Tensor:
+        """(F, N, 3) points in [-1, 1] -> (F, N, 4) raw color without the direction's share, and raw density."""
+        f, n, _ = q.shape
+        h = self.inp(self.features(q, condition)).view(f, n, -1)
+        h = F.relu_(h + self.inp_code(condition)[:, None])
         for k, layer in enumerate(self.layers):
             h = layer(h)
             if k == 0:
                 h = h + self.again_code(condition)[:, None]
             h = F.relu_(h)
-        density = self.alpha(h).view(f, r, s)
-        if not color:
-            return None, density
-        seen = self.view(positional_encoding(directions, self.direction_frequencies))  # (F, R, W)
-        return self.rgb(h.view(f, r, s, -1) + seen[:, :, None]), density
+        return F.linear(h, *self._last())
+
+    def _last(self) -> tuple[Tensor, Tensor]:
+        """Weights (4, W) and biases (4,) of color and density."""
+        return torch.cat([self.rgb.weight, self.alpha.weight]), torch.cat([self.rgb.bias, self.alpha.bias])
+
+    def _in_blocks(self, q: Tensor, condition: Tensor) -> Tensor:
+        """As `_together`, of one frame's points (N, 3), a part of them after the other: (1, N, 4)."""
+        frame = OneFrame(tuple(self.planes))
+        if self.mix is not None:
+            frame.blend(self.shapes_front, self.shapes_across, self.mix(condition)[0])
+        weight, bias = self._last()
+        steps = [(self.inp.weight.t(), self.inp.bias + self.inp_code(condition)[0])]
+        for k, layer in enumerate(self.layers):
+            assert isinstance(layer, nn.Linear)
+            steps.append((layer.weight.t(), layer.bias + self.again_code(condition)[0] if k == 0 else layer.bias))
+        features, hidden = q.new_empty(BLOCK, frame.width + 3), q.new_empty(2, BLOCK, len(weight[0]))
+        out = q.new_empty(1, len(q), 4)
+        for start in range(0, len(q), BLOCK):
+            part = q[start : start + BLOCK]
+            x = features[: len(part)]
+            frame.read(part, x)
+            for k, (w, b) in enumerate(steps):
+                x = torch.addmm(b, x, w, out=hidden[k % 2, : len(part)]).relu_()
+            torch.addmm(bias, x, weight.t(), out=out[0, start : start + BLOCK])
+        return out
 
     def features(self, q: Tensor, condition: Tensor) -> Tensor:
         """(F, N, 3) points in [-1, 1] -> (F N, features)."""
-        f, n, _ = q.shape
-        x, y, z = q.unbind(-1)
-        sides = torch.stack([torch.stack(pair, -1) for pair in ((x, y), (z, y), (x, z))])  # (3, F, N, 2)
-        grid = sides.view(3, 1, f * n, 2)
-        # Channels first throughout: the one transposed view at the end costs nothing in a matrix product.
-        found = [_sample(p, grid).reshape(-1, f * n) for p in self.planes]
+        points = q.flatten(0, 1)
+        found = [held(tuple(self.planes), points)]
         if self.mix is not None:
-            share = self.mix(condition)  # (F, K)
-            front = (share @ self.shapes_front.flatten(1)).view(f, *self.shapes_front.shape[1:])
-            found.append(_sample(front, sides[0][:, None]).transpose(0, 1).reshape(-1, f * n))
-            across = (share @ self.shapes_across.flatten(1)).view(f * 2, *self.shapes_across.shape[2:])
-            grid = sides[1:].transpose(0, 1).reshape(f * 2, 1, n, 2)
-            seen = _sample(across, grid).view(f, -1, n)  # (F, 2 C, N)
-            found.append(seen.transpose(0, 1).reshape(-1, f * n))
-        return torch.cat([*found, q.permute(2, 0, 1).reshape(3, f * n)]).t()
-
-
-def _sample(planes: Tensor, grid: Tensor) -> Tensor:
-    """(B, C, H, W) planes at (B, 1, N, 2) points -> (B, C, N)."""
-    return F.grid_sample(planes, grid, align_corners=True, padding_mode="border")[:, :, 0]
+            found.append(blended(self.shapes_front, self.shapes_across, self.mix(condition), q))
+        return torch.cat([*found, points], 1)

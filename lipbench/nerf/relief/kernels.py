@@ -13,6 +13,8 @@ import numpy as np
 from lipbench.faces.raster.kernel import inlined, kernel
 
 ONE, NONE = np.float32(1), np.float32(0)
+#: Indices are unsigned: of others numba asks at every access whether they count from the end, and vectorizes nothing.
+NEXT = np.uint64(1)
 STEEP = np.float32(15)  # beyond it softplus(x) is x
 
 
@@ -32,7 +34,15 @@ def cell(value, n):  # type: ignore[no-untyped-def]
     """[0, 1] -> the lower one of the two texels about it, of n, and the share of the upper one."""
     at = min(max(value * n - 0.5, 0.0), n - 1.001)
     low = int(at)
-    return low, np.float32(at - low)
+    return np.uint64(low), np.float32(at - low)
+
+
+@inlined
+def layer(value, layers):  # type: ignore[no-untyped-def]
+    """[0, 1] -> the lower one of the two layers about it, and the share of the upper one."""
+    at = min(value * (layers - 1), layers - 1.001)
+    low = int(at)
+    return np.uint64(low), np.float32(at - low)
 
 
 @inlined
@@ -106,7 +116,7 @@ def march(  # type: ignore[no-untyped-def]
     count = 0
     for i in range(frames.shape[0]):
         starts[i] = count
-        t, x, y = frames[i], int(columns[i]), int(rows[i])
+        t, x, y = np.uint64(frames[i]), np.uint64(columns[i]), np.uint64(rows[i])
         rx, ry = (columns[i] - cx) / focal, (cy - rows[i]) / focal
         first = near[t, y, x]
         step = (far[t, y, x] - first) / samples
@@ -119,13 +129,12 @@ def march(  # type: ignore[no-untyped-def]
             iu, au = cell(u, w)
             iv, av = cell(v, h)
             w00, w01, w10, w11 = (1 - au) * (1 - av), au * (1 - av), (1 - au) * av, au * av
-            back = w00 * inner[iv, iu] + w01 * inner[iv, iu + 1] + w10 * inner[iv + 1, iu] + w11 * inner[iv + 1, iu + 1]
-            front = (
-                w00 * outer[iv, iu] + w01 * outer[iv, iu + 1] + w10 * outer[iv + 1, iu] + w11 * outer[iv + 1, iu + 1]
-            )
+            ju, jv = iu + NEXT, iv + NEXT
+            back = w00 * inner[iv, iu] + w01 * inner[iv, ju] + w10 * inner[jv, iu] + w11 * inner[jv, ju]
+            front = w00 * outer[iv, iu] + w01 * outer[iv, ju] + w10 * outer[jv, iu] + w11 * outer[jv, ju]
             s = min(max((pz - back) / (front - back), 0.0), 1.0)
-            ju, jv, jl = min(int(u * m), m - 1), min(int(v * n), n - 1), int(s * (layers - 1) + 0.5)
-            raw = density[jl, jv, ju]
+            ku, kv, kl = min(int(u * m), m - 1), min(int(v * n), n - 1), int(s * (layers - 1) + 0.5)
+            raw = density[np.uint64(kl), np.uint64(kv), np.uint64(ku)]
             if raw > threshold or keep[i]:
                 points[count, 0], points[count, 1], points[count, 2] = u, v, s
                 lengths[count] = length / (front - back)
@@ -141,48 +150,46 @@ def march(  # type: ignore[no-untyped-def]
 def lookup(grid, points, out, offset):  # type: ignore[no-untyped-def]
     """Trilinear values of a grid (L, n, m, C) at points (M, 3), into columns offset .. offset + C of `out` (M, ...)."""
     layers, n, m, channels = grid.shape
-    for i in range(points.shape[0]):
+    for i in range(np.uint64(points.shape[0])):
         iu, au = cell(points[i, 0], m)
         iv, av = cell(points[i, 1], n)
-        at = min(points[i, 2] * (layers - 1), layers - 1.001)
-        il = int(at)
-        al = np.float32(at - il)
+        il, al = layer(points[i, 2], layers)
         bl, bu, bv = ONE - al, ONE - au, ONE - av
+        ju, jv, jl = iu + NEXT, iv + NEXT, il + NEXT
         w00, w01, w10, w11 = bu * bv, au * bv, bu * av, au * av
-        for c in range(channels):
+        for c in range(np.uint64(channels)):
             low = (
                 w00 * grid[il, iv, iu, c]
-                + w01 * grid[il, iv, iu + 1, c]
-                + w10 * grid[il, iv + 1, iu, c]
-                + w11 * grid[il, iv + 1, iu + 1, c]
+                + w01 * grid[il, iv, ju, c]
+                + w10 * grid[il, jv, iu, c]
+                + w11 * grid[il, jv, ju, c]
             )
             high = (
-                w00 * grid[il + 1, iv, iu, c]
-                + w01 * grid[il + 1, iv, iu + 1, c]
-                + w10 * grid[il + 1, iv + 1, iu, c]
-                + w11 * grid[il + 1, iv + 1, iu + 1, c]
+                w00 * grid[jl, iv, iu, c]
+                + w01 * grid[jl, iv, ju, c]
+                + w10 * grid[jl, jv, iu, c]
+                + w11 * grid[jl, jv, ju, c]
             )
-            out[i, offset + c] = bl * low + al * high
+            out[i, np.uint64(offset) + c] = bl * low + al * high
 
 
 @kernel
 def scatter(gradient, touched, points, given, offset):  # type: ignore[no-untyped-def]
     """Backward of `lookup`: adds to `gradient` (L, n, m, C) and marks texels in `touched` (L, n, m)."""
     layers, n, m, channels = gradient.shape
-    for i in range(points.shape[0]):
+    for i in range(np.uint64(points.shape[0])):
         iu, au = cell(points[i, 0], m)
         iv, av = cell(points[i, 1], n)
-        at = min(points[i, 2] * (layers - 1), layers - 1.001)
-        il = int(at)
-        al = np.float32(at - il)
+        il, al = layer(points[i, 2], layers)
         for corner in range(8):
             dl, dv, du = corner >> 2, (corner >> 1) & 1, corner & 1
             share = (al if dl else ONE - al) * (av if dv else ONE - av) * (au if du else ONE - au)
             if share == NONE:
                 continue
-            for c in range(channels):
-                gradient[il + dl, iv + dv, iu + du, c] += share * given[i, offset + c]
-            touched[il + dl, iv + dv, iu + du] = 1
+            k, v, u = il + np.uint64(dl), iv + np.uint64(dv), iu + np.uint64(du)
+            for c in range(np.uint64(channels)):
+                gradient[k, v, u, c] += share * given[i, np.uint64(offset) + c]
+            touched[k, v, u] = 1
 
 
 @kernel
@@ -205,10 +212,11 @@ def mix(grid, window, points, starts, mixes, out):  # type: ignore[no-untyped-de
             r, s, t, d = NONE, NONE, NONE, NONE
             for corner in range(4):
                 dv, du = corner >> 1, corner & 1
-                share = (av if dv else ONE - av) * (au if du else ONE - au) * window[iv + dv, iu + du]
+                v, u = iv + np.uint64(dv), iu + np.uint64(du)
+                share = (av if dv else ONE - av) * (au if du else ONE - au) * window[v, u]
                 if share == NONE:
                     continue
-                texel = grid[iv + dv, iu + du]
+                texel = grid[v, u]
                 for k in range(mixes.shape[1]):
                     x = share * mixes[g, k]
                     r += x * texel[4 * k]
@@ -229,10 +237,11 @@ def mix_backward(grid, window, points, starts, mixes, given, gradient, touched, 
             r, s, t, d = given[i, 0], given[i, 1], given[i, 2], given[i, 3]
             for corner in range(4):
                 dv, du = corner >> 1, corner & 1
-                share = (av if dv else ONE - av) * (au if du else ONE - au) * window[iv + dv, iu + du]
+                v, u = iv + np.uint64(dv), iu + np.uint64(du)
+                share = (av if dv else ONE - av) * (au if du else ONE - au) * window[v, u]
                 if share == NONE:
                     continue
-                texel, to_texel = grid[iv + dv, iu + du], gradient[iv + dv, iu + du]
+                texel, to_texel = grid[v, u], gradient[v, u]
                 for k in range(mixes.shape[1]):
                     x = share * mixes[g, k]
                     seen = texel[4 * k] * r + texel[4 * k + 1] * s + texel[4 * k + 2] * t + texel[4 * k + 3] * d
@@ -241,17 +250,17 @@ def mix_backward(grid, window, points, starts, mixes, given, gradient, touched, 
                     to_texel[4 * k + 2] += x * t
                     to_texel[4 * k + 3] += x * d
                     to_mixes[g, k] += share * seen
-                touched[iv + dv, iu + du] = 1
+                touched[v, u] = 1
 
 
 @kernel
 def adam(values, gradient, first, second, touched, rate, beta1, beta2, correction1, correction2, floor):  # type: ignore[no-untyped-def]
     """One step of Adam (Kingma and Ba 2015) for the texels of (P, C) that were touched; clears their gradients."""
-    for i in range(values.shape[0]):
+    for i in range(np.uint64(values.shape[0])):
         if not touched[i]:
             continue
         touched[i] = 0
-        for c in range(values.shape[1]):
+        for c in range(np.uint64(values.shape[1])):
             g = gradient[i, c]
             gradient[i, c] = 0
             a = beta1 * first[i, c] + (1 - beta1) * g

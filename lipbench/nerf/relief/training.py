@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lipbench.core.errors import UsageError
+from lipbench.core.seeding import seed_torch
 from lipbench.nerf.relief.adam import Adam
 from lipbench.nerf.relief.appearance import Appearances, appearances
 from lipbench.nerf.relief.config import ReliefPreset
@@ -116,7 +117,7 @@ class ReliefTraining:
 
     def _build(self) -> None:
         """Field, codes and optimizers of this attempt."""
-        torch.manual_seed(int(np.random.SeedSequence([self.seed, 77, self.attempt]).generate_state(1)[0]))
+        seed_torch(int(np.random.SeedSequence([self.seed, 77, self.attempt]).generate_state(1)[0]))
         p, s = self.preset, self.shown
         fine, coarse = self._texels(p.field.texel), self._texels(p.field.coarse_texel)
         _, _, width, height = self.relief.eyes[0]

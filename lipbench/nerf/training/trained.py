@@ -27,8 +27,8 @@ SCHEMA = 2
 #: Samples whose networks are computed at once on a GPU: below 10 GB for AD-NeRF's networks, 6 GB for the paper's, under
 #: any size of the image.
 SAMPLES = 1 << 21
-#: Rays at once on a CPU: its caches hold no more.
-RAYS = 2048
+#: Rays at once on a CPU: its caches hold no more of a network's layers; tri-planes go through them in blocks of theirs.
+RAYS = {"mlp": 2048, "triplane": 1 << 14}
 VISIBLE = 1e-3  # rays on which the grid sees less than this opacity show the background alone
 
 
@@ -212,7 +212,7 @@ def render_one(
 def rays_at_once(config: FieldConfig, device: torch.device) -> int:
     """How many rays are rendered at once, so that memory does not grow with the image."""
     if device.type == "cpu":
-        return RAYS
+        return RAYS[config.field]
     return max(1, SAMPLES // (config.coarse + config.fine))
 
 
@@ -221,11 +221,10 @@ def _shown(field: HeadField, rays: Rays, condition: Tensor) -> tuple[Tensor, Com
     if field.config.proposal != "grid":
         fine = field.render(rays, torch.zeros_like(rays.direction), condition).fine
         return torch.arange(rays.near.shape[1], device=rays.near.device), fine
-    edges, weights = field.propose(rays)
-    kept = torch.nonzero(weights[0].sum(-1) > VISIBLE)[:, 0]
+    depths, seen = field.place(rays)
+    kept = torch.nonzero(seen[0] > VISIBLE)[:, 0]
     some = _chosen(rays, kept)
-    proposal = (edges[:, kept], weights[:, kept])
-    return kept, field.shade(some, proposal, torch.zeros_like(some.direction), condition).fine
+    return kept, field.shade(some, depths[:, kept], torch.zeros_like(some.direction), condition).fine
 
 
 def _chosen(rays: Rays, rows: Tensor) -> Rays:

@@ -15,10 +15,12 @@ from torch import Tensor
 
 from lipbench.core import optim
 from lipbench.core.errors import UsageError
+from lipbench.core.seeding import seed_torch
 from lipbench.nerf.grid import carve
 from lipbench.nerf.model import HeadField, RayColors
 from lipbench.nerf.scene import Scene
 from lipbench.nerf.training import guard
+from lipbench.nerf.training.adam import make_adam
 from lipbench.nerf.training.codes import eye_codes, lid_direction, without
 from lipbench.nerf.training.draw import RayBatch, RayDrawer
 from lipbench.nerf.training.presets import Preset
@@ -72,7 +74,7 @@ class FieldTraining:
 
     def _build(self) -> None:
         """Networks, codes and optimizer of this attempt."""
-        torch.manual_seed(int(np.random.SeedSequence([self.seed, 77, self.attempt]).generate_state(1)[0]))
+        seed_torch(int(np.random.SeedSequence([self.seed, 77, self.attempt]).generate_state(1)[0]))
         p = self.preset
         self.field = HeadField(p.field, torch.from_numpy(self.shown.bounds)).to(self.device)
         if self.field.grid is not None:
@@ -89,7 +91,7 @@ class FieldTraining:
             {"params": planes, "lr_scale": p.planes_lr},
             {"params": [self.latents] if p.field.latent else [], "lr_scale": p.latent_lr},
         ]
-        self.optimizer = torch.optim.Adam([g for g in groups if g["params"]], lr=p.lr, **optim.adam_flags(self.device))
+        self.optimizer = make_adam([g for g in groups if g["params"]], p.lr, self.device)
 
     def codes(self, frames: Tensor) -> Tensor:
         """(F,) training frames -> (F, C + L)."""
