@@ -24,12 +24,12 @@ def fresh():
 def readings(monkeypatch):
     """The videos that were decoded, by name."""
     found = []
-    monkeypatch.setattr(recent, "read_frames", lambda path: decoded(path, found))
+    monkeypatch.setattr(recent, "read_frames", lambda path, fps=None: decoded(path, fps, found))
     return found
 
 
-def decoded(path, found):
-    frames = media.read_frames(path)
+def decoded(path, fps, found):
+    frames = media.read_frames(path, fps=fps)
 
     def each():
         found.append(path.name)
@@ -76,6 +76,14 @@ def test_a_broken_video_stays_broken(tmp_path):
             list(read_again(path))
     with pytest.raises(MediaError):
         read_again(tmp_path / "none.mp4")
+
+
+def test_its_own_rate_is_no_other(tmp_path, readings):
+    path = video(tmp_path, "a.mp4", 90)
+    assert len(list(read_again(path))) == len(list(read_again(path, fps=25))) == 4
+    assert readings == ["a.mp4"]
+    assert len(list(read_again(path, fps=50))) == len(list(read_again(path, fps=50))) == 8
+    assert readings == ["a.mp4"] * 3
 
 
 def test_memory_has_a_limit(tmp_path, readings, monkeypatch):
