@@ -16,7 +16,7 @@ and put right with the option `align`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, SupportsFloat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +35,8 @@ from lipbench.metrics.timing import AlignOptions, Shift
 __all__ = ["AlignOptions", "Box", "Frame", "FrameMetric", "Options", "Value", "against_of", "specs"]
 
 REGIONS = ("full", "face", "mouth")
-#: A metric's id with its value in one frame, None, or the reason why there is none.
-Value = tuple[str, "float | str | None"]
+#: A metric's id with its value in one frame, None, or the reason why there is none. A value may be computed later.
+Value = tuple[str, "SupportsFloat | str | None"]
 
 
 def specs(

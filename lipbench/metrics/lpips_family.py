@@ -103,15 +103,12 @@ class LpipsFamily(FrameMetric):
         net = lpips.load(pair.device, self.net)
         # The next methods on the same dub are compared to the same frames.
         net.shelf.turn((pair.reference, pair.truth))
-        return net, not pair.alone
+        return lpips.Comparisons(net, keep=not pair.alone)
 
     def looks_at(self, t: int, **options: Any) -> bool:
         return bool(t % options["every"] == 0)
 
     def measure(self, step: FrameStep, boxes: Mapping[str, Box | None], shared: Any, **options: Any) -> Iterator[Value]:
-        from lipbench.metrics.functional.lpips import distances
-
-        net, keep = shared
         files = FILES[self.net]
         for region, box in boxes.items():
             values: dict[str, Any] = dict.fromkeys(step.others)
@@ -124,7 +121,7 @@ class LpipsFamily(FrameMetric):
                     why = f"unsupported: the {region} region is smaller than {files.title}'s {files.smallest} px"
                     values = dict.fromkeys(step.others, why)
                 else:
-                    values = dict(zip(step.others, distances(net, mine, others, keep=keep), strict=True))
+                    values = dict(zip(step.others, shared.ask(mine, others), strict=True))
             for against, value in values.items():
                 yield f"{self.metrics[0].id.rsplit('_', 1)[0]}_{region}{SUFFIX[against]}", value
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
 import numpy as np
 
@@ -69,7 +69,7 @@ class Measurement:
         # The boxes follow the reference's face.
         self._ahead = self.shifts.get("reference", 0) if pair.reference is not None else 0
         self._wanted = tuple(dict.fromkeys(spec.region for spec in family.metrics))
-        self._values: dict[str, list[float]] = {spec.id: [] for spec in family.metrics}
+        self._values: dict[str, list[SupportsFloat]] = {spec.id: [] for spec in family.metrics}
         self._looked = dict.fromkeys(self._values, 0)
         self._reasons: dict[str, str] = {}
         self._last: list[FrameStep] = []  # up to `span` of them
@@ -152,7 +152,7 @@ class Measurement:
         if refusal := self._regions.refusal(spec.region, n_frames + reader.passed(against), reader.size):
             return Score(None, refusal, n_total=n_frames)
         extra = {**reader.facts(against), **self._regions.facts(spec.region)}
-        values = [*([float("nan")] * reader.lead(against)), *self._values[spec.id]]
+        values = [*([float("nan")] * reader.lead(against)), *map(float, self._values[spec.id])]
         score = from_frames(values, mean=lambda measured: self.family.mean(spec, measured), extra=extra)
         reason = self._reasons.get(spec.id)
         if score.value is None and reason is None and span > 1:

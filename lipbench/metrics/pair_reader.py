@@ -12,6 +12,7 @@ from lipbench.core.errors import MediaError
 from lipbench.core.metric import Pair
 from lipbench.core.ticks import ticking
 from lipbench.media import color
+from lipbench.media.recent import read_again
 from lipbench.metrics.arrays import Frame
 
 #: What a prediction is compared to, in the order of tables.
@@ -68,7 +69,7 @@ class PairReader:
         for name, path in self._paths.items():
             try:
                 self._compare_colors(name, path)
-                others[name] = media.read_frames(path)
+                others[name] = read_again(path)
             except MediaError as error:
                 self._refuse(name, error)
         others = {name: frames for name, frames in others.items() if name not in self.refusals}
@@ -79,7 +80,7 @@ class PairReader:
                 if name in others:
                     self._next(name, others)
         try:
-            for t, prediction in enumerate(ticking(media.read_frames(self._prediction))):
+            for t, prediction in enumerate(ticking(read_again(self._prediction))):
                 self.n_prediction += 1
                 self.size = (prediction.shape[1], prediction.shape[0])
                 frames = {}

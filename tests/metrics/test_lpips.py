@@ -62,7 +62,7 @@ def plainly(a: np.ndarray, b: np.ndarray, trunk: dict, linear: dict) -> float:
     return total
 
 
-@pytest.mark.parametrize("size", [(31, 31), (64, 64), (77, 130), (250, 270)])  # the last one by Winograd's convolutions
+@pytest.mark.parametrize("size", [(31, 31), (64, 64), (77, 130), (250, 270)])
 def test_is_the_published_arithmetic(size, installed, trunk, linear):
     a, b, c = image(*size), cv2.GaussianBlur(image(*size), (0, 0), 2), image(*size, seed=1)
     near, far = plainly(a, b, trunk, linear), plainly(a, c, trunk, linear)
@@ -71,15 +71,49 @@ def test_is_the_published_arithmetic(size, installed, trunk, linear):
     assert 0.001 < near < far
 
 
-def test_large_pictures_are_measured_as_exactly_as_small_ones(installed, monkeypatch):
+@pytest.mark.parametrize("size", [(96, 80), (257, 300)])
+def test_is_as_exact_as_direct_convolutions(size, installed, trunk, linear, monkeypatch):
     net = perceptual.load()
-    a = image(257, 300)
+    a = image(*size)
     b = cv2.GaussianBlur(a, (0, 0), 1)
-    assert a[..., 0].size > perceptual.LARGE
+    exact = plainly(a, b, trunk, linear)
     quick = lpips(b, a)
-    monkeypatch.setattr(perceptual, "LARGE", 1 << 30)
-    monkeypatch.setattr(net, "quick", None)  # not asked for below
-    assert lpips(b, a) == pytest.approx(quick, rel=1e-6)
+    monkeypatch.setattr(net, "quick", [*net.features])
+    assert abs(quick - exact) < max(2 * abs(lpips(b, a) - exact), 1e-7)
+
+
+@pytest.mark.parametrize("size", [(31, 31), (64, 48), (90, 128), (256, 200)])
+def test_company_does_not_change_a_picture_to_the_last_bit(size, installed):
+    net = perceptual.load()
+    pictures = [image(*size, seed) for seed in range(9)]
+    alone = [net(picture) for picture in pictures]
+    for together in (2, 9):
+        for first in range(0, 9, together):
+            found = net.features_of(pictures[first : first + together])
+            for mine, theirs in zip(found, alone[first:], strict=False):
+                assert all(torch.equal(x, y) for x, y in zip(mine, theirs, strict=True))
+
+
+def test_small_pictures_wait_for_more_of_their_size(installed, monkeypatch):
+    net = perceptual.load()
+    monkeypatch.setattr(perceptual, "BATCH", 3 * 40 * 40)
+    seen = []
+    features_of = net.features_of
+    monkeypatch.setattr(net, "features_of", lambda pictures: seen.append(len(pictures)) or features_of(pictures))
+    comparisons = perceptual.Comparisons(net)
+    a, b = ([image(40, 40, seed) for seed in range(start, start + 5)] for start in (0, 5))
+    found = [comparisons.ask(x, [y, x]) for x, y in zip(a, b, strict=True)]
+    large = comparisons.ask(image(200, 200, 1), [image(200, 200, 2)])
+    assert seen == [3, 3, 1, 1]  # three pairs of the first size, and the large one at once
+    assert [float(one) for _, one in found] == [0.0] * 5
+    assert seen == [3, 3, 1, 1]
+    values = [float(one) for one, _ in found]
+    assert seen == [3, 3, 1, 1, 3, 1]  # the other two
+    monkeypatch.undo()
+    assert [*values, float(large[0])] == [
+        *(perceptual.distances(net, x, [y])[0] for x, y in zip(a, b, strict=True)),
+        perceptual.distances(net, image(200, 200, 1), [image(200, 200, 2)])[0],
+    ]
 
 
 def test_other_weights_count_at_once(trunk, linear):
@@ -215,7 +249,7 @@ def test_crops_keep_their_ratio():
 
 def test_identical_videos_need_no_network(installed, scene, monkeypatch):
     video = scene.video("v")
-    monkeypatch.setattr(perceptual.Lpips, "forward", None)  # not callable
+    monkeypatch.setattr(perceptual.Lpips, "features_of", None)  # not callable
     scores = FAMILY.score(scene.pair(prediction=video, reference=video, faces=scene.faces()))
     assert [scores[f"lpips_{r}"].value for r in ("full", "face", "mouth")] == [0, 0, 0]
 

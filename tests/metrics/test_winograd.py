@@ -21,19 +21,21 @@ def test_matrices_correlate(m, r):
 
 
 @pytest.mark.parametrize("size", [(4, 4), (13, 22), (40, 41), (33, 7)])  # whole tiles, parts of tiles, several strips
-@pytest.mark.parametrize(("kernel", "pad"), [(3, 1), (5, 2), (3, 0)])
+@pytest.mark.parametrize(("kernel", "pad", "m"), [(3, 1, 4), (5, 2, 4), (3, 0, 4), (3, 1, 3), (3, 1, 2)])
 @torch.inference_mode()
-def test_is_the_convolution_and_its_relu(size, kernel, pad, monkeypatch):
+def test_is_the_convolution_and_its_relu(size, kernel, pad, m, monkeypatch):
     monkeypatch.setattr(winograd, "STRIP", 8)
     torch.manual_seed(0)
     layer = nn.Conv2d(32, 24, kernel, padding=pad)
-    image = torch.rand(1, 32, *size).contiguous(memory_format=torch.channels_last)
-    exact = layer.double()(image.double()).relu()
-    found = Winograd(layer.float(), 4)(image)
+    images = torch.rand(3, 32, *size).contiguous(memory_format=torch.channels_last)
+    exact = layer.double()(images.double()).relu()
+    quick = Winograd(layer.float(), m)
+    found = quick(images)
     assert found.shape == exact.shape
-    assert found.stride(1) == 1  # channels last
+    assert found.is_contiguous(memory_format=torch.channels_last)
     assert float((found - exact).abs().max()) < 2e-5 * float(exact.square().mean().sqrt())
     assert 0.1 < float((found == 0).float().mean()) < 0.9  # both sides of the ReLU are seen
+    assert torch.allclose(quick(images[1:2]), found[1:2], rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("net", ["alex", "vgg"])

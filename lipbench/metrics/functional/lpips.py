@@ -30,8 +30,8 @@ from lipbench.metrics.shelf import Shelf
 Features = list[Tensor]
 #: What the features of references may take on disk, bytes: twelve seconds of 720p, or a minute of every fifth frame.
 KEPT = 8 << 30
-#: Pictures of more pixels have enough tiles for Winograd's convolutions, which then take half the time on a CPU.
-LARGE = 256 * 256
+#: Pixels that go through the network together: alone a small picture is too little work for a product of matrices.
+BATCH = 8 * 256 * 256
 
 
 class Lpips(nn.Module):
@@ -58,21 +58,27 @@ class Lpips(nn.Module):
 
     def forward(self, frame: Frame) -> Features:
         """(H, W, 3) uint8 RGB -> its features, without the channels that the linear layers weigh with 0."""
-        seen = cv2.LUT(np.ascontiguousarray(frame), self.seen.cpu().numpy()[None])
-        x = torch.from_numpy(seen).to(self.seen.device)[None].permute(0, 3, 1, 2)  # channels_last in memory
-        found: Features = []
-        large = frame.shape[0] * frame.shape[1] > LARGE and x.device.type == "cpu"
-        for i, layer in enumerate(self.quick if large else [*self.features]):
+        return self.features_of([frame])[0]
+
+    def features_of(self, frames: Sequence[Frame]) -> list[Features]:
+        """What `forward` gives for each of several frames of one size."""
+        seen = np.empty((len(frames), *frames[0].shape), np.float32)
+        levels = self.seen.cpu().numpy()[None]
+        for frame, place in zip(frames, seen, strict=True):
+            cv2.LUT(np.ascontiguousarray(frame), levels, dst=place)
+        x = torch.from_numpy(seen).to(self.seen.device).permute(0, 3, 1, 2)  # channels_last in memory
+        found: list[Tensor] = []
+        for i, layer in enumerate(self.quick if x.device.type == "cpu" else [*self.features]):
             x = layer(x)
             if i in TAPPED[self.net]:
-                places = x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])  # (h w, C)
-                length = places.square().sum(dim=1, keepdim=True).sqrt() + 1e-10
-                found.append(places.index_select(1, self.counting[len(found)]) / length)
-        return found
+                places = x.permute(0, 2, 3, 1).flatten(1, 2)  # (N, h w, C)
+                length = places.square().sum(dim=2, keepdim=True).sqrt() + 1e-10
+                found.append(places.index_select(2, self.counting[len(found)]) / length)
+        return [[tap[i] for tap in found] for i in range(len(frames))]
 
     @cached_property
     def quick(self) -> list[Callable[[Tensor], Tensor]]:
-        """The same layers for large pictures."""
+        """The same layers for a CPU."""
         return with_winograd([*self.features])
 
     def distance(self, a: Features, b: Features) -> float:
@@ -130,36 +136,88 @@ def _load(trunk: Path, linear: Path, device: str, net: Net) -> Lpips:
     return Lpips(net).load(read_trunk(trunk, net), layers_of_lpips).to_device(device)
 
 
-@torch.inference_mode()
-def distances(net: Lpips, prediction: Frame, others: Sequence[Frame], *, keep: bool = False) -> list[float]:
-    """LPIPS of one (H, W, 3) uint8 frame to each of the others, all of one size, none smaller than the net admits.
-
-    Each frame goes through the trunk alone and once, and not at all where the two are equal: that is 0.
+class Later:
+    """A number that is computed when somebody asks for it, or before.
 
     Args:
-        keep: leave the others' features on the net's shelf, and take from it what lies there. On a GPU they are
-            computed sooner than read.
+        compute: sets `value`.
     """
-    keep = keep and net.seen.device.type == "cpu"
 
-    def features(frame: Frame) -> Features:
-        kept = net.shelf.get(frame) if keep else None
+    def __init__(self, compute: Callable[[], None]) -> None:
+        self._compute = compute
+        self.value: float | None = None
+
+    def __float__(self) -> float:
+        if self.value is None:
+            self._compute()
+        assert self.value is not None
+        return self.value
+
+
+class Comparisons:
+    """LPIPS of many pictures, several at a time.
+
+    Args:
+        keep: leave the features of the pictures that others are compared to on the net's shelf, and take from it what
+            lies there. On a GPU they are computed sooner than read.
+    """
+
+    def __init__(self, net: Lpips, *, keep: bool = False) -> None:
+        self._net, self._keep = net, keep and net.seen.device.type == "cpu"
+        self._waiting: dict[tuple[int, ...], list[tuple[Frame, list[tuple[Frame, Later]]]]] = {}
+
+    def ask(self, prediction: Frame, others: Sequence[Frame]) -> list[Later]:
+        """LPIPS of one (H, W, 3) uint8 frame to each of the others, all of one size that the net admits.
+
+        Each frame goes through the trunk once, and not at all where the two are equal: that is 0. What is small waits
+        for more of its size, so that the frames have to stay as they are.
+        """
+        size = prediction.shape
+        found = [Later(lambda: self._compute(size)) for _ in others]
+        differing = []
+        for other, later in zip(others, found, strict=True):
+            if np.array_equal(prediction, other):
+                later.value = 0.0
+            else:
+                differing.append((other, later))
+        if differing:
+            waiting = self._waiting.setdefault(size, [])
+            waiting.append((prediction, differing))
+            if len(waiting) * size[0] * size[1] >= BATCH:
+                self._compute(size)
+        return found
+
+    @torch.inference_mode()
+    def _compute(self, size: tuple[int, ...]) -> None:
+        """All distances of pictures of one size that wait."""
+        asked = self._waiting.pop(size)
+        others = [other for _, pairs in asked for other, _ in pairs]
+        found = self._features([*others, *(prediction for prediction, _ in asked)])
+        theirs, mine = iter(found[: len(others)]), iter(found[len(others) :])
+        if self._keep:
+            for other, features in zip(others, found, strict=False):
+                self._net.shelf.put(other, [tap.numpy() for tap in features])
+        for (_, pairs), features in zip(asked, mine, strict=True):
+            for _, later in pairs:
+                later.value = self._net.distance(features, next(theirs))
+
+    def _features(self, pictures: Sequence[Frame]) -> list[Features]:
+        """Of pictures of one size, from the shelf where they lie there."""
+        kept = [self._net.shelf.get(picture) if self._keep else None for picture in pictures]
+        missing = [picture for picture, arrays in zip(pictures, kept, strict=True) if arrays is None]
+        at_once = max(BATCH // (pictures[0].shape[0] * pictures[0].shape[1]), 1)
+        made: list[Features] = []
         # TF32, the default for convolutions on recent GPUs, would move the third digit.
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-            return net(frame) if kept is None else [torch.from_numpy(tap) for tap in kept]
+            for first in range(0, len(missing), at_once):
+                made += self._net.features_of(missing[first : first + at_once])
+        rest = iter(made)
+        return [next(rest) if arrays is None else [torch.from_numpy(tap) for tap in arrays] for arrays in kept]
 
-    found = [0.0] * len(others)
-    mine: Features | None = None
-    for i, other in enumerate(others):
-        if np.array_equal(prediction, other):
-            continue
-        theirs = features(other)
-        if keep:
-            net.shelf.put(other, [tap.numpy() for tap in theirs])
-        # After the other: what is to be compared to several may itself be one of them.
-        mine = mine or features(prediction)
-        found[i] = net.distance(mine, theirs)
-    return found
+
+def distances(net: Lpips, prediction: Frame, others: Sequence[Frame], *, keep: bool = False) -> list[float]:
+    """LPIPS of one frame to each of the others; see `Comparisons`."""
+    return [float(distance) for distance in Comparisons(net, keep=keep).ask(prediction, others)]
 
 
 def lpips_per_frame(prediction: Frame, reference: Frame, device: str = "cpu", net: Net = "alex") -> NDArray[np.float64]:
@@ -186,8 +244,9 @@ def lpips_per_frame(prediction: Frame, reference: Frame, device: str = "cpu", ne
             f"{FILES[net].title} needs {smallest} x {smallest} px",
             "compare larger frames, or use PSNR",
         )
-    loaded = load(device, net)
-    return np.array([distances(loaded, x, [y])[0] for x, y in zip(a, b, strict=True)])
+    comparisons = Comparisons(load(device, net))
+    found = [comparisons.ask(x, [y])[0] for x, y in zip(a, b, strict=True)]
+    return np.array([float(distance) for distance in found])
 
 
 def lpips(prediction: Frame, reference: Frame, device: str = "cpu", net: Net = "alex") -> float:

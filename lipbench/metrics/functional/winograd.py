@@ -27,6 +27,10 @@ from torch.nn import functional
 POINTS = (0, 1, -1, Fraction(1, 2), -2, 2, Fraction(-1, 2))
 #: About so many tiles at a time: what is made of them on the way then stays in the cache.
 STRIP = 160
+#: Products of matrices with few rows sum in another order: a picture's features would hang on its company.
+FEWEST_TILES = 16
+#: Terms that `winograd_tiles` adds in one go.
+TERMS = 4
 #: Of a layer that is worth it.
 FEWEST_CHANNELS = 32
 
@@ -59,7 +63,7 @@ def matrices(m: int, r: int) -> tuple[NDArray[np.float64], NDArray[np.float64], 
 
 
 class Winograd:
-    """A square convolution of stride 1 and the ReLU behind it.
+    """A square convolution of stride 1 and the ReLU behind it, of one picture or several.
 
     Args:
         layer: whose weights it has; later changes of them do not count.
@@ -71,35 +75,37 @@ class Winograd:
         assert layer.bias is not None
         assert isinstance(layer.padding[0], int)
         self.m, self.n, self.pad = m, len(b), layer.padding[0]
-        # Both ways at once: as one matrix that is a third of the time of two.
-        self._evaluate = torch.from_numpy(np.kron(b, b)).float()  # (n n, n n)
-        self._interpolate = torch.from_numpy(np.kron(a, a)).float()  # (m m, n n)
-        kernels = np.einsum("ip,jq,kcpq->ijck", g, g, layer.weight.detach().double().cpu().numpy(), optimize=True)
-        self._kernels = torch.from_numpy(kernels.reshape(-1, *kernels.shape[2:])).float()  # (n n, C, K)
-        self._bias = layer.bias.detach().cpu()
+        self._evaluate, self._interpolate = _filled(b), _filled(a)
+        weight = layer.weight.detach().double().cpu().permute(2, 3, 1, 0)  # (r, r, C, K)
+        kernels = torch.from_numpy(np.kron(g, g)) @ weight.flatten(0, 1).flatten(1)
+        self._kernels = kernels.unflatten(-1, weight.shape[2:]).float()  # (n n, C, K)
+        self._bias = layer.bias.detach().float().cpu().numpy()
 
-    def __call__(self, image: Tensor) -> Tensor:
-        """(1, C, H, W) float32, channels last in memory -> (1, K, H, W), as well."""
+    def __call__(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) float32 -> (N, K, H', W'); both channels last in memory."""
+        from lipbench.metrics.functional import winograd_tiles  # needs numba, which a cached run does not
+
         m, n = self.m, self.n
         points, channels, k = self._kernels.shape
-        height, width = (side + 2 * self.pad - (n - m) for side in image.shape[2:])
+        height, width = (side + 2 * self.pad - (n - m) for side in images.shape[2:])
         down, across = -(-height // m), -(-width // m)
         right, below = across * m - width + self.pad, down * m - height + self.pad
-        x = functional.pad(image[0].permute(1, 2, 0), (0, 0, self.pad, right, self.pad, below))
-        y = torch.empty(down * m, across * m, k)
-        rows = -(-down // max(round(down * across / STRIP), 1))
-        step, line, pixel = m * x.stride(0), x.stride(0), x.stride(1)
-        for top in range(0, down, rows):
-            high = min(rows, down - top)
-            tiles = x.as_strided(
-                (n, n, high, across, channels), (line, pixel, step, m * pixel, 1), x.storage_offset() + top * step
-            )
-            evaluated = self._evaluate @ tiles.reshape(points, -1)
-            products = torch.bmm(evaluated.view(points, -1, channels), self._kernels)
-            made = (self._interpolate @ products.view(points, -1)).view(m, m, high, across, k)
-            strip = y[top * m : (top + high) * m].view(high, m, across, m, k)
-            torch.add(made.permute(2, 0, 3, 1, 4), self._bias, out=strip).relu_()
-        return y[:height, :width].permute(2, 0, 1)[None]
+        x = functional.pad(images.permute(0, 2, 3, 1), (0, 0, self.pad, right, self.pad, below)).contiguous()
+        y = torch.empty(len(x), height, width, k)
+        strip = -(-len(x) * down // max(round(len(x) * down * across / STRIP), 1))
+        for first in range(0, len(x) * down, strip):
+            rows = min(strip, len(x) * down - first)
+            evaluated = torch.empty(points, max(rows * across, FEWEST_TILES), channels)
+            evaluated[:, rows * across :] = 0
+            winograd_tiles.evaluate(x.numpy(), self._evaluate, m, first, rows, evaluated.numpy())
+            products = torch.bmm(evaluated, self._kernels)
+            winograd_tiles.interpolate(products.numpy(), self._interpolate, self._bias, first, rows, y.numpy())
+        return y.permute(0, 3, 1, 2)
+
+
+def _filled(matrix: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Rows filled up with zeros, as `winograd_tiles` takes them."""
+    return np.pad(matrix, ((0, 0), (0, -matrix.shape[1] % TERMS))).astype(np.float32)
 
 
 def with_winograd(layers: Sequence[nn.Module], m: int = 4) -> list[Callable[[Tensor], Tensor]]:

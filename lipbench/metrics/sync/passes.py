@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lipbench import media
 from lipbench.core.ticks import ticking
 from lipbench.faces.shots import ShotDetector
 from lipbench.faces.track import Box
+from lipbench.media.recent import read_again
 from lipbench.metrics.sync.codec import CROP_SIZE, CropRoute, read_published
 from lipbench.metrics.sync.face_boxes import Detect
 from lipbench.metrics.sync.folded import FoldedSyncNet, VideoStream
@@ -70,4 +70,4 @@ def frames(video: Path, options: SyncOptions) -> Iterator[NDArray[np.uint8]]:
     """The frames at 25 fps, as decoded or as the published route sees them."""
     if options.codec == "published":
         return read_published(video, options.protocol)
-    return media.read_frames(video, fps=FPS)
+    return read_again(video, fps=FPS)

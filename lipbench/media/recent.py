@@ -1,0 +1,66 @@
+"""Frames of short videos that were read a moment ago: in a run, one metric family after the other looks at them."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipbench.media.probe import on_grid
+from lipbench.media.read import read_frames
+
+#: Bytes of frames that are kept: source and truth of three dubs of eight seconds at 256 px, and what is measured.
+LIMIT = 320 << 20
+#: Bytes of a video's frames beyond which none are kept.
+LONGEST = 64 << 20
+
+_kept: dict[Hashable, list[NDArray[np.uint8]]] = {}  # the longest unused first
+
+
+def read_again(path: str | Path, *, fps: float | None = None) -> Iterator[NDArray[np.uint8]]:
+    """What `read_frames` gives; the second time from memory, if the video is short and its file the same.
+
+    All readers get the same arrays: they are read-only. At another rate than the file's own nothing is kept.
+
+    Raises:
+        MediaError, NoVideo, Truncated: as `read_frames`. Of such a video nothing is kept.
+    """
+    if fps is not None and not on_grid(path, fps):
+        return read_frames(path, fps=fps)
+    frames = read_frames(path)  # errors of missing files come at once
+    key = _key(Path(path))
+    return frames if key is None else _read(key, frames)
+
+
+def _key(path: Path) -> Hashable | None:
+    """None for a series of pictures."""
+    if not path.is_file():
+        return None
+    about = path.stat()
+    return path.resolve(), about.st_ino, about.st_mtime_ns, about.st_size
+
+
+def _read(key: Hashable, frames: Iterator[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
+    if key in _kept:
+        _kept[key] = _kept.pop(key)
+        yield from _kept[key]
+        return
+    held: list[NDArray[np.uint8]] | None = []
+    for n, frame in enumerate(frames, 1):
+        frame.flags.writeable = False
+        if n * frame.nbytes > LONGEST:
+            held = None
+        if held is not None:
+            held.append(frame)
+        yield frame
+    if held:
+        _kept[key] = held
+        while sum(len(one) * one[0].nbytes for one in _kept.values()) > LIMIT:
+            _kept.pop(next(iter(_kept)))
+
+
+def forget() -> None:
+    """Keep nothing more of what was read so far."""
+    _kept.clear()
