@@ -14,6 +14,7 @@ from lipbench.faces.raster.kernel import inlined, kernel
 
 ONE, NONE = np.float32(1), np.float32(0)
 STEEP = np.float32(15)  # beyond it softplus(x) is x
+DEEP = 0.4  # dm behind the relief's back, as far as the layers behind it tell apart what lies there
 
 
 @inlined
@@ -68,6 +69,7 @@ def march(  # type: ignore[no-untyped-def]
     density,
     opacity,
     samples,
+    floor,
     threshold,
     opaque,
     points,
@@ -92,6 +94,7 @@ def march(  # type: ignore[no-untyped-def]
         place: left, top, width, height of the relief, dm.
         density: (L, n, m) raw density as the grid alone has it.
         opacity: see `ReliefConfig`.
+        floor: s at the relief's back; from there to 0 it falls over DEEP dm, with 0 all behind it is at 0.
         threshold: raw density under which a sample is left out.
         opaque: optical depth at which a ray ends.
         points: (R * S, 3) takes (u, v, s).
@@ -123,7 +126,9 @@ def march(  # type: ignore[no-untyped-def]
             front = (
                 w00 * outer[iv, iu] + w01 * outer[iv, iu + 1] + w10 * outer[iv + 1, iu] + w11 * outer[iv + 1, iu + 1]
             )
-            s = min(max((pz - back) / (front - back), 0.0), 1.0)
+            s = floor + (1.0 - floor) * min(max((pz - back) / (front - back), 0.0), 1.0)
+            if pz < back:
+                s = floor * max(1.0 + (pz - back) / DEEP, 0.0)
             ju, jv, jl = min(int(u * m), m - 1), min(int(v * n), n - 1), int(s * (layers - 1) + 0.5)
             raw = density[jl, jv, ju]
             if raw > threshold or keep[i]:
