@@ -104,8 +104,8 @@ def _field(name: str, kind: str, **changes: Any) -> HeadField:
 def _relief() -> ReliefField:
     flat = np.zeros((8, 8), np.float32)
     eyes = ((0.2, 0.3, 0.2, 0.1), (0.6, 0.3, 0.2, 0.1))
-    relief = Relief((-1.0, 1.0, 2.0, 2.0), flat, flat - 0.2, flat + 0.2, eyes)
-    field = ReliefField(ReliefConfig(width=8, latent=8), relief, (16, 16), (8, 8), (4, 4))
+    relief = Relief((-1.0, 1.0, 2.0, 2.0), flat, flat - 0.2, flat + 0.2, eyes, (0.4, 0.6, 0.3, 0.3))
+    field = ReliefField(ReliefConfig(width=8, latent=8), relief, (16, 16), (8, 8), (4, 4), mouth=(4, 4))
     nn.init.normal_(field.network.last.weight)
     return field
 
@@ -119,7 +119,7 @@ def _seen(field: ReliefField, device: str) -> Any:
         50.0, (8.0, 8.0), *(x.to(device) for x in (torch.eye(3)[None].double(), away, shift, near, near + 0.6))
     )
     at = (torch.arange(2.0, 14.0)[None] + 0.5).to(device)
-    code = torch.ones(1, c.directions + c.latent, device=device)
+    code = torch.ones(1, c.directions + c.codes, device=device)
     keep = torch.ones(at.shape, dtype=torch.bool, device=device)
     with torch.no_grad():
         return field.render(views, torch.zeros(1, dtype=torch.int64, device=device), at, at, code, keep=keep)

@@ -37,7 +37,8 @@ def demo_run() -> dict[str, Any]:
                 "label": "lipnerf-demo relief",
                 "params": {
                     "field": "relief",
-                    "settings": {"registration": False, "appearances": 0},  # its fits are right to half a pixel
+                    # Its fits are right to half a pixel.
+                    "settings": {"registration": False, "appearances": 0, "behind": 0, "mouth_looks": False},
                     "fit": "landmarks",
                     "faces": "demo-face",
                     # The paper's is Wav2Lip; of the demo networks this one's mouths are nearest to the truth.

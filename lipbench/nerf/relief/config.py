@@ -16,18 +16,21 @@ class ReliefConfig:
 
     Attributes:
         condition: length of the expression.
-        latent: length of the code learned per frame (0 for none).
+        latent: numbers of the code learned per frame, but for those that mix appearances (0 for no code).
         directions: principal directions of the clip's expressions that the network is told, in units of their spread.
         layers: of both grids, from the back of the relief to its front.
+        behind: further layers, behind its back, where the mesh has teeth and cavity at different depths. 0 leaves them
+            on its back.
         texel: side of a texel of the fine grid, px of the training images.
         coarse_texel: the same of the coarse grid.
         finest: longest side of the fine grid, texels: larger images get larger texels.
         channels: of the coarse grid; the fine one has four, color and density.
         looks: of the eyes, that a frame's code mixes: their images are a sum of as many, each times one of the code's
             first numbers. 0 leaves the eyes to the network.
-        appearances: of the head without lips and chin, that a frame's code mixes with its next numbers. 0 leaves light
-            and sides to the network.
+        appearances: of the head without lips and chin, that a frame's code mixes with as many further numbers. 0
+            leaves light and sides to the network.
         appearance_texel: side of their texels, px of the training images.
+        mouth_looks: whether lips and chin have as many looks as there are `directions`, that the expression mixes.
         width: of the network's two hidden layers.
         samples: candidates on a ray; most are left out because nothing is there, or because all before them is opaque.
         opacity: optical depth of the relief's whole thickness per unit of density.
@@ -37,16 +40,33 @@ class ReliefConfig:
     latent: int = 32
     directions: int = 12
     layers: int = 5
+    behind: int = 2
     texel: float = 0.7
     coarse_texel: float = 1.7
     finest: int = 896
     channels: int = 12
     looks: int = 8
-    appearances: int = 24
+    appearances: int = 40
     appearance_texel: float = 1.0
+    mouth_looks: bool = True
     width: int = 32
     samples: int = 8
     opacity: float = 15.0
+
+    @property
+    def depths(self) -> int:
+        """All layers."""
+        return self.layers + self.behind
+
+    @property
+    def codes(self) -> int:
+        """Length of a frame's code."""
+        return self.latent + self.appearances if self.latent else 0
+
+    @property
+    def floor(self) -> float:
+        """Where between the first layer, 0, and the last, 1, the relief's back is."""
+        return self.behind / (self.depths - 1)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -68,6 +88,7 @@ class ReliefPreset:
         latent_lr: for the codes of the frames.
         fall: powers of ten by which all rates fall over the training.
         appearance_lr: for the images of appearances, which begin as what frames show.
+        mouth_lr: for the looks of lips and chin.
         registration: whether frames are put in their place by optical flow first, see `registration`.
         warmup: share of the steps over which they rise to it.
         latent_penalty: factor of the codes' squares.
@@ -89,6 +110,7 @@ class ReliefPreset:
     grid_lr: float = 5e-2
     latent_lr: float = 1e-2
     appearance_lr: float = 5e-3
+    mouth_lr: float = 3e-2
     registration: bool = True
     fall: float = 1.3
     warmup: float = 0.025

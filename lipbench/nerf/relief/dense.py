@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lipbench.nerf.relief.kernels import STEEP
+from lipbench.nerf.relief.kernels import DEEP, STEEP
 
 
 class Views(NamedTuple):
@@ -49,6 +49,7 @@ def candidates(
     surfaces: Tensor,
     place: Tensor,
     samples: int,
+    floor: float = 0.0,
 ) -> tuple[Tensor, Tensor]:
     """(R, S, 3) points (u, v, s) of all candidates and (R, S) their steps as shares of the relief's thickness.
 
@@ -61,6 +62,7 @@ def candidates(
         surfaces: (2 or more, h, w) dm, back and front of the relief.
         place: (4,) left, top, width, height of the relief, dm.
         samples: S.
+        floor: s at the relief's back, see `kernels.march`.
     """
     x, y = columns.to(torch.int64), rows.to(torch.int64)
     columns, rows, jitter = (each.to(views.rotation.dtype) for each in (columns, rows, jitter))
@@ -79,7 +81,8 @@ def candidates(
         + av * ((1 - au) * m[iv + 1, iu] + au * m[iv + 1, iu + 1])
         for m in surfaces[:2]
     )
-    s = ((p[..., 2] - back) / (front - back)).clamp(0.0, 1.0)
+    s = floor + (1.0 - floor) * ((p[..., 2] - back) / (front - back)).clamp(0.0, 1.0)
+    s = torch.where(p[..., 2] < back, floor * (1.0 + (p[..., 2] - back) / DEEP).clamp_min(0.0), s)
     length = step * (1 + rx * rx + ry * ry).sqrt()
     return torch.stack([u, v, s], -1).float(), (length[:, None] / (front - back)).float()
 

@@ -12,13 +12,12 @@ from lipbench.nerf.relief.config import ReliefConfig
 from lipbench.nerf.relief.dense import Views
 from lipbench.nerf.relief.grid import FeatureGrid
 from lipbench.nerf.relief.perceptron import Perceptron
-from lipbench.nerf.relief.surface import Relief
+from lipbench.nerf.relief.surface import EDGE, Relief
 from lipbench.nerf.training.codes import without
 
 #: Raw density per unit of the fine grid's fourth channel: one rate of learning suits colors and density then.
 DENSITY = 3.0
 COARSE_START = 0.1  # standard deviation of the coarse grid at the start
-EDGE = 8.0  # the outer eighth of an eye's box blends into the face
 DIRECTION_SCALE = 10.0  # of the camera's direction, which hardly turns
 #: Raw densities under which a sample is left out, and optical depths at which a ray ends: (training, rendering).
 THRESHOLD, OPAQUE = (-4.0, -3.0), (6.0, 4.5)
@@ -40,6 +39,7 @@ class ReliefField(nn.Module):
         coarse: (n, m) texels of the coarse grid.
         eyes: (n, m) texels of the looks of each eye.
         appearances: (n, m, K) texels and number of the appearances.
+        mouth: (n, m) texels of the looks of lips and chin.
     """
 
     surfaces: Tensor
@@ -50,6 +50,7 @@ class ReliefField(nn.Module):
     density: Tensor
     window: Tensor
     eye_boxes: Tensor
+    mouth_box: Tensor
 
     def __init__(
         self,
@@ -59,18 +60,22 @@ class ReliefField(nn.Module):
         coarse: tuple[int, int],
         eyes: tuple[int, int],
         appearances: tuple[int, int, int] = (0, 0, 0),
+        mouth: tuple[int, int] = (0, 0),
     ) -> None:
         super().__init__()
         self.config = config
-        self.fine = FeatureGrid(torch.zeros(config.layers, *fine, 4))
-        self.coarse = FeatureGrid(COARSE_START * torch.randn(config.layers, *coarse, config.channels))
-        self.network = Perceptron(4 + config.channels, config.directions + config.latent, 3, config.width, 4)
+        self.fine = FeatureGrid(torch.zeros(config.depths, *fine, 4))
+        self.coarse = FeatureGrid(COARSE_START * torch.randn(config.depths, *coarse, config.channels))
+        self.network = Perceptron(4 + config.channels, config.directions + config.codes, 3, config.width, 4)
         self.looks = min(config.looks, config.latent)
         self.eyes = FeatureGrid(torch.zeros(2, 2 * eyes[0], eyes[1], 3 * self.looks)) if self.looks else None
         n, m, k = appearances
         self.appearances = FeatureGrid(torch.zeros(1, n, m, 4 * k)) if k else None
+        mouths = (config.depths, *mouth, 4 * config.directions)
+        self.mouth = FeatureGrid(torch.zeros(mouths)) if config.mouth_looks and min(mouth) else None
         self.register_buffer("window", torch.ones(n, m))
         self.register_buffer("eye_boxes", torch.tensor(relief.eyes, dtype=torch.float32))
+        self.register_buffer("mouth_box", torch.tensor(relief.mouth, dtype=torch.float32))
         self.register_buffer("surfaces", torch.from_numpy(np.stack([relief.inner, relief.outer, relief.middle])))
         self.register_buffer("place", torch.tensor(relief.place, dtype=torch.float64))
         self.register_buffer("expression_mean", torch.zeros(config.condition, dtype=torch.float64))
@@ -83,8 +88,9 @@ class ReliefField(nn.Module):
         """Where the field is."""
         left, top, width, height = self.place.tolist()
         inner, outer, middle = self.surfaces.cpu().numpy()
-        boxes = self.eye_boxes.tolist()
-        return Relief((left, top, width, height), middle, inner, outer, (tuple(boxes[0]), tuple(boxes[1])))
+        boxes, mouth = self.eye_boxes.tolist(), self.mouth_box.tolist()
+        eyes = tuple(boxes[0]), tuple(boxes[1])
+        return Relief((left, top, width, height), middle, inner, outer, eyes, tuple(mouth))
 
     def tell(self, expression: NDArray[np.floating], removed: ArrayLike | None, views: Views) -> None:
         """Set how expressions and cameras are told, from those of the training.
@@ -133,7 +139,7 @@ class ReliefField(nn.Module):
             frames: (G,) row of `views` of each group of rays.
             columns: (G, R) px.
             rows: (G, R) px.
-            code: (G, directions + latent).
+            code: (G, directions + codes).
             jitter: (G, R) in [0, 1), where in its bin each sample of a ray lies; the middle when None (rendering).
             keep: (G, R) bool, rays that leave no sample out; none when None.
         """
@@ -152,6 +158,7 @@ class ReliefField(nn.Module):
             pruning,
             self.config.opacity,
             self.config.samples,
+            self.config.floor,
         )
         counts = samples.starts[::each].diff().tolist()
         features = ops.lookup((self.fine, self.coarse), samples.points)
@@ -160,8 +167,10 @@ class ReliefField(nn.Module):
         logits = torch.addcmul(change, features[:, :4], scale)
         if self.eyes is not None:
             logits = self._with_eyes(logits, samples.points, counts, code)
+        if self.mouth is not None:
+            logits = self._with_mouth(logits, samples.points, counts, code)
         if self.appearances is not None:
-            first = code.shape[1] - self.config.latent + self.looks
+            first = self.config.directions + self.config.latent
             mixes = code[:, first : first + self.appearances.channels // 4]
             starts = samples.starts[::each].contiguous()
             logits = logits + ops.mix(mixes, self.appearances, self.window, samples.points, starts)
@@ -170,21 +179,44 @@ class ReliefField(nn.Module):
     def _with_eyes(self, logits: Tensor, points: Tensor, counts: list[int], code: Tensor) -> Tensor:
         """(M, 4) logits with what the frames' codes mix about the eyes."""
         assert self.eyes is not None
-        mixes = code[:, code.shape[1] - self.config.latent :][:, : self.looks]
-        for k, (left, top, width, height) in enumerate(self.eye_boxes.tolist()):
-            u, v = (points[:, 0] - left) / width, (points[:, 1] - top) / height
-            rows = torch.nonzero((u > 0) & (u < 1) & (v > 0) & (v < 1))[:, 0]
+        mixes = code[:, self.config.directions :][:, : self.looks]
+        for k, box in enumerate(self.eye_boxes.tolist()):
+            rows, u, v, edge = _inside(points, box)
             if not len(rows):
                 continue
             # Both eyes share a grid, one above the other; at its edge a look ends.
-            u, v = u[rows], v[rows]
-            edge = (EDGE * torch.minimum(torch.minimum(u, 1 - u), torch.minimum(v, 1 - v))).clamp_max(1.0)
             looks = ops.lookup((self.eyes,), torch.stack([u, 0.5 * (v + k), torch.zeros_like(u)], 1))
-            ends = torch.tensor(counts, device=rows.device).cumsum(0)
-            mixed = mixes[torch.searchsorted(ends, rows, right=True)]
+            mixed = mixes[_frames_of(rows, counts)]
             added = torch.einsum("mlc,ml->mc", looks.view(len(rows), self.looks, 3), mixed) * edge[:, None]
             logits = logits.index_add(0, rows, torch.nn.functional.pad(added, (0, 1)))
         return logits
+
+    def _with_mouth(self, logits: Tensor, points: Tensor, counts: list[int], code: Tensor) -> Tensor:
+        """(M, 4) logits with what the expressions mix of the looks of lips and chin."""
+        assert self.mouth is not None
+        rows, u, v, edge = _inside(points, self.mouth_box.tolist())
+        if not len(rows):
+            return logits
+        looks = ops.lookup((self.mouth,), torch.stack([u, v, points[rows, 2]], 1))
+        count = self.config.directions
+        mixed = code[:, :count][_frames_of(rows, counts)]
+        added = torch.einsum("mlc,ml->mc", looks.view(len(rows), count, 4), mixed) * edge[:, None]
+        return logits.index_add(0, rows, added)
+
+
+def _inside(points: Tensor, box: list[float]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Rows of points (M, 3) in a box (left, top, width, height), u and v in it, and a factor that ends at its edge."""
+    left, top, width, height = box
+    u, v = (points[:, 0] - left) / width, (points[:, 1] - top) / height
+    rows = torch.nonzero((u > 0) & (u < 1) & (v > 0) & (v < 1))[:, 0]
+    u, v = u[rows], v[rows]
+    edge = (EDGE * torch.minimum(torch.minimum(u, 1 - u), torch.minimum(v, 1 - v))).clamp_max(1.0)
+    return rows, u, v, edge
+
+
+def _frames_of(rows: Tensor, counts: list[int]) -> Tensor:
+    """(N,) rows of samples -> number of the frame that each belongs to, given how many each frame has."""
+    return torch.searchsorted(torch.tensor(counts, device=rows.device).cumsum(0), rows, right=True)
 
 
 def _to_camera(views: Views) -> Tensor:

@@ -47,8 +47,9 @@ class GridAdam:
     Args:
         grid: on its device.
         rate: of learning.
-        noise: (n, m) added to the root of the texels' second moment. Gradients far below it move a texel the less the
-            smaller they are: where a grid begins with what frames show, noise alone would move it by the whole rate.
+        noise: (n, m) or (L, n, m), added to the root of the texels' second moment. Gradients far below it move a texel
+            the less the smaller they are: where a grid begins with what frames show, noise alone would move it by the
+            whole rate.
     """
 
     def __init__(self, grid: FeatureGrid, rate: float, noise: Tensor | None = None) -> None:

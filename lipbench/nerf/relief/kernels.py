@@ -16,6 +16,7 @@ ONE, NONE = np.float32(1), np.float32(0)
 #: Indices are unsigned: of others numba asks at every access whether they count from the end, and vectorizes nothing.
 NEXT = np.uint64(1)
 STEEP = np.float32(15)  # beyond it softplus(x) is x
+DEEP = 0.4  # dm behind the relief's back, as far as the layers behind it tell apart what lies there
 
 
 @inlined
@@ -78,6 +79,7 @@ def march(  # type: ignore[no-untyped-def]
     density,
     opacity,
     samples,
+    floor,
     threshold,
     opaque,
     points,
@@ -102,6 +104,7 @@ def march(  # type: ignore[no-untyped-def]
         place: left, top, width, height of the relief, dm.
         density: (L, n, m) raw density as the grid alone has it.
         opacity: see `ReliefConfig`.
+        floor: s at the relief's back; from there to 0 it falls over DEEP dm, with 0 all behind it is at 0.
         threshold: raw density under which a sample is left out.
         opaque: optical depth at which a ray ends.
         points: (R * S, 3) takes (u, v, s).
@@ -132,7 +135,9 @@ def march(  # type: ignore[no-untyped-def]
             ju, jv = iu + NEXT, iv + NEXT
             back = w00 * inner[iv, iu] + w01 * inner[iv, ju] + w10 * inner[jv, iu] + w11 * inner[jv, ju]
             front = w00 * outer[iv, iu] + w01 * outer[iv, ju] + w10 * outer[jv, iu] + w11 * outer[jv, ju]
-            s = min(max((pz - back) / (front - back), 0.0), 1.0)
+            s = floor + (1.0 - floor) * min(max((pz - back) / (front - back), 0.0), 1.0)
+            if pz < back:
+                s = floor * max(1.0 + (pz - back) / DEEP, 0.0)
             ku, kv, kl = min(int(u * m), m - 1), min(int(v * n), n - 1), int(s * (layers - 1) + 0.5)
             raw = density[np.uint64(kl), np.uint64(kv), np.uint64(ku)]
             if raw > threshold or keep[i]:

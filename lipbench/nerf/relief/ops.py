@@ -53,10 +53,11 @@ def march(
     pruning: Pruning,
     opacity: float,
     samples: int,
+    floor: float = 0.0,
 ) -> Samples:
     """Samples of the rays through (R,) image positions of (R,) frames; see `kernels.march`."""
     if not uses_kernels(frames):
-        points, lengths = dense.candidates(views, frames, columns, rows, jitter, surfaces, place, samples)
+        points, lengths = dense.candidates(views, frames, columns, rows, jitter, surfaces, place, samples, floor)
         some = dense.kept(points, lengths, pruning.density, opacity, pruning.threshold, pruning.opaque, keep)
         starts = torch.cat([torch.zeros_like(frames[:1]), some.sum(1).cumsum(0)])
         return Samples(points[some], lengths[some], starts)
@@ -72,6 +73,7 @@ def march(
         *(x.numpy() for x in (jitter, keep, surfaces[0], surfaces[1], place, pruning.density)),
         float(opacity),
         int(samples),
+        float(floor),
         float(pruning.threshold),
         float(pruning.opaque),
         *(x.numpy() for x in (points, lengths, starts)),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lipbench.faces.raster import Camera
 from lipbench.nerf.relief.mesh import HeadMesh, MeshView
 from lipbench.nerf.relief.scene import ReliefScene
-from lipbench.nerf.relief.surface import Box, Float32, Relief, Rest, canonical, look_at_rest
+from lipbench.nerf.relief.surface import Box, Float32, Relief, Rest, canonical, lips_and_chin, look_at_rest
 
 CELLS = 64  # of a frame's displacements, along the longer side
 #: Rounds: the share of the images' resolution at which frames are compared, and over how many dm they are smoothed.
@@ -23,7 +23,7 @@ ROUNDS = ((0.5, 0.17), (0.5, 0.06), (0.5, 0.06), (1.0, 0.03))
 MEAN_FRAMES = 60  # that the mean is made of
 LITTLE = 0.05  # how much that counts against what is seen there
 BEHIND = 128.0  # level of what is not head: darker than skin, brighter than most hair, so that outlines count
-BESIDE_LIPS, BELOW_CHIN = 0.25, 0.05  # of the mouth's width on each side, dm
+TURNS = 8  # steps towards the place whose displacement ends where a pixel looks
 
 
 class Canvas:
@@ -116,10 +116,7 @@ def away_from_lips(mesh: HeadMesh, place: Box, size: tuple[int, int]) -> Float32
 
     n, m = size
     left, top, width, height = place
-    marks = mesh.marks
-    side = BESIDE_LIPS * float(np.ptp(marks[48:60, 0]))
-    x0, x1 = marks[48:60, 0].min() - side, marks[48:60, 0].max() + side
-    y0, y1 = marks[8, 1] - BELOW_CHIN, 0.5 * (marks[33, 1] + marks[48:60, 1].max())
+    x0, y1, x1, y0 = lips_and_chin(mesh)
     x = left + (np.arange(m) + 0.5) / m * width
     y = top - (np.arange(n) + 0.5) / n * height
     free = 1 - ((x > x0) & (x < x1))[None] * ((y > y0) & (y < y1))[:, None].astype(np.float32)
@@ -147,7 +144,9 @@ def registered(
     if not warp.any():
         return view
     seen = canonical(view, rotation, translation, camera)[..., :2].astype(np.float32)
-    back = seen - _at(warp, seen - _at(warp, seen, relief.place), relief.place)  # told where the head at rest has it
+    back = seen
+    for _ in range(TURNS):  # the displacement is told where the head at rest has it
+        back = seen - _at(warp, back, relief.place)
     return view._replace(shift=view.shift + slid(back, seen - back, relief))
 
 

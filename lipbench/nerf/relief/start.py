@@ -7,12 +7,15 @@ import torch
 
 from lipbench.faces.raster.kernel import kernel
 from lipbench.nerf.relief.field import DENSITY, ReliefField
+from lipbench.nerf.relief.kernels import DEEP
 from lipbench.nerf.relief.mesh import HeadMesh
 from lipbench.nerf.relief.registration import slid
 from lipbench.nerf.relief.scene import ReliefScene
-from lipbench.nerf.relief.surface import Float32, Relief, look_at_rest
+from lipbench.nerf.relief.surface import Float32, Relief, canonical, look_at_rest
 
 VIEWS = 25
+MOUTHS = 50  # frames whose mouths are looked into
+NEAR, KNOWN = 1.5, 0.05  # texels about one that tell its color, and how many pixels of them have to
 #: Raw density at the start, over the face and elsewhere: up to the mesh, and in front of it.
 INSIDE, FRONT = (2.0, 1.0), (-5.0, -1.0)
 #: Raw density of texels that the masks show in fewer than half of the frames that see them, and in hardly any.
@@ -35,7 +38,8 @@ def start(
     """
     import cv2
 
-    values = field.fine.values.numpy()
+    whole, behind = field.fine.values.numpy(), field.config.behind
+    values = whole[behind:]
     layers, n, m = values.shape[:3]
 
     def large(image: Float32) -> Float32:
@@ -79,8 +83,50 @@ def start(
     often = np.where(solid, np.where(thin, *INSIDE), np.where(thin, *FRONT))
     raw = np.where(share > SELDOM_SHARE, often, np.where(share > NEVER_SHARE, SELDOM, NEVER))
     values[..., 3] = raw / DENSITY
+    if behind:
+        _fill_behind(whole, behind, scene, mesh, relief)
     with torch.no_grad():
         field.refresh()
+
+
+def _fill_behind(values: Float32, behind: int, scene: ReliefScene, mesh: HeadMesh, relief: Relief) -> None:
+    """Set the layers behind the relief's back: as the back, but for what mouths show there.
+
+    Args:
+        values: (L, n, m, 4) of the fine grid.
+        behind: how many of L they are.
+        scene: of the training.
+        mesh: at rest.
+        relief: of the field.
+    """
+    import cv2
+
+    values[:behind] = values[behind]
+    _, n, m = values.shape[:3]
+    left, top, wide, high = relief.place
+    back = np.asarray(cv2.resize(relief.inner, (m, n)), np.float32)
+    sums = np.zeros((behind, n, m, 4), np.float32)
+    for t in np.unique(np.linspace(0, len(scene) - 1, MOUTHS).round().astype(int)):
+        pose = scene.rotation[t], scene.translation[t], scene.camera
+        view = mesh.view(scene.condition[t], *pose)
+        x0, y0, x1, y1 = np.maximum(scene.scene.mouth[t], 0)
+        inside = np.zeros(view.hit.shape, np.bool_)
+        inside[y0:y1, x0:x1] = True
+        inside &= view.hit & scene.scene.head[t]
+        x, y, z = canonical(view, *pose)[inside].T
+        column = ((x - left) / wide * m).astype(int).clip(0, m - 1)
+        row = ((top - y) / high * n).astype(int).clip(0, n - 1)
+        depth = behind * (1 + (z - back[row, column]) / DEEP)
+        some = depth < behind - 0.25  # nearer to its back the surface itself may be meant
+        layer = depth[some].round().astype(int).clip(0, behind - 1)
+        seen = np.concatenate([scene.filmed[t][inside][some] / 255, np.ones((int(some.sum()), 1))], 1)
+        np.add.at(sums, (layer, row[some], column[some]), seen.astype(np.float32))
+    for k in range(behind):
+        near = np.asarray(cv2.GaussianBlur(sums[k], (0, 0), NEAR), np.float32)
+        mean = (near[..., :3] / np.maximum(near[..., 3:], 1e-6)).clip(0.02, 0.98)
+        known = near[..., 3] > KNOWN
+        values[k, known, :3] = np.log(mean / (1 - mean))[known]
+        values[k, known, 3] = INSIDE[0] / DENSITY
 
 
 @kernel

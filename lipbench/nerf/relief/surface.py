@@ -21,14 +21,21 @@ from lipbench.nerf.relief.mesh import HeadMesh, MeshView
 
 #: dm behind and in front of the mesh: over the face, and elsewhere.
 FACE, HAIR = (0.05, 0.04), (0.10, 0.25)
+#: The same everywhere where frames are put in their place: all that is left to depth is the lips before the teeth.
+SKIN = (0.025, 0.02)
 ABOVE_BROWS = 0.2  # dm, where the face ends
 SLANT = 3.0  # times thicker along the line of sight a layer gets at most where the mesh turns away
 MAPS = 256  # px, longest side of the maps
-SETTLING = 8  # steps towards where a ray meets the relief
+SETTLING = 12  # steps towards where a ray meets the relief
+SETTLED = 0.05  # dm beside it at which it has been met
 THIN = 0.04  # dm, shortest interval of a ray
 ASKING = 0.05  # of the frames have to show something beside the mesh for the relief to reach it
 FARTHEST = 0.5  # dm, how far in front of the mesh it may do so
 MARGIN = 0.04  # of the masks' extent, on each side
+
+BESIDE_LIPS, BELOW_CHIN = 0.25, 0.05  # of the mouth's width on each side, dm
+EDGE = 8.0  # the outer eighth of a box of eyes or mouth blends into the face
+BLEND = 0.1  # of lips and chin's size, in which what is mixed there ends
 
 #: Half the size of an eye's box, as shares of the distance between the eye's corners.
 EYE_BOX = (0.85, 0.6)
@@ -46,6 +53,7 @@ class Relief(NamedTuple):
         inner: (h, w) dm, the relief's back.
         outer: (h, w) dm, its front.
         eyes: left, top, width, height of a box about each eye, as shares of the place's (u and v).
+        mouth: the same of lips and chin.
     """
 
     place: Box
@@ -53,6 +61,7 @@ class Relief(NamedTuple):
     inner: Float32
     outer: Float32
     eyes: tuple[Box, Box]
+    mouth: Box
 
 
 class Rest(NamedTuple):
@@ -88,13 +97,23 @@ def look_at_rest(mesh: HeadMesh, place: Box, size: tuple[int, int]) -> Rest:
     return Rest(triangle, barycentrics(points, mesh.triangles, triangle, camera), mesh)
 
 
-def relief_of(mesh: HeadMesh, place: Box, hair: tuple[float, float] = HAIR) -> tuple[Relief, Float32]:
+def relief_of(
+    mesh: HeadMesh,
+    place: Box,
+    skin: tuple[float, float] = FACE,
+    hair: tuple[float, float] = HAIR,
+    slant: float = SLANT,
+    shut: bool = False,
+) -> tuple[Relief, Float32]:
     """The relief over a place of head space, and where in its maps it is a face's, thin, as shares.
 
     Args:
         mesh: at rest.
         place: see `Relief`.
-        hair: dm behind and in front of the mesh where it is no face's.
+        skin: dm behind and in front of the mesh where it is a face's.
+        hair: the same elsewhere.
+        slant: how much thicker it may get where the mesh turns away.
+        shut: whether it passes before a mouth that is open at rest.
     """
     import cv2
 
@@ -110,16 +129,18 @@ def relief_of(mesh: HeadMesh, place: Box, hair: tuple[float, float] = HAIR) -> t
     rows[nearest[hit]] = depth[hit]
     soft = cv2.GaussianBlur(rows[nearest], (0, 0), MAPS / 40)
     middle = np.where(hit, depth, cv2.GaussianBlur(np.where(hit, depth, soft), (0, 0), MAPS / 128)).astype(np.float32)
+    if shut:
+        middle = _shut(middle, mesh, place, unit)
     height = place[1] - (np.arange(size[0]) + 0.5) * unit
     below = height[:, None] < mesh.marks[17:27, 1].max() + ABOVE_BROWS
     inside = cv2.erode((hit & below).astype(np.uint8), np.ones((3, 3), np.uint8))
     face = np.asarray(cv2.GaussianBlur(inside.astype(np.float32), (0, 0), MAPS / 100), np.float32)
     gy, gx = np.gradient(cv2.GaussianBlur(middle, (0, 0), 1.5), unit)
-    slant = np.minimum(np.sqrt(1 + gx * gx + gy * gy), SLANT)
-    back, front = (face * thin * slant + (1 - face) * wide for thin, wide in zip(FACE, hair, strict=True))
+    turned = np.minimum(np.sqrt(1 + gx * gx + gy * gy), slant)
+    back, front = (face * thin * turned + (1 - face) * wide for thin, wide in zip(skin, hair, strict=True))
     inner, outer = (middle - back).astype(np.float32), (middle + front).astype(np.float32)
     eyes = _eye_box(mesh.marks[[36, 39]], place), _eye_box(mesh.marks[[42, 45]], place)
-    return Relief(place, middle, inner, outer, eyes), face
+    return Relief(place, middle, inner, outer, eyes, _lips_box(mesh, place)), face
 
 
 def _eye_box(corners: NDArray[np.float64], place: Box) -> Box:
@@ -127,6 +148,34 @@ def _eye_box(corners: NDArray[np.float64], place: Box) -> Box:
     (x, y), reach = corners[:, :2].mean(0), max(float(np.ptp(corners[:, 0])), 1e-3) * np.array(EYE_BOX)
     left, top = (x - reach[0] - place[0]) / place[2], (place[1] - y - reach[1]) / place[3]
     return float(left), float(top), float(2 * reach[0] / place[2]), float(2 * reach[1] / place[3])
+
+
+def _shut(middle: Float32, mesh: HeadMesh, place: Box, unit: float) -> Float32:
+    """The middle (h, w), of px as large as `unit` dm, with what lies between the lips at the depth of the lips."""
+    import cv2
+
+    lips = np.stack([mesh.marks[48:, 0] - place[0], place[1] - mesh.marks[48:, 1]], 1) / unit
+    inside = np.zeros(middle.shape, np.uint8)
+    cv2.fillConvexPoly(inside, cv2.convexHull(np.round(lips).astype(np.int32)), 1)
+    reach = round(max(np.ptp(lips[12:, 1]), 2.0)) + 2
+    near = np.ones((2 * reach + 1, 3), np.uint8)
+    return np.where(inside > 0, cv2.morphologyEx(middle, cv2.MORPH_CLOSE, near), middle).astype(np.float32)
+
+
+def lips_and_chin(mesh: HeadMesh) -> tuple[float, float, float, float]:
+    """Left, top, right, bottom in head space (dm) of what belongs to the expression alone."""
+    marks = mesh.marks
+    side = BESIDE_LIPS * float(np.ptp(marks[48:60, 0]))
+    top = 0.5 * (marks[33, 1] + marks[48:60, 1].max())
+    return marks[48:60, 0].min() - side, top, marks[48:60, 0].max() + side, marks[8, 1] - BELOW_CHIN
+
+
+def _lips_box(mesh: HeadMesh, place: Box) -> Box:
+    """Of `lips_and_chin`, with the soft edge about it."""
+    x0, y0, x1, y1 = lips_and_chin(mesh)
+    more = BLEND * max(x1 - x0, y0 - y1)
+    left, top = (x0 - more - place[0]) / place[2], (place[1] - y0 - more) / place[3]
+    return float(left), float(top), float((x1 - x0 + 2 * more) / place[2]), float((y0 - y1 + 2 * more) / place[3])
 
 
 def widened(
@@ -218,36 +267,51 @@ def canonical(
 def settled(
     relief: Relief, view: MeshView, rotation: NDArray[np.float64], translation: NDArray[np.float64], camera: Camera
 ) -> MeshView:
-    """The view with the depth, outside the silhouette, at which its rays meet the relief's middle.
+    """The view with the depth at which its rays meet the relief's middle.
 
-    The nearest pixel of the mesh may lie much farther away: behind an ear, on the side that is turned away.
+    Outside the silhouette the nearest pixel of the mesh may lie much farther away, and inside it an ear or a cheek
+    that is turned away may: there the frames were put back onto the middle, too. Where a ray does not meet it, what it
+    sees is moved onto it in depth. In the mouth what lies behind stays there.
     """
-    depth = view.depth.copy()
+    depth, shift = view.depth.copy(), view.shift.copy()
     cx, cy = camera.center
     lens = (float(camera.focal), float(cx), float(cy))
-    maps = relief.middle, np.asarray(relief.place)
-    fill_settled(depth, view.shift[None], view.hit, rotation[None], translation[None], *lens, *maps)
-    return view._replace(depth=depth)
+    maps = relief.middle, np.asarray(relief.place), np.asarray(relief.mouth)
+    fill_settled(depth, shift[None], view.hit, rotation[None], translation[None], *lens, *maps)
+    return view._replace(depth=depth, shift=shift)
 
 
 @kernel
-def fill_settled(depth, shift, hit, rotation, translation, focal, cx, cy, middle, place):  # type: ignore[no-untyped-def]
-    """See `settled`: `depth` (H, W) is moved; other arguments as for `fill_bounds`."""
+def fill_settled(depth, shift, hit, rotation, translation, focal, cx, cy, middle, place, mouth):  # type: ignore[no-untyped-def]
+    """See `settled`: `depth` (H, W) and `shift` are changed; other arguments as for `fill_bounds`."""
     h, w = middle.shape
     for y in range(depth.shape[0]):
         for x in range(depth.shape[1]):
-            if hit[y, x]:
-                continue
             rx, ry = (x + 0.5 - cx) / focal, (cy - y - 0.5) / focal
-            at = depth[y, x]
+            at, away = depth[y, x], 0.0
+            share = 1.0
+            if hit[y, x]:
+                px, py, z = head_point(rx, ry, at, rotation, translation, shift, 0, y, x)
+                u, v = (px - place[0]) / place[2] - mouth[0], (place[1] - py) / place[3] - mouth[1]
+                inside = min(min(u, mouth[2] - u) / mouth[2], min(v, mouth[3] - v) / mouth[3])
+                share = 1.0 - min(max(EDGE * inside, 0.0), 1.0)
             for _ in range(SETTLING):
                 px, py, z = head_point(rx, ry, at, rotation, translation, shift, 0, y, x)
                 iu, au = cell(min(max((px - place[0]) / place[2], 0.0), 1.0), w)
                 iv, av = cell(min(max((place[1] - py) / place[3], 0.0), 1.0), h)
                 above = (1 - au) * middle[iv, iu] + au * middle[iv, iu + 1]
                 below = (1 - au) * middle[iv + 1, iu] + au * middle[iv + 1, iu + 1]
-                at += 0.7 * (z - (1 - av) * above - av * below)
-            depth[y, x] = at
+                away = z - (1 - av) * above - av * below
+                at += 0.7 * away
+            if not hit[y, x] or abs(away) < SETTLED:
+                depth[y, x] += share * (at - depth[y, x])
+            px, py, z = head_point(rx, ry, depth[y, x], rotation, translation, shift, 0, y, x)
+            iu, au = cell(min(max((px - place[0]) / place[2], 0.0), 1.0), w)
+            iv, av = cell(min(max((place[1] - py) / place[3], 0.0), 1.0), h)
+            above = (1 - au) * middle[iv, iu] + au * middle[iv, iu + 1]
+            below = (1 - au) * middle[iv + 1, iu] + au * middle[iv + 1, iu + 1]
+            away = z - (1 - av) * above - av * below
+            shift[0, y, x, 2] += max(away, 0.0) + share * min(away, 0.0)
 
 
 def bounds(

@@ -27,7 +27,7 @@ from lipbench.nerf.relief.surface import Relief, bounds, settled
 from lipbench.nerf.training.codes import without
 from lipbench.nerf.training.trained import FrameRender, Where, enlarged, shrunk
 
-SCHEMA = 2
+SCHEMA = 3
 REACH = 2  # px about mask and mesh that are rendered
 BESIDE = 16  # px about the wanted ones in which the mesh is looked at: it is extended beside its outline
 BLOCK = {"cpu": 8192}  # rays at once: what lies between two loops nearly stays in a core's cache
@@ -110,13 +110,14 @@ class TrainedRelief:
             state = held["field"]
             nothing = np.zeros(state["surfaces"].shape[1:], np.float32)
             anywhere = (0.0, 0.0, 1.0, 1.0)
-            relief = Relief(anywhere, nothing, nothing, nothing, (anywhere, anywhere))
+            relief = Relief(anywhere, nothing, nothing, nothing, (anywhere, anywhere), anywhere)
             fine, coarse = (tuple(state[f"{name}.values"].shape[1:3]) for name in ("fine", "coarse"))
             eyes = tuple(state["eyes.values"].shape[1:3]) if "eyes.values" in state else (0, 0)
             more = state["appearances.values"].shape[1:] if "appearances.values" in state else (0, 0, 0)
             appearances = int(more[0]), int(more[1]), int(more[2]) // 4
+            mouth = tuple(state["mouth.values"].shape[1:3]) if "mouth.values" in state else (0, 0)
             field = ReliefField(
-                ReliefConfig(**held["config"]), relief, fine, coarse, (eyes[0] // 2, eyes[1]), appearances
+                ReliefConfig(**held["config"]), relief, fine, coarse, (eyes[0] // 2, eyes[1]), appearances, mouth
             )
             field.load_state_dict(state)
         removed = None if held["removed"] is None else held["removed"].numpy()

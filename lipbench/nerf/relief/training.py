@@ -18,13 +18,13 @@ from lipbench.nerf.relief.appearance import Appearances, appearances
 from lipbench.nerf.relief.config import ReliefPreset
 from lipbench.nerf.relief.draw import Batch, ReliefRays
 from lipbench.nerf.relief.field import ReliefField
-from lipbench.nerf.relief.grid import GridAdam
+from lipbench.nerf.relief.grid import FeatureGrid, GridAdam
 from lipbench.nerf.relief.mesh import HeadMesh
 from lipbench.nerf.relief.probe import probe_of
 from lipbench.nerf.relief.registration import Canvas, away_from_lips, register
 from lipbench.nerf.relief.scene import ReliefScene
 from lipbench.nerf.relief.start import start
-from lipbench.nerf.relief.surface import FACE, extent, relief_of, widened
+from lipbench.nerf.relief.surface import SKIN, extent, relief_of, widened
 from lipbench.nerf.relief.trained import TrainedRelief, render_one, views_of
 from lipbench.nerf.training import guard
 from lipbench.nerf.training.codes import eye_codes, lid_direction, without
@@ -87,7 +87,7 @@ class ReliefTraining:
         some = np.unique(np.linspace(0, len(s) - 1, EXTENT_FRAMES).round().astype(int))
         shown = [seen[t] for t in some], list(s.scene.head[some]), s.rotation[some], s.translation[some], s.camera
         if preset.registration:  # frames are put onto one surface, hair with them: no room is needed
-            self.relief, self.face = relief_of(self.mesh, extent(*shown), FACE)
+            self.relief, self.face = relief_of(self.mesh, extent(*shown), SKIN, SKIN, slant=1.0, shut=True)
         else:
             relief, face = relief_of(self.mesh, extent(*shown))
             self.relief, self.face = widened(relief, face, *shown)
@@ -107,13 +107,12 @@ class ReliefTraining:
         return register(self.shown, self.mesh, self.relief, self._texels)
 
     def _appearances(self) -> Appearances | None:
-        """What the frames have beside their mean, as many as the codes have numbers left for."""
+        """What the frames have beside their mean, as many as their codes mix."""
         f = self.preset.field
-        count = min(f.appearances, f.latent - min(f.looks, f.latent))
-        if count < 1:
+        if not f.latent or f.appearances < 1:
             return None
         canvas = Canvas(self.shown, self.mesh, self.relief, self._texels(f.appearance_texel))
-        return appearances(canvas, self.warps, count)
+        return appearances(canvas, self.warps, f.appearances)
 
     def _build(self) -> None:
         """Field, codes and optimizers of this attempt."""
@@ -124,7 +123,9 @@ class ReliefTraining:
         eyes = max(2, round(height * fine[0])), max(2, round(width * fine[1]))
         images = np.zeros((0, 0, 0, 4), np.float32) if self.found is None else self.found.images
         n, m, k = images.shape[:3]
-        field = ReliefField(p.field, self.relief, fine, coarse, eyes, (n, m, k))
+        _, _, width, height = self.relief.mouth
+        mouth = max(2, round(height * fine[0])), max(2, round(width * fine[1]))
+        field = ReliefField(p.field, self.relief, fine, coarse, eyes, (n, m, k), mouth)
         if field.appearances is not None:
             field.appearances.values.copy_(torch.from_numpy(images).view(1, n, m, 4 * k))
             field.window.copy_(torch.from_numpy(away_from_lips(self.mesh, self.relief.place, (n, m))))
@@ -133,23 +134,32 @@ class ReliefTraining:
         self.field.tell(s.scene.condition, self.removed_direction, self.views)
         told = without(s.scene.condition, self.removed_direction)
         self.told = self.field.told(torch.from_numpy(told).to(self.device))
-        codes = LATENT_START * torch.randn(len(s), p.field.latent) + torch.from_numpy(
-            eye_codes(s.scene, p.field.latent)
-        )
+        codes = LATENT_START * torch.randn(len(s), p.field.codes)
+        codes[:, : p.field.latent] += torch.from_numpy(eye_codes(s.scene, p.field.latent))
         if self.found is not None:
-            codes[:, field.looks : field.looks + k] = torch.from_numpy(self.found.codes)
+            codes[:, p.field.latent : p.field.latent + k] = torch.from_numpy(self.found.codes)
         self.latents = torch.nn.Parameter(codes.to(self.device))
         self.optimizer = Adam(
             [(list(self.field.parameters()), p.lr), *([([self.latents], p.latent_lr)] if p.field.latent else [])]
         )
         field = self.field
         noise = NOISE if p.registration else 0.0
-        steady = torch.from_numpy(noise * away_from_lips(self.mesh, self.relief.place, fine)).to(self.device)
-        self.grids = [GridAdam(field.fine, p.grid_lr, steady), GridAdam(field.coarse, p.grid_lr)]
+        self.grids = [
+            GridAdam(field.fine, p.grid_lr, self._noise(field.fine, noise)),
+            GridAdam(field.coarse, p.grid_lr),
+        ]
         if field.eyes is not None:
             self.grids.append(GridAdam(field.eyes, p.grid_lr))
+        if field.mouth is not None:
+            self.grids.append(GridAdam(field.mouth, p.mouth_lr, self._noise(field.mouth, NOISE)))
         if field.appearances is not None:
             self.grids.append(GridAdam(field.appearances, p.appearance_lr, NOISE * field.window))
+
+    def _noise(self, grid: FeatureGrid, noise: float) -> Tensor:
+        """(L, n, m) for `GridAdam`: this, and none in the layers behind, of whose beginning less is known."""
+        found = torch.full(grid.values.shape[:3], noise, device=self.device)
+        found[: self.preset.field.behind] = 0.0
+        return found
 
     def _texels(self, texel: float) -> tuple[int, int]:
         """(n, m) of a grid whose texels have this many px of the images, when the head is as near as it mostly is."""

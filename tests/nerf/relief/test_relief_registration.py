@@ -19,6 +19,7 @@ from lipbench.nerf.relief.trained import TrainedRelief
 from lipbench.nerf.relief.training import ReliefTraining
 
 SMALL = {"condition": 4, "latent": 6, "directions": 3, "rays": 64, "frames": 4, "channels": 4, "width": 16, "looks": 2}
+SMALL["appearances"] = 4
 OFF = 0.05  # dm, by which poses are wrong: two pixels
 
 
@@ -125,7 +126,33 @@ def test_beside_the_mesh_rays_meet_the_relief(striped):
 
     there = settled(relief, view, *pose)
     assert off(there) < 0.3 * off(view)
-    assert np.array_equal(there.depth[view.hit], view.depth[view.hit])
+    assert off(there) < 0.01  # what did not meet it is moved onto it
+    inner = cv2.erode(view.hit.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+    assert np.abs(there.depth - view.depth)[inner].max() < 0.02  # there the mesh is the middle
+
+
+def test_a_mouth_keeps_its_depth(striped):
+    """What lies behind the middle stays there in the mouth's box, and nowhere else; what lies before it nowhere."""
+    training = training_of(striped, registration=False)
+    t, pose = 1, (striped.rotation[1], striped.translation[1], striped.camera)
+    view = training.mesh.view(striped.condition[t], *pose)
+    inner = cv2.erode(view.hit.astype(np.uint8), np.ones((25, 25), np.uint8)) > 0
+
+    def away(relief) -> np.ndarray:
+        x, y, z = np.moveaxis(canonical(settled(relief, view, *pose), *pose), -1, 0)
+        left, top, width, height = relief.place
+        h, w = relief.middle.shape
+        column, row = (x - left) / width * w - 0.5, (top - y) / height * h - 0.5
+        middle = cv2.remap(relief.middle, column.astype(np.float32), row.astype(np.float32), cv2.INTER_LINEAR)
+        return (z - middle)[inner]
+
+    whole, none = (-1.0, -1.0, 3.0, 3.0), (2.0, 2.0, 1.0, 1.0)
+    relief = training.relief
+    before = relief._replace(middle=relief.middle + 0.1)  # the mesh lies .1 dm behind it
+    assert away(before._replace(mouth=whole)).mean() == pytest.approx(-0.1, abs=0.01)
+    assert np.abs(away(before._replace(mouth=none))).max() < 5e-3
+    behind = relief._replace(middle=relief.middle - 0.1)
+    assert np.abs(away(behind._replace(mouth=whole))).max() < 5e-3
 
 
 def test_appearances_are_what_frames_have_beside_their_mean(striped):
@@ -147,7 +174,7 @@ def test_appearances_are_what_frames_have_beside_their_mean(striped):
     inside = canvas.head(0, training.warps[0])[1] * canvas.head(7, training.warps[7])[1] > 0
     wanted = float((two - one)[scene.scene.head[0] & scene.scene.head[7]].mean())
     assert float((shown[1] - shown[0])[inside, :3].mean()) == pytest.approx(wanted, rel=0.15)
-    assert torch.equal(training.latents[:, 2:6].detach(), torch.from_numpy(found.codes))
+    assert torch.equal(training.latents[:, 6:10].detach(), torch.from_numpy(found.codes))
 
 
 def test_codes_change_nothing_at_the_lips(ball_scene):
@@ -155,7 +182,7 @@ def test_codes_change_nothing_at_the_lips(ball_scene):
     training.field.window.zero_()
     training.field.window[:, : training.field.window.shape[1] // 2] = 1.0
     frames = torch.zeros(1, dtype=torch.long)
-    x, y = torch.tensor([[10.0, 46.0]]) + 0.5, torch.tensor([[20.0, 20.0]]) + 0.5
+    x, y = torch.tensor([[14.0, 42.0]]) + 0.5, torch.tensor([[20.0, 20.0]]) + 0.5
     code = training.codes(frames, training.told, training.latents[frames]).detach()
     other = code.clone()
     other[:, -4:] += 3.0
@@ -180,7 +207,7 @@ def test_a_file_holds_them_and_old_files_are_refused(tmp_path, wrong):
 
 
 def test_without_them_nothing_is_displaced_or_held_back(wrong):
-    training = training_of(wrong, registration=False, appearances=0)
+    training = training_of(wrong, registration=False, appearances=0, behind=0, mouth_looks=False)
     assert training.warps.shape == (8, 1, 1, 2)
     assert training.field.appearances is None
     view = training.mesh.view(wrong.condition[0], wrong.rotation[0], wrong.translation[0], wrong.camera)
