@@ -15,7 +15,7 @@ from lipbench.faces.parsing.shot_plates import ShotPlates
 from lipbench.faces.raster import Camera
 from lipbench.lipnerf.composite import CompositeOptions, Compositor, Render
 from lipbench.lipnerf.composite.change import lower_face, transfer_change
-from lipbench.lipnerf.composite.moved import moved_region, put_in
+from lipbench.lipnerf.composite.moved import Moved, as_filmed, moved_region, put_in
 from lipbench.lipnerf.composite.residual import Corrector, Poses, Residuals
 from lipbench.lipnerf.prepared import PreparedClip
 from lipbench.nerf.relief.mesh import HeadMesh
@@ -109,25 +109,26 @@ class DubRenderer:
         poses = poses_of(self.prepared, own)
         x0, y0, x1, y1 = self.prepared.crop
         crop = np.s_[y0:y1, x0:x1]
-        regions: dict[int, NDArray[np.float32]] = {}
+        regions: dict[int, Moved] = {}
 
-        def region(n: int) -> NDArray[np.float32]:
+        def region(n: int) -> Moved:
             if n not in regions:
                 s = int(index[n])
                 at = poses.rotation[s], poses.translation[s], poses.camera
                 regions[n] = moved_region(poses.mesh, own[s], expression[n], *at)
             return regions[n]
 
-        drawn = self.trained.render(self.scene, driven, index, lambda n: region(n) > 0)
+        drawn = self.trained.render(self.scene, driven, index, lambda n: region(n).share > 0)
         if self.residuals is not None:
             drawn = _corrected(drawn, Corrector(poses, self.residuals), expression, index)
         for n, image in enumerate(self._video(self._filled(drawn, index, region))):
             out = self.frames[int(index[n])].copy()
-            out[crop] = put_in(out[crop], image[crop], regions.pop(n))
+            moved = regions.pop(n)
+            out[crop] = put_in(out[crop], as_filmed(out[crop], image[crop], moved), moved.share)
             yield out
 
     def _filled(
-        self, drawn: Iterator[FrameRender], index: NDArray[np.int64], region: Callable[[int], NDArray[np.float32]]
+        self, drawn: Iterator[FrameRender], index: NDArray[np.int64], region: Callable[[int], Moved]
     ) -> Iterator[Render]:
         """Renders of a part of the head, the source's own head around it."""
         x0, y0, x1, y1 = self.prepared.crop
@@ -135,7 +136,7 @@ class DubRenderer:
         for n, frame in enumerate(drawn):
             if n % SAY_EVERY == 0:
                 self.log(f"rendered {n} of {len(index)} frames")
-            s, there = int(index[n]), region(n) > 0
+            s, there = int(index[n]), region(n).share > 0
             head = ((self.prepared.parsing.labels[s][crop] == Label.HEAD) & ~there).astype(np.float32)
             rgb = frame.rgb * there[..., None] + self.frames[s][crop].astype(np.float32) / 255 * head[..., None]
             yield Render(s, rgb, frame.alpha * there + head, (x0, y0, x1, y1))

@@ -108,8 +108,8 @@ class LipNerfParams(Params):
     )
     residuals: bool = Field(
         default=True,
-        description="With field: relief and paste: moved, what the field gets wrong in the clip's own frames of nearest "
-        "lips is put right in a dub's.",
+        description="With field: relief and paste: moved, what the field gets wrong in the clip's own frames of "
+        "nearest lips is put right in a dub's.",
     )
 
     @model_validator(mode="before")

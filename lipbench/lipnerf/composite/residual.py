@@ -8,7 +8,8 @@ the residuals of those own frames whose lips are nearest to its lips, each moved
     dub        = drawn(dub) + share sum_j w_j residual_j(warp_j),    w_j = 1 - (d_j / d)^2 over their sum
 
 d_j is the distance of the lips' landmarks, d that of the first frame that is left out, so that none comes or goes at
-once. `share` is measured on the clip: the least squares of residuals on what frames at least `APART` s away say of them.
+once. `share` is measured on the clip: the least squares of residuals on what frames more than `APART` s away say of
+them.
 """
 
 from __future__ import annotations
@@ -189,9 +190,11 @@ class Corrector:
         triangle = visibility(points, self.poses.mesh.triangles, camera).triangle
         hit, out = triangle >= 0, np.zeros((*triangle.shape, 3), np.float32)
         for row, weight in zip(rows, weights, strict=True):
-            x, y = _filled(points, self._projected(row), self.poses.mesh.triangles, triangle, camera)
-            there = [np.where(hit, v - 0.5 - c, -9).astype(np.float32) for v, c in zip((x, y), self.held.corners[row])]
-            out += weight * cv2.remap(self.held.images[row].astype(np.float32), *there, cv2.INTER_LINEAR)
+            pixels = _filled(points, self._projected(row), self.poses.mesh.triangles, triangle, camera)
+            there = np.where(hit[..., None], pixels - 0.5 - self.held.corners[row], -9).astype(np.float32)
+            out += weight * cv2.remap(
+                self.held.images[row].astype(np.float32), there[..., 0], there[..., 1], cv2.INTER_LINEAR
+            )
         return x0, y0, out
 
     def _nearest(self, t: int, expression: Array, apart: float) -> tuple[NDArray[np.int64], Array]:
@@ -224,12 +227,12 @@ class Corrector:
         return Camera(whole.focal, int(x1 - x0), int(y1 - y0), cx - x0, cy - y0), (int(x0), int(y0))
 
 
-def _filled(points: Array, values: Array, triangles: Any, triangle: Any, camera: Camera) -> tuple[Map, Map]:
-    """(h, w) each, the first two values of the vertices (N, 3) at what every pixel sees."""
+def _filled(points: Array, values: Array, triangles: Any, triangle: Any, camera: Camera) -> Map:
+    """(h, w, 2) the first two values of the vertices (N, 3) at what every pixel sees."""
     depth, seen = np.zeros(triangle.shape, np.float32), np.zeros((*triangle.shape, 3), np.float32)
     cx, cy = camera.center
     fill_view(points, values, triangles, triangle, float(camera.focal), float(cx), float(cy), depth, seen)
-    return seen[..., 0], seen[..., 1]
+    return seen[..., :2]
 
 
 def _measured_share(whole: Corrector, apart: float) -> float:
