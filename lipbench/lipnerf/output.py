@@ -187,6 +187,7 @@ def _corrected(
 ) -> Iterator[FrameRender]:
     """Renders with the residuals of the clip's own frames added."""
     for n, frame in enumerate(drawn):
-        added = corrector.frame(int(index[n]), np.asarray(expression[n], np.float64)) / 255
-        alpha = frame.alpha[..., None]
-        yield frame._replace(rgb=np.clip(frame.rgb + alpha * added, 0, alpha).astype(np.float32))
+        view, added = corrector.part(int(index[n]), np.asarray(expression[n], np.float64))
+        rgb, alpha = frame.rgb.copy(), frame.alpha[view][..., None]
+        rgb[view] = np.clip(rgb[view] + alpha * added / 255, 0, alpha)
+        yield frame._replace(rgb=rgb)

@@ -38,13 +38,15 @@ class Moved(NamedTuple):
 
     Attributes:
         share: (H, W) how much of a rendered head the frame takes, 0 to 1.
-        flow: (H, W, 2) px from the dub's skin to where the source frame has it; fading beside the head.
-        skin: (H, W) 1 on skin without lips that both frames show, fading to 0.
-        little: (H, W) 1 at and beside the outline where nothing moves far, fading to 0.
+        view: rows and columns (h, w) in which that is not 0.
+        flow: (h, w, 2) px from the dub's skin to where the source frame has it; fading beside the head.
+        skin: (h, w) 1 on skin without lips that both frames show, fading to 0.
+        little: (h, w) 1 at and beside the outline where nothing moves far, fading to 0.
         scale: of the face, against `SIZE`.
     """
 
     share: Map
+    view: tuple[slice, slice]
     flow: Map
     skin: Map
     little: Map
@@ -88,27 +90,22 @@ def moved_region(
     around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
     rim = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach - 1, 2 * reach - 1))
     soft = _soft(np.asarray(cv2.dilate(np.maximum(share, mouth), around), np.float32), scale)
-    flow = _beside(seen[..., 1:], has, BESIDE * scale)
-    both = _inside(has) * _taken(_inside(had), flow, np.s_[: camera.height, : camera.width], cv2.INTER_LINEAR)
-    skinned = 1 - _soft(np.asarray(cv2.dilate(mouth, around), np.float32), scale)
-    little = np.clip((MUCH - np.linalg.norm(flow, axis=2) / scale) / (MUCH - LITTLE), 0, 1)
-    outline = 1 - np.asarray(cv2.erode(has.astype(np.float32), rim), np.float32)
     region = np.where(soft < 1 / 512, 0, soft).astype(np.float32)
-    return Moved(region, flow, skinned * _soft(both, scale), skinned * _soft(little * outline, scale), scale)
+    view = _view(region)
+    flow = _beside(seen[view][..., 1:], has[view], BESIDE * scale)
+    both = _inside(has[view]) * _taken(_inside(had), flow, view, cv2.INTER_LINEAR)
+    skinned = 1 - _soft(np.asarray(cv2.dilate(mouth[view], around), np.float32), scale)
+    little = np.clip((MUCH - np.linalg.norm(flow, axis=2) / scale) / (MUCH - LITTLE), 0, 1)
+    outline = 1 - np.asarray(cv2.erode(has[view].astype(np.float32), rim), np.float32)
+    return Moved(region, view, flow, skinned * _soft(both, scale), skinned * _soft(little * outline, scale), scale)
 
 
 def as_filmed(source: NDArray[np.uint8], image: NDArray[np.uint8], moved: Moved) -> NDArray[np.uint8]:
     """(H, W, 3) an image of the dub's frame whose skin is as fine as in the source frame (H, W, 3)."""
-    rows, columns = np.flatnonzero(moved.share.any(1)), np.flatnonzero(moved.share.any(0))
-    out = image.copy()
-    if not len(rows):
-        return out
-    view = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    filmed = _taken(source, moved.flow, view, cv2.INTER_CUBIC)
-    drawn = image[view].astype(np.float32)
-    skin, little = moved.skin[view][..., None], moved.little[view][..., None]
-    sigma = max(DETAIL * moved.scale, 0.3)
-    away, known = (cv2.GaussianBlur(x, (0, 0), sigma) for x in ((filmed - drawn) * skin, moved.skin[view]))
+    out, view = image.copy(), moved.view
+    filmed, drawn = _taken(source, moved.flow, view, cv2.INTER_CUBIC), image[view].astype(np.float32)
+    skin, little, sigma = moved.skin[..., None], moved.little[..., None], max(DETAIL * moved.scale, 0.3)
+    away, known = (cv2.GaussianBlur(x, (0, 0), sigma) for x in ((filmed - drawn) * skin, moved.skin))
     drawn += skin * (filmed - drawn - away / np.maximum(known, 0.05)[..., None])
     drawn += little * (filmed - drawn)
     out[view] = np.clip(drawn + 0.5, 0, 255).astype(np.uint8)
@@ -149,11 +146,18 @@ def _beside(flow: Map, known: NDArray[np.bool_], reach: float) -> Map:
 
 
 def _taken(image: NDArray[Any], flow: Map, view: tuple[slice, slice], how: int) -> Map:
-    """A view of an image (H, W) or (H, W, 3), taken from where a flow (H, W, 2) points to."""
+    """A view (h, w) of an image (H, W) or (H, W, 3), taken from where its flow (h, w, 2) points to."""
     y, x = np.mgrid[view].astype(np.float32)
-    part = flow[view]
-    taken = cv2.remap(image, x + part[..., 0], y + part[..., 1], how, borderMode=cv2.BORDER_REPLICATE)
+    taken = cv2.remap(image, x + flow[..., 0], y + flow[..., 1], how, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(taken, np.float32)
+
+
+def _view(region: Map) -> tuple[slice, slice]:
+    """Rows and columns in which a region (H, W) is not 0; it has lips at least, or is outside of the image."""
+    rows, columns = np.flatnonzero(region.any(1)), np.flatnonzero(region.any(0))
+    if not len(rows):
+        return np.s_[:1, :1]
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 def _inside(mask: NDArray[np.bool_]) -> Map:

@@ -67,11 +67,6 @@ class Poses:
         placed: Array = shape @ self.rotation[t].T + self.translation[t]
         return placed
 
-    def lips(self, expression: Array) -> Array:
-        """(L,) dm, the lips' landmarks under an expression (K,), in head space."""
-        found: Array = self.mesh.vertices(expression)[self.mesh.mark_rows[LIPS]].ravel()
-        return found
-
     def area(self, t: int) -> Map:
         """(H, W) 1 about the lips of frame t, fading to 0."""
         marks = self.camera.project(self.points(t)[self.mesh.mark_rows])
@@ -166,40 +161,46 @@ class Corrector:
 
     def __init__(self, poses: Poses, held: Residuals) -> None:
         self.poses, self.held = poses, held
-        self._lips = np.stack([poses.lips(poses.expression[t]) for t in held.frames])
+        mesh = poses.mesh
+        rows = _about_lips(mesh)
+        kept = mesh.triangles[np.isin(mesh.triangles, rows).all(1)]
+        self._triangles = np.ascontiguousarray(np.searchsorted(rows, kept), np.int32)
+        # A mesh is linear in its expression: its part alone is moved, a tenth of it.
+        units = np.eye(poses.expression.shape[1])
+        self._still = mesh.vertices(0 * units[0])[rows]
+        self._basis = np.stack([mesh.vertices(unit)[rows] - self._still for unit in units]).reshape(len(units), -1)
+        self._marks = np.searchsorted(rows, mesh.mark_rows[LIPS])
+        self._lips = np.stack([mesh.vertices(poses.expression[t])[mesh.mark_rows[LIPS]].ravel() for t in held.frames])
         self._pixels: dict[int, Array] = {}
 
-    def frame(self, t: int, expression: Array, apart: float = -1.0) -> Map:
-        """(H, W, 3) levels of 255 to be added to frame t drawn under an expression (K,).
+    def _points(self, t: int, expression: Array) -> Array:
+        """(n, 3) dm, the part's vertices in frame t's pose, in camera space."""
+        shape = self._still + (expression @ self._basis).reshape(-1, 3)
+        return np.ascontiguousarray(shape @ self.poses.rotation[t].T + self.poses.translation[t])
+
+    def part(self, t: int, expression: Array, apart: float = -1.0) -> tuple[tuple[slice, slice], Map]:
+        """Rows and columns of all that is not 0, and there the (h, w, 3) levels of 255 to be added to a drawn frame.
 
         Args:
             t: whose pose the dub's frame has.
-            expression: that is drawn.
-            apart: frames this near to t are left out.
+            expression: (K,) that is drawn.
+            apart: own frames this near to t are left out.
         """
-        out = np.zeros((self.poses.camera.height, self.poses.camera.width, 3), np.float32)
-        x0, y0, image = self.part(t, expression, apart)
-        out[y0 : y0 + image.shape[0], x0 : x0 + image.shape[1]] = self.held.share * image
-        return out
-
-    def part(self, t: int, expression: Array, apart: float = -1.0) -> tuple[int, int, Map]:
-        """x, y px and the image (h, w, 3) there of all that is not 0 of a frame's whole residual, see `frame`."""
-        rows, weights = self._nearest(t, expression, apart)
-        points = np.ascontiguousarray(self.poses.points(t, expression))
+        points = self._points(t, expression)
+        rows, weights = self._nearest(t, points, apart)
         camera, (x0, y0) = self._camera(points)
-        triangle = visibility(points, self.poses.mesh.triangles, camera).triangle
-        hit, out = triangle >= 0, np.zeros((*triangle.shape, 3), np.float32)
-        for row, weight in zip(rows, weights, strict=True):
-            pixels = _filled(points, self._projected(row), self.poses.mesh.triangles, triangle, camera)
-            there = np.where(hit[..., None], pixels - 0.5 - self.held.corners[row], -9).astype(np.float32)
-            out += weight * cv2.remap(
-                self.held.images[row].astype(np.float32), there[..., 0], there[..., 1], cv2.INTER_LINEAR
-            )
-        return x0, y0, out
+        triangle = visibility(points, self._triangles, camera).triangle
+        out = np.zeros((*triangle.shape, 3), np.float32)
+        for row, weight in zip(rows, self.held.share * weights, strict=True):
+            there = _filled(points, self._projected(row), self._triangles, triangle, camera)
+            image = self.held.images[row].astype(np.float32)
+            out += np.float32(weight) * cv2.remap(image, there[..., 0], there[..., 1], cv2.INTER_LINEAR)
+        return np.s_[y0 : y0 + camera.height, x0 : x0 + camera.width], out
 
-    def _nearest(self, t: int, expression: Array, apart: float) -> tuple[NDArray[np.int64], Array]:
-        """(n,) rows of own frames with the nearest lips, and their weights."""
-        away = np.square(self._lips - self.poses.lips(expression)).sum(1)
+    def _nearest(self, t: int, points: Array, apart: float) -> tuple[NDArray[np.int64], Array]:
+        """(n,) rows of own frames whose lips are nearest to those of frame t's vertices, and their weights."""
+        lips = (points[self._marks] - self.poses.translation[t]) @ self.poses.rotation[t]
+        away = np.square(self._lips - lips.ravel()).sum(1)
         away[np.abs(self.held.frames - t) <= apart] = np.inf
         order = np.argsort(away, kind="stable")[: NEAREST + 1]
         order = order[np.isfinite(away[order])]
@@ -208,28 +209,36 @@ class Corrector:
         return order, weights / max(float(weights.sum()), 1e-12)
 
     def _projected(self, row: int) -> Array:
-        """(N, 3) px, px, 0: where an own frame has the vertices."""
+        """(n, 3) px, px, 0: where the image of an own frame has the part's vertices."""
         if row not in self._pixels:
-            points = self.poses.points(int(self.held.frames[row]))
-            self._pixels[row] = np.pad(self.poses.camera.project(points), ((0, 0), (0, 1)))
+            t = int(self.held.frames[row])
+            pixels = self.poses.camera.project(self._points(t, self.poses.expression[t])) - self.held.corners[row]
+            self._pixels[row] = np.pad(pixels - 0.5, ((0, 0), (0, 1)))
         return self._pixels[row]
 
     def _camera(self, points: Array) -> tuple[Camera, tuple[int, int]]:
-        """The camera of what may be not 0 of a frame, and its corner: the lips with the margin of an own frame's."""
-        whole, (h, w) = self.poses.camera, self.held.images.shape[1:3]
-        marks = whole.project(points[self.poses.mesh.mark_rows[list(AREA)]])
-        air = 0.25 * max(h, w)  # the residuals fade within it
-        size = np.array([whole.width, whole.height])
-        low = np.clip(np.floor(marks.min(0) - air), 0, size - 1).astype(int)
-        high = np.maximum(np.clip(np.ceil(marks.max(0) + air), 0, size).astype(int), low + 1)
+        """The camera of what is seen of the part, and its corner."""
+        whole, size = self.poses.camera, np.array([self.poses.camera.width, self.poses.camera.height])
+        pixels = whole.project(points)
+        low = np.clip(np.floor(pixels.min(0)), 0, size - 1).astype(int)
+        high = np.maximum(np.clip(np.ceil(pixels.max(0)), 0, size).astype(int), low + 1)
         cx, cy = whole.center
         (x0, y0), (x1, y1) = low, high
         return Camera(whole.focal, int(x1 - x0), int(y1 - y0), cx - x0, cy - y0), (int(x0), int(y0))
 
 
+def _about_lips(mesh: HeadMesh) -> NDArray[np.int64]:
+    """Numbers of the vertices in the front of the head that `Poses.area` may cover."""
+    marks = mesh.neutral[mesh.mark_rows]
+    area, air = marks[list(AREA)], 2 * (RIM + FADE) / SIZE * np.linalg.norm(marks[CHIN] - marks[EYES].mean(0))
+    inside = (mesh.neutral[:, :2] > area.min(0)[:2] - air) & (mesh.neutral[:, :2] < area.max(0)[:2] + air)
+    found: NDArray[np.int64] = np.flatnonzero(inside.all(1) & (mesh.neutral[:, 2] > area[:, 2].min() - 10 * air))
+    return found
+
+
 def _filled(points: Array, values: Array, triangles: Any, triangle: Any, camera: Camera) -> Map:
-    """(h, w, 2) the first two values of the vertices (N, 3) at what every pixel sees."""
-    depth, seen = np.zeros(triangle.shape, np.float32), np.zeros((*triangle.shape, 3), np.float32)
+    """(h, w, 2) the first two values of the vertices (N, 3) at what every pixel sees, far off where it sees nothing."""
+    depth, seen = np.zeros(triangle.shape, np.float32), np.full((*triangle.shape, 3), -9, np.float32)
     cx, cy = camera.center
     fill_view(points, values, triangles, triangle, float(camera.focal), float(cx), float(cy), depth, seen)
     return seen[..., :2]
@@ -239,9 +248,12 @@ def _measured_share(whole: Corrector, apart: float) -> float:
     """How much of what other frames say of a frame's residual is in it, 0 to 1, see the module."""
     both = own = 0.0
     h, w = whole.held.images.shape[1:3]
+    told = np.zeros((whole.poses.camera.height, whole.poses.camera.width, 3), np.float32)
     for j in range(0, len(whole.held.frames), 4):
         t = int(whole.held.frames[j])
-        told = whole.frame(t, whole.poses.expression[t], apart)
+        told[:] = 0
+        view, image = whole.part(t, whole.poses.expression[t], apart)
+        told[view] = image
         x, y = whole.held.corners[j]
         there = told[y : y + h, x : x + w]
         both += float((there * whole.held.images[j]).sum())
