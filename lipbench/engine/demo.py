@@ -41,6 +41,7 @@ def demo_run() -> dict[str, Any]:
                     "settings": {"registration": False, "appearances": 0, "behind": 0, "mouth_looks": False},
                     "fit": "landmarks",
                     "faces": "demo-face",
+                    "smoothing": False,  # what is tracked in generated clips is steady
                     # The paper's is Wav2Lip; of the demo networks this one's mouths are nearest to the truth.
                     "lip_source": "speech2vid",
                     "lip_source_params": speech2vid,

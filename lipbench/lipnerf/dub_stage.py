@@ -16,6 +16,7 @@ from lipbench.core.precision import field_products
 from lipbench.faces.morphable.procedural import head_parts
 from lipbench.lipnerf import head
 from lipbench.lipnerf.composite import CompositeOptions
+from lipbench.lipnerf.composite.residual import Residuals
 from lipbench.lipnerf.driving import expressions
 from lipbench.lipnerf.expression.centering import centered
 from lipbench.lipnerf.expression.expression_range import ExpressionRange
@@ -64,7 +65,8 @@ def synthesize(job: DubJob) -> Outputs:
     trained = (TrainedRelief if relief else TrainedField).load(job.fitted / "field.pt", job.device)
     files["video"] = job.out / "video.mp4"
     options = CompositeOptions(inpainter=p.inpainter)
-    renderer = DubRenderer(prepared, frames, plate, trained, scene, options, job.log)
+    residuals = Residuals.load(job.fitted / "residuals.npz") if relief and p.residuals else None
+    renderer = DubRenderer(prepared, frames, plate, trained, scene, options, job.log, residuals)
     if p.paste == "moved":
         images = renderer.moved(driven, own_condition(job, prepared.fit.expression), expression, index)
     elif p.paste == "change":

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lipbench import media
 from lipbench.core.errors import NoAudio, Unsupported
@@ -14,8 +15,10 @@ from lipbench.core.method import FitJob, Outputs
 from lipbench.core.precision import field_products
 from lipbench.faces.parsing import clean_plate
 from lipbench.lipnerf import head
+from lipbench.lipnerf.composite.residual import Residuals, gather, kept_frames
 from lipbench.lipnerf.expression.expression_range import ExpressionRange
 from lipbench.lipnerf.expression.smoothing import smooth
+from lipbench.lipnerf.output import poses_of
 from lipbench.lipnerf.params import LipNerfParams
 from lipbench.lipnerf.prepared import PreparedClip, relief_scene_of, scene_of
 from lipbench.lipnerf.shots import load_shots
@@ -26,7 +29,7 @@ from lipbench.nerf.relief.trained import TrainedRelief
 from lipbench.nerf.relief.training import train as train_relief
 from lipbench.nerf.scene import pool
 from lipbench.nerf.training.presets import preset
-from lipbench.nerf.training.trained import TrainedField
+from lipbench.nerf.training.trained import TrainedField, Where
 from lipbench.nerf.training.trainer import train
 
 
@@ -68,6 +71,9 @@ def fit(job: FitJob) -> Outputs:
     model.save(files["field"])
     if p.condition == "expression":
         files["expression_range"] = ExpressionRange.of(shown).save(job.out / "expression_range.npz")
+    if isinstance(model, TrainedRelief):
+        residuals = _residuals(job, model, scene, prepared, condition)
+        files["residuals"] = residuals.save(job.out / "residuals.npz")
     facts = {k: v for k, v in model.facts.items() if isinstance(v, (int, float, str, bool))}
     facts |= {"products": field_products(job.device)}
     return Outputs(files, {"frames": len(shown), "shots": len(pooled), "preset": p.preset, "field": p.field, **facts})
@@ -83,3 +89,15 @@ def _trained(job: FitJob, scenes: list[Any], lengths: dict[str, int]) -> Trained
     if p.field == "relief":
         return train_relief(pool_reliefs(scenes), relief_preset(p.preset, changes), folder, **how)
     return train(pool(scenes), preset(p.preset, p.field, changes), folder, **how)
+
+
+def _residuals(
+    job: FitJob, model: TrainedRelief, scene: Any, prepared: PreparedClip, own: NDArray[np.floating]
+) -> Residuals:
+    """What the field gets wrong in the clip's own frames about the lips."""
+    frames = kept_frames(model.frames, len(scene))
+
+    def drawn(where: Where) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        return ((frame.rgb, frame.alpha) for frame in model.render(scene, own[frames], frames, where))
+
+    return gather(poses_of(prepared, own), scene.filmed, frames, drawn, job.clip.fps)

@@ -15,7 +15,8 @@ from lipbench.faces.parsing.shot_plates import ShotPlates
 from lipbench.faces.raster import Camera
 from lipbench.lipnerf.composite import CompositeOptions, Compositor, Render
 from lipbench.lipnerf.composite.change import lower_face, transfer_change
-from lipbench.lipnerf.composite.moved import moved_region, put_in
+from lipbench.lipnerf.composite.moved import Moved, as_filmed, moved_region, put_in
+from lipbench.lipnerf.composite.residual import Corrector, Poses, Residuals
 from lipbench.lipnerf.prepared import PreparedClip
 from lipbench.nerf.relief.mesh import HeadMesh
 from lipbench.nerf.training.trained import FrameRender, Where
@@ -44,6 +45,7 @@ class DubRenderer:
         scene: what its `render` takes (of the crop).
         options: of the compositor.
         log: gets a line now and then.
+        residuals: of the clip's own frames, which `moved` adds; None: it adds nothing.
     """
 
     prepared: PreparedClip
@@ -53,6 +55,7 @@ class DubRenderer:
     scene: Any
     options: CompositeOptions
     log: Callable[[str], None] = lambda _: None
+    residuals: Residuals | None = None
 
     def composited(self, driven: NDArray[np.floating], index: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
         """The dub's frames (H, W, 3): rendered heads over the source's torso and background.
@@ -103,25 +106,29 @@ class DubRenderer:
             expression: (N, K) those of the output's.
             index: (N,) source frame under each output frame.
         """
-        fit, (x0, y0, x1, y1) = self.prepared.fit, self.prepared.crop
-        mesh, (cx, cy) = HeadMesh(fit.load_model(), fit.identity, own.mean(0)), fit.camera.center
-        camera, crop = Camera(fit.focal, x1 - x0, y1 - y0, cx - x0, cy - y0), np.s_[y0:y1, x0:x1]
-        regions: dict[int, NDArray[np.float32]] = {}
+        poses = poses_of(self.prepared, own)
+        x0, y0, x1, y1 = self.prepared.crop
+        crop = np.s_[y0:y1, x0:x1]
+        regions: dict[int, Moved] = {}
 
-        def region(n: int) -> NDArray[np.float32]:
+        def region(n: int) -> Moved:
             if n not in regions:
                 s = int(index[n])
-                regions[n] = moved_region(mesh, own[s], expression[n], fit.rotation[s], fit.translation[s], camera)
+                at = poses.rotation[s], poses.translation[s], poses.camera
+                regions[n] = moved_region(poses.mesh, own[s], expression[n], *at)
             return regions[n]
 
-        drawn = self.trained.render(self.scene, driven, index, lambda n: region(n) > 0)
+        drawn = self.trained.render(self.scene, driven, index, lambda n: region(n).share > 0)
+        if self.residuals is not None:
+            drawn = _corrected(drawn, Corrector(poses, self.residuals), expression, index)
         for n, image in enumerate(self._video(self._filled(drawn, index, region))):
             out = self.frames[int(index[n])].copy()
-            out[crop] = put_in(out[crop], image[crop], regions.pop(n))
+            moved = regions.pop(n)
+            out[crop] = put_in(out[crop], as_filmed(out[crop], image[crop], moved), moved.share)
             yield out
 
     def _filled(
-        self, drawn: Iterator[FrameRender], index: NDArray[np.int64], region: Callable[[int], NDArray[np.float32]]
+        self, drawn: Iterator[FrameRender], index: NDArray[np.int64], region: Callable[[int], Moved]
     ) -> Iterator[Render]:
         """Renders of a part of the head, the source's own head around it."""
         x0, y0, x1, y1 = self.prepared.crop
@@ -129,7 +136,7 @@ class DubRenderer:
         for n, frame in enumerate(drawn):
             if n % SAY_EVERY == 0:
                 self.log(f"rendered {n} of {len(index)} frames")
-            s, there = int(index[n]), region(n) > 0
+            s, there = int(index[n]), region(n).share > 0
             head = ((self.prepared.parsing.labels[s][crop] == Label.HEAD) & ~there).astype(np.float32)
             rgb = frame.rgb * there[..., None] + self.frames[s][crop].astype(np.float32) / 255 * head[..., None]
             yield Render(s, rgb, frame.alpha * there + head, (x0, y0, x1, y1))
@@ -165,3 +172,22 @@ class DubRenderer:
             x0, y0, x1, y1 = frame.box
             part = np.s_[y0:y1, x0:x1]
             yield Render(int(index[n]), frame.rgb[part], frame.alpha[part], (x0 + x, y0 + y, x1 + x, y1 + y))
+
+
+def poses_of(prepared: PreparedClip, own: NDArray[np.floating]) -> Poses:
+    """Where a clip's frames have the mesh in the crop, under their expressions (T, K)."""
+    fit, (x0, y0, x1, y1) = prepared.fit, prepared.crop
+    mesh, (cx, cy) = HeadMesh(fit.load_model(), fit.identity, own.mean(0)), fit.camera.center
+    camera = Camera(fit.focal, x1 - x0, y1 - y0, cx - x0, cy - y0)
+    return Poses(mesh, np.asarray(own, np.float64), fit.rotation, fit.translation, camera)
+
+
+def _corrected(
+    drawn: Iterator[FrameRender], corrector: Corrector, expression: NDArray[np.floating], index: NDArray[np.int64]
+) -> Iterator[FrameRender]:
+    """Renders with the residuals of the clip's own frames added."""
+    for n, frame in enumerate(drawn):
+        view, added = corrector.part(int(index[n]), np.asarray(expression[n], np.float64))
+        rgb, alpha = frame.rgb.copy(), frame.alpha[view][..., None]
+        rgb[view] = np.clip(rgb[view] + alpha * added / 255, 0, alpha)
+        yield frame._replace(rgb=rgb)

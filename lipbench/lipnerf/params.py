@@ -26,6 +26,7 @@ PAPER: dict[str, Any] = {
     "upper_face": "dub",
     "inpainter": "gated",
     "paste": "head",
+    "residuals": False,
 }
 
 
@@ -104,6 +105,11 @@ class LipNerfParams(Params):
         description="head: the whole rendered head, as in the paper, the default with preset: paper and with "
         "condition: audio; moved: the rendered head where the dub's expression moves it, the rest as filmed; change: "
         "around the mouth alone, what two renderings differ by.",
+    )
+    residuals: bool = Field(
+        default=True,
+        description="With field: relief and paste: moved, what the field gets wrong in the clip's own frames of "
+        "nearest lips is put right in a dub's.",
     )
 
     @model_validator(mode="before")

@@ -5,11 +5,14 @@ and a field's picture of it can only be worse. How far the skin is moved the fit
 
     motion(p) = focal / depth |v_dub - v_own|      px, of the skin at p under the one expression or the other
 
-Up to `STILL` px of it the frame is the source's, from `MOVED` px on and between the lips it is as rendered. The paper
-pastes the whole head.
+Up to `STILL` px of it the frame is the source's, from `MOVED` px on and between the lips it is as rendered. Skin keeps
+what is finer than `DETAIL` px as it was filmed, taken from where the mesh says that the source frame has it; an outline
+that moves little is the filmed one, moved. The paper pastes the whole head.
 """
 
 from __future__ import annotations
+
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -24,7 +27,30 @@ Map = NDArray[np.float32]
 #: Motion in px up to which the source shows, and from which on the rendered head does; how far the region is widened
 #: and over how much it fades, px. All of a face that is `SIZE` px from the eyes to the chin; others in proportion.
 STILL, MOVED, RIM, FADE, SIZE = 0.1, 0.6, 2.0, 1.0, 100.0
+#: px of motion up to which the filmed frame itself is moved, and from which on it is not; standard deviation of the
+#: blur that parts a skin's detail from its light; px beside an outline over which its motion fades.
+LITTLE, MUCH, DETAIL, BESIDE = 0.5, 1.5, 2.0, 8.0
 CHIN, EYES, OUTER_LIPS = 8, slice(36, 48), slice(48, 60)
+
+
+class Moved(NamedTuple):
+    """What a dub's expression moves of a frame.
+
+    Attributes:
+        share: (H, W) how much of a rendered head the frame takes, 0 to 1.
+        view: rows and columns (h, w) in which that is not 0.
+        flow: (h, w, 2) px from the dub's skin to where the source frame has it; fading beside the head.
+        skin: (h, w) 1 on skin without lips that both frames show, fading to 0.
+        little: (h, w) 1 at and beside the outline where nothing moves far, fading to 0.
+        scale: of the face, against `SIZE`.
+    """
+
+    share: Map
+    view: tuple[slice, slice]
+    flow: Map
+    skin: Map
+    little: Map
+    scale: float
 
 
 def moved_region(
@@ -34,8 +60,8 @@ def moved_region(
     rotation: NDArray[np.float64],
     translation: NDArray[np.float64],
     camera: Camera,
-) -> Map:
-    """(H, W) how much of a rendered head a frame takes, 0 to 1.
+) -> Moved:
+    """What of a frame is rendered, and how the rest is moved.
 
     Args:
         mesh: of the person.
@@ -46,21 +72,44 @@ def moved_region(
         camera: whose image it is.
     """
     shapes = [np.ascontiguousarray(mesh.vertices(e) @ rotation.T + translation) for e in (own, dub)]
-    here, there = (camera.project(shape[mesh.mark_rows]) for shape in shapes)
-    scale = float(np.linalg.norm(here[CHIN] - here[EYES].mean(0))) / SIZE
+    pixels = [camera.project(shape) for shape in shapes]
+    here, there = (each[mesh.mark_rows] for each in pixels)
+    scale = max(float(np.linalg.norm(here[CHIN] - here[EYES].mean(0))) / SIZE, 1e-6)
     change = shapes[1] - shapes[0]
     depth = np.maximum(np.minimum(-shapes[0][:, 2], -shapes[1][:, 2]), 1e-3)
     px = np.sqrt(np.square(change).sum(1)) * camera.focal / depth
+    values = np.column_stack([px, pixels[0] - pixels[1]])
     # Skin that stays hides nothing of the rest here: the region only grows by what it would hide.
     moving = np.ascontiguousarray(mesh.triangles[(px > STILL * scale)[mesh.triangles].any(1)])
-    motion = np.maximum(*(_seen(shape, px, moving, camera) for shape in shapes)) / max(scale, 1e-6)
-    share = np.clip((motion - STILL) / (MOVED - STILL), 0, 1).astype(np.float32)
+    (was, had), (seen, has) = (_seen(shape, values, moving, camera) for shape in shapes)
+    share = np.clip((np.maximum(was[..., 0], seen[..., 0]) / scale - STILL) / (MOVED - STILL), 0, 1)
     lips = cv2.convexHull(np.concatenate([marks[OUTER_LIPS] for marks in (here, there)]).astype(np.float32))
-    cv2.fillConvexPoly(share, lips.round().astype(np.int32), 1.0)
+    mouth = np.zeros(share.shape, np.float32)
+    cv2.fillConvexPoly(mouth, lips.round().astype(np.int32), 1.0)
     reach = 2 * max(1, round(RIM * scale)) + 1
-    wide = cv2.dilate(share, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
-    soft = np.asarray(cv2.GaussianBlur(wide, (0, 0), max(FADE * scale, 0.3)), np.float32)
-    return np.where(soft < 1 / 512, 0, soft).astype(np.float32)
+    around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
+    rim = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach - 1, 2 * reach - 1))
+    soft = _soft(np.asarray(cv2.dilate(np.maximum(share, mouth), around), np.float32), scale)
+    region = np.where(soft < 1 / 512, 0, soft).astype(np.float32)
+    view = _view(region)
+    flow = _beside(seen[view][..., 1:], has[view], BESIDE * scale)
+    both = _inside(has[view]) * _taken(_inside(had), flow, view, cv2.INTER_LINEAR)
+    skinned = 1 - _soft(np.asarray(cv2.dilate(mouth[view], around), np.float32), scale)
+    little = np.clip((MUCH - np.linalg.norm(flow, axis=2) / scale) / (MUCH - LITTLE), 0, 1)
+    outline = 1 - np.asarray(cv2.erode(has[view].astype(np.float32), rim), np.float32)
+    return Moved(region, view, flow, skinned * _soft(both, scale), skinned * _soft(little * outline, scale), scale)
+
+
+def as_filmed(source: NDArray[np.uint8], image: NDArray[np.uint8], moved: Moved) -> NDArray[np.uint8]:
+    """(H, W, 3) an image of the dub's frame whose skin is as fine as in the source frame (H, W, 3)."""
+    out, view = image.copy(), moved.view
+    filmed, drawn = _taken(source, moved.flow, view, cv2.INTER_CUBIC), image[view].astype(np.float32)
+    skin, little, sigma = moved.skin[..., None], moved.little[..., None], max(DETAIL * moved.scale, 0.3)
+    away, known = (cv2.GaussianBlur(x, (0, 0), sigma) for x in ((filmed - drawn) * skin, moved.skin))
+    drawn += skin * (filmed - drawn - away / np.maximum(known, 0.05)[..., None])
+    drawn += little * (filmed - drawn)
+    out[view] = np.clip(drawn + 0.5, 0, 255).astype(np.uint8)
+    return out
 
 
 def put_in(source: NDArray[np.uint8], image: NDArray[np.uint8], region: Map) -> NDArray[np.uint8]:
@@ -69,12 +118,52 @@ def put_in(source: NDArray[np.uint8], image: NDArray[np.uint8], region: Map) -> 
     return np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
 
 
-def _seen(points: NDArray[np.float64], px: NDArray[np.float64], triangles: NDArray[np.int32], camera: Camera) -> Map:
-    """(H, W) what is seen of a value (N,) of a mesh's vertices (N, 3), in camera space; 0 beside it."""
+def _seen(
+    points: NDArray[np.float64], values: NDArray[np.float64], triangles: NDArray[np.int32], camera: Camera
+) -> tuple[Map, NDArray[np.bool_]]:
+    """What is seen of values (N, 3) of a mesh's vertices (N, 3), in camera space: (H, W, 3), 0 beside it, and where."""
     triangle = visibility(points, triangles, camera).triangle
     depth, seen = np.zeros(triangle.shape, np.float32), np.zeros((*triangle.shape, 3), np.float32)
     cx, cy = camera.center
-    values = np.zeros_like(points)
-    values[:, 0] = px
     fill_view(points, values, triangles, triangle, float(camera.focal), float(cx), float(cy), depth, seen)
-    return seen[..., 0]
+    return seen, triangle >= 0
+
+
+def _beside(flow: Map, known: NDArray[np.bool_], reach: float) -> Map:
+    """A flow (H, W, 2), beside where it is known that of the nearest pixel, the less the farther away."""
+    out = np.where(known[..., None], flow, np.float32(0))
+    if not known.any():
+        return out
+    away, nearest = cv2.distanceTransformWithLabels(
+        (~known).astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    pixel = np.zeros(int(nearest.max()) + 1, np.int64)
+    pixel[nearest[known]] = np.flatnonzero(known)
+    beside = ~known & (away < 3 * reach)
+    share = np.exp(-np.square(away[beside] / reach)).astype(np.float32)
+    out[beside] = flow.reshape(-1, 2)[pixel[nearest[beside]]] * share[:, None]
+    return out
+
+
+def _taken(image: NDArray[Any], flow: Map, view: tuple[slice, slice], how: int) -> Map:
+    """A view (h, w) of an image (H, W) or (H, W, 3), taken from where its flow (h, w, 2) points to."""
+    y, x = np.mgrid[view].astype(np.float32)
+    taken = cv2.remap(image, x + flow[..., 0], y + flow[..., 1], how, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(taken, np.float32)
+
+
+def _view(region: Map) -> tuple[slice, slice]:
+    """Rows and columns in which a region (H, W) is not 0; it has lips at least, or is outside of the image."""
+    rows, columns = np.flatnonzero(region.any(1)), np.flatnonzero(region.any(0))
+    if not len(rows):
+        return np.s_[:1, :1]
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def _inside(mask: NDArray[np.bool_]) -> Map:
+    """A mask (H, W) without its rim."""
+    return np.asarray(cv2.erode(mask.astype(np.float32), np.ones((3, 3), np.uint8)), np.float32)
+
+
+def _soft(mask: NDArray[np.floating], scale: float) -> Map:
+    return np.asarray(cv2.GaussianBlur(mask.astype(np.float32), (0, 0), max(FADE * scale, 0.3)), np.float32)

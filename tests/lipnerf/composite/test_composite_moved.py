@@ -8,7 +8,7 @@ import pytest
 from lipbench.faces.morphable import load_model
 from lipbench.faces.morphable.semantic import SEMANTIC, semantic_to_expression
 from lipbench.faces.raster import Camera
-from lipbench.lipnerf.composite.moved import moved_region, put_in
+from lipbench.lipnerf.composite.moved import Moved, as_filmed, moved_region, put_in
 from lipbench.nerf.relief.mesh import HeadMesh
 
 POSE = np.eye(3), np.array([0.0, 0.0, -8.0])
@@ -24,8 +24,12 @@ def jaw_down(share: float) -> np.ndarray:
     return np.asarray(semantic_to_expression(weights)[0] - semantic_to_expression(0 * weights)[0])
 
 
-def region(own: np.ndarray, dub: np.ndarray, size: int = 256) -> np.ndarray:
+def moved(own: np.ndarray, dub: np.ndarray, size: int = 256) -> Moved:
     return moved_region(MESH, own, dub, *POSE, Camera(2.4 * size, size, size))
+
+
+def region(own: np.ndarray, dub: np.ndarray, size: int = 256) -> np.ndarray:
+    return moved(own, dub, size).share
 
 
 def there(mask: np.ndarray, k: int, expression: np.ndarray = STILL) -> float:
@@ -78,3 +82,49 @@ def test_outside_of_the_region_the_frame_is_the_sources() -> None:
     np.testing.assert_allclose(out[9], (source[9].astype(float) + image[9]) / 2, atol=0.51)
     out[5:10] = source[5:10]
     np.testing.assert_array_equal(out, source)
+
+
+def whole(found: Moved, part: np.ndarray) -> np.ndarray:
+    """A part of what was moved, 0 outside of its view."""
+    out = np.zeros((*found.share.shape, *part.shape[2:]), np.float32)
+    out[found.view] = part
+    return out
+
+
+def test_the_flow_leads_from_the_dubs_skin_to_the_sources() -> None:
+    dub = jaw_down(0.4)
+    found = moved(STILL, dub)
+    here, there_ = (Camera(614.4, 256, 256).project(MESH.vertices(e)[MESH.mark_rows] + POSE[1]) for e in (STILL, dub))
+    x, y = there_[7].astype(int)  # jaw, beside the chin
+    np.testing.assert_allclose(whole(found, found.flow)[y - 2, x], (here - there_)[7], atol=1.5)
+    assert there(whole(found, found.skin), 57, dub) < 0.1  # lips
+    assert there(whole(found, found.little), 8, dub) == 0  # the chin moves far
+
+
+def test_skin_keeps_its_detail_and_takes_the_light_of_the_rendered_head() -> None:
+    rng = np.random.default_rng(0)
+    found = moved(STILL, jaw_down(0.4))
+    grain = rng.integers(-20, 21, (256, 256, 1))
+    source = (120 + grain + np.zeros(3)).astype(np.uint8)
+    drawn = np.full_like(source, 140)
+    out = as_filmed(source, drawn, found)
+    skin, little = whole(found, found.skin), whole(found, found.little)
+    fine = (skin > 0.95) & (little == 0) & (found.share > 0.9)
+    assert fine.sum() > 200
+    assert out[fine].astype(float).mean() == pytest.approx(140, abs=2)  # its light
+    assert out[fine].std() > 0.6 * source[fine].std()  # its grain
+    lips = (skin == 0) & (little == 0)
+    np.testing.assert_array_equal(out[lips], drawn[lips])
+
+
+def test_an_outline_that_moves_little_is_the_filmed_one_moved() -> None:
+    ramp = np.arange(256, dtype=np.uint8)
+    source = np.stack([np.broadcast_to(ramp[:, None], (256, 256))] * 3, 2)
+    found = moved(STILL, jaw_down(0.03))
+    out = as_filmed(source, np.zeros_like(source), found)
+    near = whole(found, found.little) > 0.99
+    rows = np.broadcast_to(np.arange(256)[:, None], (256, 256)) + whole(found, found.flow)[..., 1]
+    assert near.sum() > 50
+    np.testing.assert_allclose(out[near][:, 0], rows[near], atol=1.5)
+    x, y = Camera(614.4, 256, 256).project(MESH.vertices(STILL)[MESH.mark_rows[[57, 8]]] + POSE[1]).mean(0).astype(int)
+    assert whole(found, found.little)[y, x] < 0.1  # not within the face
