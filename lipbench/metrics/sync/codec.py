@@ -6,18 +6,22 @@
 
 The rate control of that JPEG spends 8 kb on a frame: within sixteen frames its quantizer rises from 4 to 25. Frames
 go into the first codec as they were decoded, as ffmpeg hands them over, and come out of a JPEG as OpenCV reads them.
+JPEG has the full range, 0..255, videos have 16..235: ffmpeg up to 7.1 converts with coefficients that are rounded down,
+up to a gray level lower than later ones. Papers were made with the former, so they are used here.
 
 Source:
-    joonson/syncnet_python `run_pipeline.py` and `SyncNetInstance.py`; FFmpeg's defaults for an encoder without options;
+    joonson/syncnet_python `run_pipeline.py` and `SyncNetInstance.py`; FFmpeg's defaults for an encoder without options,
+    its `libswscale/swscale.c` up to 7.1 (lumRangeToJpeg, chrRangeToJpeg);
     OpenCV's writer (a bit for a pixel, no quantizer below 3, an intra frame every twelve).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from itertools import repeat
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import av
 import cv2
@@ -44,6 +48,9 @@ CROP_SIZE = 224
 _BICUBIC = 0x4
 
 
+Picture = TypeVar("Picture")
+
+
 class Generation:
     """One encoder: frames in, packets out, in order.
 
@@ -65,16 +72,21 @@ class Generation:
         Raises:
             MediaError: this build of FFmpeg has no such encoder.
         """
-        full = ColorRange.JPEG if self._pix_fmt.startswith("yuvj") else ColorRange.MPEG
-        given = self._scaler.reformat(
-            frame, format=self._pix_fmt, dst_color_range=full, interpolation=_BICUBIC, threads=1
-        )
+        given = self._converted(frame)
         if self._encoder is None:
             self._encoder = self._open(given)
         given.pts, given.time_base = self._n, Fraction(1, FPS)
         given.pict_type = 0  # ffmpeg leaves the choice to the encoder
         self._n += 1
         return list(self._encoder.encode(given))
+
+    def _converted(self, frame: VideoFrame) -> VideoFrame:
+        wide = self._pix_fmt.startswith("yuvj")
+        narrow = wide and not (frame.format.name.startswith("yuvj") or frame.color_range == ColorRange.JPEG)
+        pix_fmt = "yuv420p" if narrow else self._pix_fmt
+        full = ColorRange.JPEG if wide and not narrow else ColorRange.MPEG
+        given = self._scaler.reformat(frame, format=pix_fmt, dst_color_range=full, interpolation=_BICUBIC, threads=1)
+        return widened(given) if narrow else given
 
     def flush(self) -> list[Packet]:
         """What is left."""
@@ -92,6 +104,28 @@ class Generation:
         encoder.thread_count = 1  # slices of threads would share the bits out in another way
         encoder.options = self._options
         return encoder
+
+
+def full_range() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Of every value of the limited range the value of the full one, (256,) of luma and (256,) of chroma."""
+    value = np.arange(256) << 7
+    luma = (np.minimum(value, 30189) * 19077 - 39057361) >> 14
+    chroma = (np.minimum(value, 30775) * 4663 - 9289992) >> 12
+    found = [((scaled + 64) >> 7).clip(0, 255).astype(np.uint8) for scaled in (luma, chroma)]
+    return found[0], found[1]
+
+
+def widened(frame: VideoFrame) -> VideoFrame:
+    """A yuv420p frame of limited range as one of full range, yuvj420p."""
+    made = VideoFrame(frame.width, frame.height, "yuvj420p")
+    luma, chroma = full_range()
+    for table, old, new in zip((luma, chroma, chroma), frame.planes, made.planes, strict=True):
+        rows = np.frombuffer(old, np.uint8).reshape(-1, old.line_size)[: old.height, : old.width]
+        kept = np.zeros((new.height, new.line_size), np.uint8)
+        kept[:, : old.width] = table[rows]
+        new.update(kept.tobytes())
+    made.color_range = ColorRange.JPEG
+    return made
 
 
 def jpeg(fine: bool = False) -> Generation:
@@ -155,6 +189,16 @@ def _decoded(video: Path) -> Iterator[VideoFrame]:
         turn, to_rgb = orientation(source.first), ToRgb()
         for shown in pick(source, FPS, 0.0, None):
             yield shown.frame if turn.identity else rgb_frame(turn.apply(to_rgb(shown.frame)))
+
+
+def on_disk(frames: Iterable[Picture], late: int) -> Iterator[Picture]:
+    """What ffmpeg writes as files of an AVI whose pictures are `late` frames late: the first two are repeated.
+
+    AVI leaves `late` frames out after the first one; ffmpeg fills the first half of the hole with the picture before
+    it and the second with the one behind it. The published route goes on with as many files as there were frames.
+    """
+    for n, frame in enumerate(frames):
+        yield from repeat(frame, 1 if not late else late if n == 0 else 2 if n == 1 else 1)
 
 
 class CropRoute:

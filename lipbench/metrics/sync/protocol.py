@@ -43,9 +43,12 @@ CROP_PADDING = 110  # gray around the frame
 MEDIAN_FRAMES = 13
 
 
-#: The lossy codecs of the published routes, and what stays out of `codec: published`.
+#: What a score with `codec: none` is spared, by protocol.
 LOSSY = {"cropped": "one lossy re-encoding (JPEG)", "realvideo": "four lossy re-encodings (MPEG-4, JPEG, XVID, JPEG)"}
-NO_MP3 = "the sound does not go through the published route's MP3, which delays it by 1105 samples of its own rate"
+NO_MP3 = (
+    "the sound does not go through the published route's MP3, which delays it by 1105 samples of its own rate and the "
+    "pictures by the next whole number of frames"
+)
 
 
 def as_json() -> dict[str, Any]:
@@ -100,8 +103,9 @@ class SyncOptions(Options):
     )
     codec: Literal["none", "published"] = Field(
         "none",
-        description="published: frames go through the codecs of the published route first (cropped: JPEG at 200 kb/s; "
-        "realvideo: MPEG-4 and JPEG, crops again); none: they are scored as decoded.",
+        description="published: frames and sound go through the codecs of the published route first (cropped: JPEG at "
+        "200 kb/s; realvideo: MPEG-4 and JPEG, crops again, and MP3) and the sound through FFmpeg's resampler; none: "
+        "they are scored as decoded.",
     )
     own_offset: int | None = Field(
         None,
@@ -131,8 +135,8 @@ class SyncOptions(Options):
 
     @property
     def published_protocol(self) -> bool:
-        """Whether such numbers may stand beside papers': all is as published but the MP3 that a sound goes through."""
-        return self.deviations == ((NO_MP3,) if self.protocol == "realvideo" else ())
+        """Whether such numbers may stand beside papers': all is as published."""
+        return not self.deviations
 
     @property
     def deviations(self) -> tuple[str, ...]:
@@ -140,8 +144,8 @@ class SyncOptions(Options):
         found = []
         if self.codec == "none":
             found.append(f"frames are scored as decoded, without the published route's {LOSSY[self.protocol]}")
-        if self.protocol == "realvideo":
-            found.append(NO_MP3)
+            if self.protocol == "realvideo":
+                found.append(NO_MP3)
         if self.protocol == "realvideo":
             if self.boxes_from == "reference":
                 found.append("face boxes come from a face track handed in (in a run: of the undubbed video)")
