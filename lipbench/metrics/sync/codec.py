@@ -134,7 +134,9 @@ def jpeg(fine: bool = False) -> Generation:
 
 
 def _quantizer() -> dict[str, str]:
-    return {"qmin": str(FINE), "qmax": str(FINE), "b": "100M"}
+    # PyAV cannot give a frame its quality, so the rate control is left no choice, of Lagrange's multiplier neither.
+    scale, multiplier = str(FINE), str(FINE * 118)  # FF_QP2LAMBDA
+    return {"qmin": scale, "qmax": scale, "lmin": multiplier, "lmax": multiplier}
 
 
 class Mpeg4:
