@@ -39,7 +39,7 @@ from lipbench.faces.tflite import parse
 from lipbench.lipnerf.composite import gated_inpainter
 from lipbench.lipnerf.composite.gated import GatedGenerator
 from lipbench.lipnerf.expression.articulation import Articulator
-from lipbench.metrics.functional import dists, dlib_resnet, inception, lpips
+from lipbench.metrics.functional import dists, dlib_resnet, inception, lpips, video_features
 from lipbench.metrics.functional.dists import Dists
 from lipbench.metrics.functional.dlib_resnet import DlibResnet
 from lipbench.metrics.functional.inception import Inception
@@ -270,12 +270,10 @@ class _MeanColor(nn.Module):
 
 
 def _pieces(folder: Path) -> dict[str, Any]:
-    torch.manual_seed(0)
-    torch.jit.script(_MeanColor()).save(str(folder / "i3d.pt"))
     frames = image(34)
     made = {"prediction": frames // 2, "reference": frames}
     videos = {name: clip(folder / f"{name}.mp4", 34, frames=value) for name, value in made.items()}
-    return {**videos, "options": {"model": str(folder / "i3d.pt")}}
+    return {**videos, "options": {"model": "i3d.pt"}}
 
 
 def _two_faces(folder: Path) -> dict[str, Any]:
@@ -336,6 +334,7 @@ def installed(files: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> Iterat
     """The random weights as if they were the pinned ones, and a sync model called "small"."""
     monkeypatch.setattr(weights, "path", lambda name: files[name])
     monkeypatch.setattr(weights, "sha256", lambda name: "ab" * 32)
+    monkeypatch.setattr(video_features, "load", lambda file, device: _seeded(_MeanColor).to(device))
     for module, net in ((inception, Inception), (dlib_resnet, DlibResnet)):
         monkeypatch.setattr(module, "load", lambda device, net=net: _seeded(net).to(device))
     monkeypatch.setattr(models, "BUILTIN", (*models.BUILTIN, SyncModel("small", "small_w", 0.1, SIZE, False, "test")))

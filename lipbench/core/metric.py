@@ -215,6 +215,10 @@ class MetricFamily(ABC):
                 found[name] = error
         return found
 
+    def hinders(self, name: str, metric: MetricSpec) -> bool:
+        """Whether a metric needs what `obstacles` calls `name`: all of the family do, unless specs name the weights."""
+        return name in metric.weights or not any(name in other.weights for other in self.metrics)
+
     def too_short(self, options: Mapping[str, Any], seconds: float) -> str:
         """Why it cannot measure a video of this length, "" where it may: what is known without looking at the video."""
         return ""

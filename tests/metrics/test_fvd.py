@@ -91,10 +91,8 @@ def test_the_family_measures_the_pieces_of_a_clip(pair, scene, file):
     assert family.on_request
     scores = family.score(pair)
     net = video_features.load(file)
-    both = [
-        video_features.features(net, video_features.cut(media.load_frames(v)))
-        for v in (pair.prediction, pair.reference)
-    ]
+    videos = [media.load_frames(v) for v in (pair.prediction, pair.reference)]
+    both = [video_features.features(net, video_features.cut(v)) for v in videos]
     assert len(both[0]) == 3
     assert scores["fvd_full"].value == pytest.approx(scipys(*both), rel=1e-3)
     assert scores["fvd_full"].n_valid == 3
@@ -102,10 +100,7 @@ def test_the_family_measures_the_pieces_of_a_clip(pair, scene, file):
     assert scores["fvd_face"].value != pytest.approx(scores["fvd_full"].value, rel=1e-3)
     assert scores["fvd_full_truth"].reason.startswith("no_truth: ")
     closer = family.score(replace(pair, options={**pair.options, "step": 6}))["fvd_full"]
-    both = [
-        video_features.features(net, video_features.cut(media.load_frames(v), 6))
-        for v in (pair.prediction, pair.reference)
-    ]
+    both = [video_features.features(net, video_features.cut(v, 6)) for v in videos]
     assert closer.n_valid == len(both[0]) == 7
     assert closer.value == pytest.approx(scipys(*both), rel=1e-3)
     nobody = replace(pair, faces=None, faces_reason="no_face: nobody looked", prediction=pair.reference)

@@ -51,8 +51,8 @@ def features(net: Any, pieces: Frame, device: str = "cpu") -> NDArray[np.float64
     """Numbers of pieces of 16 frames each.
 
     Args:
-        net: of `load`, or any module that takes (N, 3, 16, H, W) float pixels in 0..255 and the keywords rescale, resize
-            and return_features.
+        net: of `load`, or any module that takes (N, 3, 16, H, W) float pixels in 0..255 and the keywords rescale,
+            resize and return_features.
         pieces: (N, 16, H, W, 3) uint8 RGB, all of one size.
         device: where the network is.
 

@@ -141,6 +141,8 @@ def _own(sound: Path | NDArray[np.int16]) -> Iterator[AudioFrame]:
     given = [(sound[None] / np.float32(32768), RATE, "mono")] if isinstance(sound, np.ndarray) else own_rate(sound)
     at = 0
     for block, rate, layout in given:
+        if block.shape[1] == 0:
+            continue
         frame = AudioFrame.from_ndarray(np.ascontiguousarray(block), format="fltp", layout=layout)
         frame.sample_rate, frame.pts, frame.time_base = rate, at, Fraction(1, rate)
         at += frame.samples
