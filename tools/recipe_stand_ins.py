@@ -51,9 +51,9 @@ def stand_in(boxes: list[list[list[float]]]) -> None:
     sys.modules[module.__name__] = module
 
 
-def _pipeline(video: str, work: Path, min_track: str) -> list[Path]:
+def _pipeline(video: str, work: Path, min_track: str, *more: str) -> list[Path]:
     sys.argv = ["run_pipeline.py", "--videofile", video, "--reference", "clip", "--data_dir", str(work)]
-    sys.argv += ["--min_track", min_track]
+    sys.argv += ["--min_track", min_track, *more]
     runpy.run_path("run_pipeline.py", run_name="__main__")
     return sorted((work / "pycrop" / "clip").glob("0*.avi"))
 

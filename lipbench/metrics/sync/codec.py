@@ -3,6 +3,8 @@
     cropped     JPEG at 200 kb/s: what `ffmpeg -i V -f image2 %06d.jpg` writes (`SyncNetInstance.evaluate`)
     realvideo   whole frames: MPEG-4 part 2 and JPEG, both with quantizer 2 (`run_pipeline.py`, its `-qscale:v 2`);
                 crops: MPEG-4 part 2 as OpenCV writes XVID, then the JPEG of "cropped"
+    latentsync  the same, whole frames with H.264 as x264 codes it by default in place of MPEG-4 (LatentSync's
+                `syncnet_detect.py`, whose MP4 file heeds no -qscale:v)
 
 The rate control of that JPEG spends 8 kb on a frame: within sixteen frames its quantizer rises from 4 to 25. Frames
 go into the first codec as they were decoded, as ffmpeg hands them over, and come out of a JPEG as OpenCV reads them.
@@ -17,7 +19,7 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from itertools import repeat
 from pathlib import Path
@@ -120,7 +122,7 @@ def widened(frame: VideoFrame) -> VideoFrame:
     made = VideoFrame(frame.width, frame.height, "yuvj420p")
     luma, chroma = full_range()
     for table, old, new in zip((luma, chroma, chroma), frame.planes, made.planes, strict=True):
-        rows = np.frombuffer(old, np.uint8).reshape(-1, old.line_size)[: old.height, : old.width]
+        rows = np.frombuffer(memoryview(old), np.uint8).reshape(-1, old.line_size)[: old.height, : old.width]
         kept = np.zeros((new.height, new.line_size), np.uint8)
         kept[:, : old.width] = table[rows]
         new.update(kept.tobytes())
@@ -139,16 +141,19 @@ def _quantizer() -> dict[str, str]:
     return {"qmin": scale, "qmax": scale, "lmin": multiplier, "lmax": multiplier}
 
 
-class Mpeg4:
-    """MPEG-4 part 2, encoded and decoded again.
+class Recoded:
+    """A codec with 4:2:0 pictures, encoded and decoded again.
 
     Args:
+        encoder: FFmpeg's name.
+        decoder: FFmpeg's name.
         options: of the encoder.
     """
 
-    def __init__(self, options: dict[str, str]) -> None:
-        self._encoder = Generation("mpeg4", "yuv420p", options)
-        self._decoder: Any = av.CodecContext.create("mpeg4", "r")
+    def __init__(self, encoder: str, decoder: str, options: dict[str, str]) -> None:
+        self._encoder = Generation(encoder, "yuv420p", options)
+        self._decoder: Any = av.CodecContext.create(decoder, "r")
+        self._decoder.thread_count = 1
 
     def push(self, frame: VideoFrame) -> list[VideoFrame]:
         """The frames that can be shown once this one is there."""
@@ -169,14 +174,21 @@ def rgb(file: Packet) -> NDArray[np.uint8]:
     return np.ascontiguousarray(bgr[..., ::-1])
 
 
-def read_published(video: Path, protocol: str) -> Iterator[NDArray[np.uint8]]:
-    """The frames of a video at 25 fps as the published route of a protocol has them on disk, (H, W, 3) uint8 RGB.
+#: Of the routes that code whole frames twice, the first codec.
+FIRST: dict[str, Callable[[], Recoded]] = {
+    "realvideo": lambda: Recoded("mpeg4", "mpeg4", _quantizer()),
+    "latentsync": lambda: Recoded("libx264", "h264", {}),
+}
+
+
+def read_published(video: Path, route: str) -> Iterator[NDArray[np.uint8]]:
+    """The frames of a video at 25 fps as a route of those above has them on disk, (H, W, 3) uint8 RGB.
 
     Raises:
         MediaError, NoVideo, Truncated: as `media.read_frames`.
     """
-    first = Mpeg4(_quantizer()) if protocol == "realvideo" else None
-    second = jpeg(fine=protocol == "realvideo")
+    first = FIRST[route]() if route in FIRST else None
+    second = jpeg(fine=first is not None)
     for frame in _decoded(video):
         for shown in [frame] if first is None else first.push(frame):
             yield from map(rgb, second.push(shown))
@@ -207,7 +219,7 @@ class CropRoute:
     """What a face crop goes through: XVID as OpenCV writes it, then JPEG. RGB in, RGB out, a few frames later."""
 
     def __init__(self) -> None:
-        self._first = Mpeg4({"b": str(FPS * CROP_SIZE**2), "g": "12", "qmin": "3"})
+        self._first = Recoded("mpeg4", "mpeg4", {"b": str(FPS * CROP_SIZE**2), "g": "12", "qmin": "3"})
         self._second = jpeg()
 
     def push(self, crop: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:

@@ -202,7 +202,7 @@ class SyncFamily(MetricFamily):
         net = models.load(options.sync_model, pair.device, bfloat16=options.precision == "bfloat16")
         given = pair.faces if options.boxes_from == "reference" else None
         track = None if given is None else FaceTrack.load(given)
-        audio = (pair.sound or pair.audio) if options.codec == "published" else pair.audio
+        audio = (pair.sound or pair.audio) if options.codec != "none" else pair.audio
         result = run(pair.prediction, audio, net, options, track, pair.faces_reason, pair.device, pair.source_fps)
         published = models.pixel_model(options.sync_model).published
         base = {

@@ -33,7 +33,7 @@ from lipbench.metrics.sync.network import SyncNet
 from lipbench.metrics.sync.passes import cut, frames, scan
 from lipbench.metrics.sync.protocol import FPS, RATE, SAMPLES_PER_FRAME, SyncOptions, as_json
 from lipbench.metrics.sync.result import SyncResult, TrackResult
-from lipbench.metrics.sync.sound_codec import read_published_sound
+from lipbench.metrics.sync.sound_codec import heard_of_a_crop, read_published_sound
 from lipbench.metrics.sync.tracks import Tracking, track_faces
 
 
@@ -138,8 +138,8 @@ def run(
 def _heard(sound: str | Path | NDArray[np.int16], options: SyncOptions) -> tuple[NDArray[np.int16], int]:
     """The sound at 16 kHz as the options want it, and by how many frames the pictures are late with it."""
     given = sound if isinstance(sound, np.ndarray) else Path(sound)
-    if options.codec == "published":
-        published = read_published_sound(given, options.protocol)
+    if options.codec != "none":
+        published = read_published_sound(given, options.route)
         return published.samples, published.late
     return given if isinstance(given, np.ndarray) else media.read_audio(given, RATE), 0
 
@@ -256,7 +256,7 @@ def _realvideo(
         _scored(
             net,
             stream,
-            sound[t.first * SAMPLES_PER_FRAME : t.end * SAMPLES_PER_FRAME],
+            heard_of_a_crop(sound[t.first * SAMPLES_PER_FRAME : t.end * SAMPLES_PER_FRAME], options.route),
             first=t.first,
             n_frames=len(t.boxes),
             n_detections=t.n_detections,

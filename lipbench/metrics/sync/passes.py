@@ -50,8 +50,8 @@ def cut(
     """
     paths = [crop_path(track.boxes) for track in tracks]
     streams = [net.video_stream() for _ in tracks]
-    routes = [CropRoute() if options.codec == "published" else None for _ in tracks]
-    size = CROP_SIZE if options.codec == "published" else net.size
+    routes = [CropRoute() if options.codec != "none" else None for _ in tracks]
+    size = CROP_SIZE if options.codec != "none" else net.size
     end = max(track.end for track in tracks)
     for n, frame in enumerate(on_disk(ticking(frames(video, options)), late)):
         if n >= end:
@@ -74,6 +74,6 @@ def _push(stream: VideoStream, faces: list[NDArray[np.uint8]], size: int) -> Non
 
 def frames(video: Path, options: SyncOptions) -> Iterator[NDArray[np.uint8]]:
     """The frames at 25 fps, as decoded or as the published route sees them."""
-    if options.codec == "published":
-        return read_published(video, options.protocol)
+    if options.codec != "none":
+        return read_published(video, options.route)
     return media.read_frames(video, fps=FPS)

@@ -101,11 +101,12 @@ class SyncOptions(Options):
         description="The clip's value when there are several tracks: of the longest, the mean by windows, of the "
         "track with the highest LSE-C, or the plain mean.",
     )
-    codec: Literal["none", "published"] = Field(
+    codec: Literal["none", "published", "latentsync"] = Field(
         "none",
         description="published: frames and sound go through the codecs of the published route first (cropped: JPEG at "
-        "200 kb/s; realvideo: MPEG-4 and JPEG, crops again, and MP3) and the sound through FFmpeg's resampler; none: "
-        "they are scored as decoded.",
+        "200 kb/s; realvideo: MPEG-4 and JPEG, crops again, and MP3) and the sound through FFmpeg's resampler; "
+        "latentsync: those of LatentSync's route, H.264 and AAC for MPEG-4 and MP3 (realvideo alone); none: they are "
+        "scored as decoded.",
     )
     own_offset: int | None = Field(
         None,
@@ -133,6 +134,17 @@ class SyncOptions(Options):
         """
         return cast(SyncOptions, parse_options(cls, options, "sync"))
 
+    @model_validator(mode="after")
+    def _latentsync_is_realvideo(self) -> SyncOptions:
+        if self.codec == "latentsync" and self.protocol == "cropped":
+            raise ValueError("codec latentsync is of protocol realvideo: choose codec published for cropped")
+        return self
+
+    @property
+    def route(self) -> str:
+        """Which of the routes of `codec` and `sound_codec`."""
+        return "latentsync" if self.codec == "latentsync" else self.protocol
+
     @property
     def published_protocol(self) -> bool:
         """Whether such numbers may stand beside papers': all is as published."""
@@ -146,6 +158,8 @@ class SyncOptions(Options):
             found.append(f"frames are scored as decoded, without the published route's {LOSSY[self.protocol]}")
             if self.protocol == "realvideo":
                 found.append(NO_MP3)
+        if self.codec == "latentsync":
+            found.append("frames and sound go through LatentSync's codecs, H.264 and AAC in place of MPEG-4 and MP3")
         if self.protocol == "realvideo":
             if self.boxes_from == "reference":
                 found.append("face boxes come from a face track handed in (in a run: of the undubbed video)")

@@ -2,6 +2,8 @@
 
     cropped     FFmpeg's resampler to 16 kHz mono (`SyncNetInstance.evaluate`)
     realvideo   MP3, which an AVI file has where nothing is asked for (`run_pipeline.py`), then the same
+    latentsync  AAC, which an MP4 file has, then the same; the sound of a crop is AAC again (LatentSync's
+                `syncnet_detect.py`)
 
 The MP3 encoder, LAME at the rate that it chooses itself, starts 1105 samples early, and AVI cannot say so. So ffmpeg
 moves the whole file to time 0: the sound is that much late, and the pictures by the next whole number of frames, which
@@ -31,11 +33,11 @@ from av.packet import Packet
 from numpy.typing import NDArray
 
 from lipbench.core.errors import MediaError
-from lipbench.media.own_rate import own_rate
+from lipbench.media.own_rate import Block, own_rate
 from lipbench.metrics.sync.protocol import FPS, RATE
 
-#: Samples that LAME puts in front.
-PADDING = 1105
+#: Samples that LAME puts in front, and that FFmpeg's AAC does; MP4 says so, and readers cut them off.
+PADDING, AAC_PADDING = 1105, 1024
 #: Rates that MP3 has, Hz.
 MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 _SKIP_MANUAL = 1 << 29  # AV_CODEC_FLAG2_SKIP_MANUAL: nothing is cut off what is decoded
@@ -54,22 +56,52 @@ class PublishedSound:
     late: int = 0
 
 
-def read_published_sound(sound: Path | NDArray[np.int16], protocol: str) -> PublishedSound:
-    """The sound of a file on the published route of a protocol.
+def read_published_sound(sound: Path | NDArray[np.int16], route: str) -> PublishedSound:
+    """The sound of a file on a route of those above.
 
     Args:
         sound: a file, at the rate and with the channels that the route would meet; or (N,) int16 at 16 kHz.
 
     Raises:
-        MediaError, NoAudio: as `media.read_audio`; this build of FFmpeg has no MP3.
+        MediaError, NoAudio: as `media.read_audio`; this build of FFmpeg has not the encoder.
     """
     frames = _own(sound)
     late = 0
-    if protocol == "realvideo":
+    if route == "latentsync":
+        frames = aac(frames)
+    if route == "realvideo":
         coder = Mp3()
         frames = coder.through(frames)
         frames, late = iter(list(frames)), coder.late
     return PublishedSound(resampled(frames), late)
+
+
+def heard_of_a_crop(samples: NDArray[np.int16], route: str) -> NDArray[np.int16]:
+    """The sound of a face's crop, (N,) int16 at 16 kHz, as it is in the file that the network's evaluation reads."""
+    return resampled(aac(_own(samples))) if route == "latentsync" else samples
+
+
+def aac(frames: Iterator[AudioFrame]) -> Iterator[AudioFrame]:
+    """FFmpeg's AAC as it makes it for MP4 when it is told nothing, encoded and decoded again.
+
+    Raises:
+        MediaError: this build of FFmpeg has no AAC encoder.
+    """
+    encoder, packets, n = None, list[Packet](), 0
+    for frame in frames:
+        if encoder is None:
+            encoder = _encoder("aac", frame.sample_rate, frame.layout.name)
+        n += frame.samples
+        packets += encoder.encode(frame)
+    if encoder is None:
+        return
+    packets += encoder.encode(None)
+    decoder: Any = av.CodecContext.create("aac", "r")
+    decoder.extradata = encoder.extradata
+    decoder.flags2 |= _SKIP_MANUAL
+    parts = [part.to_ndarray() for packet in packets for part in decoder.decode(_bare(packet))]
+    whole = np.concatenate(parts + [part.to_ndarray() for part in decoder.decode(None)], axis=1)
+    yield _frame(whole[:, AAC_PADDING : AAC_PADDING + n], encoder.sample_rate, encoder.layout.name, 0)
 
 
 def resampled(frames: Iterator[AudioFrame]) -> NDArray[np.int16]:
@@ -102,16 +134,15 @@ class Mp3:
             MediaError: this build of FFmpeg has no MP3 encoder.
         """
         for packet in self._encoded(frames):
-            copy = Packet(packet.size)  # without what an AVI file does not keep
-            copy.update(bytes(packet))
-            yield from self._decoder.decode(copy)
+            yield from self._decoder.decode(_bare(packet))
         yield from self._decoder.decode(None)
 
     def _encoded(self, frames: Iterator[AudioFrame]) -> Iterator[Packet]:
         resampler = None
         for frame in frames:
             if self._encoder is None:
-                self._encoder = _encoder(frame)
+                rate = min(MP3_RATES, key=lambda rate: abs(rate - frame.sample_rate))
+                self._encoder = _encoder("libmp3lame", rate, "mono" if frame.layout.nb_channels == 1 else "stereo")
                 resampler = av.AudioResampler("fltp", self._encoder.layout, self._encoder.sample_rate)
             assert resampler is not None
             for part in resampler.resample(frame):
@@ -122,28 +153,39 @@ class Mp3:
             yield from self._encoder.encode(None)
 
 
-def _encoder(first: AudioFrame) -> AudioCodecContext:
+def _encoder(name: str, rate: int, layout: str) -> AudioCodecContext:
     try:
-        encoder: AudioCodecContext = av.CodecContext.create("libmp3lame", "w")
+        encoder: AudioCodecContext = av.CodecContext.create(name, "w")  # type: ignore[assignment]
     except av.error.FFmpegError as error:
         raise MediaError(
-            "codec: published needs the encoder libmp3lame", "this FFmpeg has none", "install PyAV from PyPI"
+            f"the published codecs need the encoder {name}", "this FFmpeg has none", "install PyAV from PyPI"
         ) from error
-    encoder.sample_rate = min(MP3_RATES, key=lambda rate: abs(rate - first.sample_rate))
-    encoder.layout = "mono" if first.layout.nb_channels == 1 else "stereo"
-    encoder.format = "fltp"
-    encoder.time_base = Fraction(1, encoder.sample_rate)
+    encoder.sample_rate, encoder.layout, encoder.format = rate, layout, "fltp"
+    encoder.time_base = Fraction(1, rate)
     return encoder
+
+
+def _bare(packet: Packet) -> Packet:
+    """A packet without what a file does not keep."""
+    copy = Packet(packet.size)
+    copy.update(bytes(packet))
+    return copy
 
 
 def _own(sound: Path | NDArray[np.int16]) -> Iterator[AudioFrame]:
     """The sound as FFmpeg's frames, as it is."""
-    given = [(sound[None] / np.float32(32768), RATE, "mono")] if isinstance(sound, np.ndarray) else own_rate(sound)
     at = 0
-    for block, rate, layout in given:
-        if block.shape[1] == 0:
-            continue
-        frame = AudioFrame.from_ndarray(np.ascontiguousarray(block), format="fltp", layout=layout)
-        frame.sample_rate, frame.pts, frame.time_base = rate, at, Fraction(1, rate)
-        at += frame.samples
-        yield frame
+    for block, rate, layout in own_rate(sound) if isinstance(sound, Path) else [_block(sound)]:
+        if block.shape[1]:
+            yield _frame(block, rate, layout, at)
+        at += block.shape[1]
+
+
+def _block(samples: NDArray[np.int16]) -> Block:
+    return samples[None].astype(np.float32) / np.float32(32768), RATE, "mono"
+
+
+def _frame(block: NDArray[np.float32], rate: int, layout: str, at: int) -> AudioFrame:
+    frame = AudioFrame.from_ndarray(np.ascontiguousarray(block), format="fltp", layout=layout)
+    frame.sample_rate, frame.pts, frame.time_base = rate, at, Fraction(1, rate)
+    return frame
