@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from lipbench import media
+from lipbench.core.errors import UsageError
 from lipbench.metrics.sync import evaluate
 from lipbench.metrics.sync.codec import CROP_SIZE, CropRoute, full_range, on_disk, read_published, widened
+from lipbench.metrics.sync.sound_codec import heard_of_a_crop, read_published_sound
 from tests.metrics.sync_videos import RULES, SIZE, clip, face_track, image, small_net, sound
 
 N = 30
@@ -118,3 +120,28 @@ def test_scores_are_those_of_the_recoded_frames(video: Path) -> None:
     other = evaluate(video, sound(N), sync_model=net, faces=face_track(N), **RULES)
     assert real.n_windows == other.n_windows == N - 5
     assert real.value("lse_d") != pytest.approx(other.value("lse_d"), rel=1e-6)
+
+
+def test_latentsync_codes_with_h264_and_aac(video: Path) -> None:
+    fine = np.stack(list(read_published(video, "latentsync"))).astype(int)
+    whole = media.load_frames(video).astype(int)
+    assert fine.shape == whole.shape
+    other = np.stack(list(read_published(video, "realvideo"))).astype(int)
+    assert 0.5 < np.abs(fine - whole).mean() < 8
+    assert np.abs(fine - other).mean() > 0.5
+    t = np.arange(N * 640) / 16000
+    heard = (9000 * np.sin(2 * np.pi * 300 * t) * np.sin(2 * np.pi * 3 * t)).astype(np.int16)
+    once = read_published_sound(heard, "latentsync")
+    assert once.late == 0
+    for got in (once.samples, heard_of_a_crop(heard, "latentsync")):
+        assert len(got) == len(heard)
+        assert 0 < np.abs(got[1000:-1000].astype(int) - heard[1000:-1000]).mean() < 60  # coded, and not a sample late
+    assert heard_of_a_crop(heard, "realvideo") is heard
+    net = small_net()
+    values = {
+        codec: evaluate(video, sound(N), sync_model=net, faces=face_track(N), codec=codec, **RULES).value("lse_d")
+        for codec in ("none", "published", "latentsync")
+    }
+    assert len(set(values.values())) == 3
+    with pytest.raises(UsageError, match="codec latentsync is of protocol realvideo"):
+        evaluate(video, sound(N), sync_model=net, protocol="cropped", codec="latentsync")

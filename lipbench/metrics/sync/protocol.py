@@ -50,6 +50,21 @@ NO_MP3 = (
     "pictures by the next whole number of frames"
 )
 
+#: What `codec` does, by it and the protocol, in words for `explain-score`.
+CODED = {
+    ("published", "cropped"): ("pictures through JPEG", "sound by swresample"),
+    ("published", "realvideo"): (
+        "pictures through MPEG-4, JPEG, XVID, JPEG",
+        "sound through MP3, late",
+        "sound by swresample",
+    ),
+    ("latentsync", "realvideo"): (
+        "pictures through H.264, JPEG, MPEG-4, JPEG",
+        "sound through AAC twice",
+        "sound by swresample",
+    ),
+}
+
 
 def as_json() -> dict[str, Any]:
     """The constants as a result records them."""
