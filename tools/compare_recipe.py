@@ -32,6 +32,8 @@ from lipbench.metrics.sync.face_boxes import boxes_of_track, track_prediction
 from tools import recipe_meters
 from tools.recipe_stand_ins import SCRIPTS
 
+#: Of scripts whose default is not 100.
+MIN_TRACK = {"latentsync": 50}
 ROOT = Path(__file__).parent.parent
 
 
@@ -50,7 +52,9 @@ def first_seconds(clip: Path, seconds: float, file: Path) -> Path:
     return media.write_video(file, frames, 25, audio=sound, synthetic=False)
 
 
-def script_numbers(recipe: str, script: Path, video: Path, model: Path, faces: str, work: Path) -> dict[str, float]:
+def script_numbers(
+    recipe: str, script: Path, video: Path, model: Path, faces: str, work: Path, min_track: int
+) -> dict[str, float]:
     """What the script finds in a video: the mean over its tracks of each number that it prints."""
     info = media.probe(video)
     boxes = boxes_of_track(track_prediction(video, faces), round(info.duration_s * 25), (info.width, info.height), "")
@@ -58,7 +62,7 @@ def script_numbers(recipe: str, script: Path, video: Path, model: Path, faces: s
         json.dumps([[[b.x1, b.y1, b.x2, b.y2, b.score] for b in found] for found in boxes.faces])
     )
     places = (video.resolve(), model.resolve(), work / "boxes.json", work / "made", work / "answer.json")
-    command = [sys.executable, "-m", "tools.recipe_stand_ins", recipe, *map(str, places)]
+    command = [sys.executable, "-m", "tools.recipe_stand_ins", recipe, *map(str, places), str(min_track)]
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     subprocess.run(command, cwd=script, env={**os.environ, "PYTHONPATH": path}, check=True, stdout=subprocess.DEVNULL)
     rows = json.loads((work / "answer.json").read_text())
@@ -86,13 +90,16 @@ def compare_meters(script: Path, clip: Path, faces: str, seconds: float) -> dict
     return {"clip": clip.stem, "script": theirs, "lipbench": ours}
 
 
-def compare(recipe: str, script: Path, clip: Path, model: Path, faces: str, seconds: float) -> dict[str, Any]:
-    """Both sides' numbers of one clip, by the name that the script prints."""
+def compare(
+    recipe: str, script: Path, clip: Path, model: Path, faces: str, seconds: float, min_track: int
+) -> dict[str, Any]:
+    """Both sides' numbers of one clip, by the name that the script prints; the whole file as it is for 0 seconds."""
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        video = first_seconds(clip, seconds, work / "clip.mp4")
-        theirs = script_numbers(recipe, script, video, model, faces, work)
-        answer = score_video(video, recipe=recipe, sync_model=str(model), options={"sync": {"detector": faces}})
+        video = first_seconds(clip, seconds, work / "clip.mp4") if seconds else clip
+        theirs = script_numbers(recipe, script, video, model, faces, work, min_track)
+        own = {"detector": faces, "min_track": min_track}
+        answer = score_video(video, recipe=recipe, sync_model=str(model), options={"sync": own})
         ours = {name: number["value"] for name, number in answer["recipe"]["prints"].items()}
     return {"clip": clip.stem, "script": theirs, "lipbench": ours}
 
@@ -115,7 +122,8 @@ def main() -> None:
     parser.add_argument("clips", nargs="+", type=Path)
     parser.add_argument("--model", type=Path, help="file of a SyncNet; a random one when left out")
     parser.add_argument("--faces", default="mediapipe-face", help="face backend whose boxes both sides get")
-    parser.add_argument("--seconds", type=float, default=5.0, help="of each clip")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each clip; 0: the file as it is, at 25 fps")
+    parser.add_argument("--min-track", type=int, help="frames that a track has to have more of; the script's own else")
     parser.add_argument("-o", "--output", type=Path, required=True)
     given = parser.parse_args()
     rows = []
@@ -125,7 +133,8 @@ def main() -> None:
             if given.recipe == "er-nerf":
                 rows.append(compare_meters(given.script, clip, given.faces, given.seconds))
             else:
-                rows.append(compare(given.recipe, given.script, clip, model, given.faces, given.seconds))
+                least = given.min_track if given.min_track is not None else MIN_TRACK.get(given.recipe, 100)
+                rows.append(compare(given.recipe, given.script, clip, model, given.faces, given.seconds, least))
             out.write(json.dumps(rows[-1]) + "\n")
             out.flush()
     print(table(rows))

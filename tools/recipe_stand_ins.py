@@ -51,8 +51,9 @@ def stand_in(boxes: list[list[list[float]]]) -> None:
     sys.modules[module.__name__] = module
 
 
-def _pipeline(video: str, work: Path) -> list[Path]:
+def _pipeline(video: str, work: Path, min_track: str, *more: str) -> list[Path]:
     sys.argv = ["run_pipeline.py", "--videofile", video, "--reference", "clip", "--data_dir", str(work)]
+    sys.argv += ["--min_track", min_track, *more]
     runpy.run_path("run_pipeline.py", run_name="__main__")
     return sorted((work / "pycrop" / "clip").glob("0*.avi"))
 
@@ -61,9 +62,9 @@ def _options(work: Path) -> Namespace:
     return Namespace(batch_size=20, vshift=15, tmp_dir=str(work / "pytmp"), reference="clip")
 
 
-def syncnet(video: str, model: str, work: Path) -> Rows:
+def syncnet(video: str, model: str, work: Path, min_track: str) -> Rows:
     """run_pipeline.py, then what run_syncnet.py does."""
-    crops = _pipeline(video, work)
+    crops = _pipeline(video, work, min_track)
     from SyncNetInstance import SyncNetInstance  # type: ignore[import-not-found]
 
     net, rows = SyncNetInstance(), []
@@ -75,9 +76,9 @@ def syncnet(video: str, model: str, work: Path) -> Rows:
     return rows
 
 
-def wav2lip(video: str, model: str, work: Path) -> Rows:
+def wav2lip(video: str, model: str, work: Path, min_track: str) -> Rows:
     """run_pipeline.py, then what calculate_scores_real_videos.py does, its file beside the first."""
-    crops = _pipeline(video, work)
+    crops = _pipeline(video, work, min_track)
     from SyncNetInstance_calc_scores import SyncNetInstance  # type: ignore[import-not-found]
 
     net, rows = SyncNetInstance(), []
@@ -88,8 +89,8 @@ def wav2lip(video: str, model: str, work: Path) -> Rows:
     return rows
 
 
-def latentsync(video: str, model: str, work: Path) -> Rows:
-    """`syncnet_eval` of eval/eval_sync_conf.py; it takes the mean of the tracks itself."""
+def latentsync(video: str, model: str, work: Path, min_track: str) -> Rows:
+    """`syncnet_eval` of eval/eval_sync_conf.py; it takes the mean of the tracks itself, and always 50 frames."""
     from eval.eval_sync_conf import syncnet_eval  # type: ignore[import-not-found]
     from eval.syncnet import SyncNetEval  # type: ignore[import-not-found]
     from eval.syncnet_detect import SyncNetDetector  # type: ignore[import-not-found]
@@ -105,12 +106,12 @@ SCRIPTS = {"syncnet": syncnet, "wav2lip": wav2lip, "latentsync": latentsync}
 
 
 def main() -> None:
-    """Arguments: recipe, video, file of the network, file of the boxes, folder to work in, file to write."""
-    recipe, video, model, boxes, work, answer = sys.argv[1:]
+    """Arguments: recipe, video, files of the network and of the boxes, folder to work in, file to write, min_track."""
+    recipe, video, model, boxes, work, answer, min_track = sys.argv[1:]
     sys.path.insert(0, ".")
     torch.set_num_threads(1)
     stand_in(json.loads(Path(boxes).read_text()))
-    rows = SCRIPTS[recipe](video, model, Path(work))
+    rows = SCRIPTS[recipe](video, model, Path(work), min_track)
     Path(answer).write_text(json.dumps(rows))
 
 

@@ -18,6 +18,7 @@ from lipbench.metrics.sync.models import sync_models
 
 if TYPE_CHECKING:
     from lipbench.core.method import MethodSpec
+    from lipbench.core.metric import MetricSpec
 
 
 KINDS = ("methods", "metrics", "datasets", "sync-models", "trainers", "recipes")
@@ -152,9 +153,10 @@ def _metrics() -> list[dict[str, Any]]:
     obstacles = {name: family.obstacles(defaults[name]) for name, family in families.items()}
     faces = missing(faces_weights("mediapipe-face"))
 
-    def lacks(name: str, needs: frozenset[str]) -> dict[str, LipbenchError]:
-        tracks = needs & families[name].needs(defaults[name]) & TRACKS
-        return {**obstacles[name], **(faces if tracks else {})}
+    def lacks(name: str, metric: MetricSpec) -> dict[str, LipbenchError]:
+        tracks = metric.needs & families[name].needs(defaults[name]) & TRACKS
+        own = {what: error for what, error in obstacles[name].items() if families[name].hinders(what, metric)}
+        return {**own, **(faces if tracks else {})}
 
     return [
         {
@@ -164,8 +166,8 @@ def _metrics() -> list[dict[str, Any]]:
             "better": m.better,
             "family": name,
             "needs": ", ".join(sorted(m.needs)),
-            "runs here": _lacking(lacks(name, m.needs)),
-            "how": [error.fix for error in lacks(name, m.needs).values()],
+            "runs here": _lacking(lacks(name, m)),
+            "how": [error.fix for error in lacks(name, m).values()],
         }
         for name, family in families.items()
         for m in family.metrics

@@ -25,8 +25,8 @@ SHORT: dict[str, dict[str, Any]] = {
         "help": "The value of several face tracks. [default: longest]",
     },
     "codec": {
-        "type": click.Choice(["none", "published"]),
-        "help": "What the frames go through before the sync model. [default: none]",
+        "type": click.Choice(["none", "published", "latentsync"]),
+        "help": "What frames and sound go through before the sync model. [default: none]",
     },
 }
 

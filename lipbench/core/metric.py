@@ -109,6 +109,7 @@ class Pair:
         reference: the undubbed source laid over the dub (same frame count), or None.
         truth: the correct video (generated clips), or None.
         audio: 16 kHz mono PCM16 wav of the dub, or None when the prediction has its own audio to be scored.
+        sound: wav of what `audio` was made of, at its own rate with its channels, or None when that is not known.
         faces: saved FaceTrack of `reference`, already laid over the dub, or None.
         faces_reason: why `faces` is None.
         prediction_faces: saved FaceTrack of `prediction`, or None (families that need it say so in `needs`);
@@ -145,6 +146,7 @@ class Pair:
     truth_faces: Path | None = None
     truth_faces_reason: str = ""
     source_fps: float | None = None
+    sound: Path | None = None
     alone: bool = False
 
 
@@ -212,6 +214,10 @@ class MetricFamily(ABC):
             except WeightsError as error:
                 found[name] = error
         return found
+
+    def hinders(self, name: str, metric: MetricSpec) -> bool:
+        """Whether a metric needs what `obstacles` calls `name`: all of the family do, unless specs name the weights."""
+        return name in metric.weights or not any(name in other.weights for other in self.metrics)
 
     def too_short(self, options: Mapping[str, Any], seconds: float) -> str:
         """Why it cannot measure a video of this length, "" where it may: what is known without looking at the video."""

@@ -50,7 +50,9 @@ def of_metrics(measured: Sequence[Measured], asked: Iterable[str], faces: str | 
     for family, options in measured:
         for name, error in family.obstacles(options).items():
             why.setdefault(name, error)
-            hindered.setdefault(name, []).extend(m.id for m in family.metrics if m.id in asked)
+            hindered.setdefault(name, []).extend(
+                m.id for m in family.metrics if m.id in asked and family.hinders(name, m)
+            )
     for name, error in missing(faces_weights(faces) if faces is not None else ()).items():
         why.setdefault(name, error)
         hindered.setdefault(name, []).extend(m for m in needing(measured, TRACKS) if m in asked)

@@ -12,6 +12,7 @@ import numpy as np
 from lipbench import media
 from lipbench.core.errors import MediaError
 from lipbench.media.image_series import series
+from lipbench.media.own_rate import copy_sound
 from lipbench.media.resize import resize_video
 from lipbench.media.streams import sound_of, split_stream
 
@@ -92,4 +93,10 @@ class Given:
             self.remarks.append(error.one_line())
             return None
         self.remarks += track.remarks
+        self._own = (path, track.choice)
         return track.samples
+
+    def sound_as_it_is(self) -> Path:
+        """A wav of what `sound` gave, at its own rate with its own channels."""
+        path, choice = self._own
+        return copy_sound(path, self.work / "sound-as-it-is.wav", choice)

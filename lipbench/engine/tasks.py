@@ -194,6 +194,7 @@ class ScoreTask(Task):
     reference: Path | None = None
     truth: Path | None = None
     audio: Path | None = None
+    sound: Path | None = None
     index: Path | None = None
     faces: Path | None = None
     faces_reason: str = ""

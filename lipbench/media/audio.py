@@ -17,7 +17,7 @@ from av.container import InputContainer
 from lipbench.core.errors import MediaError, NoAudio, NoVideo, UsageError
 from lipbench.media.clock import check_range
 from lipbench.media.complete import check_complete
-from lipbench.media.downmix import Downmix, planes
+from lipbench.media.downmix import Downmix, channel_names, planes
 from lipbench.media.image_series import series
 from lipbench.media.opening import check_file, fraction, need_decoder, open_input, reading, skip_others, video_stream
 from lipbench.media.source import VideoSource
@@ -44,6 +44,7 @@ class AudioSource:
         rate: of the file.
         channels: of the file.
         codec: of the file.
+        names: FFmpeg's names of its channels; () where they are of no known meaning.
         lead: seconds from the first video frame to the first sample.
         choice: the stream, by its number, and the channel.
         remarks: what the user should know about them.
@@ -67,6 +68,7 @@ class AudioSource:
             self.rate = self._head.sample_rate if self._head else context.sample_rate
             self.channels = self._head.layout.nb_channels if self._head else context.channels
             self.codec = context.name
+            self.names = channel_names(self._head)[0] if self._head else ()
             head = _time(self._head)
             zero = _video_zero(self.path, self.container)
             self._zero = zero if zero is not None else head or Fraction(0)

@@ -16,6 +16,7 @@ from itertools import pairwise
 from typing import Any
 
 from lipbench.core.errors import NothingComparable, UsageError
+from lipbench.metrics.sync.protocol import CODED
 
 Answer = Mapping[str, Any]
 
@@ -104,6 +105,7 @@ def _numbers(answer: Answer, side: str) -> dict[str, Number]:
             options = answer["options"][about["family"]]
             words = {word for word in re.split(r"[\],;]\s*", about["convention"].split("[")[-1]) if word}
             words |= {f"{name}: {value}" for name, value in options.items()}
+            words |= set(CODED.get((options.get("codec"), options.get("protocol")), ()))
             words.add(f"video {answer['sha256'][:12]}")
             found[metric] = Number(side, metric, float(score["value"]), frozenset(words))
     except (KeyError, TypeError, AttributeError, ValueError) as error:

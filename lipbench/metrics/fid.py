@@ -22,7 +22,7 @@ from lipbench.metrics.functional.frechet import frechet_distance
 from lipbench.metrics.pair_reader import AGAINST, PairReader
 from lipbench.metrics.regions import Regions
 
-#: Region and video, or "prediction" -> features, a row a frame.
+#: Region and video, or "prediction" -> features, a row a frame (or a piece).
 Rows = dict[tuple[str, str], list[NDArray[np.float64]]]
 
 
@@ -65,14 +65,15 @@ class FidFamily(MetricFamily):
                             rows.setdefault((region, name), []).append(inception.features(net, _whole(cut))[0])
         except LipbenchError as error:
             return none_for(self.metrics, f"{error.reason}: {error.one_line()}")
-        return {spec.id: _score(spec, reader, places, rows) for spec in self.metrics}
+        return {spec.id: score_of_rows(spec, reader, places, rows) for spec in self.metrics}
 
 
 def _whole(cut: Frame) -> Frame:
     return np.ascontiguousarray(cut)[None]
 
 
-def _score(spec: MetricSpec, reader: PairReader, places: Regions, rows: Rows) -> Score:
+def score_of_rows(spec: MetricSpec, reader: PairReader, places: Regions, rows: Rows) -> Score:
+    """The distance of the two clouds that a metric compares, or why there is none."""
     against = against_of(spec)
     if against in reader.refusals:
         return Score(None, reader.refusals[against])

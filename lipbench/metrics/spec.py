@@ -43,6 +43,7 @@ METRICS = {
     "theval": "lipbench.metrics.theval:ThevalFamily",
     "landmark-files": "lipbench.metrics.landmark_files:LandmarkFilesFamily",
     "fid": "lipbench.metrics.fid:FidFamily",
+    "fvd": "lipbench.metrics.fvd:FvdFamily",
     "action-units": "lipbench.metrics.action_units:ActionUnitsFamily",
     "mesh": "lipbench.metrics.mesh:MeshFamily",
     "temporal": "lipbench.metrics.temporal:TemporalFamily",

@@ -1,7 +1,8 @@
 """Those of THEval's numbers that landmarks and a sound give, on request: lips, brows, lip sync, lips in silence.
 
 THEval compares each with the same number of the real video: the row of the source or the truth says what is to be
-reached. Its other four need networks whose weights nobody may pass on.
+reached. Its other four need networks: TOPIQ and MUSIQ of pyiqa for aesthetics, mouth and face, and FaceXFormer's pose
+for the head, whose arithmetic on poses that you have is `functional.theval.head_motion_dynamics`.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def _spec(
         headline=False,
         good="as in the row of the source or of a correct video",
         source=_SOURCE,
-        weights=("silero-vad",),
+        weights=("silero-vad",) if "audio" in needs else (),
         convention=f"theval_{name}[{words}]",
         description=what,
     )
@@ -100,7 +101,6 @@ class ThevalFamily(MetricFamily):
         from lipbench.metrics.functional import voice_activity  # loads torch
 
         try:
-            net = voice_activity.load()
             if pair.prediction_faces is None:
                 return none_for(self.metrics, pair.prediction_faces_reason or _NO_FACE)
             track = FaceTrack.load(pair.prediction_faces)
@@ -110,6 +110,7 @@ class ThevalFamily(MetricFamily):
             why = f"unsupported: the face backend {track.backend!r} finds no mesh of 468 points"
             return none_for(self.metrics, why)
         try:
+            net = voice_activity.load()
             sound = media.read_audio(pair.audio or pair.prediction, voice_activity.RATE)
             spans = voice_activity.spans(voice_activity.probabilities(net, sound), len(sound))
         except LipbenchError as error:

@@ -39,6 +39,19 @@ def test_an_option_moves_a_number():
     assert (step.gone, step.come) == (("codec: none",), ("codec: published",))
 
 
+def test_a_codec_is_told_by_what_it_does():
+    plain, coded = ({"codec": name, "protocol": "realvideo"} for name in ("none", "published"))
+    words = (7.0, "smallest; 31 shifts")
+    ((step,),) = explain(answer(lse_d=words, options=plain), answer(lse_d=words, options=coded))
+    assert step.gone == ("codec: none",)
+    assert {"codec: published", "sound through MP3, late"} < set(step.come)
+    ((step,),) = explain(
+        answer(lse_d=words, options=coded), answer(lse_d=words, options={**coded, "codec": "latentsync"})
+    )
+    assert "sound through MP3, late" in step.gone
+    assert "sound through AAC twice" in step.come
+
+
 def test_a_chain_goes_through_what_both_hold_one_convention_at_a_time():
     a, b = answer(ssim_full=WANG, ssim_face=FACE), answer(ssim_96_face=SMALL)
     chains = {chain[0].first.metric: chain for chain in explain(a, b)}

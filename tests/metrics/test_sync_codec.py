@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from lipbench import media
+from lipbench.core.errors import UsageError
 from lipbench.metrics.sync import evaluate
-from lipbench.metrics.sync.codec import CROP_SIZE, CropRoute, read_published
+from lipbench.metrics.sync.codec import CROP_SIZE, CropRoute, full_range, on_disk, read_published, widened
+from lipbench.metrics.sync.sound_codec import heard_of_a_crop, read_published_sound
 from tests.metrics.sync_videos import RULES, SIZE, clip, face_track, image, small_net, sound
 
 N = 30
@@ -38,12 +40,31 @@ def jpegs(video: Path, folder: Path, options: dict[str, str]) -> list[Path]:
         if "b" in options:
             stream.bit_rate = int(options["b"])
         for n, frame in enumerate(source.decode(video=0)):
-            picture = frame.reformat(format="yuvj420p", dst_color_range=2)
+            picture = widened(frame.reformat(format="yuv420p"))
             picture.pict_type = 0  # as ffmpeg does: the encoder chooses
             picture.pts, picture.time_base = n, Fraction(1, 25)
             target.mux(stream.encode(picture))
         target.mux(stream.encode(None))
     return sorted(folder.glob("*.jpg"))
+
+
+def test_the_full_range_is_that_of_ffmpeg_up_to_7() -> None:
+    # Values 10, 26, ... of a ramp in yuv420p, written by ffmpeg 5.1.9 as yuvj420p, and the sums of all 256.
+    luma, chroma = full_range()
+    assert luma[10:250:16].tolist() == [0, 12, 30, 49, 68, 86, 105, 123, 142, 161, 179, 198, 217, 235, 254]
+    assert chroma[10:250:16].tolist() == [0, 12, 30, 48, 67, 85, 103, 121, 139, 158, 176, 194, 212, 230, 249]
+    assert (int(luma.sum()), int(chroma.sum())) == (33150, 32624)
+    frame = av.VideoFrame.from_ndarray(np.full((12, 10, 3), 200, np.uint8), "rgb24").reformat(format="yuv420p")
+    for plane in widened(frame).planes:
+        assert len({bytes(plane)[: plane.width]}) == 1
+    rows = [np.frombuffer(p, np.uint8)[0] for p in (*frame.planes, *widened(frame).planes)]
+    assert rows[3:] == [luma[rows[0]], chroma[rows[1]], chroma[rows[2]]]
+
+
+@pytest.mark.parametrize(("late", "shown"), [(0, "0123"), (1, "01123"), (2, "001123")])
+def test_pictures_that_avi_leaves_out_are_filled_with_copies(late: int, shown: str) -> None:
+    # As ffmpeg 5.1.9 and 9.0.2 wrote the pictures of a test picture's AVI with MP3 at 44.1 kHz (1) and 16 kHz (2).
+    assert "".join(on_disk("0123", late)) == shown
 
 
 def test_cropped_sees_the_jpeg_files_that_ffmpeg_writes(video: Path, tmp_path: Path) -> None:
@@ -99,3 +120,28 @@ def test_scores_are_those_of_the_recoded_frames(video: Path) -> None:
     other = evaluate(video, sound(N), sync_model=net, faces=face_track(N), **RULES)
     assert real.n_windows == other.n_windows == N - 5
     assert real.value("lse_d") != pytest.approx(other.value("lse_d"), rel=1e-6)
+
+
+def test_latentsync_codes_with_h264_and_aac(video: Path) -> None:
+    fine = np.stack(list(read_published(video, "latentsync"))).astype(int)
+    whole = media.load_frames(video).astype(int)
+    assert fine.shape == whole.shape
+    other = np.stack(list(read_published(video, "realvideo"))).astype(int)
+    assert 0.5 < np.abs(fine - whole).mean() < 8
+    assert np.abs(fine - other).mean() > 0.5
+    t = np.arange(N * 640) / 16000
+    heard = (9000 * np.sin(2 * np.pi * 300 * t) * np.sin(2 * np.pi * 3 * t)).astype(np.int16)
+    once = read_published_sound(heard, "latentsync")
+    assert once.late == 0
+    for got in (once.samples, heard_of_a_crop(heard, "latentsync")):
+        assert len(got) == len(heard)
+        assert 0 < np.abs(got[1000:-1000].astype(int) - heard[1000:-1000]).mean() < 60  # coded, and not a sample late
+    assert heard_of_a_crop(heard, "realvideo") is heard
+    net = small_net()
+    values = {
+        codec: evaluate(video, sound(N), sync_model=net, faces=face_track(N), codec=codec, **RULES).value("lse_d")
+        for codec in ("none", "published", "latentsync")
+    }
+    assert len(set(values.values())) == 3
+    with pytest.raises(UsageError, match="codec latentsync is of protocol realvideo"):
+        evaluate(video, sound(N), sync_model=net, protocol="cropped", codec="latentsync")

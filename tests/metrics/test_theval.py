@@ -12,7 +12,7 @@ import torch
 
 from lipbench import media
 from lipbench.core import registry, weights
-from lipbench.core.errors import WeightsMismatch
+from lipbench.core.errors import WeightsMismatch, WeightsMissing
 from lipbench.metrics.functional import theval
 from lipbench.metrics.functional import voice_activity as voice
 
@@ -165,3 +165,28 @@ def test_the_family(scene, face_track, points68, installed, monkeypatch):
     assert all(score.reason.startswith("unsupported: ") for score in drawn.values())
     nobody = family.score(replace(pair, prediction_faces=None, prediction_faces_reason="no_face: nobody"))
     assert {score.reason for score in nobody.values()} == {"no_face: nobody"}
+
+
+def test_the_head_is_the_scripts_formula():
+    draw = np.random.default_rng(3)
+    angles, centers = draw.normal(0, 4, (9, 3)), draw.normal(100, 6, (9, 2))
+    spread = np.mean([statistics.pstdev(a) for a in angles.T])
+    change = np.mean([statistics.pvariance(list(np.diff(a))) for a in angles.T])
+    moved = np.mean([statistics.pvariance(c) for c in centers.T])
+    assert theval.head_motion_dynamics(angles, centers) == pytest.approx((spread * change + moved) ** 0.5, rel=1e-9)
+    assert np.isnan(theval.head_motion_dynamics(angles[:2], centers[:2]))
+
+
+def test_lips_and_brows_need_no_speech_detection(scene, face_track, points68, monkeypatch):
+    def missing(name):
+        raise WeightsMissing(f"{name} is missing", "", "get it")
+
+    monkeypatch.setattr(weights, "path", missing)
+    family = registry.load("metrics", "theval")
+    (name,) = family.obstacles({})
+    assert [family.hinders(name, m) for m in family.metrics] == [False, False, True, True]
+    track = replace(face_track(np.stack([points68(80, 70)] * T)), landmarks=mesh(2).astype(np.float32))
+    video = scene.video("p", np.repeat(scene.frames, 3, axis=0))
+    scores = family.score(scene.pair(prediction=video, prediction_faces=scene.faces(track)))
+    assert scores["theval_lip_dynamics"].value > 0
+    assert scores["theval_lip_sync"].reason.startswith("weights_missing: ")

@@ -87,6 +87,34 @@ def eyebrow_dynamics(mesh: Mesh) -> float:
     return float(np.abs(np.diff(raised, axis=1)).mean())
 
 
+def head_motion_dynamics(angles: NDArray[np.floating], centers: NDArray[np.floating]) -> float:
+    """How much the head turns and moves, of poses that you have.
+
+    Args:
+        angles: (T, 3) pitch, yaw and roll, degrees; THEval takes FaceXFormer's.
+        centers: (T, 2) middle of the face's box, px; THEval takes RetinaFace's.
+
+    Returns:
+        Root of (mean deviation of the angles x mean variance of their changes + mean variance of the centers); 0 for a
+        still head, NaN with fewer than three poses.
+
+    Source:
+        Newbyl/THEval, Naturalness/head_motion_dynamics.py.
+
+    Examples:
+        >>> import numpy as np
+        >>> from lipbench.metrics.functional.theval import head_motion_dynamics
+        >>> nod = np.array([[0.0, 0, 0], [3, 0, 0], [0, 0, 0], [3, 0, 0]])
+        >>> round(head_motion_dynamics(nod, np.zeros((4, 2))), 4)
+        1.1547
+    """
+    angles, centers = np.asarray(angles, np.float64), np.asarray(centers, np.float64)
+    if len(angles) < 3:
+        return float("nan")
+    turned = angles.std(axis=0).mean() * np.diff(angles, axis=0).var(axis=0).mean()
+    return float(np.sqrt(turned + centers.var(axis=0).mean()))
+
+
 def speech_frames(spans: Sequence[tuple[int, int]], n_frames: int, fps: float) -> NDArray[np.bool_]:
     """(T,) whether somebody speaks in a frame: of spans in samples at 16 kHz, to a tenth of a second."""
     spoken = np.zeros(n_frames, np.bool_)

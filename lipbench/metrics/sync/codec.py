@@ -3,21 +3,27 @@
     cropped     JPEG at 200 kb/s: what `ffmpeg -i V -f image2 %06d.jpg` writes (`SyncNetInstance.evaluate`)
     realvideo   whole frames: MPEG-4 part 2 and JPEG, both with quantizer 2 (`run_pipeline.py`, its `-qscale:v 2`);
                 crops: MPEG-4 part 2 as OpenCV writes XVID, then the JPEG of "cropped"
+    latentsync  the same, whole frames with H.264 as x264 codes it by default in place of MPEG-4 (LatentSync's
+                `syncnet_detect.py`, whose MP4 file heeds no -qscale:v)
 
 The rate control of that JPEG spends 8 kb on a frame: within sixteen frames its quantizer rises from 4 to 25. Frames
 go into the first codec as they were decoded, as ffmpeg hands them over, and come out of a JPEG as OpenCV reads them.
+JPEG has the full range, 0..255, videos have 16..235: ffmpeg up to 7.1 converts with coefficients that are rounded down,
+up to a gray level lower than later ones. Papers were made with the former, so they are used here.
 
 Source:
-    joonson/syncnet_python `run_pipeline.py` and `SyncNetInstance.py`; FFmpeg's defaults for an encoder without options;
+    joonson/syncnet_python `run_pipeline.py` and `SyncNetInstance.py`; FFmpeg's defaults for an encoder without options,
+    its `libswscale/swscale.c` up to 7.1 (lumRangeToJpeg, chrRangeToJpeg);
     OpenCV's writer (a bit for a pixel, no quantizer below 3, an intra frame every twelve).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
+from itertools import repeat
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import av
 import cv2
@@ -44,6 +50,9 @@ CROP_SIZE = 224
 _BICUBIC = 0x4
 
 
+Picture = TypeVar("Picture")
+
+
 class Generation:
     """One encoder: frames in, packets out, in order.
 
@@ -65,16 +74,21 @@ class Generation:
         Raises:
             MediaError: this build of FFmpeg has no such encoder.
         """
-        full = ColorRange.JPEG if self._pix_fmt.startswith("yuvj") else ColorRange.MPEG
-        given = self._scaler.reformat(
-            frame, format=self._pix_fmt, dst_color_range=full, interpolation=_BICUBIC, threads=1
-        )
+        given = self._converted(frame)
         if self._encoder is None:
             self._encoder = self._open(given)
         given.pts, given.time_base = self._n, Fraction(1, FPS)
         given.pict_type = 0  # ffmpeg leaves the choice to the encoder
         self._n += 1
         return list(self._encoder.encode(given))
+
+    def _converted(self, frame: VideoFrame) -> VideoFrame:
+        wide = self._pix_fmt.startswith("yuvj")
+        narrow = wide and not (frame.format.name.startswith("yuvj") or frame.color_range == ColorRange.JPEG)
+        pix_fmt = "yuv420p" if narrow else self._pix_fmt
+        full = ColorRange.JPEG if wide and not narrow else ColorRange.MPEG
+        given = self._scaler.reformat(frame, format=pix_fmt, dst_color_range=full, interpolation=_BICUBIC, threads=1)
+        return widened(given) if narrow else given
 
     def flush(self) -> list[Packet]:
         """What is left."""
@@ -94,25 +108,52 @@ class Generation:
         return encoder
 
 
+def full_range() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Of every value of the limited range the value of the full one, (256,) of luma and (256,) of chroma."""
+    value = np.arange(256) << 7
+    luma = (np.minimum(value, 30189) * 19077 - 39057361) >> 14
+    chroma = (np.minimum(value, 30775) * 4663 - 9289992) >> 12
+    found = [((scaled + 64) >> 7).clip(0, 255).astype(np.uint8) for scaled in (luma, chroma)]
+    return found[0], found[1]
+
+
+def widened(frame: VideoFrame) -> VideoFrame:
+    """A yuv420p frame of limited range as one of full range, yuvj420p."""
+    made = VideoFrame(frame.width, frame.height, "yuvj420p")
+    luma, chroma = full_range()
+    for table, old, new in zip((luma, chroma, chroma), frame.planes, made.planes, strict=True):
+        rows = np.frombuffer(memoryview(old), np.uint8).reshape(-1, old.line_size)[: old.height, : old.width]
+        kept = np.zeros((new.height, new.line_size), np.uint8)
+        kept[:, : old.width] = table[rows]
+        new.update(kept.tobytes())
+    made.color_range = ColorRange.JPEG
+    return made
+
+
 def jpeg(fine: bool = False) -> Generation:
     """Frames as JPEG files, at the default rate or `-qscale:v 2`."""
     return Generation("mjpeg", "yuvj420p", _quantizer() if fine else {"b": str(DEFAULT_RATE)})
 
 
 def _quantizer() -> dict[str, str]:
-    return {"qmin": str(FINE), "qmax": str(FINE), "b": "100M"}
+    # PyAV cannot give a frame its quality, so the rate control is left no choice, of Lagrange's multiplier neither.
+    scale, multiplier = str(FINE), str(FINE * 118)  # FF_QP2LAMBDA
+    return {"qmin": scale, "qmax": scale, "lmin": multiplier, "lmax": multiplier}
 
 
-class Mpeg4:
-    """MPEG-4 part 2, encoded and decoded again.
+class Recoded:
+    """A codec with 4:2:0 pictures, encoded and decoded again.
 
     Args:
+        encoder: FFmpeg's name.
+        decoder: FFmpeg's name.
         options: of the encoder.
     """
 
-    def __init__(self, options: dict[str, str]) -> None:
-        self._encoder = Generation("mpeg4", "yuv420p", options)
-        self._decoder: Any = av.CodecContext.create("mpeg4", "r")
+    def __init__(self, encoder: str, decoder: str, options: dict[str, str]) -> None:
+        self._encoder = Generation(encoder, "yuv420p", options)
+        self._decoder: Any = av.CodecContext.create(decoder, "r")
+        self._decoder.thread_count = 1
 
     def push(self, frame: VideoFrame) -> list[VideoFrame]:
         """The frames that can be shown once this one is there."""
@@ -133,14 +174,21 @@ def rgb(file: Packet) -> NDArray[np.uint8]:
     return np.ascontiguousarray(bgr[..., ::-1])
 
 
-def read_published(video: Path, protocol: str) -> Iterator[NDArray[np.uint8]]:
-    """The frames of a video at 25 fps as the published route of a protocol has them on disk, (H, W, 3) uint8 RGB.
+#: Of the routes that code whole frames twice, the first codec.
+FIRST: dict[str, Callable[[], Recoded]] = {
+    "realvideo": lambda: Recoded("mpeg4", "mpeg4", _quantizer()),
+    "latentsync": lambda: Recoded("libx264", "h264", {}),
+}
+
+
+def read_published(video: Path, route: str) -> Iterator[NDArray[np.uint8]]:
+    """The frames of a video at 25 fps as a route of those above has them on disk, (H, W, 3) uint8 RGB.
 
     Raises:
         MediaError, NoVideo, Truncated: as `media.read_frames`.
     """
-    first = Mpeg4(_quantizer()) if protocol == "realvideo" else None
-    second = jpeg(fine=protocol == "realvideo")
+    first = FIRST[route]() if route in FIRST else None
+    second = jpeg(fine=first is not None)
     for frame in _decoded(video):
         for shown in [frame] if first is None else first.push(frame):
             yield from map(rgb, second.push(shown))
@@ -157,11 +205,21 @@ def _decoded(video: Path) -> Iterator[VideoFrame]:
             yield shown.frame if turn.identity else rgb_frame(turn.apply(to_rgb(shown.frame)))
 
 
+def on_disk(frames: Iterable[Picture], late: int) -> Iterator[Picture]:
+    """What ffmpeg writes as files of an AVI whose pictures are `late` frames late: the first two are repeated.
+
+    AVI leaves `late` frames out after the first one; ffmpeg fills the first half of the hole with the picture before
+    it and the second with the one behind it. The published route goes on with as many files as there were frames.
+    """
+    for n, frame in enumerate(frames):
+        yield from repeat(frame, 1 if not late else late if n == 0 else 2 if n == 1 else 1)
+
+
 class CropRoute:
     """What a face crop goes through: XVID as OpenCV writes it, then JPEG. RGB in, RGB out, a few frames later."""
 
     def __init__(self) -> None:
-        self._first = Mpeg4({"b": str(FPS * CROP_SIZE**2), "g": "12", "qmin": "3"})
+        self._first = Recoded("mpeg4", "mpeg4", {"b": str(FPS * CROP_SIZE**2), "g": "12", "qmin": "3"})
         self._second = jpeg()
 
     def push(self, crop: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:

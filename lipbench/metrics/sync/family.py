@@ -202,7 +202,8 @@ class SyncFamily(MetricFamily):
         net = models.load(options.sync_model, pair.device, bfloat16=options.precision == "bfloat16")
         given = pair.faces if options.boxes_from == "reference" else None
         track = None if given is None else FaceTrack.load(given)
-        result = run(pair.prediction, pair.audio, net, options, track, pair.faces_reason, pair.device, pair.source_fps)
+        audio = (pair.sound or pair.audio) if options.codec != "none" else pair.audio
+        result = run(pair.prediction, audio, net, options, track, pair.faces_reason, pair.device, pair.source_fps)
         published = models.pixel_model(options.sync_model).published
         base = {
             "sync_model": models.pixel_model(options.sync_model).name,

@@ -19,6 +19,7 @@ from lipbench.faces.track import FaceTrack
 from lipbench.media.clock import as_rate
 from lipbench.media.grids import ffmpeg_5_avi, mean_lag
 from lipbench.metrics.sync import models
+from lipbench.metrics.sync.codec import on_disk
 from lipbench.metrics.sync.face_boxes import (
     RULES,
     FaceBoxes,
@@ -32,6 +33,7 @@ from lipbench.metrics.sync.network import SyncNet
 from lipbench.metrics.sync.passes import cut, frames, scan
 from lipbench.metrics.sync.protocol import FPS, RATE, SAMPLES_PER_FRAME, SyncOptions, as_json
 from lipbench.metrics.sync.result import SyncResult, TrackResult
+from lipbench.metrics.sync.sound_codec import heard_of_a_crop, read_published_sound
 from lipbench.metrics.sync.tracks import Tracking, track_faces
 
 
@@ -117,12 +119,13 @@ def run(
         },
     )
     try:
-        sound = audio if isinstance(audio, np.ndarray) else media.read_audio(video if audio is None else audio, RATE)
+        sound, late = _heard(video if audio is None else audio, options)
         result.facts["audio_s"] = len(sound) / RATE
         if silent := media.silence(sound):
             return result.refuse(f"silent: {silent}")
         if options.protocol == "cropped":
             return _cropped(video, sound, net, result)
+        result.late = late
         if options.boxes_from == "reference" and track is None:
             return result.refuse(track_reason or _NO_TRACK)
         return _realvideo(video, sound, net, result, track, (info.width, info.height), device)
@@ -130,6 +133,15 @@ def run(
         if error.reason in ("weights", "weights_missing", "weights_mismatch", "usage", "unknown_name"):
             raise
         return result.refuse(f"{error.reason}: {error.one_line()}")
+
+
+def _heard(sound: str | Path | NDArray[np.int16], options: SyncOptions) -> tuple[NDArray[np.int16], int]:
+    """The sound at 16 kHz as the options want it, and by how many frames the pictures are late with it."""
+    given = sound if isinstance(sound, np.ndarray) else Path(sound)
+    if options.codec != "none":
+        published = read_published_sound(given, options.route)
+        return published.samples, published.late
+    return given if isinstance(given, np.ndarray) else media.read_audio(given, RATE), 0
 
 
 _NO_TRACK = "no_face: there is no face track of the undubbed video; set boxes_from to prediction to detect faces here"
@@ -166,6 +178,7 @@ class _Draft:
     options: SyncOptions
     facts: dict[str, Any]
     n_frames: int = 0
+    late: int = 0  # frames by which the published files show the pictures later
 
     def refuse(self, reason: str, tracks: tuple[TrackResult, ...] = ()) -> SyncResult:
         return self.done(tracks, reason)
@@ -224,7 +237,8 @@ def _realvideo(
         boxes = FaceBoxes(seen, detector, "detector", "prediction")
     else:
         boxes = boxes_of_track(track_prediction(video, detector), shots.n_frames, size, "prediction")
-    tracking = track_faces(boxes.faces, shots.shots(), min_track=options.min_track, min_face_size=options.min_face_size)
+    found = list(on_disk(boxes.faces, result.late))[: shots.n_frames]
+    tracking = track_faces(found, shots.shots(), min_track=options.min_track, min_face_size=options.min_face_size)
     result.facts |= {
         "detector": boxes.backend,
         "who": "" if track is None else track.who(),
@@ -237,12 +251,12 @@ def _realvideo(
     }
     if not tracking.kept:
         return result.refuse(why_no_track(tracking, boxes, options))
-    streams = cut(video, net, tracking.kept, options)
+    streams = cut(video, net, tracking.kept, options, result.late)
     rows = [
         _scored(
             net,
             stream,
-            sound[t.first * SAMPLES_PER_FRAME : t.end * SAMPLES_PER_FRAME],
+            heard_of_a_crop(sound[t.first * SAMPLES_PER_FRAME : t.end * SAMPLES_PER_FRAME], options.route),
             first=t.first,
             n_frames=len(t.boxes),
             n_detections=t.n_detections,

@@ -13,7 +13,7 @@ from lipbench.core.ticks import ticking
 from lipbench.faces.shots import ShotDetector
 from lipbench.faces.track import Box
 from lipbench.media.recent import read_again
-from lipbench.metrics.sync.codec import CROP_SIZE, CropRoute, read_published
+from lipbench.metrics.sync.codec import CROP_SIZE, CropRoute, on_disk, read_published
 from lipbench.metrics.sync.face_boxes import Detect
 from lipbench.metrics.sync.folded import FoldedSyncNet, VideoStream
 from lipbench.metrics.sync.protocol import FPS, SyncOptions
@@ -40,14 +40,20 @@ def scan(video: Path, detect: Detect | None, options: SyncOptions) -> tuple[Shot
     return shots, seen
 
 
-def cut(video: Path, net: FoldedSyncNet, tracks: tuple[Track, ...], options: SyncOptions) -> list[VideoStream]:
-    """A second pass: every track's crops go into the network, straight or through the published codecs."""
+def cut(
+    video: Path, net: FoldedSyncNet, tracks: tuple[Track, ...], options: SyncOptions, late: int
+) -> list[VideoStream]:
+    """A second pass: every track's crops go into the network, straight or through the published codecs.
+
+    Args:
+        late: frames by which the published route shows the pictures later, see `codec.on_disk`.
+    """
     paths = [crop_path(track.boxes) for track in tracks]
     streams = [net.video_stream() for _ in tracks]
-    routes = [CropRoute() if options.codec == "published" else None for _ in tracks]
-    size = CROP_SIZE if options.codec == "published" else net.size
+    routes = [CropRoute() if options.codec != "none" else None for _ in tracks]
+    size = CROP_SIZE if options.codec != "none" else net.size
     end = max(track.end for track in tracks)
-    for n, frame in enumerate(ticking(frames(video, options))):
+    for n, frame in enumerate(on_disk(ticking(frames(video, options)), late)):
         if n >= end:
             break
         for track, path, route, stream in zip(tracks, paths, routes, streams, strict=True):
@@ -68,6 +74,6 @@ def _push(stream: VideoStream, faces: list[NDArray[np.uint8]], size: int) -> Non
 
 def frames(video: Path, options: SyncOptions) -> Iterator[NDArray[np.uint8]]:
     """The frames at 25 fps, as decoded or as the published route sees them."""
-    if options.codec == "published":
-        return read_published(video, options.protocol)
+    if options.codec != "none":
+        return read_published(video, options.route)
     return read_again(video, fps=FPS)

@@ -43,9 +43,27 @@ CROP_PADDING = 110  # gray around the frame
 MEDIAN_FRAMES = 13
 
 
-#: The lossy codecs of the published routes, and what stays out of `codec: published`.
+#: What a score with `codec: none` is spared, by protocol.
 LOSSY = {"cropped": "one lossy re-encoding (JPEG)", "realvideo": "four lossy re-encodings (MPEG-4, JPEG, XVID, JPEG)"}
-NO_MP3 = "the sound does not go through the published route's MP3, which delays it by 1105 samples of its own rate"
+NO_MP3 = (
+    "the sound does not go through the published route's MP3, which delays it by 1105 samples of its own rate and the "
+    "pictures by the next whole number of frames"
+)
+
+#: What `codec` does, by it and the protocol, in words for `explain-score`.
+CODED = {
+    ("published", "cropped"): ("pictures through JPEG", "sound by swresample"),
+    ("published", "realvideo"): (
+        "pictures through MPEG-4, JPEG, XVID, JPEG",
+        "sound through MP3, late",
+        "sound by swresample",
+    ),
+    ("latentsync", "realvideo"): (
+        "pictures through H.264, JPEG, MPEG-4, JPEG",
+        "sound through AAC twice",
+        "sound by swresample",
+    ),
+}
 
 
 def as_json() -> dict[str, Any]:
@@ -98,10 +116,12 @@ class SyncOptions(Options):
         description="The clip's value when there are several tracks: of the longest, the mean by windows, of the "
         "track with the highest LSE-C, or the plain mean.",
     )
-    codec: Literal["none", "published"] = Field(
+    codec: Literal["none", "published", "latentsync"] = Field(
         "none",
-        description="published: frames go through the codecs of the published route first (cropped: JPEG at 200 kb/s; "
-        "realvideo: MPEG-4 and JPEG, crops again); none: they are scored as decoded.",
+        description="published: frames and sound go through the codecs of the published route first (cropped: JPEG at "
+        "200 kb/s; realvideo: MPEG-4 and JPEG, crops again, and MP3) and the sound through FFmpeg's resampler; "
+        "latentsync: those of LatentSync's route, H.264 and AAC for MPEG-4 and MP3 (realvideo alone); none: they are "
+        "scored as decoded.",
     )
     own_offset: int | None = Field(
         None,
@@ -129,10 +149,21 @@ class SyncOptions(Options):
         """
         return cast(SyncOptions, parse_options(cls, options, "sync"))
 
+    @model_validator(mode="after")
+    def _latentsync_is_realvideo(self) -> SyncOptions:
+        if self.codec == "latentsync" and self.protocol == "cropped":
+            raise ValueError("codec latentsync is of protocol realvideo: choose codec published for cropped")
+        return self
+
+    @property
+    def route(self) -> str:
+        """Which of the routes of `codec` and `sound_codec`."""
+        return "latentsync" if self.codec == "latentsync" else self.protocol
+
     @property
     def published_protocol(self) -> bool:
-        """Whether such numbers may stand beside papers': all is as published but the MP3 that a sound goes through."""
-        return self.deviations == ((NO_MP3,) if self.protocol == "realvideo" else ())
+        """Whether such numbers may stand beside papers': all is as published."""
+        return not self.deviations
 
     @property
     def deviations(self) -> tuple[str, ...]:
@@ -140,8 +171,10 @@ class SyncOptions(Options):
         found = []
         if self.codec == "none":
             found.append(f"frames are scored as decoded, without the published route's {LOSSY[self.protocol]}")
-        if self.protocol == "realvideo":
-            found.append(NO_MP3)
+            if self.protocol == "realvideo":
+                found.append(NO_MP3)
+        if self.codec == "latentsync":
+            found.append("frames and sound go through LatentSync's codecs, H.264 and AAC in place of MPEG-4 and MP3")
         if self.protocol == "realvideo":
             if self.boxes_from == "reference":
                 found.append("face boxes come from a face track handed in (in a run: of the undubbed video)")
