@@ -43,9 +43,9 @@ def _functions() -> dict[str, tuple[Callable[[Frame, Frame], float], int]]:
         "ssim_uniform": (ssim_variants.frame_ssim_uniform, 7),
         "ssim_gray": (ssim_variants.frame_ssim_gray, 11),
         "ssim_padded": (ssim_variants.frame_ssim_padded, 1),
-        "ssim_96": (lambda *frames: ssim.frame_ssim(*map(_squeezed, frames)), 1),
+        "ssim_96": (lambda a, b: ssim.frame_ssim(_squeezed(a), _squeezed(b)), 1),
         "psnr_pooled": (psnr.frame_psnr, 1),
-        "psnr_wrapped_96": (lambda *frames: psnr.frame_psnr_wrapped(*map(_squeezed, frames)), 1),
+        "psnr_wrapped_96": (lambda a, b: psnr.frame_psnr_wrapped(_squeezed(a), _squeezed(b)), 1),
     }
 
 
