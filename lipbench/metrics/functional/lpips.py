@@ -60,6 +60,7 @@ class Lpips(nn.Module):
         """(H, W, 3) uint8 RGB -> its features, without the channels that the linear layers weigh with 0."""
         return self.features_of([frame])[0]
 
+    @torch.no_grad()  # the loops for CPUs know no gradients
     def features_of(self, frames: Sequence[Frame]) -> list[Features]:
         """What `forward` gives for each of several frames of one size."""
         seen = np.empty((len(frames), *frames[0].shape), np.float32)

@@ -1,9 +1,9 @@
 """Feature vectors of unit length, in one compiled pass: half the time of one pass for each step of it.
 
-    >>> out = np.empty((1, 1), np.float32)
-    >>> unit_length(np.array([[3, 4]], np.float32), np.array([1]), out)
-    >>> round(float(out[0, 0]), 6)
-    0.8
+>>> out = np.empty((1, 1), np.float32)
+>>> unit_length(np.array([[3, 4]], np.float32), np.array([1]), out)
+>>> round(float(out[0, 0]), 6)
+0.8
 """
 
 from __future__ import annotations
