@@ -60,6 +60,7 @@ class Lpips(nn.Module):
         """(H, W, 3) uint8 RGB -> its features, without the channels that the linear layers weigh with 0."""
         return self.features_of([frame])[0]
 
+    @torch.no_grad()  # the loops for CPUs know no gradients
     def features_of(self, frames: Sequence[Frame]) -> list[Features]:
         """What `forward` gives for each of several frames of one size."""
         seen = np.empty((len(frames), *frames[0].shape), np.float32)
@@ -71,10 +72,20 @@ class Lpips(nn.Module):
         for i, layer in enumerate(self.quick if x.device.type == "cpu" else [*self.features]):
             x = layer(x)
             if i in TAPPED[self.net]:
-                places = x.permute(0, 2, 3, 1).flatten(1, 2)  # (N, h w, C)
-                length = places.square().sum(dim=2, keepdim=True).sqrt() + 1e-10
-                found.append(places.index_select(2, self.counting[len(found)]) / length)
+                found.append(self._unit(x.permute(0, 2, 3, 1).flatten(1, 2), self.counting[len(found)]))
         return [[tap[i] for tap in found] for i in range(len(frames))]
+
+    @staticmethod
+    def _unit(places: Tensor, counting: Tensor) -> Tensor:
+        """The channels that count of (N, h w, C), of unit length over all channels."""
+        if places.device.type != "cpu":
+            length = places.square().sum(dim=2, keepdim=True).sqrt() + 1e-10
+            return places.index_select(2, counting) / length
+        from lipbench.metrics.functional.unit_length import unit_length  # needs numba, which a cached run does not
+
+        found = torch.empty(*places.shape[:2], len(counting))
+        unit_length(places.flatten(0, 1).numpy(), counting.numpy(), found.flatten(0, 1).numpy())
+        return found
 
     @cached_property
     def quick(self) -> list[Callable[[Tensor], Tensor]]:
