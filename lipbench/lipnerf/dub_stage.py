@@ -65,7 +65,8 @@ def synthesize(job: DubJob) -> Outputs:
     trained = (TrainedRelief if relief else TrainedField).load(job.fitted / "field.pt", job.device)
     files["video"] = job.out / "video.mp4"
     options = CompositeOptions(inpainter=p.inpainter)
-    residuals = Residuals.load(job.fitted / "residuals.npz") if relief and p.residuals else None
+    corrected = relief and p.paste == "moved" and p.residuals
+    residuals = Residuals.load(job.fitted / "residuals.npz") if corrected else None
     renderer = DubRenderer(prepared, frames, plate, trained, scene, options, job.log, residuals)
     if p.paste == "moved":
         images = renderer.moved(driven, own_condition(job, prepared.fit.expression), expression, index)

@@ -38,6 +38,8 @@ SPEC = MethodSpec(
         "smooth_training filters the training's expressions too; not with preset: paper",
         "paste: moved leaves the source's head as filmed where the dub's expression does not move it; the paper's is "
         "head, and that of preset: paper",
+        "residuals puts right about a dub's lips what the field gets wrong in own frames of such lips; not with "
+        "preset: paper",
         "preset: paper starts its layers as He et al. and its density dense, or training often collapses; AD-NeRF's "
         "code has torch's own start",
         "near and far are 0.2 m before and 0.4 m behind each frame's head; AD-NeRF's code has the clip's mean depth",

@@ -31,6 +31,7 @@ METHOD = {
     "upper_face": "dub",  # III-D: the expressions as they were fitted
     "inpainter": "gated",  # III-D: a generative network on the neck
     "paste": "head",  # III-D
+    "residuals": False,
 }
 TRAINING = {  # III-E
     "steps": 600_000,
