@@ -16,7 +16,6 @@ from lipbench.core.precision import field_products
 from lipbench.faces.morphable.procedural import head_parts
 from lipbench.lipnerf import head
 from lipbench.lipnerf.composite import CompositeOptions
-from lipbench.lipnerf.composite.residual import Residuals
 from lipbench.lipnerf.driving import expressions
 from lipbench.lipnerf.expression.centering import centered
 from lipbench.lipnerf.expression.expression_range import ExpressionRange
@@ -24,6 +23,7 @@ from lipbench.lipnerf.expression.smoothing import smooth
 from lipbench.lipnerf.expression.upper_face import keep_upper_face
 from lipbench.lipnerf.output import DubRenderer
 from lipbench.lipnerf.prepared import PreparedClip, relief_scene_of, scene_of
+from lipbench.lipnerf.residual import Residuals
 from lipbench.lipnerf.shots import spans_under
 from lipbench.lipnerf.sound import project, windows
 from lipbench.nerf.relief.trained import TrainedRelief

@@ -15,12 +15,11 @@ from lipbench.core.method import FitJob, Outputs
 from lipbench.core.precision import field_products
 from lipbench.faces.parsing import clean_plate
 from lipbench.lipnerf import head
-from lipbench.lipnerf.composite.residual import Residuals, gather, kept_frames
 from lipbench.lipnerf.expression.expression_range import ExpressionRange
 from lipbench.lipnerf.expression.smoothing import smooth
-from lipbench.lipnerf.output import poses_of
 from lipbench.lipnerf.params import LipNerfParams
 from lipbench.lipnerf.prepared import PreparedClip, relief_scene_of, scene_of
+from lipbench.lipnerf.residual import Residuals, gather, kept_frames, poses_of
 from lipbench.lipnerf.shots import load_shots
 from lipbench.lipnerf.sound import fit_features
 from lipbench.nerf.relief.config import relief_preset

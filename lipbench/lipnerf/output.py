@@ -12,13 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from lipbench.faces.parsing import Label, Plate
 from lipbench.faces.parsing.shot_plates import ShotPlates
-from lipbench.faces.raster import Camera
 from lipbench.lipnerf.composite import CompositeOptions, Compositor, Render
 from lipbench.lipnerf.composite.change import lower_face, transfer_change
 from lipbench.lipnerf.composite.moved import Moved, as_filmed, moved_region, put_in
-from lipbench.lipnerf.composite.residual import Corrector, Poses, Residuals
 from lipbench.lipnerf.prepared import PreparedClip
-from lipbench.nerf.relief.mesh import HeadMesh
+from lipbench.lipnerf.residual import Corrector, Residuals, poses_of
 from lipbench.nerf.training.trained import FrameRender, Where
 
 SAY_EVERY = 50
@@ -172,14 +170,6 @@ class DubRenderer:
             x0, y0, x1, y1 = frame.box
             part = np.s_[y0:y1, x0:x1]
             yield Render(int(index[n]), frame.rgb[part], frame.alpha[part], (x0 + x, y0 + y, x1 + x, y1 + y))
-
-
-def poses_of(prepared: PreparedClip, own: NDArray[np.floating]) -> Poses:
-    """Where a clip's frames have the mesh in the crop, under their expressions (T, K)."""
-    fit, (x0, y0, x1, y1) = prepared.fit, prepared.crop
-    mesh, (cx, cy) = HeadMesh(fit.load_model(), fit.identity, own.mean(0)), fit.camera.center
-    camera = Camera(fit.focal, x1 - x0, y1 - y0, cx - x0, cy - y0)
-    return Poses(mesh, np.asarray(own, np.float64), fit.rotation, fit.translation, camera)
 
 
 def _corrected(

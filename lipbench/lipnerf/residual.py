@@ -27,6 +27,7 @@ from lipbench.core import npz
 from lipbench.core.errors import WeightsError
 from lipbench.faces.raster import Camera
 from lipbench.faces.raster.zbuffer import visibility
+from lipbench.lipnerf.prepared import PreparedClip
 from lipbench.nerf.relief.mesh import HeadMesh, fill_view
 
 Array = NDArray[np.float64]
@@ -77,6 +78,14 @@ class Poses:
         wide = cv2.dilate(share, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
         soft = np.asarray(cv2.GaussianBlur(wide, (0, 0), max(FADE * scale, 0.3)), np.float32)
         return np.where(soft < 1 / 512, 0, soft).astype(np.float32)
+
+
+def poses_of(prepared: PreparedClip, own: NDArray[np.floating]) -> Poses:
+    """Where a clip's frames have the mesh in the crop, under their expressions (T, K)."""
+    fit, (x0, y0, x1, y1) = prepared.fit, prepared.crop
+    mesh, (cx, cy) = HeadMesh(fit.load_model(), fit.identity, own.mean(0)), fit.camera.center
+    camera = Camera(fit.focal, x1 - x0, y1 - y0, cx - x0, cy - y0)
+    return Poses(mesh, np.asarray(own, np.float64), fit.rotation, fit.translation, camera)
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from lipbench.core.errors import WeightsError
 from lipbench.faces.morphable import load_model
 from lipbench.faces.morphable.semantic import SEMANTIC, semantic_to_expression
 from lipbench.faces.raster import Camera
-from lipbench.lipnerf.composite import residual
-from lipbench.lipnerf.composite.residual import Corrector, Poses, Residuals, gather, kept_frames
+from lipbench.lipnerf import residual
+from lipbench.lipnerf.residual import Corrector, Poses, Residuals, gather, kept_frames
 from lipbench.nerf.relief.mesh import HeadMesh
 
 MODEL = load_model("procedural")
