@@ -227,7 +227,10 @@ def test_missing_files(loader: str, tmp_path: Path) -> None:
 
 
 def test_nothing_else_reads_weights() -> None:
-    """A reader that runs what it reads would be one that no test above knows."""
+    """A reader that runs what it reads would be one that no test above knows.
+
+    FVD's does, for those who say that they trust the file: `tests/metrics/test_fvd.py`.
+    """
     root = Path(lipbench.__file__).parent
     found = []
     for path in root.rglob("*.py"):
@@ -240,4 +243,4 @@ def test_nothing_else_reads_weights() -> None:
             pickles = any(k.arg == "allow_pickle" and ast.unparse(k.value) != "False" for k in node.keywords)
             if owner in ("np", "numpy") and name == "load" and pickles:
                 found.append(f"{path.relative_to(root)}:{node.lineno} np.load")
-    assert not found
+    assert [place.split(":")[0] for place in found] == ["metrics/functional/video_features.py"]

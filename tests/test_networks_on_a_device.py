@@ -273,7 +273,7 @@ def _pieces(folder: Path) -> dict[str, Any]:
     frames = image(34)
     made = {"prediction": frames // 2, "reference": frames}
     videos = {name: clip(folder / f"{name}.mp4", 34, frames=value) for name, value in made.items()}
-    return {**videos, "options": {"model": "i3d.pt"}}
+    return {**videos, "options": {"model": "i3d.pt", "trust": True}}
 
 
 def _two_faces(folder: Path) -> dict[str, Any]:
@@ -334,7 +334,7 @@ def installed(files: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> Iterat
     """The random weights as if they were the pinned ones, and a sync model called "small"."""
     monkeypatch.setattr(weights, "path", lambda name: files[name])
     monkeypatch.setattr(weights, "sha256", lambda name: "ab" * 32)
-    monkeypatch.setattr(video_features, "load", lambda file, device: _seeded(_MeanColor).to(device))
+    monkeypatch.setattr(video_features, "load", lambda file, device, trust: _seeded(_MeanColor).to(device))
     for module, net in ((inception, Inception), (dlib_resnet, DlibResnet)):
         monkeypatch.setattr(module, "load", lambda device, net=net: _seeded(net).to(device))
     monkeypatch.setattr(models, "BUILTIN", (*models.BUILTIN, SyncModel("small", "small_w", 0.1, SIZE, False, "test")))

@@ -31,6 +31,7 @@ class FvdOptions(Options):
     """Options of the family fvd."""
 
     model: str = Field("", description="TorchScript file of an I3D network: i3d_torchscript.pt of StyleGAN-V.")
+    trust: bool = Field(False, description="The program in that file may run: a TorchScript file is one.")
     step: int = Field(16, ge=1, description="Frames from the beginning of a piece of 16 to that of the next.")
 
 
@@ -62,8 +63,11 @@ class FvdFamily(MetricFamily):
 
     def obstacles(self, options: Mapping[str, Any]) -> dict[str, LipbenchError]:
         found = super().obstacles(options)
-        if not self.parse(options).model:
+        parsed = self.parse(options)
+        if not parsed.model:
             found["the option fvd.model"] = _NO_MODEL
+        elif not parsed.trust:
+            found["the option fvd.trust"] = _NOT_TRUSTED
         return found
 
     def score(self, pair: Pair) -> Mapping[str, Score]:
@@ -73,7 +77,7 @@ class FvdFamily(MetricFamily):
         try:
             if not options.model:
                 raise _NO_MODEL
-            net = video_features.load(options.model, pair.device)
+            net = video_features.load(options.model, pair.device, trust=options.trust)
             places = regions_module.from_file(pair.faces, pair.faces_reason)
             open_pieces: dict[tuple[str, str], list[list[Frame]]] = {}
             for step in reader:
@@ -106,6 +110,12 @@ def _next(pieces: list[list[Frame]], frame: Frame | None, begins: bool) -> NDArr
     return np.stack(pieces.pop(0))[None] if pieces and len(pieces[0]) == LENGTH else None
 
 
+_NOT_TRUSTED = LipbenchError(
+    "the file of FVD's network is not trusted",
+    "TorchScript is a program: what is in the file is run",
+    "set the option fvd.trust to true if you know where the file is from",
+    reason="not_asked",
+)
 _NO_MODEL = LipbenchError(
     "no I3D network is named",
     "none may be passed on with lipbench",

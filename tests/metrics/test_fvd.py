@@ -43,7 +43,7 @@ def pieces(seed, n, length=16):
 
 def test_the_network_is_called_as_stylegan_v_calls_it(file):
     given = pieces(0, 3)
-    found = video_features.features(video_features.load(file), given)
+    found = video_features.features(video_features.load(file, trust=True), given)
     pixels = torch.from_numpy(given).permute(0, 4, 1, 2, 3).float()
     want = StandIn()(pixels, rescale=True, resize=True, return_features=True)
     assert found == pytest.approx(want.double().numpy(), abs=1e-6)
@@ -52,10 +52,10 @@ def test_the_network_is_called_as_stylegan_v_calls_it(file):
 
 def test_what_is_no_such_network_is_refused(file, tmp_path):
     with pytest.raises(UsageError, match="no file"):
-        video_features.load(tmp_path / "none.pt")
+        video_features.load(tmp_path / "none.pt", trust=True)
     (tmp_path / "other.pt").write_bytes(b"no network")
     with pytest.raises(LipbenchError, match="no TorchScript"):
-        video_features.load(tmp_path / "other.pt")
+        video_features.load(tmp_path / "other.pt", trust=True)
     with pytest.raises(LipbenchError, match="cannot be called"):
         video_features.features(torch.jit.script(nn.Identity()), pieces(0, 1))
     with pytest.raises(LipbenchError, match="no row"):
@@ -77,7 +77,7 @@ def pair(scene, file):
     frames = np.stack([np.roll(scene.frames[t % len(scene.frames)], t, 1) for t in range(52)])
     made = {"prediction": scene.video("p", 255 - frames), "reference": scene.video("r", frames)}
     faces = scene.faces(scene.track.take([0] * 52))
-    return replace(scene.pair(**made, faces=faces), options={"model": str(file)})
+    return replace(scene.pair(**made, faces=faces), options={"model": str(file), "trust": True})
 
 
 def scipys(a, b):
@@ -90,7 +90,7 @@ def test_the_family_measures_the_pieces_of_a_clip(pair, scene, file):
     family = registry.load("metrics", "fvd")
     assert family.on_request
     scores = family.score(pair)
-    net = video_features.load(file)
+    net = video_features.load(file, trust=True)
     videos = [media.load_frames(v) for v in (pair.prediction, pair.reference)]
     both = [video_features.features(net, video_features.cut(v)) for v in videos]
     assert len(both[0]) == 3
@@ -112,10 +112,21 @@ def test_the_family_measures_the_pieces_of_a_clip(pair, scene, file):
 def test_what_is_missing_is_said(pair, scene, file, tmp_path):
     family = registry.load("metrics", "fvd")
     assert [e.reason for e in family.obstacles({}).values()] == ["not_asked"]
-    assert not family.obstacles({"model": str(file)})
+    assert not family.obstacles({"model": str(file), "trust": True})
     assert family.score(replace(pair, options={}))["fvd_full"].reason.startswith("not_asked: no I3D")
-    gone = replace(pair, options={"model": str(tmp_path / "gone.pt")})
+    gone = replace(pair, options={"model": str(tmp_path / "gone.pt"), "trust": True})
     assert "no file" in family.score(gone)["fvd_full"].reason
     short = {name: scene.video(f"s {name}", scene.frames[:1].repeat(31, 0)) for name in ("prediction", "reference")}
     assert family.score(replace(pair, faces=None, **short))["fvd_full"].reason.startswith("too_short: ")
     assert family.identity({"model": str(file)})["model"]["sha256"] != family.identity({})["model"]
+
+
+def test_a_program_runs_for_those_alone_who_trust_it(pair, file, monkeypatch):
+    monkeypatch.setattr(torch.jit, "load", lambda *_, **__: pytest.fail("the file was read"))
+    video_features._load.cache_clear()
+    with pytest.raises(UsageError, match="not trusted"):
+        video_features.load(file)
+    family = registry.load("metrics", "fvd")
+    assert [e.reason for e in family.obstacles({"model": str(file)}).values()] == ["not_asked"]
+    scores = family.score(replace(pair, options={"model": str(file)}))
+    assert all("not trusted" in score.reason for score in scores.values())

@@ -3,6 +3,9 @@
 The network of most papers is a TorchScript file, `i3d_torchscript.pt` of StyleGAN-V: I3D trained on Kinetics-400 with
 the weights of Google's FVD. Nobody may pass it on with lipbench. It is called as StyleGAN-V calls it: pixels in 0..255,
 which it scales to -1..1 and to 224 x 224 px itself, and it gives the 400 numbers before the softmax.
+
+No other file that lipbench reads is a program. This one is: what it holds is run, and may write files. So whoever names
+it has to say that it is trusted.
 """
 
 from __future__ import annotations
@@ -20,13 +23,21 @@ from lipbench.metrics.arrays import Frame
 
 #: Frames of a piece.
 LENGTH = 16
+NOT_TRUSTED = UsageError(
+    "the file of FVD's network is not trusted",
+    "TorchScript is a program: what is in the file is run",
+    "set the option fvd.trust to true if you know where the file is from",
+)
 
 
-def load(file: str | Path, device: str = "cpu") -> Any:
+def load(file: str | Path, device: str = "cpu", *, trust: bool = False) -> Any:
     """The network in a TorchScript file.
 
+    Args:
+        trust: whether the program in the file may run; without it nothing of the file is read.
+
     Raises:
-        UsageError: there is no such file.
+        UsageError: there is no such file, or it is not trusted.
         WeightsMismatch: it is no TorchScript.
     """
     path = Path(file).expanduser()
@@ -34,6 +45,8 @@ def load(file: str | Path, device: str = "cpu") -> Any:
         raise UsageError(
             f"there is no file {path}", "FVD needs an I3D network", "name i3d_torchscript.pt of StyleGAN-V"
         )
+    if not trust:
+        raise NOT_TRUSTED
     return _load(str(path.resolve()), path.stat().st_mtime_ns, device)
 
 
