@@ -29,7 +29,7 @@ PYPROJECT = nox.project.load_toml("pyproject.toml")
 GROUPS = PYPROJECT["dependency-groups"]
 #: One thread: the machines are shared, and oversubscribed threads spin.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
-FAST = ("-n", "2", "-m", "not slow and not gpu and not net and not ray", "--ignore=tests/bench")
+FAST = ("-n", "2", "--dist", "worksteal", "-m", "not slow and not gpu and not net and not ray", "--ignore=tests/bench")
 OLDEST = int(PYPROJECT["project"]["requires-python"].removeprefix(">=3."))
 
 
