@@ -28,7 +28,7 @@ from lipbench.core.errors import WeightsError
 from lipbench.faces.raster import Camera
 from lipbench.faces.raster.zbuffer import visibility
 from lipbench.lipnerf.prepared import PreparedClip
-from lipbench.nerf.relief.mesh import HeadMesh, fill_view
+from lipbench.nerf.relief.mesh import HeadMesh, seen_values
 
 Array = NDArray[np.float64]
 Map = NDArray[np.float32]
@@ -201,7 +201,8 @@ class Corrector:
         triangle = visibility(points, self._triangles, camera).triangle
         out = np.zeros((*triangle.shape, 3), np.float32)
         for row, weight in zip(rows, self.held.share * weights, strict=True):
-            there = _filled(points, self._projected(row), self._triangles, triangle, camera)
+            # Far off where a pixel sees nothing.
+            there = seen_values(points, self._projected(row), self._triangles, triangle, camera, beside=-9)[1]
             image = self.held.images[row].astype(np.float32)
             out += np.float32(weight) * cv2.remap(image, there[..., 0], there[..., 1], cv2.INTER_LINEAR)
         return np.s_[y0 : y0 + camera.height, x0 : x0 + camera.width], out
@@ -243,14 +244,6 @@ def _about_lips(mesh: HeadMesh) -> NDArray[np.int64]:
     inside = (mesh.neutral[:, :2] > area.min(0)[:2] - air) & (mesh.neutral[:, :2] < area.max(0)[:2] + air)
     found: NDArray[np.int64] = np.flatnonzero(inside.all(1) & (mesh.neutral[:, 2] > area[:, 2].min() - 10 * air))
     return found
-
-
-def _filled(points: Array, values: Array, triangles: Any, triangle: Any, camera: Camera) -> Map:
-    """(h, w, 2) the first two values of the vertices (N, 3) at what every pixel sees, far off where it sees nothing."""
-    depth, seen = np.zeros(triangle.shape, np.float32), np.full((*triangle.shape, 3), -9, np.float32)
-    cx, cy = camera.center
-    fill_view(points, values, triangles, triangle, float(camera.focal), float(cx), float(cy), depth, seen)
-    return seen[..., :2]
 
 
 def _measured_share(whole: Corrector, apart: float) -> float:

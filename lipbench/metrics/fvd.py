@@ -63,20 +63,15 @@ class FvdFamily(MetricFamily):
 
     def obstacles(self, options: Mapping[str, Any]) -> dict[str, LipbenchError]:
         found = super().obstacles(options)
-        parsed = self.parse(options)
-        if not parsed.model:
-            found["the option fvd.model"] = _NO_MODEL
-        elif not parsed.trust:
-            found["the option fvd.trust"] = _NOT_TRUSTED
-        return found
+        return found | _refused(self.parse(options))
 
     def score(self, pair: Pair) -> Mapping[str, Score]:
         from lipbench.metrics.functional import video_features  # loads torch
 
         options, reader, rows = self.parse(pair.options), PairReader(pair), Rows()
         try:
-            if not options.model:
-                raise _NO_MODEL
+            for error in _refused(options).values():
+                raise error
             net = video_features.load(options.model, pair.device, trust=options.trust)
             places = regions_module.from_file(pair.faces, pair.faces_reason)
             open_pieces: dict[tuple[str, str], list[list[Frame]]] = {}
@@ -108,6 +103,13 @@ def _next(pieces: list[list[Frame]], frame: Frame | None, begins: bool) -> NDArr
     for piece in pieces:
         piece.append(frame)
     return np.stack(pieces.pop(0))[None] if pieces and len(pieces[0]) == LENGTH else None
+
+
+def _refused(options: FvdOptions) -> dict[str, LipbenchError]:
+    """The option without which nothing is measured, and why."""
+    if not options.model:
+        return {"the option fvd.model": _NO_MODEL}
+    return {} if options.trust else {"the option fvd.trust": _NOT_TRUSTED}
 
 
 _NOT_TRUSTED = LipbenchError(

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from lipbench.faces.raster import Camera
 from lipbench.faces.raster.zbuffer import visibility
-from lipbench.nerf.relief.mesh import HeadMesh, fill_view
+from lipbench.nerf.relief.mesh import HeadMesh, seen_values
 
 Map = NDArray[np.float32]
 
@@ -123,10 +123,7 @@ def _seen(
 ) -> tuple[Map, NDArray[np.bool_]]:
     """What is seen of values (N, 3) of a mesh's vertices (N, 3), in camera space: (H, W, 3), 0 beside it, and where."""
     triangle = visibility(points, triangles, camera).triangle
-    depth, seen = np.zeros(triangle.shape, np.float32), np.zeros((*triangle.shape, 3), np.float32)
-    cx, cy = camera.center
-    fill_view(points, values, triangles, triangle, float(camera.focal), float(cx), float(cy), depth, seen)
-    return seen, triangle >= 0
+    return seen_values(points, values, triangles, triangle, camera)[1], triangle >= 0
 
 
 def _beside(flow: Map, known: NDArray[np.bool_], reach: float) -> Map:

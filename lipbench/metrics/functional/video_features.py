@@ -23,11 +23,6 @@ from lipbench.metrics.arrays import Frame
 
 #: Frames of a piece.
 LENGTH = 16
-NOT_TRUSTED = UsageError(
-    "the file of FVD's network is not trusted",
-    "TorchScript is a program: what is in the file is run",
-    "set the option fvd.trust to true if you know where the file is from",
-)
 
 
 def load(file: str | Path, device: str = "cpu", *, trust: bool = False) -> Any:
@@ -46,7 +41,9 @@ def load(file: str | Path, device: str = "cpu", *, trust: bool = False) -> Any:
             f"there is no file {path}", "FVD needs an I3D network", "name i3d_torchscript.pt of StyleGAN-V"
         )
     if not trust:
-        raise NOT_TRUSTED
+        raise UsageError(
+            f"{path} is not trusted", "TorchScript is a program, which loading runs", "give trust=True if you know it"
+        )
     return _load(str(path.resolve()), path.stat().st_mtime_ns, device)
 
 

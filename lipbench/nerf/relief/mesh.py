@@ -96,10 +96,32 @@ class HeadMesh:
         """The same of the mesh whose vertices were moved by (N, 3) dm."""
         points = np.ascontiguousarray((self.neutral + moved) @ rotation.T + translation)
         triangle = visibility(points, self.triangles, camera).triangle
-        depth, shift = np.zeros(triangle.shape, np.float32), np.zeros((*triangle.shape, 3), np.float32)
-        cx, cy = camera.center
-        fill_view(points, moved, self.triangles, triangle, float(camera.focal), float(cx), float(cy), depth, shift)
+        depth, shift = seen_values(points, moved, self.triangles, triangle, camera)
         return _extended(depth, shift, triangle >= 0, FADE * camera.focal / float(-translation[2]))
+
+
+def seen_values(
+    points: NDArray[np.float64],
+    values: NDArray[np.float64],
+    triangles: NDArray[np.int32],
+    triangle: NDArray[np.integer],
+    camera: Camera,
+    beside: float = 0.0,
+) -> tuple[Float32, Float32]:
+    """(H, W) depths, dm, and (H, W, 3) values (N, 3) of a mesh's vertices at what every pixel sees.
+
+    Args:
+        points: (N, 3) dm, camera space.
+        values: of the vertices.
+        triangles: (M, 3).
+        triangle: (H, W) number of the triangle that a pixel sees, -1 for none.
+        camera: whose image it is.
+        beside: the values where a pixel sees nothing; the depth is 0 there.
+    """
+    depth, seen = np.zeros(triangle.shape, np.float32), np.full((*triangle.shape, 3), beside, np.float32)
+    cx, cy = camera.center
+    fill_view(points, values, triangles, triangle, float(camera.focal), float(cx), float(cy), depth, seen)
+    return depth, seen
 
 
 def _extended(depth: Float32, shift: Float32, hit: NDArray[np.bool_], fade: float) -> MeshView:
