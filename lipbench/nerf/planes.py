@@ -28,7 +28,7 @@ def shapes_last(shapes: Tensor) -> Tensor:
 def held(planes: tuple[Tensor, ...], points: Tensor) -> Tensor:
     """Planes (3, C, r, r), several, at points (N, 3) in [-1, 1] -> (N, 3 C + 3 C + ...)."""
     if not uses_kernels(points, planes[0].shape[1]):
-        grid = points[:, SIDES].permute(1, 0, 2)[:, None]  # (3, 1, N, 2)
+        grid = _along_sides(points)[:, None]  # (3, 1, N, 2)
         return torch.cat([_sampled(p, grid).permute(2, 0, 1).flatten(1) for p in planes], 1)
     found: Tensor = _Held.apply(points, *planes)
     return found
@@ -50,12 +50,17 @@ def blended(front: Tensor, across: Tensor, shares: Tensor, points: Tensor) -> Te
         found: Tensor = _Blended.apply(points, shares.float(), front, across)
         return found
     g, n, _ = points.shape
-    sides = points[:, :, SIDES].permute(2, 0, 1, 3)  # (3, G, N, 2)
+    sides = _along_sides(points)  # (3, G, N, 2)
     plane = (shares @ front.flatten(1)).view(g, *front.shape[1:])
     first = _sampled(plane, sides[0][:, None]).transpose(1, 2).reshape(g * n, -1)
     planes = (shares @ across.flatten(1)).view(g * 2, *across.shape[2:])
     seen = _sampled(planes, sides[1:].transpose(0, 1).reshape(g * 2, 1, n, 2)).view(g, -1, n)
     return torch.cat([first, seen.transpose(1, 2).reshape(g * n, -1)], 1)
+
+
+def _along_sides(points: Tensor) -> Tensor:
+    """(..., 3) points -> (3, ..., 2) on the three planes; an index by `SIDES` would go to the device each time."""
+    return torch.stack([torch.stack([points[..., a], points[..., b]], -1) for a, b in SIDES.tolist()])
 
 
 class OneFrame:

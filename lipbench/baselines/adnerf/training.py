@@ -104,7 +104,9 @@ class AudioFieldTraining(FieldTraining):
         return torch.cat([made, self.latents[frames]], 1)
 
     def step(self, number: int, progress: float) -> dict[str, float]:
-        self._smooth = progress >= self.smooth_after
+        smooth = progress >= self.smooth_after
+        if smooth != self._smooth:
+            self._smooth, self.graphed = smooth, None  # a graph would go on with the codes as they were made before
         return super().step(number, progress)
 
     @torch.no_grad()

@@ -19,10 +19,11 @@ from lipbench.core.seeding import seed_torch
 from lipbench.nerf.grid import carve
 from lipbench.nerf.model import HeadField, RayColors
 from lipbench.nerf.scene import Scene
-from lipbench.nerf.training import guard
+from lipbench.nerf.training import graph, guard
 from lipbench.nerf.training.adam import make_adam
 from lipbench.nerf.training.codes import eye_codes, lid_direction, without
 from lipbench.nerf.training.draw import RayBatch, RayDrawer
+from lipbench.nerf.training.graph import GraphedStep
 from lipbench.nerf.training.presets import Preset
 from lipbench.nerf.training.running import run_training
 from lipbench.nerf.training.trained import TrainedField, render_one
@@ -57,6 +58,8 @@ class FieldTraining:
                 "every frame gets the same number",
                 "choose rays as a multiple of frames",
             )
+        if preset.graph:
+            graph.check(device)
         self.preset, self.seed, self.device = preset, seed, device
         self.removed_direction = lid_direction(scene.condition, scene.lids) if preset.lids == "code" else None
         self.scale = min(1.0, preset.size / max(scene.size)) if preset.size else 1.0
@@ -68,6 +71,8 @@ class FieldTraining:
         self.drawer = RayDrawer(shown, preset, device)
         self.shown = shown
         self.facts: Mapping[str, Any] = {"preset": preset.to_dict(), "scene": scene_hash(scene), "seed": seed}
+        if preset.graph:
+            self.facts = {**self.facts, "graph": graph.NOTE}
         self.attempt = 0
         self.check_steps = guard.check_steps(preset.steps, preset.warmup)
         self._build()
@@ -92,6 +97,7 @@ class FieldTraining:
             {"params": [self.latents] if p.field.latent else [], "lr_scale": p.latent_lr},
         ]
         self.optimizer = make_adam([g for g in groups if g["params"]], p.lr, self.device)
+        self.graphed: GraphedStep | None = None
 
     def codes(self, frames: Tensor) -> Tensor:
         """(F,) training frames -> (F, C + L)."""
@@ -108,19 +114,41 @@ class FieldTraining:
         p = self.preset
         # In this order: a product of the same factors in another one rounds differently, and the field with it.
         fall, rise = optim.exponential(progress, p.lr_end / p.lr), optim.warmup(number, p.warmup)
-        for group in self.optimizer.param_groups:
-            group["lr"] = p.lr * group["lr_scale"] * fall * rise
+        rates = [p.lr * group["lr_scale"] * fall * rise for group in self.optimizer.param_groups]
         if p.field.proposal == "grid" and number % REFRESH == 0:
             frame = torch.randint(len(self.drawer), (1,), device=self.device)
             self.field.update_grid(self.codes(frame).detach(), 1.0 if number < 8 * REFRESH else 0.25)
-        batch = self.drawer.draw(self.field)
-        self.optimizer.zero_grad(set_to_none=True)
-        total = self._backward(batch)
-        self.optimizer.step()
+        error, psnr = self._graphed(rates) if p.graph else self._plain(rates)
         if number + 1 in self.check_steps:
             self._check_opacity(guard.min_opacity(number + 1, p.steps), restart=progress < guard.LAST_RESTART)
         # Read once per report: on a GPU every reading waits for the device.
-        return {"photo": total, "psnr": -10.0 * torch.log10(total)}  # type: ignore[dict-item]
+        return {"photo": error, "psnr": psnr}  # type: ignore[dict-item]
+
+    def _plain(self, rates: list[float]) -> tuple[Tensor, Tensor]:
+        """An iteration at these rates of the optimizer's groups."""
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
+        return self._iteration()
+
+    def _graphed(self, rates: list[float]) -> tuple[Tensor, Tensor]:
+        """The same as a graph, which reads the rates where they were when it was captured."""
+        groups = self.optimizer.param_groups
+        if self.graphed is None:
+            self.graphed = GraphedStep(self._iteration, self.device)
+            for group in groups:
+                group["lr"] = torch.zeros((), device=self.device)
+        for group, rate in zip(groups, rates, strict=True):
+            group["lr"].fill_(rate)
+        error, psnr = self.graphed()
+        return error, psnr
+
+    def _iteration(self) -> tuple[Tensor, Tensor]:
+        """Rays of a few frames, their gradients, one step of Adam; the mean squared error before it, and its PSNR."""
+        batch = self.drawer.draw(self.field)
+        self.optimizer.zero_grad(set_to_none=True)
+        error = self._backward(batch)
+        self.optimizer.step()
+        return error, -10.0 * torch.log10(error)
 
     def _backward(self, batch: RayBatch) -> Tensor:
         """Gradients of sum_rays |C - C_true|^2 (coarse and fine) + lambda |v|, once per pass; returns the fine pass's
