@@ -9,7 +9,7 @@ stands then, and knows a number of Python's only as it was when it was captured.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 from unittest import mock
 
@@ -155,21 +155,16 @@ class _Stream:
 @contextmanager
 def card() -> Iterator[str]:
     """The card is there, has graphs, and Adam in one launch; gives its name."""
-    with fake_device.card() as device:
-        changes = [
+    with fake_device.card() as device, ExitStack() as changes:
+        for one in (
             mock.patch.object(graph, "KINDS", (device,)),
             mock.patch.object(torch.cuda, "CUDAGraph", FakeGraph),
-            mock.patch.object(torch.cuda, "graph", lambda graph, stream: graph.captured()),
+            mock.patch.object(torch.cuda, "graph", lambda made, stream: made.captured()),
             mock.patch.object(torch.cuda, "Stream", _Stream),
-            mock.patch.object(torch.cuda, "stream", lambda stream: nullcontext()),
+            mock.patch.object(torch.cuda, "stream", return_value=nullcontext()),
             mock.patch.object(torch.cuda, "current_stream", _Stream),
-            mock.patch.object(optim, "adam_flags", lambda device: {"fused": True, "capturable": True}),
-            mock.patch("torch.optim.adam._device_dtype_check_for_fused", lambda *given: None),
-        ]
-        for each in changes:
-            each.start()
-        try:
-            yield device
-        finally:
-            for each in reversed(changes):
-                each.stop()
+            mock.patch.object(optim, "adam_flags", return_value={"fused": True, "capturable": True}),
+            mock.patch("torch.optim.adam._device_dtype_check_for_fused"),
+        ):
+            changes.enter_context(one)
+        yield device

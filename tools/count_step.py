@@ -6,7 +6,8 @@ The step runs on the tests' device that is none (`tests/fake_device.py`), so it 
 launch is an operation of torch that is neither a view nor an allocation. The operations of the `mlp` are counted at 64
 and 128 rays and are linear in them, on a ball; how many samples get a color and a gradient depends on what is seen, so
 the plain network is counted too, which gives them to all. Those of the relief are counted at all its rays, on a ball of
-256 px. The device is no CUDA card, on which Adam would be one launch for all parameters: its own are shown apart.
+256 px. The device is no CUDA card, on which Adam would be one launch for all parameters: its own are shown apart. Of a
+step that is replayed as a graph (`graph: true`) what stays outside is counted, and what the graph holds, Adam fused.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lipbench.nerf.relief.config import relief_preset
 from lipbench.nerf.relief.training import ReliefTraining
+from lipbench.nerf.scene import Scene
+from lipbench.nerf.training import graph
 from lipbench.nerf.training.presets import preset
 from lipbench.nerf.training.trainer import FieldTraining
-from tests import fake_device
+from tests import fake_device, fake_graph
 from tests.nerf.relief.conftest import K, ball_scene
 
 #: Operations that launch nothing.
@@ -87,11 +90,26 @@ def step(training: Any) -> Count:
 
 def paper(rays: int, fused: bool = True, seed: int = 0) -> Count:
     """`preset: paper` with as many rays."""
-    scene = ball_scene(64).scene
-    changes = {"rays": rays, "fused": fused}
-    wide = torch.nn.functional.pad(torch.from_numpy(scene.condition), (0, 79 - K)).numpy()
     with fake_device.card() as device:
-        return step(FieldTraining(scene.with_condition(wide), preset("paper", "mlp", changes), seed, device))
+        return step(FieldTraining(_scene(), preset("paper", "mlp", {"rays": rays, "fused": fused}), seed, device))
+
+
+def _scene() -> Scene:
+    """The ball, told by as many numbers as the paper's expressions have."""
+    scene = ball_scene(64).scene
+    wide = torch.nn.functional.pad(torch.from_numpy(scene.condition), (0, 79 - K)).numpy()
+    return scene.with_condition(wide)
+
+
+def graphed(rays: int, seed: int = 0) -> tuple[int, int]:
+    """Launches of a step of `preset: paper` beside its graph, and in it."""
+    with fake_graph.card() as device:
+        training: Any = FieldTraining(_scene(), preset("paper", "mlp", {"rays": rays, "graph": True}), seed, device)
+        for number in range(graph.WARM + 1):
+            training.step(number, number / training.preset.steps)
+        with counted() as beside:
+            training.step(number + 1, 0.5)
+    return beside.total(), sum(launches(func.name()) for func, *_ in training.graphed.graph.tape)
 
 
 def relief(seed: int = 0) -> Count:
@@ -113,6 +131,8 @@ def main() -> None:
         assert few.launches.total() == twice.launches.total(), "launches must not depend on the rays"
         flops = few.flops + (twice.flops - few.flops) * (rays - 64) // 64
         _show(f"{name}, mlp, {rays} rays", few._replace(flops=flops), top)
+    beside, within = graphed(64)
+    print(f"paper as a CUDA graph: {beside} launches beside it, {within} in it")
     _show(f"demo, relief, {relief_preset('demo').rays} rays", relief(), top)
 
 

@@ -47,6 +47,7 @@ TRAINING = {  # III-E
     "random_background": False,  # III-B: over the clip's background
     "size": 0,
     "bf16": False,
+    "graph": False,
     "held_out": 0.0,
 }
 NETWORK = {  # III-E

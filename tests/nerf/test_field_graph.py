@@ -205,21 +205,37 @@ UNFIT: dict[str, Callable[[Tensor], Any]] = {
 
 
 @pytest.mark.parametrize("what", UNFIT)
-def test_what_no_graph_can_hold_is_refused(what: str, ball_scene: Callable[..., Any]) -> None:
+def test_what_no_graph_can_hold_is_refused(what: str) -> None:
+    with fake_graph.card() as device:
+        x = torch.arange(4.0, device=device)
+
+        def body() -> tuple[Tensor, ...]:
+            UNFIT[what](x)
+            return (x * 2,)
+
+        step = GraphedStep(body, device)
+        for _ in range(WARM):
+            step()
+        with pytest.raises(NotCaptured, match="when stream is capturing") as caught:
+            step()
+    assert "`graph`" in caught.value.fix
+    assert not caught.value.kept
+
+
+def test_a_reading_in_a_trainings_step_is_refused(ball_scene: Callable[..., Any]) -> None:
     with fake_graph.card() as device:
         some = training("quick", device, ball_scene())
-        backward, x = some._backward, torch.arange(4.0).to(device)
+        backward = some._backward
 
-        def unfit(batch: Any) -> Tensor:
-            UNFIT[what](x)
-            return backward(batch)
+        def read(batch: Any) -> Tensor:
+            error = backward(batch)
+            error.item()
+            return error
 
-        with mock.patch.object(some, "_backward", unfit):
+        with mock.patch.object(some, "_backward", read):
             went(some, 0, WARM)
-            with pytest.raises(NotCaptured, match="when stream is capturing") as caught:
-                went(some, WARM)
-    assert "graph" in caught.value.fix
-    assert not caught.value.kept
+            with pytest.raises(NotCaptured, match="_local_scalar_dense waits for the card"):
+                went(some, WARM, WARM + 1)
 
 
 def test_only_a_card_takes_it(ball_scene: Callable[..., Any]) -> None:

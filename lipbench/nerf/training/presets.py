@@ -40,8 +40,8 @@ class Preset:
         lids: "code" takes out of the conditions what tells the lids (`lid_direction`), so that the codes have to.
         size: longer side that frames are shrunk to for training and rendering, px (0: as they are).
         bf16: matrix products in bfloat16.
-        graph: on a CUDA card a step is captured once and replayed as one graph (`lipbench.nerf.training.graph`); no other
-            device takes it. Not tried on a card yet.
+        graph: a step is captured once and replayed as one CUDA graph (`lipbench.nerf.training.graph`); devices without
+            graphs refuse it. Not tried on a card yet.
         held_out: share of the frames, at the end, that is kept from training (reconstruction mode; 0 for dubbing).
     """
 
