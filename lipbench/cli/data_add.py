@@ -12,8 +12,9 @@ import click
 from lipbench.core.errors import LipbenchError, MediaError, UsageError
 
 if TYPE_CHECKING:
-    from lipbench.datasets.add import AddResult, NewDub
+    from lipbench.datasets.add import AddResult
     from lipbench.datasets.lists import Entry
+    from lipbench.datasets.new_entries import NewDub
     from lipbench.datasets.types import Manifest
     from lipbench.engine.own_offsets import ClipOffset
 
@@ -33,7 +34,7 @@ def new_dubs(files: Sequence[str], channel: str | None, about: dict[str, tuple[s
     Raises:
         UsageError: an option of another form, or for a language without a dub.
     """
-    from lipbench.datasets.add import NewDub
+    from lipbench.datasets.new_entries import NewDub
 
     dubs: dict[str, NewDub] = {}
     for text in files:

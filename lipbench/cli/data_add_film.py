@@ -42,12 +42,12 @@ def scene_entries(
         Refused: no dub can be cut in a scene, or no used shot lies in it.
     """
     from lipbench.cli.data_cut import show
-    from lipbench.datasets.add import NewDub
     from lipbench.datasets.film.align_film import AlignedDub, align_film
     from lipbench.datasets.film.cut import CutForm, check_scenes, cut_scene
     from lipbench.datasets.film.shot_scenes import segments_of, used_shots
     from lipbench.datasets.film.times import Scene, scene
     from lipbench.datasets.lists import Entry
+    from lipbench.datasets.new_entries import NewDub
 
     if not scenes:
         raise UsageError("--from needs a scene", "films are long", "add --scene 00:12:30-00:13:10; it can be repeated")

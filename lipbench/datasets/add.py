@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-from pydantic_core import PydanticCustomError
 
 from lipbench import media
 from lipbench.core import keys, yaml
 from lipbench.core.atomic import write_text
 from lipbench.core.document import invalid
-from lipbench.core.errors import MediaError, NoAudio, UsageError, disk_full
+from lipbench.core.errors import MediaError, UsageError, disk_full
 from lipbench.datasets.append import append_entries
-from lipbench.datasets.dub_sound import DubSound
 from lipbench.datasets.manifest import HINT, from_document, load_manifest
-from lipbench.datasets.model import language_tag
-from lipbench.datasets.phonemes import read_phonemes
-from lipbench.datasets.types import Aligned, Clip, Dub, DubKind, Licence, Manifest
+from lipbench.datasets.new_entries import NewDub, check_span, default_id, new_clip, new_dub, own_sound, tag_of
+from lipbench.datasets.types import Clip, DubKind, Licence, Manifest
 from lipbench.datasets.write import clip_data, dub_data, licence_data, to_yaml
-from lipbench.media.image_series import is_pattern, is_series
+from lipbench.media.image_series import is_series
 from lipbench.media.streams import sound_of, split_stream
 
 
@@ -38,32 +33,6 @@ class AddResult:
     new_clip: bool
     dub_ids: tuple[str, ...]
     warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class NewDub:
-    """A dub to be added; the fields are those of `Dub`.
-
-    Attributes:
-        audio: a file, or one of its streams as FILE:a:N.
-    """
-
-    audio: Path
-    offset_s: float = 0.0
-    transcript: str | None = None
-    phonemes: Path | None = None
-    channel: str | None = None
-    start_s: float | None = None
-    end_s: float | None = None
-    rate: float = 1.0
-    aligned: Aligned | None = None
-
-
-def default_id(video: Path) -> str:
-    """An id made of a file's name, or of the folder's for a pattern."""
-    if is_pattern(video):
-        video = video.parent.resolve()
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", video.stem).strip("-._") or "clip"
 
 
 def known_clip(manifest: Manifest | None, video: Path, clip_id: str | None) -> Clip | None:
@@ -118,7 +87,7 @@ def add_clip(
         ManifestError: the manifest that is there is wrong; it is not touched.
     """
     manifest = load_manifest(path) if path.exists() else None
-    wants = {_tag(tag): dub if isinstance(dub, NewDub) else NewDub(dub) for tag, dub in dubs.items()}
+    wants = {tag_of(tag): dub if isinstance(dub, NewDub) else NewDub(dub) for tag, dub in dubs.items()}
     video, own = sound_of(video, media.SoundChoice(channel=channel))
     for file in (video, *(split_stream(dub.audio)[0] for dub in wants.values())):
         if not (media.present(file) if file == video else file.is_file()):
@@ -146,9 +115,9 @@ def add_clip(
         consent = consent or str(yaml.parse(text, str(path)).data.get("consent") or "")
     root = manifest.root
     if known is None:
-        clip = _new_clip(manifest, video, digest, clip_id, speaker, language, licence, consent, source_url, fps)
+        clip = new_clip(manifest, video, digest, clip_id, speaker, language, licence, consent, source_url, fps)
         clip = replace(clip, start_s=start_s, end_s=end_s, stream=own.stream, channel=own.channel, segments=segments)
-        _check_span(clip)
+        check_span(clip)
     else:
         clip = known
     copies: dict[Path, Path] = {}
@@ -156,14 +125,14 @@ def add_clip(
     if known is None:
         clip = replace(clip, video=_place(video, root, copy, copies))
     new_dubs = []
-    said = list(_own_sound(seen)) if known is None else []
+    said = list(own_sound(seen)) if known is None else []
     for tag, want in wants.items():
         dub_id = f"{clip.id}@{tag}"
         if any(dub.id == dub_id for dub in manifest.dubs):
             if known_is_fine:
                 continue
             raise UsageError(f"{path} has a dub {dub_id!r} already", "", "delete its entry first")
-        dub = _new_dub(want, seen, dub_id, tag, kind, said)
+        dub = new_dub(want, seen, dub_id, tag, kind, said)
         assert dub.audio is not None
         notes = None if dub.phonemes is None else _place(dub.phonemes, root, copy, copies)
         new_dubs.append(replace(dub, audio=_place(dub.audio, root, copy, copies), phonemes=notes))
@@ -188,110 +157,6 @@ def add_clip(
             raise disk_full(error, target) from error
     write_text(path, text.replace("\n", newline))
     return AddResult(wanted, clip.id, known is None, tuple(dub.id for dub in new_dubs), tuple(said))
-
-
-def _tag(text: str) -> str:
-    try:
-        return language_tag(text)
-    except PydanticCustomError as error:
-        context = error.context or {}
-        raise UsageError(f"{text!r}: {context['what']}", "", context["hint"]) from None
-
-
-def _new_clip(
-    manifest: Manifest,
-    video: Path,
-    digest: str,
-    clip_id: str | None,
-    speaker: str | None,
-    language: str | None,
-    licence: Licence | None,
-    consent: str,
-    source_url: str,
-    fps: float | None,
-) -> Clip:
-    if language is None:
-        raise UsageError(f"which language is spoken in {video.name}?", "", "give --language, e.g. --language en")
-    if not consent:
-        raise UsageError(
-            f"on what grounds may the face in {video.name} be altered?", "", 'give --consent, e.g. "written, on file"'
-        )
-    if is_series(video) and fps is None:
-        raise UsageError(f"how many pictures of {video} are shown in a second?", "", "give --fps, e.g. --fps 25")
-    info = media.probe(video, picture_fps=fps)
-    name = clip_id or default_id(video)
-    return Clip(
-        name,
-        video,
-        digest,
-        speaker or name,
-        _tag(language),
-        licence or manifest.licence,
-        consent,
-        fps=fps or round(float(info.fps), 3),
-        source_url=source_url,
-    )
-
-
-def _check_span(clip: Clip) -> None:
-    if clip.start_s < 0 or (clip.end_s is not None and clip.end_s <= clip.start_s):
-        raise UsageError(f"cannot use {clip.start_s} s to {clip.end_s} s", "", "mend --start and --end")
-    length = media.probe(clip.video, picture_fps=clip.fps).duration_s
-    if clip.start_s >= length:
-        raise UsageError(f"--start {clip.start_s:g} lies after the end of {clip.video}", f"it ends at {length:.2f} s")
-
-
-def _own_sound(clip: Clip) -> Iterator[str]:
-    """What the user should know of a clip's own sound."""
-    choice = media.SoundChoice(clip.stream, clip.channel, clip.language)
-    try:
-        track = media.load_audio(clip.video, start_s=clip.start_s, end_s=clip.end_s, choice=choice)
-    except NoAudio:
-        return
-    yield from track.remarks
-    if silent := media.silence(track.samples):
-        yield f"{clip.video.name}: {silent}"
-
-
-def _new_dub(want: NewDub, clip: Clip, dub_id: str, tag: str, kind: DubKind, said: list[str]) -> Dub:
-    """The dub, its sound read once.
-
-    Raises:
-        MediaError, NoAudio, ManifestError: it cannot be used.
-    """
-    audio, stream = split_stream(want.audio)
-    if want.phonemes is not None:
-        read_phonemes(want.phonemes)
-    dub = Dub(
-        dub_id,
-        clip.id,
-        tag,
-        kind,
-        audio,
-        keys.sha256_file(audio),
-        want.offset_s,
-        want.transcript,
-        want.phonemes,
-        stream,
-        want.channel,
-        want.start_s,
-        want.end_s,
-        want.rate,
-        want.aligned,
-    )
-    track = DubSound.of(dub, clip).read(_used(clip))
-    if len(track.samples) == 0:
-        raise NoAudio(f"{audio} is empty", "nothing of it is left", "give another file, or mend its offset")
-    said += track.remarks
-    if silent := media.silence(track.samples):
-        said.append(f"{audio.name}: {silent}")
-    return dub
-
-
-def _used(clip: Clip) -> float:
-    """Length of the part of a clip that is used, s."""
-    end = media.probe(clip.video, picture_fps=clip.fps).duration_s
-    return max(0.0, (end if clip.end_s is None else min(clip.end_s, end)) - clip.start_s)
 
 
 def _place(source: Path, root: Path, copy: bool, copies: dict[Path, Path]) -> Path:

@@ -11,7 +11,7 @@ from typing import Any
 
 from lipbench import media
 from lipbench.core.errors import LipbenchError, MediaError, UsageError
-from lipbench.datasets.add import NewDub
+from lipbench.datasets.new_entries import NewDub
 from lipbench.media.streams import split_stream
 
 #: Endings of the files of a folder that count as videos.

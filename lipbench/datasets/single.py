@@ -8,7 +8,7 @@ from pathlib import Path
 from lipbench import media
 from lipbench.core import keys
 from lipbench.core.errors import MediaError
-from lipbench.datasets.add import default_id
+from lipbench.datasets.new_entries import default_id
 from lipbench.datasets.types import Clip, Dub, Licence, Manifest
 from lipbench.media.image_series import is_series
 from lipbench.media.streams import split_stream

@@ -9,24 +9,26 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from lipbench.core import keys, registry, weights
+from lipbench.core import keys, registry
 from lipbench.core.code import renew
 from lipbench.core.metric import MetricFamily
 from lipbench.core.system import rare_collections
 from lipbench.datasets.types import Clip, Dub, Manifest
 from lipbench.engine.axes import chosen_clips, dubs_by_clip
 from lipbench.engine.config import RunFile
+from lipbench.engine.faces_node import Seen, SourceFaces, chooses_by_sound
 from lipbench.engine.method_node import NONE, DubStage, MethodStage, RowFacts
-from lipbench.engine.plan import STAGE_VERSIONS, Cell, Node, Plan, PlanState, file_digest
+from lipbench.engine.plan import STAGE_VERSIONS, Cell, Node, Plan, file_digest
 from lipbench.engine.rows import Measured, MethodRow, families, rows
 from lipbench.engine.score_node import File, Source, StageOutput, StageTrack, score_node
 from lipbench.engine.score_offset import at_own
-from lipbench.engine.tasks import ClipTask, DubTask, FacesTask
+from lipbench.engine.tasks import ClipTask, DubTask
 from lipbench.media.image_series import is_series
 from lipbench.media.languages import primary
 
 #: The module whose functions run the stages; each kind's key holds its own function's closure.
 STAGES = "lipbench.engine.stages"
+SCORING = "lipbench.engine.score_stage"
 #: Tells which of several faces is followed.
 SPEAKER = "lipbench.metrics.sync.landmark.speaker"
 
@@ -122,70 +124,11 @@ class PlanBuilder:
             return known
         backend = "file" if landmarks is not None else self.config.faces
         # The backend's identity holds the code of the pipeline, as far as that backend uses it.
-        chooses = backend == "mediapipe-face"  # among several faces, by what is heard
-        unused = {"lipbench.faces.pipeline", *(() if chooses else (SPEAKER,))}
+        unused = {"lipbench.faces.pipeline", *(() if chooses_by_sound(backend) else (SPEAKER,))}
         code = self.code(f"{STAGES}:run_faces", skip=frozenset(unused))
-
-        source, track = ("", "") if like is None else (self.clip(like), self.faces(like))
-
-        def copied(p: PlanState) -> bool:
-            if like is None or like.landmarks is not None:
-                return False
-            return p.image_hash(video_node, output) == p.image_hash(source, "video")
-
-        def meant(p: PlanState) -> str | None:
-            if face is not None or like is None:
-                return face
-            if copied(p):
-                return like.face
-            record = p.find(track)
-            if record is None or not record.info.get("frames_with_several_faces") or not record.info.get("mean_box"):
-                return None
-            x1, y1, x2, y2 = record.info["mean_box"]
-            return f"{max((x1 + x2) / 2, 1):.1f},{max((y1 + y2) / 2, 1):.1f}"
-
-        def heard(p: PlanState, look: Callable[[str, str], Any]) -> Any:
-            if meant(p) is not None or landmarks is not None:
-                return None
-            if copied(p):
-                return look(source, "audio")
-            return None if sound is None else look(video_node, sound)
-
-        def preimage(p: PlanState) -> dict[str, Any]:
-            from lipbench.faces import backend_identity
-
-            said = heard(p, p.digest)
-            return {
-                "kind": "faces",
-                "version": STAGE_VERSIONS["faces"],
-                "code": code,
-                # The source comes back in the dubs of it, the truth in the method of that name: searched once each.
-                "video": p.image_hash(video_node, output),
-                "backend": backend,
-                "identity": dict(backend_identity(backend)),
-                "landmarks": file_digest(landmarks),
-                "face": meant(p),
-                "sound": said,
-                **({"speaker": weights.sha256("landmark-sync")} if chooses and said is not None else {}),
-            }
-
-        return self.add(
-            Node(
-                node_id,
-                "faces",
-                (video_node,),
-                preimage,
-                lambda p: FacesTask(
-                    video=p.made(video_node, output),
-                    backend=backend,
-                    landmarks=landmarks,
-                    fps=self.config.fps,
-                    face=meant(p),
-                    sound=heard(p, p.path),
-                ),
-                optional_deps=(track,) if track else (),
-            )
-        )
+        source = None if like is None else SourceFaces(like, self.clip(like), self.faces(like))
+        seen = Seen(video_node, output, backend, self.config.fps, landmarks, face, sound, source)
+        return self.add(seen.node(node_id, code))
 
     def dub(self, clip: Clip, dub: Dub) -> str:
         if (known := self.known(f"dub {dub.id}")) is not None:
@@ -293,7 +236,7 @@ class PlanBuilder:
         return self.add(score_node(family, options, label, self.config.fps, inputs, code, needs=(made, dub_node)))
 
     def _score_code(self, family: MetricFamily) -> str:
-        return self.code(f"{STAGES}:run_score", type(family).__module__, *maker("metrics", family.id, family))
+        return self.code(f"{SCORING}:run_score", type(family).__module__, *maker("metrics", family.id, family))
 
     # ---- the whole --------------------------------------------------------------------------------------------
 

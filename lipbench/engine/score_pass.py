@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from lipbench.core import registry
-from lipbench.engine.stages import Result, pair_of, score_result
-from lipbench.engine.tasks import ScoreTask
+from lipbench.engine.score_stage import pair_of, score_result
+from lipbench.engine.tasks import Result, ScoreTask
 from lipbench.metrics.frame_metric import FrameMetric
 from lipbench.metrics.measurement import measure_all
 
@@ -22,7 +22,7 @@ def compares_frames(family: object) -> bool:
 
 
 def run_scores(asked: Sequence[tuple[ScoreTask, Path]], device: str, threads: int) -> list[Result]:
-    """What `stages.run_score` gives for each task.
+    """What `score_stage.run_score` gives for each task.
 
     Args:
         asked: tasks, each with its empty folder.

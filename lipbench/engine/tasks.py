@@ -1,4 +1,4 @@
-"""What a stage is told: one type for each kind of stage.
+"""What a stage is told, one type for each kind of stage, and what it answers.
 
 A plan makes tasks when everything they name is there (`Node.task`). They travel to workers as JSON; `stages` runs them.
 """
@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import ConfigDict, TypeAdapter
+
+#: Files by the names of the outputs, what the record says of them, scores by their metrics' ids.
+Result = tuple[dict[str, Path], dict[str, Any], dict[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,9 @@ import pytest
 from lipbench import media
 from lipbench.core.errors import ManifestError, MediaError, NoAudio, UsageError
 from lipbench.datasets import load_manifest
-from lipbench.datasets.add import add_clip, default_id
+from lipbench.datasets.add import add_clip
 from lipbench.datasets.append import append_entries, set_field
+from lipbench.datasets.new_entries import default_id
 from lipbench.datasets.types import Licence
 
 CC = Licence("CC-BY-4.0")

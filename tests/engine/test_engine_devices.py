@@ -13,7 +13,7 @@ from lipbench.core import registry
 from lipbench.core.errors import UsageError
 from lipbench.core.method import Method, Outputs
 from lipbench.core.threads import THREAD_VARIABLES
-from lipbench.engine import api, executors, rows, stages
+from lipbench.engine import api, executors, rows, score_stage, stages
 from lipbench.engine.executors import local
 from lipbench.engine.tasks import PrepareTask, ScoreTask
 
@@ -145,7 +145,7 @@ def test_a_metric_is_told_the_device_that_torch_can_use(tmp_path: Path, monkeypa
     for there in (True, False):
         monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
         monkeypatch.setattr(torch.cuda, "device_count", lambda there=there: int(there))
-        stages.run_score(task, tmp_path, "cuda:0", 1)
+        score_stage.run_score(task, tmp_path, "cuda:0", 1)
     assert seen == ["cuda:0", "cpu"]
 
 

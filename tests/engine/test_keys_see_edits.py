@@ -81,7 +81,7 @@ EDITS = {
     "media": ("media/read.py", EDIT, ""),
     "compositing": ("lipnerf/composite/compositor.py", EDIT, ""),
     "the trainer of fields": ("nerf/training/trainer.py", EDIT, ""),
-    "the stage that scores": ("engine/stages.py", "", "run_score"),
+    "the stage that scores": ("engine/score_stage.py", "", "run_score"),
     "the stage that lays dubs": ("engine/stages.py", "", "run_dub"),
     "the stage of methods": ("engine/stages.py", "", "run_method"),
     "the check of results": ("engine/stages.py", "", "accept"),
@@ -278,8 +278,9 @@ def test_what_makes_a_registered_metric_counts():
 
 def test_no_stage_is_without_code():
     """Every function that `execute` calls is one that the planner names."""
-    tree = ast.parse((ROOT / "engine/stages.py").read_text())
-    named = {node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("run_")}
     text = (ROOT / "engine/build.py").read_text()
-    assert named
-    assert all(f"{{STAGES}}:{name}" in text for name in named)
+    for module, called in (("stages", "STAGES"), ("score_stage", "SCORING")):
+        tree = ast.parse((ROOT / f"engine/{module}.py").read_text())
+        named = {node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("run_")}
+        assert named
+        assert all(f"{{{called}}}:{name}" in text for name in named)

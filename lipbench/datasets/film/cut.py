@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from lipbench.core.atomic import write_json
 from lipbench.core.errors import MediaError, Refused, UsageError, disk_full
 from lipbench.core.keys import key_of, sha256_file
-from lipbench.datasets.add import default_id
 from lipbench.datasets.film.align_file import AlignFile, DubTrack
 from lipbench.datasets.film.film_tracks import ends_sha256
 from lipbench.datasets.film.scenes import ASK, SURE, SceneState, read_dub, scene_state
 from lipbench.datasets.film.times import Scene, clock
+from lipbench.datasets.new_entries import default_id
 from lipbench.datasets.types import Aligned
 from lipbench.media import VideoWriter, load_audio, read_frames
 from lipbench.media.atomic import atomic_path

@@ -88,7 +88,7 @@ class RayDrawer:
         """The rays of one step."""
         p = self.preset
         each = p.rays // p.frames
-        # Before a single draw torch asks the card whether the odds are any, which no graph can: of two, then, the first.
+        # Before a single draw torch asks the card whether the odds are any, and no graph can: of two, then, the first.
         draws = max(p.frames, 2) if p.graph else p.frames
         frames = torch.multinomial(self.odds, draws, replacement=True)[: p.frames]
         lips = round(p.frames * p.mouth_share) if p.mouth_codes == "other" else 0
