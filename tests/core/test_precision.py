@@ -56,7 +56,8 @@ def test_training_and_rendering_of_fields_ask_for_them(monkeypatch: pytest.Monke
     precision.full_precision()
     monkeypatch.setattr(running, "run", train)
     for device in ("cpu", "cuda:0"):
-        running.run_training(None, "folder", 3, seed=0, device=device)  # type: ignore[arg-type]
+        training: Any = SimpleNamespace(preset=SimpleNamespace(steps=3), seed=0, device=device)
+        running.run_training(training, "folder")
     assert seen == [False, True]
     within: list[str] = []
     monkeypatch.setattr(trained, "render_one", lambda *_: within.append("rendered"))

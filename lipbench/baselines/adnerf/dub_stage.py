@@ -18,8 +18,8 @@ from lipbench.lipnerf import head
 from lipbench.lipnerf.composite import CompositeOptions
 from lipbench.lipnerf.output import DubRenderer
 from lipbench.lipnerf.prepared import PreparedClip, scene_of
+from lipbench.nerf.training.running import MODEL
 from lipbench.nerf.training.trained import TrainedField
-from lipbench.nerf.training.trainer import MODEL
 
 
 def synthesize(job: DubJob) -> Outputs:

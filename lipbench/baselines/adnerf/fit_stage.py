@@ -19,7 +19,7 @@ from lipbench.core.precision import field_products
 from lipbench.lipnerf import head
 from lipbench.lipnerf.prepared import PreparedClip, scene_of
 from lipbench.nerf.training.presets import preset
-from lipbench.nerf.training.trainer import MODEL
+from lipbench.nerf.training.running import MODEL
 
 
 def fit(job: FitJob) -> Outputs:

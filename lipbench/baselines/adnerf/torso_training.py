@@ -24,9 +24,9 @@ from lipbench.nerf.scene import Scene
 from lipbench.nerf.training.draw import RayBatch, RayDrawer
 from lipbench.nerf.training.guard import MIN_OPACITY_EARLY, FieldCollapsed
 from lipbench.nerf.training.presets import Preset
-from lipbench.nerf.training.running import run_training
+from lipbench.nerf.training.running import MODEL, run_training
 from lipbench.nerf.training.trained import TrainedField, render_one
-from lipbench.nerf.training.trainer import MODEL, FieldTraining
+from lipbench.nerf.training.trainer import FieldTraining
 
 #: Folder of the fit stage that holds it.
 TORSO = "torso"
@@ -185,5 +185,5 @@ def train_torso(
         FieldCollapsed, UsageError, DiskFull: see `lipbench.nerf.training.trainer.train`.
     """
     training = TorsoTraining(scene, behind, preset, seed, device)
-    run_training(training, folder, preset.steps, seed=seed, device=device, log=log)
+    run_training(training, folder, log=log)
     return TrainedField.load(folder / MODEL, device)

@@ -21,9 +21,9 @@ from lipbench.core.weights import torch_file
 from lipbench.core.weights.opening import reading
 from lipbench.nerf.scene import Scene
 from lipbench.nerf.training.presets import Preset
-from lipbench.nerf.training.running import run_training
+from lipbench.nerf.training.running import MODEL, run_training
 from lipbench.nerf.training.trained import TrainedField
-from lipbench.nerf.training.trainer import MODEL, FieldTraining
+from lipbench.nerf.training.trainer import FieldTraining
 
 DIM = 64
 AUDIO = "audio.pt"
@@ -148,7 +148,7 @@ def train(
         FieldCollapsed, UsageError, DiskFull: see `lipbench.nerf.training.trainer.train`.
     """
     training = AudioFieldTraining(scene, windows, preset, seed, device, smooth_after)
-    run_training(training, folder, preset.steps, seed=seed, device=device, log=log)
+    run_training(training, folder, log=log)
     return folder
 
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lipbench.core.errors import UsageError
-from lipbench.core.seeding import seed_torch
-from lipbench.nerf.relief.adam import Adam
 from lipbench.nerf.relief.appearance import Appearances, appearances
 from lipbench.nerf.relief.config import ReliefPreset
 from lipbench.nerf.relief.draw import Batch, ReliefRays
@@ -27,9 +24,22 @@ from lipbench.nerf.relief.start import start
 from lipbench.nerf.relief.surface import SKIN, extent, relief_of, widened
 from lipbench.nerf.relief.trained import TrainedRelief, render_one, views_of
 from lipbench.nerf.training import guard
+from lipbench.nerf.training.adam import PlainAdam
 from lipbench.nerf.training.codes import eye_codes, lid_direction, without
-from lipbench.nerf.training.running import run_training
-from lipbench.nerf.training.trainer import LATENT_START, MODEL, PROBE_FRAMES, PROBE_RAYS, scene_hash
+from lipbench.nerf.training.running import (
+    LATENT_START,
+    MODEL,
+    PROBE_FRAMES,
+    PROBE_RAYS,
+    GuardedTraining,
+    Running,
+    check,
+    run_training,
+    scene_hash,
+)
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 REFRESH = 8  # steps between looks at where the fine grid holds something
 EXPLORE = 0.05  # of the rays leave nothing out
@@ -38,7 +48,7 @@ EXTENT_FRAMES = 60
 NOISE = 3e-5  # gradients of texels that show what frames show, but for their noise; see `GridAdam`
 
 
-class ReliefTraining:
+class ReliefTraining(GuardedTraining):
     """A `Trainable`: the field, the codes, and the rays they learn from.
 
     Args:
@@ -48,22 +58,9 @@ class ReliefTraining:
         device: where to compute.
     """
 
-    monitor = "photo"
-
     def __init__(self, scene: ReliefScene, preset: ReliefPreset, seed: int = 0, device: str = "cpu") -> None:
         plain = scene.scene
-        if preset.field.condition != plain.condition.shape[1]:
-            raise UsageError(
-                f"the scene's codes have {plain.condition.shape[1]} numbers",
-                f"the preset's field takes {preset.field.condition}",
-                "set `condition` of the preset to the scene's",
-            )
-        if preset.rays % preset.frames:
-            raise UsageError(
-                f"cannot share {preset.rays} rays among {preset.frames} frames",
-                "every frame gets the same number",
-                "choose rays as a multiple of frames",
-            )
+        check(preset, plain.condition.shape[1])
         self.preset, self.seed, self.device = preset, seed, device
         self.removed_direction = lid_direction(plain.condition, plain.lids)
         self.scale = min(1.0, preset.size / max(plain.size)) if preset.size else 1.0
@@ -116,7 +113,7 @@ class ReliefTraining:
 
     def _build(self) -> None:
         """Field, codes and optimizers of this attempt."""
-        seed_torch(int(np.random.SeedSequence([self.seed, 77, self.attempt]).generate_state(1)[0]))
+        self._seed_weights()
         p, s = self.preset, self.shown
         fine, coarse = self._texels(p.field.texel), self._texels(p.field.coarse_texel)
         _, _, width, height = self.relief.eyes[0]
@@ -139,7 +136,7 @@ class ReliefTraining:
         if self.found is not None:
             codes[:, p.field.latent : p.field.latent + k] = torch.from_numpy(self.found.codes)
         self.latents = torch.nn.Parameter(codes.to(self.device))
-        self.optimizer = Adam(
+        self.optimizer = PlainAdam(
             [(list(self.field.parameters()), p.lr), *([([self.latents], p.latent_lr)] if p.field.latent else [])]
         )
         field = self.field
@@ -186,8 +183,7 @@ class ReliefTraining:
         self.optimizer.step(rate)
         for grid in self.grids:
             grid.step(rate)
-        if number + 1 in self.check_steps:
-            self._check_opacity(guard.min_opacity(number + 1, p.steps), restart=progress < guard.LAST_RESTART)
+        self._guard(number, progress)
         total = error.detach().mean()
         return {"photo": total, "psnr": -10.0 * torch.log10(total)}  # type: ignore[dict-item]
 
@@ -223,16 +219,6 @@ class ReliefTraining:
         code = self.codes(frames, self.told, self.latents[frames])
         return float(self.field.render(self.views, frames, batch.columns, batch.rows, code)[..., 3].mean())
 
-    def _check_opacity(self, min_opacity: float, restart: bool) -> None:
-        """Begin again with other weights when the field is transparent.
-
-        Raises:
-            FieldCollapsed: after the last restart, or when too little time is left for one.
-        """
-        if guard.needs_restart(self.opacity(), min_opacity, self.attempt, restart):
-            self.attempt += 1
-            self._build()
-
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Error on fixed rays of the head: of held-out frames with the nearest code if there are any."""
@@ -242,13 +228,7 @@ class ReliefTraining:
         shown = self.field.render(p.views, torch.arange(len(code), device=code.device), p.columns, p.rows, codes)
         over = shown[..., :3] + (1 - shown[..., 3:]) * p.background
         error = float((over - p.color).square().mean())
-        return {
-            "photo": error,
-            "held_out_psnr" if held_out else "head_psnr": -10 * float(np.log10(max(error, 1e-10))),
-            "opacity": self.opacity(),
-            "attempt": float(self.attempt),
-            "latent_norm": float(self.latents.norm(dim=1).mean()) if self.preset.field.latent else 0.0,
-        }
+        return self._figures(error, self.opacity(), held_out)
 
     def _image(self, t: int) -> NDArray[np.float32]:
         """(H, W, 3) a training frame as the field shows it, over its plate."""
@@ -298,10 +278,6 @@ class ReliefTraining:
             self.field.eval(), held, self.frames, self.scale, self.mesh.rest, self.warps, facts, self.removed_direction
         )
 
-    def export(self, folder: Path, facts: Mapping[str, Any]) -> Path:
-        """Write field.pt."""
-        return self.trained(facts).save(folder / MODEL)
-
 
 def train(
     scene: ReliefScene,
@@ -310,22 +286,8 @@ def train(
     *,
     seed: int = 0,
     device: str = "cpu",
-    fresh: bool = False,
-    seconds: float | None = None,
-    previews: int = 4,
-    log: Callable[[str], None] = lambda _: None,
+    **how: Unpack[Running],
 ) -> TrainedRelief:
-    """Train a relief on a scene; arguments and errors as `lipbench.nerf.training.trainer.train`."""
-    training = ReliefTraining(scene, preset, seed, device)
-    run_training(
-        training,
-        folder,
-        preset.steps,
-        seed=seed,
-        device=device,
-        fresh=fresh,
-        seconds=seconds,
-        previews=previews,
-        log=log,
-    )
+    """Train a relief on a scene, in a folder; further arguments and errors as `run_training`'s."""
+    run_training(ReliefTraining(scene, preset, seed, device), folder, **how)
     return TrainedRelief.load(Path(folder) / MODEL, device)

@@ -1,4 +1,9 @@
-"""Adam for fields on a CPU: all of a parameter in one pass, and without torch's compiler, which torch's own imports."""
+"""Adam for fields, without torch's compiler, which torch's own imports: half of what a short training sets up.
+
+Two, for a trained field holds every rounding of its steps. `CpuAdam` is for millions of parameters: a loop that passes
+once over each, torch's checkpoints, and on a card torch's own. `PlainAdam` is for the small network and the codes of a
+relief: torch's operations one by one, on any device, and so torch's bits.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +19,7 @@ from lipbench.core import optim
 from lipbench.faces.raster.kernel import kernel
 
 BETAS, EPS = (0.9, 0.999), 1e-8
+PLAIN_EPS = 1e-12  # of `PlainAdam`, as reliefs are trained
 ONE = np.float32(1)
 
 
@@ -113,3 +119,45 @@ def _in_memory(tensor: Tensor) -> np.ndarray:
     """(...) numbers without gaps -> (N,) as they lie in memory."""
     flat: np.ndarray = tensor.detach().as_strided((tensor.numel(),), (1,), tensor.storage_offset()).numpy()
     return flat
+
+
+class PlainAdam:
+    """The same rule, to the last bit as `torch.optim.Adam` on a CPU; a missing gradient is 0.
+
+    Args:
+        groups: tensors, and the rate at which they learn.
+    """
+
+    def __init__(self, groups: Sequence[tuple[Sequence[Tensor], float]]) -> None:
+        self.rows = [(tensor, rate) for tensors, rate in groups for tensor in tensors]
+        self.first = [torch.zeros_like(tensor) for tensor, _ in self.rows]
+        self.second = [torch.zeros_like(tensor) for tensor, _ in self.rows]
+        self.steps = 0
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for tensor, _ in self.rows:
+            tensor.grad = None
+
+    @torch.no_grad()
+    def step(self, factor: float) -> None:
+        """Move by the gradients, at `factor` times the rates."""
+        self.steps += 1
+        start = 1 - BETAS[0] ** self.steps
+        scale = (1 - BETAS[1] ** self.steps) ** 0.5
+        for (tensor, rate), first, second in zip(self.rows, self.first, self.second, strict=True):
+            grad = torch.zeros_like(tensor) if tensor.grad is None else tensor.grad
+            first.lerp_(grad, 1 - BETAS[0])
+            second.mul_(BETAS[1]).addcmul_(grad, grad, value=1 - BETAS[1])
+            tensor.addcdiv_(first, (second.sqrt() / scale).add_(PLAIN_EPS), value=-rate * factor / start)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Moments and the number of steps."""
+        return {"first": self.first, "second": self.second, "steps": self.steps}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """What `state_dict` gave."""
+        self.steps = state["steps"]
+        for held, ours in ((state["first"], self.first), (state["second"], self.second)):
+            for value, tensor in zip(held, ours, strict=True):
+                tensor.copy_(value)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -14,8 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lipbench.core import optim
-from lipbench.core.errors import UsageError
-from lipbench.core.seeding import seed_torch
 from lipbench.nerf.grid import carve
 from lipbench.nerf.model import HeadField, RayColors
 from lipbench.nerf.scene import Scene
@@ -25,16 +22,26 @@ from lipbench.nerf.training.codes import eye_codes, lid_direction, without
 from lipbench.nerf.training.draw import RayBatch, RayDrawer
 from lipbench.nerf.training.graph import GraphedStep
 from lipbench.nerf.training.presets import Preset
-from lipbench.nerf.training.running import run_training
+from lipbench.nerf.training.running import (
+    LATENT_START,
+    MODEL,
+    PROBE_FRAMES,
+    PROBE_RAYS,
+    GuardedTraining,
+    Running,
+    check,
+    run_training,
+    scene_hash,
+)
 from lipbench.nerf.training.trained import TrainedField, render_one
 
-MODEL = "field.pt"
-LATENT_START = 0.01  # standard deviation of the codes at the start
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 REFRESH = 16  # steps between looks at the density grid
-PROBE_FRAMES, PROBE_RAYS = 4, 256
 
 
-class FieldTraining:
+class FieldTraining(GuardedTraining):
     """A `Trainable`: the networks, the codes, and the rays they learn from.
 
     Args:
@@ -43,21 +50,8 @@ class FieldTraining:
         seed: of the weights; the harness seeds what is drawn in each step.
     """
 
-    monitor = "photo"
-
     def __init__(self, scene: Scene, preset: Preset, seed: int = 0, device: str = "cpu") -> None:
-        if preset.field.condition != scene.condition.shape[1]:
-            raise UsageError(
-                f"the scene's codes have {scene.condition.shape[1]} numbers",
-                f"the preset's field takes {preset.field.condition}",
-                "set `condition` of the preset to the scene's",
-            )
-        if preset.rays % preset.frames:
-            raise UsageError(
-                f"cannot share {preset.rays} rays among {preset.frames} frames",
-                "every frame gets the same number",
-                "choose rays as a multiple of frames",
-            )
+        check(preset, scene.condition.shape[1])
         if preset.graph:
             graph.check(device)
         self.preset, self.seed, self.device = preset, seed, device
@@ -79,7 +73,7 @@ class FieldTraining:
 
     def _build(self) -> None:
         """Networks, codes and optimizer of this attempt."""
-        seed_torch(int(np.random.SeedSequence([self.seed, 77, self.attempt]).generate_state(1)[0]))
+        self._seed_weights()
         p = self.preset
         self.field = HeadField(p.field, torch.from_numpy(self.shown.bounds)).to(self.device)
         if self.field.grid is not None:
@@ -119,8 +113,7 @@ class FieldTraining:
             frame = torch.randint(len(self.drawer), (1,), device=self.device)
             self.field.update_grid(self.codes(frame).detach(), 1.0 if number < 8 * REFRESH else 0.25)
         error, psnr = self._graphed(rates) if p.graph else self._plain(rates)
-        if number + 1 in self.check_steps:
-            self._check_opacity(guard.min_opacity(number + 1, p.steps), restart=progress < guard.LAST_RESTART)
+        self._guard(number, progress)
         # Read once per report: on a GPU every reading waits for the device.
         return {"photo": error, "psnr": psnr}  # type: ignore[dict-item]
 
@@ -196,16 +189,6 @@ class FieldTraining:
         passes = [p for p in (colors.fine, colors.coarse) if p is not None]
         return min(float((1.0 - p.transmittance).mean()) for p in passes)
 
-    def _check_opacity(self, min_opacity: float, restart: bool) -> None:
-        """Begin again with other weights when the field is transparent.
-
-        Raises:
-            FieldCollapsed: after the last restart, or when too little time is left for one.
-        """
-        if guard.needs_restart(self.opacity(), min_opacity, self.attempt, restart):
-            self.attempt += 1
-            self._build()
-
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Error on fixed rays: of held-out frames with the nearest code if there are any, else of training frames."""
@@ -221,14 +204,7 @@ class FieldTraining:
         codes = torch.cat([drawer.condition[frames], self.latents[code]], 1)
         colors = self.field.render(batch.rays, batch.background, codes).fine
         error = float((colors.rgb - batch.color).square().mean())  # type: ignore[operator]
-        name = "held_out_psnr" if held_out else "head_psnr"
-        return {
-            "photo": error,
-            name: -10 * float(np.log10(max(error, 1e-10))),
-            "opacity": float((1.0 - colors.transmittance).mean()),
-            "attempt": float(self.attempt),
-            "latent_norm": float(self.latents.norm(dim=1).mean()) if self.preset.field.latent else 0.0,
-        }
+        return self._figures(error, float((1.0 - colors.transmittance).mean()), held_out)
 
     def image(self) -> NDArray[np.uint8]:
         """Four training frames above what the field makes of them."""
@@ -266,10 +242,6 @@ class FieldTraining:
             self.field.eval(), self.latents.detach(), self.frames, self.scale, facts, self.removed_direction
         )
 
-    def export(self, folder: Path, facts: Mapping[str, Any]) -> Path:
-        """Write field.pt."""
-        return self.trained(facts).save(folder / MODEL)
-
 
 def _photo(colors: RayColors, truth: Tensor) -> tuple[Tensor, Tensor]:
     """Sum of squared errors over rays and passes; the fine pass's share."""
@@ -281,50 +253,9 @@ def _photo(colors: RayColors, truth: Tensor) -> tuple[Tensor, Tensor]:
     return loss, error.detach()
 
 
-def scene_hash(scene: Scene, *more: NDArray[Any]) -> str:
-    """Digest of what a training sees: the scene, and more arrays."""
-    digest = hashlib.sha256(repr((scene.focal, scene.center)).encode())
-    for name in ("frames", "head", "plates", "shot", "c2w", "near_far", "condition", "mouth", "eyes", "lids", "bounds"):
-        digest.update(np.ascontiguousarray(getattr(scene, name)).data)
-    for array in more:
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()[:16]
-
-
 def train(
-    scene: Scene,
-    preset: Preset,
-    folder: str | Path,
-    *,
-    seed: int = 0,
-    device: str = "cpu",
-    fresh: bool = False,
-    seconds: float | None = None,
-    previews: int = 4,
-    log: Callable[[str], None] = lambda _: None,
+    scene: Scene, preset: Preset, folder: str | Path, *, seed: int = 0, device: str = "cpu", **how: Unpack[Running]
 ) -> TrainedField:
-    """Train a field on a scene; the same call on an interrupted folder goes on exactly where it stopped.
-
-    Args:
-        folder: takes checkpoints, log.jsonl, samples/ and the finished field.pt.
-        seconds: stop after this wall time if the preset's steps are not done by then (not exactly resumable).
-        previews: sample images over the training; 0 for none.
-
-    Raises:
-        FieldCollapsed: the head stayed transparent after three restarts.
-        UsageError: an argument is outside its range.
-        DiskFull: there is no room for the result.
-    """
-    training = FieldTraining(scene, preset, seed, device)
-    run_training(
-        training,
-        folder,
-        preset.steps,
-        seed=seed,
-        device=device,
-        fresh=fresh,
-        seconds=seconds,
-        previews=previews,
-        log=log,
-    )
+    """Train a field on a scene, in a folder; further arguments and errors as `run_training`'s."""
+    run_training(FieldTraining(scene, preset, seed, device), folder, **how)
     return TrainedField.load(Path(folder) / MODEL, device)
