@@ -21,8 +21,13 @@ os.environ["LIPBENCH_CACHE"] = "off"
 
 import av  # noqa: E402
 import click.testing  # noqa: E402
+import hypothesis  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
+
+# A busy machine is no reason to fail.
+hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("busy")
 
 #: swscale's SWS_BILINEAR | SWS_FULL_CHR_H_INT | SWS_ACCURATE_RND: without these it rounds down.
 EXACT = 0x2 | 0x2000 | 0x40000
