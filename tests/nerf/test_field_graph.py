@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -247,6 +248,17 @@ def test_only_a_card_takes_it(ball_scene: Callable[..., Any]) -> None:
     with fake_graph.card() as device:
         assert training("quick", device, ball_scene()).facts["graph"] == graph.NOTE
         assert "graph" not in training("quick", device, ball_scene(), graph=False).facts
+
+
+def test_torch_is_called_as_it_wants_to_be() -> None:
+    """What the stand-ins take, torch's own take too."""
+    inspect.signature(torch.cuda.graph).bind(None, stream=None)
+    inspect.signature(torch.cuda.stream).bind(None)
+    inspect.signature(torch.cuda.current_stream).bind("cuda:0")
+    inspect.signature(torch.cuda.Stream.__new__).bind(torch.cuda.Stream, "cuda:0")
+    inspect.signature(torch.cuda.Stream.wait_stream).bind(None, None)
+    inspect.signature(torch.cuda.CUDAGraph.replay).bind(None)
+    assert issubclass(torch.cuda.OutOfMemoryError, RuntimeError)
 
 
 def test_the_stand_in_replays_memory_and_nothing_else() -> None:
