@@ -59,14 +59,15 @@ def gathered(openings: np.ndarray, noise: float = 0.0, sideways: float = 0.0) ->
 
 def lips(where: Poses, t: int, expression: np.ndarray) -> tuple[int, int]:
     """The pixel between the lips."""
-    x, y = CAMERA.project(where.points(t, expression)[MESH.mark_rows])[57]
+    placed = MESH.placed(MESH.moved(expression), where.rotation[t], where.translation[t])
+    x, y = CAMERA.project(placed[MESH.mark_rows])[57]
     return int(y), int(x)
 
 
 def added(corrector: Corrector, t: int, expression: np.ndarray) -> np.ndarray:
     """(H, W, 3) what a dub's frame takes."""
     out = np.zeros((SIZE, SIZE, 3), np.float32)
-    view, image = corrector.part(t, expression)
+    view, image = corrector.part(t, MESH.moved(expression))
     out[view] = image
     return out
 
