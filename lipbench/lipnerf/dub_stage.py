@@ -61,7 +61,8 @@ def synthesize(job: DubJob) -> Outputs:
     plate = head.clip_plate(job, frames, prepared.parsing)
     unused = np.zeros((len(frames), driven.shape[1]))
     relief = p.field == "relief"
-    scene = (relief_scene_of if relief else scene_of)(prepared, frames, plate, unused, track)
+    behind = None if relief or plate.static else plate  # bounds of several shots are found in each
+    scene = (relief_scene_of if relief else scene_of)(prepared, frames, behind, unused, track)
     trained = (TrainedRelief if relief else TrainedField).load(job.fitted / "field.pt", job.device)
     files["video"] = job.out / "video.mp4"
     options = CompositeOptions(inpainter=p.inpainter)

@@ -139,7 +139,9 @@ class DubRenderer:
             s, there = int(index[n]), region(n).share > 0
             head = ((self.prepared.parsing.labels[s][crop] == Label.HEAD) & ~there).astype(np.float32)
             rgb = frame.rgb * there[..., None] + self.frames[s][crop].astype(np.float32) / 255 * head[..., None]
-            yield Render(s, rgb, frame.alpha * there + head, (x0, y0, x1, y1))
+            lines, columns = region(n).view
+            view = x0 + columns.start, y0 + lines.start, x0 + columns.stop, y0 + lines.stop
+            yield Render(s, rgb, frame.alpha * there + head, (x0, y0, x1, y1), view)
 
     def _video(
         self, renders: Iterator[Render], made: dict[int, Compositor] | None = None
