@@ -34,7 +34,7 @@ def synthesize(job: DubJob) -> Outputs:
     """Render a dub and put it back into the clip."""
     torch.set_num_threads(job.threads)
     p, index = job.params, np.asarray(job.dub.index)
-    prepared, frames, track = PreparedClip.load(job.prepared), media.load_frames(job.clip.video), head.clip_track(job)
+    prepared, frames, track = PreparedClip.load(job.prepared), head.frames_again(job.clip.video), head.clip_track(job)
     files: dict[str, Path] = {}
     info: dict[str, Any] = {}
     expression = prepared.fit.expression[index]

@@ -26,7 +26,7 @@ def synthesize(job: DubJob) -> Outputs:
     """Render head and torso, or the head over the source's torso."""
     dub, p = job.dub, job.params
     torch.set_num_threads(job.threads)
-    prepared, frames = PreparedClip.load(job.prepared), media.load_frames(job.clip.video)
+    prepared, frames = PreparedClip.load(job.prepared), head.frames_again(job.clip.video)
     trained, audio_codes, smooth = load(job.fitted / "training", job.device)
     heard = audio.extract(
         media.read_audio(dub.audio),

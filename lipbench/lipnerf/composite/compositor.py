@@ -184,10 +184,13 @@ class Compositor:
         if share.any():
             filled, neck = self._fill(placed, share > 0, source)
             back = source + share[..., None] * (filled.astype(np.float32) - source)
-        mixed = matte * placed.colors * 255 + (1 - matte) * back
+        mixed = matte * placed.colors
+        mixed *= 255
+        mixed += (1 - matte) * back
+        mixed += 0.5
         changed = ((placed.matte > 0) | (share > 0))[..., None]
         image = frame.copy()
-        image[view] = np.where(changed, np.clip(mixed + 0.5, 0, 255).astype(np.uint8), frame[view])
+        np.copyto(image[view], np.clip(mixed, 0, 255, out=mixed).astype(np.uint8), where=changed)
         return _ComposedFrame(image, back, neck)
 
     def _fill(
