@@ -143,9 +143,13 @@ class Runner:
         return True
 
     def _start_ready(self) -> bool:
-        """Start as much as the executor takes; stages that use a GPU come first, the cards are what is rare."""
+        """Start as much as the executor takes; stages that use a GPU come first, the cards are what is rare.
+
+        Where there is no card all come in the plan's order: the first dub is measured before the others are made.
+        """
         moved = False
-        for gpu in (True, False):
+        queues = () if not self.schedule.has_ready else (True, False) if self.executor.has_gpu else (None,)
+        for gpu in queues:
             while (name := self.schedule.take(gpu)) is not None:
                 node = self.plan.nodes[name]
                 key = self.progress.key(name)

@@ -11,6 +11,7 @@ import heapq
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping
+from operator import itemgetter
 
 from lipbench.engine.plan import Node
 
@@ -87,12 +88,17 @@ class Schedule:
         place = order if in_place else self._clips[max(bisect_right(self._clips, order) - 1, 0)] - self._ahead
         heapq.heappush(self._queues[node.gpu > 0], (place, in_place, order, name))
 
-    def take(self, gpu: bool) -> str | None:
-        """Take the first of the ready stages of one queue."""
-        queue = self._queues[gpu]
-        while queue:
+    @property
+    def has_ready(self) -> bool:
+        """Whether a stage may be taken."""
+        return any(self._queues.values())
+
+    def take(self, gpu: bool | None) -> str | None:
+        """Take the first of the ready stages of one queue; of both when None."""
+        queues = [queue for uses, queue in self._queues.items() if gpu in (None, uses)]
+        while waiting := [queue for queue in queues if queue]:
             self.visits += 1
-            name = heapq.heappop(queue)[3]
+            name = heapq.heappop(min(waiting, key=itemgetter(0)))[3]
             if name in self._open and not self._left[name]:  # else it was reopened meanwhile
                 return name
         return None

@@ -15,6 +15,7 @@ from lipbench.core.method import DubJob
 from lipbench.datasets.annotations import Annotations
 from lipbench.faces import track_faces
 from lipbench.faces.track import FaceTrack
+from lipbench.lipnerf import head
 from lipbench.lipnerf.expression.articulation import Articulator, speak
 from lipbench.lipnerf.fitting import Fit, FitOptions, refit
 from lipbench.lipnerf.lip_source import ARTICULATION
@@ -51,7 +52,7 @@ def expressions(job: DubJob, fit: Fit) -> tuple[Array, Mapping[str, Any]]:
 
 
 def _refitted(job: DubJob, own: Fit, video: Any, track: FaceTrack | None, info: dict[str, Any]) -> tuple[Array, Any]:
-    frames = media.load_frames(video)[: len(own)]
+    frames = head.frames_again(video)[: len(own)]
     if track is None:
         track = track_faces(frames, backend=job.params.faces, fps=job.clip.fps)
     track = track.take(np.minimum(np.arange(len(own)), len(track) - 1))

@@ -34,7 +34,7 @@ def synthesize(job: DubJob) -> Outputs:
     """Render a dub and put it back into the clip."""
     torch.set_num_threads(job.threads)
     p, index = job.params, np.asarray(job.dub.index)
-    prepared, frames, track = PreparedClip.load(job.prepared), media.load_frames(job.clip.video), head.clip_track(job)
+    prepared, frames, track = PreparedClip.load(job.prepared), head.frames_again(job.clip.video), head.clip_track(job)
     files: dict[str, Path] = {}
     info: dict[str, Any] = {}
     expression = prepared.fit.expression[index]
@@ -61,7 +61,8 @@ def synthesize(job: DubJob) -> Outputs:
     plate = head.clip_plate(job, frames, prepared.parsing)
     unused = np.zeros((len(frames), driven.shape[1]))
     relief = p.field == "relief"
-    scene = (relief_scene_of if relief else scene_of)(prepared, frames, plate, unused, track)
+    behind = None if relief or plate.static else plate  # bounds of several shots are found in each
+    scene = (relief_scene_of if relief else scene_of)(prepared, frames, behind, unused, track)
     trained = (TrainedRelief if relief else TrainedField).load(job.fitted / "field.pt", job.device)
     files["video"] = job.out / "video.mp4"
     options = CompositeOptions(inpainter=p.inpainter)

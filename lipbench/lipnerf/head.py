@@ -17,6 +17,7 @@ from lipbench.faces.backend_table import backend
 from lipbench.faces.parsing import Parsing, Plate, parser_weights
 from lipbench.faces.parsing.shot_plates import shot_plates
 from lipbench.faces.track import FaceTrack
+from lipbench.media.recent import read_again
 
 MIN_FRAMES = 25
 CODE = StageCode(("lipbench.lipnerf.head:prepare",), shared="head")
@@ -64,6 +65,11 @@ def prepare(
     for other, folder in zip(others, folders, strict=True):
         other.save(folder)
     return Outputs(prepared.save(job.out), {**prepared.facts, "shots": len(own) + len(more)})
+
+
+def frames_again(video: Path) -> NDArray[np.uint8]:
+    """(T, H, W, 3) uint8 RGB of a video that other stages of a run look at, too; a short one is decoded once for them."""
+    return media.hold(read_again(video))
 
 
 def clip_plate(job: Job, frames: NDArray[np.uint8], parsing: Parsing) -> Plate:

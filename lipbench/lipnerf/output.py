@@ -17,6 +17,7 @@ from lipbench.lipnerf.composite.change import lower_face, transfer_change
 from lipbench.lipnerf.composite.moved import Moved, as_filmed, moved_region, put_in
 from lipbench.lipnerf.prepared import PreparedClip
 from lipbench.lipnerf.residual import Corrector, Residuals, poses_of
+from lipbench.nerf.relief.mesh import Motions
 from lipbench.nerf.training.trained import FrameRender, Where
 
 SAY_EVERY = 50
@@ -108,17 +109,18 @@ class DubRenderer:
         x0, y0, x1, y1 = self.prepared.crop
         crop = np.s_[y0:y1, x0:x1]
         regions: dict[int, Moved] = {}
+        kept, changed = Motions(poses.mesh, own[index]), Motions(poses.mesh, expression)
 
         def region(n: int) -> Moved:
             if n not in regions:
                 s = int(index[n])
                 at = poses.rotation[s], poses.translation[s], poses.camera
-                regions[n] = moved_region(poses.mesh, own[s], expression[n], *at)
+                regions[n] = moved_region(poses.mesh, kept[n], changed[n], *at)
             return regions[n]
 
         drawn = self.trained.render(self.scene, driven, index, lambda n: region(n).share > 0)
         if self.residuals is not None:
-            drawn = _corrected(drawn, Corrector(poses, self.residuals), expression, index)
+            drawn = _corrected(drawn, Corrector(poses, self.residuals), changed, index)
         for n, image in enumerate(self._video(self._filled(drawn, index, region))):
             out = self.frames[int(index[n])].copy()
             moved = regions.pop(n)
@@ -137,7 +139,9 @@ class DubRenderer:
             s, there = int(index[n]), region(n).share > 0
             head = ((self.prepared.parsing.labels[s][crop] == Label.HEAD) & ~there).astype(np.float32)
             rgb = frame.rgb * there[..., None] + self.frames[s][crop].astype(np.float32) / 255 * head[..., None]
-            yield Render(s, rgb, frame.alpha * there + head, (x0, y0, x1, y1))
+            lines, columns = region(n).view
+            view = x0 + columns.start, y0 + lines.start, x0 + columns.stop, y0 + lines.stop
+            yield Render(s, rgb, frame.alpha * there + head, (x0, y0, x1, y1), view)
 
     def _video(
         self, renders: Iterator[Render], made: dict[int, Compositor] | None = None
@@ -173,11 +177,11 @@ class DubRenderer:
 
 
 def _corrected(
-    drawn: Iterator[FrameRender], corrector: Corrector, expression: NDArray[np.floating], index: NDArray[np.int64]
+    drawn: Iterator[FrameRender], corrector: Corrector, motions: Motions, index: NDArray[np.int64]
 ) -> Iterator[FrameRender]:
     """Renders with the residuals of the clip's own frames added."""
     for n, frame in enumerate(drawn):
-        view, added = corrector.part(int(index[n]), np.asarray(expression[n], np.float64))
+        view, added = corrector.part(int(index[n]), motions[n])
         rgb, alpha = frame.rgb.copy(), frame.alpha[view][..., None]
         rgb[view] = np.clip(rgb[view] + alpha * added / 255, 0, alpha)
         yield frame._replace(rgb=rgb)

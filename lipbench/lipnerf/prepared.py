@@ -93,13 +93,18 @@ def head_crop(head: NDArray[np.bool_]) -> Crop:
 
 
 def scene_of(
-    prepared: PreparedClip, frames: NDArray[np.uint8], plate: Plate, condition: NDArray[np.floating], track: FaceTrack
+    prepared: PreparedClip,
+    frames: NDArray[np.uint8],
+    plate: Plate | None,
+    condition: NDArray[np.floating],
+    track: FaceTrack,
 ) -> Scene:
-    """The training scene of the crop.
+    """The scene of the crop.
 
     Args:
         frames: (T, H, W, 3) uint8 RGB of the clip.
-        plate: of the same frames; of a clip of several shots that of each (`faces.parsing.shot_plates`).
+        plate: of the same frames; of a clip of several shots that of each (`faces.parsing.shot_plates`). None: the
+            scene is not trained on but rendered, and has no plates.
         condition: (T, C).
         track: for the boxes of mouth and eyes.
     """
@@ -117,7 +122,10 @@ def scene_of(
         raise NoFace("the face track has no landmarks", f"{track.backend} finds boxes only", "use another face backend")
     corner = np.array([x0, y0, x0, y0])
     mouth, eyes = mouth_boxes(points) - corner, eye_boxes(points) - corner
-    behind = plate.frame(0)[window] if plate.static else hold(plate.frame(t)[window] for t in range(len(frames)))
+    behind = None
+    if plate is not None:
+        static = plate.static
+        behind = plate.frame(0)[window] if static else hold(plate.frame(t)[window] for t in range(len(frames)))
     cx, cy = fit.camera.center
     return make_scene(
         frames[:, y0:y1, x0:x1],
@@ -135,7 +143,11 @@ def scene_of(
 
 
 def relief_scene_of(
-    prepared: PreparedClip, frames: NDArray[np.uint8], plate: Plate, expression: NDArray[np.floating], track: FaceTrack
+    prepared: PreparedClip,
+    frames: NDArray[np.uint8],
+    plate: Plate | None,
+    expression: NDArray[np.floating],
+    track: FaceTrack,
 ) -> ReliefScene:
     """The same for a relief, which is moved by the fitted mesh; `expression` is (T, K)."""
     x0, y0, x1, y1 = prepared.crop

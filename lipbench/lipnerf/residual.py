@@ -26,9 +26,10 @@ from numpy.typing import NDArray
 from lipbench.core import npz
 from lipbench.core.errors import WeightsError
 from lipbench.faces.raster import Camera
-from lipbench.faces.raster.zbuffer import visibility
+from lipbench.faces.raster.kernel import kernel
+from lipbench.faces.raster.zbuffer import edge_values, visibility
 from lipbench.lipnerf.prepared import PreparedClip
-from lipbench.nerf.relief.mesh import HeadMesh, seen_values
+from lipbench.nerf.relief.mesh import HeadMesh, Motions
 
 Array = NDArray[np.float64]
 Map = NDArray[np.float32]
@@ -40,6 +41,7 @@ KEPT, NEAREST = 250, 10
 APART = 0.5
 #: px about lips, upper lip and chin of a face that is `SIZE` px from the eyes to the chin, and over how many they fade.
 RIM, FADE, SIZE = 6.0, 2.0, 100.0
+FAR = -9.0  # px, beside every image
 CHIN, EYES, LIPS = 8, slice(36, 48), slice(48, 68)
 AREA = (31, 35, *range(48, 60), 6, 8, 10)
 
@@ -62,15 +64,13 @@ class Poses:
     translation: Array
     camera: Camera
 
-    def points(self, t: int, expression: Array | None = None) -> Array:
-        """(N, 3) dm, the vertices of frame t in camera space, under its own expression (K,) or another."""
-        shape = self.mesh.vertices(self.expression[t] if expression is None else expression)
-        placed: Array = shape @ self.rotation[t].T + self.translation[t]
-        return placed
+    def own_motions(self, frames: NDArray[np.integer]) -> Motions:
+        """How far the expressions of some frames move the mesh."""
+        return Motions(self.mesh, self.expression[frames])
 
-    def area(self, t: int) -> Map:
-        """(H, W) 1 about the lips of frame t, fading to 0."""
-        marks = self.camera.project(self.points(t)[self.mesh.mark_rows])
+    def area(self, t: int, moved: Array) -> Map:
+        """(H, W) 1 about the lips of frame t, fading to 0; its expression moves the mesh by (N, 3) dm."""
+        marks = self.camera.project(self.mesh.placed(moved, self.rotation[t], self.translation[t])[self.mesh.mark_rows])
         scale = float(np.linalg.norm(marks[CHIN] - marks[EYES].mean(0))) / SIZE
         share = np.zeros((self.camera.height, self.camera.width), np.float32)
         cv2.fillConvexPoly(share, cv2.convexHull(marks[list(AREA)].astype(np.float32)).round().astype(np.int32), 1.0)
@@ -145,7 +145,8 @@ def gather(
             (H, W), both in [0, 1], under its own expression.
         fps: of the clip.
     """
-    areas = [poses.area(int(t)) for t in frames]
+    motions = poses.own_motions(frames)
+    areas = [poses.area(int(t), motions[j]) for j, t in enumerate(frames)]
     boxes = [cv2.boundingRect((area > 0).astype(np.uint8)) for area in areas]
     w, h = (max(1, *(box[k] for box in boxes)) for k in (2, 3))
     corners = np.array([(min(x, poses.camera.width - w), min(y, poses.camera.height - h)) for x, y, _, _ in boxes])
@@ -174,37 +175,41 @@ class Corrector:
         rows = _about_lips(mesh)
         kept = mesh.triangles[np.isin(mesh.triangles, rows).all(1)]
         self._triangles = np.ascontiguousarray(np.searchsorted(rows, kept), np.int32)
-        # A mesh is linear in its expression: its part alone is moved, a tenth of it.
-        units = np.eye(poses.expression.shape[1])
-        self._still = mesh.vertices(0 * units[0])[rows]
-        self._basis = np.stack([mesh.vertices(unit)[rows] - self._still for unit in units]).reshape(len(units), -1)
+        self._rows, self._still = rows, mesh.neutral[rows]
         self._marks = np.searchsorted(rows, mesh.mark_rows[LIPS])
-        self._lips = np.stack([mesh.vertices(poses.expression[t])[mesh.mark_rows[LIPS]].ravel() for t in held.frames])
-        self._pixels: dict[int, Array] = {}
+        lips, pixels, motions = [], [], poses.own_motions(held.frames)
+        for j, t in enumerate(held.frames):
+            moved = motions[j]
+            lips.append((self._still + moved[rows])[self._marks].ravel())
+            pixels.append(poses.camera.project(self._points(int(t), moved)) - held.corners[j] - 0.5)
+        self._lips, self._pixels = np.stack(lips), np.stack(pixels)
 
-    def _points(self, t: int, expression: Array) -> Array:
-        """(n, 3) dm, the part's vertices in frame t's pose, in camera space."""
-        shape = self._still + (expression @ self._basis).reshape(-1, 3)
+    def _points(self, t: int, moved: Array) -> Array:
+        """(n, 3) dm, the part's vertices in frame t's pose, in camera space, under an expression that moves the mesh by
+        (N, 3) dm."""
+        shape = self._still + moved[self._rows]
         return np.ascontiguousarray(shape @ self.poses.rotation[t].T + self.poses.translation[t])
 
-    def part(self, t: int, expression: Array, apart: float = -1.0) -> tuple[tuple[slice, slice], Map]:
+    def part(self, t: int, moved: Array, apart: float = -1.0) -> tuple[tuple[slice, slice], Map]:
         """Rows and columns of all that is not 0, and there the (h, w, 3) levels of 255 to be added to a drawn frame.
 
         Args:
             t: whose pose the dub's frame has.
-            expression: (K,) that is drawn.
+            moved: (N, 3) dm, how far the expression that is drawn moves the mesh.
             apart: own frames this near to t are left out.
         """
-        points = self._points(t, expression)
+        points = self._points(t, moved)
         rows, weights = self._nearest(t, points, apart)
         camera, (x0, y0) = self._camera(points)
         triangle = visibility(points, self._triangles, camera).triangle
         out = np.zeros((*triangle.shape, 3), np.float32)
-        for row, weight in zip(rows, self.held.share * weights, strict=True):
-            # Far off where a pixel sees nothing.
-            there = seen_values(points, self._projected(row), self._triangles, triangle, camera, beside=-9)[1]
-            image = self.held.images[row].astype(np.float32)
-            out += np.float32(weight) * cv2.remap(image, there[..., 0], there[..., 1], cv2.INTER_LINEAR)
+        columns, lines = np.full((2, len(rows), *triangle.shape), FAR, np.float32)
+        cx, cy = camera.center
+        lens = float(camera.focal), float(cx), float(cy)
+        fill_places(points, self._triangles, triangle, *lens, self._pixels, rows, columns, lines)
+        for j, weight in enumerate(self.held.share * weights):
+            image = self.held.images[rows[j]].astype(np.float32)
+            out += np.float32(weight) * cv2.remap(image, columns[j], lines[j], cv2.INTER_LINEAR)
         return np.s_[y0 : y0 + camera.height, x0 : x0 + camera.width], out
 
     def _nearest(self, t: int, points: Array, apart: float) -> tuple[NDArray[np.int64], Array]:
@@ -217,14 +222,6 @@ class Corrector:
         last = away[order[-1]] if len(order) else 1.0
         weights = 1 - away[order] / max(float(last), 1e-12) + 1e-6
         return order, weights / max(float(weights.sum()), 1e-12)
-
-    def _projected(self, row: int) -> Array:
-        """(n, 3) px, px, 0: where the image of an own frame has the part's vertices."""
-        if row not in self._pixels:
-            t = int(self.held.frames[row])
-            pixels = self.poses.camera.project(self._points(t, self.poses.expression[t])) - self.held.corners[row]
-            self._pixels[row] = np.pad(pixels - 0.5, ((0, 0), (0, 1)))
-        return self._pixels[row]
 
     def _camera(self, points: Array) -> tuple[Camera, tuple[int, int]]:
         """The camera of what is seen of the part, and its corner."""
@@ -251,13 +248,43 @@ def _measured_share(whole: Corrector, apart: float) -> float:
     both = own = 0.0
     h, w = whole.held.images.shape[1:3]
     told = np.zeros((whole.poses.camera.height, whole.poses.camera.width, 3), np.float32)
-    for j in range(0, len(whole.held.frames), 4):
-        t = int(whole.held.frames[j])
+    some = np.arange(0, len(whole.held.frames), 4)
+    motions = whole.poses.own_motions(whole.held.frames[some])
+    for k, j in enumerate(some):
         told[:] = 0
-        view, image = whole.part(t, whole.poses.expression[t], apart)
+        view, image = whole.part(int(whole.held.frames[j]), motions[k], apart)
         told[view] = image
         x, y = whole.held.corners[j]
         there = told[y : y + h, x : x + w]
         both += float((there * whole.held.images[j]).sum())
         own += float(np.square(there).sum())
     return float(np.clip(both / own, 0, 1)) if own > 0 else 0.0
+
+
+@kernel
+def fill_places(points, triangles, triangle, focal, cx, cy, pixels, rows, columns, lines):  # type: ignore[no-untyped-def]
+    """Where own frames have what the pixels of a dub's frame see.
+
+    Args:
+        points: (n, 3) dm, camera space.
+        triangles: (m, 3).
+        triangle: (H, W) number of the triangle that a pixel sees, -1 for none.
+        focal: px.
+        cx: px.
+        cy: px.
+        pixels: (J, n, 2) px, where own frames have the vertices.
+        rows: (j,) which of them.
+        columns: (j, H, W) takes px where something is seen.
+        lines: the same.
+    """
+    for y in range(triangle.shape[0]):
+        for x in range(triangle.shape[1]):
+            k = triangle[y, x]
+            if k < 0:
+                continue
+            a, b, c = triangles[k, 0], triangles[k, 1], triangles[k, 2]
+            e0, e1, e2 = edge_values(points, a, b, c, (x + 0.5 - cx) / focal, (cy - y - 0.5) / focal)
+            for j in range(rows.shape[0]):
+                own = pixels[rows[j]]
+                columns[j, y, x] = e0 * own[a, 0] + e1 * own[b, 0] + e2 * own[c, 0]
+                lines[j, y, x] = e0 * own[a, 1] + e1 * own[b, 1] + e2 * own[c, 1]

@@ -32,7 +32,7 @@ class Scene:
     Attributes:
         frames: (T, H, W, 3) uint8 RGB, the head over the plate: torso and neck are replaced by the plate.
         head: (T, H, W) bool, pixels of the head (skin, features, ears, hair).
-        plates: (S, H, W, 3) uint8 RGB, one clean plate per shot.
+        plates: (S, H, W, 3) uint8 RGB, one clean plate per shot; none where it is only rendered.
         shot: (T,) int, which plate lies behind each frame.
         c2w: (T, 3, 4) float32, camera to head space: [R^T | -R^T t] of the fit's pose, meters.
         focal: px.
@@ -121,6 +121,8 @@ class Scene:
         sx, sy = size[0] / w, size[1] / h
 
         def shrink(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+            if not len(images):
+                return np.zeros((0, size[1], size[0], 3), np.uint8)
             return np.stack([cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in images])
 
         if abs(sx - sy) > 0.02 * sx:

@@ -20,7 +20,7 @@ DEPTH = 1.35
 def make_scene(
     frames: NDArray[np.uint8],
     head: NDArray[np.bool_],
-    plate: NDArray[np.uint8],
+    plate: NDArray[np.uint8] | None,
     rotation: ArrayLike,
     translation_dm: ArrayLike,
     focal: float,
@@ -37,7 +37,8 @@ def make_scene(
     Args:
         frames: (T, H, W, 3) uint8 RGB as filmed; outside the head they are replaced by the plate here.
         head: (T, H, W) bool.
-        plate: (H, W, 3) uint8, or (T, H, W, 3) when the background changes from frame to frame.
+        plate: (H, W, 3) uint8, or (T, H, W, 3) when the background changes from frame to frame. None: the frames stay
+            as filmed, and the scene has no plates: enough to render a head.
         rotation: (T, 3, 3), head to camera space (X = R x + t).
         translation_dm: (T, 3) dm, of the same.
         focal: px, of a camera whose pixel (i, j) covers [j, j+1) x [i, i+1) as `faces.raster.Camera`'s do.
@@ -56,21 +57,24 @@ def make_scene(
     require_views(len(frames))
     if not head.any():
         raise UsageError("no head in the scene", "the head masks are empty in every frame", "check the parsing")
-    moving = plate.ndim == 4
-    behind = np.asarray(plate, np.uint8)
-    each = zip(frames, head, behind if moving else repeat(behind), strict=False)
-    over = hold(np.where(mask[..., None], frame, own) for frame, mask, own in each)
+    h, w = frames.shape[1:3]
+    moving = plate is not None and plate.ndim == 4
+    over, plates = frames, np.zeros((0, h, w, 3), np.uint8)
+    if plate is not None:
+        behind = np.asarray(plate, np.uint8)
+        plates = behind if moving else behind[None]
+        each = zip(frames, head, behind if moving else repeat(behind), strict=False)
+        over = hold(np.where(mask[..., None], frame, own) for frame, mask, own in each)
     r, t = np.asarray(rotation, np.float64), np.asarray(translation_dm, np.float64) / 10.0
     back = np.swapaxes(r, 1, 2)
     c2w = np.concatenate([back, -(back @ t[..., None])], -1).astype(np.float32)
     shift = 0.5 if landmark_center else 0.0
     center = (center[0] - shift, center[1] - shift)
     depth = -t[:, 2]
-    h, w = frames.shape[1:3]
     return Scene(
         frames=over,
         head=head,
-        plates=behind if moving else behind[None],
+        plates=plates,
         shot=np.arange(len(frames)) if moving else np.zeros(len(frames), np.int64),
         c2w=c2w,
         focal=float(focal),

@@ -212,6 +212,8 @@ def plugin(tmp_path_factory: pytest.TempPathFactory):
 class Here:
     """An executor that runs stages in this process, as a worker would."""
 
+    has_gpu = False
+
     def __init__(self) -> None:
         self.waiting: list[StageRequest] = []
 

@@ -36,7 +36,7 @@ class Slots:
     """An executor with places for stages with and without a GPU; `poll` ends the first one that started."""
 
     def __init__(self, cpus: int = 2, cards: int = 0, status: dict[str, list[str]] | None = None) -> None:
-        self.cpus, self.cards = cpus, cards
+        self.cpus, self.cards, self.has_gpu = cpus, cards, cards > 0
         self.status = status or {}
         self.flying: list[StageRequest] = []
         self.together: list[list[str]] = []
@@ -47,7 +47,7 @@ class Slots:
         return self.cpus + self.cards - len(self.flying)
 
     def has_room(self, gpu: float, spare: bool) -> bool:
-        on_cards = sum(r.gpu > 0 for r in self.flying)
+        on_cards = sum(r.gpu > 0 for r in self.flying) if self.cards else 0
         return on_cards < self.cards if gpu and self.cards else len(self.flying) - on_cards < self.cpus
 
     def submit(self, request: StageRequest) -> None:
@@ -188,6 +188,28 @@ def test_fits_come_first_and_a_video_is_scored_before_the_next_is_made(tmp_path)
     runner = Watched(plan(*nodes, node("fit", kind="fit")), tmp_path, slots)
     runner.run()
     assert runner.named(slots.order) == ["fit", "video 0", "score 0", "video 1", "score 1"]
+
+
+def dubs_scored(n: int) -> Plan:
+    """n dubs, each with a video and a score that like a GPU, and a score that uses none."""
+    nodes = []
+    for i in range(n):
+        nodes.append(node(f"video {i}", kind="synthesize", gpu=0.5))
+        nodes += [node(f"{name} {i}", f"video {i}", kind="score", gpu=gpu) for name, gpu in (("net", 0.25), ("sum", 0))]
+    return plan(*nodes)
+
+
+def test_without_a_card_stages_that_like_one_do_not_go_before_others(tmp_path):
+    """Or a dub's table would wait for all dubs' videos."""
+    slots = Slots(cpus=1)
+    runner = Watched(dubs_scored(3), tmp_path / "none", slots)
+    runner.run()
+    assert runner.named(slots.order) == list(runner.plan.nodes)
+    slots = Slots(cpus=1, cards=1)
+    runner = Watched(dubs_scored(3), tmp_path / "one", slots)
+    runner.run()
+    assert runner.named(slots.order)[:2] == ["video 0", "net 0"]
+    assert runner.named(slots.together[1])[:1] == ["net 0"]
 
 
 def fitted(clip: str, n_dubs: int) -> list[Node]:

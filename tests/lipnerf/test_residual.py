@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -12,9 +13,10 @@ from lipbench.core.errors import WeightsError
 from lipbench.faces.morphable import load_model
 from lipbench.faces.morphable.semantic import SEMANTIC, semantic_to_expression
 from lipbench.faces.raster import Camera
+from lipbench.faces.raster.zbuffer import visibility
 from lipbench.lipnerf import residual
 from lipbench.lipnerf.residual import Corrector, Poses, Residuals, gather, kept_frames
-from lipbench.nerf.relief.mesh import HeadMesh
+from lipbench.nerf.relief.mesh import HeadMesh, seen_values
 
 MODEL = load_model("procedural")
 MESH = HeadMesh(MODEL, np.zeros(MODEL.n_identity), np.zeros(MODEL.n_expression))
@@ -59,14 +61,15 @@ def gathered(openings: np.ndarray, noise: float = 0.0, sideways: float = 0.0) ->
 
 def lips(where: Poses, t: int, expression: np.ndarray) -> tuple[int, int]:
     """The pixel between the lips."""
-    x, y = CAMERA.project(where.points(t, expression)[MESH.mark_rows])[57]
+    placed = MESH.placed(MESH.moved(expression), where.rotation[t], where.translation[t])
+    x, y = CAMERA.project(placed[MESH.mark_rows])[57]
     return int(y), int(x)
 
 
 def added(corrector: Corrector, t: int, expression: np.ndarray) -> np.ndarray:
     """(H, W, 3) what a dub's frame takes."""
     out = np.zeros((SIZE, SIZE, 3), np.float32)
-    view, image = corrector.part(t, expression)
+    view, image = corrector.part(t, MESH.moved(expression))
     out[view] = image
     return out
 
@@ -125,6 +128,27 @@ def test_files_are_read_as_written(tmp_path: Path) -> None:
     (tmp_path / "other.npz").write_bytes(b"no")
     with pytest.raises(WeightsError, match="residuals"):
         Residuals.load(tmp_path / "other.npz")
+
+
+def test_the_loop_looks_up_what_opencv_takes_from_single_frames() -> None:
+    """One own frame after the other, each drawn over the dub's mesh by itself."""
+    where, held = gathered(OPENINGS, noise=30, sideways=0.3)
+    corrector, t, moved = Corrector(where, held), 7, MESH.moved(jaw_down(0.4))
+    view, found = corrector.part(t, moved)
+    points = corrector._points(t, moved)
+    rows, weights = corrector._nearest(t, points, -1.0)
+    camera, _ = corrector._camera(points)
+    triangle = visibility(points, corrector._triangles, camera).triangle
+    expected = np.zeros_like(found)
+    for row, weight in zip(rows, held.share * weights, strict=True):
+        own = where.camera.project(corrector._points(int(held.frames[row]), MESH.moved(where.expression[row])))
+        values = np.pad(own - held.corners[row] - 0.5, ((0, 0), (0, 1)))
+        there = seen_values(points, values, corrector._triangles, triangle, camera, beside=-9)[1]
+        image = held.images[row].astype(np.float32)
+        expected += np.float32(weight) * cv2.remap(image, there[..., 0], there[..., 1], cv2.INTER_LINEAR)
+    assert np.abs(expected).max() > 10
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+    assert found.shape[:2] == (view[0].stop - view[0].start, view[1].stop - view[1].start)
 
 
 def test_of_long_clips_frames_are_kept_evenly() -> None:

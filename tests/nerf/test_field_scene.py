@@ -55,6 +55,18 @@ def test_frames_lie_over_the_plate(ball_scene):
     assert moving.shot.tolist() == list(range(T))
 
 
+def test_a_scene_that_is_only_rendered_needs_no_plate():
+    given = (np.full((5, H, W, 3), 7, np.uint8), np.ones((5, H, W), bool))
+    poses = euler_to_matrix(np.zeros((5, 3))), np.array([[0.0, 0, -7]] * 5), F, (W / 2, H / 2), np.zeros((5, 2))
+    scene = make_scene(*given, None, *poses, np.tile([0, 0, 4, 4], (5, 1)))
+    over = make_scene(*given, given[0][0], *poses, np.tile([0, 0, 4, 4], (5, 1)))
+    assert scene.frames is given[0]
+    assert scene.plates.shape == (0, H, W, 3)
+    assert scene.resized(0.5).plates.shape == (0, H // 2, W // 2, 3)
+    for name in ("c2w", "near_far", "bounds", "mouth", "center", "focal"):
+        np.testing.assert_array_equal(getattr(scene, name), getattr(over, name))
+
+
 def test_bounds_hold_the_ball_closely(ball_scene):
     lo, hi = ball_scene().bounds
     assert (lo[:2] < -0.1).all()

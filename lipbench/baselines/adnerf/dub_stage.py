@@ -26,7 +26,7 @@ def synthesize(job: DubJob) -> Outputs:
     """Render head and torso, or the head over the source's torso."""
     dub, p = job.dub, job.params
     torch.set_num_threads(job.threads)
-    prepared, frames = PreparedClip.load(job.prepared), media.load_frames(job.clip.video)
+    prepared, frames = PreparedClip.load(job.prepared), head.frames_again(job.clip.video)
     trained, audio_codes, smooth = load(job.fitted / "training", job.device)
     heard = audio.extract(
         media.read_audio(dub.audio),
@@ -38,7 +38,8 @@ def synthesize(job: DubJob) -> Outputs:
     )
     driven = audio_codes.every(heard.windows, smooth)
     plate = head.clip_plate(job, frames, prepared.parsing)
-    scene = scene_of(prepared, frames, plate, np.zeros((len(frames), driven.shape[1])), head.clip_track(job))
+    behind = None if plate.static and not p.has_torso else plate
+    scene = scene_of(prepared, frames, behind, np.zeros((len(frames), driven.shape[1])), head.clip_track(job))
     if p.has_torso:
         torso = TrainedField.load(job.fitted / TORSO / MODEL, job.device)
         n, index = head.train_frames(job, len(scene)), np.asarray(dub.index)

@@ -48,7 +48,11 @@ class Executor(Protocol):
 
     `free` says how many more it can start now, whatever they use. `has_room` says whether it can start one that takes
     `gpu` of a GPU; `spare`: nothing that is still to come uses one, so stages on the CPU may have those places too.
+    `has_gpu` says whether there is a GPU at all.
     """
+
+    @property
+    def has_gpu(self) -> bool: ...
 
     @property
     def free(self) -> int: ...

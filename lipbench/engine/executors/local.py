@@ -116,7 +116,7 @@ class LocalExecutor:
         count = workers or max(min(usable_cores(), 8), len(mine))
         self.workers = [Worker(mine[i] if i < len(mine) else None, hide=bool(mine)) for i in range(count)]
         self._waiting: deque[StageRequest] = deque()
-        self._has_gpu = bool(mine)
+        self.has_gpu = bool(mine)
 
     @property
     def free(self) -> int:
@@ -130,7 +130,7 @@ class LocalExecutor:
         if self._waiting:
             return False
         idle = [worker.gpu is not None for worker in self.workers if worker.request is None]
-        if not self._has_gpu:
+        if not self.has_gpu:
             return bool(idle)
         if gpu > 0:
             return True in idle
@@ -146,9 +146,9 @@ class LocalExecutor:
         for _ in range(len(self._waiting)):
             request = self._waiting.popleft()
             idle = [w for w in self.workers if w.request is None]
-            if request.gpu > 0 and self._has_gpu:
+            if request.gpu > 0 and self.has_gpu:
                 idle = [w for w in idle if w.gpu is not None]
-            elif self._has_gpu:  # keep the cards free for those who need them
+            elif self.has_gpu:  # keep the cards free for those who need them
                 idle.sort(key=lambda w: w.gpu is not None)
             idle.sort(key=lambda w: w.process is None)  # warm ones first
             if not idle:

@@ -163,6 +163,10 @@ class RayExecutor:
         self._flying: dict[Any, Flight] = {}
 
     @property
+    def has_gpu(self) -> bool:
+        return self._gpus > 0
+
+    @property
     def free(self) -> int:
         return self._limit - len(self._flying)
 

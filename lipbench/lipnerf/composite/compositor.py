@@ -17,6 +17,8 @@ from lipbench.lipnerf.composite.inpaint import Inpainter, TeleaInpainter, around
 from lipbench.lipnerf.composite.options import CompositeOptions, Render
 from lipbench.lipnerf.composite.temporal import TemporalInpainter
 
+AROUND = 24  # px about a gap from whose colors its plate is brought to the frame's light
+
 
 @dataclass(frozen=True)
 class Layers:
@@ -140,7 +142,7 @@ class Compositor:
         labels = self.parsing.labels[render.s]
         height, width = labels.shape
         head = labels == Label.HEAD
-        window = self._window(head)
+        window = self._window(head, render.view)
         x0, y0, x1, y1 = window
         open_head = head[y0:y1, x0:x1]
         colors, alpha = mattes.place(render, window, (height, width))
@@ -154,19 +156,19 @@ class Compositor:
             whole[y0:y1, x0:x1] = gaps.hole(gap, matte)
         return _PlacedRender(render.s, window, colors, matte, gap, whole)
 
-    def _window(self, head: NDArray[np.bool_]) -> mattes.Window:
-        """The source's head with everything that can change around it."""
+    def _window(self, head: NDArray[np.bool_], view: mattes.Window | None) -> mattes.Window:
+        """The source's head with everything that can change around it; of that what can change in a view."""
         height, width = head.shape
-        if not head.any():
-            return 0, 0, width, height
-        rows, columns = np.flatnonzero(head.any(1)), np.flatnonzero(head.any(0))
         margin = int(np.ceil(self.reach + 4 * self.options.feather_px)) + 8
-        return (
-            max(int(columns[0]) - margin, 0),
-            max(int(rows[0]) - margin, 0),
-            min(int(columns[-1]) + 1 + margin, width),
-            min(int(rows[-1]) + 1 + margin, height),
-        )
+        boxes = [(0, 0, width, height)]
+        if head.any():
+            rows, columns = np.flatnonzero(head.any(1)), np.flatnonzero(head.any(0))
+            boxes.append(_grown((int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1), margin))
+        if view is not None:  # a gap there is filled from what is about it
+            boxes.append(_grown(view, max(margin, AROUND + 8)))
+        x0, y0, x1, y1 = zip(*boxes, strict=True)
+        left, top = min(max(x0), width - 1), min(max(y0), height - 1)
+        return left, top, max(min(x1), left + 1), max(min(y1), top + 1)
 
     def _finish(self, placed: _PlacedRender, neighbors: list[NDArray[np.bool_]]) -> _ComposedFrame:
         x0, y0, x1, y1 = placed.window
@@ -182,10 +184,13 @@ class Compositor:
         if share.any():
             filled, neck = self._fill(placed, share > 0, source)
             back = source + share[..., None] * (filled.astype(np.float32) - source)
-        mixed = matte * placed.colors * 255 + (1 - matte) * back
+        mixed = matte * placed.colors
+        mixed *= 255
+        mixed += (1 - matte) * back
+        mixed += 0.5
         changed = ((placed.matte > 0) | (share > 0))[..., None]
         image = frame.copy()
-        image[view] = np.where(changed, np.clip(mixed + 0.5, 0, 255).astype(np.uint8), frame[view])
+        np.copyto(image[view], np.clip(mixed, 0, 255, out=mixed).astype(np.uint8), where=changed)
         return _ComposedFrame(image, back, neck)
 
     def _fill(
@@ -202,7 +207,7 @@ class Compositor:
         out = frame[view]
         rim = hole & ~body_behind
         if rim.any():
-            part = around(rim, 24)
+            part = around(rim, AROUND)
             assert part is not None
             plate = self.plate.frame(placed.s)[view][part].astype(np.float32)
             out = out.copy()
@@ -217,6 +222,11 @@ class Compositor:
             wide[view], trusted[view] = neck, clean & body(labels) & (placed.matte == 0)
             out = np.where(neck[..., None], self.inpainter.fill(placed.s, image, wide, trusted)[view], out)
         return out, neck
+
+
+def _grown(box: mattes.Window, margin: int) -> mattes.Window:
+    x0, y0, x1, y1 = box
+    return x0 - margin, y0 - margin, x1 + margin, y1 + margin
 
 
 def _named(options: CompositeOptions, frames: NDArray[np.uint8], parsing: Parsing) -> Inpainter | None:

@@ -40,9 +40,9 @@ def straight(colors: Map, matte: Map) -> Map:
     """Colors (h, w, 3) freed of the matte; just outside of the head those of its edge go on, for feathering."""
     solid = matte > 0.3
     spread = cv2.GaussianBlur(np.dstack([colors, matte]), (0, 0), 2.0)
-    near = spread[..., :3] / np.maximum(spread[..., 3:], 1e-4)
-    free = np.where(solid[..., None], colors / np.maximum(matte, 0.3)[..., None], near)
-    return np.clip(free, 0, 1)
+    free = np.where(solid[..., None], colors, spread[..., :3])
+    free /= np.where(solid, matte, np.maximum(spread[..., 3], 1e-4))[..., None]
+    return np.clip(free, 0, 1, out=free)
 
 
 def leveled(matte: Map, levels: tuple[float, float]) -> Map:

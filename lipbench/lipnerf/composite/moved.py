@@ -65,13 +65,13 @@ def moved_region(
 
     Args:
         mesh: of the person.
-        own: (K,) expression of the source frame.
-        dub: (K,) expression that is rendered.
+        own: (N, 3) dm, how far the source frame's expression moves the mesh.
+        dub: (N, 3) dm, how far the expression does that is rendered.
         rotation: (3, 3) head to camera, of the source frame.
         translation: (3,) dm.
         camera: whose image it is.
     """
-    shapes = [np.ascontiguousarray(mesh.vertices(e) @ rotation.T + translation) for e in (own, dub)]
+    shapes = [mesh.placed(moved, rotation, translation) for moved in (own, dub)]
     pixels = [camera.project(shape) for shape in shapes]
     here, there = (each[mesh.mark_rows] for each in pixels)
     scale = max(float(np.linalg.norm(here[CHIN] - here[EYES].mean(0))) / SIZE, 1e-6)

@@ -64,12 +64,14 @@ class Render:
         alpha: (h, w) float in [0, 1], 1 - T: the sum of those w_i.
         box: (x0, y0, x1, y1) px, where in the source the image lies; None: it is the whole frame. The image is
             resized to it.
+        view: (x0, y0, x1, y1) px of the source, what is looked at of the result: the rest is not made. None: all of it.
     """
 
     s: int
     rgb: NDArray[np.floating]
     alpha: NDArray[np.floating]
     box: tuple[int, int, int, int] | None = None
+    view: tuple[int, int, int, int] | None = None
 
     def __post_init__(self) -> None:
         if self.rgb.shape != (*self.alpha.shape, 3):

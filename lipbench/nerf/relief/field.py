@@ -207,9 +207,11 @@ class ReliefField(nn.Module):
 def _inside(points: Tensor, box: list[float]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Rows of points (M, 3) in a box (left, top, width, height), u and v in it, and a factor that ends at its edge."""
     left, top, width, height = box
-    u, v = (points[:, 0] - left) / width, (points[:, 1] - top) / height
-    rows = torch.nonzero((u > 0) & (u < 1) & (v > 0) & (v < 1))[:, 0]
-    u, v = u[rows], v[rows]
+    v = (points[:, 1] - top) / height
+    rows = torch.nonzero((v > 0) & (v < 1))[:, 0]  # a dub's mouth has none about its eyes
+    u, v = (points[rows, 0] - left) / width, v[rows]
+    inside = (u > 0) & (u < 1)
+    rows, u, v = rows[inside], u[inside], v[inside]
     edge = (EDGE * torch.minimum(torch.minimum(u, 1 - u), torch.minimum(v, 1 - v))).clamp_max(1.0)
     return rows, u, v, edge
 

@@ -16,6 +16,7 @@ from lipbench.faces.raster.zbuffer import edge_values, visibility
 BELOW_CHIN = 0.10
 #: dm outside the silhouette over which the mesh's motion fades.
 FADE = 0.15
+AT_ONCE = 16  # expressions whose motions are made together
 
 Float32 = NDArray[np.float32]
 
@@ -69,9 +70,15 @@ class HeadMesh:
         return found
 
     def moved(self, expression: ArrayLike) -> NDArray[np.float64]:
-        """(N, 3) dm, how far an expression (K,) moves the vertices from their rest."""
+        """(N, 3) dm, how far an expression (K,) moves the vertices from their rest; (T, N, 3) of several (T, K)."""
         moved: NDArray[np.float64] = (np.asarray(expression, np.float64) - self.rest) @ self._basis
-        return moved.reshape(-1, 3)
+        return moved.reshape(*moved.shape[:-1], -1, 3)
+
+    def placed(
+        self, moved: NDArray[np.float64], rotation: NDArray[np.float64], translation: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """(N, 3) dm in camera space, the vertices that were moved by (N, 3) dm."""
+        return np.ascontiguousarray((self.neutral + moved) @ rotation.T + translation)
 
     def view(
         self, expression: ArrayLike, rotation: NDArray[np.float64], translation: NDArray[np.float64], camera: Camera
@@ -84,20 +91,43 @@ class HeadMesh:
             translation: (3,) dm.
             camera: whose image it is.
         """
-        return self.view_of(self.moved(expression), rotation, translation, camera)
+        moved = self.moved(expression)
+        return self.view_of(self.placed(moved, rotation, translation), moved, float(-translation[2]), camera)
 
     def view_of(
-        self,
-        moved: NDArray[np.float64],
-        rotation: NDArray[np.float64],
-        translation: NDArray[np.float64],
-        camera: Camera,
+        self, points: NDArray[np.float64], moved: NDArray[np.float64], distance: float, camera: Camera
     ) -> MeshView:
-        """The same of the mesh whose vertices were moved by (N, 3) dm."""
-        points = np.ascontiguousarray((self.neutral + moved) @ rotation.T + translation)
+        """The same of the mesh whose vertices were moved by (N, 3) dm and placed at (N, 3), so many dm away."""
         triangle = visibility(points, self.triangles, camera).triangle
         depth, shift = seen_values(points, moved, self.triangles, triangle, camera)
-        return _extended(depth, shift, triangle >= 0, FADE * camera.focal / float(-translation[2]))
+        return _extended(depth, shift, triangle >= 0, FADE * camera.focal / distance)
+
+
+class Motions:
+    """How far each of many expressions moves a mesh's vertices, made a few at a time.
+
+    A single expression costs a look at the whole basis, which no cache holds: some at once cost hardly more. They round
+    otherwise than single ones, in the last bits of a double.
+
+    Args:
+        mesh: whose.
+        expressions: (T, K), asked for mostly in their order.
+    """
+
+    def __init__(self, mesh: HeadMesh, expressions: ArrayLike) -> None:
+        self._mesh, self._expressions = mesh, np.asarray(expressions, np.float64)
+        self._first, self._held = -1, np.zeros((0, 0, 3))
+
+    def __len__(self) -> int:
+        return len(self._expressions)
+
+    def __getitem__(self, t: int) -> NDArray[np.float64]:
+        """(N, 3) dm."""
+        first = t - t % AT_ONCE
+        if first != self._first:
+            self._first, self._held = first, self._mesh.moved(self._expressions[first : first + AT_ONCE])
+        found: NDArray[np.float64] = self._held[t - first]
+        return found
 
 
 def seen_values(

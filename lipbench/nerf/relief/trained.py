@@ -20,7 +20,7 @@ from lipbench.faces.raster import Camera
 from lipbench.nerf.relief.config import ReliefConfig
 from lipbench.nerf.relief.dense import Views
 from lipbench.nerf.relief.field import ReliefField
-from lipbench.nerf.relief.mesh import HeadMesh, MeshView
+from lipbench.nerf.relief.mesh import HeadMesh, MeshView, Motions
 from lipbench.nerf.relief.registration import registered
 from lipbench.nerf.relief.scene import ReliefScene
 from lipbench.nerf.relief.surface import Relief, bounds, settled
@@ -165,12 +165,12 @@ def render_frames(
     mesh, codes = HeadMesh(scene.model, scene.identity, model.rest), model.latent(rows)
     told = torch.from_numpy(without(expression, model.removed_direction)).to(codes.device)
     code = torch.cat([model.field.told(told), codes], 1)
-    relief = model.field.relief
+    relief, motions = model.field.relief, Motions(mesh, expression)
     for k, t in enumerate(rows):
         warp = model.warp([t])[0]
         wanted = None if where is None else shrunk(where(k), small.scene.size)
         with tensor_cores(code.device):
-            shown = render_one(model.field, relief, mesh, small, int(t), expression[k], code[k : k + 1], warp, wanted)
+            shown = render_one(model.field, relief, mesh, small, int(t), motions[k], code[k : k + 1], warp, wanted)
         if model.scale < 1.0:
             image, box = enlarged(np.concatenate([shown.rgb, shown.alpha[..., None]], 2), shown.box, h, w)
             shown = FrameRender(image[..., :3], image[..., 3], box)
@@ -214,12 +214,13 @@ def render_one(
     mesh: HeadMesh,
     scene: ReliefScene,
     t: int,
-    expression: NDArray[np.float64],
+    moved: NDArray[np.float64],
     code: Tensor,
     warp: NDArray[np.float32],
     wanted: NDArray[np.bool_] | None = None,
 ) -> FrameRender:
-    """Frame t's camera and displacement, one expression (K,) and what the network is told of both, (1, D + L).
+    """Frame t's camera and displacement, how far an expression moves the mesh, (N, 3) dm, and what the network is told
+    of frame and expression, (1, D + L).
 
     About the lips four rays a pixel: where they part, the mesh's motion jumps from one pixel to the next. Of the
     frame's pixels (H, W) only those that are wanted; all when None.
@@ -231,16 +232,19 @@ def render_one(
     else:
         x0, y0, x1, y1 = _box(wanted)
         around = max(0, x0 - BESIDE), max(0, y0 - BESIDE), min(w, x1 + BESIDE), min(h, y1 + BESIDE)
-    head, moved = scene.scene.head[t], mesh.moved(expression)
+    head = scene.scene.head[t]
+    points = mesh.placed(moved, scene.rotation[t], scene.translation[t])
     image, near = np.zeros((h, w, 4), np.float32), np.zeros((h, w), np.bool_)
     wide, window = (np.s_[y0:y1, x0:x1] for x0, y0, x1, y1 in (around, lips))
     once = wanted.copy()
     once[window] = False
     camera = _part(scene.camera, around)
-    image[wide], near[wide] = _seen(field, relief, mesh, scene, t, camera, head[wide], moved, code, warp, once[wide])
+    image[wide], near[wide] = _seen(
+        field, relief, mesh, scene, t, camera, head[wide], points, moved, code, warp, once[wide]
+    )
     inside, four = (mask[window].repeat(2, 0).repeat(2, 1) for mask in (head, wanted))
     finer = _part(scene.camera, lips, 2)
-    mouth, _ = _seen(field, relief, mesh, scene, t, finer, inside, moved, code, warp, four)
+    mouth, _ = _seen(field, relief, mesh, scene, t, finer, inside, points, moved, code, warp, four)
     image[window] = mouth.reshape(len(four) // 2, 2, -1, 2, 4).mean((1, 3))
     return FrameRender(image[..., :3], image[..., 3], _box(near))
 
@@ -265,6 +269,7 @@ def _seen(
     t: int,
     camera: Camera,
     head: NDArray[np.bool_],
+    points: NDArray[np.float64],
     moved: NDArray[np.float64],
     code: Tensor,
     warp: NDArray[np.float32],
@@ -275,7 +280,7 @@ def _seen(
     import cv2
 
     rotation, translation = scene.rotation[t], scene.translation[t]
-    view = mesh.view_of(moved, rotation, translation, camera)
+    view = mesh.view_of(points, moved, float(-translation[2]), camera)
     views = views_of([view], relief, rotation[None], translation[None], camera, warp[None], code.device)
     near = cv2.dilate((head | view.hit).astype(np.uint8), np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8)) > 0
     h, w = near.shape

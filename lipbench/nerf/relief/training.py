@@ -235,7 +235,8 @@ class ReliefTraining(GuardedTraining):
         scene, frame = self.shown, torch.tensor([t], device=self.device)
         expression = scene.condition[t].astype(np.float64)
         codes = self.codes(frame, self.told, self.latents.detach()[frame])
-        shown = render_one(self.field, self.relief, self.mesh, scene, t, expression, codes, self.warps[t])
+        moved = self.mesh.moved(expression)
+        shown = render_one(self.field, self.relief, self.mesh, scene, t, moved, codes, self.warps[t])
         plate = scene.scene.plates[scene.scene.shot[t]].astype(np.float32) / 255
         image: NDArray[np.float32] = shown.rgb + (1 - shown.alpha[..., None]) * plate
         return image

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -212,3 +214,20 @@ def test_a_frame_without_a_head_takes_the_render_as_nothing() -> None:
     labels[1] = Label.BACKGROUND
     out = Compositor(frames, Parsing(labels, "x"), PLATE).frame(1, render(1, SHUT).rgb, render(1, SHUT).alpha)
     assert (out == frames[1]).all()
+
+
+def test_what_is_looked_at_is_as_if_all_had_been_made() -> None:
+    """Small heads, where blurs, reach and the gap's surroundings end beside one another, the chin's gap in view."""
+    frames, parsing, _ = scene([OPEN, OPEN - 2, OPEN, SHUT])
+    view = 30, 64, 72, 92
+    x0, y0, x1, y1 = view
+    renders = [render(s, chin) for s, chin in ((0, SHUT), (1, SHUT + 4), (2, SHUT), (2, OPEN))]
+    compositor = Compositor(frames, parsing, PLATE)
+    whole = list(compositor.video(renders))
+    part = list(compositor.video(replace(each, view=view) for each in renders))
+    for full, cut in zip(whole, part, strict=True):
+        np.testing.assert_array_equal(cut[y0:y1, x0:x1], full[y0:y1, x0:x1])
+    assert (whole[0] != frames[0])[y0:y1, x0:x1].any()
+    assert (part[0] != whole[0]).any()  # the rest was not made
+    (corner,) = compositor.video([replace(renders[0], view=(0, 0, 1, 1))])  # lips outside of the image
+    np.testing.assert_array_equal(corner[48:, 48:], frames[0][48:, 48:])

@@ -25,7 +25,7 @@ def jaw_down(share: float) -> np.ndarray:
 
 
 def moved(own: np.ndarray, dub: np.ndarray, size: int = 256) -> Moved:
-    return moved_region(MESH, own, dub, *POSE, Camera(2.4 * size, size, size))
+    return moved_region(MESH, MESH.moved(own), MESH.moved(dub), *POSE, Camera(2.4 * size, size, size))
 
 
 def region(own: np.ndarray, dub: np.ndarray, size: int = 256) -> np.ndarray:
