@@ -108,7 +108,8 @@ def score_video(
     progress = progress or ScoreProgress()
     with tempfile.TemporaryDirectory(prefix="lipbench-score-") as folder:
         work = Path(folder)
-        given = Given(video, audio, channel, fps, work, remarks)
+        by_number = used is not None and used.recipe.frames == "by number"
+        given = Given(video, audio, channel, fps, work, remarks, by_number)
         chosen = {*config.sync, *(options or {}).get("sync", {}), *({"min_track"} if used else ())}
         measured, short = shortened(measured, chosen, media.probe(given.picture).duration_s)
         obstacles = _foreseen(given.picture, config, measured, faces, truth is not None)
@@ -119,6 +120,9 @@ def score_video(
         others = {n: p and given.as_file(p, n) for n, p in (("reference", reference), ("truth", truth))}
         if resize:
             given.resize(others)
+        spoken = others["reference"]
+        if by_number:
+            others = given.pair_by_number(others)
         needs = frozenset().union(*(family.needs(options) for family, options in possible))
         samples = given.sound("audio" in needs)
         size = media.probe(given.picture)
@@ -129,7 +133,7 @@ def score_video(
             inputs = _inputs(pairing, others, samples)
         if samples is not None and any(chosen.get("codec", "none") != "none" for _, chosen in measured):
             inputs["sound"] = File(given.sound_as_it_is())
-        sound = _said(others["reference"], inputs["audio"].file, work)
+        sound = _said(spoken, inputs["audio"].file, work)
         inputs |= _tracks(
             inputs,
             needs,
@@ -138,7 +142,7 @@ def score_video(
             progress,
             remarks,
         )
-        own = own_offset_of(others["reference"], inputs.get("faces"), sound, remarks)
+        own = own_offset_of(spoken, inputs.get("faces"), sound, remarks)
         if own is not None and own.frames is not None:
             measured = [(family, at_own(family, chosen, own.frames)) for family, chosen in measured]
         scores = _run(measured, inputs, given.file.name, pairing, progress)

@@ -12,6 +12,7 @@ from lipbench.core.errors import MediaError
 from lipbench.core.metric import Pair
 from lipbench.core.ticks import ticking
 from lipbench.media import color
+from lipbench.media.pixels import Decoder
 from lipbench.media.recent import read_again
 from lipbench.metrics.arrays import Frame
 
@@ -43,9 +44,11 @@ class PairReader:
 
     Args:
         shifts: name -> k: frame t of the prediction stands beside frame t + k of that video.
+        decoder: whose colors the frames have (`media.pixels`).
     """
 
-    def __init__(self, pair: Pair, shifts: Mapping[str, int] | None = None) -> None:
+    def __init__(self, pair: Pair, shifts: Mapping[str, int] | None = None, decoder: Decoder = "exact") -> None:
+        self._decoder = decoder
         self._prediction = pair.prediction
         self._paths: dict[str, Path] = {}
         self._counts: dict[str, int] = {}
@@ -69,7 +72,7 @@ class PairReader:
         for name, path in self._paths.items():
             try:
                 self._compare_colors(name, path)
-                others[name] = read_again(path)
+                others[name] = read_again(path, decoder=self._decoder)
             except MediaError as error:
                 self._refuse(name, error)
         others = {name: frames for name, frames in others.items() if name not in self.refusals}
@@ -80,7 +83,7 @@ class PairReader:
                 if name in others:
                     self._next(name, others)
         try:
-            for t, prediction in enumerate(ticking(read_again(self._prediction))):
+            for t, prediction in enumerate(ticking(read_again(self._prediction, decoder=self._decoder))):
                 self.n_prediction += 1
                 self.size = (prediction.shape[1], prediction.shape[0])
                 frames = {}

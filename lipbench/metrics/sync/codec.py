@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 
 from lipbench.core.errors import MediaError
 from lipbench.media.image_series import open_video
-from lipbench.media.pixels import ToRgb, orientation, rgb_frame
+from lipbench.media.pixels import BICUBIC, ToRgb, orientation, rgb_frame
 from lipbench.media.read import pick
 from lipbench.metrics.sync.protocol import FPS
 
@@ -46,8 +46,6 @@ DEFAULT_RATE = 200_000
 FINE = 2
 #: Edge of the face crops that `run_pipeline.py` writes, px.
 CROP_SIZE = 224
-#: swscale's SWS_BICUBIC, which ffmpeg and OpenCV convert with.
-_BICUBIC = 0x4
 
 
 Picture = TypeVar("Picture")
@@ -87,7 +85,7 @@ class Generation:
         narrow = wide and not (frame.format.name.startswith("yuvj") or frame.color_range == ColorRange.JPEG)
         pix_fmt = "yuv420p" if narrow else self._pix_fmt
         full = ColorRange.JPEG if wide and not narrow else ColorRange.MPEG
-        given = self._scaler.reformat(frame, format=pix_fmt, dst_color_range=full, interpolation=_BICUBIC, threads=1)
+        given = self._scaler.reformat(frame, format=pix_fmt, dst_color_range=full, interpolation=BICUBIC, threads=1)
         return widened(given) if narrow else given
 
     def flush(self) -> list[Packet]:
