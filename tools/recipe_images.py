@@ -30,6 +30,7 @@ from lipbench import media
 from lipbench.core import weights
 from lipbench.faces import track_faces
 from lipbench.faces.track import FaceTrack
+from lipbench.media.pixels import Decoder
 from lipbench.metrics import regions
 from lipbench.metrics.functional.lpips_trunk import read_trunk
 
@@ -89,8 +90,9 @@ def reported(text: str, names: Iterable[str]) -> Numbers:
     return {name: float(re.findall(rf"{re.escape(name)} = (\S+)", text)[-1]) for name in names}
 
 
-def _track(video: Path, faces: str) -> FaceTrack:
-    return track_faces(media.read_frames(video, fps=25), backend=faces, fps=25)
+def _track(video: Path, faces: str, decoder: Decoder = "exact") -> FaceTrack:
+    """As `lipbench score` tracks a video, which it decodes exactly but for what it has to copy for a recipe."""
+    return track_faces(media.read_frames(video, fps=25, decoder=decoder), backend=faces, fps=25)
 
 
 METERS = ("PSNR", "LPIPS (alex)", "LMD (fan)")
@@ -136,7 +138,7 @@ def er_nerf(prediction: Path, reference: Path, faces: str, work: Path) -> Number
     module = ModuleType("nerf_triplane.network")
     module.NeRFNetwork = Network  # type: ignore[attr-defined]
     sys.modules[module.__name__] = module
-    landmarks(*(_track(video, faces).points68() for video in (prediction, reference)))
+    landmarks(*(_track(video, faces, "opencv").points68() for video in (prediction, data / TRUE)))
     printed("main.py", data, "--test", "--workspace", work / "made")
     return reported((work / "made" / "log_ngp.txt").read_text(), METERS)
 
