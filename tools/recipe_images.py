@@ -1,8 +1,8 @@
 """Runs the scripts behind recipes that compare pictures, from files to the printed numbers, with stand-ins.
 
-`tools.compare_recipe` starts it in the folder of a checkout. In place of FAN stand the landmarks that lipbench found, of
-a GPU the CPU, of the AlexNet that torchvision would download lipbench's, of TalkLip's file of boxes lipbench's boxes,
-and of ER-NeRF's trained network one that shows given frames: all else is the script's own code, file by file.
+`tools.compare_recipe` starts it in the folder of a checkout. In place of FAN stand the landmarks that lipbench found,
+of a GPU the CPU, of the AlexNet that torchvision would download lipbench's, of TalkLip's file of boxes lipbench's
+boxes, and of ER-NeRF's trained network one that shows given frames: all else is the script's own code, file by file.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def er_nerf(prediction: Path, reference: Path, faces: str, work: Path) -> Number
         def render(self, *_: Any, index: list[int], **__: Any) -> dict[str, Any]:
             image = torch.from_numpy(shown[index[0]]).reshape(1, -1, 3)
             flat = torch.ones(image.shape[:2])
-            return {"image": image, **{name: flat for name in ("depth", "ambient_aud", "ambient_eye", "uncertainty")}}
+            return {"image": image, **dict.fromkeys(("depth", "ambient_aud", "ambient_eye", "uncertainty"), flat)}
 
     module = ModuleType("nerf_triplane.network")
     module.NeRFNetwork = Network  # type: ignore[attr-defined]

@@ -83,7 +83,8 @@ def score_video(
         "metrics": {id: {"value", "reason", "n_valid", "n_total", "version", "extra"}}}; a value that cannot be had is
         None with its reason, +inf is the string "inf". "conventions" and "options" tell how each was measured. With a
         recipe, "recipe" tells it and what its script would print. With `resize`, "resized": {"from", "to"} where sizes
-        differed. With a reference whose face and own sound are known, "own_offset": {"frames", "confidence", "why"}.
+        differed. With a reference whose face and own sound are known, "own_offset": {"frames", "confidence", "why"}
+        where something measured asks for it.
 
     Raises:
         MediaError: `video`, or a file given beside it, cannot be read.
@@ -142,7 +143,8 @@ def score_video(
             progress,
             remarks,
         )
-        own = own_offset_of(spoken, inputs.get("faces"), sound, remarks)
+        asks = any("own_offset" in family.options.model_fields for family, _ in measured)
+        own = own_offset_of(spoken, inputs.get("faces"), sound, remarks) if asks else None
         if own is not None and own.frames is not None:
             measured = [(family, at_own(family, chosen, own.frames)) for family, chosen in measured]
         scores = _run(measured, inputs, given.file.name, pairing, progress)
@@ -155,6 +157,8 @@ def score_video(
         for m in family.metrics
         if config.asks(family.id, m.id)
     }
+    if used is not None and reference is None and any("no_reference" in (s["reason"] or "") for s in shown.values()):
+        remarks.append(f"{recipe} compares with the undubbed source: give it with --reference")
     sync = next((options for family, options in measured if family.id == "sync"), {})
     return {
         "video": str(video),

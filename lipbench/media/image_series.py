@@ -132,9 +132,7 @@ def digest(path: Path) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def open_video(
-    path: str | Path, rate: float | Fraction | None = None, decoder: Decoder = "exact"
-) -> VideoSource:
+def open_video(path: str | Path, rate: float | Fraction | None = None, decoder: Decoder = "exact") -> VideoSource:
     """A video file or a series of pictures, to be entered.
 
     Args:

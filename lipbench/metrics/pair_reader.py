@@ -26,6 +26,14 @@ ABSENT = {
 }
 
 
+def size_mismatch(mine: tuple[int, ...], theirs: tuple[int, ...], name: str) -> str:
+    """Why a prediction is not compared with a video of another (width, height), px."""
+    return (
+        f"size_mismatch: the prediction is {mine[0]}x{mine[1]}, the {name} {theirs[0]}x{theirs[1]}; make it at that "
+        "size, or let it be scaled (lipbench score --resize)"
+    )
+
+
 @dataclass(frozen=True)
 class FrameStep:
     """Frame t of the prediction and of every video that it can be compared to ("reference", "truth")."""
@@ -94,11 +102,7 @@ class PairReader:
                     if frame is None:
                         continue
                     if frame.shape != prediction.shape:
-                        self.refusals[name] = (
-                            f"size_mismatch: the prediction is {prediction.shape[1]}x{prediction.shape[0]}, "
-                            f"the {name} {frame.shape[1]}x{frame.shape[0]}; make it at that size, or let it be scaled "
-                            "(lipbench score --resize)"
-                        )
+                        self.refusals[name] = size_mismatch(self.size, frame.shape[1::-1], name)
                         del others[name]
                         continue
                     frames[name] = frame

@@ -61,7 +61,7 @@ def test_pictures_bit_by_bit(tmp_path) -> None:
     np.testing.assert_array_equal(seen, [cv2.imread(str(tmp_path / f"{k}.jpg"))[..., ::-1] for k in range(5)])
     assert not np.array_equal(seen, list(media.read_frames(tmp_path)))  # FFmpeg decodes JPEG otherwise
     (tmp_path / "5.jpg").write_bytes(b"no picture")
-    with pytest.raises(MediaError, match="5.jpg"):
+    with pytest.raises(MediaError, match=r"5\.jpg"):
         list(media.read_frames(tmp_path, decoder="opencv"))
 
 

@@ -104,7 +104,9 @@ def test_frames_are_paired_by_number_up_to_the_end_of_the_shorter_video(videos, 
     numbers = [answer["metrics"]["ssim_96_face"] for answer in (short, fast, faster)]
     assert [number["n_total"] for number in numbers] == [8, 8, 8]
     assert numbers[1]["value"] == numbers[2]["value"]
-    assert numbers[0]["value"] == pytest.approx(numbers[1]["value"], abs=2e-3)  # the face is tracked on the file's colors
+    assert numbers[0]["value"] == pytest.approx(
+        numbers[1]["value"], abs=2e-3
+    )  # the face is tracked on the file's colors
     assert "reference: frames are paired by number, and the last 32 of the video left out" in short["remarks"]
     assert any("25 fps and the reference 30: as the script does it" in remark for remark in fast["remarks"])
 
@@ -126,9 +128,7 @@ def test_pictures_are_read_as_opencv_reads_them(videos, tmp_path):
 
 
 def test_what_was_changed_of_a_recipe_is_said(videos):
-    answer = score_video(
-        videos["source"], recipe="wav2lip-lrs", sync_model="demo", options={"sync": {"codec": "none"}}
-    )
+    answer = score_video(videos["source"], recipe="wav2lip-lrs", sync_model="demo", options={"sync": {"codec": "none"}})
     assert answer["recipe"]["changed"] == ["sync.codec: none, not published"]
     published = score_video(videos["source"], recipe="wav2lip-lrs", sync_model="demo")
     name = "Average Minimum Distance"

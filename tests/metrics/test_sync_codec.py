@@ -81,7 +81,7 @@ def test_cropped_sees_the_jpeg_files_that_ffmpeg_writes(video: Path, tmp_path: P
 def test_the_jpeg_of_a_video_that_states_its_pixels_aspect_has_a_jfif_header(
     video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # As ffmpeg 5.1.9 writes them; the rate control counts the 18 bytes, which moves a quantizer by a step here and there.
+    # As ffmpeg 5.1.9 writes them; the rate control counts the 18 bytes, which moves a quantizer here and there.
     files: list[bytes] = []
     monkeypatch.setattr(codec, "rgb", lambda file: files.append(bytes(file)) or rgb(file))
 
