@@ -93,12 +93,11 @@ def score_video(
         WeightsMissing: none of the metrics that were asked for can be measured here.
     """
     request: dict[str, Any] = {"manifest": "-", "methods": ["dubbed"], "metrics": list(metrics or EVERYTHING)}
-    used = None if recipe is None else UsedRecipe.of(recipe, metrics, options or {})
+    sync_fields = {n: v for n, v in (("sync_model", sync_model), ("protocol", protocol)) if v is not None}
+    used = None if recipe is None else UsedRecipe.of(recipe, metrics, options or {}, sync_fields)
     if used is not None:
         request["metrics"], options = list(used.recipe.metrics), used.options
-    request |= {
-        name: value for name, value in (("sync_model", sync_model), ("protocol", protocol)) if value is not None
-    }
+    request |= sync_fields
     config = parse_run_file(request, "score")
     measured = families(config, options or {})
     if align:

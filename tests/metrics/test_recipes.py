@@ -128,8 +128,13 @@ def test_pictures_are_read_as_opencv_reads_them(videos, tmp_path):
 
 
 def test_what_was_changed_of_a_recipe_is_said(videos):
-    answer = score_video(videos["source"], recipe="wav2lip-lrs", sync_model="demo", options={"sync": {"codec": "none"}})
-    assert answer["recipe"]["changed"] == ["sync.codec: none, not published"]
+    given = {"sync": {"codec": "none", "min_track": 9}}
+    answer = score_video(videos["source"], recipe="wav2lip-lrs", sync_model="demo", options=given)
+    assert answer["recipe"]["changed"] == [
+        "sync.codec: none, not published",
+        "sync.min_track: 9, not 100",
+        "sync.sync_model: demo, not syncnet_v2",
+    ]
     published = score_video(videos["source"], recipe="wav2lip-lrs", sync_model="demo")
     name = "Average Minimum Distance"
     assert published["recipe"]["prints"][name]["value"] != answer["recipe"]["prints"][name]["value"]
