@@ -15,7 +15,7 @@ from lipbench.core.contract import family_faults
 from lipbench.core.errors import UsageError
 from lipbench.core.keys import canonical
 from lipbench.core.metric import MetricFamily, MetricSpec, Pair, Score
-from lipbench.metrics.frame_metric import AlignOptions, FrameMetric
+from lipbench.metrics.frame_metric import FrameMetric, FrameOptions
 from lipbench.reports.golden import check, pairs
 
 FAMILIES = [registry.load("metrics", name) for name in registry.names("metrics")]
@@ -227,8 +227,8 @@ def test_a_good_plug_in_is_loaded_and_can_be_aligned(monkeypatch):
     monkeypatch.setattr(registry, "sources", lambda kind: {"good": f"{__name__}:it"})
     monkeypatch.setattr(registry.importlib, "import_module", lambda module: type("module", (), {"it": Good}))
     family = registry.load.__wrapped__("metrics", "good")
-    assert family.parse({}) == AlignOptions(align=False)
-    with pytest.raises(UsageError, match="known options: align"):
+    assert family.parse({}) == FrameOptions(align=False, decoder="exact")
+    with pytest.raises(UsageError, match="known options: align, decoder"):
         family.parse({"size": 3})
 
 

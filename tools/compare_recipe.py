@@ -4,10 +4,12 @@
 
 SCRIPT_FOLDER is a checkout of the recipe's repository in which the evaluation can be started; for `wav2lip` that is
 one of syncnet_python with the files of evaluation/scores_LSE beside it, as Wav2Lip's README says. ffmpeg and
-`pip install scenedetect==0.5.1` are needed. Both sides have one network and one detector's boxes (`--faces`): the
+`pip install scenedetect==0.5.1` are needed, for `er-nerf` what its test run imports: `pip install tensorboardX trimesh
+PyMCubes torch-ema imageio imageio-ffmpeg`. Both sides have one network and one detector's boxes (`--faces`): the
 published weights may not be passed on, so that without `--model` the network is a random one, and what is compared is
-all between the file and the network, and the arithmetic behind it. For `er-nerf` the clip is the reference, and the
-same clip with a blurred mouth the prediction. Writes a line a clip and prints a table.
+all between the file and the network, and the arithmetic behind it. For `talklip`, `talking-gaussian` and `er-nerf`
+(`tools.recipe_images`) the clip is the reference, and the same clip with a blurred mouth the prediction; of `er-nerf`
+lipbench measures the pictures that the test run leaves. Writes a line a clip and prints a table.
 """
 
 from __future__ import annotations
@@ -29,8 +31,7 @@ from lipbench import media
 from lipbench.engine.score import score_video
 from lipbench.metrics.sync import SyncNet
 from lipbench.metrics.sync.face_boxes import boxes_of_track, track_prediction
-from tools import recipe_meters
-from tools.recipe_stand_ins import SCRIPTS
+from tools import recipe_images, recipe_stand_ins
 
 #: Of scripts whose default is not 100.
 MIN_TRACK = {"latentsync": 50}
@@ -52,6 +53,13 @@ def first_seconds(clip: Path, seconds: float, file: Path) -> Path:
     return media.write_video(file, frames, 25, audio=sound, synthetic=False)
 
 
+def run_script(script: Path, module: str, *words: str | Path) -> None:
+    """One of the modules that run a script, in the script's folder."""
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    command = [sys.executable, "-m", module, *map(str, words)]
+    subprocess.run(command, cwd=script, env={**os.environ, "PYTHONPATH": path}, check=True, stdout=subprocess.DEVNULL)
+
+
 def script_numbers(
     recipe: str, script: Path, video: Path, model: Path, faces: str, work: Path, min_track: int
 ) -> dict[str, float]:
@@ -62,9 +70,7 @@ def script_numbers(
         json.dumps([[[b.x1, b.y1, b.x2, b.y2, b.score] for b in found] for found in boxes.faces])
     )
     places = (video.resolve(), model.resolve(), work / "boxes.json", work / "made", work / "answer.json")
-    command = [sys.executable, "-m", "tools.recipe_stand_ins", recipe, *map(str, places), str(min_track)]
-    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    subprocess.run(command, cwd=script, env={**os.environ, "PYTHONPATH": path}, check=True, stdout=subprocess.DEVNULL)
+    run_script(script, "tools.recipe_stand_ins", recipe, *places, str(min_track))
     rows = json.loads((work / "answer.json").read_text())
     return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]} if rows else {}
 
@@ -79,13 +85,17 @@ def blurred(video: Path, file: Path) -> Path:
     return media.write_video(file, frames, 25, synthetic=False)
 
 
-def compare_meters(script: Path, clip: Path, faces: str, seconds: float) -> dict[str, Any]:
-    """Both sides' numbers of one clip and its blurred copy, for er-nerf."""
+def compare_images(recipe: str, script: Path, clip: Path, faces: str, seconds: float) -> dict[str, Any]:
+    """Both sides' numbers of one clip and its blurred copy, for a script that compares pictures."""
     with tempfile.TemporaryDirectory() as folder:
-        reference = first_seconds(clip, seconds, Path(folder) / "clip.mp4")
-        prediction = blurred(reference, Path(folder) / "blurred.mp4")
-        theirs = recipe_meters.numbers(script, prediction, reference, faces)
-        answer = score_video(prediction, reference=reference, recipe="er-nerf", faces=faces)
+        work = Path(folder)
+        reference = first_seconds(clip, seconds, work / "clip.mp4") if seconds else clip.resolve()
+        prediction = blurred(reference, work / "blurred.mp4")
+        run_script(script, "tools.recipe_images", recipe, prediction, reference, faces, work, work / "answer.json")
+        if recipe == "er-nerf":
+            prediction, reference = work / "made" / recipe_images.SHOWN, work / "data" / recipe_images.TRUE
+        answer = score_video(prediction, reference=reference, recipe=recipe, faces=faces)
+        theirs = json.loads((work / "answer.json").read_text())
         ours = {name: number["value"] for name, number in answer["recipe"]["prints"].items()}
     return {"clip": clip.stem, "script": theirs, "lipbench": ours}
 
@@ -117,7 +127,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("recipe", choices=["er-nerf", *sorted(SCRIPTS)])
+    parser.add_argument("recipe", choices=sorted({**recipe_images.SCRIPTS, **recipe_stand_ins.SCRIPTS}))
     parser.add_argument("script", type=Path, help="folder of the script")
     parser.add_argument("clips", nargs="+", type=Path)
     parser.add_argument("--model", type=Path, help="file of a SyncNet; a random one when left out")
@@ -130,8 +140,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, open(given.output, "w", encoding="utf-8") as out:
         model = given.model or random_network(Path(folder))
         for clip in given.clips:
-            if given.recipe == "er-nerf":
-                rows.append(compare_meters(given.script, clip, given.faces, given.seconds))
+            if given.recipe in recipe_images.SCRIPTS:
+                rows.append(compare_images(given.recipe, given.script, clip, given.faces, given.seconds))
             else:
                 least = given.min_track if given.min_track is not None else MIN_TRACK.get(given.recipe, 100)
                 rows.append(compare(given.recipe, given.script, clip, model, given.faces, given.seconds, least))

@@ -6,8 +6,9 @@
 The published route is run by its own tools. Protocol `cropped`: ffmpeg writes JPEG files and a sound file, OpenCV reads
 the pictures back. Protocol `realvideo`, with a checkout of syncnet_python: its run_pipeline.py with one box in the
 middle of all frames in place of S3FD's, then the same on the crop that it wrote. Both sides are scored by one network,
-so that nothing but the pixels and the sound differs. On one core ffmpeg codes without slices, as lipbench does. Writes
-a line a clip and prints the deviations.
+so that nothing but the pixels and the sound differs. On one core ffmpeg codes without slices, as lipbench does. Of
+`realvideo` on x86-64 the route is compared with itself as well, the sound decoded with SSE2 alone ("elsewhere"): MP3
+makes much of the last bit. Writes a line a clip and prints the deviations.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import subprocess
 import sys
 import tempfile
@@ -46,14 +48,25 @@ def network(model: str) -> tuple[Any, int]:
     return SyncNet(1.0, 224).eval().folded(), 224
 
 
-def scored(video: Path, folder: Path, run: Run, net: Any, side: int) -> tuple[Any, int]:
-    """What the network finds in the files that `SyncNetInstance.evaluate` has of a video, and how many frames."""
-    pictures, sound = folder / "frames", folder / "audio.wav"
+def frames_of(video: Path, folder: Path, run: Run, side: int) -> np.ndarray:
+    """(T, side, side, 3) BGR: the files that `SyncNetInstance.evaluate` has of a video."""
+    pictures = folder / "frames"
     pictures.mkdir()
     run("-i", video, "-threads", "1", "-f", "image2", pictures / "%06d.jpg")
+    return np.stack([cv2.resize(cv2.imread(str(file)), (side, side)) for file in sorted(pictures.glob("*.jpg"))])
+
+
+def sound_of(video: Path, folder: Path, run: Run) -> np.ndarray:
+    """(N,) int16, what it hears."""
+    sound = folder / "audio.wav"
     run("-i", video, "-async", "1", "-ac", "1", "-vn", "-acodec", "pcm_s16le", "-ar", "16000", sound)
-    frames = [cv2.resize(cv2.imread(str(file)), (side, side)) for file in sorted(pictures.glob("*.jpg"))]
-    return net.score(np.stack(frames), wavfile.read(sound)[1]), len(frames)
+    return np.asarray(wavfile.read(sound)[1])
+
+
+def sound_elsewhere(video: Path, folder: Path, run: Run) -> np.ndarray:
+    """What it would hear of the first file of `run_pipeline.py`, made on a CPU that has SSE2 and no more."""
+    run("-cpuflags", "sse2", "-i", video, "-vn", "-async", "1", folder / "elsewhere.avi")
+    return sound_of(folder / "elsewhere.avi", folder, run)
 
 
 def box_in_the_middle(video: Path) -> FaceTrack:
@@ -95,9 +108,13 @@ def measure(clip: Path, folder: Path, given: argparse.Namespace, net: Any, side:
         track = box_in_the_middle(cut)
         read = cropped_by_script(cut, track, folder, given.script)
         options = {"protocol": "realvideo", "faces": track, "min_track": MIN_TRACK, "min_face_size": 50}
-    theirs, n = scored(read, folder, run, net, side)
-    row: dict[str, Any] = {"clip": clip.name, "frames": n}
-    row["route"] = {name: float(getattr(theirs, name)) for name in NUMBERS}
+    frames, sounds = frames_of(read, folder, run, side), {"route": sound_of(read, folder, run)}
+    row: dict[str, Any] = {"clip": clip.name, "frames": len(frames)}
+    if given.script is not None and platform.machine() == "x86_64":
+        sounds["elsewhere"] = sound_elsewhere(cut, folder, run)[: len(sounds["route"])]
+    for name, sound in sounds.items():
+        score = net.score(frames, sound)
+        row[name] = {number: float(getattr(score, number)) for number in NUMBERS}
     for codec in CODECS:
         ours = evaluate(cut, sync_model=net, codec=codec, **options)
         row[codec] = {name: ours.value(name) for name in NUMBERS}
@@ -107,7 +124,7 @@ def measure(clip: Path, folder: Path, given: argparse.Namespace, net: Any, side:
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """Deviations from the route in percent, largest and mean, and in how many clips the offset is the same."""
     lines = [f"{len(rows)} clips", "codec      LSE-D max, mean     LSE-C max, mean     same offset"]
-    for codec in CODECS:
+    for codec in [*CODECS, *(["elsewhere"] if "elsewhere" in rows[0] else [])]:
         off = [[100 * abs(row[codec][n] / row["route"][n] - 1) for n in NUMBERS[:2]] for row in rows]
         most, mean = np.max(off, axis=0), np.mean(off, axis=0)
         same = sum(row[codec]["av_offset"] == row["route"]["av_offset"] for row in rows)

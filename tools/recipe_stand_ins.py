@@ -6,6 +6,8 @@ OpenCV's `split` gives a list again, which scenedetect 0.5.1 writes into. All el
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import runpy
 import sys
@@ -77,16 +79,14 @@ def syncnet(video: str, model: str, work: Path, min_track: str) -> Rows:
 
 
 def wav2lip(video: str, model: str, work: Path, min_track: str) -> Rows:
-    """run_pipeline.py, then what calculate_scores_real_videos.py does, its file beside the first."""
-    crops = _pipeline(video, work, min_track)
-    from SyncNetInstance_calc_scores import SyncNetInstance  # type: ignore[import-not-found]
-
-    net, rows = SyncNetInstance(), []
-    net.loadParameters(model)
-    for crop in crops:
-        _, confidence, distance = net.evaluate(_options(work), videofile=str(crop))
-        rows.append({"LSE-D": float(distance), "LSE-C": float(confidence)})
-    return rows
+    """run_pipeline.py, then calculate_scores_real_videos.py, its file beside the first."""
+    _pipeline(video, work, min_track)
+    script = "calculate_scores_real_videos.py"
+    sys.argv = [script, "--videofile", video, "--reference", "clip", "--data_dir", str(work), "--initial_model", model]
+    with contextlib.redirect_stdout(io.StringIO()) as text:
+        runpy.run_path(script, run_name="__main__")
+    lines = [line.split() for line in text.getvalue().splitlines()]  # a line for each track
+    return [{"LSE-D": float(distance), "LSE-C": float(confidence)} for distance, confidence in lines]
 
 
 def latentsync(video: str, model: str, work: Path, min_track: str) -> Rows:

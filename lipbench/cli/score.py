@@ -157,6 +157,8 @@ def main(
         reason = _without(score["reason"] or "", score["extra"].get("remarks", ()))
         # What was said before the work is not said again.
         reason = reason.partition(":")[0] if value is None and name in told else reason
+        if value is not None and score["n_valid"] < score["n_total"]:
+            reason = "; ".join(filter(None, [f"{score['n_valid']} of {score['n_total']} measured", reason]))
         why = f"  ({reason})" if reason else ""
         click.echo(f"{name:<{width}}  {shown}{why}")
     _say_recipe(answer.get("recipe"))

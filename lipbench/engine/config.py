@@ -99,7 +99,7 @@ class RunFile(BaseModel):
     methods: tuple[MethodField, ...] = Field(min_length=1, description="The rows of the comparison.")
     metrics: tuple[MetricField, ...] = Field((), description="Metric or family ids, with options; empty = all.")
     recipe: str | None = Field(
-        None, description="Measure as a paper's script does: sets `metrics` and options of `sync`; docs/metrics.md."
+        None, description="Measure as a paper's script does: sets `metrics` with their options; docs/metrics.md."
     )
     clips: tuple[str, ...] = Field(("*",), description="Glob patterns.")
     languages: tuple[str, ...] = Field((), description="Dub languages; empty = all in the manifest.")
@@ -133,13 +133,14 @@ class RunFile(BaseModel):
         from lipbench.metrics import recipes
 
         recipe = recipes.load(data["recipe"])
-        if data.get("metrics") and list(data["metrics"]) != list(recipe.metrics):
+        metrics = recipe.entries()
+        if data.get("metrics") and list(data["metrics"]) != metrics:
             raise mistake("a recipe names its metrics itself", "leave `metrics` or `recipe` out")
         sync = data.get("sync") or {}
         options = {**recipe.options.get("sync", {}), **(sync if isinstance(sync, dict) else {})}
         # What has a field of its own is said there.
         own = {name: options.pop(name) for name in ("sync_model", "protocol") if name in options and name not in sync}
-        return {**own, **data, "metrics": list(recipe.metrics), "sync": options}
+        return {**own, **data, "metrics": metrics, "sync": options}
 
     def asks(self, family: str, metric: str) -> bool:
         """Whether a metric is asked for, not only measured because its family is."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lipbench.core import registry
 from lipbench.core.errors import UsageError
 from lipbench.engine.rows import Measured
 from lipbench.metrics import recipes
@@ -26,8 +27,16 @@ class UsedRecipe:
     changed: tuple[str, ...]
 
     @classmethod
-    def of(cls, name: str, metrics: Sequence[Any], given: Mapping[str, Mapping[str, Any]]) -> UsedRecipe:
+    def of(
+        cls, name: str, metrics: Sequence[Any], given: Mapping[str, Mapping[str, Any]], sync: Mapping[str, Any]
+    ) -> UsedRecipe:
         """
+        Args:
+            name: of the recipe.
+            metrics: that somebody named.
+            given: family -> options that somebody gave.
+            sync: options of the family sync that were given in another place.
+
         Raises:
             UnknownName: no such recipe.
             UsageError: metrics are named as well.
@@ -43,18 +52,24 @@ class UsedRecipe:
             family: {**recipe.options.get(family, {}), **given.get(family, {})}
             for family in dict.fromkeys([*recipe.options, *given])
         }
-        changed = tuple(
-            f"{family}.{option}: {value}, not {recipe.options[family][option]}"
-            for family, values in given.items()
-            for option, value in values.items()
-            if recipe.options.get(family, {}).get(option, value) != value
-        )
-        return cls(recipe, options, changed)
+        told = {**given, "sync": {**given.get("sync", {}), **sync}} if "sync" in recipe.options else given
+        return cls(recipe, options, tuple(_changes(recipe, told)))
 
     def as_json(self, shown: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         """What an answer says: the recipe, and the numbers under the script's names."""
         prints = {one.name: {"metric": one.metric, "value": shown[one.metric]["value"]} for one in self.recipe.prints}
         return {**self.recipe.facts(), "prints": prints, "changed": list(self.changed)}
+
+
+def _changes(recipe: Recipe, given: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """What was given in place of what the recipe says; what it leaves out is as by default."""
+    for family, values in given.items():
+        if family not in registry.names("metrics"):
+            continue  # refused where the options are read
+        meant = registry.load("metrics", family).parse(recipe.options.get(family, {})).model_dump(mode="json")
+        for option, value in values.items():
+            if option in meant and meant[option] != value:
+                yield f"{family}.{option}: {value}, not {meant[option]}"
 
 
 def conventions(measured: Iterable[Measured], shown: Mapping[str, Any]) -> dict[str, dict[str, str]]:

@@ -83,7 +83,8 @@ def score_video(
         "metrics": {id: {"value", "reason", "n_valid", "n_total", "version", "extra"}}}; a value that cannot be had is
         None with its reason, +inf is the string "inf". "conventions" and "options" tell how each was measured. With a
         recipe, "recipe" tells it and what its script would print. With `resize`, "resized": {"from", "to"} where sizes
-        differed. With a reference whose face and own sound are known, "own_offset": {"frames", "confidence", "why"}.
+        differed. With a reference whose face and own sound are known, "own_offset": {"frames", "confidence", "why"}
+        where something measured asks for it.
 
     Raises:
         MediaError: `video`, or a file given beside it, cannot be read.
@@ -92,12 +93,11 @@ def score_video(
         WeightsMissing: none of the metrics that were asked for can be measured here.
     """
     request: dict[str, Any] = {"manifest": "-", "methods": ["dubbed"], "metrics": list(metrics or EVERYTHING)}
-    used = None if recipe is None else UsedRecipe.of(recipe, metrics, options or {})
+    sync_fields = {n: v for n, v in (("sync_model", sync_model), ("protocol", protocol)) if v is not None}
+    used = None if recipe is None else UsedRecipe.of(recipe, metrics, options or {}, sync_fields)
     if used is not None:
         request["metrics"], options = list(used.recipe.metrics), used.options
-    request |= {
-        name: value for name, value in (("sync_model", sync_model), ("protocol", protocol)) if value is not None
-    }
+    request |= sync_fields
     config = parse_run_file(request, "score")
     measured = families(config, options or {})
     if align:
@@ -108,7 +108,8 @@ def score_video(
     progress = progress or ScoreProgress()
     with tempfile.TemporaryDirectory(prefix="lipbench-score-") as folder:
         work = Path(folder)
-        given = Given(video, audio, channel, fps, work, remarks)
+        by_number = used is not None and used.recipe.frames == "by number"
+        given = Given(video, audio, channel, fps, work, remarks, by_number)
         chosen = {*config.sync, *(options or {}).get("sync", {}), *({"min_track"} if used else ())}
         measured, short = shortened(measured, chosen, media.probe(given.picture).duration_s)
         obstacles = _foreseen(given.picture, config, measured, faces, truth is not None)
@@ -119,6 +120,9 @@ def score_video(
         others = {n: p and given.as_file(p, n) for n, p in (("reference", reference), ("truth", truth))}
         if resize:
             given.resize(others)
+        spoken = others["reference"]
+        if by_number:
+            others = given.pair_by_number(others)
         needs = frozenset().union(*(family.needs(options) for family, options in possible))
         samples = given.sound("audio" in needs)
         size = media.probe(given.picture)
@@ -129,7 +133,7 @@ def score_video(
             inputs = _inputs(pairing, others, samples)
         if samples is not None and any(chosen.get("codec", "none") != "none" for _, chosen in measured):
             inputs["sound"] = File(given.sound_as_it_is())
-        sound = _said(others["reference"], inputs["audio"].file, work)
+        sound = _said(spoken, inputs["audio"].file, work)
         inputs |= _tracks(
             inputs,
             needs,
@@ -138,7 +142,8 @@ def score_video(
             progress,
             remarks,
         )
-        own = own_offset_of(others["reference"], inputs.get("faces"), sound, remarks)
+        asks = any("own_offset" in family.options.model_fields for family, _ in measured)
+        own = own_offset_of(spoken, inputs.get("faces"), sound, remarks) if asks else None
         if own is not None and own.frames is not None:
             measured = [(family, at_own(family, chosen, own.frames)) for family, chosen in measured]
         scores = _run(measured, inputs, given.file.name, pairing, progress)
@@ -151,6 +156,8 @@ def score_video(
         for m in family.metrics
         if config.asks(family.id, m.id)
     }
+    if used is not None and reference is None and any("no_reference" in (s["reason"] or "") for s in shown.values()):
+        remarks.append(f"{recipe} compares with the undubbed source: give it with --reference")
     sync = next((options for family, options in measured if family.id == "sync"), {})
     return {
         "video": str(video),

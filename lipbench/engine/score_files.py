@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from lipbench import media
 from lipbench.core.errors import MediaError
 from lipbench.media.image_series import series
 from lipbench.media.own_rate import copy_sound
-from lipbench.media.resize import resize_video
+from lipbench.media.resize import copy_by_number, resize_video
 from lipbench.media.streams import sound_of, split_stream
 
 
@@ -27,6 +28,7 @@ class Given:
         channel: the one channel of the sound that is used, None for all.
         fps: rate of series of pictures.
         work: folder for what has to be written.
+        by_number: frames will be paired by number, as OpenCV reads them (`pair_by_number`).
 
     Attributes:
         picture: the file whose picture is measured.
@@ -40,6 +42,7 @@ class Given:
     fps: float
     work: Path
     remarks: list[str]
+    by_number: bool = False
     resized: dict[str, list[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -53,8 +56,39 @@ class Given:
         if series(path) is None:
             return path
         target = self.work / f"{name}-as-video.mp4"
-        media.normalize_clip(path, target, fps=self.fps, sound=False)
+        if self.by_number:
+            copy_by_number(path, target, self.fps, sys.maxsize)
+        else:
+            media.normalize_clip(path, target, fps=self.fps, sound=False)
         return target
+
+    def pair_by_number(self, others: Mapping[str, Path | None]) -> dict[str, Path | None]:
+        """The others, each with as many frames as the measured picture, all at `fps`, frame n beside frame n.
+
+        What is not so already becomes a lossless copy: of another rate, or longer than the shortest of them.
+        """
+        given = {"picture": self.picture, **{name: path for name, path in others.items() if path is not None}}
+        about = {name: media.probe(path) for name, path in given.items()}
+        n = min(info.n_frames for info in about.values())
+        for name, path in given.items():
+            if about[name].n_frames > n or not media.on_grid(path, self.fps):
+                given[name] = self.work / f"{name}-by-number.mp4"
+                copy_by_number(path, given[name], self.fps, n)
+        self.picture = given.pop("picture")
+        for name in given:
+            self._say_pairs(about["picture"], about[name], name)
+        return {name: given.get(name) for name in others}
+
+    def _say_pairs(self, mine: media.MediaInfo, theirs: media.MediaInfo, name: str) -> None:
+        more = mine.n_frames - theirs.n_frames
+        if more:
+            longer = "the video" if more > 0 else f"the {name}"
+            self.remarks.append(f"{name}: frames are paired by number, and the last {abs(more)} of {longer} left out")
+        if mine.vfr or theirs.vfr or mine.fps != theirs.fps:
+            self.remarks.append(
+                f"{name}: frames are paired by number, though the video has {float(mine.fps):.5g} fps and the {name} "
+                f"{float(theirs.fps):.5g}: as the script does it"
+            )
 
     def resize(self, others: Mapping[str, Path | None]) -> None:
         """Scale the measured picture to the size of what it is compared to."""

@@ -14,6 +14,7 @@ from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -21,6 +22,7 @@ from av.video.stream import VideoStream
 from lipbench.core import keys
 from lipbench.core.errors import MediaError, TooShort
 from lipbench.media.clock import as_rate
+from lipbench.media.pixels import Decoder
 from lipbench.media.source import TimedFrame, VideoSource
 
 #: Endings of the files that count as pictures.
@@ -130,12 +132,13 @@ def digest(path: Path) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def open_video(path: str | Path, rate: float | Fraction | None = None) -> VideoSource:
+def open_video(path: str | Path, rate: float | Fraction | None = None, decoder: Decoder = "exact") -> VideoSource:
     """A video file or a series of pictures, to be entered.
 
     Args:
         path: file, folder or pattern.
         rate: frames per second of a series; of no meaning for a file, which states its own.
+        decoder: who reads the pictures of a series, FFmpeg ("exact") or OpenCV: they decode JPEG differently.
 
     Raises:
         MediaError: there is no such thing.
@@ -143,15 +146,16 @@ def open_video(path: str | Path, rate: float | Fraction | None = None) -> VideoS
     pictures = series(path)
     if pictures is None:
         return VideoSource(path)
-    return PictureSource(Path(path), pictures, DEFAULT_RATE if rate is None else as_rate(rate))
+    return PictureSource(Path(path), pictures, DEFAULT_RATE if rate is None else as_rate(rate), decoder)
 
 
 class PictureSource(VideoSource):
     """A series of pictures behind the methods of a video file; `container` and `stream` are those of the first one."""
 
-    def __init__(self, path: Path, pictures: Sequence[Path], rate: Fraction) -> None:
+    def __init__(self, path: Path, pictures: Sequence[Path], rate: Fraction, decoder: Decoder = "exact") -> None:
         super().__init__(pictures[0])
         self.path, self._pictures, self._step = path, pictures, 1 / rate
+        self._decoded = _by_opencv if decoder == "opencv" else _by_ffmpeg
 
     def _open(self) -> None:
         path, self.path = self.path, self._pictures[0]
@@ -205,8 +209,21 @@ class PictureSource(VideoSource):
         """What is missing of a series is found when it is opened."""
 
     def _picture(self, i: int) -> VideoFrame:
-        with VideoSource(self._pictures[i]) as source:
-            frame = source.first
+        frame = self._decoded(self._pictures[i])
         self._check_size(frame)
         frame.pts, frame.time_base = i, self._step
         return frame
+
+
+def _by_ffmpeg(picture: Path) -> VideoFrame:
+    with VideoSource(picture) as source:
+        return source.first
+
+
+def _by_opencv(picture: Path) -> VideoFrame:
+    import cv2  # plans do without
+
+    bgr = cv2.imread(str(picture), cv2.IMREAD_COLOR)
+    if bgr is None:
+        raise MediaError(f"cannot read {picture}", "OpenCV takes it for no picture", "make it again")
+    return VideoFrame.from_ndarray(np.asarray(bgr, np.uint8), format="bgr24")

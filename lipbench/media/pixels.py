@@ -5,13 +5,16 @@ bytes. The matrix (BT.601, BT.709, BT.2020) and the range come from the stream's
 BT.601 limited range, as in ffmpeg and OpenCV. Results differ by about one gray level from OpenCV's, whose faster
 conversion rounds down. No tone mapping: HDR transfer curves stay as they are, and are refused against SDR where two
 videos are compared (`media.color`).
+
+Decoder "opencv": the bytes that OpenCV 4 gives, which most evaluation scripts measure: swscale's fast code with bicubic
+chroma, and BT.601 for every file (OpenCV 5 heeds the tags).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from av.video.frame import VideoFrame
@@ -21,6 +24,11 @@ from lipbench.core.errors import MediaError
 
 #: swscale's SWS_BILINEAR | SWS_FULL_CHR_H_INT | SWS_ACCURATE_RND | SWS_BITEXACT, which PyAV names from version 18 on.
 FLAGS = 0x2 | 0x2000 | 0x40000 | 0x80000
+
+#: swscale's SWS_BICUBIC, which ffmpeg and OpenCV convert with.
+BICUBIC = 0x4
+#: Whose colors decoded frames have.
+Decoder = Literal["exact", "opencv"]
 
 #: ITU-T H.273 numbers.
 BT709, UNSPECIFIED, SMPTE170M, RGB_MATRIX = 1, 2, 6, 0
@@ -144,10 +152,14 @@ def orientation(frame: VideoFrame) -> Orientation:
 class ToRgb:
     """Decoded frame -> (H, W, 3) uint8 RGB as stored (not yet oriented). Keeps the scaler between frames."""
 
-    def __init__(self) -> None:
-        self._scaler = VideoReformatter()
+    def __init__(self, decoder: Decoder = "exact") -> None:
+        self._scaler, self._opencv = VideoReformatter(), decoder == "opencv"
 
     def __call__(self, frame: VideoFrame) -> np.ndarray:
+        if self._opencv:  # BGR: swscale converts it by another path than RGB
+            matrix = {"src_colorspace": Colorspace.ITU601, "dst_colorspace": Colorspace.ITU601}
+            bgr = self._scaler.reformat(frame, format="bgr24", interpolation=BICUBIC, threads=1, **matrix)
+            return bgr.to_ndarray()[..., ::-1]
         return self._scaler.reformat(frame, format="rgb24", interpolation=FLAGS, threads=1).to_ndarray()
 
 

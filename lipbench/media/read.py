@@ -13,7 +13,7 @@ from lipbench.core.errors import TooShort
 from lipbench.media.clock import TOLERANCE, as_rate, check_range, slot
 from lipbench.media.held import hold
 from lipbench.media.image_series import open_video
-from lipbench.media.pixels import ToRgb, orientation
+from lipbench.media.pixels import Decoder, ToRgb, orientation
 from lipbench.media.source import TimedFrame, VideoSource
 
 
@@ -59,6 +59,7 @@ def read_frames(
     start_s: float = 0.0,
     end_s: float | None = None,
     picture_fps: float | Fraction | None = None,
+    decoder: Decoder = "exact",
 ) -> Iterator[np.ndarray]:
     """Frames of a video, one at a time: (H, W, 3) uint8 RGB, rotation applied.
 
@@ -68,6 +69,7 @@ def read_frames(
         start_s: seconds from the first frame; frames that start at or after it are read.
         end_s: seconds from the first frame; frames that start before it are read.
         picture_fps: rate of a series of pictures; `fps` when left out.
+        decoder: "opencv" gives the bytes that OpenCV gives (`media.pixels`).
 
     Raises:
         MediaError, NoVideo: at once for a missing or empty file, else at the first frame.
@@ -75,15 +77,15 @@ def read_frames(
         Truncated: after the last decodable frame, when the file declares more.
     """
     check_range(start_s, end_s)
-    return _read(open_video(path, picture_fps or fps), fps, start_s, end_s)
+    return _read(open_video(path, picture_fps or fps, decoder), fps, start_s, end_s, decoder)
 
 
 def _read(
-    video: VideoSource, fps: float | Fraction | None, start_s: float, end_s: float | None
+    video: VideoSource, fps: float | Fraction | None, start_s: float, end_s: float | None, decoder: Decoder
 ) -> Iterator[np.ndarray]:
     with video as source:
         turn = orientation(source.first)
-        to_rgb = ToRgb()
+        to_rgb = ToRgb(decoder)
         for shown in pick(source, fps, start_s, end_s):
             yield turn.apply(to_rgb(shown.frame))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lipbench.media.pixels import Decoder
 from lipbench.media.probe import on_grid
 from lipbench.media.read import read_frames
 
@@ -19,7 +20,9 @@ LONGEST = 64 << 20
 _kept: dict[Hashable, list[NDArray[np.uint8]]] = {}  # the longest unused first
 
 
-def read_again(path: str | Path, *, fps: float | None = None) -> Iterator[NDArray[np.uint8]]:
+def read_again(
+    path: str | Path, *, fps: float | None = None, decoder: Decoder = "exact"
+) -> Iterator[NDArray[np.uint8]]:
     """What `read_frames` gives; the second time from memory, if the video is short and its file the same.
 
     All readers get the same arrays: they are read-only. At another rate than the file's own nothing is kept.
@@ -28,10 +31,10 @@ def read_again(path: str | Path, *, fps: float | None = None) -> Iterator[NDArra
         MediaError, NoVideo, Truncated: as `read_frames`. Of such a video nothing is kept.
     """
     if fps is not None and not on_grid(path, fps):
-        return read_frames(path, fps=fps)
-    frames = read_frames(path)  # errors of missing files come at once
+        return read_frames(path, fps=fps, decoder=decoder)
+    frames = read_frames(path, decoder=decoder)  # errors of missing files come at once
     key = _key(Path(path))
-    return frames if key is None else _read(key, frames)
+    return frames if key is None else _read((key, decoder), frames)
 
 
 def _key(path: Path) -> Hashable | None:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import heapq
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from lipbench.core.errors import NothingComparable, UsageError
-from lipbench.metrics.sync.protocol import CODED
+from lipbench.metrics.sync.protocol import CODED, without_effect
 
 Answer = Mapping[str, Any]
 
@@ -26,7 +26,7 @@ class Number:
     """One measured number.
 
     Attributes:
-        answer: "A" or "B".
+        answer: "A", "B", or "C" and so on for what lies between them.
         metric: its id.
         value: measured.
         words: of its convention and of the options it was measured with.
@@ -70,8 +70,13 @@ def _plain(value: float) -> float | str:
     return value if math.isfinite(value) else str(value)
 
 
-def explain(a: Answer, b: Answer) -> list[list[Step]]:
+def explain(a: Answer, b: Answer, through: Sequence[Answer] = ()) -> list[list[Step]]:
     """A chain of steps for every number of A that has a counterpart in B with another value or convention.
+
+    Args:
+        a: answer of `lipbench score --json`.
+        b: another.
+        through: further answers on the same video, whose numbers the chains may go through.
 
     Counterparts are metrics of one id; what only one of them holds meets the nearest variant of the other, against the
     same video.
@@ -81,7 +86,8 @@ def explain(a: Answer, b: Answer) -> list[list[Step]]:
         NothingComparable: no number of one has a counterpart in the other.
     """
     numbers = {"A": _numbers(a, "A"), "B": _numbers(b, "B")}
-    nodes = [n for side in numbers.values() for n in side.values()]
+    between = [_numbers(answer, chr(ord("C") + k)) for k, answer in enumerate(through)]
+    nodes = [n for side in (*numbers.values(), *between) for n in side.values()]
     chains, met = [], 0
     for number in numbers["A"].values():
         other = numbers["B"].get(number.metric) or _nearest(number, numbers["B"].values(), numbers["A"])
@@ -104,7 +110,8 @@ def _numbers(answer: Answer, side: str) -> dict[str, Number]:
             about = answer["conventions"][metric]
             options = answer["options"][about["family"]]
             words = {word for word in re.split(r"[\],;]\s*", about["convention"].split("[")[-1]) if word}
-            words |= {f"{name}: {value}" for name, value in options.items()}
+            idle = without_effect(options, metric) if about["family"] == "sync" else ()
+            words |= {f"{name}: {value}" for name, value in options.items() if name not in idle}
             words |= set(CODED.get((options.get("codec"), options.get("protocol")), ()))
             words.add(f"video {answer['sha256'][:12]}")
             found[metric] = Number(side, metric, float(score["value"]), frozenset(words))

@@ -25,14 +25,14 @@ from lipbench.core.errors import Unsupported
 from lipbench.core.metric import MetricFamily, MetricSpec, Options, Pair, Score
 from lipbench.metrics import regions as regions_module
 from lipbench.metrics.arrays import Frame
-from lipbench.metrics.measurement import against_of, measure_all
+from lipbench.metrics.measurement import FrameOptions, against_of, measure_all
 from lipbench.metrics.pair_reader import AGAINST, SUFFIX, FrameStep
 from lipbench.metrics.regions import Box
 from lipbench.metrics.remarks import WHAT
 from lipbench.metrics.series import plain_mean
-from lipbench.metrics.timing import AlignOptions, Shift
+from lipbench.metrics.timing import Shift
 
-__all__ = ["AlignOptions", "Box", "Frame", "FrameMetric", "Options", "Value", "against_of", "specs"]
+__all__ = ["Box", "Frame", "FrameMetric", "FrameOptions", "Options", "Value", "against_of", "specs"]
 
 REGIONS = ("full", "face", "mouth")
 #: A metric's id with its value in one frame, None, or the reason why there is none. A value may be computed later.
@@ -99,14 +99,14 @@ class FrameMetric(MetricFamily):
     """A family that compares the frames of a prediction with those of the reference and the truth, box by box.
 
     `metrics` says what is measured: each spec's region, and the reference or the truth of its needs. `specs` writes it.
-    Options arrive as keyword arguments, each under its name; `align` is dealt with here where a family's options
-    derive from `AlignOptions`, as the default ones do.
+    Options arrive as keyword arguments, each under its name; `align` and `decoder` are dealt with where a family's
+    options derive from `FrameOptions`, as the default ones do.
 
     Attributes:
         span: how many frames in a row `frame` sees; with 2 it sees a change.
     """
 
-    options: type[Options] = AlignOptions
+    options: type[Options] = FrameOptions
     span: int = 1
 
     def __init__(self) -> None:

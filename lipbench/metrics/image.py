@@ -91,7 +91,7 @@ class ImageFamily(FrameMetric):
         return mean_psnr(per_frame) if spec.id.startswith("psnr") else super().mean(spec, per_frame)
 
     def at_shift(self, pair: Pair, against: str, shift: Shift) -> str:
-        reader = PairReader(pair, {against: shift.frames})
+        reader = PairReader(pair, {against: shift.frames}, pair.options.get("decoder", "exact"))
         psnr = [frame_psnr(step.prediction, step.others[against]) for step in reader if against in step.others]
         return f"psnr_full is then {mean_psnr(np.asarray(psnr)):.2f} dB" if psnr else ""
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from lipbench.core.metric import MetricFamily, MetricSpec, Pair, Score
 from lipbench.metrics.functional.landmarks import Points, face_distance, mouth_distance, mouth_opening_error
-from lipbench.metrics.landmarks import common, track_points
-from lipbench.metrics.pair_reader import ABSENT, SUFFIX
+from lipbench.metrics.landmarks import common, points_beside, track_points
+from lipbench.metrics.pair_reader import AGAINST, SUFFIX
 from lipbench.metrics.remarks import WHAT
 from lipbench.metrics.series import from_frames
 
@@ -117,10 +117,7 @@ class LandmarkVariantsFamily(MetricFamily):
         mine = track_points(
             pair.prediction_faces, pair.prediction_faces_reason or "no_face: no face track of the prediction"
         )
-        others = {
-            "reference": track_points(pair.faces, pair.faces_reason or "no_face: no face track of the reference"),
-            "truth": track_points(pair.truth_faces, pair.truth_faces_reason or ABSENT["truth"]),
-        }
+        others = {name: points_beside(pair, name) for name in AGAINST}
         found = {}
         for spec in self.metrics:
             against = "truth" if "truth" in spec.needs else "reference"

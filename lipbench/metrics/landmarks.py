@@ -23,7 +23,7 @@ from lipbench.core.metric import MetricFamily, MetricSpec, Pair, Score
 from lipbench.faces.track import FaceTrack
 from lipbench.metrics import timing
 from lipbench.metrics.functional.landmarks import Points, interocular, lip_gap, mouth_distance, pearson
-from lipbench.metrics.pair_reader import ABSENT, AGAINST
+from lipbench.metrics.pair_reader import ABSENT, AGAINST, size_mismatch
 from lipbench.metrics.remarks import Remarks
 from lipbench.metrics.series import from_frames
 from lipbench.metrics.timing import AlignOptions
@@ -102,9 +102,8 @@ class LandmarkFamily(MetricFamily):
         mine = track_points(
             pair.prediction_faces, pair.prediction_faces_reason or "no_face: no face track of the prediction"
         )
-        theirs = track_points(pair.faces, pair.faces_reason or "no_face: no face track of the reference")
         # The truth's landmarks are found by the same tracker, not taken from the generator: its bias cancels.
-        truth = track_points(pair.truth_faces, pair.truth_faces_reason or ABSENT["truth"])
+        theirs, truth = (points_beside(pair, name) for name in AGAINST)
         gap = _annotation(pair, "lip_gap", ())  # mm: a correlation has no scale
         align = bool(self.parse(pair.options).align)
         found = {name: timing.find(pair, name) for name in AGAINST}
@@ -133,6 +132,25 @@ def track_points(path: Path | None, absent: str) -> Points | str:
     if points is None:
         return f"unsupported: the face backend {track.backend!r} finds no landmarks"
     return points.astype(np.float64)
+
+
+def points_beside(pair: Pair, against: str) -> Points | str:
+    """The points of the reference or truth, or why the prediction's are not compared with them.
+
+    Without a reference the track in its place is the prediction's own, from which the regions come.
+    """
+    if against == "truth":
+        path, why = pair.truth_faces, pair.truth_faces_reason or ABSENT["truth"]
+    else:
+        path, why = pair.faces, pair.faces_reason or "no_face: no face track of the reference"
+        if pair.reference is None:
+            return ABSENT["reference"]
+    points = track_points(path, why)
+    if isinstance(points, str) or path is None or pair.prediction_faces is None:
+        return points
+    mine, theirs = FaceTrack.load(pair.prediction_faces), FaceTrack.load(path)
+    sizes = ((mine.width, mine.height), (theirs.width, theirs.height))
+    return points if sizes[0] == sizes[1] else size_mismatch(*sizes, against)
 
 
 def _annotation(pair: Pair, name: str, shape: tuple[int, ...]) -> Points | str:

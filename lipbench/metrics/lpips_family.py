@@ -19,7 +19,7 @@ from lipbench.core import weights
 from lipbench.core.errors import LipbenchError, WeightsError
 from lipbench.core.metric import MetricSpec, Pair
 from lipbench.metrics.arrays import Frame
-from lipbench.metrics.frame_metric import AlignOptions, FrameMetric, Value, specs
+from lipbench.metrics.frame_metric import FrameMetric, FrameOptions, Value, specs
 from lipbench.metrics.lpips_weights import FILES, Net, linear_file, linear_sha256
 from lipbench.metrics.pair_reader import SUFFIX, FrameStep
 from lipbench.metrics.regions import Box
@@ -44,7 +44,7 @@ def _convention(net: Net, region: str, sides: Mapping[str, int] = SIDE) -> str:
     return f"{net},v0.1,rgb,{f'longer side {sides[region]}' if region in sides else 'native size'}"
 
 
-class LpipsOptions(AlignOptions):
+class LpipsOptions(FrameOptions):
     """Options of the LPIPS families."""
 
     every: int = Field(

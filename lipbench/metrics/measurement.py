@@ -7,9 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
 import numpy as np
+from pydantic import Field
 
 from lipbench.core.errors import LipbenchError, UsageError
 from lipbench.core.metric import MetricSpec, Pair, Score, none_for
+from lipbench.media.pixels import Decoder
 from lipbench.metrics import regions as regions_module
 from lipbench.metrics import timing
 from lipbench.metrics.pair_reader import ABSENT, AGAINST, FrameStep, PairReader
@@ -20,6 +22,16 @@ from lipbench.metrics.timing import AlignOptions, Shift
 
 if TYPE_CHECKING:
     from lipbench.metrics.frame_metric import FrameMetric
+
+
+class FrameOptions(AlignOptions):
+    """Options of families that compare frames."""
+
+    decoder: Decoder = Field(
+        "exact",
+        description="Whose colors the frames have: exact, or those of OpenCV 4, whose fast conversion is about a gray "
+        "level off and which evaluation scripts read; recipes use it.",
+    )
 
 
 def measure_all(asked: Sequence[tuple[FrameMetric, Pair]]) -> list[Mapping[str, Score]]:
@@ -39,12 +51,13 @@ def measure_all(asked: Sequence[tuple[FrameMetric, Pair]]) -> list[Mapping[str, 
         made = Measurement.of(family, pair)
         if isinstance(made, Measurement):
             videos = (pair.prediction, pair.reference, pair.truth)
-            passes.setdefault((videos, tuple(sorted(made.shifts.items()))), []).append((i, made))
+            how = (videos, made.decoder, tuple(sorted(made.shifts.items())))
+            passes.setdefault(how, []).append((i, made))
         else:
             found[i] = made
     for together in passes.values():
         measurements = [measurement for _, measurement in together]
-        reader = PairReader(measurements[0].pair, measurements[0].shifts)
+        reader = PairReader(measurements[0].pair, measurements[0].shifts, measurements[0].decoder)
         if looking := [measurement for measurement in measurements if measurement.looks]:
             for step in reader:
                 for measurement in looking:
@@ -58,10 +71,13 @@ class Measurement:
 
     Attributes:
         shifts: "reference", "truth" -> the shift at which it is compared, where that is not 0.
+        decoder: whose colors the frames have.
     """
 
-    def __init__(self, family: FrameMetric, pair: Pair, options: dict[str, Any], align: bool, shared: Any) -> None:
-        self.family, self.pair = family, pair
+    def __init__(
+        self, family: FrameMetric, pair: Pair, options: dict[str, Any], align: bool, decoder: Decoder, shared: Any
+    ) -> None:
+        self.family, self.pair, self.decoder = family, pair, decoder
         self._options, self._align, self._shared = options, align, shared
         self._regions = regions_module.from_file(pair.faces, pair.faces_reason)
         self._found = {name: shift for name in AGAINST if (shift := timing.find(pair, name)) is not None}
@@ -83,8 +99,9 @@ class Measurement:
         """
         options = dict(family.parse(pair.options))
         align = bool(options.pop("align", False)) if issubclass(family.options, AlignOptions) else False
+        decoder = options.pop("decoder") if issubclass(family.options, FrameOptions) else "exact"
         try:
-            return cls(family, pair, options, align, family.begin(pair, **options))
+            return cls(family, pair, options, align, decoder, family.begin(pair, **options))
         except UsageError:
             raise
         except LipbenchError as error:

@@ -12,6 +12,7 @@ from lipbench.core.errors import MediaError
 from lipbench.core.metric import Pair
 from lipbench.core.ticks import ticking
 from lipbench.media import color
+from lipbench.media.pixels import Decoder
 from lipbench.media.recent import read_again
 from lipbench.metrics.arrays import Frame
 
@@ -23,6 +24,14 @@ ABSENT = {
     "reference": "no_reference: no reference video was given",
     "truth": "no_truth: no truth video: only generated clips have one",
 }
+
+
+def size_mismatch(mine: tuple[int, ...], theirs: tuple[int, ...], name: str) -> str:
+    """Why a prediction is not compared with a video of another (width, height), px."""
+    return (
+        f"size_mismatch: the prediction is {mine[0]}x{mine[1]}, the {name} {theirs[0]}x{theirs[1]}; make it at that "
+        "size, or let it be scaled (lipbench score --resize)"
+    )
 
 
 @dataclass(frozen=True)
@@ -43,9 +52,11 @@ class PairReader:
 
     Args:
         shifts: name -> k: frame t of the prediction stands beside frame t + k of that video.
+        decoder: whose colors the frames have (`media.pixels`).
     """
 
-    def __init__(self, pair: Pair, shifts: Mapping[str, int] | None = None) -> None:
+    def __init__(self, pair: Pair, shifts: Mapping[str, int] | None = None, decoder: Decoder = "exact") -> None:
+        self._decoder = decoder
         self._prediction = pair.prediction
         self._paths: dict[str, Path] = {}
         self._counts: dict[str, int] = {}
@@ -69,7 +80,7 @@ class PairReader:
         for name, path in self._paths.items():
             try:
                 self._compare_colors(name, path)
-                others[name] = read_again(path)
+                others[name] = read_again(path, decoder=self._decoder)
             except MediaError as error:
                 self._refuse(name, error)
         others = {name: frames for name, frames in others.items() if name not in self.refusals}
@@ -80,7 +91,7 @@ class PairReader:
                 if name in others:
                     self._next(name, others)
         try:
-            for t, prediction in enumerate(ticking(read_again(self._prediction))):
+            for t, prediction in enumerate(ticking(read_again(self._prediction, decoder=self._decoder))):
                 self.n_prediction += 1
                 self.size = (prediction.shape[1], prediction.shape[0])
                 frames = {}
@@ -91,11 +102,7 @@ class PairReader:
                     if frame is None:
                         continue
                     if frame.shape != prediction.shape:
-                        self.refusals[name] = (
-                            f"size_mismatch: the prediction is {prediction.shape[1]}x{prediction.shape[0]}, "
-                            f"the {name} {frame.shape[1]}x{frame.shape[0]}; make it at that size, or let it be scaled "
-                            "(lipbench score --resize)"
-                        )
+                        self.refusals[name] = size_mismatch(self.size, frame.shape[1::-1], name)
                         del others[name]
                         continue
                     frames[name] = frame

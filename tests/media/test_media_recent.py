@@ -24,7 +24,7 @@ def fresh():
 def readings(monkeypatch):
     """The videos that were decoded, by name."""
     found = []
-    monkeypatch.setattr(recent, "read_frames", lambda path, fps=None: decoded(path, fps, found))
+    monkeypatch.setattr(recent, "read_frames", lambda path, fps=None, decoder="exact": decoded(path, fps, found))
     return found
 
 

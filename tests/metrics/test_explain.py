@@ -52,6 +52,32 @@ def test_a_codec_is_told_by_what_it_does():
     assert "sound through AAC twice" in step.come
 
 
+def test_options_without_effect_are_not_told():
+    def scored(value, **options):
+        found = answer(lse_d=(value, "smallest; 31 shifts"), lse_d_at_own=(value, "at own"))
+        about = {name: {**one, "family": "sync"} for name, one in found["conventions"].items()}
+        return {**found, "conventions": about, "options": {"sync": options}}
+
+    whole = {"protocol": "realvideo", "boxes_from": "reference", "detector": "s3fd-syncnet", "own_offset": 0}
+    own = {**whole, "boxes_from": "prediction", "detector": "demo-face", "own_offset": None}
+    (best,), (at_own,) = explain(scored(7.0, **whole), scored(7.5, **own))
+    assert best.gone == ("boxes_from: reference",)
+    assert best.come == ("boxes_from: prediction", "detector: demo-face")
+    assert "own_offset: 0" in at_own.gone
+    (best,), _ = explain(scored(7.0, **whole), scored(7.5, **{**own, "protocol": "cropped"}))
+    assert best.gone == ("boxes_from: reference", "protocol: realvideo")
+    assert best.come == ("protocol: cropped",)
+
+
+def test_a_chain_goes_through_further_answers():
+    a, b = answer(ssim_full=WANG), answer(ssim_96_face=SMALL)
+    (straight,) = explain(a, b)
+    (chain,) = explain(a, b, [answer(video="aa" * 32, psnr_full=(30.0, "x")), answer(ssim_face=FACE)])
+    assert len(straight) == 1
+    assert [(step.second.answer, step.second.metric) for step in chain] == [("D", "ssim_face"), ("B", "ssim_96_face")]
+    assert [step.moved for step in chain] == pytest.approx([-0.10, 0.15])
+
+
 def test_a_chain_goes_through_what_both_hold_one_convention_at_a_time():
     a, b = answer(ssim_full=WANG, ssim_face=FACE), answer(ssim_96_face=SMALL)
     chains = {chain[0].first.metric: chain for chain in explain(a, b)}
@@ -87,3 +113,5 @@ def test_on_the_command_line(tmp_path):
     assert "same" in CliRunner().invoke(main, [files[0], files[0]]).output
     assert isinstance(CliRunner().invoke(main, [files[0], files[2]]).exception, UsageError)
     assert isinstance(CliRunner().invoke(main, [files[0], "none.json"]).exception, UsageError)
+    (tmp_path / "d.json").write_text(json.dumps(answer(ssim_face=FACE)))
+    assert "full -> face" in CliRunner().invoke(main, [*files[:2], "--through", str(tmp_path / "d.json")]).output

@@ -21,7 +21,10 @@ def test_moving_the_head_or_the_whole_mouth_is_no_distance(scene, clip, face_tra
     points, _ = clip
     moved = points + np.random.default_rng(0).normal(0, 9, (10, 1, 2))
     pair = scene.pair(
-        prediction="p", faces=scene.faces(face_track(points)), prediction_faces=scene.faces(face_track(moved), "p")
+        prediction="p",
+        reference="r",
+        faces=scene.faces(face_track(points)),
+        prediction_faces=scene.faces(face_track(moved), "p"),
     )
     scores = FAMILY.score(pair)
     assert scores["mld"].value == pytest.approx(0, abs=1e-3)
@@ -33,7 +36,10 @@ def test_the_definition(scene, clip, face_track):
     other = points.copy()
     other[:, 48:68] += np.random.default_rng(0).normal(0, 2, (10, 20, 2))
     pair = scene.pair(
-        prediction="p", faces=scene.faces(face_track(points)), prediction_faces=scene.faces(face_track(other), "p")
+        prediction="p",
+        reference="r",
+        faces=scene.faces(face_track(points)),
+        prediction_faces=scene.faces(face_track(other), "p"),
     )
     scores = FAMILY.score(pair)
     want = []
@@ -50,7 +56,10 @@ def test_scale_changes_pixels_but_not_percent(scene, points68, face_track):
     def score(size: float) -> tuple[float, float]:
         a, b = (np.stack([points68(90, 70, size=size, gap=g * size)] * 4) for g in (0.05, 0.15))
         pair = scene.pair(
-            prediction="p", faces=scene.faces(face_track(a)), prediction_faces=scene.faces(face_track(b), "p")
+            prediction="p",
+            reference="r",
+            faces=scene.faces(face_track(a)),
+            prediction_faces=scene.faces(face_track(b), "p"),
         )
         found = FAMILY.score(pair)
         return found["mld"].value, found["mld_px"].value
@@ -75,7 +84,7 @@ def test_against_the_truth(scene, clip, face_track):
     assert scores["mld_truth"].value == pytest.approx(0, abs=1e-3)
     assert scores["mouth_opening_corr_truth"].value == pytest.approx(1, abs=1e-6)
     assert scores["mouth_opening_corr_truth"].n_valid == 10
-    assert "no face track of the reference" in scores["mld"].reason
+    assert "no_reference" in scores["mld"].reason
     np.savez(notes, lip_gap=-gaps)
     assert FAMILY.score(pair)["mouth_opening_corr_truth"].value == pytest.approx(-1, abs=1e-6)
 
@@ -97,12 +106,13 @@ def test_correlation_is_pearsons_over_the_frames_with_a_face(scene, clip, face_t
 def test_lost_frames(scene, clip, face_track, lose):
     points, _ = clip
     faces, mine = lose(face_track(points), [0, 1]), lose(face_track(points), [1, 5])
-    pair = scene.pair(prediction="p", faces=scene.faces(faces), prediction_faces=scene.faces(mine, "p"))
+    pair = scene.pair(prediction="p", reference="r", faces=scene.faces(faces), prediction_faces=scene.faces(mine, "p"))
     score = FAMILY.score(pair)["mld"]
     assert np.flatnonzero(np.isnan(score.per_frame)).tolist() == [0, 1, 5]
     assert (score.n_valid, score.n_total) == (7, 10)
     pair = scene.pair(
         prediction="p",
+        reference="r",
         faces=scene.faces(lose(faces, list(range(5)))),
         prediction_faces=scene.faces(lose(mine, list(range(5, 10))), "p"),
     )
@@ -112,18 +122,36 @@ def test_lost_frames(scene, clip, face_track, lose):
 def test_refusals(scene, clip, face_track):
     points, _ = clip
     faces = scene.faces(face_track(points))
-    scores = FAMILY.score(scene.pair(prediction="p", faces=faces))
+    scores = FAMILY.score(scene.pair(prediction="p", reference="r", faces=faces))
     assert {s.reason for s in scores.values()} == {"no_face: no face track of the prediction"}
     short = scene.faces(face_track(points[:7]), "p")
-    score = FAMILY.score(scene.pair(prediction="p", faces=faces, prediction_faces=short))["mld"]
+    score = FAMILY.score(scene.pair(prediction="p", reference="r", faces=faces, prediction_faces=short))["mld"]
     assert score.reason == "length_mismatch: prediction has 7 frames, reference 10"
     one_less = scene.faces(face_track(points[:9]), "p")
-    assert FAMILY.score(scene.pair(prediction="p", faces=faces, prediction_faces=one_less))["mld"].n_total == 9
+    assert (
+        FAMILY.score(scene.pair(prediction="p", reference="r", faces=faces, prediction_faces=one_less))["mld"].n_total
+        == 9
+    )
     boxes = scene.faces(replace(face_track(points), landmarks=None, backend="s3fd"), "b")
-    score = FAMILY.score(scene.pair(prediction="p", faces=boxes, prediction_faces=faces))["mld"]
+    score = FAMILY.score(scene.pair(prediction="p", reference="r", faces=boxes, prediction_faces=faces))["mld"]
     assert score.reason == "unsupported: the face backend 's3fd' finds no landmarks"
-    score = FAMILY.score(scene.pair(prediction="p", faces=faces, prediction_faces=faces))["mld_truth"]
+    score = FAMILY.score(scene.pair(prediction="p", reference="r", faces=faces, prediction_faces=faces))["mld_truth"]
     assert "only generated clips have one" in score.reason
+
+
+def test_a_video_is_not_compared_with_itself_or_with_one_of_another_size(scene, clip, face_track):
+    points, _ = clip
+    faces = scene.faces(face_track(points))
+    names = {"landmarks": ("mld", "mld_px"), "landmark-variants": ("flmd_px", "mouth_opening_error")}
+    for family, metrics in names.items():
+        score = registry.load("metrics", family).score
+        alone = score(scene.pair(prediction="p", faces=faces, prediction_faces=faces))
+        assert [alone[name].reason for name in metrics] == ["no_reference: no reference video was given"] * 2
+        large = scene.faces(face_track(2 * points, width=400, height=280), "large")
+        apart = score(scene.pair(prediction="p", reference="r", faces=large, prediction_faces=faces))
+        assert all(apart[name].reason.startswith("size_mismatch: the prediction is ") for name in metrics)
+        apart = score(scene.pair(prediction="p", truth="t", truth_faces=large, prediction_faces=faces))
+        assert apart["mld_truth" if family == "landmarks" else "flmd_px_truth"].reason.startswith("size_mismatch")
 
 
 @pytest.mark.parametrize(

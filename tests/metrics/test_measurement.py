@@ -7,8 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lipbench import media
 from lipbench.core import registry
 from lipbench.core.metric import Score
+from lipbench.metrics.functional.psnr import frame_psnr
 from lipbench.metrics.measurement import measure_all
 from lipbench.metrics.pair_reader import PairReader
 
@@ -99,3 +101,16 @@ def missing(*args, **options):
     from lipbench.core.errors import WeightsMissing
 
     raise WeightsMissing("no weights", "none", "get some")
+
+
+def test_another_decoder_is_another_pass(scene, families, passes):
+    pair = pair_of(scene)
+    image, _, temporal = families
+    found = measure_all([(image, replace(pair, options={"decoder": "opencv"})), (temporal, pair), (image, pair)])
+    assert len(passes) == 2
+    assert same(found[1], temporal.score(pair))
+    assert same(found[2], image.score(pair))
+    frames = [list(media.read_frames(path, decoder="opencv")) for path in (pair.prediction, pair.reference)]
+    wanted = np.mean([frame_psnr(a, b) for a, b in zip(*frames, strict=True)])
+    assert found[0]["psnr_full"].value == pytest.approx(wanted, abs=1e-9)
+    assert found[0]["psnr_full"].value != pytest.approx(found[2]["psnr_full"].value, abs=1e-4)

@@ -13,8 +13,8 @@ from lipbench.datasets.manifest import resolve
 from lipbench.engine.config import parse_run_file
 from lipbench.engine.rows import families
 from lipbench.engine.score import score_video
-from lipbench.metrics import recipes
-from lipbench.metrics.sync import SyncOptions
+from lipbench.metrics import functional, recipes
+from tools.compare_recipe import blurred, first_seconds
 
 METRICS = {m.id for name in registry.names("metrics") for m in registry.load("metrics", name).metrics}
 ASKED = {"wav2lip", "syncnet", "latentsync", "talklip", "er-nerf", "talking-gaussian", "lipnerf"}
@@ -35,8 +35,8 @@ def test_a_recipe_says_everything_and_names_what_there_is(name):
     recipe = recipes.load(name)
     assert recipe.id == name
     assert set(recipe.metrics) <= METRICS
-    assert set(recipe.options) <= {"sync"}  # what `recipe:` in a run file can set
-    SyncOptions.parse(recipe.options.get("sync", {}))
+    for family, options in recipe.options.items():
+        registry.load("metrics", family).parse(options)
     assert recipe.check
     assert {row.name for row in recipe.checked} <= {printed.name for printed in recipe.prints}
     if recipe.repository:
@@ -54,8 +54,8 @@ def test_a_run_file_with_a_recipe_measures_by_it(name):
     measured = {family.id: options for family, options in families(config)}
     asked = {m for f in measured for m in (s.id for s in registry.load("metrics", f).metrics) if config.asks(f, m)}
     assert asked == set(recipe.metrics)
-    for option, value in recipe.options.get("sync", {}).items():
-        assert measured["sync"][option] == value
+    for family, options in recipe.options.items():
+        assert {name: measured[family][name] for name in options} == options
     # A finished run's file holds both.
     assert parse_run_file(config.model_dump(mode="json", by_alias=True, exclude_unset=True), "run") == config
 
@@ -72,15 +72,11 @@ def test_options_beside_a_recipe_win_and_metrics_are_refused():
 
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory):
-    """The clip that the recipes were checked on, and its blurred copy."""
+    """The clip that the recipes were checked on, and its blurred copy, which has no sound."""
     folder = tmp_path_factory.mktemp("recipes")
     clip = next(clip for clip in resolve("demo").clips if clip.id == "demo-en")
-    frames = np.stack(list(media.read_frames(clip.video, end_s=1.6)))
-    sound = media.read_audio(clip.video)[: len(frames) * 640]
-    made = {"source": media.write_video(folder / "s.mp4", frames, 25, audio=sound, synthetic=False)}
-    for frame in frames:
-        frame[128:230, 64:192] = cv2.GaussianBlur(frame[128:230, 64:192], (0, 0), 2)
-    return {**made, "blurred": media.write_video(folder / "p.mp4", frames, 25, audio=sound, synthetic=False)}
+    source = first_seconds(clip.video, 1.6, folder / "s.mp4")
+    return {"source": source, "blurred": blurred(source, folder / "p.mp4")}
 
 
 @pytest.mark.parametrize("name", ["talklip", "talking-gaussian"])
@@ -90,19 +86,56 @@ def test_the_numbers_that_were_compared_with_the_script_are_still_those(name, vi
     answer = score_video(videos["blurred"], reference=videos["source"], recipe=name, faces="demo-face")
     for row in recipes.load(name).checked:
         if row.clip == "demo-en":
-            assert answer["recipe"]["prints"][row.name]["value"] == pytest.approx(row.lipbench, rel=2e-3), row.name
+            assert answer["recipe"]["prints"][row.name]["value"] == pytest.approx(row.lipbench, abs=1e-5), row.name
     assert answer["recipe"]["repository"].startswith("https://github.com/")
     assert answer["recipe"]["changed"] == []
     with pytest.raises(UsageError, match="names its metrics itself"):
         score_video(videos["blurred"], recipe=name, metrics=["psnr_full"])
 
 
-def test_what_was_changed_of_a_recipe_is_said(videos):
+def test_frames_are_paired_by_number_up_to_the_end_of_the_shorter_video(videos, tmp_path):
+    clips = {name: np.stack(list(media.read_frames(video))) for name, video in videos.items()}
+
+    def score(name, n, fps):
+        reference = media.write_video(tmp_path / name, clips["source"][:n], fps, lossless=True, synthetic=False)
+        return score_video(videos["blurred"], reference=reference, recipe="talklip", faces="demo-face")
+
+    short, fast, faster = score("a.mp4", 8, 25), score("b.mp4", 8, 30), score("c.mp4", 8, 50)
+    numbers = [answer["metrics"]["ssim_96_face"] for answer in (short, fast, faster)]
+    assert [number["n_total"] for number in numbers] == [8, 8, 8]
+    assert numbers[1]["value"] == numbers[2]["value"]
+    assert numbers[0]["value"] == pytest.approx(
+        numbers[1]["value"], abs=2e-3
+    )  # the face is tracked on the file's colors
+    assert "reference: frames are paired by number, and the last 32 of the video left out" in short["remarks"]
+    assert any("25 fps and the reference 30: as the script does it" in remark for remark in fast["remarks"])
+
+
+def test_pictures_are_read_as_opencv_reads_them(videos, tmp_path):
+    for name, video in videos.items():
+        (tmp_path / name).mkdir()
+        for k, frame in enumerate(media.read_frames(video, end_s=0.2)):
+            cv2.imwrite(str(tmp_path / name / f"{k}.jpg"), frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 60])
+    mine, theirs = ([cv2.imread(str(tmp_path / name / f"{k}.jpg")) for k in range(5)] for name in ("blurred", "source"))
     answer = score_video(
-        videos["blurred"], recipe="wav2lip-lrs", sync_model="demo", options={"sync": {"codec": "none"}}
+        tmp_path / "blurred", reference=tmp_path / "source", metrics=["psnr_full"], recipe=None, faces="demo-face"
     )
-    assert answer["recipe"]["changed"] == ["sync.codec: none, not published"]
-    published = score_video(videos["blurred"], recipe="wav2lip-lrs", sync_model="demo")
+    wanted = np.mean([functional.psnr.frame_psnr(a, b) for a, b in zip(mine, theirs, strict=True)])
+    assert answer["metrics"]["psnr_full"]["value"] != pytest.approx(wanted, abs=1e-3)
+    if weights.available("alexnet"):
+        answer = score_video(tmp_path / "blurred", reference=tmp_path / "source", recipe="er-nerf", faces="demo-face")
+        assert answer["metrics"]["psnr_full"]["value"] == pytest.approx(wanted, abs=1e-9)
+
+
+def test_what_was_changed_of_a_recipe_is_said(videos):
+    given = {"sync": {"codec": "none", "min_track": 9}}
+    answer = score_video(videos["source"], recipe="wav2lip-lrs", sync_model="demo", options=given)
+    assert answer["recipe"]["changed"] == [
+        "sync.codec: none, not published",
+        "sync.min_track: 9, not 100",
+        "sync.sync_model: demo, not syncnet_v2",
+    ]
+    published = score_video(videos["source"], recipe="wav2lip-lrs", sync_model="demo")
     name = "Average Minimum Distance"
     assert published["recipe"]["prints"][name]["value"] != answer["recipe"]["prints"][name]["value"]
     assert published["options"]["sync"]["codec"] == "published"

@@ -13,8 +13,8 @@ import pytest
 
 from lipbench import media
 from lipbench.core.errors import UsageError
-from lipbench.metrics.sync import evaluate
-from lipbench.metrics.sync.codec import CROP_SIZE, CropRoute, full_range, on_disk, read_published, widened
+from lipbench.metrics.sync import codec, evaluate
+from lipbench.metrics.sync.codec import CROP_SIZE, CropRoute, full_range, on_disk, read_published, rgb, widened
 from lipbench.metrics.sync.sound_codec import heard_of_a_crop, read_published_sound
 from tests.metrics.sync_videos import RULES, SIZE, clip, face_track, image, small_net, sound
 
@@ -76,6 +76,40 @@ def test_cropped_sees_the_jpeg_files_that_ffmpeg_writes(video: Path, tmp_path: P
     # The rate control: the first picture is twice as large as those that the rate allows.
     sizes = [file.stat().st_size for file in files]
     assert sizes[0] > 1.8 * sizes[-1]
+
+
+def test_the_jpeg_of_a_video_that_states_its_pixels_aspect_has_a_jfif_header(
+    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As ffmpeg 5.1.9 writes them; the rate control counts the 18 bytes, which moves a quantizer here and there.
+    files: list[bytes] = []
+    monkeypatch.setattr(codec, "rgb", lambda file: files.append(bytes(file)) or rgb(file))
+
+    def sizes(told: bool) -> list[int]:
+        assert {file[2:11].endswith(b"JFIF\0") for file in files} == {told}
+        found = [len(file) for file in files]
+        files.clear()
+        return found
+
+    list(read_published(video, "cropped"))
+    untold = sizes(told=False)
+    stated = tmp_path / "stated.mp4"
+    with av.open(str(video)) as source, av.open(str(stated), "w") as target:
+        stream: Any = target.add_stream("libx264", rate=25, options={"qp": "0"})
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(1)
+        for n, frame in enumerate(source.decode(video=0)):
+            frame.pts, frame.time_base, frame.pict_type = n, Fraction(1, 25), 0
+            target.mux(stream.encode(frame))
+        target.mux(stream.encode(None))
+    list(read_published(stated, "cropped"))
+    told = sizes(told=True)
+    assert told[0] - untold[0] == 18
+    assert told != [size + 18 for size in untold]
+    route = CropRoute()
+    for frame in media.read_frames(video):
+        route.push(cv2.resize(frame, (CROP_SIZE, CROP_SIZE)))
+    sizes(told=True)
 
 
 def test_realvideo_is_fine_and_not_exact(video: Path) -> None:

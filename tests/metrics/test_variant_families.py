@@ -76,7 +76,7 @@ def test_landmark_variants(scene, points68, face_track):
     points = np.stack([points68(80, 70, gap=4 + t) for t in range(6)])
     other = np.stack([points68(83, 70, gap=4) for _ in range(6)])
     mine, theirs = (scene.faces(face_track(p), n) for p, n in ((points, "mine"), (other, "theirs")))
-    pair = scene.pair(prediction=scene.video("p"), faces=theirs, prediction_faces=mine, truth_faces=mine)
+    pair = scene.pair(prediction=scene.video("p"), reference="r", faces=theirs, prediction_faces=mine, truth_faces=mine)
     scores = registry.load("metrics", "landmark-variants").score(pair)
     assert scores["flmd_px"].value == pytest.approx(face_distance(points, other).mean(), abs=1e-4)
     assert scores["mouth_opening_error"].value == pytest.approx(mouth_opening_error(points, other).mean(), abs=1e-4)

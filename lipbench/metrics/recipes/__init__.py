@@ -7,7 +7,7 @@ still differ. `lipbench score --as NAME` and `recipe: NAME` in a run file measur
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -52,6 +52,11 @@ class Recipe(BaseModel):
     script: str = Field(description="Files in it.")
     prints: tuple[Printed, ...] = Field(min_length=1, description="Its numbers.")
     options: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Family -> options.")
+    frames: Literal["by time", "by number"] = Field(
+        "by time",
+        description="How frames of two videos are paired: at one rate, or one by one as they are stored, whatever the "
+        "rates, up to the end of the shorter video.",
+    )
     crops: str = Field(description="Which part of the picture is measured, and how it is cut out.")
     codec: str = Field(description="What the files go through first.")
     aggregation: str = Field(description="From frames to a clip, from clips to the printed number.")
@@ -65,9 +70,22 @@ class Recipe(BaseModel):
         """The metrics that it needs."""
         return tuple(dict.fromkeys(printed.metric for printed in self.prints))
 
+    def entries(self) -> list[Any]:
+        """Its metrics as a run file names them: an id, with the options of its family where there are some."""
+        found: list[Any] = []
+        for metric in self.metrics:
+            family = next(f for f in registry.names("metrics") if _measures(f, metric))
+            options = self.options.get(family, {})
+            found.append({"id": metric, "params": options} if options and family != "sync" else metric)
+        return found
+
     def facts(self) -> dict[str, Any]:
         """What an answer says of it, as JSON."""
         return self.model_dump(mode="json", exclude={"checked", "check", "options"})
+
+
+def _measures(family: str, metric: str) -> bool:
+    return any(spec.id == metric for spec in registry.load("metrics", family).metrics)
 
 
 def names() -> tuple[str, ...]:

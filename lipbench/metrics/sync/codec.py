@@ -36,8 +36,10 @@ from numpy.typing import NDArray
 
 from lipbench.core.errors import MediaError
 from lipbench.media.image_series import open_video
-from lipbench.media.pixels import ToRgb, orientation, rgb_frame
+from lipbench.media.opening import fraction
+from lipbench.media.pixels import BICUBIC, ToRgb, orientation, rgb_frame
 from lipbench.media.read import pick
+from lipbench.media.source import VideoSource
 from lipbench.metrics.sync.protocol import FPS
 
 #: Bits a second of an encoder that is told nothing.
@@ -46,8 +48,6 @@ DEFAULT_RATE = 200_000
 FINE = 2
 #: Edge of the face crops that `run_pipeline.py` writes, px.
 CROP_SIZE = 224
-#: swscale's SWS_BICUBIC, which ffmpeg and OpenCV convert with.
-_BICUBIC = 0x4
 
 
 Picture = TypeVar("Picture")
@@ -60,10 +60,11 @@ class Generation:
         codec: FFmpeg's name.
         pix_fmt: of what it encodes; frames are converted.
         options: FFmpeg's, of the encoder.
+        aspect: of a pixel, where the file states it.
     """
 
-    def __init__(self, codec: str, pix_fmt: str, options: dict[str, str]) -> None:
-        self._codec, self._pix_fmt, self._options = codec, pix_fmt, options
+    def __init__(self, codec: str, pix_fmt: str, options: dict[str, str], aspect: Fraction | None = None) -> None:
+        self._codec, self._pix_fmt, self._options, self._aspect = codec, pix_fmt, options, aspect
         self._scaler = VideoReformatter()
         self._encoder: VideoCodecContext | None = None
         self._n = 0
@@ -87,7 +88,7 @@ class Generation:
         narrow = wide and not (frame.format.name.startswith("yuvj") or frame.color_range == ColorRange.JPEG)
         pix_fmt = "yuv420p" if narrow else self._pix_fmt
         full = ColorRange.JPEG if wide and not narrow else ColorRange.MPEG
-        given = self._scaler.reformat(frame, format=pix_fmt, dst_color_range=full, interpolation=_BICUBIC, threads=1)
+        given = self._scaler.reformat(frame, format=pix_fmt, dst_color_range=full, interpolation=BICUBIC, threads=1)
         return widened(given) if narrow else given
 
     def flush(self) -> list[Packet]:
@@ -103,6 +104,8 @@ class Generation:
             ) from error
         encoder.width, encoder.height, encoder.pix_fmt = frame.width, frame.height, self._pix_fmt
         encoder.time_base, encoder.framerate = Fraction(1, FPS), Fraction(FPS)
+        if self._aspect is not None:
+            encoder.sample_aspect_ratio = self._aspect
         encoder.thread_count = 1  # slices of threads would share the bits out in another way
         encoder.options = self._options
         return encoder
@@ -130,9 +133,12 @@ def widened(frame: VideoFrame) -> VideoFrame:
     return made
 
 
-def jpeg(fine: bool = False) -> Generation:
-    """Frames as JPEG files, at the default rate or `-qscale:v 2`."""
-    return Generation("mjpeg", "yuvj420p", _quantizer() if fine else {"b": str(DEFAULT_RATE)})
+def jpeg(fine: bool = False, aspect: Fraction | None = None) -> Generation:
+    """Frames as JPEG files, at the default rate or `-qscale:v 2`.
+
+    A file that states the aspect of its pixels gets a JFIF header, whose 18 bytes the rate control counts.
+    """
+    return Generation("mjpeg", "yuvj420p", _quantizer() if fine else {"b": str(DEFAULT_RATE)}, aspect)
 
 
 def _quantizer() -> dict[str, str]:
@@ -188,21 +194,21 @@ def read_published(video: Path, route: str) -> Iterator[NDArray[np.uint8]]:
         MediaError, NoVideo, Truncated: as `media.read_frames`.
     """
     first = FIRST[route]() if route in FIRST else None
-    second = jpeg(fine=first is not None)
-    for frame in _decoded(video):
-        for shown in [frame] if first is None else first.push(frame):
-            yield from map(rgb, second.push(shown))
+    with open_video(video, FPS) as source:
+        second = jpeg(fine=first is not None, aspect=fraction(source.stream.sample_aspect_ratio))
+        for frame in _decoded(source):
+            for shown in [frame] if first is None else first.push(frame):
+                yield from map(rgb, second.push(shown))
     for shown in [] if first is None else first.flush():
         yield from map(rgb, second.push(shown))
     yield from map(rgb, second.flush())
 
 
-def _decoded(video: Path) -> Iterator[VideoFrame]:
+def _decoded(source: VideoSource) -> Iterator[VideoFrame]:
     """Frames at 25 fps in the file's own format, upright."""
-    with open_video(video, FPS) as source:
-        turn, to_rgb = orientation(source.first), ToRgb()
-        for shown in pick(source, FPS, 0.0, None):
-            yield shown.frame if turn.identity else rgb_frame(turn.apply(to_rgb(shown.frame)))
+    turn, to_rgb = orientation(source.first), ToRgb()
+    for shown in pick(source, FPS, 0.0, None):
+        yield shown.frame if turn.identity else rgb_frame(turn.apply(to_rgb(shown.frame)))
 
 
 def on_disk(frames: Iterable[Picture], late: int) -> Iterator[Picture]:
@@ -220,7 +226,7 @@ class CropRoute:
 
     def __init__(self) -> None:
         self._first = Recoded("mpeg4", "mpeg4", {"b": str(FPS * CROP_SIZE**2), "g": "12", "qmin": "3"})
-        self._second = jpeg()
+        self._second = jpeg(aspect=Fraction(1))  # an MPEG-4 stream states it
 
     def push(self, crop: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
         """The crops that can be shown once this one, `CROP_SIZE` px square, is there."""

@@ -66,6 +66,16 @@ CODED = {
 }
 
 
+def without_effect(options: Mapping[str, Any], metric: str) -> set[str]:
+    """Options of the family that do not matter to a metric, under the values of the others."""
+    found = set() if metric == "lse_d_at_own" else {"own_offset"}
+    if options.get("protocol") == "cropped":
+        found |= {"boxes_from", "detector", "min_track", "min_face_size", "aggregate"}
+    elif options.get("boxes_from") == "reference":
+        found.add("detector")
+    return found
+
+
 def as_json() -> dict[str, Any]:
     """The constants as a result records them."""
     return {
