@@ -26,6 +26,7 @@ SKIN = (0.025, 0.02)
 ABOVE_BROWS = 0.2  # dm, where the face ends
 SLANT = 3.0  # times thicker along the line of sight a layer gets at most where the mesh turns away
 MAPS = 256  # px, longest side of the maps
+STEEPEST = 1.5  # dm of depth a dm across, where rays meet the middle from all sides
 SETTLING = 12  # steps towards where a ray meets the relief
 SETTLED = 0.05  # dm beside it at which it has been met
 THIN = 0.04  # dm, shortest interval of a ray
@@ -130,7 +131,7 @@ def relief_of(
     soft = cv2.GaussianBlur(rows[nearest], (0, 0), MAPS / 40)
     middle = np.where(hit, depth, cv2.GaussianBlur(np.where(hit, depth, soft), (0, 0), MAPS / 128)).astype(np.float32)
     if shut:
-        middle = _shut(middle, mesh, place, unit)
+        middle = _gentle(_shut(middle, mesh, place, unit), STEEPEST * unit)
     height = place[1] - (np.arange(size[0]) + 0.5) * unit
     below = height[:, None] < mesh.marks[17:27, 1].max() + ABOVE_BROWS
     inside = cv2.erode((hit & below).astype(np.uint8), np.ones((3, 3), np.uint8))
@@ -160,6 +161,18 @@ def _shut(middle: Float32, mesh: HeadMesh, place: Box, unit: float) -> Float32:
     reach = round(max(np.ptp(lips[12:, 1]), 2.0)) + 2
     near = np.ones((2 * reach + 1, 3), np.uint8)
     return np.where(inside > 0, cv2.morphologyEx(middle, cv2.MORPH_CLOSE, near), middle).astype(np.float32)
+
+
+def _gentle(middle: Float32, rise: float) -> Float32:
+    """The middle (h, w) and before it what is needed so that no px lies more than `rise` dm behind the next one."""
+    import cv2
+
+    cross, square = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)), np.ones((3, 3), np.uint8)
+    while True:
+        found = np.maximum(cv2.dilate(middle, cross) - rise, cv2.dilate(middle, square) - math.sqrt(2) * rise)
+        if (found <= middle + 1e-6).all():
+            return middle
+        middle = np.maximum(middle, found).astype(np.float32)
 
 
 def lips_and_chin(mesh: HeadMesh) -> tuple[float, float, float, float]:
