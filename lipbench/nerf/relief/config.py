@@ -48,8 +48,8 @@ class ReliefConfig:
     finest: int = 896
     channels: int = 12
     looks: int = 8
-    appearances: int = 40
-    appearance_texel: float = 1.0
+    appearances: int = 80
+    appearance_texel: float = 1.2
     mouth_looks: bool = True
     mouth_texel: float = 2.0
     width: int = 32
@@ -106,7 +106,7 @@ class ReliefPreset:
 
     name: str
     field: ReliefConfig = field(default_factory=ReliefConfig)
-    steps: int = 600
+    steps: int = 1500
     rays: int = 8192
     frames: int = 16
     lr: float = 4e-3

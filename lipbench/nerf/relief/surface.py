@@ -35,6 +35,7 @@ FARTHEST = 0.5  # dm, how far in front of the mesh it may do so
 MARGIN = 0.04  # of the masks' extent, on each side
 
 BESIDE_LIPS, BELOW_CHIN = 0.25, 0.05  # of the mouth's width on each side, dm
+ABOVE_CHIN = 0.62  # of the height of lips and chin: what the lips have of it
 EDGE = 8.0  # the outer eighth of a box of eyes or mouth blends into the face
 BLEND = 0.1  # of lips and chin's size, in which what is mixed there ends
 
@@ -63,6 +64,12 @@ class Relief(NamedTuple):
     outer: Float32
     eyes: tuple[Box, Box]
     mouth: Box
+
+    @property
+    def lips(self) -> Box:
+        """The upper part of `mouth`, without the chin."""
+        left, top, width, height = self.mouth
+        return left, top, width, ABOVE_CHIN * height
 
 
 class Rest(NamedTuple):
@@ -284,18 +291,18 @@ def settled(
 
     Outside the silhouette the nearest pixel of the mesh may lie much farther away, and inside it an ear or a cheek
     that is turned away may: there the frames were put back onto the middle, too. Where a ray does not meet it, what it
-    sees is moved onto it in depth. In the mouth what lies behind stays there.
+    sees is moved onto it in depth. Between the lips what lies behind stays there.
     """
     depth, shift = view.depth.copy(), view.shift.copy()
     cx, cy = camera.center
     lens = (float(camera.focal), float(cx), float(cy))
-    maps = relief.middle, np.asarray(relief.place), np.asarray(relief.mouth)
+    maps = relief.middle, np.asarray(relief.place), np.asarray(relief.lips)
     fill_settled(depth, shift[None], view.hit, rotation[None], translation[None], *lens, *maps)
     return view._replace(depth=depth, shift=shift)
 
 
 @kernel
-def fill_settled(depth, shift, hit, rotation, translation, focal, cx, cy, middle, place, mouth):  # type: ignore[no-untyped-def]
+def fill_settled(depth, shift, hit, rotation, translation, focal, cx, cy, middle, place, lips):  # type: ignore[no-untyped-def]
     """See `settled`: `depth` (H, W) and `shift` are changed; other arguments as for `fill_bounds`."""
     h, w = middle.shape
     for y in range(depth.shape[0]):
@@ -305,8 +312,8 @@ def fill_settled(depth, shift, hit, rotation, translation, focal, cx, cy, middle
             share = 1.0
             if hit[y, x]:
                 px, py, z = head_point(rx, ry, at, rotation, translation, shift, 0, y, x)
-                u, v = (px - place[0]) / place[2] - mouth[0], (place[1] - py) / place[3] - mouth[1]
-                inside = min(min(u, mouth[2] - u) / mouth[2], min(v, mouth[3] - v) / mouth[3])
+                u, v = (px - place[0]) / place[2] - lips[0], (place[1] - py) / place[3] - lips[1]
+                inside = min(min(u, lips[2] - u) / lips[2], min(v, lips[3] - v) / lips[3])
                 share = 1.0 - min(max(EDGE * inside, 0.0), 1.0)
             for _ in range(SETTLING):
                 px, py, z = head_point(rx, ry, at, rotation, translation, shift, 0, y, x)

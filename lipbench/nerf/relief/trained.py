@@ -27,7 +27,7 @@ from lipbench.nerf.relief.surface import SKIN, Relief, bounds, settled
 from lipbench.nerf.training.codes import without
 from lipbench.nerf.training.trained import FrameRender, Where, enlarged, shrunk
 
-SCHEMA = 3
+SCHEMA = 4
 REACH = 2  # px about mask and mesh that are rendered
 BESIDE = 16  # px about the wanted ones in which the mesh is looked at: it is extended beside its outline
 BLOCK = {"cpu": 8192}  # rays at once: what lies between two loops nearly stays in a core's cache
