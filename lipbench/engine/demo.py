@@ -37,6 +37,7 @@ def demo_run() -> dict[str, Any]:
                 "label": "lipnerf-demo relief",
                 "params": {
                     "field": "relief",
+                    "steps": STEPS,
                     # Its fits are right to half a pixel.
                     "settings": {"registration": False, "appearances": 0, "behind": 0, "mouth_looks": False},
                     "fit": "landmarks",

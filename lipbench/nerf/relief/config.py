@@ -31,6 +31,8 @@ class ReliefConfig:
             leaves light and sides to the network.
         appearance_texel: side of their texels, px of the training images.
         mouth_looks: whether lips and chin have as many looks as there are `directions`, that the expression mixes.
+        mouth_texel: side of their texels, px of the training images. Of the inside of a mouth each frame shows a little
+            and each texel has `directions` numbers to learn: small ones learn grain.
         width: of the network's two hidden layers.
         samples: candidates on a ray; most are left out because nothing is there, or because all before them is opaque.
         opacity: optical depth of the relief's whole thickness per unit of density.
@@ -46,9 +48,10 @@ class ReliefConfig:
     finest: int = 896
     channels: int = 12
     looks: int = 8
-    appearances: int = 40
-    appearance_texel: float = 1.0
+    appearances: int = 80
+    appearance_texel: float = 1.2
     mouth_looks: bool = True
+    mouth_texel: float = 2.0
     width: int = 32
     samples: int = 8
     opacity: float = 15.0
@@ -103,7 +106,7 @@ class ReliefPreset:
 
     name: str
     field: ReliefConfig = field(default_factory=ReliefConfig)
-    steps: int = 600
+    steps: int = 1500
     rays: int = 8192
     frames: int = 16
     lr: float = 4e-3

@@ -22,6 +22,8 @@ class Views(NamedTuple):
         shift: (F, H, W, 3) dm.
         near: (F, H, W) dm.
         far: (F, H, W) dm.
+        front: dm from where rays enter to where they meet the one surface that the relief is, see `straight`; 0 where
+            it has depth.
     """
 
     focal: float
@@ -31,6 +33,7 @@ class Views(NamedTuple):
     shift: Tensor
     near: Tensor
     far: Tensor
+    front: float = 0.0
 
 
 def cells(value: Tensor, n: int) -> tuple[Tensor, Tensor]:
@@ -38,6 +41,14 @@ def cells(value: Tensor, n: int) -> tuple[Tensor, Tensor]:
     at = (value * n - 0.5).clamp(0.0, n - 1.001)
     low = at.to(torch.int64)
     return low, at - low
+
+
+def at(values: Tensor, u: Tensor, v: Tensor) -> Tensor:
+    """A map (h, w) at places (...) of [0, 1]."""
+    (iu, au), (iv, av) = cells(u, values.shape[1]), cells(v, values.shape[0])
+    above = (1 - au) * values[iv, iu] + au * values[iv, iu + 1]
+    below = (1 - au) * values[iv + 1, iu] + au * values[iv + 1, iu + 1]
+    return (1 - av) * above + av * below
 
 
 def candidates(
@@ -74,13 +85,7 @@ def candidates(
     p = torch.einsum("rsi,rij->rsj", seen, views.rotation[frames]) - views.shift[frames, y, x][:, None]
     u = ((p[..., 0] - place[0]) / place[2]).clamp(0.0, 1.0)
     v = ((place[1] - p[..., 1]) / place[3]).clamp(0.0, 1.0)
-    h, w = surfaces.shape[1:]
-    (iu, au), (iv, av) = cells(u, w), cells(v, h)
-    back, front = (
-        (1 - av) * ((1 - au) * m[iv, iu] + au * m[iv, iu + 1])
-        + av * ((1 - au) * m[iv + 1, iu] + au * m[iv + 1, iu + 1])
-        for m in surfaces[:2]
-    )
+    back, front = (at(each, u, v) for each in surfaces[:2])
     s = floor + (1.0 - floor) * ((p[..., 2] - back) / (front - back)).clamp(0.0, 1.0)
     s = torch.where(p[..., 2] < back, floor * (1.0 + (p[..., 2] - back) / DEEP).clamp_min(0.0), s)
     length = step * (1 + rx * rx + ry * ry).sqrt()

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lipbench.nerf.relief import dense, kernels
+from lipbench.nerf.relief import dense, kernels, straight
 from lipbench.nerf.relief.dense import Views
 from lipbench.nerf.relief.grid import FeatureGrid, uses_kernels
 
@@ -57,19 +57,22 @@ def march(
 ) -> Samples:
     """Samples of the rays through (R,) image positions of (R,) frames; see `kernels.march`."""
     if not uses_kernels(frames):
-        points, lengths = dense.candidates(views, frames, columns, rows, jitter, surfaces, place, samples, floor)
+        candidates = straight.candidates if views.front else dense.candidates
+        points, lengths = candidates(views, frames, columns, rows, jitter, surfaces, place, samples, floor)
         some = dense.kept(points, lengths, pruning.density, opacity, pruning.threshold, pruning.opaque, keep)
         starts = torch.cat([torch.zeros_like(frames[:1]), some.sum(1).cumsum(0)])
         return Samples(points[some], lengths[some], starts)
     count = len(frames)
     points, lengths = torch.empty(count * samples, 3), torch.empty(count * samples)
     starts = torch.empty(count + 1, dtype=torch.int64)
-    found = kernels.march(
+    kernel, front = (straight.march, (float(views.front),)) if views.front else (kernels.march, ())
+    found = kernel(
         *(x.numpy() for x in (frames, columns, rows)),
         float(views.focal),
         float(views.center[0]),
         float(views.center[1]),
-        *(x.numpy() for x in views[2:]),
+        *(x.numpy() for x in views[2:7]),
+        *front,
         *(x.numpy() for x in (jitter, keep, surfaces[0], surfaces[1], place, pruning.density)),
         float(opacity),
         int(samples),

@@ -26,6 +26,7 @@ SKIN = (0.025, 0.02)
 ABOVE_BROWS = 0.2  # dm, where the face ends
 SLANT = 3.0  # times thicker along the line of sight a layer gets at most where the mesh turns away
 MAPS = 256  # px, longest side of the maps
+STEEPEST = 1.5  # dm of depth a dm across, where rays meet the middle from all sides
 SETTLING = 12  # steps towards where a ray meets the relief
 SETTLED = 0.05  # dm beside it at which it has been met
 THIN = 0.04  # dm, shortest interval of a ray
@@ -34,6 +35,7 @@ FARTHEST = 0.5  # dm, how far in front of the mesh it may do so
 MARGIN = 0.04  # of the masks' extent, on each side
 
 BESIDE_LIPS, BELOW_CHIN = 0.25, 0.05  # of the mouth's width on each side, dm
+ABOVE_CHIN = 0.62  # of the height of lips and chin: what the lips have of it
 EDGE = 8.0  # the outer eighth of a box of eyes or mouth blends into the face
 BLEND = 0.1  # of lips and chin's size, in which what is mixed there ends
 
@@ -62,6 +64,12 @@ class Relief(NamedTuple):
     outer: Float32
     eyes: tuple[Box, Box]
     mouth: Box
+
+    @property
+    def lips(self) -> Box:
+        """The upper part of `mouth`, without the chin."""
+        left, top, width, height = self.mouth
+        return left, top, width, ABOVE_CHIN * height
 
 
 class Rest(NamedTuple):
@@ -130,7 +138,7 @@ def relief_of(
     soft = cv2.GaussianBlur(rows[nearest], (0, 0), MAPS / 40)
     middle = np.where(hit, depth, cv2.GaussianBlur(np.where(hit, depth, soft), (0, 0), MAPS / 128)).astype(np.float32)
     if shut:
-        middle = _shut(middle, mesh, place, unit)
+        middle = _gentle(_shut(middle, mesh, place, unit), STEEPEST * unit)
     height = place[1] - (np.arange(size[0]) + 0.5) * unit
     below = height[:, None] < mesh.marks[17:27, 1].max() + ABOVE_BROWS
     inside = cv2.erode((hit & below).astype(np.uint8), np.ones((3, 3), np.uint8))
@@ -160,6 +168,18 @@ def _shut(middle: Float32, mesh: HeadMesh, place: Box, unit: float) -> Float32:
     reach = round(max(np.ptp(lips[12:, 1]), 2.0)) + 2
     near = np.ones((2 * reach + 1, 3), np.uint8)
     return np.where(inside > 0, cv2.morphologyEx(middle, cv2.MORPH_CLOSE, near), middle).astype(np.float32)
+
+
+def _gentle(middle: Float32, rise: float) -> Float32:
+    """The middle (h, w) and before it what is needed so that no px lies more than `rise` dm behind the next one."""
+    import cv2
+
+    cross, square = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)), np.ones((3, 3), np.uint8)
+    while True:
+        found = np.maximum(cv2.dilate(middle, cross) - rise, cv2.dilate(middle, square) - math.sqrt(2) * rise)
+        if (found <= middle + 1e-6).all():
+            return middle
+        middle = np.maximum(middle, found).astype(np.float32)
 
 
 def lips_and_chin(mesh: HeadMesh) -> tuple[float, float, float, float]:
@@ -271,18 +291,18 @@ def settled(
 
     Outside the silhouette the nearest pixel of the mesh may lie much farther away, and inside it an ear or a cheek
     that is turned away may: there the frames were put back onto the middle, too. Where a ray does not meet it, what it
-    sees is moved onto it in depth. In the mouth what lies behind stays there.
+    sees is moved onto it in depth. Between the lips what lies behind stays there.
     """
     depth, shift = view.depth.copy(), view.shift.copy()
     cx, cy = camera.center
     lens = (float(camera.focal), float(cx), float(cy))
-    maps = relief.middle, np.asarray(relief.place), np.asarray(relief.mouth)
+    maps = relief.middle, np.asarray(relief.place), np.asarray(relief.lips)
     fill_settled(depth, shift[None], view.hit, rotation[None], translation[None], *lens, *maps)
     return view._replace(depth=depth, shift=shift)
 
 
 @kernel
-def fill_settled(depth, shift, hit, rotation, translation, focal, cx, cy, middle, place, mouth):  # type: ignore[no-untyped-def]
+def fill_settled(depth, shift, hit, rotation, translation, focal, cx, cy, middle, place, lips):  # type: ignore[no-untyped-def]
     """See `settled`: `depth` (H, W) and `shift` are changed; other arguments as for `fill_bounds`."""
     h, w = middle.shape
     for y in range(depth.shape[0]):
@@ -292,8 +312,8 @@ def fill_settled(depth, shift, hit, rotation, translation, focal, cx, cy, middle
             share = 1.0
             if hit[y, x]:
                 px, py, z = head_point(rx, ry, at, rotation, translation, shift, 0, y, x)
-                u, v = (px - place[0]) / place[2] - mouth[0], (place[1] - py) / place[3] - mouth[1]
-                inside = min(min(u, mouth[2] - u) / mouth[2], min(v, mouth[3] - v) / mouth[3])
+                u, v = (px - place[0]) / place[2] - lips[0], (place[1] - py) / place[3] - lips[1]
+                inside = min(min(u, lips[2] - u) / lips[2], min(v, lips[3] - v) / lips[3])
                 share = 1.0 - min(max(EDGE * inside, 0.0), 1.0)
             for _ in range(SETTLING):
                 px, py, z = head_point(rx, ry, at, rotation, translation, shift, 0, y, x)

@@ -23,11 +23,11 @@ from lipbench.nerf.relief.field import ReliefField
 from lipbench.nerf.relief.mesh import HeadMesh, MeshView, Motions
 from lipbench.nerf.relief.registration import registered
 from lipbench.nerf.relief.scene import ReliefScene
-from lipbench.nerf.relief.surface import Relief, bounds, settled
+from lipbench.nerf.relief.surface import SKIN, Relief, bounds, settled
 from lipbench.nerf.training.codes import without
 from lipbench.nerf.training.trained import FrameRender, Where, enlarged, shrunk
 
-SCHEMA = 3
+SCHEMA = 4
 REACH = 2  # px about mask and mesh that are rendered
 BESIDE = 16  # px about the wanted ones in which the mesh is looked at: it is extended beside its outline
 BLOCK = {"cpu": 8192}  # rays at once: what lies between two loops nearly stays in a core's cache
@@ -190,7 +190,9 @@ def views_of(
 
     `warps` are their displacements (F, h, w, 2); of one cell where frames are not put in their place.
     """
+    front = 0.0
     if warps[0].size > 2:
+        front = SKIN[1]
         seen = [
             registered(settled(relief, view, turn, move, camera), warp, relief, turn, move, camera)
             for view, warp, turn, move in zip(seen, warps, rotation, translation, strict=True)
@@ -204,7 +206,7 @@ def views_of(
         np.stack([far for _, far in edges]),
     )
     cx, cy = camera.center
-    return Views(float(camera.focal), (float(cx), float(cy)), *(torch.from_numpy(a).to(device) for a in arrays))
+    return Views(float(camera.focal), (float(cx), float(cy)), *(torch.from_numpy(a).to(device) for a in arrays), front)
 
 
 @torch.no_grad()

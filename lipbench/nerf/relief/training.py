@@ -120,8 +120,8 @@ class ReliefTraining(GuardedTraining):
         eyes = max(2, round(height * fine[0])), max(2, round(width * fine[1]))
         images = np.zeros((0, 0, 0, 4), np.float32) if self.found is None else self.found.images
         n, m, k = images.shape[:3]
-        _, _, width, height = self.relief.mouth
-        mouth = max(2, round(height * fine[0])), max(2, round(width * fine[1]))
+        (_, _, width, height), looks = self.relief.mouth, self._texels(p.field.mouth_texel)
+        mouth = max(2, round(height * looks[0])), max(2, round(width * looks[1]))
         field = ReliefField(p.field, self.relief, fine, coarse, eyes, (n, m, k), mouth)
         if field.appearances is not None:
             field.appearances.values.copy_(torch.from_numpy(images).view(1, n, m, 4 * k))

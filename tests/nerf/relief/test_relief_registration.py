@@ -132,7 +132,7 @@ def test_beside_the_mesh_rays_meet_the_relief(striped):
 
 
 def test_a_mouth_keeps_its_depth(striped):
-    """What lies behind the middle stays there in the mouth's box, and nowhere else; what lies before it nowhere."""
+    """What lies behind the middle stays there between the lips, and nowhere else; what lies before it nowhere."""
     training = training_of(striped, registration=False)
     t, pose = 1, (striped.rotation[1], striped.translation[1], striped.camera)
     view = training.mesh.view(striped.condition[t], *pose)
@@ -146,11 +146,13 @@ def test_a_mouth_keeps_its_depth(striped):
         middle = cv2.remap(relief.middle, column.astype(np.float32), row.astype(np.float32), cv2.INTER_LINEAR)
         return (z - middle)[inner]
 
-    whole, none = (-1.0, -1.0, 3.0, 3.0), (2.0, 2.0, 1.0, 1.0)
+    whole, none = (-1.0, -1.0, 3.0, 6.0), (2.0, 2.0, 1.0, 1.0)
     relief = training.relief
     before = relief._replace(middle=relief.middle + 0.1)  # the mesh lies .1 dm behind it
     assert away(before._replace(mouth=whole)).mean() == pytest.approx(-0.1, abs=0.01)
     assert np.abs(away(before._replace(mouth=none))).max() < 5e-3
+    chin = (-1.0, -3.0, 3.0, 4.5)  # whose lower third lies over the relief
+    assert np.abs(away(before._replace(mouth=chin))).max() < 5e-3
     behind = relief._replace(middle=relief.middle - 0.1)
     assert np.abs(away(behind._replace(mouth=whole))).max() < 5e-3
 
