@@ -12,6 +12,7 @@ from lipbench.engine.build import build
 from lipbench.engine.config import parse_run_file
 from lipbench.engine.demo import demo_run
 from lipbench.engine.rows import families
+from lipbench.nerf.relief.config import relief_preset
 
 TABLE_I = {"speech2vid", "makeittalk", "pc-avs", "wav2lip", "ad-nerf", "lipnerf", "dubbed"}
 
@@ -30,6 +31,16 @@ def test_lipnerf_is_driven_by_the_speech2vid_row(tmp_path: Path) -> None:
     named, params = by_id["lipnerf"].method.driver(by_id["lipnerf"].params)
     assert named == "speech2vid"
     assert by_id[named].method.spec.params(**params) == by_id["speech2vid"].params
+
+
+def test_lipnerf_is_trained_as_long_as_fits_that_are_right_need(tmp_path: Path) -> None:
+    rows = build(parse_run_file(demo_run(), "demo"), resolve("demo"), tmp_path)[1]
+    params = next(row.params for row in rows if row.method.spec.id == "lipnerf")
+    assert params.steps == 600
+    found = relief_preset(params.preset, params.settings)
+    assert not found.registration
+    assert found.field.appearances == found.field.behind == 0
+    assert not found.field.mouth_looks
 
 
 def test_lpips_says_that_it_sees_every_fifth_frame(tmp_path: Path) -> None:

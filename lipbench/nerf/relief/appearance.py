@@ -53,7 +53,9 @@ def appearances(canvas: Canvas, warps: Float32, count: int) -> Appearances:
         held = PRESENCE_WEIGHT * PRESENCE * (one - presence)[..., None]
         return np.concatenate([color, held], 2).reshape(-1)
 
-    rows = np.stack([beside(image, one) for image, one in zip(images, mask, strict=True)])
+    rows = np.empty((len(some), mean.size // 3 * 4), np.float32)
+    for row, image, one in zip(rows, images, mask, strict=True):
+        row[:] = beside(image, one)
     power, axes = np.linalg.eigh((rows @ rows.T).astype(np.float64))
     k = min(count, len(some) - 1)
     power, axes = np.maximum(power[::-1][:k], 1e-9), axes[:, ::-1][:, :k]

@@ -47,17 +47,16 @@ class GridAdam:
     Args:
         grid: on its device.
         rate: of learning.
-        noise: (n, m) or (L, n, m), added to the root of the texels' second moment. Gradients far below it move a texel
-            the less the smaller they are: where a grid begins with what frames show, noise alone would move it by the
-            whole rate.
+        noise: one number, (n, m) or (L, n, m), added to the root of the texels' second moment. Gradients far below it
+            move a texel the less the smaller they are: where a grid begins with what frames show, noise alone would
+            move it by the whole rate.
     """
 
-    def __init__(self, grid: FeatureGrid, rate: float, noise: Tensor | None = None) -> None:
+    def __init__(self, grid: FeatureGrid, rate: float, noise: Tensor | float = 0.0) -> None:
         self.grid, self.rate, self.steps = grid, rate, 0
         texels = grid.values[..., 0].double()
-        self.floor = (
-            torch.full_like(texels, FLOOR) if noise is None else (noise.double() + FLOOR).expand_as(texels).contiguous()
-        )
+        floor = torch.as_tensor(noise, dtype=torch.float64, device=texels.device) + FLOOR
+        self.floor = floor.expand_as(texels).contiguous()
         self.first, self.second = torch.zeros_like(grid.values), torch.zeros_like(grid.values)
         grid.collect()
 

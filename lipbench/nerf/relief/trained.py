@@ -206,7 +206,8 @@ def views_of(
         np.stack([far for _, far in edges]),
     )
     cx, cy = camera.center
-    return Views(float(camera.focal), (float(cx), float(cy)), *(torch.from_numpy(a).to(device) for a in arrays), front)
+    turn, move, shift, near, far = (torch.from_numpy(a).to(device) for a in arrays)
+    return Views(float(camera.focal), (float(cx), float(cy)), turn, move, shift, near, far, front)
 
 
 @torch.no_grad()

@@ -15,7 +15,7 @@ from lipbench.nerf.relief.appearance import Appearances, appearances
 from lipbench.nerf.relief.config import ReliefPreset
 from lipbench.nerf.relief.draw import Batch, ReliefRays
 from lipbench.nerf.relief.field import ReliefField
-from lipbench.nerf.relief.grid import FeatureGrid, GridAdam
+from lipbench.nerf.relief.grid import GridAdam
 from lipbench.nerf.relief.mesh import HeadMesh
 from lipbench.nerf.relief.probe import probe_of
 from lipbench.nerf.relief.registration import Canvas, away_from_lips, register
@@ -141,22 +141,13 @@ class ReliefTraining(GuardedTraining):
         )
         field = self.field
         noise = NOISE if p.registration else 0.0
-        self.grids = [
-            GridAdam(field.fine, p.grid_lr, self._noise(field.fine, noise)),
-            GridAdam(field.coarse, p.grid_lr),
-        ]
+        self.grids = [GridAdam(field.fine, p.grid_lr, noise), GridAdam(field.coarse, p.grid_lr)]
         if field.eyes is not None:
             self.grids.append(GridAdam(field.eyes, p.grid_lr))
         if field.mouth is not None:
-            self.grids.append(GridAdam(field.mouth, p.mouth_lr, self._noise(field.mouth, NOISE)))
+            self.grids.append(GridAdam(field.mouth, p.mouth_lr, NOISE))
         if field.appearances is not None:
             self.grids.append(GridAdam(field.appearances, p.appearance_lr, NOISE * field.window))
-
-    def _noise(self, grid: FeatureGrid, noise: float) -> Tensor:
-        """(L, n, m) for `GridAdam`: this, and none in the layers behind, of whose beginning less is known."""
-        found = torch.full(grid.values.shape[:3], noise, device=self.device)
-        found[: self.preset.field.behind] = 0.0
-        return found
 
     def _texels(self, texel: float) -> tuple[int, int]:
         """(n, m) of a grid whose texels have this many px of the images, when the head is as near as it mostly is."""

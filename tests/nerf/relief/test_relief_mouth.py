@@ -51,6 +51,17 @@ def test_they_learn(ball_scene):
     assert without.field.mouth is None
 
 
+def test_their_texels_are_as_large_as_they_should(ball_scene):
+    sizes = [
+        ReliefTraining(ball_scene(112), relief_preset("demo", {**SMALL, "mouth_texel": texel})).field.mouth.values.shape
+        for texel in (1.0, 2.0)
+    ]
+    assert sizes[0][0] == sizes[1][0]
+    assert [large / small for large, small in zip(sizes[0][1:3], sizes[1][1:3], strict=True)] == pytest.approx(
+        [2.0, 2.0], rel=0.1
+    )
+
+
 def depths(behind: int, depth: list[float]) -> list[float]:
     """s of samples at these depths (dm) behind the relief's back, straight ahead."""
     still = torch.zeros(1, 4, 4, 3)
