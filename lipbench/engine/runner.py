@@ -148,7 +148,9 @@ class Runner:
         Where there is no card all come in the plan's order: the first dub is measured before the others are made.
         """
         moved = False
-        queues = () if not self.schedule.has_ready else (True, False) if self.executor.has_gpu else (None,)
+        queues: tuple[bool | None, ...] = ()
+        if self.schedule.has_ready:
+            queues = (True, False) if self.executor.has_gpu else (None,)
         for gpu in queues:
             while (name := self.schedule.take(gpu)) is not None:
                 node = self.plan.nodes[name]

@@ -68,7 +68,7 @@ def prepare(
 
 
 def frames_again(video: Path) -> NDArray[np.uint8]:
-    """(T, H, W, 3) uint8 RGB of a video that other stages of a run look at, too; a short one is decoded once for them."""
+    """(T, H, W, 3) uint8 RGB of a video that other stages of a run look at, too; a short one is decoded once."""
     return media.hold(read_again(video))
 
 

@@ -122,7 +122,7 @@ def scene_of(
         raise NoFace("the face track has no landmarks", f"{track.backend} finds boxes only", "use another face backend")
     corner = np.array([x0, y0, x0, y0])
     mouth, eyes = mouth_boxes(points) - corner, eye_boxes(points) - corner
-    behind = None
+    behind: NDArray[np.uint8] | None = None
     if plate is not None:
         static = plate.static
         behind = plate.frame(0)[window] if static else hold(plate.frame(t)[window] for t in range(len(frames)))

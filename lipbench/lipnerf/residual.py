@@ -177,7 +177,9 @@ class Corrector:
         self._triangles = np.ascontiguousarray(np.searchsorted(rows, kept), np.int32)
         self._rows, self._still = rows, mesh.neutral[rows]
         self._marks = np.searchsorted(rows, mesh.mark_rows[LIPS])
-        lips, pixels, motions = [], [], poses.own_motions(held.frames)
+        lips: list[Array] = []
+        pixels: list[Array] = []
+        motions = poses.own_motions(held.frames)
         for j, t in enumerate(held.frames):
             moved = motions[j]
             lips.append((self._still + moved[rows])[self._marks].ravel())

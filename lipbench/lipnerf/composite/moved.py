@@ -55,8 +55,8 @@ class Moved(NamedTuple):
 
 def moved_region(
     mesh: HeadMesh,
-    own: NDArray[np.floating],
-    dub: NDArray[np.floating],
+    own: NDArray[np.float64],
+    dub: NDArray[np.float64],
     rotation: NDArray[np.float64],
     translation: NDArray[np.float64],
     camera: Camera,
