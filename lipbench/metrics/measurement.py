@@ -99,7 +99,7 @@ class Measurement:
         """
         options = dict(family.parse(pair.options))
         align = bool(options.pop("align", False)) if issubclass(family.options, AlignOptions) else False
-        decoder = options.pop("decoder") if issubclass(family.options, FrameOptions) else "exact"
+        decoder: Decoder = options.pop("decoder") if issubclass(family.options, FrameOptions) else "exact"
         try:
             return cls(family, pair, options, align, decoder, family.begin(pair, **options))
         except UsageError:
