@@ -137,7 +137,7 @@ def test_a_frayed_outline_is_closed_where_mesh_and_mask_agree() -> None:
     skin = bare > 0.99
     rng = np.random.default_rng(0)
     head = np.ones((256, 256), bool)
-    alpha = np.where((bare > 0) & (rng.random(bare.shape) > 0.3), 1, 0).astype(np.float32)
+    alpha = np.where((bare > 0) & (rng.random(bare.shape) > 0.12), 1, 0).astype(np.float32)
     alpha[:, :100] = 0  # nothing is seen there far and wide
     holes = skin & (alpha == 0)
     holes[:, :106] = False
