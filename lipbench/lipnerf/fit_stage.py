@@ -22,6 +22,7 @@ from lipbench.lipnerf.prepared import PreparedClip, relief_scene_of, scene_of
 from lipbench.lipnerf.residual import Residuals, gather, kept_frames, poses_of
 from lipbench.lipnerf.shots import load_shots
 from lipbench.lipnerf.sound import fit_features
+from lipbench.lipnerf.turned import remarks_on_turns, turned_away
 from lipbench.nerf.relief.config import relief_preset
 from lipbench.nerf.relief.scene import pool as pool_reliefs
 from lipbench.nerf.relief.trained import TrainedRelief
@@ -60,6 +61,11 @@ def fit(job: FitJob) -> Outputs:
             "the length of the training counts the clip's frames alone",
             "leave out `shots` or `train_seconds`",
         )
+    remarks: list[str] = []
+    if p.field == "relief":
+        remarks = remarks_on_turns(turned_away(prepared.fit.rotation, prepared.fit.translation))
+        for text in remarks:
+            job.log(text)
     pooled = [scene if n == len(scene) else scene.take(np.arange(n))]
     for other, shot in load_shots(job.prepared):
         shot_condition = smooth(other.fit.expression) if p.smooth_training else other.fit.expression
@@ -74,7 +80,7 @@ def fit(job: FitJob) -> Outputs:
         residuals = _residuals(job, model, scene, prepared, condition)
         files["residuals"] = residuals.save(job.out / "residuals.npz")
     facts = {k: v for k, v in model.facts.items() if isinstance(v, (int, float, str, bool))}
-    facts |= {"products": field_products(job.device)}
+    facts |= {"products": field_products(job.device), **({"remarks": remarks} if remarks else {})}
     return Outputs(files, {"frames": len(shown), "shots": len(pooled), "preset": p.preset, "field": p.field, **facts})
 
 

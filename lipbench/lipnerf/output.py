@@ -14,7 +14,7 @@ from lipbench.faces.parsing import Label, Plate
 from lipbench.faces.parsing.shot_plates import ShotPlates
 from lipbench.lipnerf.composite import CompositeOptions, Compositor, Render
 from lipbench.lipnerf.composite.change import lower_face, transfer_change
-from lipbench.lipnerf.composite.moved import Moved, as_filmed, moved_region, put_in
+from lipbench.lipnerf.composite.moved import Moved, as_filmed, moved_region, put_in, solid
 from lipbench.lipnerf.prepared import PreparedClip
 from lipbench.lipnerf.residual import Corrector, Residuals, poses_of
 from lipbench.nerf.relief.mesh import Motions
@@ -137,11 +137,13 @@ class DubRenderer:
             if n % SAY_EVERY == 0:
                 self.log(f"rendered {n} of {len(index)} frames")
             s, there = int(index[n]), region(n).share > 0
-            head = ((self.prepared.parsing.labels[s][crop] == Label.HEAD) & ~there).astype(np.float32)
-            rgb = frame.rgb * there[..., None] + self.frames[s][crop].astype(np.float32) / 255 * head[..., None]
+            whole = self.prepared.parsing.labels[s][crop] == Label.HEAD
+            filmed, head = self.frames[s][crop], (whole & ~there).astype(np.float32)
+            rgb, alpha = solid(frame.rgb, frame.alpha, whole, region(n))
+            rgb = rgb * there[..., None] + filmed.astype(np.float32) / 255 * head[..., None]
             lines, columns = region(n).view
             view = x0 + columns.start, y0 + lines.start, x0 + columns.stop, y0 + lines.stop
-            yield Render(s, rgb, frame.alpha * there + head, (x0, y0, x1, y1), view)
+            yield Render(s, rgb, alpha * there + head, (x0, y0, x1, y1), view)
 
     def _video(
         self, renders: Iterator[Render], made: dict[int, Compositor] | None = None

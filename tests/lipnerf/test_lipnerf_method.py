@@ -16,6 +16,7 @@ from lipbench.core.method import ClipInput, DubInput, DubJob, FitJob, PrepareJob
 from lipbench.datasets.annotations import Annotations
 from lipbench.faces.track import FaceTrack
 from lipbench.lipnerf import method as module
+from lipbench.lipnerf import turned
 from lipbench.lipnerf.params import LipNerfParams
 
 DEMO = Path(module.__file__).parents[1] / "datasets" / "demo" / "clips" / "demo-en"
@@ -90,16 +91,22 @@ def test_what_is_not_pasted_stays_as_filmed(paste: str, made: tuple[DubJob, modu
     assert away[lips[1] - 5 : lips[1] + 5, lips[0] - 10 : lips[0] + 10].mean() > 4  # twelve steps are no mouth
 
 
-def test_a_relief_goes_through_the_stages(made: tuple[DubJob, module.LipNerf], tmp_path: Path) -> None:
-    """Ten steps of it show the person: it begins with the frames' colors."""
+def test_a_relief_goes_through_the_stages(
+    made: tuple[DubJob, module.LipNerf], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten steps of it show the person: it begins with the frames' colors. Turned heads are remarked before it does."""
+    monkeypatch.setattr(turned, "FARTHEST", 1.0)
+    said: list[str] = []
     job, method = made
     changes = {"field": "relief", "steps": 10, "size": None, "settings": {"rays": 1024}}
     params = LipNerfParams(**{**job.params.model_dump(), **changes})
     (tmp_path / "fit").mkdir()
     prepared = job.prepare_folder
-    common: dict[str, Any] = {"clip": job.clip, "params": params, "log": lambda _: None}
+    common: dict[str, Any] = {"clip": job.clip, "params": params, "log": said.append}
     got = method.fit(FitJob(out=tmp_path / "fit", prepare_folder=prepared, **common))
     assert got.info["field"] == "relief"
+    assert got.info["remarks"] == said[:1]
+    assert "frames turn the head by more than 1 degrees" in said[0]
     assert got.info["frames"] == N
     first = 6  # frames of the dub: each is rendered at full size
     sound, shown = media.read_audio(job.dub.audio)[: first * 640], media.load_frames(job.dub.video)[:first]

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from lipbench.faces.raster import Camera
 from lipbench.faces.raster.zbuffer import visibility
+from lipbench.lipnerf.composite.matte import straight
 from lipbench.nerf.relief.mesh import HeadMesh, seen_values
 
 Map = NDArray[np.float32]
@@ -30,6 +31,8 @@ STILL, MOVED, RIM, FADE, SIZE = 0.1, 0.6, 2.0, 1.0, 100.0
 #: px of motion up to which the filmed frame itself is moved, and from which on it is not; standard deviation of the
 #: blur that parts a skin's detail from its light; px beside an outline over which its motion fades.
 LITTLE, MUCH, DETAIL, BESIDE = 0.5, 1.5, 2.0, 8.0
+#: px about a hole in an outline, and the mean opacities there below which it is none, and above which it is one.
+HOLE, SEEN = 2.0, (0.4, 0.6)
 CHIN, EYES, OUTER_LIPS = 8, slice(36, 48), slice(48, 60)
 
 
@@ -40,6 +43,7 @@ class Moved(NamedTuple):
         share: (H, W) how much of a rendered head the frame takes, 0 to 1.
         view: rows and columns (h, w) in which that is not 0.
         flow: (h, w, 2) px from the dub's skin to where the source frame has it; fading beside the head.
+        bare: (h, w) 1 on the dub's skin that moves, lips left out.
         skin: (h, w) 1 on skin without lips that both frames show, fading to 0.
         little: (h, w) 1 at and beside the outline where nothing moves far, fading to 0.
         scale: of the face, against `SIZE`.
@@ -48,6 +52,7 @@ class Moved(NamedTuple):
     share: Map
     view: tuple[slice, slice]
     flow: Map
+    bare: Map
     skin: Map
     little: Map
     scale: float
@@ -97,7 +102,31 @@ def moved_region(
     skinned = 1 - _soft(np.asarray(cv2.dilate(mouth[view], around), np.float32), scale)
     little = np.clip((MUCH - np.linalg.norm(flow, axis=2) / scale) / (MUCH - LITTLE), 0, 1)
     outline = 1 - np.asarray(cv2.erode(has[view].astype(np.float32), rim), np.float32)
-    return Moved(region, view, flow, skinned * _soft(both, scale), skinned * _soft(little * outline, scale), scale)
+    skin, outlined = skinned * _soft(both, scale), skinned * _soft(little * outline, scale)
+    return Moved(region, view, flow, skinned * has[view], skin, outlined, scale)
+
+
+def solid(rgb: Map, alpha: Map, head: NDArray[np.bool_], moved: Moved) -> tuple[Map, Map]:
+    """A render of the dub's frame without holes along its outline: colors and opacity again.
+
+    Few frames show what the outline of a turned head is made of, and what a field has learnt there is frayed. Where
+    mesh and mask agree to a pixel that there is skin, it is opaque, in the colors beside it. Where the field sees
+    nothing far and wide, as under a chin, it knows better.
+
+    Args:
+        rgb: (H, W, 3) premultiplied, 0 to 1.
+        alpha: (H, W).
+        head: (H, W) of the source frame.
+        moved: of the same frames.
+    """
+    rgb, alpha, view = rgb.copy(), alpha.copy(), moved.view
+    near = cv2.dilate(head.astype(np.float32), np.ones((3, 3), np.uint8))
+    known = moved.bare * _taken(near, moved.flow, view, cv2.INTER_LINEAR)
+    around = np.asarray(cv2.GaussianBlur(alpha[view], (0, 0), HOLE), np.float32)
+    missing = np.maximum(known - alpha[view], 0) * np.clip((around - SEEN[0]) / (SEEN[1] - SEEN[0]), 0, 1)
+    rgb[view] += missing[..., None] * straight(rgb[view], alpha[view])
+    alpha[view] += missing
+    return rgb, alpha
 
 
 def as_filmed(source: NDArray[np.uint8], image: NDArray[np.uint8], moved: Moved) -> NDArray[np.uint8]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
 from lipbench.faces.morphable import load_model
 from lipbench.faces.morphable.semantic import SEMANTIC, semantic_to_expression
 from lipbench.faces.raster import Camera
-from lipbench.lipnerf.composite.moved import Moved, as_filmed, moved_region, put_in
+from lipbench.lipnerf.composite.moved import Moved, as_filmed, moved_region, put_in, solid
 from lipbench.nerf.relief.mesh import HeadMesh
 
 POSE = np.eye(3), np.array([0.0, 0.0, -8.0])
@@ -128,3 +129,34 @@ def test_an_outline_that_moves_little_is_the_filmed_one_moved() -> None:
     np.testing.assert_allclose(out[near][:, 0], rows[near], atol=1.5)
     x, y = Camera(614.4, 256, 256).project(MESH.vertices(STILL)[MESH.mark_rows[[57, 8]]] + POSE[1]).mean(0).astype(int)
     assert whole(found, found.little)[y, x] < 0.1  # not within the face
+
+
+def test_a_frayed_outline_is_closed_where_mesh_and_mask_agree() -> None:
+    found = moved(STILL, jaw_down(0.4))
+    bare = whole(found, found.bare)
+    skin = bare > 0.99
+    rng = np.random.default_rng(0)
+    head = np.ones((256, 256), bool)
+    alpha = np.where((bare > 0) & (rng.random(bare.shape) > 0.12), 1, 0).astype(np.float32)
+    alpha[:, :100] = 0  # nothing is seen there far and wide
+    holes = skin & (alpha == 0)
+    holes[:, :106] = False
+    color = np.array([0.6, 0.4, 0.2], np.float32)
+    rgb, closed = solid(color * alpha[..., None], alpha, head, found)
+    inner = holes & (cv2.blur(bare, (9, 9)) > 0.99)
+    assert inner.sum() > 100
+    assert closed[inner].min() > 0.99
+    np.testing.assert_allclose(rgb[inner], np.broadcast_to(color, rgb[inner].shape), atol=0.01)
+    assert closed[:, :95].max() == 0
+    kept = (alpha == 1) | (bare == 0)
+    np.testing.assert_array_equal(closed[kept], alpha[kept])
+    np.testing.assert_array_equal(rgb[kept], (color * alpha[..., None])[kept])
+    _, unknown = solid(color * alpha[..., None], alpha, ~head, found)  # the source frame shows no head there
+    np.testing.assert_array_equal(unknown, alpha)
+
+
+def test_lips_are_left_as_they_are_drawn() -> None:
+    dub = jaw_down(0.4)
+    found = moved(STILL, dub)
+    assert there(whole(found, found.bare), 57, dub) < 0.1
+    assert there(whole(found, found.bare), 48, dub) < 0.1
