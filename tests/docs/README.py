@@ -2,8 +2,12 @@ from pathlib import Path
 
 import clip
 import numpy as np
+import pytest
 
 from lipbench.metrics.sync import SyncNet
+from tests.stages_here import stages_here
+
+stages_here(pytest.MonkeyPatch())
 
 Path("mine-run.yaml").write_text(
     "{name: mine, manifest: demo, methods: [dubbed], clips: [demo-en], metrics: [psnr_mouth], faces: demo-face}"
