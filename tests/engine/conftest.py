@@ -120,10 +120,13 @@ class Hangs(Copy):
 
 
 class Slow(Copy):
+    """The third one does not end while there is a file TRIGGER.wait."""
     spec = MethodSpec(id="fake-slow", version="1", title="slow", params=FakeParams)
     def synthesize(self, job):
         made = super().synthesize(job)
-        time.sleep(1.0)
+        time.sleep(0.2)
+        while os.path.exists(job.params.trigger + ".wait") and os.path.getsize(job.params.trigger) > 2:
+            time.sleep(0.02)
         return made
 
 

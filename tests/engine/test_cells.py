@@ -310,6 +310,7 @@ def test_a_killed_process_leaves_its_cells(media_files, tmp_path):
     from tests.engine.test_run import SCRIPT
 
     out = tmp_path / "run"
+    (tmp_path / "count.wait").touch()  # not all are made before the kill
     command = [sys.executable, "-c", SCRIPT, str(media_files), str(out), str(tmp_path / "count")]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
@@ -320,7 +321,8 @@ def test_a_killed_process_leaves_its_cells(media_files, tmp_path):
     process.wait()
     assert not (out / FILE).exists()
     state = load_run(out).finished
-    assert 1 <= state.cells < state.total == 6
+    assert 1 <= state.cells <= 2
+    assert state.total == 6
     assert f"{state.cells} of 6 cells are finished" in table_text(out)
 
 
