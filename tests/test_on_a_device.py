@@ -169,7 +169,7 @@ def test_a_step_launches_as_often_whatever_its_rays(monkeypatch: pytest.MonkeyPa
             calls[0] = 0
             training.step(1, 0.0)
         found.append(calls[0])
-    assert found[0] == found[1] < 2000
+    assert found[0] == found[1] < 3000  # 2639 with torch 2.4, fewer than 2000 with newer ones
 
 
 @pytest.mark.parametrize("name", ["paper", "adnerf"])
