@@ -6,7 +6,7 @@ import functools
 import importlib.util
 import inspect
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
@@ -89,6 +89,24 @@ def _one_torch_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs of this test start no workers: a worker takes seconds to import torch."""
+    from tests.stages_here import stages_here
+
+    stages_here(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def module_in_process() -> Iterator[None]:
+    """Runs of this file start no workers, those of its fixtures included."""
+    from tests.stages_here import stages_here
+
+    with pytest.MonkeyPatch.context() as patch:
+        stages_here(patch)
+        yield
 
 
 class Films:

@@ -27,7 +27,7 @@ OPTION = re.search(r"--option (\S+)=(\d+)`", PAGE).groups()
 
 @pytest.fixture
 def site(tmp_path, monkeypatch):
-    """The example as a package that was installed, worker processes included."""
+    """The example as a package that was installed."""
     site = tmp_path / "site"
     info = site / "mouth_sharpness-1.0.dist-info"
     info.mkdir(parents=True)
@@ -54,7 +54,7 @@ def test_the_example_keeps_the_contract(site):
     assert all(spec.description.endswith(".") for spec in family.metrics)
 
 
-def test_the_example_measures_what_it_says_with_its_option(site, tmp_path):
+def test_the_example_measures_what_it_says_with_its_option(site, tmp_path, in_process):
     from lipbench.cli.doctor_method import tiny
     from lipbench.engine import api
 

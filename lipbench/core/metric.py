@@ -173,7 +173,10 @@ class MetricFamily(ABC):
         return spec
 
     def needs(self, options: Mapping[str, Any]) -> frozenset[str]:
-        """What its metrics need under these options; what all specs need unless a family knows better."""
+        """What its metrics need under these options; what all specs need unless a family knows better.
+
+        "sound" beside it: `Pair.sound` is used where it is known.
+        """
         return frozenset().union(*(spec.needs for spec in self.metrics))
 
     def uses_gpu(self, options: Mapping[str, Any]) -> bool:

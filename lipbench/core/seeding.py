@@ -23,5 +23,5 @@ def seed_torch(number: int) -> None:
 def _has_accelerator() -> bool:
     import torch
 
-    others = (getattr(torch, name, None) for name in ("xpu", "mps"))
-    return torch.cuda.is_available() or any(other is not None and other.is_available() for other in others)
+    # torch 2.4 has no torch.mps.is_available.
+    return any(kind.is_available() for kind in (torch.cuda, torch.xpu, torch.backends.mps))

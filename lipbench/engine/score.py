@@ -131,7 +131,7 @@ def score_video(
         with progress.running("videos"):
             pairing = Pairing(given.picture, fps, work, remarks)
             inputs = _inputs(pairing, others, samples)
-        if samples is not None and any(chosen.get("codec", "none") != "none" for _, chosen in measured):
+        if samples is not None and "sound" in needs:
             inputs["sound"] = File(given.sound_as_it_is())
         sound = _said(spoken, inputs["audio"].file, work)
         inputs |= _tracks(

@@ -62,8 +62,3 @@ def _read(key: Hashable, frames: Iterator[NDArray[np.uint8]]) -> Iterator[NDArra
         _kept[key] = held
         while sum(len(one) * one[0].nbytes for one in _kept.values()) > LIMIT:
             _kept.pop(next(iter(_kept)))
-
-
-def forget() -> None:
-    """Keep nothing more of what was read so far."""
-    _kept.clear()

@@ -65,6 +65,11 @@ def _no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LIPBENCH_TRACEBACK", raising=False)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _here(module_in_process: None) -> None:
+    """Commands that are called here run their stages here; those of `program` start workers."""
+
+
 @pytest.fixture
 def program():
     """Runs `lipbench ...` as a process of its own: what a shell sees."""

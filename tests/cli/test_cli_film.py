@@ -22,7 +22,7 @@ from lipbench.synthetic.film.container import FilmSound, write_film
 from lipbench.synthetic.film.mixes import cut, to_steps
 from tests.datasets.film.film_sounds import mixed
 
-SECONDS = 100.0
+SECONDS = 80.0
 RNG = np.random.default_rng(0)
 
 
@@ -37,6 +37,11 @@ def error_of(result: Result, kind: type[LipbenchError]) -> LipbenchError:
     return result.exception
 
 
+def original(voice: int) -> np.ndarray:
+    """(1, N): the beginning of a film's sound."""
+    return mixed(voice)[:, : int(SECONDS * 16000)]
+
+
 def pictures() -> Iterator[np.ndarray]:
     """The brightness of a frame says its second."""
     for n in range(int(SECONDS * 24)):
@@ -47,9 +52,9 @@ def pictures() -> Iterator[np.ndarray]:
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """film.mkv, 24 frames a second: en, fr 0.48 s late, it without the seconds 40 to 55."""
     path = tmp_path_factory.mktemp("film") / "film.mkv"
-    fr, _ = cut(mixed(2), [(0.0, SECONDS, 0.48)], 1.0, RNG)
-    it, _ = cut(mixed(3), [(0.0, 40.0, 0.0), (55.0, SECONDS, 0.0)], 1.0, RNG)
-    sounds = [FilmSound(name, to_steps(y)) for name, y in (("eng", mixed(1)), ("fre", fr), ("ita", it))]
+    fr, _ = cut(original(2), [(0.0, SECONDS, 0.48)], 1.0, RNG)
+    it, _ = cut(original(3), [(0.0, 40.0, 0.0), (55.0, SECONDS, 0.0)], 1.0, RNG)
+    sounds = [FilmSound(name, to_steps(y)) for name, y in (("eng", original(1)), ("fre", fr), ("ita", it))]
     return write_film(path, pictures(), Fraction(24), sounds)
 
 
@@ -177,7 +182,7 @@ def test_used_shots_become_clips_or_the_segments_of_one(aligned: Path, tmp_path:
     one = "{{n: {}, from: {}, to: {}, into: cut, people: [A], actor: A, use: '{}'}}"
     spans = [(1, 20, 22, "yes"), (2, 22, 24, "no"), (3, 24, 26, "yes"), (4, 38, 42, "yes")]
     lines = [f"  - {one.format(*span)}" for span in spans]
-    shots.write_text("\n".join(["schema: 1", "film: film.mkv", "seconds: 100", "shots:", *lines, ""]))
+    shots.write_text("\n".join(["schema: 1", "film: film.mkv", f"seconds: {SECONDS:g}", "shots:", *lines, ""]))
     done = call("cut", film, "--shots", shots, "--dub", "fr", "-o", tmp_path)
     assert done.exit_code == 0, done.output
     cut = sorted(path.name for path in tmp_path.glob("*.mp4"))

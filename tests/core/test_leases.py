@@ -65,7 +65,7 @@ def test_a_process_that_has_ended_and_waits_for_its_parent_is_dead(leases: Lease
     assert child.stdout is not None
     child.stdout.read()  # its end, which nobody has asked for yet
     write(leases, host="h", space=system.process_space(), pid=child.pid)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not taken(leases):
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -140,7 +140,7 @@ def test_the_heart_beats(leases: Leases, monkeypatch: pytest.MonkeyPatch) -> Non
     lease = leases.claim(KEY)
     assert isinstance(lease, Lease)
     age(lease.directory, 1000)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while lease.directory.stat().st_mtime < time.time() - 500:
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -203,7 +203,7 @@ def test_a_run_with_another_clock_neither_steals_nor_sweeps(tmp_path: Path) -> N
     assert lease is not None
     age(lease.directory, 50)
     command = [sys.executable, "-c", STEAL, str(tmp_path), KEY]
-    other = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    other = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     assert other.stdout == "None\n"
     assert workspace.exists()
     assert lease.mine()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 import torch
 
 from lipbench.core import seeding
@@ -25,6 +26,14 @@ def test_leaves_an_accelerator_to_torch(monkeypatch):
     monkeypatch.setattr(torch, "manual_seed", seeded.append)
     seeding.seed_torch(3)
     assert seeded == [3]
+
+
+@pytest.mark.parametrize("kind", [None, torch.cuda, torch.xpu, torch.backends.mps])
+def test_sees_accelerators_by_what_every_torch_has(kind, monkeypatch):
+    for each in (torch.cuda, torch.xpu, torch.backends.mps):
+        monkeypatch.setattr(each, "is_available", lambda each=each: each is kind)
+    monkeypatch.delattr(torch.mps, "is_available", raising=False)  # as in torch 2.4
+    assert seeding._has_accelerator.__wrapped__() is (kind is not None)
 
 
 def test_does_not_import_the_compiler():

@@ -2,11 +2,18 @@ from pathlib import Path
 
 import clip
 import numpy as np
+import pytest
 
+from lipbench.cli.doctor_method import tiny
+from lipbench.datasets.write import save_manifest
 from lipbench.metrics.sync import SyncNet
+from tests.stages_here import stages_here
 
+stages_here(pytest.MonkeyPatch())
+
+save_manifest(tiny(Path("clip"), clip.N_FRAMES), "clip/mine.yaml")
 Path("mine-run.yaml").write_text(
-    "{name: mine, manifest: demo, methods: [dubbed], clips: [demo-en], metrics: [psnr_mouth], faces: demo-face}"
+    "{name: mine, manifest: clip/mine.yaml, methods: [dubbed], metrics: [psnr_mouth], faces: demo-face}"
 )
 SyncNet().save("syncnet_v2.model")
 a, b = clip.FRAMES, clip.FRAMES[::-1].copy()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +12,6 @@ import pytest
 from lipbench import media
 from lipbench.core import keys, registry
 from lipbench.datasets.types import Clip, Dub, Licence, Manifest
-from lipbench.engine import worker
-from lipbench.engine.executors import StageRequest, StageResult
 
 PLUGIN = '''
 import os, signal, shutil, time
@@ -124,10 +120,13 @@ class Hangs(Copy):
 
 
 class Slow(Copy):
+    """The third one does not end while there is a file TRIGGER.wait."""
     spec = MethodSpec(id="fake-slow", version="1", title="slow", params=FakeParams)
     def synthesize(self, job):
         made = super().synthesize(job)
-        time.sleep(1.0)
+        time.sleep(0.2)
+        while os.path.exists(job.params.trigger + ".wait") and os.path.getsize(job.params.trigger) > 2:
+            time.sleep(0.02)
         return made
 
 
@@ -207,39 +206,6 @@ def plugin(tmp_path_factory: pytest.TempPathFactory):
     sys.path.remove(str(site))
     os.environ.pop("PYTHONPATH") if before is None else os.environ.update(PYTHONPATH=before)
     registry.sources.cache_clear()
-
-
-class Here:
-    """An executor that runs stages in this process, as a worker would."""
-
-    has_gpu = False
-
-    def __init__(self) -> None:
-        self.waiting: list[StageRequest] = []
-
-    @property
-    def free(self) -> int:
-        return 1 - len(self.waiting)
-
-    def has_room(self, gpu: float, spare: bool) -> bool:
-        return not self.waiting
-
-    def submit(self, request: StageRequest) -> None:
-        self.waiting.append(request)
-
-    def poll(self, timeout_s: float) -> list[StageResult]:
-        request = self.waiting.pop()
-        answer = worker.perform({**asdict(request), "device": "cpu", "threads": 1})
-        return [StageResult(request, json.loads(json.dumps(answer)))]
-
-    def close(self) -> None:
-        pass
-
-
-@pytest.fixture
-def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs start no workers: a worker takes seconds to import torch."""
-    monkeypatch.setattr("lipbench.engine.api.create_executor", lambda *_: Here())
 
 
 def noise(seconds: float, seed: int) -> np.ndarray:

@@ -24,7 +24,7 @@ WIDTH, HEIGHT, N = 128, 96, 30
 METRICS = ["image", "sync", "landmarks", "temporal"]
 METHODS = ["dubbed", "still-mouth"]
 
-pytestmark = pytest.mark.usefixtures("tiny_sync_model")
+pytestmark = pytest.mark.usefixtures("module_in_process", "tiny_sync_model")
 
 
 def face68(x: float = 64, y: float = 46, width: float = 44) -> np.ndarray:

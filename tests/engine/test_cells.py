@@ -171,6 +171,7 @@ def test_newer_lines_count_and_finished_ones_before_others(tmp_path):
     assert [line["status"] for line in written(tmp_path, "r").values()] == ["error"]
 
 
+@pytest.mark.usefixtures("in_process")
 def test_a_run_is_readable_while_it_works(manifest, tmp_path):
     """At the end of every stage a reader sees the cells so far, the rest as pending, and x of y."""
     out = tmp_path / "run"
@@ -309,9 +310,10 @@ def test_a_killed_process_leaves_its_cells(media_files, tmp_path):
     from tests.engine.test_run import SCRIPT
 
     out = tmp_path / "run"
+    (tmp_path / "count.wait").touch()  # not all are made before the kill
     command = [sys.executable, "-c", SCRIPT, str(media_files), str(out), str(tmp_path / "count")]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not (out / "run.json").exists() or not load_run(out).finished.cells:
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -319,7 +321,8 @@ def test_a_killed_process_leaves_its_cells(media_files, tmp_path):
     process.wait()
     assert not (out / FILE).exists()
     state = load_run(out).finished
-    assert 1 <= state.cells < state.total == 6
+    assert 1 <= state.cells <= 2
+    assert state.total == 6
     assert f"{state.cells} of 6 cells are finished" in table_text(out)
 
 

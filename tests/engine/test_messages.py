@@ -24,6 +24,7 @@ def test_paths_of_the_workspace_become_those_of_the_record(tmp_path: Path) -> No
     assert lasting(None, link, home) is None
 
 
+@pytest.mark.usefixtures("in_process")
 @pytest.mark.parametrize(
     ("argv", "reason"),
     [

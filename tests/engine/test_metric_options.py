@@ -17,6 +17,8 @@ from lipbench.engine.index import write_run
 from lipbench.engine.rows import families, narrowed
 from lipbench.reports.frame import combine, load_run
 
+pytestmark = pytest.mark.usefixtures("in_process")
+
 
 def config(*metrics, **fields):
     return parse_run_file({"manifest": "m", "methods": ["dubbed"], "metrics": list(metrics), **fields}, "run.yaml")

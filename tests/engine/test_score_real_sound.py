@@ -9,6 +9,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+import soundfile
 from av.stream import Disposition
 
 from lipbench import media
@@ -42,13 +43,14 @@ def film(path: Path, sounds: list[np.ndarray], languages: list[str], default: in
 
 @pytest.fixture
 def heard(monkeypatch: pytest.MonkeyPatch) -> Callable[..., np.ndarray]:
-    """heard(video, **options): the samples that the sync metrics get."""
+    """heard(video, **options): the samples that the sync metrics get; `heard.rates`: and at which other rates."""
 
     def heard(video: Path | str, **options: object) -> np.ndarray:
         kept: list[np.ndarray] = []
 
         def run(measured, inputs, *more):
             kept.append(media.read_wav(inputs["audio"].file)[0])
+            heard.rates = [soundfile.info(inputs["sound"].file).samplerate] if "sound" in inputs else []  # type: ignore[attr-defined]
             return {m.id: {"extra": {}} for family, _ in measured for m in family.metrics}
 
         monkeypatch.setattr(score, "_run", run)
@@ -85,6 +87,17 @@ def test_a_channel(tmp_path: Path, heard: Callable[..., np.ndarray]) -> None:
     assert np.corrcoef(heard(path), sides[:, 2])[0, 1] > 0.5
     with pytest.raises(MediaError, match="no channel 'side_left'"):
         heard(path, channel="side_left")
+
+
+@pytest.mark.parametrize(("codec", "rates"), [("none", []), ("published", [44100])])
+def test_a_family_that_says_so_gets_the_sound_at_its_own_rate(
+    codec: str, rates: list[int], tmp_path: Path, heard: Callable[..., np.ndarray]
+) -> None:
+    path, sound = film(tmp_path / "film.mkv", [VOICES["a"]], ["eng"]), tmp_path / "dub.wav"
+    soundfile.write(sound, np.zeros((35280, 2)), 44100)
+    options = {"sync_model": "demo", "protocol": "cropped", "options": {"sync": {"codec": codec}}}
+    heard(path, audio=sound, faces="demo-face", **options)
+    assert heard.rates == rates  # type: ignore[attr-defined]
 
 
 def test_silence_is_a_reason(tmp_path: Path) -> None:

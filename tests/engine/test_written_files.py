@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,11 +139,9 @@ def test_an_alias_bomb_is_answered_at_once(form, refusal):
     bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
     for i in range(1, 10):
         bomb += f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n"
-    begun = time.process_time()
-    what, _, fix = refusal(form.text + bomb)
+    what, _, fix = refusal(form.text + bomb)  # without the limit a matter of days: pytest's timeout ends the test
     assert "the aliases expand without end" in what
     assert fix == "write the values out"
-    assert time.process_time() - begun < 20  # without the limit it is a matter of days
 
 
 def test_ten_thousand_levels(form, refusal):

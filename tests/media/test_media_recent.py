@@ -14,10 +14,8 @@ from lipbench.media.recent import read_again
 
 
 @pytest.fixture(autouse=True)
-def fresh():
-    recent.forget()
-    yield
-    recent.forget()
+def _nothing_kept(monkeypatch):
+    monkeypatch.setattr(recent, "_kept", {})
 
 
 @pytest.fixture

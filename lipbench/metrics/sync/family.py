@@ -126,7 +126,8 @@ class SyncFamily(MetricFamily):
     def needs(self, options: Mapping[str, Any]) -> frozenset[str]:
         parsed = SyncOptions.parse(options)
         unused = parsed.protocol == "cropped" or parsed.boxes_from == "prediction"
-        return super().needs(options) - ({"faces"} if unused else set())
+        heard = {"sound"} if parsed.codec != "none" else set()
+        return super().needs(options) - ({"faces"} if unused else set()) | heard
 
     def identity(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
         """Hashes of the weights in use (None while missing) and the version of the constants.

@@ -65,13 +65,15 @@ def test_hanging_programs_and_their_children_are_ended(
 ) -> None:
     monkeypatch.setattr("lipbench.baselines.external.process.GRACE_S", 0.3)
     pids = tmp_path / "pids"
-    start = time.monotonic()
-    with pytest.raises(LipbenchError) as caught:
-        run(fake(behavior, timeout_s=1.2, env={"vars": {"FAKE_PIDS": str(pids)}}), job)
-    assert caught.value.reason == "timeout"
-    assert time.monotonic() - start >= 1.2
+    for limit in (0.6, 2.4, 9.6, 60.0):  # the longer ones for a machine on which Python starts slowly
+        start = time.monotonic()
+        with pytest.raises(LipbenchError) as caught:
+            run(fake(behavior, timeout_s=limit, env={"vars": {"FAKE_PIDS": str(pids)}}), job)
+        assert caught.value.reason == "timeout"
+        assert time.monotonic() - start >= limit
+        if "hanging" in (job.out / "stdout.txt").read_text():
+            break
     assert "hanging" in (job.out / "stdout.txt").read_text()
-    time.sleep(0.2)
     numbers = [int(word) for word in pids.read_text().split()]
     assert len(numbers) == 2
     assert not any(alive(pid) for pid in numbers)
@@ -82,7 +84,7 @@ def test_nothing_survives_when_lipbench_itself_is_killed(tmp_path: Path) -> None
         "import sys; from pathlib import Path; from lipbench.baselines.external.process import run; import os\n"
         "work = Path(sys.argv[1])\n"
         "run([sys.executable, sys.argv[2], 'hang', '--video', __file__, '--audio', __file__, '--out', 'x'], cwd=work,"
-        " env={**os.environ, 'FAKE_PIDS': str(work / 'pids')}, timeout_s=60, stdout=work / 'o', stderr=work / 'e')"
+        " env={**os.environ, 'FAKE_PIDS': str(work / 'pids')}, timeout_s=200, stdout=work / 'o', stderr=work / 'e')"
     )
     (tmp_path / "victim.py").write_text(code)
     victim = subprocess.Popen([sys.executable, str(tmp_path / "victim.py"), str(tmp_path), str(EXAMPLE / "fake.py")])
@@ -94,7 +96,7 @@ def test_nothing_survives_when_lipbench_itself_is_killed(tmp_path: Path) -> None
     until(lambda: not any(alive(pid) for pid in numbers))
 
 
-def until(condition: Callable[[], bool], seconds: float = 15) -> None:
+def until(condition: Callable[[], bool], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

@@ -36,7 +36,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def command(code: str, folder: Path, *words: str, timeout_s: float = 20) -> ProcessResult:
+def command(code: str, folder: Path, *words: str, timeout_s: float = 200) -> ProcessResult:
     return process.run(
         [sys.executable, "-c", code, *words],
         cwd=folder,
@@ -53,13 +53,16 @@ def test_nothing_gets_away(
     tmp_path: Path, then: str, timed_out: bool, rc: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process, "GRACE_S", 0.3)
-    ended = command(STRAY + then, tmp_path, str(tmp_path / "pids"), timeout_s=3 if timed_out else 20)
+    for limit in (1, 4, 16, 64) if timed_out else (200,):  # the longer ones for a machine on which Python starts slowly
+        ended = command(STRAY + then, tmp_path, str(tmp_path / "pids"), timeout_s=limit)
+        if (tmp_path / "pids").exists() and len((tmp_path / "pids").read_text().split()) == 2:
+            break
     assert (ended.timed_out, ended.rc) == (timed_out, rc)
     pids = [int(word) for word in (tmp_path / "pids").read_text().split()]
     assert len(pids) == 2
     assert not any(alive(pid) for pid in pids)
     assert ended.strays == (0 if timed_out else 2)
-    assert ended.wall_s < 10
+    assert ended.wall_s < 200  # they would sleep for 600 s
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux adopts what leaves the session")
@@ -68,7 +71,7 @@ def test_nothing_gets_away_when_lipbench_is_killed(tmp_path: Path) -> None:
     code = (
         "import os, sys; from pathlib import Path; from lipbench.baselines.external import process; work = Path.cwd()\n"
         "process.GRACE_S = 0.3\n"
-        "process.run([sys.executable, 'stray.py', 'pids'], cwd=work, env=dict(os.environ), timeout_s=60,"
+        "process.run([sys.executable, 'stray.py', 'pids'], cwd=work, env=dict(os.environ), timeout_s=200,"
         " stdout=work / 'o', stderr=work / 'e')"
     )
     victim = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path)
@@ -81,7 +84,7 @@ def test_nothing_gets_away_when_lipbench_is_killed(tmp_path: Path) -> None:
     until(lambda: not any(alive(pid) for pid in numbers))
 
 
-def until(condition: Callable[[], bool], seconds: float = 15) -> None:
+def until(condition: Callable[[], bool], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
