@@ -94,6 +94,7 @@ def networks(rule: ModuleType, monkeypatch: pytest.MonkeyPatch) -> tuple[SyncNet
     return net.eval(), lpips.LPIPS(net="alex", pnet_rand=True, pretrained=False, verbose=False).eval(), S3FD("syncnet")
 
 
+@pytest.mark.timeout(3600)
 def test_bench_against_the_published_way(benchmark, pair, networks):
     net, lpips, detector = networks
     image, perceptual = (registry.load("metrics", name) for name in ("image", "lpips"))
