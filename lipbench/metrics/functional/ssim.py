@@ -7,8 +7,8 @@ mean over windows and channels. The same number as
                                           data_range=255, channel_axis=-1)
 
 The kernel sums in float64: in float32 the difference E[x^2] - E[x]^2 of flat areas (letterbox bars) is off by more
-than 1e-5. It filters s = x + y and d = x - y instead of x and y, so that equal images give exactly 1. What goes into the
-filter are whole numbers, 2 * 510^2 at most where two rows are added: float32 holds them exactly, in half the memory.
+than 1e-5. It filters s = x + y and d = x - y instead of x and y, so that equal images give exactly 1. What is filtered
+are whole numbers, 2 * 510^2 at most where two rows are added: float32 holds them exactly, in half the memory.
 """
 
 from __future__ import annotations
