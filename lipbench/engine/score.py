@@ -7,26 +7,24 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from lipbench import media
 from lipbench.core.errors import LipbenchError, MediaError, WeightsMissing
-from lipbench.core.store import Store
 from lipbench.engine import preflight, stages
 from lipbench.engine.config import RunFile, parse_run_file
 from lipbench.engine.index import version_of
 from lipbench.engine.pairing import Pairing
-from lipbench.engine.plan import Plan, PlanState
 from lipbench.engine.preflight import Obstacle
 from lipbench.engine.recipe import UsedRecipe, conventions
 from lipbench.engine.rows import Measured, families
 from lipbench.engine.score_files import Given
-from lipbench.engine.score_node import TRACKS, File, Source, score_node
+from lipbench.engine.score_node import TRACKS, File
 from lipbench.engine.score_offset import at_own, own_offset_of
-from lipbench.engine.score_pass import compares_frames, run_scores
+from lipbench.engine.score_pass import run_families, step
 from lipbench.engine.score_progress import ScoreProgress
 from lipbench.engine.short_clips import shortened
-from lipbench.engine.tasks import FacesTask, ScoreTask
+from lipbench.engine.tasks import FacesTask
 from lipbench.faces.track import FaceTrack
 
 #: What is measured where nothing is named: what a run measures, and the sync model that the package carries.
@@ -128,7 +126,7 @@ def score_video(
         size = media.probe(given.picture)
         tracked = [name for name in TRACKS if name in needs and (name != "truth_faces" or truth)]
         progress.expect(measured, size, sum(path is not None for path in others.values()), tracked)
-        with progress.running("videos"):
+        with step(progress, "videos"):
             pairing = Pairing(given.picture, fps, work, remarks)
             inputs = _inputs(pairing, others, samples)
         if samples is not None and "sound" in needs:
@@ -146,7 +144,7 @@ def score_video(
         own = own_offset_of(spoken, inputs.get("faces"), sound, remarks) if asks else None
         if own is not None and own.frames is not None:
             measured = [(family, at_own(family, chosen, own.frames)) for family, chosen in measured]
-        scores = _run(measured, inputs, given.file.name, pairing, progress)
+        scores = run_families(measured, inputs, given.file.name, pairing, progress)
     remarks += lifted(scores.values())
     if short and scores["lse_d"].get("value") is not None:
         remarks.append(short)
@@ -232,7 +230,7 @@ def _tracks(
         if name not in needs or path is None:
             continue
         picture = media.image_sha256(path)
-        with progress.running(name):
+        with step(progress, name):
             if picture not in found:
                 heard = task.sound if task.face is None else None
                 found[picture], info = _faces(replace(task, video=path, sound=heard), work / name)
@@ -266,31 +264,6 @@ def _index(target: Path, prediction: Path | None, n_track: int) -> Path:
     n_frames = media.probe(prediction).n_frames
     target.write_text(json.dumps([min(t, n_track - 1) for t in range(n_frames)]))
     return target
-
-
-def _run(
-    measured: Sequence[Measured], inputs: Mapping[str, Source], of: str, pairing: Pairing, progress: ScoreProgress
-) -> dict[str, dict[str, Any]]:
-    """Scores by metric id: a plan of one node for each family, run here."""
-    fps, work = pairing.fps, pairing.work
-    nodes = [score_node(family, options, of, fps, inputs, source_fps=pairing.rate) for family, options in measured]
-    known = PlanState(Plan([], {node.id: node for node in nodes}), Store(work / "store"))
-    tasks = [cast(ScoreTask, node.task(known)) for node in nodes]
-    frames = [i for i, (family, _) in enumerate(measured) if compares_frames(family)]
-    alone = [[i] for i in range(len(measured)) if i not in frames]
-    scores: dict[str, dict[str, Any]] = {}
-    for group in sorted([*([frames] if frames else []), *alone]):  # what compares frames reads them once
-        names = [measured[i][0].id for i in group]
-        asked = [(tasks[i], _made(work / f"score-{name}")) for i, name in zip(group, names, strict=True)]
-        with progress.running(*names):
-            for _, _, found in run_scores(asked, "cpu", 1):
-                scores |= found
-    return scores
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir()
-    return folder
 
 
 def lifted(scores: Iterable[Mapping[str, Any]]) -> list[str]:

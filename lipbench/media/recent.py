@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lipbench.core.errors import MediaError
 from lipbench.media.pixels import Decoder
-from lipbench.media.probe import on_grid
+from lipbench.media.probe import on_grid, probe
 from lipbench.media.read import read_frames
 
 #: Bytes of frames that are kept: source and truth of three dubs of eight seconds at 256 px, and what is measured.
@@ -34,7 +35,19 @@ def read_again(
         return read_frames(path, fps=fps, decoder=decoder)
     frames = read_frames(path, decoder=decoder)  # errors of missing files come at once
     key = _key(Path(path))
-    return frames if key is None else _read((key, decoder), frames)
+    if key is None:
+        return frames
+    told = (key, decoder)
+    return _read(told, frames, told in _kept or _is_short(path))
+
+
+def _is_short(path: str | Path) -> bool:
+    """Told before a frame is read: to find out on the way would take the memory that is not to be taken."""
+    try:
+        about = probe(path)
+    except MediaError:  # whoever reads it learns why
+        return False
+    return about.n_frames * about.width * about.height * 3 <= LONGEST
 
 
 def _key(path: Path) -> Hashable | None:
@@ -45,17 +58,15 @@ def _key(path: Path) -> Hashable | None:
     return path.resolve(), about.st_ino, about.st_mtime_ns, about.st_size
 
 
-def _read(key: Hashable, frames: Iterator[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
+def _read(key: Hashable, frames: Iterator[NDArray[np.uint8]], keep: bool) -> Iterator[NDArray[np.uint8]]:
     if key in _kept:
         _kept[key] = _kept.pop(key)
         yield from _kept[key]
         return
-    held: list[NDArray[np.uint8]] | None = []
-    for n, frame in enumerate(frames, 1):
+    held: list[NDArray[np.uint8]] = []
+    for frame in frames:
         frame.flags.writeable = False
-        if n * frame.nbytes > LONGEST:
-            held = None
-        if held is not None:
+        if keep:
             held.append(frame)
         yield frame
     if held:

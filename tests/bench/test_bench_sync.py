@@ -83,9 +83,12 @@ def test_audio_stream(benchmark: Any, net: SyncNet, rule: ModuleType) -> None:
     """From int16 samples, MFCC included on both sides."""
     audio = rule.speech("bench/audio", 4 * T / 25)
     folded = net.folded()
-    compare(
-        benchmark, lambda: folded.embed_audio(audio), lambda: published_audio(net, mfcc(audio), len(audio) // 640 - 5)
-    )
+
+    def embed() -> torch.Tensor:
+        folded._heard.clear()  # a sound is embedded once
+        return folded.embed_audio(audio)
+
+    compare(benchmark, embed, lambda: published_audio(net, mfcc(audio), len(audio) // 640 - 5))
 
 
 def test_folding(benchmark: Any, net: SyncNet) -> None:

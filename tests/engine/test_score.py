@@ -9,8 +9,9 @@ from lipbench import media
 from lipbench.core.errors import MediaError, UnknownName
 from lipbench.core.keys import sha256_file
 from lipbench.core.registry import load
-from lipbench.engine import stages
+from lipbench.engine import score_pass, stages
 from lipbench.engine.score import score_video
+from lipbench.engine.score_progress import ScoreProgress
 from lipbench.engine.short_clips import shortened
 
 pytestmark = pytest.mark.usefixtures("tiny_sync_model")
@@ -145,6 +146,25 @@ def test_a_picture_is_searched_for_faces_once(folder, monkeypatch):
     assert searches() == ["source.mp4"]
     assert searches(reference=folder / "mute.mp4") == ["mute.mp4"]  # the same frames under no sound
     assert searches(reference=folder / "brighter.mp4") == ["brighter.mp4", "source.mp4"]
+
+
+def test_what_a_step_freed_is_given_back_before_the_next(folder, monkeypatch):
+    order = []
+
+    class Heard(ScoreProgress):
+        def show(self, *, starts=False):
+            if starts:
+                order.append(self.step)
+
+    monkeypatch.setattr(score_pass, "give_back_freed_memory", lambda: order.append("given back"))
+    score_video(
+        folder / "source.mp4", metrics=["image", "landmarks"], faces="demo-face", reference=folder / "mute.mp4",
+        progress=Heard(),
+    )  # fmt: skip
+    steps = order[::2]
+    assert len(steps) == 5
+    assert "given back" not in steps
+    assert order[1::2] == ["given back"] * 5
 
 
 def test_a_clip_too_short_for_the_published_rule_gets_a_number_and_a_word(folder):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 
 import numpy as np
 import pytest
@@ -82,6 +83,18 @@ def test_its_own_rate_is_no_other(tmp_path, readings):
     assert readings == ["a.mp4"]
     assert len(list(read_again(path, fps=50))) == len(list(read_again(path, fps=50))) == 8
     assert readings == ["a.mp4"] * 3
+
+
+def test_nothing_is_held_of_a_long_video_on_the_way(tmp_path, monkeypatch):
+    path = video(tmp_path, "long.mp4", 90, n=5)
+    monkeypatch.setattr(recent, "LONGEST", 4 * 32 * 48 * 3)
+    alive, most = [], 0
+    for frame in read_again(path):
+        assert not frame.flags.writeable
+        alive.append(weakref.ref(frame))
+        most = max(most, sum(one() is not None for one in alive))
+    assert len(alive) == 5
+    assert most <= 2
 
 
 def test_memory_has_a_limit(tmp_path, readings, monkeypatch):

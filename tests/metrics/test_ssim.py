@@ -101,7 +101,7 @@ def test_several_boxes_at_once_are_their_crops():
 
 def test_the_kernel_stays_inside_its_arrays(monkeypatch):
     """Compiled code reads past the end of an array without a word; the same code in plain Python says so."""
-    for name in ("_down", "_along", "_mean_ssim"):
+    for name in ("_fill", "_down", "_along", "_mean_ssim"):
         compiled = getattr(structural, name)
         monkeypatch.setattr(structural, name, getattr(compiled, "py_func", compiled))
     a = image(13, STRIP // 3 + 14)  # a strip, and 12 columns of another
