@@ -79,7 +79,7 @@ def fit(job: FitJob) -> Outputs:
     if isinstance(model, TrainedRelief):
         residuals = _residuals(job, model, scene, prepared, condition)
         files["residuals"] = residuals.save(job.out / "residuals.npz")
-    facts = {k: v for k, v in model.facts.items() if isinstance(v, (int, float, str, bool))}
+    facts: dict[str, Any] = {k: v for k, v in model.facts.items() if isinstance(v, (int, float, str, bool))}
     facts |= {"products": field_products(job.device), **({"remarks": remarks} if remarks else {})}
     return Outputs(files, {"frames": len(shown), "shots": len(pooled), "preset": p.preset, "field": p.field, **facts})
 
