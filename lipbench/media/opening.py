@@ -26,7 +26,6 @@ import av.error
 import av.logging
 import av.stream
 from av.container import InputContainer, OutputContainer
-from av.frame import Frame
 from av.stream import Stream
 from av.video.stream import VideoStream
 
@@ -100,8 +99,8 @@ def _lenient() -> dict[str, Any]:
     return {"metadata_errors": "surrogateescape"} if hasattr(InputContainer, "metadata_errors") else {}
 
 
-def tags(of: InputContainer | Stream | Frame) -> dict[str, str]:
-    """Names and values of the tags of a container, stream or frame; what is not UTF-8 in them is U+FFFD."""
+def tags(of: InputContainer | Stream) -> dict[str, str]:
+    """Names and values of the tags of a container or stream; what is not UTF-8 in them is U+FFFD."""
     return {_text(name): _text(value) for name, value in of.metadata.items()}
 
 

@@ -10,6 +10,7 @@ The filters see 4:2:0 YUV (BT.601, limited range), as videos hold it.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -17,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench.core.errors import Unsupported
-from lipbench.media.opening import tags
 from lipbench.metrics.arrays import Frame, as_clips
 
 _TICK = Fraction(1, 25)
@@ -79,10 +79,14 @@ class Filter:
         made = [
             self._graph.add_buffer(width=size[0], height=size[1], format=seen, time_base=_TICK) for _ in range(inputs)
         ]
+        # Numbers go with the frames, which PyAV before 18.1 does not show: so they are printed, too.
+        self._printed = tempfile.NamedTemporaryFile("r", encoding="ascii", suffix=".txt")  # noqa: SIM115 - as long as the filter
         one, self._sink = self._graph.add(name), self._graph.add("buffersink")
+        printer = self._graph.add("metadata", mode="print", file=self._printed.name, direct="1")
         for i, source in enumerate(made):
             source.link_to(one, 0, i)
-        one.link_to(self._sink)
+        one.link_to(printer)
+        printer.link_to(self._sink)
         self._graph.configure()
         self._sources = made
 
@@ -95,8 +99,9 @@ class Filter:
             given.pts, given.time_base = self._t, _TICK
             source.push(given)
         self._t += 1
-        told, start = tags(self._sink.pull()), LEFT[self.name]
-        return {key.removeprefix(start): float(value) for key, value in told.items() if key.startswith(start)}
+        self._sink.pull()
+        told, start = (line.strip().partition("=") for line in self._printed), LEFT[self.name]
+        return {key.removeprefix(start): float(value) for key, _, value in told if key.startswith(start)}
 
 
 def _frames(name: str, keys: Sequence[str], *videos: Frame) -> NDArray[np.float64]:
