@@ -139,8 +139,7 @@ def main(
         result = api.execute(prepared, workers=1, quiet=as_json)
     except StoreError as error:
         raise StoreError(f"cannot work in {folder}", error.why, "name another folder with --work") from error
-    records = [state.record for state in result.outcome.states.values() if state.record]
-    for text in dict.fromkeys(text for record in records for text in record.info.get("remarks", ())):
+    for text in result.outcome.remarks():
         if text.removeprefix("silent: ") not in said:
             click.echo(f"note: {text}", err=True)
     made = plan.synthesize[plan.cells[0]]

@@ -174,6 +174,7 @@ def main(
                     "unmeasured": result.unmeasured,
                     "obstacles": plan["obstacles"],
                     "stages": ended,
+                    "remarks": result.outcome.remarks(),
                     "wall_s": round(result.outcome.wall_s, 3),
                     "cells": result.cells,
                     **({} if found is None else {"verified": asdict(found)}),
@@ -189,6 +190,9 @@ def main(
         click.echo(
             f"\n{len(result.outcome.states)} stages: {counted}; {result.outcome.wall_s:.1f} s; {result.root}", err=True
         )
+        for text, stages in result.outcome.remarks().items():
+            others = f" and {len(stages) - 1} more" if len(stages) > 1 else ""
+            click.echo(f"note: {stages[0]}{others}: {text}", err=True)
     for tracker in trackers:
         tracker(result.root)
     result.raise_if_incomplete()

@@ -85,3 +85,11 @@ class RunOutcome:
 
     def count(self, how: str) -> int:
         return sum(s.how == how for s in self.states.values())
+
+    def remarks(self) -> dict[str, list[str]]:
+        """What stages have to say of what they were given: text -> ids of the nodes that say it."""
+        said: dict[str, list[str]] = {}
+        for name, state in self.states.items():
+            for text in state.record.info.get("remarks", ()) if state.record is not None else ():
+                said.setdefault(text, []).append(name)
+        return said

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from lipbench import media
 from lipbench.cli import main as entry
 from lipbench.cli.run import main
+from lipbench.core import keys
 from lipbench.core.errors import ManifestError, UnknownName, UsageError
 
 
@@ -266,3 +270,17 @@ def test_a_row_of_a_method_file_is_found_by_the_name_of_its_method_or_file(name,
     assert found["label"] == "other"
     with pytest.raises(UnknownName, match="x-fork"):
         _only(tmp_path / "run.yaml", ("x-fork",))
+
+
+def test_what_a_stage_remarks_is_told_once(tiny, tmp_path):
+    """A silent dub says so in the record of its stage alone."""
+    here = shutil.copytree(tiny, tmp_path / "tiny")
+    old = keys.sha256_file(here / "fr.wav")
+    media.write_wav(here / "fr.wav", np.zeros(20 * 640, np.int16))
+    manifest = (here / "tiny.yaml").read_text().replace(old, keys.sha256_file(here / "fr.wav"))
+    (here / "tiny.yaml").write_text(manifest)
+    result = call(here / "run.yaml", "--out", tmp_path / "run", "--workers", 1, "--method", "dubbed")
+    (note,) = [line for line in result.stderr.splitlines() if line.startswith("note: ")]
+    assert note.startswith("note: dub one/fr and 1 more: silent: ")
+    answer = json.loads(call(here / "run.yaml", "--out", tmp_path / "run", "--method", "dubbed", "--json").stdout)
+    assert [*answer["remarks"].values()] == [["dub one/fr", "dub two/fr"]]
