@@ -53,7 +53,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> Callable[..., np.ndarray]:
             heard.rates = [soundfile.info(inputs["sound"].file).samplerate] if "sound" in inputs else []  # type: ignore[attr-defined]
             return {m.id: {"extra": {}} for family, _ in measured for m in family.metrics}
 
-        monkeypatch.setattr(score, "_run", run)
+        monkeypatch.setattr(score, "run_families", run)
         monkeypatch.setattr(score, "_tracks", lambda *_: {})
         monkeypatch.setattr(score, "_foreseen", lambda *_: [])  # no weights are needed to hear
         score_video(video, metrics=["lse_d"], **options)
