@@ -86,7 +86,9 @@ def test_the_numbers_that_were_compared_with_the_script_are_still_those(name, vi
     answer = score_video(videos["blurred"], reference=videos["source"], recipe=name, faces="demo-face")
     for row in recipes.load(name).checked:
         if row.clip == "demo-en":
-            assert answer["recipe"]["prints"][row.name]["value"] == pytest.approx(row.lipbench, abs=1e-5), row.name
+            # Another OpenCV scales faces for the tracker a little otherwise: with 4.10 the distance moves by .0014 px.
+            within = 0.003 if row.name.startswith("LMD") else 1e-5
+            assert answer["recipe"]["prints"][row.name]["value"] == pytest.approx(row.lipbench, abs=within), row.name
     assert answer["recipe"]["repository"].startswith("https://github.com/")
     assert answer["recipe"]["changed"] == []
     with pytest.raises(UsageError, match="names its metrics itself"):
