@@ -51,6 +51,12 @@ def at(values: Tensor, u: Tensor, v: Tensor) -> Tensor:
     return (1 - av) * above + av * below
 
 
+def height(z: Tensor, back: Tensor, front: Tensor, floor: float) -> Tensor:
+    """The coordinate s of depths z (dm), see `kernels.height`."""
+    s = floor + (1.0 - floor) * ((z - back) / (front - back)).clamp(0.0, 1.0)
+    return torch.where(z < back, floor * (1.0 + (z - back) / DEEP).clamp_min(0.0), s)
+
+
 def candidates(
     views: Views,
     frames: Tensor,
@@ -86,8 +92,7 @@ def candidates(
     u = ((p[..., 0] - place[0]) / place[2]).clamp(0.0, 1.0)
     v = ((place[1] - p[..., 1]) / place[3]).clamp(0.0, 1.0)
     back, front = (at(each, u, v) for each in surfaces[:2])
-    s = floor + (1.0 - floor) * ((p[..., 2] - back) / (front - back)).clamp(0.0, 1.0)
-    s = torch.where(p[..., 2] < back, floor * (1.0 + (p[..., 2] - back) / DEEP).clamp_min(0.0), s)
+    s = height(p[..., 2], back, front, floor)
     length = step * (1 + rx * rx + ry * ry).sqrt()
     return torch.stack([u, v, s], -1).float(), (length[:, None] / (front - back)).float()
 

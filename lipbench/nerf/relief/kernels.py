@@ -47,6 +47,27 @@ def layer(value, layers):  # type: ignore[no-untyped-def]
 
 
 @inlined
+def back_and_front(u, v, inner, outer):  # type: ignore[no-untyped-def]
+    """Depths (dm) of a relief's back and front, two maps (h, w), at a place of [0, 1]."""
+    iu, au = cell(u, inner.shape[1])
+    iv, av = cell(v, inner.shape[0])
+    w00, w01, w10, w11 = (1 - au) * (1 - av), au * (1 - av), (1 - au) * av, au * av
+    ju, jv = iu + NEXT, iv + NEXT
+    return (
+        w00 * inner[iv, iu] + w01 * inner[iv, ju] + w10 * inner[jv, iu] + w11 * inner[jv, ju],
+        w00 * outer[iv, iu] + w01 * outer[iv, ju] + w10 * outer[jv, iu] + w11 * outer[jv, ju],
+    )
+
+
+@inlined
+def height(z, back, front, floor):  # type: ignore[no-untyped-def]
+    """The coordinate s of a depth z (dm): `floor` at the back, 1 at the front, 0 from DEEP dm behind the back on."""
+    if z < back:
+        return floor * max(1.0 + (z - back) / DEEP, 0.0)
+    return floor + (1.0 - floor) * min(max((z - back) / (front - back), 0.0), 1.0)
+
+
+@inlined
 def sigmoid(x):  # type: ignore[no-untyped-def]
     """1 / (1 + exp(-x)), in single precision."""
     return ONE / (ONE + math.exp(-x))
@@ -114,7 +135,6 @@ def march(  # type: ignore[no-untyped-def]
     Returns:
         How many samples there are.
     """
-    h, w = inner.shape
     layers, n, m = density.shape
     count = 0
     for i in range(frames.shape[0]):
@@ -129,15 +149,8 @@ def march(  # type: ignore[no-untyped-def]
             px, py, pz = head_point(rx, ry, first + (k + jitter[i]) * step, rotation, translation, shift, t, y, x)
             u = min(max((px - place[0]) / place[2], 0.0), 1.0)
             v = min(max((place[1] - py) / place[3], 0.0), 1.0)
-            iu, au = cell(u, w)
-            iv, av = cell(v, h)
-            w00, w01, w10, w11 = (1 - au) * (1 - av), au * (1 - av), (1 - au) * av, au * av
-            ju, jv = iu + NEXT, iv + NEXT
-            back = w00 * inner[iv, iu] + w01 * inner[iv, ju] + w10 * inner[jv, iu] + w11 * inner[jv, ju]
-            front = w00 * outer[iv, iu] + w01 * outer[iv, ju] + w10 * outer[jv, iu] + w11 * outer[jv, ju]
-            s = floor + (1.0 - floor) * min(max((pz - back) / (front - back), 0.0), 1.0)
-            if pz < back:
-                s = floor * max(1.0 + (pz - back) / DEEP, 0.0)
+            back, front = back_and_front(u, v, inner, outer)
+            s = height(pz, back, front, floor)
             ku, kv, kl = min(int(u * m), m - 1), min(int(v * n), n - 1), int(s * (layers - 1) + 0.5)
             raw = density[np.uint64(kl), np.uint64(kv), np.uint64(ku)]
             if raw > threshold or keep[i]:

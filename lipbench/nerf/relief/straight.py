@@ -17,7 +17,7 @@ from torch import Tensor
 from lipbench.faces.raster.kernel import kernel
 from lipbench.nerf.relief import dense
 from lipbench.nerf.relief.dense import Views
-from lipbench.nerf.relief.kernels import DEEP, NEXT, cell, head_point, softplus
+from lipbench.nerf.relief.kernels import back_and_front, head_point, height, softplus
 
 
 @kernel
@@ -50,7 +50,6 @@ def march(  # type: ignore[no-untyped-def]
     starts,
 ):
     """`kernels.march` with all samples of a ray where it meets the surface, `front` dm after `near`."""
-    h, w = inner.shape
     layers, n, m = density.shape
     count = 0
     for i in range(frames.shape[0]):
@@ -62,20 +61,13 @@ def march(  # type: ignore[no-untyped-def]
         nearer = rotation[t, 2, 2] - rx * rotation[t, 0, 2] - ry * rotation[t, 1, 2]  # z a dm towards the camera
         u = min(max((px - place[0]) / place[2], 0.0), 1.0)
         v = min(max((place[1] - py) / place[3], 0.0), 1.0)
-        iu, au = cell(u, w)
-        iv, av = cell(v, h)
-        w00, w01, w10, w11 = (1 - au) * (1 - av), au * (1 - av), (1 - au) * av, au * av
-        ju, jv = iu + NEXT, iv + NEXT
-        back = w00 * inner[iv, iu] + w01 * inner[iv, ju] + w10 * inner[jv, iu] + w11 * inner[jv, ju]
-        ahead = w00 * outer[iv, iu] + w01 * outer[iv, ju] + w10 * outer[jv, iu] + w11 * outer[jv, ju]
+        back, ahead = back_and_front(u, v, inner, outer)
         length = step * math.sqrt(1 + rx * rx + ry * ry) / (ahead - back)
         ku, kv = np.uint64(min(int(u * m), m - 1)), np.uint64(min(int(v * n), n - 1))
         passed = 0.0
         for k in range(samples):
             z = pz + (front - (k + jitter[i]) * step) * nearer
-            s = floor + (1.0 - floor) * min(max((z - back) / (ahead - back), 0.0), 1.0)
-            if z < back:
-                s = floor * max(1.0 + (z - back) / DEEP, 0.0)
+            s = height(z, back, ahead, floor)
             raw = density[np.uint64(int(s * (layers - 1) + 0.5)), kv, ku]
             if raw > threshold or keep[i]:
                 points[count, 0], points[count, 1], points[count, 2] = u, v, s
@@ -115,8 +107,7 @@ def candidates(
     back, ahead = (dense.at(each, u, v)[:, None] for each in surfaces[:2])
     passed = (torch.arange(samples, device=x.device) + jitter[:, None]) * step[:, None]
     z = p[:, 2:] + (views.front - passed) * nearer[:, None]
-    s = floor + (1.0 - floor) * ((z - back) / (ahead - back)).clamp(0.0, 1.0)
-    s = torch.where(z < back, floor * (1.0 + (z - back) / DEEP).clamp_min(0.0), s)
+    s = dense.height(z, back, ahead, floor)
     length = (step * ray.norm(dim=1))[:, None] / (ahead - back)
     points = torch.stack([u[:, None].expand_as(s), v[:, None].expand_as(s), s], -1)
     return points.float(), length.expand_as(s).float()
