@@ -7,9 +7,11 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+import python_speech_features
 import torch
 
 from lipbench.core.errors import TooShort, UsageError, WeightsError
+from lipbench.metrics.sync import folded
 from lipbench.metrics.sync.files import read_info
 from lipbench.metrics.sync.folded import mfcc
 from lipbench.metrics.sync.network import SyncNet
@@ -76,6 +78,15 @@ def test_mfcc_golden(golden: Path, inputs: tuple[np.ndarray, np.ndarray]) -> Non
     want = np.load(golden / "syncnet.npz")["mfcc"]
     assert got.shape == want.shape == (13, 160)
     assert np.abs(got - want).max() < 1e-6
+
+
+@pytest.mark.parametrize("n", [1, 400, 401, 160 * 100 + 240, 160 * 100 + 241, 160 * 350 + 7])
+def test_mfcc_in_parts_is_the_packages_own(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package as a whole takes 17 kB a column, which a long film has not got."""
+    monkeypatch.setattr(folded, "COLUMNS", 100)
+    sound = np.random.default_rng(n).normal(0, 3000, n).astype(np.int16)
+    want = python_speech_features.mfcc(sound, 16000).T
+    assert np.abs(mfcc(sound) - want).max() < 1e-12 * np.abs(want).max()
 
 
 def test_mfcc_counts_and_scale() -> None:
