@@ -36,6 +36,7 @@ from tools import recipe_images, recipe_stand_ins
 #: Of scripts whose default is not 100.
 MIN_TRACK = {"latentsync": 50}
 ROOT = Path(__file__).parent.parent
+NEEDS = "where a module is missing, install what the script imports; the head of tools/compare_recipe.py names it"
 
 
 def random_network(folder: Path) -> Path:
@@ -57,7 +58,9 @@ def run_script(script: Path, module: str, *words: str | Path) -> None:
     """One of the modules that run a script, in the script's folder."""
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     command = [sys.executable, "-m", module, *map(str, words)]
-    subprocess.run(command, cwd=script, env={**os.environ, "PYTHONPATH": path}, check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run(command, cwd=script, env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.DEVNULL)
+    if done.returncode:
+        raise SystemExit(f"the script in {script} ended with {done.returncode}\nits last words stand above\n{NEEDS}")
 
 
 def script_numbers(
