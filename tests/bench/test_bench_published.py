@@ -100,7 +100,7 @@ def test_bench_against_the_published_way(benchmark, pair, networks):
     image, perceptual = (registry.load("metrics", name) for name in ("image", "lpips"))
 
     def nothing_kept() -> FoldedSyncNet:
-        recent.forget()
+        recent._kept.clear()
         ours.load().shelf = Shelf(ours.KEPT)
         return net.folded()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -178,7 +178,7 @@ def render_frames(
 
 
 def views_of(
-    seen: list[MeshView],
+    seen: Iterable[MeshView],
     relief: Relief,
     rotation: NDArray[np.float64],
     translation: NDArray[np.float64],
@@ -188,26 +188,22 @@ def views_of(
 ) -> Views:
     """Cameras and maps of frames for `ReliefField.render`.
 
-    `warps` are their displacements (F, h, w, 2); of one cell where frames are not put in their place.
+    `seen` is looked at frame by frame: what pixels see of a whole clip would take as much memory as the maps. `warps`
+    are their displacements (F, h, w, 2); of one cell where frames are not put in their place.
     """
-    front = 0.0
-    if warps[0].size > 2:
-        front = SKIN[1]
-        seen = [
-            registered(settled(relief, view, turn, move, camera), warp, relief, turn, move, camera)
-            for view, warp, turn, move in zip(seen, warps, rotation, translation, strict=True)
-        ]
-    edges = [bounds(relief, *each, camera) for each in zip(seen, rotation, translation, strict=True)]
-    arrays = (
-        rotation,
-        translation,
-        np.stack([view.shift for view in seen]),
-        np.stack([near for near, _ in edges]),
-        np.stack([far for _, far in edges]),
-    )
+    in_place = warps[0].size > 2
+    size = len(rotation), camera.height, camera.width
+    shift, near, far = np.empty((*size, 3), np.float32), np.empty(size, np.float32), np.empty(size, np.float32)
+    for k, (view, warp, turn, move) in enumerate(zip(seen, warps, rotation, translation, strict=True)):
+        if in_place:
+            view = registered(settled(relief, view, turn, move, camera), warp, relief, turn, move, camera)
+        shift[k], (near[k], far[k]) = view.shift, bounds(relief, view, turn, move, camera)
     cx, cy = camera.center
-    turn, move, shift, near, far = (torch.from_numpy(a).to(device) for a in arrays)
-    return Views(float(camera.focal), (float(cx), float(cy)), turn, move, shift, near, far, front)
+    turns, moves, shifts, nears, fars = (
+        torch.from_numpy(a).to(device) for a in (rotation, translation, shift, near, far)
+    )
+    front = SKIN[1] if in_place else 0.0
+    return Views(float(camera.focal), (float(cx), float(cy)), turns, moves, shifts, nears, fars, front)
 
 
 @torch.no_grad()

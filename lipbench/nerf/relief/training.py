@@ -16,7 +16,7 @@ from lipbench.nerf.relief.config import ReliefPreset
 from lipbench.nerf.relief.draw import Batch, ReliefRays
 from lipbench.nerf.relief.field import ReliefField
 from lipbench.nerf.relief.grid import GridAdam
-from lipbench.nerf.relief.mesh import HeadMesh
+from lipbench.nerf.relief.mesh import HeadMesh, MeshView
 from lipbench.nerf.relief.probe import probe_of
 from lipbench.nerf.relief.registration import Canvas, away_from_lips, register
 from lipbench.nerf.relief.scene import ReliefScene
@@ -77,18 +77,16 @@ class ReliefTraining(GuardedTraining):
         self.drawer = ReliefRays(self.shown, preset, device)
         s = self.shown
         self.mesh = HeadMesh(s.model, s.identity, s.scene.condition.mean(0).astype(np.float64))
-        seen = [
-            self.mesh.view(e, r, t, s.camera)
-            for e, r, t in zip(s.scene.condition, s.rotation, s.translation, strict=True)
-        ]
         some = np.unique(np.linspace(0, len(s) - 1, EXTENT_FRAMES).round().astype(int))
-        shown = [seen[t] for t in some], list(s.scene.head[some]), s.rotation[some], s.translation[some], s.camera
+        poses = s.rotation[some], s.translation[some], s.camera
+        shown = [self._seen(t) for t in some], list(s.scene.head[some]), *poses
         if preset.registration:  # frames are put onto one surface, hair with them: no room is needed
             self.relief, self.face = relief_of(self.mesh, extent(*shown), SKIN, SKIN, slant=1.0, shut=True)
         else:
             relief, face = relief_of(self.mesh, extent(*shown))
             self.relief, self.face = widened(relief, face, *shown)
         self.warps = self._registered()
+        seen = (self._seen(t) for t in range(len(s)))
         self.views = views_of(seen, self.relief, s.rotation, s.translation, s.camera, self.warps, device)
         tested, warps = (s, self.warps) if self.rest is None else (self.rest, self.warps[-1:].repeat(len(self.rest), 0))
         self.probe = probe_of(tested, self.mesh, self.relief, warps, self.removed_direction, seed, device)
@@ -96,6 +94,11 @@ class ReliefTraining(GuardedTraining):
         self.attempt = 0
         self.check_steps = guard.check_steps(preset.steps, 0)
         self._build()
+
+    def _seen(self, t: int) -> MeshView:
+        """What pixels see of the mesh in a frame."""
+        s = self.shown
+        return self.mesh.view(s.scene.condition[t], s.rotation[t], s.translation[t], s.camera)
 
     def _registered(self) -> NDArray[np.float32]:
         """The frames' displacements; one that is nothing everywhere where none are wanted."""
