@@ -20,7 +20,7 @@ from lipbench.engine.recipe import UsedRecipe, conventions
 from lipbench.engine.rows import Measured, families
 from lipbench.engine.score_files import Given
 from lipbench.engine.score_node import TRACKS, File
-from lipbench.engine.score_offset import at_own, own_offset_of
+from lipbench.engine.score_offset import asks_for_own, at_own, own_offset_of
 from lipbench.engine.score_pass import run_families, step
 from lipbench.engine.score_progress import ScoreProgress
 from lipbench.engine.short_clips import shortened
@@ -140,7 +140,7 @@ def score_video(
             progress,
             remarks,
         )
-        asks = any("own_offset" in family.options.model_fields for family, _ in measured)
+        asks = any(asks_for_own(family) for family, _ in measured)
         own = own_offset_of(spoken, inputs.get("faces"), sound, remarks) if asks else None
         if own is not None and own.frames is not None:
             measured = [(family, at_own(family, chosen, own.frames)) for family, chosen in measured]

@@ -31,7 +31,12 @@ def own_offset_of(
     return found
 
 
+def asks_for_own(family: MetricFamily) -> bool:
+    """Whether a family measures at the source's own offset, too."""
+    return "own_offset" in family.options.model_fields
+
+
 def at_own(family: MetricFamily, options: Mapping[str, Any], frames: int) -> dict[str, Any]:
     """The options with the source's own offset, in families that ask for it and were not told one."""
-    takes = "own_offset" in family.options.model_fields and options.get("own_offset") is None
+    takes = asks_for_own(family) and options.get("own_offset") is None
     return {**options, "own_offset": frames} if takes else dict(options)

@@ -143,7 +143,8 @@ def test_the_loop_looks_up_what_opencv_takes_from_single_frames() -> None:
     for row, weight in zip(rows, held.share * weights, strict=True):
         own = where.camera.project(corrector._points(int(held.frames[row]), MESH.moved(where.expression[row])))
         values = np.pad(own - held.corners[row] - 0.5, ((0, 0), (0, 1)))
-        there = seen_values(points, values, corrector._triangles, triangle, camera, beside=-9)[1]
+        there = seen_values(points, values, corrector._triangles, triangle, camera)[1]
+        there[triangle < 0] = -9
         image = held.images[row].astype(np.float32)
         expected += np.float32(weight) * cv2.remap(image, there[..., 0], there[..., 1], cv2.INTER_LINEAR)
     assert np.abs(expected).max() > 10

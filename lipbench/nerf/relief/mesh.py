@@ -64,11 +64,6 @@ class HeadMesh:
         basis = np.asarray(model.expression_basis[:, rows], np.float64)
         self._basis = (basis * np.asarray(model.expression_sigma)[:, None, None]).reshape(len(basis), -1)
 
-    def vertices(self, expression: ArrayLike) -> NDArray[np.float64]:
-        """(N, 3) dm, head space."""
-        found: NDArray[np.float64] = self.neutral + self.moved(expression)
-        return found
-
     def moved(self, expression: ArrayLike) -> NDArray[np.float64]:
         """(N, 3) dm, how far an expression (K,) moves the vertices from their rest; (T, N, 3) of several (T, K)."""
         moved: NDArray[np.float64] = (np.asarray(expression, np.float64) - self.rest) @ self._basis
@@ -136,9 +131,8 @@ def seen_values(
     triangles: NDArray[np.int32],
     triangle: NDArray[np.integer],
     camera: Camera,
-    beside: float = 0.0,
 ) -> tuple[Float32, Float32]:
-    """(H, W) depths, dm, and (H, W, 3) values (N, 3) of a mesh's vertices at what every pixel sees.
+    """(H, W) depths, dm, and (H, W, 3) values (N, 3) of a mesh's vertices at what every pixel sees; 0 where none is.
 
     Args:
         points: (N, 3) dm, camera space.
@@ -146,9 +140,8 @@ def seen_values(
         triangles: (M, 3).
         triangle: (H, W) number of the triangle that a pixel sees, -1 for none.
         camera: whose image it is.
-        beside: the values where a pixel sees nothing; the depth is 0 there.
     """
-    depth, seen = np.zeros(triangle.shape, np.float32), np.full((*triangle.shape, 3), beside, np.float32)
+    depth, seen = np.zeros(triangle.shape, np.float32), np.zeros((*triangle.shape, 3), np.float32)
     cx, cy = camera.center
     fill_view(points, values, triangles, triangle, float(camera.focal), float(cx), float(cy), depth, seen)
     return depth, seen

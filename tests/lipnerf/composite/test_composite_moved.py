@@ -36,7 +36,7 @@ def region(own: np.ndarray, dub: np.ndarray, size: int = 256) -> np.ndarray:
 def there(mask: np.ndarray, k: int, expression: np.ndarray = STILL) -> float:
     """The value of a region at a landmark."""
     size = len(mask)
-    points = MESH.vertices(expression)[MESH.mark_rows] @ POSE[0].T + POSE[1]
+    points = MESH.placed(MESH.moved(expression), *POSE)[MESH.mark_rows]
     x, y = Camera(2.4 * size, size, size).project(points)[k]
     return float(mask[int(y), int(x)])
 
@@ -95,7 +95,9 @@ def whole(found: Moved, part: np.ndarray) -> np.ndarray:
 def test_the_flow_leads_from_the_dubs_skin_to_the_sources() -> None:
     dub = jaw_down(0.4)
     found = moved(STILL, dub)
-    here, there_ = (Camera(614.4, 256, 256).project(MESH.vertices(e)[MESH.mark_rows] + POSE[1]) for e in (STILL, dub))
+    here, there_ = (
+        Camera(614.4, 256, 256).project(MESH.placed(MESH.moved(e), *POSE)[MESH.mark_rows]) for e in (STILL, dub)
+    )
     x, y = there_[7].astype(int)  # jaw, beside the chin
     np.testing.assert_allclose(whole(found, found.flow)[y - 2, x], (here - there_)[7], atol=1.5)
     assert there(whole(found, found.skin), 57, dub) < 0.1  # lips
@@ -127,7 +129,12 @@ def test_an_outline_that_moves_little_is_the_filmed_one_moved() -> None:
     rows = np.broadcast_to(np.arange(256)[:, None], (256, 256)) + whole(found, found.flow)[..., 1]
     assert near.sum() > 50
     np.testing.assert_allclose(out[near][:, 0], rows[near], atol=1.5)
-    x, y = Camera(614.4, 256, 256).project(MESH.vertices(STILL)[MESH.mark_rows[[57, 8]]] + POSE[1]).mean(0).astype(int)
+    x, y = (
+        Camera(614.4, 256, 256)
+        .project(MESH.placed(MESH.moved(STILL), *POSE)[MESH.mark_rows[[57, 8]]])
+        .mean(0)
+        .astype(int)
+    )
     assert whole(found, found.little)[y, x] < 0.1  # not within the face
 
 

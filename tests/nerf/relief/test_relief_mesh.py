@@ -19,5 +19,5 @@ def test_motions_made_together_are_those_of_single_expressions():
         np.testing.assert_allclose(motions[t], mesh.moved(expressions[t]), atol=1e-12)
     turned = np.array([[0.0, 0, 1], [0, 1, 0], [-1, 0, 0]])
     placed = mesh.placed(motions[2], turned, np.array([0.0, 1, -8]))
-    np.testing.assert_allclose(placed, mesh.vertices(expressions[2]) @ turned.T + [0, 1, -8], atol=1e-12)
+    np.testing.assert_allclose(placed, (mesh.neutral + mesh.moved(expressions[2])) @ turned.T + [0, 1, -8], atol=1e-12)
     assert placed.flags.c_contiguous
