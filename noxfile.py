@@ -130,9 +130,9 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """mypy over the package, and over the examples that CONTRIBUTING.md prints."""
-    install(session, "types")
+    install(session, "test", "types")
     session.run("mypy")
-    session.run("pytest", "-q", "tests/test_contributing.py", "-k", "type_checker")
+    session.run("pytest", "tests/test_contributing.py", "-k", "type_checker")
 
 
 @nox.session(default=False)
