@@ -26,7 +26,7 @@ from lipbench.lipnerf.prepared import PreparedClip, relief_scene_of, scene_of
 from lipbench.lipnerf.residual import Residuals
 from lipbench.lipnerf.shots import spans_under
 from lipbench.lipnerf.sound import project, windows
-from lipbench.nerf.relief.trained import TrainedRelief
+from lipbench.nerf.relief.sides import load as load_relief
 from lipbench.nerf.training.trained import TrainedField
 
 
@@ -63,7 +63,7 @@ def synthesize(job: DubJob) -> Outputs:
     relief = p.field == "relief"
     behind = None if relief or plate.static else plate  # bounds of several shots are found in each
     scene = (relief_scene_of if relief else scene_of)(prepared, frames, behind, unused, track)
-    trained = (TrainedRelief if relief else TrainedField).load(job.fitted / "field.pt", job.device)
+    trained = (load_relief if relief else TrainedField.load)(job.fitted / "field.pt", job.device)
     files["video"] = job.out / "video.mp4"
     options = CompositeOptions(inpainter=p.inpainter)
     corrected = relief and p.paste == "moved" and p.residuals

@@ -24,9 +24,11 @@ from lipbench.lipnerf.shots import load_shots
 from lipbench.lipnerf.sound import fit_features
 from lipbench.lipnerf.turned import remarks_on_turns, turned_away
 from lipbench.nerf.relief.config import relief_preset
+from lipbench.nerf.relief.scene import ReliefScene
 from lipbench.nerf.relief.scene import pool as pool_reliefs
+from lipbench.nerf.relief.sides import TrainedSides, azimuths, fronts_of
+from lipbench.nerf.relief.sides_training import train as train_relief
 from lipbench.nerf.relief.trained import TrainedRelief
-from lipbench.nerf.relief.training import train as train_relief
 from lipbench.nerf.scene import pool
 from lipbench.nerf.training.presets import preset
 from lipbench.nerf.training.trained import TrainedField, Where
@@ -61,22 +63,20 @@ def fit(job: FitJob) -> Outputs:
             "the length of the training counts the clip's frames alone",
             "leave out `shots` or `train_seconds`",
         )
-    remarks: list[str] = []
-    if p.field == "relief":
-        remarks = remarks_on_turns(turned_away(prepared.fit.rotation, prepared.fit.translation))
-        for text in remarks:
-            job.log(text)
     pooled = [scene if n == len(scene) else scene.take(np.arange(n))]
     for other, shot in load_shots(job.prepared):
         shot_condition = smooth(other.fit.expression) if p.smooth_training else other.fit.expression
         pooled.append(make(other, shot.frames, clean_plate(shot.frames, other.parsing), shot_condition, shot.track))
+    remarks = _on_turns([scene, *pooled[1:]], pooled) if p.field == "relief" else []
+    for text in remarks:
+        job.log(text)
     shown = np.concatenate([each.condition for each in pooled]).astype(np.float64)
     model = _trained(job, pooled, {"condition": shown.shape[1], "latent": p.latent})
     files["field"] = job.out / "field.pt"
     model.save(files["field"])
     if p.condition == "expression":
         files["expression_range"] = ExpressionRange.of(shown).save(job.out / "expression_range.npz")
-    if isinstance(model, TrainedRelief):
+    if isinstance(model, (TrainedRelief, TrainedSides)):
         residuals = _residuals(job, model, scene, prepared, condition)
         files["residuals"] = residuals.save(job.out / "residuals.npz")
     facts: dict[str, Any] = {k: v for k, v in model.facts.items() if isinstance(v, (int, float, str, bool))}
@@ -84,7 +84,13 @@ def fit(job: FitJob) -> Outputs:
     return Outputs(files, {"frames": len(shown), "shots": len(pooled), "preset": p.preset, "field": p.field, **facts})
 
 
-def _trained(job: FitJob, scenes: list[Any], lengths: dict[str, int]) -> TrainedField | TrainedRelief:
+def _on_turns(shown: list[ReliefScene], trained: list[ReliefScene]) -> list[str]:
+    """What is said of the heads' turns in the clip and each further shot, given what is trained on."""
+    fronts = fronts_of(np.concatenate([azimuths(each) for each in trained]))
+    return remarks_on_turns([turned_away(each.rotation, each.translation, fronts) for each in shown], fronts)
+
+
+def _trained(job: FitJob, scenes: list[Any], lengths: dict[str, int]) -> TrainedField | TrainedRelief | TrainedSides:
     """The field that the parameters name, trained on all scenes, with codes of these lengths."""
     p: LipNerfParams = job.params
     changes: dict[str, Any] = {**p.settings, **lengths}
@@ -97,7 +103,7 @@ def _trained(job: FitJob, scenes: list[Any], lengths: dict[str, int]) -> Trained
 
 
 def _residuals(
-    job: FitJob, model: TrainedRelief, scene: Any, prepared: PreparedClip, own: NDArray[np.floating]
+    job: FitJob, model: TrainedRelief | TrainedSides, scene: Any, prepared: PreparedClip, own: NDArray[np.floating]
 ) -> Residuals:
     """What the field gets wrong in the clip's own frames about the lips."""
     frames = kept_frames(model.frames, len(scene))

@@ -1,4 +1,4 @@
-"""Which frames turn a head further than a relief can follow, and what is said of them."""
+"""Which frames turn a head further than reliefs can follow, and what is said of them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,31 @@ def test_angles_are_those_between_face_and_camera() -> None:
     np.testing.assert_allclose(found, [0, 70, 35, 20, 0], atol=1e-6)  # a roll turns nothing away
 
 
+def test_of_several_fronts_the_nearest_counts() -> None:
+    """A head that turns to the image's right is seen from its own left: from below 0 degrees."""
+    angles = np.radians([[0.0, 70.0, 0.0], [0.0, -70.0, 0.0], [65.0, 0.0, 0.0], [0.0, 25.0, 0.0]])
+    found = turned_away(euler_to_matrix(angles), np.tile([0.0, 0.0, -8.0], (4, 1)), (-60.0, 0.0))
+    np.testing.assert_allclose(found, [10, 70, 65, 25], atol=1e-6)
+
+
 def test_beside_the_camera_a_head_that_looks_ahead_is_turned() -> None:
     aside = turned_away(np.eye(3)[None], np.array([[8.0, 0.0, -8.0]]))
     assert aside[0] == pytest.approx(45)
 
 
 def test_a_remark_says_how_many_frames_how_far_and_what_to_do() -> None:
-    assert remarks_on_turns(np.array([0.0, 59.0])) == []
-    (text,) = remarks_on_turns(np.array([0.0, 61.0, 30.0, 82.4]))
-    assert text.startswith("2 of 4 frames turn the head by more than 60 degrees, up to 82, the first is frame 1")
+    assert remarks_on_turns([np.array([0.0, 59.0])]) == []
+    (text,) = remarks_on_turns([np.array([0.0, 61.0, 30.0, 82.4])])
+    assert text.startswith(
+        "2 of 4 frames turn the head by more than 60 degrees from where it is modeled from (0 degrees), up to 82, "
+        "the first is frame 1"
+    )
     assert "field: mlp" in text
+
+
+def test_further_shots_are_counted_each_for_itself() -> None:
+    clip, first, second = np.array([0.0, 70.0]), np.array([0.0, 10.0, 20.0]), np.array([10.0, 10.0, 65.0])
+    one, other = remarks_on_turns([clip, first, second], (-60.0, 0.0))
+    assert one.startswith("1 of 2 frames turn")
+    assert other.startswith("1 of 3 frames of the further shot 2 turn")
+    assert "(-60 and 0 degrees), up to 65, the first is frame 2" in other

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lipbench.core.errors import UsageError
 from lipbench.faces.morphable import MorphableModel
-from lipbench.faces.raster import Camera
+from lipbench.faces.raster import Camera, euler_to_matrix
 from lipbench.nerf.scene import Scene
 from lipbench.nerf.scene import pool as pool_scenes
 
@@ -85,6 +85,21 @@ class ReliefScene:
         """
         rows = np.arange(len(self))[np.asarray(index)]
         return replace(self, scene=self.scene.take(rows), filmed=self.filmed[rows], other=self.other[rows])
+
+    def turned(self, degrees: float) -> ReliefScene:
+        """The same in head space turned about its vertical axis: what a camera sees from `degrees` is its front.
+
+        Only what a relief looks at is turned: cameras, mesh and the head's box.
+        """
+        turn = euler_to_matrix((0.0, np.radians(degrees), 0.0))
+        scene, model = self.scene, self.model
+        c2w = np.einsum("ji,tjk->tik", turn, scene.c2w.astype(np.float64)).astype(np.float32)
+        x, y, z = scene.bounds.T.astype(np.float64)
+        corners = np.stack(np.meshgrid(x, y, z), -1).reshape(-1, 3) @ turn
+        bounds = np.stack([corners.min(0), corners.max(0)]).astype(np.float32)
+        names = ("mean", "identity_basis", "expression_basis")
+        moved = {name: getattr(model, name) @ turn.astype(getattr(model, name).dtype) for name in names}
+        return replace(self, scene=replace(scene, c2w=c2w, bounds=bounds), model=replace(model, **moved))
 
     def resized(self, factor: float) -> ReliefScene:
         """The same at `factor` <= 1 times the resolution, by area averaging."""

@@ -76,24 +76,25 @@ class TrainedRelief:
         """The head under new expressions with the codes of the frames `index`, see `render_frames`."""
         return render_frames(self, scene, conditions, index, where)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Networks and codes as `torch.save` takes them."""
+        removed = self.removed_direction
+        return {
+            "relief_schema": SCHEMA,
+            "config": self.field.config.to_dict(),
+            "field": self.field.state_dict(),
+            "latents": self.latents.detach().cpu(),
+            "frames": self.frames.tolist(),
+            "scale": self.scale,
+            "rest": torch.from_numpy(self.rest),
+            "warps": torch.from_numpy(self.warps.astype(np.float16)),
+            "facts": dict(self.facts),
+            "removed": None if removed is None else torch.from_numpy(removed),
+        }
+
     def save(self, path: str | Path) -> Path:
         """Write networks and codes; returns the path."""
-        removed = self.removed_direction
-        torch.save(
-            {
-                "relief_schema": SCHEMA,
-                "config": self.field.config.to_dict(),
-                "field": self.field.state_dict(),
-                "latents": self.latents.detach().cpu(),
-                "frames": self.frames.tolist(),
-                "scale": self.scale,
-                "rest": torch.from_numpy(self.rest),
-                "warps": torch.from_numpy(self.warps.astype(np.float16)),
-                "facts": dict(self.facts),
-                "removed": None if removed is None else torch.from_numpy(removed),
-            },
-            path,
-        )
+        torch.save(self.to_dict(), path)
         return Path(path)
 
     @classmethod
@@ -104,33 +105,64 @@ class TrainedRelief:
             WeightsError: not such a file.
         """
         with reading(path, "train it again") as path:
-            held = torch_file.read(path, "train it again")
-            if held["relief_schema"] != SCHEMA:
-                raise ValueError(f"its schema is {held['relief_schema']}, this lipbench reads {SCHEMA}")
-            state = held["field"]
-            nothing = np.zeros(state["surfaces"].shape[1:], np.float32)
-            anywhere = (0.0, 0.0, 1.0, 1.0)
-            relief = Relief(anywhere, nothing, nothing, nothing, (anywhere, anywhere), anywhere)
-            fine, coarse = (tuple(state[f"{name}.values"].shape[1:3]) for name in ("fine", "coarse"))
-            eyes = tuple(state["eyes.values"].shape[1:3]) if "eyes.values" in state else (0, 0)
-            more = state["appearances.values"].shape[1:] if "appearances.values" in state else (0, 0, 0)
-            appearances = int(more[0]), int(more[1]), int(more[2]) // 4
-            mouth = tuple(state["mouth.values"].shape[1:3]) if "mouth.values" in state else (0, 0)
-            field = ReliefField(
-                ReliefConfig(**held["config"]), relief, fine, coarse, (eyes[0] // 2, eyes[1]), appearances, mouth
-            )
-            field.load_state_dict(state)
+            return cls.from_dict(torch_file.read(path, "train it again"), device)
+
+    @classmethod
+    def from_dict(cls, held: Mapping[str, Any], device: str = "cpu") -> TrainedRelief:
+        """What `to_dict` gave.
+
+        Raises:
+            ValueError: of another schema.
+        """
+        if held["relief_schema"] != SCHEMA:
+            raise ValueError(f"its schema is {held['relief_schema']}, this lipbench reads {SCHEMA}")
+        state = held["field"]
+        nothing = np.zeros(state["surfaces"].shape[1:], np.float32)
+        anywhere = (0.0, 0.0, 1.0, 1.0)
+        relief = Relief(anywhere, nothing, nothing, nothing, (anywhere, anywhere), anywhere)
+        fine, coarse = (tuple(state[f"{name}.values"].shape[1:3]) for name in ("fine", "coarse"))
+        eyes = tuple(state["eyes.values"].shape[1:3]) if "eyes.values" in state else (0, 0)
+        more = state["appearances.values"].shape[1:] if "appearances.values" in state else (0, 0, 0)
+        appearances = int(more[0]), int(more[1]), int(more[2]) // 4
+        mouth = tuple(state["mouth.values"].shape[1:3]) if "mouth.values" in state else (0, 0)
+        field = ReliefField(
+            ReliefConfig(**held["config"]), relief, fine, coarse, (eyes[0] // 2, eyes[1]), appearances, mouth
+        )
+        field.load_state_dict(state)
         removed = None if held["removed"] is None else held["removed"].numpy()
-        frames = np.asarray(held["frames"], np.int64)
         return cls(
             field.to(device).eval(),
             held["latents"].to(device),
-            frames,
+            np.asarray(held["frames"], np.int64),
             held["scale"],
             held["rest"].numpy(),
             held["warps"].numpy().astype(np.float32),
             held["facts"],
             removed,
+        )
+
+
+def check_frames(rows: NDArray[np.int64], expression: NDArray[np.float64], length: int, count: int) -> None:
+    """Refuse frames that cannot be rendered.
+
+    Args:
+        rows: (N,) of the scene.
+        expression: (N, length).
+        length: of the expressions.
+        count: frames of the scene.
+
+    Raises:
+        UsageError: lengths that do not agree, frames that the scene has not.
+    """
+    if expression.shape != (len(rows), length):
+        raise UsageError(
+            f"cannot render {len(rows)} frames from expressions {expression.shape}",
+            f"this field takes ({len(rows)}, {length})",
+            "one row per output frame",
+        )
+    if len(rows) and (rows.min() < 0 or rows.max() >= count):
+        raise UsageError(
+            f"cannot render frame {rows.max()}", f"the scene has {count}", "map the dub to the clip's frames"
         )
 
 
@@ -150,16 +182,7 @@ def render_frames(
         UsageError: lengths that do not agree.
     """
     rows, expression = np.asarray(index, np.int64), np.asarray(expressions, np.float64)
-    if expression.shape != (len(rows), model.field.config.condition):
-        raise UsageError(
-            f"cannot render {len(rows)} frames from expressions {expression.shape}",
-            f"this field takes ({len(rows)}, {model.field.config.condition})",
-            "one row per output frame",
-        )
-    if len(rows) and (rows.min() < 0 or rows.max() >= len(scene)):
-        raise UsageError(
-            f"cannot render frame {rows.max()}", f"the scene has {len(scene)}", "map the dub to the clip's frames"
-        )
+    check_frames(rows, expression, model.field.config.condition, len(scene))
     h, w = scene.scene.size
     small = scene.resized(model.scale)
     mesh, codes = HeadMesh(scene.model, scene.identity, model.rest), model.latent(rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -52,22 +52,27 @@ def ball_model() -> MorphableModel:
     )
 
 
-def ball_scene(size: int = SIZE, seed: int = 0) -> ReliefScene:
-    """Frames of the ball, whose color tells the place on the mesh at rest; neck and torso are at the lower border."""
-    rng, model = np.random.default_rng(seed), ball_model()
-    rotation = euler_to_matrix(rng.normal(0, 0.12, (T, 3)))
-    translation = np.array([0.0, 0.0, -7.5]) + rng.normal(0, 0.05, (T, 3))
-    expression = rng.normal(0, 1.0, (T, K))
+def ball_scene(size: int = SIZE, seed: int = 0, yaw: Sequence[float] = (0.0,) * T) -> ReliefScene:
+    """Frames of the ball, whose color tells the place on the mesh at rest; neck and torso are at the lower border.
+
+    `yaw` are degrees by which it is turned in each frame, besides a little in all directions.
+    """
+    rng, model, count = np.random.default_rng(seed), ball_model(), len(yaw)
+    rotation = euler_to_matrix(rng.normal(0, 0.12, (count, 3)))
+    if any(yaw):
+        rotation = rotation @ euler_to_matrix([(0.0, turn, 0.0) for turn in np.radians(yaw)])
+    translation = np.array([0.0, 0.0, -7.5]) + rng.normal(0, 0.05, (count, 3))
+    expression = rng.normal(0, 1.0, (count, K))
     camera = Camera(FOCAL * size / SIZE, size, size)
     colors = 127 + 100 * np.asarray(model.mean)
-    frames, head = np.full((T, size, size, 3), PLATE, np.uint8), np.zeros((T, size, size), bool)
-    for t in range(T):
+    frames, head = np.full((count, size, size, 3), PLATE, np.uint8), np.zeros((count, size, size), bool)
+    for t in range(count):
         points = model.vertices(np.zeros(1), expression[t]) @ rotation[t].T + translation[t]
         seen = visibility(points, model.triangles, camera).triangle
         image = interpolate(colors, model.triangles, seen, barycentrics(points, model.triangles, seen, camera))
         head[t] = seen >= 0
         frames[t][head[t]] = image[head[t]].astype(np.uint8)
-    mouth = np.tile([size // 2 - 6, size // 2 + 4, size // 2 + 6, size // 2 + 12], (T, 1))
+    mouth = np.tile([size // 2 - 6, size // 2 + 4, size // 2 + 6, size // 2 + 12], (count, 1))
     plate = np.full((size, size, 3), PLATE, np.uint8)
     scene = make_scene(
         frames, head, plate, rotation, translation, camera.focal, camera.center, expression, mouth, mouth[:, None] - 12
@@ -79,5 +84,5 @@ def ball_scene(size: int = SIZE, seed: int = 0) -> ReliefScene:
 
 @pytest.fixture(scope="session", name="ball_scene")
 def _ball_scene() -> Callable[..., ReliefScene]:
-    """(size=56, seed=0) -> 8 views of a ball that an expression of 4 numbers moves."""
+    """(size=56, seed=0, yaw=(0, ...)) -> 8 (as many as `yaw`) views of a ball that an expression of 4 numbers moves."""
     return ball_scene
