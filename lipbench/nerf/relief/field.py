@@ -19,7 +19,9 @@ from lipbench.nerf.training.codes import without
 DENSITY = 3.0
 COARSE_START = 0.1  # standard deviation of the coarse grid at the start
 DIRECTION_SCALE = 10.0  # of the camera's direction, which hardly turns
-#: Raw densities under which a sample is left out, and optical depths at which a ray ends: (training, rendering).
+#: Raw densities under which a sample is left out, and optical depths at which a ray ends: (training, rendering). Only
+#: the nearest texels of the fine grid tell these depths: on one thin surface a sample may seem to be enough and be half
+#: transparent. There rendering ends rays where training did, which has seen to it.
 THRESHOLD, OPAQUE = (-4.0, -3.0), (6.0, 4.5)
 
 
@@ -145,7 +147,8 @@ class ReliefField(nn.Module):
         """
         each = columns.shape[1]
         training = jitter is not None
-        pruning = ops.Pruning(self.density, THRESHOLD[not training], OPAQUE[not training])
+        opaque = OPAQUE[not training and not views.front]
+        pruning = ops.Pruning(self.density, THRESHOLD[not training], opaque)
         samples = ops.march(
             views,
             frames.repeat_interleave(each),

@@ -10,6 +10,7 @@ from scipy.spatial.distance import cdist
 from lipbench.nerf.relief import ops, surface
 from lipbench.nerf.relief.config import relief_preset
 from lipbench.nerf.relief.dense import Views
+from lipbench.nerf.relief.field import DENSITY
 from lipbench.nerf.relief.ops import Pruning, Samples
 from lipbench.nerf.relief.surface import SKIN, STEEPEST
 from lipbench.nerf.relief.training import ReliefTraining
@@ -102,6 +103,24 @@ def test_frames_in_their_place_are_seen_so(ball_scene):
     )
     assert put.views.front == SKIN[1]
     assert plain.views.front == 0.0
+
+
+@pytest.mark.parametrize("raw", [2.4, 3.0])
+def test_rendering_ends_a_ray_no_sooner_than_training(raw, ball_scene):
+    """One sample whose nearest texels are opaque may itself be half transparent, and must not be the only one."""
+    training = ReliefTraining(ball_scene(), relief_preset("demo", {**SMALL, "registration": True, "appearances": 0}))
+    field, behind = training.field, training.field.config.behind
+    field.fine.values[..., 3] = -5 / DENSITY
+    field.fine.values[: behind + 3, ..., 3] = raw / DENSITY
+    field.refresh()
+    rows, columns = (
+        x.flatten().float()[None] for x in torch.meshgrid(torch.arange(20, 36), torch.arange(20, 36), indexing="ij")
+    )
+    rays = training.views, torch.tensor([0]), columns + 0.5, rows + 0.5, torch.zeros(1, 9)
+    with torch.no_grad():
+        shown, seen = field.render(*rays)[..., 3], field.render(*rays, torch.full_like(rows, 0.5))[..., 3]
+    assert seen.min() > 0.9
+    torch.testing.assert_close(shown, seen, atol=1e-4, rtol=0)
 
 
 def test_the_middle_is_nowhere_steep():
