@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 
 from lipbench.faces.raster import euler_to_matrix
+from lipbench.lipnerf.fit_stage import _on_turns
 from lipbench.lipnerf.turned import remarks_on_turns, turned_away
 
 
@@ -43,3 +47,24 @@ def test_further_shots_are_counted_each_for_itself() -> None:
     assert one.startswith("1 of 2 frames turn")
     assert other.startswith("1 of 3 frames of the further shot 2 turn")
     assert "(-60 and 0 degrees), up to 65, the first is frame 2" in other
+
+
+def _seen(yaw: list[float]) -> Any:
+    """What is asked of a scene whose head turns by so many degrees to the image's right."""
+    rotation = euler_to_matrix(np.radians([[0.0, turn, 0.0] for turn in yaw]))
+    translation = np.tile([0.0, 0.0, -8.0], (len(yaw), 1))
+    camera = -np.einsum("tji,tj->ti", rotation, translation)
+    c2w = np.concatenate([np.swapaxes(rotation, 1, 2), camera[..., None]], 2)
+    return SimpleNamespace(rotation=rotation, translation=translation, scene=SimpleNamespace(c2w=c2w))
+
+
+def test_frames_that_a_side_is_modeled_from_are_not_remarked() -> None:
+    clip, shot = _seen([0.0] * 30), _seen([75.0] * 30 + [140.0])
+    (text,) = _on_turns([clip, shot], [clip, shot])
+    assert text.startswith("1 of 31 frames of the further shot 1 turn the head by more than 60 degrees")
+    assert "(-60 and 0 degrees), up to 80, the first is frame 30" in text
+    short = _seen([75.0] * 20)  # too few for a side
+    (text,) = _on_turns([clip, short], [clip, short])
+    assert text.startswith("20 of 20 frames of the further shot 1")
+    assert "(0 degrees), up to 75" in text
+    assert _on_turns([clip], [clip]) == []
