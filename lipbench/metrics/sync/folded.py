@@ -3,7 +3,7 @@
 Same numbers as the published loop to about 1e-5 relative, without its fivefold copies of every frame: the first
 layer, the only one that sees time, becomes a Conv2d over 5 x 3 channels, everything runs channels-last in small
 batches (which stay in the cache of a CPU core), and the last convolution, whose map is one pixel, is a matrix product.
-On a CPU those between go through Winograd's, where they have the channels for it.
+On a CPU the others go through Winograd's, where they are large enough for it.
 
 The audio features are 13 MFCC every 10 ms, by `python_speech_features` with all of its defaults: 25 ms rectangular
 window, 10 ms step, nfft 512, 26 mel filters 0..8000 Hz, pre-emphasis 0.97, lifter 22, the first coefficient replaced by
@@ -91,11 +91,11 @@ AUDIO_BATCH = {"cpu": 32, "cuda": 1024}
 SOUNDS_KEPT = 4
 
 _CONVS = (0, 4, 8, 11, 14, 18)  # position of the convolutions in both published streams
-#: Outputs of Winograd's tiles, down and across, of the second to fifth: what fills maps of 13 x 20 and 11 x 9.
-AUDIO_TILES = ((4, 4), (4, 3), (4, 3), (4, 3))
-VIDEO_TILES = ((4, 4),) * 4
-#: Pairs of channels from which on Winograd's is faster: the small sync model, a quarter as wide, has fewer.
-WORTH = 10_000
+#: Outputs of Winograd's tiles, down and across, of the first five: what fills their maps with the least work.
+AUDIO_TILES = ((4, 4), (4, 4), (4, 3), (4, 3), (4, 3))
+VIDEO_TILES = ((5, 5), (4, 4), (4, 4), (4, 4), (4, 4))
+#: Weights from which on Winograd's is faster: the small sync model, a quarter as wide, has fewer in each layer.
+WORTH = 65_536
 
 
 def _fuse(fuse: Any, layer: nn.Module, norm: nn.Module) -> Any:
@@ -106,9 +106,8 @@ class _Stream:
     """Folded weights of one stream: six convolutions (the last as a matrix), two linear layers.
 
     Attributes:
-        first: weight and bias of the first convolution.
-        between: the four after it, each with its ReLU.
-        linear: weight and bias of the last convolution and the linear layers.
+        layers: the first five convolutions, each with its ReLU.
+        linear: weight and bias of the last one and the linear layers.
     """
 
     def __init__(
@@ -121,11 +120,10 @@ class _Stream:
     ) -> None:
         fused = [_fuse(fuse_conv_bn_eval, convs[i], convs[i + 1]) for i in _CONVS]
         conv = [(self._flat(layer.weight.detach()), layer.bias.detach()) for layer in fused]
-        put = [(self._put(weight, device, dtype), bias.to(device, dtype)) for weight, bias in conv]
-        self.first, *middle, (last, bias) = put
-        self.between = [
+        *put, (last, bias) = [(self._put(weight, device, dtype), bias.to(device, dtype)) for weight, bias in conv]
+        self.layers = [
             _rectified(*weights, layer.stride[-1], layer.padding[-1], tile)
-            for weights, layer, tile in zip(middle, fused[1:-1], tiles, strict=True)
+            for weights, layer, tile in zip(put, fused[:-1], tiles, strict=True)
         ]
         last = last.permute(0, 2, 3, 1).flatten(1).contiguous()  # channels-last order
         first: Any = _fuse(fuse_linear_bn_eval, head[0], head[1])
@@ -154,7 +152,7 @@ def _rectified(
     weight: Tensor, bias: Tensor, stride: int, padding: int, tile: tuple[int, int]
 ) -> Callable[[Tensor], Tensor]:
     """A convolution and its ReLU, by Winograd's where that is faster: in single precision on a CPU."""
-    if weight.device.type == "cpu" and weight.dtype == torch.float32 and weight.shape[0] * weight.shape[1] >= WORTH:
+    if weight.device.type == "cpu" and weight.dtype == torch.float32 and weight.numel() >= WORTH:
         return Winograd(weight, bias, padding, stride, tile)
     return lambda x: F.conv2d(x, weight, bias, stride, padding).relu_()
 
@@ -194,8 +192,8 @@ class FoldedSyncNet:
         for t in range(WINDOW_FRAMES):
             x[..., 3 * t : 3 * t + 3] = flat[t : t + n]
         x = x.permute(0, 3, 1, 2)  # channels-last
-        second, *others = self._lip.between
-        x = F.max_pool2d(F.conv2d(x, *self._lip.first, stride=2), 3, 2).relu_()
+        first, second, *others = self._lip.layers
+        x = F.max_pool2d(first(x), 3, 2)
         x = F.max_pool2d(second(x), 3, 2, 1)
         for layer in others:
             x = layer(x)
@@ -206,8 +204,8 @@ class FoldedSyncNet:
     @torch.inference_mode()
     def aud(self, windows: Tensor) -> Tensor:
         """(n, 1, 13, 20) MFCC windows -> (n, E), in one batch."""
-        x, (second, *others) = windows.to(self.device, self.dtype), self._aud.between
-        x = F.conv2d(x, *self._aud.first, padding=1).relu_().contiguous(memory_format=torch.channels_last)
+        first, second, *others = self._aud.layers
+        x = first(windows.to(self.device, self.dtype)).contiguous(memory_format=torch.channels_last)
         x = F.max_pool2d(second(x), 3, (1, 2))
         for layer in others:
             x = layer(x)
