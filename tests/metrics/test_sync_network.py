@@ -13,7 +13,7 @@ import torch
 
 from lipbench.core.errors import TooShort, UsageError, WeightsError
 from lipbench.metrics.functional.winograd import Winograd
-from lipbench.metrics.sync import folded
+from lipbench.metrics.sync import folded, streams
 from lipbench.metrics.sync.arithmetic import pair_distances
 from lipbench.metrics.sync.files import read_info
 from lipbench.metrics.sync.folded import mfcc
@@ -146,7 +146,7 @@ def test_large_layers_go_through_winograds_in_single_precision_on_a_cpu(full: Sy
 
 @pytest.mark.parametrize("size", [48, 112])
 def test_winograds_is_the_same_network(size: int, rule: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folded, "WORTH", 0)
+    monkeypatch.setattr(streams, "WORTH", 0)
     net = SyncNet(0.25, size)
     rule.fill(net.state_dict())
     frames, audio = rule.frames("w/v", 16, size, size), rule.speech("w/a", 16 / 25)
@@ -165,7 +165,7 @@ def test_winograds_is_the_same_network(size: int, rule: ModuleType, monkeypatch:
 
 
 def test_layers_on_a_device_stay_as_they_are(rule: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folded, "WORTH", 0)
+    monkeypatch.setattr(streams, "WORTH", 0)
     net = SyncNet(0.1, 48)
     rule.fill(net.state_dict())
     frames = rule.frames("d/v", 7, 48, 48)

@@ -43,7 +43,7 @@ def test_is_the_convolution_and_its_relu(size, kernel, pad, stride, tile, monkey
     images = torch.rand(3, 32, *size).contiguous(memory_format=torch.channels_last)
     exact = layer.double()(images.double()).relu()
     layer.float()
-    quick = Winograd(layer.weight, layer.bias, pad, stride, tile)
+    quick = Winograd(layer.weight, layer.bias, stride, pad, tile)
     found = quick(images)
     assert found.shape == exact.shape
     assert found.is_contiguous(memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""Convolutions of stride 1 by Winograd's minimal filtering: a quarter of the multiplications, to single precision.
+"""Convolutions by Winograd's minimal filtering: a quarter of the multiplications, to single precision.
 
 A tile of m x m outputs of an r x r kernel takes n^2 multiplications for each pair of channels, n = m + r - 1, instead
 of (m r)^2: 36 instead of 144 for the 4 x 4 outputs of a 3 x 3 kernel. Tiles and kernels are evaluated at the points
@@ -70,13 +70,13 @@ class Winograd:
     Args:
         weight: (K, C, r, r).
         bias: (K,).
-        padding: px of zeros on each side.
         stride: px from one output to the next.
+        padding: px of zeros on each side.
         tile: outputs of a tile, down and across.
     """
 
     def __init__(
-        self, weight: Tensor, bias: Tensor, padding: int = 0, stride: int = 1, tile: tuple[int, int] = (4, 4)
+        self, weight: Tensor, bias: Tensor, stride: int = 1, padding: int = 0, tile: tuple[int, int] = (4, 4)
     ) -> None:
         self.padding, self.stride, self.size = padding, stride, weight.shape[-1]
         rows = -(-self.size // stride)  # of the kernel on pixels as channels
@@ -92,14 +92,23 @@ class Winograd:
 
     def __call__(self, images: Tensor) -> Tensor:
         """(N, C, H, W) float32 -> (N, K, H', W'); both channels last in memory."""
+        height, width = ((side + 2 * self.padding - self.size) // self.stride + 1 for side in images.shape[2:])
+        y = torch.empty(len(images), height, width, len(self._bias))
+        # Few at a time: padded they are copies, which then stay in the cache and take little memory.
+        tiles = -(-height // self.tile[0]) * -(-width // self.tile[1])
+        groups = max(round(len(images) * tiles / max(tiles, STRIP)), 1)
+        for some, made in zip(images.tensor_split(groups), y.tensor_split(groups), strict=True):
+            self._fill(made, some)
+        return y.permute(0, 3, 1, 2)
+
+    def _fill(self, y: Tensor, images: Tensor) -> None:
+        """The outputs y (N, H', W', K) of images (N, C, H, W)."""
         from lipbench.metrics.functional import winograd_tiles  # needs numba, which a cached run does not
 
-        points, channels, k = self._kernels.shape
+        points, channels, _ = self._kernels.shape
         n = [len(b) for b in self._evaluate]
-        height, width = ((side + 2 * self.padding - self.size) // self.stride + 1 for side in images.shape[2:])
-        down, across = -(-height // self.tile[0]), -(-width // self.tile[1])
+        down, across = (-(-side // m) for side, m in zip(y.shape[1:3], self.tile, strict=True))
         x = self._pixels(images, (down - 1) * self.tile[0] + n[0], (across - 1) * self.tile[1] + n[1])
-        y = torch.empty(len(x), height, width, k)
         strip = -(-len(x) * down // max(round(len(x) * down * across / STRIP), 1))
         for first in range(0, len(x) * down, strip):
             rows = min(strip, len(x) * down - first)
@@ -109,7 +118,6 @@ class Winograd:
             winograd_tiles.evaluate(x.numpy(), self._evaluate, self.tile, first, rows, place)
             products = torch.bmm(evaluated, self._kernels).unflatten(0, n).numpy()
             winograd_tiles.interpolate(products, self._interpolate, self._bias, first, rows, y.numpy())
-        return y.permute(0, 3, 1, 2)
 
     def _pixels(self, images: Tensor, height: int, width: int) -> Tensor:
         """(N, height, width, s s C), padded: whole tiles."""
@@ -137,5 +145,5 @@ def with_winograd(layers: Sequence[nn.Module], m: int = 4) -> list[Callable[[Ten
         if layer.stride == (1, 1) and layer.in_channels >= FEWEST_CHANNELS:
             assert layer.bias is not None
             assert isinstance(layer.padding[0], int)
-            made[i : i + 2] = Winograd(layer.weight, layer.bias, layer.padding[0], tile=(m, m)), nn.Identity()
+            made[i : i + 2] = Winograd(layer.weight, layer.bias, padding=layer.padding[0], tile=(m, m)), nn.Identity()
     return made

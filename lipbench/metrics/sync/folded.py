@@ -1,9 +1,7 @@
-"""SyncNet for scoring: audio features, batch norm folded into the weights, time into the channels, frames streamed.
+"""SyncNet for scoring: audio features, frames streamed through folded weights (`streams`).
 
-Same numbers as the published loop to about 1e-5 relative, without its fivefold copies of every frame: the first
-layer, the only one that sees time, becomes a Conv2d over 5 x 3 channels, everything runs channels-last in small
-batches (which stay in the cache of a CPU core), and the last convolution, whose map is one pixel, is a matrix product.
-On a CPU the others go through Winograd's, where they are large enough for it.
+Same numbers as the published loop, distances to 1e-6 relative, without its fivefold copies of every frame: everything
+runs channels-last in small batches, which stay in the cache of a CPU core.
 
 The audio features are 13 MFCC every 10 ms, by `python_speech_features` with all of its defaults: 25 ms rectangular
 window, 10 ms step, nfft 512, 26 mel filters 0..8000 Hz, pre-emphasis 0.97, lifter 22, the first coefficient replaced by
@@ -14,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +20,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
+from torch import Tensor
 
 from lipbench.core.errors import TooShort, UsageError
-from lipbench.metrics.functional.winograd import Winograd
 from lipbench.metrics.sync.arithmetic import SyncScore, count_windows, score_embeddings
 from lipbench.metrics.sync.protocol import (
     COLUMNS_PER_FRAME,
@@ -36,6 +32,7 @@ from lipbench.metrics.sync.protocol import (
     WINDOW_COLUMNS,
     WINDOW_FRAMES,
 )
+from lipbench.metrics.sync.streams import AUDIO_TILES, VIDEO_TILES, Stream
 
 if TYPE_CHECKING:
     from lipbench.metrics.sync.network import SyncNet
@@ -90,72 +87,6 @@ AUDIO_BATCH = {"cpu": 32, "cuda": 1024}
 #: Sounds whose embeddings are kept; a minute is 6 MB.
 SOUNDS_KEPT = 4
 
-_CONVS = (0, 4, 8, 11, 14, 18)  # position of the convolutions in both published streams
-#: Outputs of Winograd's tiles, down and across, of the first five: what fills their maps with the least work.
-AUDIO_TILES = ((4, 4), (4, 4), (4, 3), (4, 3), (4, 3))
-VIDEO_TILES = ((5, 5), (4, 4), (4, 4), (4, 4), (4, 4))
-#: Weights from which on Winograd's is faster: the small sync model, a quarter as wide, has fewer in each layer.
-WORTH = 65_536
-
-
-def _fuse(fuse: Any, layer: nn.Module, norm: nn.Module) -> Any:
-    return fuse(layer, norm)
-
-
-class _Stream:
-    """Folded weights of one stream: six convolutions (the last as a matrix), two linear layers.
-
-    Attributes:
-        layers: the first five convolutions, each with its ReLU.
-        linear: weight and bias of the last one and the linear layers.
-    """
-
-    def __init__(
-        self,
-        convs: nn.Sequential,
-        head: nn.Sequential,
-        tiles: tuple[tuple[int, int], ...],
-        device: torch.device,
-        dtype: torch.dtype,
-    ) -> None:
-        fused = [_fuse(fuse_conv_bn_eval, convs[i], convs[i + 1]) for i in _CONVS]
-        conv = [(self._flat(layer.weight.detach()), layer.bias.detach()) for layer in fused]
-        *put, (last, bias) = [(self._put(weight, device, dtype), bias.to(device, dtype)) for weight, bias in conv]
-        self.layers = [
-            _rectified(*weights, layer.stride[-1], layer.padding[-1], tile)
-            for weights, layer, tile in zip(put, fused[:-1], tiles, strict=True)
-        ]
-        last = last.permute(0, 2, 3, 1).flatten(1).contiguous()  # channels-last order
-        first: Any = _fuse(fuse_linear_bn_eval, head[0], head[1])
-        second: Any = head[3]
-        self.linear = [(last, bias)] + [
-            (fc.weight.detach().to(device, dtype), fc.bias.detach().to(device, dtype)) for fc in (first, second)
-        ]
-
-    @staticmethod
-    def _flat(weight: Tensor) -> Tensor:
-        """(out, in, time, h, w) -> (out, time * in, h, w), time slowest."""
-        return weight.transpose(1, 2).flatten(1, 2) if weight.ndim == 5 else weight
-
-    @staticmethod
-    def _put(weight: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
-        return weight.to(device, dtype).contiguous(memory_format=torch.channels_last)
-
-    def head(self, x: Tensor) -> Tensor:
-        x = x.permute(0, 2, 3, 1).flatten(1)
-        for weight, bias in self.linear[:-1]:
-            x = F.linear(x, weight, bias).relu_()
-        return F.linear(x, *self.linear[-1])
-
-
-def _rectified(
-    weight: Tensor, bias: Tensor, stride: int, padding: int, tile: tuple[int, int]
-) -> Callable[[Tensor], Tensor]:
-    """A convolution and its ReLU, by Winograd's where that is faster: in single precision on a CPU."""
-    if weight.device.type == "cpu" and weight.dtype == torch.float32 and weight.numel() >= WORTH:
-        return Winograd(weight, bias, padding, stride, tile)
-    return lambda x: F.conv2d(x, weight, bias, stride, padding).relu_()
-
 
 class FoldedSyncNet:
     """A frozen copy of a SyncNet in eval mode; later changes of the network's weights do not reach it.
@@ -173,8 +104,8 @@ class FoldedSyncNet:
         net.eval()  # the fusing helpers insist on it
         try:
             with torch.no_grad():
-                self._lip = _Stream(net.netcnnlip, net.netfclip, VIDEO_TILES, self.device, dtype)
-                self._aud = _Stream(net.netcnnaud, net.netfcaud, AUDIO_TILES, self.device, dtype)
+                self._lip = Stream(net.netcnnlip, net.netfclip, VIDEO_TILES, self.device, dtype)
+                self._aud = Stream(net.netcnnaud, net.netfcaud, AUDIO_TILES, self.device, dtype)
         finally:
             net.train(was_training)
         before, last = net.shape.maps
