@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from types import ModuleType
 
@@ -11,10 +12,13 @@ import python_speech_features
 import torch
 
 from lipbench.core.errors import TooShort, UsageError, WeightsError
-from lipbench.metrics.sync import folded
+from lipbench.metrics.functional.winograd import Winograd
+from lipbench.metrics.sync import folded, streams
+from lipbench.metrics.sync.arithmetic import pair_distances
 from lipbench.metrics.sync.files import read_info
 from lipbench.metrics.sync.folded import mfcc
 from lipbench.metrics.sync.network import SyncNet
+from tests import fake_device
 
 
 @pytest.fixture(scope="module")
@@ -109,9 +113,9 @@ def test_golden_scores(golden: Path, full: SyncNet, inputs: tuple[np.ndarray, np
     assert relative(folded.embed_audio(audio).numpy(), z["audio_embedding"]) < 1e-4
     score = folded.score(frames, audio)
     assert score.n_windows == 35
-    assert relative(score.per_window.T, z["distances"]) < 1e-4
-    assert relative(score.distances, z["mean_distance"]) < 1e-4
-    assert score.lse_d == pytest.approx(float(z["lse_d"]), rel=1e-4)
+    assert np.abs(score.per_window.T / z["distances"] - 1).max() < 3e-6
+    assert relative(score.distances, z["mean_distance"]) < 3e-6
+    assert score.lse_d == pytest.approx(float(z["lse_d"]), rel=3e-6)
     # A difference of two numbers near 28,000: 1e-4 of those is the honest tolerance.
     assert score.lse_c == pytest.approx(float(z["lse_c"]), abs=1e-4 * float(z["lse_d"]))
     assert score.lse_c == pytest.approx(float(z["lse_c"]), rel=2e-3)
@@ -128,6 +132,49 @@ def test_folded_equals_plain(small: SyncNet, rule: ModuleType) -> None:
         aud = small.forward_aud(torch.stack([features[None, :, 4 * v : 4 * v + 20] for v in range(18)]))
     assert relative(small.embed_video(frames).numpy(), lip.numpy()) < 1e-5
     assert relative(small.embed_audio(audio).numpy(), aud.numpy()) < 1e-5
+
+
+def by_winograd(net: folded.FoldedSyncNet) -> list[bool]:
+    return [isinstance(layer, Winograd) for layer in (*net._lip.layers, *net._aud.layers)]
+
+
+def test_large_layers_go_through_winograds_in_single_precision_on_a_cpu(full: SyncNet, small: SyncNet) -> None:
+    assert by_winograd(full.folded()) == [True] * 5 + [False] + [True] * 4  # the sound's first has one channel
+    assert not any(by_winograd(full.folded(dtype=torch.bfloat16)))
+    assert not any(by_winograd(small.folded()))
+
+
+@pytest.mark.parametrize("size", [48, 112])
+def test_winograds_is_the_same_network(size: int, rule: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "WORTH", 0)
+    net = SyncNet(0.25, size)
+    rule.fill(net.state_dict())
+    frames, audio = rule.frames("w/v", 16, size, size), rule.speech("w/a", 16 / 25)
+    quick = net.eval().folded()
+    assert all(by_winograd(quick))
+    x, features = torch.from_numpy(frames).double().permute(3, 0, 1, 2), torch.from_numpy(mfcc(audio))
+    exact = copy.deepcopy(net).double()
+    with torch.no_grad():
+        lip = exact.forward_lip(torch.stack([x[:, v : v + 5] for v in range(11)]))
+        aud = exact.forward_aud(torch.stack([features[None, :, 4 * v : 4 * v + 20] for v in range(11)]))
+    assert relative(quick.embed_video(frames).numpy(), lip.numpy()) < 3e-6
+    assert relative(quick.embed_audio(audio).numpy(), aud.numpy()) < 3e-6
+    assert np.abs(quick.score(frames, audio).per_window / pair_distances(lip, aud).numpy() - 1).max() < 3e-6
+    alone = quick.lip(frames[:5])  # what a window is batched with says nothing about it
+    assert relative(alone.numpy(), quick.lip(frames)[:1].numpy()) < 2e-6
+
+
+def test_layers_on_a_device_stay_as_they_are(rule: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "WORTH", 0)
+    net = SyncNet(0.1, 48)
+    rule.fill(net.state_dict())
+    frames = rule.frames("d/v", 7, 48, 48)
+    expected = net.eval().folded().lip(frames).numpy()
+    with fake_device.card() as device:
+        on_card = net.to(device).folded(device)
+        assert not any(by_winograd(on_card))
+        found = on_card.lip(frames).cpu().numpy()
+    assert relative(found, expected) < 1e-5
 
 
 @pytest.mark.parametrize("n", [0, 4, 5, 6, 8, 9, 12, 13])

@@ -21,15 +21,29 @@ def test_matrices_correlate(m, r):
 
 
 @pytest.mark.parametrize("size", [(4, 4), (13, 22), (40, 41), (33, 7)])  # whole tiles, parts of tiles, several strips
-@pytest.mark.parametrize(("kernel", "pad", "m"), [(3, 1, 4), (5, 2, 4), (3, 0, 4), (3, 1, 3), (3, 1, 2)])
+@pytest.mark.parametrize(
+    ("kernel", "pad", "stride", "tile"),
+    [
+        (3, 1, 1, (4, 4)),
+        (5, 2, 1, (4, 4)),
+        (3, 0, 1, (4, 4)),
+        (3, 1, 1, (2, 3)),
+        (3, 1, 1, (4, 3)),
+        (3, 1, 2, (4, 4)),
+        (5, 1, 2, (3, 4)),
+        (4, 0, 2, (4, 4)),
+        (7, 3, 3, (2, 2)),
+    ],
+)
 @torch.inference_mode()
-def test_is_the_convolution_and_its_relu(size, kernel, pad, m, monkeypatch):
+def test_is_the_convolution_and_its_relu(size, kernel, pad, stride, tile, monkeypatch):
     monkeypatch.setattr(winograd, "STRIP", 8)
     torch.manual_seed(0)
-    layer = nn.Conv2d(32, 24, kernel, padding=pad)
+    layer = nn.Conv2d(32, 24, kernel, stride, pad)
     images = torch.rand(3, 32, *size).contiguous(memory_format=torch.channels_last)
     exact = layer.double()(images.double()).relu()
-    quick = Winograd(layer.float(), m)
+    layer.float()
+    quick = Winograd(layer.weight, layer.bias, stride, pad, tile)
     found = quick(images)
     assert found.shape == exact.shape
     assert found.is_contiguous(memory_format=torch.channels_last)

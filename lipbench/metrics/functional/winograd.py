@@ -1,4 +1,4 @@
-"""Convolutions of stride 1 by Winograd's minimal filtering: a quarter of the multiplications, to single precision.
+"""Convolutions by Winograd's minimal filtering: a quarter of the multiplications, to single precision.
 
 A tile of m x m outputs of an r x r kernel takes n^2 multiplications for each pair of channels, n = m + r - 1, instead
 of (m r)^2: 36 instead of 144 for the 4 x 4 outputs of a 3 x 3 kernel. Tiles and kernels are evaluated at the points
@@ -63,44 +63,69 @@ def matrices(m: int, r: int) -> tuple[NDArray[np.float64], NDArray[np.float64], 
 
 
 class Winograd:
-    """A square convolution of stride 1 and the ReLU behind it, of one picture or several.
+    """A convolution with a square kernel, and the ReLU behind it, of one picture or several.
+
+    One of stride s is one of stride 1 on the s x s pixels of each output as channels, where it is worth it.
 
     Args:
-        layer: whose weights it has; later changes of them do not count.
-        m: outputs of a tile, each way.
+        weight: (K, C, r, r).
+        bias: (K,).
+        stride: px from one output to the next.
+        padding: px of zeros on each side.
+        tile: outputs of a tile, down and across.
     """
 
-    def __init__(self, layer: nn.Conv2d, m: int) -> None:
-        a, g, b = matrices(m, layer.kernel_size[0])
-        assert layer.bias is not None
-        assert isinstance(layer.padding[0], int)
-        self.m, self.n, self.pad = m, len(b), layer.padding[0]
-        self._evaluate, self._interpolate = _filled(b), _filled(a)
-        weight = layer.weight.detach().double().cpu().permute(2, 3, 1, 0)  # (r, r, C, K)
-        kernels = torch.from_numpy(np.kron(g, g)) @ weight.flatten(0, 1).flatten(1)
-        self._kernels = kernels.unflatten(-1, weight.shape[2:]).float()  # (n n, C, K)
-        self._bias = layer.bias.detach().float().cpu().numpy()
+    def __init__(
+        self, weight: Tensor, bias: Tensor, stride: int = 1, padding: int = 0, tile: tuple[int, int] = (4, 4)
+    ) -> None:
+        self.padding, self.stride, self.size = padding, stride, weight.shape[-1]
+        rows = -(-self.size // stride)  # of the kernel on pixels as channels
+        spare = rows * stride - self.size
+        a, g, b = zip(*(matrices(m, rows) for m in tile), strict=True)
+        self.tile, self._evaluate, self._interpolate = tile, tuple(map(_filled, b)), tuple(map(_filled, a))
+        weight = functional.pad(weight.detach().double().cpu(), (0, spare, 0, spare))
+        # (K, C, r, r) -> (r' r', s s C, K)
+        parts = weight.unflatten(3, (rows, stride)).unflatten(2, (rows, stride)).permute(2, 4, 3, 5, 1, 0)
+        kernels = torch.from_numpy(np.kron(*g)) @ parts.flatten(2, 4).flatten(0, 1).flatten(1)
+        self._kernels = kernels.unflatten(1, (-1, len(bias))).float()  # (n n', s s C, K)
+        self._bias = bias.detach().float().cpu().numpy()
 
     def __call__(self, images: Tensor) -> Tensor:
         """(N, C, H, W) float32 -> (N, K, H', W'); both channels last in memory."""
+        height, width = ((side + 2 * self.padding - self.size) // self.stride + 1 for side in images.shape[2:])
+        y = torch.empty(len(images), height, width, len(self._bias))
+        # Few at a time: padded they are copies, which then stay in the cache and take little memory.
+        tiles = -(-height // self.tile[0]) * -(-width // self.tile[1])
+        groups = max(round(len(images) * tiles / max(tiles, STRIP)), 1)
+        for some, made in zip(images.tensor_split(groups), y.tensor_split(groups), strict=True):
+            self._fill(made, some)
+        return y.permute(0, 3, 1, 2)
+
+    def _fill(self, y: Tensor, images: Tensor) -> None:
+        """The outputs y (N, H', W', K) of images (N, C, H, W)."""
         from lipbench.metrics.functional import winograd_tiles  # needs numba, which a cached run does not
 
-        m, n = self.m, self.n
-        points, channels, k = self._kernels.shape
-        height, width = (side + 2 * self.pad - (n - m) for side in images.shape[2:])
-        down, across = -(-height // m), -(-width // m)
-        right, below = across * m - width + self.pad, down * m - height + self.pad
-        x = functional.pad(images.permute(0, 2, 3, 1), (0, 0, self.pad, right, self.pad, below)).contiguous()
-        y = torch.empty(len(x), height, width, k)
+        points, channels, _ = self._kernels.shape
+        n = [len(b) for b in self._evaluate]
+        down, across = (-(-side // m) for side, m in zip(y.shape[1:3], self.tile, strict=True))
+        x = self._pixels(images, (down - 1) * self.tile[0] + n[0], (across - 1) * self.tile[1] + n[1])
         strip = -(-len(x) * down // max(round(len(x) * down * across / STRIP), 1))
         for first in range(0, len(x) * down, strip):
             rows = min(strip, len(x) * down - first)
             evaluated = torch.empty(points, max(rows * across, FEWEST_TILES), channels)
             evaluated[:, rows * across :] = 0
-            winograd_tiles.evaluate(x.numpy(), self._evaluate, m, first, rows, evaluated.numpy())
-            products = torch.bmm(evaluated, self._kernels)
-            winograd_tiles.interpolate(products.numpy(), self._interpolate, self._bias, first, rows, y.numpy())
-        return y.permute(0, 3, 1, 2)
+            place = evaluated.unflatten(0, n).numpy()
+            winograd_tiles.evaluate(x.numpy(), self._evaluate, self.tile, first, rows, place)
+            products = torch.bmm(evaluated, self._kernels).unflatten(0, n).numpy()
+            winograd_tiles.interpolate(products, self._interpolate, self._bias, first, rows, y.numpy())
+
+    def _pixels(self, images: Tensor, height: int, width: int) -> Tensor:
+        """(N, height, width, s s C), padded: whole tiles."""
+        s, pad = self.stride, self.padding
+        below, right = height * s - images.shape[2] - pad, width * s - images.shape[3] - pad
+        # Less than nothing is cut off: what no output sees.
+        x = functional.pad(images.permute(0, 2, 3, 1), (0, 0, pad, right, pad, below))
+        return x.unflatten(2, (width, s)).unflatten(1, (height, s)).transpose(2, 3).flatten(3).contiguous()
 
 
 def _filled(matrix: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -118,5 +143,7 @@ def with_winograd(layers: Sequence[nn.Module], m: int = 4) -> list[Callable[[Ten
         if not (isinstance(layer, nn.Conv2d) and isinstance(after, nn.ReLU)):
             continue
         if layer.stride == (1, 1) and layer.in_channels >= FEWEST_CHANNELS:
-            made[i : i + 2] = Winograd(layer, m), nn.Identity()
+            assert layer.bias is not None
+            assert isinstance(layer.padding[0], int)
+            made[i : i + 2] = Winograd(layer.weight, layer.bias, padding=layer.padding[0], tile=(m, m)), nn.Identity()
     return made

@@ -3,9 +3,9 @@
 With B and A filled up as n = 1, m = 1 (a kernel of one pixel) both ways leave the numbers alone:
 
     >>> one, pixels = np.array([[1, 0, 0, 0]], np.float32), np.arange(6, dtype=np.float32).reshape(1, 2, 3, 1)
-    >>> tiles, out = np.empty((1, 6, 1), np.float32), np.empty_like(pixels)
-    >>> evaluate(pixels, one, 1, 0, 2, tiles)
-    >>> interpolate(tiles, one, np.float32([-2]), 0, 2, out)
+    >>> tiles, out = np.empty((1, 1, 6, 1), np.float32), np.empty_like(pixels)
+    >>> evaluate(pixels, (one, one), (1, 1), 0, 2, tiles)
+    >>> interpolate(tiles, (one, one), np.float32([-2]), 0, 2, out)
     >>> out[0, ..., 0].tolist()
     [[0.0, 0.0, 0.0], [1.0, 2.0, 3.0]]
 """
@@ -46,62 +46,61 @@ def _sum_into(out, x, start, step, weights, terms):  # type: ignore[no-untyped-d
 
 
 @kernel
-def evaluate(x: Any, b: Any, m: int, first: int, rows: int, out: Any) -> None:
-    """Tiles at the points: B d B^T for every channel.
+def evaluate(x: Any, b: Any, m: Any, first: int, rows: int, out: Any) -> None:
+    """Tiles at the points: B d B'^T for every channel.
 
     Args:
         x: (N, H, W, C) float32, padded: whole tiles.
-        b: (n, n or more) float32, B, its rows filled up with zeros to a multiple of four.
-        m: from one tile to the next, px.
+        b: B and B', down and across: (n, n or more) float32 each, its rows filled up with zeros to a multiple of four.
+        m: from one tile to the next, px, down and across.
         first: which rows of tiles of all pictures, one picture after the other: the first, and how many.
         rows: see there.
-        out: (n n, tiles or more, C) float32; is written where tiles are.
+        out: (n, n', tiles or more, C) float32; is written where tiles are.
     """
-    n = len(b)
+    n_down, n, tiles, _ = out.shape
     _, height, width, channels = x.shape
-    across, down = (width - n) // m + 1, (height - n) // m + 1
-    pixels, found, tiles = x.reshape(-1), out.reshape(-1), out.shape[1]
+    down, across = (height - n_down) // m[0] + 1, (width - n) // m[1] + 1
+    pixels, found = x.reshape(-1), out.reshape(-1)
     line = np.empty(width * channels, np.float32)
     for row in range(rows):
-        picture, top = (first + row) // down, (first + row) % down * m
+        picture, top = (first + row) // down, (first + row) % down * m[0]
         start = (picture * height + top) * len(line)
-        for i in range(n):
-            _sum_into(line, pixels, start, len(line), b[i], n)
+        for i in range(n_down):
+            _sum_into(line, pixels, start, len(line), b[0][i], n_down)
             for j in range(n):
                 at = ((i * n + j) * tiles + row * across) * channels
                 for tile in range(across):
                     one = found[at + tile * channels : at + (tile + 1) * channels]
-                    _sum_into(one, line, tile * m * channels, channels, b[j], n)
+                    _sum_into(one, line, tile * m[1] * channels, channels, b[1][j], n)
 
 
 @kernel
 def interpolate(products: Any, a: Any, bias: Any, first: int, rows: int, out: Any) -> None:
-    """The outputs of tiles, and the ReLU: max(A p A^T + bias, 0).
+    """The outputs of tiles, and the ReLU: max(A p A'^T + bias, 0).
 
     Args:
-        products: (n n, tiles or more, K) float32.
-        a: (m, n or more) float32, A, filled up as B.
+        products: (n, n', tiles or more, K) float32.
+        a: A and A', down and across: (m, n or more) float32 each, filled up as B.
         bias: (K,) float32.
         first: as in `evaluate`.
         rows: as in `evaluate`.
         out: (N, H, W, K) float32; is written where the tiles are.
     """
-    m = len(a)
-    points, tiles, channels = products.shape
-    n = int(np.sqrt(points))
+    m_down, m = len(a[0]), len(a[1])
+    n_down, n, tiles, channels = products.shape
     _, height, width, _ = out.shape
-    across, down = -(-width // m), -(-height // m)
+    down, across = -(-height // m_down), -(-width // m)
     given, made = products.reshape(-1), out.reshape(-1)
     length = across * channels
     columns, line = np.empty(n * length, np.float32), np.empty(length, np.float32)
     for row in range(rows):
-        picture, top = (first + row) // down, (first + row) % down * m
-        for i in range(min(m, height - top)):
+        picture, top = (first + row) // down, (first + row) % down * m_down
+        for i in range(min(m_down, height - top)):
             for j in range(n):
                 column = columns[j * length : (j + 1) * length]
-                _sum_into(column, given, (j * tiles + row * across) * channels, n * tiles * channels, a[i], n)
+                _sum_into(column, given, (j * tiles + row * across) * channels, n * tiles * channels, a[0][i], n_down)
             for k in range(m):
-                _sum_into(line, columns, 0, length, a[k], n)
+                _sum_into(line, columns, 0, length, a[1][k], n)
                 start = ((picture * height + top + i) * width + k) * channels
                 for tile in range((width - k + m - 1) // m):
                     at = start + tile * m * channels
