@@ -22,8 +22,8 @@ from lipbench.nerf.training import graph
 from tests import fake_device
 
 aten = torch.ops.aten
-#: Torch's own words for operations that a graph cannot hold.
-UNFIT = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape, torch.Tag.cudagraph_unsafe}
+#: Torch's own words for operations that a graph cannot hold; the last one came after 2.4.
+UNFIT = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape, getattr(torch.Tag, "cudagraph_unsafe", None)}
 
 
 class Refused(RuntimeError):

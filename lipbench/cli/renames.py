@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lipbench.core import renames
 from lipbench.core.errors import UsageError
+
+# Click's choices are generic from 8.2 on.
+if TYPE_CHECKING:
+    Choice = click.Choice[str]
+else:
+    Choice = click.Choice
 
 
 def former_option(former: str, present: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -36,7 +42,7 @@ def former_option(former: str, present: str) -> Callable[[Callable[..., Any]], C
     return decorate
 
 
-class Names(click.Choice[str]):
+class Names(Choice):
     """A choice of names that also takes former ones.
 
     Args:
