@@ -67,7 +67,7 @@ def fit(job: FitJob) -> Outputs:
     for other, shot in load_shots(job.prepared):
         shot_condition = smooth(other.fit.expression) if p.smooth_training else other.fit.expression
         pooled.append(make(other, shot.frames, clean_plate(shot.frames, other.parsing), shot_condition, shot.track))
-    remarks = _on_turns([scene, *pooled[1:]], pooled) if p.field == "relief" else []
+    remarks = _on_turns(scene, pooled) if p.field == "relief" else []
     for text in remarks:
         job.log(text)
     shown = np.concatenate([each.condition for each in pooled]).astype(np.float64)
@@ -84,9 +84,15 @@ def fit(job: FitJob) -> Outputs:
     return Outputs(files, {"frames": len(shown), "shots": len(pooled), "preset": p.preset, "field": p.field, **facts})
 
 
-def _on_turns(shown: list[ReliefScene], trained: list[ReliefScene]) -> list[str]:
-    """What is said of the heads' turns in the clip and each further shot, given what is trained on."""
+def _on_turns(clip: ReliefScene, trained: list[ReliefScene]) -> list[str]:
+    """What is said of the head's turns in the clip and each further shot.
+
+    Args:
+        clip: all of it, for a dub shows all.
+        trained: what is trained on of the clip, and each further shot.
+    """
     fronts = fronts_of(np.concatenate([azimuths(each) for each in trained]))
+    shown = [clip, *trained[1:]]
     return remarks_on_turns([turned_away(each.rotation, each.translation, fronts) for each in shown], fronts)
 
 
