@@ -14,7 +14,7 @@ from lipbench.faces.track import FaceTrack
 
 @pytest.mark.parametrize("index", [None, [0, 1, 2, 3]])
 def test_a_dub_of_all_frames_in_order_has_the_clip_s_own_track(index, tmp_path):
-    task, track = of_track(tmp_path, index)
+    task, _ = of_track(tmp_path, index)
     pair = pair_of(task, _made(tmp_path / "out"), "cpu", 1)
     assert pair.faces == task.faces
     assert list((tmp_path / "out").iterdir()) == []
