@@ -181,5 +181,9 @@ class Mouth:
             light = np.zeros(3, np.float32)
             if weight > 0:
                 light = ((frame.astype(np.float32) - mouth) * ring[..., None]).sum((0, 1)) / weight
-            mixed = frame + alpha * (mouth + light - frame)
-            yield np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+            x, y, wide, high = cv2.boundingRect((alpha[..., 0] > 0).astype(np.uint8))  # beyond it the frame stays
+            here = slice(y, y + high), slice(x, x + wide)
+            mixed = frame[here] + alpha[here] * (mouth[here] + light - frame[here])
+            out = frame.copy()
+            out[here] = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+            yield out

@@ -152,7 +152,7 @@ class Runner:
         if self.schedule.has_ready:
             queues = (True, False) if self.executor.has_gpu else (None,)
         for gpu in queues:
-            while (name := self.schedule.take(gpu)) is not None:
+            while (name := self.schedule.take(gpu, *self.executor.dubs())) is not None:
                 node = self.plan.nodes[name]
                 key = self.progress.key(name)
                 if self.outcome.stopped:
@@ -192,7 +192,8 @@ class Runner:
             workspace = self.store.workspace(key)
             task = node.task(self.progress).to_json()
             share = self._share(node)
-            request = StageRequest(node.kind, key, task, str(workspace), self._timeout(node.kind), share, inputs)
+            timeout, dub = self._timeout(node.kind), self.schedule.dub(node.id)
+            request = StageRequest(node.kind, key, task, str(workspace), timeout, share, inputs, dub)
             (workspace / "job.json").write_text(json.dumps({"kind": node.kind, "key": key, "task": task}, indent=1))
         except (LipbenchError, OSError) as error:
             if lease is not None:

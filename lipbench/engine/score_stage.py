@@ -33,10 +33,12 @@ def pair_of(task: ScoreTask, out: Path, device: str, threads: int) -> Pair:
     inputs = {f.name: getattr(task, f.name) for f in fields(task) if f.name not in ("family", "index")}
     if task.faces is not None:
         track = FaceTrack.load(task.faces)
-        if task.index is not None:
-            track = track.take(json.loads(task.index.read_text()))
+        every = list(range(len(track)))
+        index = every if task.index is None else json.loads(task.index.read_text())
+        if index != every:
+            track = track.take(index)
         if track.found.any():
-            inputs["faces"] = track.save(out / "faces.npz")
+            inputs["faces"] = task.faces if index == every else track.save(out / "faces.npz")
         else:
             inputs |= {"faces": None, "faces_reason": "no_face: no face was found in the source video"}
     return Pair(**inputs, work=out, device=choose_device(device), threads=threads)

@@ -20,6 +20,7 @@ from lipbench.faces.files import from_landmarks, read_track
 from lipbench.faces.shots import ShotDetector
 from lipbench.faces.track import COUNT_EVERY, Box, FaceTrack
 from lipbench.faces.which import Which
+from lipbench.media.recent import read_again
 
 if TYPE_CHECKING:
     from lipbench.faces.speaking import Speaker
@@ -73,7 +74,7 @@ def track_faces(
     folder = weights.path(found.weights)  # before the video is opened: cheaper to fail
     if isinstance(video, (str, Path)):
         fps = float(media.probe(video).fps) if fps is None else fps
-        frames: Iterable[NDArray[np.uint8]] = media.read_frames(video)
+        frames: Iterable[NDArray[np.uint8]] = read_again(video)  # in a run metrics look at it next
     elif fps is None:
         raise UsageError("frames do not say how many there are per second", "", "give fps")
     else:

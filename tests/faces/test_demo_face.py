@@ -14,6 +14,7 @@ from lipbench.core import weights
 from lipbench.core.errors import WeightsError
 from lipbench.datasets.annotations import Annotations
 from lipbench.faces import demo_face, track_faces
+from lipbench.media.recent import read_again
 
 DEMO = Path(demo_face.__file__).parents[1] / "datasets" / "demo"
 
@@ -68,3 +69,13 @@ def test_generated_face_is_found_and_its_mouth_followed() -> None:
     assert np.corrcoef(gap, truth.lip_gap[: len(gap)])[0, 1] > 0.8
     empty = np.full((3, 96, 96, 3), 90, np.uint8)
     assert not track_faces(iter(empty), backend="demo-face", fps=25.0).found.any()
+
+
+def test_frames_in_which_a_face_was_followed_are_not_decoded_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+    media.write_video(video := tmp_path / "video.mp4", frames, 25)
+    track_faces(video, backend="demo-face")
+    monkeypatch.setattr("lipbench.media.pixels.ToRgb.__call__", None)
+    assert len(list(read_again(video))) == 3

@@ -135,10 +135,13 @@ class Warp:
             cv2.fillConvexPoly(number, corners[k], int(k) + 1, cv2.LINE_8, _FRACTION)
             back[k + 1] = cv2.getAffineTransform(fine[k].astype(np.float32), self.source[active[k]].astype(np.float32))
         y1, y2, x1, x2 = _bounds(number > 0)
-        yy, xx = np.mgrid[_FINER * y1 : _FINER * y2, _FINER * x1 : _FINER * x2].astype(np.float32)
-        affine = back[number[_FINER * y1 : _FINER * y2, _FINER * x1 : _FINER * x2]]  # (h, w, 2, 3)
-        mapped = affine[..., 0] * xx[..., None] + affine[..., 1] * yy[..., None] + affine[..., 2]
-        drawn = cv2.remap(self.photo, mapped[..., 0], mapped[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        xx = np.arange(_FINER * x1, _FINER * x2, dtype=np.float32)
+        yy = np.arange(_FINER * y1, _FINER * y2, dtype=np.float32)[:, None]
+        which = number[_FINER * y1 : _FINER * y2, _FINER * x1 : _FINER * x2]
+        # One array for each coefficient: arrays of matrices have no neighbors to compute together.
+        of_x, of_y = ([k.take(which) for k in row] for row in np.moveaxis(back, 0, 2))
+        map_x, map_y = (k[0] * xx + k[1] * yy + k[2] for k in (of_x, of_y))
+        drawn = cv2.remap(self.photo, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
         out = self.photo.copy()
         out[y1:y2, x1:x2] = cv2.resize(drawn, (x2 - x1, y2 - y1), interpolation=cv2.INTER_AREA)
         return self._darkened(out, points)

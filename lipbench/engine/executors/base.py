@@ -19,6 +19,7 @@ class StageRequest:
         timeout_s: seconds it may take.
         gpu: the part of a GPU that it takes, where there is one; 0 for a stage that uses none.
         inputs: results of other stages that it reads, see `lipbench.engine.custody`.
+        dub: the one at which its worker stays, "" for none.
     """
 
     kind: str
@@ -28,6 +29,7 @@ class StageRequest:
     timeout_s: float
     gpu: float = 0.0
     inputs: Sequence[Mapping[str, Any]] = ()
+    dub: str = ""
 
     @property
     def log(self) -> str:
@@ -48,7 +50,8 @@ class Executor(Protocol):
 
     `free` says how many more it can start now, whatever they use. `has_room` says whether it can start one that takes
     `gpu` of a GPU; `spare`: nothing that is still to come uses one, so stages on the CPU may have those places too.
-    `has_gpu` says whether there is a GPU at all.
+    `has_gpu` says whether there is a GPU at all. `dubs` names those that its idle workers were at last, and those that
+    its busy ones are at; none where a worker keeps nothing.
     """
 
     @property
@@ -58,6 +61,8 @@ class Executor(Protocol):
     def free(self) -> int: ...
 
     def has_room(self, gpu: float, spare: bool) -> bool: ...
+
+    def dubs(self) -> tuple[Sequence[str], Sequence[str]]: ...
 
     def submit(self, request: StageRequest) -> None: ...
 

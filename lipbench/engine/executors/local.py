@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ def oom_kills() -> int:
 
 @dataclass
 class Worker:
-    """One worker process and what it is doing."""
+    """One worker process, what it is doing, and the last dub that it was at."""
 
     gpu: str | None
     hide: bool = True  # the other cards; False where none was found: torch may know better
@@ -47,6 +48,7 @@ class Worker:
     process: subprocess.Popen[str] | None = None
     results: int = -1
     request: StageRequest | None = None
+    dub: str = ""
     deadline: float = 0.0
     buffer: bytes = b""
     ooms: int = field(default_factory=oom_kills)
@@ -137,6 +139,10 @@ class LocalExecutor:
         divided = any(worker.gpu is None for worker in self.workers)
         return bool(idle) if spare or not divided else False in idle
 
+    def dubs(self) -> tuple[Sequence[str], Sequence[str]]:
+        idle, busy = ([w.dub for w in self.workers if (w.request is None) == free] for free in (True, False))
+        return idle, busy
+
     def submit(self, request: StageRequest) -> None:
         self._waiting.append(request)
         self._assign()
@@ -150,7 +156,7 @@ class LocalExecutor:
                 idle = [w for w in idle if w.gpu is not None]
             elif self.has_gpu:  # keep the cards free for those who need them
                 idle.sort(key=lambda w: w.gpu is not None)
-            idle.sort(key=lambda w: w.process is None)  # warm ones first
+            idle.sort(key=lambda w: (w.process is None, w.dub != request.dub))  # warm ones first, at this dub
             if not idle:
                 self._waiting.append(request)
                 continue
@@ -172,6 +178,7 @@ class LocalExecutor:
             "threads": worker.threads,
         }
         worker.request, worker.deadline = request, time.monotonic() + request.timeout_s
+        worker.dub = request.dub or worker.dub
         try:
             worker.process.stdin.write(json.dumps(message) + "\n")
             worker.process.stdin.flush()

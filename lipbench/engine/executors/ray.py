@@ -10,7 +10,7 @@ import hashlib
 import os
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -178,6 +178,9 @@ class RayExecutor:
             return True
         taken = sum(flight.gpu for flight in self._flying.values())
         return taken + gpu <= self._gpus + 1e-9 or not taken
+
+    def dubs(self) -> tuple[Sequence[str], Sequence[str]]:
+        return (), ()  # which of its processes runs a stage is Ray's choice
 
     def submit(self, request: StageRequest) -> None:
         gpu = request.gpu if self._gpus else 0.0

@@ -203,17 +203,14 @@ class Comparisons:
         """All distances of pictures of one size that wait."""
         asked = self._waiting.pop(size)
         others = [other for _, pairs in asked for other, _ in pairs]
-        found = self._features([*others, *(prediction for prediction, _ in asked)])
+        found = self._features([*others, *(prediction for prediction, _ in asked)], len(others))
         theirs, mine = iter(found[: len(others)]), iter(found[len(others) :])
-        if self._keep:
-            for other, features in zip(others, found, strict=False):
-                self._net.shelf.put(other, [tap.numpy() for tap in features])
         for (_, pairs), features in zip(asked, mine, strict=True):
             for _, later in pairs:
                 later.value = self._net.distance(features, next(theirs))
 
-    def _features(self, pictures: Sequence[Frame]) -> list[Features]:
-        """Of pictures of one size, from the shelf where they lie there."""
+    def _features(self, pictures: Sequence[Frame], others: int) -> list[Features]:
+        """Of pictures of one size, from the shelf where they lie there; those of the first `others` stay there."""
         kept = [self._net.shelf.get(picture) if self._keep else None for picture in pictures]
         missing = [picture for picture, arrays in zip(pictures, kept, strict=True) if arrays is None]
         at_once = max(BATCH // (pictures[0].shape[0] * pictures[0].shape[1]), 1)
@@ -223,7 +220,12 @@ class Comparisons:
             for first in range(0, len(missing), at_once):
                 made += self._net.features_of(missing[first : first + at_once])
         rest = iter(made)
-        return [next(rest) if arrays is None else [torch.from_numpy(tap) for tap in arrays] for arrays in kept]
+        found = [next(rest) if arrays is None else [torch.from_numpy(tap) for tap in arrays] for arrays in kept]
+        if self._keep:
+            for picture, arrays, features in zip(pictures[:others], kept, found, strict=False):
+                if arrays is None:
+                    self._net.shelf.put(picture, [tap.numpy() for tap in features])
+        return found
 
 
 def distances(net: Lpips, prediction: Frame, others: Sequence[Frame], *, keep: bool = False) -> list[float]:
