@@ -231,19 +231,21 @@ def render_one(
     else:
         x0, y0, x1, y1 = _box(wanted)
         around = max(0, x0 - BESIDE), max(0, y0 - BESIDE), min(w, x1 + BESIDE), min(h, y1 + BESIDE)
-    head = scene.scene.head[t]
-    points = mesh.placed(moved, scene.rotation[t], scene.translation[t])
+    head, pose = scene.scene.head[t], (scene.rotation[t], scene.translation[t])
+    points = mesh.placed(moved, *pose)
+    turn, move = (torch.from_numpy(each[None]).to(code.device) for each in pose)
+    told = code, field.biases(turn, move, torch.zeros(1, dtype=torch.int64, device=code.device), code)
     image, near = np.zeros((h, w, 4), np.float32), np.zeros((h, w), np.bool_)
     wide, window = (np.s_[y0:y1, x0:x1] for x0, y0, x1, y1 in (around, lips))
     once = wanted.copy()
     once[window] = False
     camera = _part(scene.camera, around)
     image[wide], near[wide] = _seen(
-        field, relief, mesh, scene, t, camera, head[wide], points, moved, code, warp, once[wide]
+        field, relief, mesh, pose, camera, head[wide], points, moved, told, warp, once[wide]
     )
     inside, four = (mask[window].repeat(2, 0).repeat(2, 1) for mask in (head, wanted))
     finer = _part(scene.camera, lips, 2)
-    mouth, _ = _seen(field, relief, mesh, scene, t, finer, inside, points, moved, code, warp, four)
+    mouth, _ = _seen(field, relief, mesh, pose, finer, inside, points, moved, told, warp, four)
     image[window] = mouth.reshape(len(four) // 2, 2, -1, 2, 4).mean((1, 3))
     return FrameRender(image[..., :3], image[..., 3], _box(near))
 
@@ -264,21 +266,20 @@ def _seen(
     field: ReliefField,
     relief: Relief,
     mesh: HeadMesh,
-    scene: ReliefScene,
-    t: int,
+    pose: tuple[NDArray[np.float64], NDArray[np.float64]],
     camera: Camera,
     head: NDArray[np.bool_],
     points: NDArray[np.float64],
     moved: NDArray[np.float64],
-    code: Tensor,
+    told: tuple[Tensor, tuple[Tensor, Tensor]],
     warp: NDArray[np.float32],
     wanted: NDArray[np.bool_],
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """(H, W, 4) premultiplied color and opacity that a camera in frame t's place sees of the head, 0 where they are not
-    wanted, and where the head may be."""
+    """(H, W, 4) premultiplied color and opacity that a camera sees of the head in a pose, 0 where they are not wanted,
+    and where the head may be. `told`: what the network is told, and its biases for it."""
     import cv2
 
-    rotation, translation = scene.rotation[t], scene.translation[t]
+    (rotation, translation), (code, biases) = pose, told
     view = mesh.view_of(points, moved, float(-translation[2]), camera)
     views = views_of([view], relief, rotation[None], translation[None], camera, warp[None], code.device)
     near = cv2.dilate((head | view.hit).astype(np.uint8), np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8)) > 0
@@ -290,7 +291,7 @@ def _seen(
             continue
         row, column = (torch.from_numpy(x.astype(np.float32) + 0.5)[None].to(code.device) for x in divmod(part, w))
         frame = torch.zeros(1, dtype=torch.int64, device=code.device)
-        out[part] = field.render(views, frame, column, row, code)[0].cpu().numpy()
+        out[part] = field.render(views, frame, column, row, code, biases=biases)[0].cpu().numpy()
     return out.reshape(h, w, 4), near
 
 
