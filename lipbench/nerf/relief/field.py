@@ -119,19 +119,6 @@ class ReliefField(nn.Module):
         """(F, 3) direction from the head to the camera of each pose, less the mean one of the training."""
         return (_to_camera(rotation, translation) - self.direction_mean) * DIRECTION_SCALE
 
-    def biases(
-        self, rotation: Tensor, translation: Tensor, frames: Tensor, code: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """(G, width) what the network's layers are told of groups of rays.
-
-        Args:
-            rotation: (F, 3, 3) head to camera.
-            translation: (F, 3) dm.
-            frames: (G,) the groups' rows of them.
-            code: (G, directions + codes).
-        """
-        return self.network.biases(code, self.seen_from(rotation, translation)[frames])
-
     def refresh(self) -> None:
         """Look up again where the fine grid holds something."""
         torch.mul(self.fine.values[..., 3], DENSITY, out=self.density)
@@ -157,7 +144,7 @@ class ReliefField(nn.Module):
             code: (G, directions + codes).
             jitter: (G, R) in [0, 1), where in its bin each sample of a ray lies; the middle when None (rendering).
             keep: (G, R) bool, rays that leave no sample out; none when None.
-            biases: what the network is told of the groups, see `biases`, where they are seen more than once.
+            biases: what the network is told of the groups (`Perceptron.biases`), where they are seen more than once.
         """
         each = columns.shape[1]
         training = jitter is not None
@@ -179,7 +166,7 @@ class ReliefField(nn.Module):
         counts = samples.starts[::each].diff().tolist()
         features = ops.lookup((self.fine, self.coarse), samples.points)
         if biases is None:
-            biases = self.biases(views.rotation, views.translation, frames, code)
+            biases = self.network.biases(code, self.seen_from(views.rotation, views.translation)[frames])
         change = self.network.told(features, counts, *biases)
         scale = torch.tensor([1.0, 1.0, 1.0, DENSITY], device=features.device)
         logits = torch.addcmul(change, features[:, :4], scale)
@@ -200,7 +187,7 @@ class ReliefField(nn.Module):
         mixes = code[:, self.config.directions :][:, : self.looks]
         boxes = self.eye_boxes.tolist()
         near = _level_with(points, boxes)
-        for k, box in enumerate(boxes):
+        for k, box in enumerate(boxes if len(near) else ()):
             rows, u, v, edge = _inside(points, box, near)
             if not len(rows):
                 continue

@@ -166,11 +166,14 @@ def render_frames(
     told = torch.from_numpy(without(expression, model.removed_direction)).to(codes.device)
     code = torch.cat([model.field.told(told), codes], 1)
     relief, motions = model.field.relief, Motions(mesh, expression)
+    poses = tuple(torch.from_numpy(x[rows]).to(codes.device) for x in (small.rotation, small.translation))
+    seen_from = model.field.seen_from(*poses)
     for k, t in enumerate(rows):
         warp = model.warp([t])[0]
         wanted = None if where is None else shrunk(where(k), small.scene.size)
         with tensor_cores(code.device):
-            shown = render_one(model.field, relief, mesh, small, int(t), motions[k], code[k : k + 1], warp, wanted)
+            told = code[k : k + 1], seen_from[k : k + 1]
+            shown = render_one(model.field, relief, mesh, small, int(t), motions[k], *told, warp, wanted)
         if model.scale < 1.0:
             image, box = enlarged(np.concatenate([shown.rgb, shown.alpha[..., None]], 2), shown.box, h, w)
             shown = FrameRender(image[..., :3], image[..., 3], box)
@@ -215,11 +218,12 @@ def render_one(
     t: int,
     moved: NDArray[np.float64],
     code: Tensor,
+    seen_from: Tensor,
     warp: NDArray[np.float32],
     wanted: NDArray[np.bool_] | None = None,
 ) -> FrameRender:
     """Frame t's camera and displacement, how far an expression moves the mesh, (N, 3) dm, and what the network is told
-    of frame and expression, (1, D + L).
+    of frame and expression, (1, D + L), and of where the frame is seen from, (1, 3).
 
     About the lips four rays a pixel: where they part, the mesh's motion jumps from one pixel to the next. Of the
     frame's pixels (H, W) only those that are wanted; all when None.
@@ -233,8 +237,7 @@ def render_one(
         around = max(0, x0 - BESIDE), max(0, y0 - BESIDE), min(w, x1 + BESIDE), min(h, y1 + BESIDE)
     head, pose = scene.scene.head[t], (scene.rotation[t], scene.translation[t])
     points = mesh.placed(moved, *pose)
-    turn, move = (torch.from_numpy(each[None]).to(code.device) for each in pose)
-    told = code, field.biases(turn, move, torch.zeros(1, dtype=torch.int64, device=code.device), code)
+    told = code, field.network.biases(code, seen_from)
     image, near = np.zeros((h, w, 4), np.float32), np.zeros((h, w), np.bool_)
     wide, window = (np.s_[y0:y1, x0:x1] for x0, y0, x1, y1 in (around, lips))
     once = wanted.copy()
@@ -246,7 +249,7 @@ def render_one(
     inside, four = (mask[window].repeat(2, 0).repeat(2, 1) for mask in (head, wanted))
     finer = _part(scene.camera, lips, 2)
     mouth, _ = _seen(field, relief, mesh, pose, finer, inside, points, moved, told, warp, four)
-    image[window] = mouth.reshape(len(four) // 2, 2, -1, 2, 4).mean((1, 3))
+    image[window] = (mouth[::2, ::2] + mouth[::2, 1::2] + mouth[1::2, ::2] + mouth[1::2, 1::2]) / 4
     return FrameRender(image[..., :3], image[..., 3], _box(near))
 
 
@@ -283,16 +286,15 @@ def _seen(
     view = mesh.view_of(points, moved, float(-translation[2]), camera)
     views = views_of([view], relief, rotation[None], translation[None], camera, warp[None], code.device)
     near = cv2.dilate((head | view.hit).astype(np.uint8), np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8)) > 0
-    h, w = near.shape
-    pixels = np.flatnonzero(near & wanted)
-    out = np.zeros((h * w, 4), np.float32)
-    for part in np.array_split(pixels, max(1, -(-len(pixels) // BLOCK.get(code.device.type, 1 << 18)))):
-        if not len(part):
+    at = np.nonzero(near & wanted)
+    out, frame = np.zeros((*near.shape, 4), np.float32), torch.zeros(1, dtype=torch.int64, device=code.device)
+    blocks = max(1, -(-len(at[0]) // BLOCK.get(code.device.type, 1 << 18)))
+    for part in zip(*(np.array_split(x, blocks) for x in at), strict=True):
+        if not len(part[0]):
             continue
-        row, column = (torch.from_numpy(x.astype(np.float32) + 0.5)[None].to(code.device) for x in divmod(part, w))
-        frame = torch.zeros(1, dtype=torch.int64, device=code.device)
+        row, column = (torch.from_numpy(x.astype(np.float32) + 0.5)[None].to(code.device) for x in part)
         out[part] = field.render(views, frame, column, row, code, biases=biases)[0].cpu().numpy()
-    return out.reshape(h, w, 4), near
+    return out, near
 
 
 def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
