@@ -30,6 +30,7 @@ from lipbench.nerf.training.trained import FrameRender, Where, enlarged, shrunk
 SCHEMA = 4
 REACH = 2  # px about mask and mesh that are rendered
 BESIDE = 16  # px about the wanted ones in which the mesh is looked at: it is extended beside its outline
+INNER_LIPS, PARTING = slice(60, 68), 0.06  # landmarks, and what of their width lies about where lips part
 BLOCK = {"cpu": 8192}  # rays at once: what lies between two loops nearly stays in a core's cache
 
 
@@ -172,8 +173,10 @@ def render_frames(
         warp = model.warp([t])[0]
         wanted = None if where is None else shrunk(where(k), small.scene.size)
         with tensor_cores(code.device):
-            told = code[k : k + 1], seen_from[k : k + 1]
-            shown = render_one(model.field, relief, mesh, small, int(t), motions[k], *told, warp, wanted)
+            one = slice(k, k + 1)
+            shown = render_one(
+                model.field, relief, mesh, small, int(t), motions[k], code[one], warp, wanted, seen_from[one]
+            )
         if model.scale < 1.0:
             image, box = enlarged(np.concatenate([shown.rgb, shown.alpha[..., None]], 2), shown.box, h, w)
             shown = FrameRender(image[..., :3], image[..., 3], box)
@@ -218,18 +221,18 @@ def render_one(
     t: int,
     moved: NDArray[np.float64],
     code: Tensor,
-    seen_from: Tensor,
     warp: NDArray[np.float32],
     wanted: NDArray[np.bool_] | None = None,
+    seen_from: Tensor | None = None,
 ) -> FrameRender:
     """Frame t's camera and displacement, how far an expression moves the mesh, (N, 3) dm, and what the network is told
-    of frame and expression, (1, D + L), and of where the frame is seen from, (1, 3).
+    of frame and expression, (1, D + L), and of where the frame is seen from, (1, 3), if that is known already.
 
-    About the lips four rays a pixel: where they part, the mesh's motion jumps from one pixel to the next. Of the
-    frame's pixels (H, W) only those that are wanted; all when None.
+    Where the lips part four rays a pixel: the mesh's motion jumps there from one pixel to the next. Of the frame's
+    pixels (H, W) only those that are wanted; all when None.
     """
     h, w = scene.scene.size
-    lips, around = _lips(scene.scene.mouth[t]), (0, 0, w, h)
+    around = 0, 0, w, h
     if wanted is None:
         wanted = np.ones((h, w), np.bool_)
     else:
@@ -237,6 +240,9 @@ def render_one(
         around = max(0, x0 - BESIDE), max(0, y0 - BESIDE), min(w, x1 + BESIDE), min(h, y1 + BESIDE)
     head, pose = scene.scene.head[t], (scene.rotation[t], scene.translation[t])
     points = mesh.placed(moved, *pose)
+    lips = _lips(scene.camera, points[mesh.mark_rows])
+    if seen_from is None:
+        seen_from = field.seen_from(*(torch.from_numpy(x[None]).to(code.device) for x in pose))
     told = code, field.network.biases(code, seen_from)
     image, near = np.zeros((h, w, 4), np.float32), np.zeros((h, w), np.bool_)
     wide, window = (np.s_[y0:y1, x0:x1] for x0, y0, x1, y1 in (around, lips))
@@ -259,10 +265,14 @@ def _part(camera: Camera, box: tuple[int, int, int, int], finer: int = 1) -> Cam
     return Camera(finer * camera.focal, finer * (x1 - x0), finer * (y1 - y0), finer * (cx - x0), finer * (cy - y0))
 
 
-def _lips(mouth: NDArray[np.int64]) -> tuple[int, int, int, int]:
-    """The part of a mouth's box with the lips in it."""
-    x0, y0, x1, y1 = (int(v) for v in mouth)
-    return x0 + (x1 - x0) // 8, y0 + (x1 - x0) // 12, x1 - (x1 - x0) // 8, y1
+def _lips(camera: Camera, marks: NDArray[np.float64]) -> tuple[int, int, int, int]:
+    """x0, y0, x1, y1 px about the edges of lips that may part, of the landmarks (68, 3) in camera space."""
+    edges, size = camera.project(marks[INNER_LIPS]), (camera.width, camera.height)
+    reach = PARTING * float(np.ptp(edges[:, 0])) + 1
+    low = (max(0, min(int(x), n - 1)) for x, n in zip(edges.min(0) - reach, size, strict=True))
+    high = (max(1, min(int(x) + 1, n)) for x, n in zip(edges.max(0) + reach, size, strict=True))
+    (x0, y0), (x1, y1) = low, high
+    return x0, y0, x1, y1
 
 
 def _seen(
