@@ -170,7 +170,7 @@ def _seen(
 
 
 def _beside(flow: Map, known: NDArray[np.bool_], reach: float) -> Map:
-    """A flow (H, W, 2), 0 where it is not known, with that of the nearest pixel beside it, the less the farther away."""
+    """A flow (H, W, 2), 0 where it is not known, and beside it that of the nearest pixel, the less the farther away."""
     out = flow.copy()
     if not known.any():
         return out
