@@ -141,11 +141,9 @@ def as_filmed(source: NDArray[np.uint8], image: NDArray[np.uint8], moved: Moved)
     skin, little, sigma = moved.skin[..., None], moved.little[..., None], max(DETAIL * moved.scale, 0.3)
     differ = filmed - drawn
     away, known = (cv2.GaussianBlur(x, (0, 0), sigma) for x in (differ * skin, moved.skin))
-    away /= np.maximum(known, 0.05)[..., None]
-    drawn += np.multiply(skin, np.subtract(differ, away, out=away), out=away)
-    drawn += np.multiply(little, np.subtract(filmed, drawn, out=differ), out=differ)
-    drawn += 0.5
-    out[view] = np.clip(drawn, 0, 255, out=drawn).astype(np.uint8)
+    drawn += skin * (differ - away / np.maximum(known, 0.05)[..., None])
+    drawn += little * (filmed - drawn)
+    out[view] = np.clip(drawn + 0.5, 0, 255).astype(np.uint8)
     return out
 
 
