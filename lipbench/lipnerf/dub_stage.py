@@ -55,8 +55,8 @@ def synthesize(job: DubJob) -> Outputs:
         if prepared.fit.model_name == "procedural":
             model = prepared.fit.load_model()
             files["annotations"] = job.out / "lips.npz"
-            rows = model.vertices(prepared.fit.identity, driven)[:, head_parts().lip_index]
-            np.savez_compressed(files["annotations"], lip_vertices=rows.astype(np.float32))
+            lips = model.vertices(prepared.fit.identity, driven, head_parts().lip_index)
+            np.savez_compressed(files["annotations"], lip_vertices=lips.astype(np.float32))
         expression = driven
     plate = head.clip_plate(job, frames, prepared.parsing)
     unused = np.zeros((len(frames), driven.shape[1]))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, Protocol
 
+import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -138,12 +139,13 @@ class DubRenderer:
                 self.log(f"rendered {n} of {len(index)} frames")
             s, there = int(index[n]), region(n).share > 0
             whole = self.prepared.parsing.labels[s][crop] == Label.HEAD
-            filmed, head = self.frames[s][crop], (whole & ~there).astype(np.float32)
             rgb, alpha = solid(frame.rgb, frame.alpha, whole, region(n))
-            rgb = rgb * there[..., None] + filmed.astype(np.float32) / 255 * head[..., None]
+            filmed, head, colors = self.frames[s][crop].astype(np.float32) / 255, whole & ~there, np.zeros_like(rgb)
+            for shown, mask in ((filmed, head), (rgb, there)):
+                cv2.copyTo(shown, mask.view(np.uint8), colors)
             lines, columns = region(n).view
             view = x0 + columns.start, y0 + lines.start, x0 + columns.stop, y0 + lines.stop
-            yield Render(s, rgb, alpha * there + head, (x0, y0, x1, y1), view)
+            yield Render(s, colors, alpha * there + head, (x0, y0, x1, y1), view)
 
     def _video(
         self, renders: Iterator[Render], made: dict[int, Compositor] | None = None

@@ -228,9 +228,9 @@ class Corrector:
     def _camera(self, points: Array) -> tuple[Camera, tuple[int, int]]:
         """The camera of what is seen of the part, and its corner."""
         whole, size = self.poses.camera, np.array([self.poses.camera.width, self.poses.camera.height])
-        pixels = whole.project(points)
-        low = np.clip(np.floor(pixels.min(0)), 0, size - 1).astype(int)
-        high = np.maximum(np.clip(np.ceil(pixels.max(0)), 0, size).astype(int), low + 1)
+        columns, lines = whole.project(points).T
+        low = np.clip(np.floor([columns.min(), lines.min()]), 0, size - 1).astype(int)
+        high = np.maximum(np.clip(np.ceil([columns.max(), lines.max()]), 0, size).astype(int), low + 1)
         cx, cy = whole.center
         (x0, y0), (x1, y1) = low, high
         return Camera(whole.focal, int(x1 - x0), int(y1 - y0), cx - x0, cy - y0), (int(x0), int(y0))

@@ -36,6 +36,14 @@ def model() -> MorphableModel:
     )
 
 
+def test_some_vertices_are_those_of_all(model: MorphableModel) -> None:
+    rng = np.random.default_rng(0)
+    identity, expression = rng.normal(size=model.n_identity), rng.normal(size=(3, model.n_expression))
+    rows = np.arange(model.n_vertices)[::-3]
+    some, every = model.vertices(identity, expression, rows), model.vertices(identity, expression)
+    np.testing.assert_allclose(some, every[:, rows], rtol=1e-6, atol=1e-6)
+
+
 def test_vertices_are_the_linear_sum_in_standard_deviations(model: MorphableModel) -> None:
     assert np.array_equal(model.vertices(), model.mean)
     identity, expression = np.array([1.0, -2.0, 0.5]), np.array([0.0, 0.0, 0.0, 2.0])

@@ -8,11 +8,20 @@ import torch
 
 from lipbench.core.errors import MediaError, TooShort, UsageError
 from lipbench.faces.raster import Camera, euler_to_matrix
+from lipbench.nerf import scene_from_fit
 from lipbench.nerf.rays import box_interval, directions
 from lipbench.nerf.scene import Scene, pool
 from lipbench.nerf.scene_from_fit import make_scene
 
 T, H, W, F = 8, 48, 64, 120.0
+
+
+@pytest.mark.parametrize("q", [0.2, 3.0, 50.0, 99.8, 100.0])
+def test_percentiles_of_counted_numbers_are_numpys(q):
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        numbers = rng.integers(0, rng.integers(1, 60), rng.integers(16, 400))
+        assert scene_from_fit._percentile(np.bincount(numbers, minlength=70), q) == np.percentile(numbers, q)
 
 
 def test_rays_meet_what_the_camera_sees():

@@ -108,17 +108,27 @@ class MorphableModel:
     def n_albedo(self) -> int:
         return len(self.albedo_sigma)
 
-    def vertices(self, identity: ArrayLike | None = None, expression: ArrayLike | None = None) -> Array:
+    def vertices(
+        self,
+        identity: ArrayLike | None = None,
+        expression: ArrayLike | None = None,
+        rows: NDArray[np.integer] | slice = slice(None),
+    ) -> Array:
         """(..., K_id) and (..., K_exp) coefficients in standard deviations (None = zero) -> (..., N, 3) dm.
+
+        Args:
+            identity: coefficients.
+            expression: coefficients.
+            rows: which of the model's vertices.
 
         Raises:
             UsageError: wrong number of coefficients.
         """
-        out = self.mean
+        out = self.mean[rows]
         if identity is not None:
-            out = out + self._add(identity, self.identity_basis, self.identity_sigma, "identity")
+            out = out + self._add(identity, self.identity_basis[:, rows], self.identity_sigma, "identity")
         if expression is not None:
-            out = out + self._add(expression, self.expression_basis, self.expression_sigma, "expression")
+            out = out + self._add(expression, self.expression_basis[:, rows], self.expression_sigma, "expression")
         return out
 
     def albedo(self, coefficients: ArrayLike | None = None) -> Array:

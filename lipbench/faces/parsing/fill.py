@@ -25,7 +25,8 @@ def smooth_fill(image: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray
     if known.all():
         return image.copy()
     weight = known.astype(np.float32)
-    return _fill(np.where(known[..., None], flat, 0).astype(np.float32), weight).reshape(image.shape)
+    start = _over(np.asarray(flat, np.float32), known, np.zeros(flat.shape, np.float32))
+    return _fill(start, weight).reshape(image.shape)
 
 
 def _fill(image: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -38,12 +39,16 @@ def _fill(image: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np
     small = _channels(cv2.resize(image * weight[..., None], size, interpolation=cv2.INTER_AREA))
     small = _channels(small / np.maximum(small_weight, 1e-6)[..., None])
     coarse = _fill(small, (small_weight > 1e-4).astype(np.float32))
-    out: NDArray[np.float32] = _channels(
-        np.where(known[..., None], image, _channels(cv2.resize(coarse, (width, height))))
-    )
+    out = _over(image, known, _channels(cv2.resize(coarse, (width, height))))
     for _ in range(_RELAX):
-        out = _channels(np.where(known[..., None], image, _channels(cv2.blur(out, (3, 3)))))
+        out = _over(image, known, _channels(cv2.blur(out, (3, 3))))
     return out
+
+
+def _over(image: NDArray[np.float32], known: NDArray[np.bool_], other: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The known pixels of an image (h, w, C), the others of another: written into that, which is several times as fast
+    as to choose."""
+    return _channels(cv2.copyTo(image, known.view(np.uint8), other))
 
 
 def _any(image: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -124,19 +124,20 @@ def _gather(
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """Each pixel from the frame where it is farthest from the person; (H, W, 3) and where that is far enough."""
     height, width = frames.shape[1:3]
-    best, image = np.zeros((height, width), np.int64), np.zeros((height, width, 3), np.uint8)
+    best, image = np.zeros((height, width)), np.zeros((height, width, 3), np.uint8)
     for t in sample:
         clear = (parsing.labels[t] == Label.BACKGROUND).astype(np.uint8)
         if clear.all():
-            far = np.full((height, width), (height + width) ** 2)
+            far = np.full((height, width), float((height + width) ** 2))
         else:
             distance = cv2.distanceTransform(clear, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
             # Squared distances are whole numbers. As floats they differ in the last bit from call to call, and frames
             # that are equally far would win by chance.
-            far = np.rint(distance.astype(np.float64) ** 2).astype(np.int64)
+            far = np.square(distance, dtype=np.float64)
+            np.rint(far, out=far)
         more = far > best
-        best[more] = far[more]
-        image[more] = frames[t][more]
+        np.copyto(best, far, where=more)
+        image = np.asarray(cv2.copyTo(frames[t], more.view(np.uint8), image), np.uint8)
     return image, best > FAR**2
 
 

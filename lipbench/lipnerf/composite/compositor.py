@@ -188,9 +188,10 @@ class Compositor:
         mixed *= 255
         mixed += (1 - matte) * back
         mixed += 0.5
-        changed = ((placed.matte > 0) | (share > 0))[..., None]
+        changed = (placed.matte > 0) | (share > 0)
         image = frame.copy()
-        np.copyto(image[view], np.clip(mixed, 0, 255, out=mixed).astype(np.uint8), where=changed)
+        made = np.clip(mixed, 0, 255, out=mixed).astype(np.uint8)
+        image[view] = cv2.copyTo(made, changed.view(np.uint8), image[view])
         return _ComposedFrame(image, back, neck)
 
     def _fill(

@@ -39,9 +39,11 @@ def place(render: Render, window: Window, size: tuple[int, int]) -> tuple[Map, M
 def straight(colors: Map, matte: Map) -> Map:
     """Colors (h, w, 3) freed of the matte; just outside of the head those of its edge go on, for feathering."""
     solid = matte > 0.3
-    spread = cv2.GaussianBlur(np.dstack([colors, matte]), (0, 0), 2.0)
-    free = np.where(solid[..., None], colors, spread[..., :3])
-    free /= np.where(solid, matte, np.maximum(spread[..., 3], 1e-4))[..., None]
+    free, opacity = (np.asarray(cv2.GaussianBlur(x, (0, 0), 2.0), np.float32) for x in (colors, matte))
+    np.maximum(opacity, 1e-4, out=opacity)
+    cv2.copyTo(colors, solid.view(np.uint8), free)
+    cv2.copyTo(matte, solid.view(np.uint8), opacity)
+    free /= opacity[..., None]
     return np.clip(free, 0, 1, out=free)
 
 

@@ -33,6 +33,7 @@ STILL, MOVED, RIM, FADE, SIZE = 0.1, 0.6, 2.0, 1.0, 100.0
 LITTLE, MUCH, DETAIL, BESIDE = 0.5, 1.5, 2.0, 8.0
 #: px about a hole in an outline, and the mean opacities there below which it is none, and above which it is one.
 HOLE, SEEN = 2.0, (0.4, 0.6)
+AROUND = 8  # px about such holes in which colors are looked for, see `matte.straight`
 CHIN, EYES, OUTER_LIPS = 8, slice(36, 48), slice(48, 60)
 
 
@@ -82,10 +83,12 @@ def moved_region(
     scale = max(float(np.linalg.norm(here[CHIN] - here[EYES].mean(0))) / SIZE, 1e-6)
     change = shapes[1] - shapes[0]
     depth = np.maximum(np.minimum(-shapes[0][:, 2], -shapes[1][:, 2]), 1e-3)
-    px = np.sqrt(np.square(change).sum(1)) * camera.focal / depth
+    px = _length(change) * camera.focal / depth
     values = np.column_stack([px, pixels[0] - pixels[1]])
     # Skin that stays hides nothing of the rest here: the region only grows by what it would hide.
-    moving = np.ascontiguousarray(mesh.triangles[(px > STILL * scale)[mesh.triangles].any(1)])
+    moves = px > STILL * scale
+    a, b, c = mesh.triangles.T
+    moving = mesh.triangles[moves[a] | moves[b] | moves[c]]
     (was, had), (seen, has) = (_seen(shape, values, moving, camera) for shape in shapes)
     share = np.clip((np.maximum(was[..., 0], seen[..., 0]) / scale - STILL) / (MOVED - STILL), 0, 1)
     lips = cv2.convexHull(np.concatenate([marks[OUTER_LIPS] for marks in (here, there)]).astype(np.float32))
@@ -100,8 +103,8 @@ def moved_region(
     flow = _beside(seen[view][..., 1:], has[view], BESIDE * scale)
     both = _inside(has[view]) * _taken(_inside(had), flow, view, cv2.INTER_LINEAR)
     skinned = 1 - _soft(np.asarray(cv2.dilate(mouth[view], around), np.float32), scale)
-    little = np.clip((MUCH - np.linalg.norm(flow, axis=2) / scale) / (MUCH - LITTLE), 0, 1)
-    outline = 1 - np.asarray(cv2.erode(has[view].astype(np.float32), rim), np.float32)
+    little = np.clip((MUCH - _length(flow) / scale) / (MUCH - LITTLE), 0, 1)
+    outline = 1 - cv2.erode(has[view].astype(np.uint8), rim).astype(np.float32)
     skin, outlined = skinned * _soft(both, scale), skinned * _soft(little * outline, scale)
     return Moved(region, view, flow, skinned * has[view], skin, outlined, scale)
 
@@ -120,12 +123,14 @@ def solid(rgb: Map, alpha: Map, head: NDArray[np.bool_], moved: Moved) -> tuple[
         moved: of the same frames.
     """
     rgb, alpha, view = rgb.copy(), alpha.copy(), moved.view
-    near = cv2.dilate(head.astype(np.float32), np.ones((3, 3), np.uint8))
+    near = cv2.dilate(head.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.float32)
     known = moved.bare * _taken(near, moved.flow, view, cv2.INTER_LINEAR)
     around = np.asarray(cv2.GaussianBlur(alpha[view], (0, 0), HOLE), np.float32)
     missing = np.maximum(known - alpha[view], 0) * np.clip((around - SEEN[0]) / (SEEN[1] - SEEN[0]), 0, 1)
-    rgb[view] += missing[..., None] * straight(rgb[view], alpha[view])
-    alpha[view] += missing
+    part = _view(missing, AROUND)
+    colors, opacity, missing = rgb[view][part], alpha[view][part], missing[part]
+    colors += missing[..., None] * straight(colors, opacity)
+    opacity += missing
     return rgb, alpha
 
 
@@ -134,8 +139,9 @@ def as_filmed(source: NDArray[np.uint8], image: NDArray[np.uint8], moved: Moved)
     out, view = image.copy(), moved.view
     filmed, drawn = _taken(source, moved.flow, view, cv2.INTER_CUBIC), image[view].astype(np.float32)
     skin, little, sigma = moved.skin[..., None], moved.little[..., None], max(DETAIL * moved.scale, 0.3)
-    away, known = (cv2.GaussianBlur(x, (0, 0), sigma) for x in ((filmed - drawn) * skin, moved.skin))
-    drawn += skin * (filmed - drawn - away / np.maximum(known, 0.05)[..., None])
+    differ = filmed - drawn
+    away, known = (cv2.GaussianBlur(x, (0, 0), sigma) for x in (differ * skin, moved.skin))
+    drawn += skin * (differ - away / np.maximum(known, 0.05)[..., None])
     drawn += little * (filmed - drawn)
     out[view] = np.clip(drawn + 0.5, 0, 255).astype(np.uint8)
     return out
@@ -143,8 +149,14 @@ def as_filmed(source: NDArray[np.uint8], image: NDArray[np.uint8], moved: Moved)
 
 def put_in(source: NDArray[np.uint8], image: NDArray[np.uint8], region: Map) -> NDArray[np.uint8]:
     """(H, W, 3) the source frame with an image's region (H, W) over it; where that is 0, the source's bits."""
-    mixed = source + region[..., None] * (image.astype(np.float32) - source)
-    return np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
+    out, view = source.copy(), _view(region)
+    below = source[view].astype(np.float32)
+    mixed = image[view] - below
+    mixed *= region[view][..., None]
+    mixed += below
+    mixed += 0.5
+    out[view] = np.clip(mixed, 0, 255, out=mixed).astype(np.uint8)
+    return out
 
 
 def _seen(
@@ -156,39 +168,51 @@ def _seen(
 
 
 def _beside(flow: Map, known: NDArray[np.bool_], reach: float) -> Map:
-    """A flow (H, W, 2), beside where it is known that of the nearest pixel, the less the farther away."""
-    out = np.where(known[..., None], flow, np.float32(0))
+    """A flow (H, W, 2), 0 where it is not known, and beside it that of the nearest pixel, the less the farther away."""
+    out = flow.copy()
     if not known.any():
         return out
     away, nearest = cv2.distanceTransformWithLabels(
         (~known).astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL
     )
-    pixel = np.zeros(int(nearest.max()) + 1, np.int64)
-    pixel[nearest[known]] = np.flatnonzero(known)
-    beside = ~known & (away < 3 * reach)
-    share = np.exp(-np.square(away[beside] / reach)).astype(np.float32)
-    out[beside] = flow.reshape(-1, 2)[pixel[nearest[beside]]] * share[:, None]
+    pixel, inside = np.zeros(int(nearest.max()) + 1, np.int64), np.flatnonzero(known)
+    pixel[nearest.ravel()[inside]] = inside
+    beside = np.flatnonzero(~known & (away < 3 * reach))
+    share = np.exp(-np.square(away.ravel()[beside] / reach)).astype(np.float32)
+    pixels = out.reshape(-1, 2)
+    pixels[beside] = pixels[pixel[nearest.ravel()[beside]]] * share[:, None]
     return out
 
 
 def _taken(image: NDArray[Any], flow: Map, view: tuple[slice, slice], how: int) -> Map:
     """A view (h, w) of an image (H, W) or (H, W, 3), taken from where its flow (h, w, 2) points to."""
-    y, x = np.mgrid[view].astype(np.float32)
-    taken = cv2.remap(image, x + flow[..., 0], y + flow[..., 1], how, borderMode=cv2.BORDER_REPLICATE)
+    y, x = (np.arange(part.start, part.stop, dtype=np.float32) for part in view)
+    columns, rows = x + flow[..., 0], y[:, None] + flow[..., 1]
+    taken = cv2.remap(image, columns, rows, how, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(taken, np.float32)
 
 
-def _view(region: Map) -> tuple[slice, slice]:
-    """Rows and columns in which a region (H, W) is not 0; it has lips at least, or is outside of the image."""
-    rows, columns = np.flatnonzero(region.any(1)), np.flatnonzero(region.any(0))
+def _view(region: Map, more: int = 0) -> tuple[slice, slice]:
+    """Rows and columns in which a region (H, W) is not 0, and `more` about them; a pixel if it is 0 everywhere."""
+    there = region > 0
+    rows, columns = np.flatnonzero(there.any(1)), np.flatnonzero(there.any(0))
     if not len(rows):
         return np.s_[:1, :1]
-    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+    (top, bottom), (left, right) = ((max(int(x[0]) - more, 0), int(x[-1]) + 1 + more) for x in (rows, columns))
+    return slice(top, bottom), slice(left, right)
 
 
 def _inside(mask: NDArray[np.bool_]) -> Map:
     """A mask (H, W) without its rim."""
-    return np.asarray(cv2.erode(mask.astype(np.float32), np.ones((3, 3), np.uint8)), np.float32)
+    return cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.float32)
+
+
+def _length(vectors: NDArray[Any]) -> NDArray[Any]:
+    """(...) of vectors (..., C)."""
+    total = np.square(vectors[..., 0])
+    for c in range(1, vectors.shape[-1]):
+        total += np.square(vectors[..., c])
+    return np.sqrt(total, out=total)
 
 
 def _soft(mask: NDArray[np.floating], scale: float) -> Map:

@@ -19,6 +19,7 @@ from lipbench.nerf.training.codes import without
 DENSITY = 3.0
 COARSE_START = 0.1  # standard deviation of the coarse grid at the start
 DIRECTION_SCALE = 10.0  # of the camera's direction, which hardly turns
+NEARLY = 1e-3  # of the relief, what is rounded in its coordinates and more
 #: Raw densities under which a sample is left out, and optical depths at which a ray ends: (training, rendering). Only
 #: the nearest texels of the fine grid tell these depths: on one thin surface a sample may seem to be enough and be half
 #: transparent. There rendering ends rays where training did, which has seen to it.
@@ -110,15 +111,15 @@ class ReliefField(nn.Module):
         whitened = torch.from_numpy((axes[:count] / spread[:count, None]).T)
         self.expression_axes[:, :count] = whitened
         self.expression_mean.copy_(torch.from_numpy(mean))
-        self.direction_mean.copy_(_to_camera(views).mean(0))
+        self.direction_mean.copy_(_to_camera(views.rotation, views.translation).mean(0))
 
     def told(self, expression: Tensor) -> Tensor:
         """(N, C) expressions, less the removed direction -> (N, directions)."""
         return ((expression.double() - self.expression_mean) @ self.expression_axes).float()
 
-    def seen_from(self, views: Views) -> Tensor:
-        """(F, 3) direction from the head to the camera of each view, less the mean one of the training."""
-        return (_to_camera(views) - self.direction_mean) * DIRECTION_SCALE
+    def seen_from(self, rotation: Tensor, translation: Tensor) -> Tensor:
+        """(F, 3) direction from the head to the camera of each pose, less the mean one of the training."""
+        return (_to_camera(rotation, translation) - self.direction_mean) * DIRECTION_SCALE
 
     def refresh(self) -> None:
         """Look up again where the fine grid holds something."""
@@ -133,6 +134,7 @@ class ReliefField(nn.Module):
         code: Tensor,
         jitter: Tensor | None = None,
         keep: Tensor | None = None,
+        biases: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
         """What rays see: (G, R, 4) premultiplied color and opacity.
 
@@ -144,6 +146,7 @@ class ReliefField(nn.Module):
             code: (G, directions + codes).
             jitter: (G, R) in [0, 1), where in its bin each sample of a ray lies; the middle when None (rendering).
             keep: (G, R) bool, rays that leave no sample out; none when None.
+            biases: what the network is told of the groups (`Perceptron.biases`), where they are seen more than once.
         """
         each = columns.shape[1]
         training = jitter is not None
@@ -165,7 +168,9 @@ class ReliefField(nn.Module):
         )
         counts = samples.starts[::each].diff().tolist()
         features = ops.lookup((self.fine, self.coarse), samples.points)
-        change = self.network(features, counts, code, self.seen_from(views)[frames])
+        if biases is None:
+            biases = self.network.biases(code, self.seen_from(views.rotation, views.translation)[frames])
+        change = self.network.told(features, counts, *biases)
         scale = torch.tensor([1.0, 1.0, 1.0, DENSITY], device=features.device)
         logits = torch.addcmul(change, features[:, :4], scale)
         if self.eyes is not None:
@@ -183,8 +188,10 @@ class ReliefField(nn.Module):
         """(M, 4) logits with what the frames' codes mix about the eyes."""
         assert self.eyes is not None
         mixes = code[:, self.config.directions :][:, : self.looks]
-        for k, box in enumerate(self.eye_boxes.tolist()):
-            rows, u, v, edge = _inside(points, box)
+        boxes = self.eye_boxes.tolist()
+        near = _level_with(points, boxes)
+        for k, box in enumerate(boxes if len(near) else ()):
+            rows, u, v, edge = _inside(points, box, near)
             if not len(rows):
                 continue
             # Both eyes share a grid, one above the other; at its edge a look ends.
@@ -197,7 +204,8 @@ class ReliefField(nn.Module):
     def _with_mouth(self, logits: Tensor, points: Tensor, counts: list[int], code: Tensor) -> Tensor:
         """(M, 4) logits with what the expressions mix of the looks of lips and chin."""
         assert self.mouth is not None
-        rows, u, v, edge = _inside(points, self.mouth_box.tolist())
+        box = self.mouth_box.tolist()
+        rows, u, v, edge = _inside(points, box, _level_with(points, [box]))
         if not len(rows):
             return logits
         looks = ops.lookup((self.mouth,), torch.stack([u, v, points[rows, 2]], 1))
@@ -207,14 +215,21 @@ class ReliefField(nn.Module):
         return logits.index_add(0, rows, added)
 
 
-def _inside(points: Tensor, box: list[float]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Rows of points (M, 3) in a box (left, top, width, height), u and v in it, and a factor that ends at its edge."""
+def _level_with(points: Tensor, boxes: list[list[float]]) -> Tensor:
+    """Rows of points (M, 3) that lie, or nearly, between the highest and the lowest edge of boxes (left, top, width,
+    height): a dub's mouth has none about its eyes."""
+    v = points[:, 1]
+    high, low = min(top for _, top, _, _ in boxes), max(top + height for _, top, _, height in boxes)
+    return torch.nonzero((v > high - NEARLY) & (v < low + NEARLY))[:, 0]
+
+
+def _inside(points: Tensor, box: list[float], near: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Those of some rows `near` of points (M, 3) in a box (left, top, width, height), u and v in it, and a factor that
+    ends at its edge."""
     left, top, width, height = box
-    v = (points[:, 1] - top) / height
-    rows = torch.nonzero((v > 0) & (v < 1))[:, 0]  # a dub's mouth has none about its eyes
-    u, v = (points[rows, 0] - left) / width, v[rows]
-    inside = (u > 0) & (u < 1)
-    rows, u, v = rows[inside], u[inside], v[inside]
+    u, v = (points[near, 0] - left) / width, (points[near, 1] - top) / height
+    inside = (u > 0) & (u < 1) & (v > 0) & (v < 1)
+    rows, u, v = near[inside], u[inside], v[inside]
     edge = (EDGE * torch.minimum(torch.minimum(u, 1 - u), torch.minimum(v, 1 - v))).clamp_max(1.0)
     return rows, u, v, edge
 
@@ -224,7 +239,7 @@ def _frames_of(rows: Tensor, counts: list[int]) -> Tensor:
     return torch.searchsorted(torch.tensor(counts, device=rows.device).cumsum(0), rows, right=True)
 
 
-def _to_camera(views: Views) -> Tensor:
+def _to_camera(rotation: Tensor, translation: Tensor) -> Tensor:
     """(F, 3) unit vectors from the head's origin to the camera, in head space."""
-    away = -torch.einsum("fi,fij->fj", views.translation, views.rotation)
+    away = -torch.einsum("fi,fij->fj", translation, rotation)
     return (away / away.norm(dim=1, keepdim=True)).float()

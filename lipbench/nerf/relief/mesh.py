@@ -61,8 +61,9 @@ class HeadMesh:
         self.triangles = np.ascontiguousarray(np.searchsorted(rows, kept), np.int32)
         self.mark_rows = np.searchsorted(rows, marks)
         self.neutral = whole[rows]
-        basis = np.asarray(model.expression_basis[:, rows], np.float64)
-        self._basis = (basis * np.asarray(model.expression_sigma)[:, None, None]).reshape(len(basis), -1)
+        basis = np.take(model.expression_basis, rows, 1).astype(np.float64)
+        basis *= np.asarray(model.expression_sigma)[:, None, None]
+        self._basis = basis.reshape(len(basis), -1)
 
     def moved(self, expression: ArrayLike) -> NDArray[np.float64]:
         """(N, 3) dm, how far an expression (K,) moves the vertices from their rest; (T, N, 3) of several (T, K)."""

@@ -43,7 +43,10 @@ class Perceptron(nn.Module):
 
     def forward(self, features: Tensor, counts: list[int], code: Tensor, more: Tensor) -> Tensor:
         """(M, F) features, of which each frame has `counts` in a row -> (M, out)."""
-        first, second = self.biases(code, more)
+        return self.told(features, counts, *self.biases(code, more))
+
+    def told(self, features: Tensor, counts: list[int], first: Tensor, second: Tensor) -> Tensor:
+        """The same, given the frames' `biases`."""
         w = (self.first.weight, self.second.weight, self.last.weight)
         out: Tensor = _Layers.apply(features, counts, first, second, *w, self.last.bias)
         return out

@@ -30,6 +30,7 @@ from lipbench.nerf.training.trained import FrameRender, Where, enlarged, shrunk
 SCHEMA = 4
 REACH = 2  # px about mask and mesh that are rendered
 BESIDE = 16  # px about the wanted ones in which the mesh is looked at: it is extended beside its outline
+INNER_LIPS, PARTING = slice(60, 68), 0.06  # landmarks, and what of their width lies about where lips part
 BLOCK = {"cpu": 8192}  # rays at once: what lies between two loops nearly stays in a core's cache
 
 
@@ -189,11 +190,16 @@ def render_frames(
     told = torch.from_numpy(without(expression, model.removed_direction)).to(codes.device)
     code = torch.cat([model.field.told(told), codes], 1)
     relief, motions = model.field.relief, Motions(mesh, expression)
+    poses = tuple(torch.from_numpy(x[rows]).to(codes.device) for x in (small.rotation, small.translation))
+    seen_from = model.field.seen_from(*poses)
     for k, t in enumerate(rows):
         warp = model.warp([t])[0]
         wanted = None if where is None else shrunk(where(k), small.scene.size)
         with tensor_cores(code.device):
-            shown = render_one(model.field, relief, mesh, small, int(t), motions[k], code[k : k + 1], warp, wanted)
+            one = slice(k, k + 1)
+            shown = render_one(
+                model.field, relief, mesh, small, int(t), motions[k], code[one], warp, wanted, seen_from[one]
+            )
         if model.scale < 1.0:
             image, box = enlarged(np.concatenate([shown.rgb, shown.alpha[..., None]], 2), shown.box, h, w)
             shown = FrameRender(image[..., :3], image[..., 3], box)
@@ -240,34 +246,39 @@ def render_one(
     code: Tensor,
     warp: NDArray[np.float32],
     wanted: NDArray[np.bool_] | None = None,
+    seen_from: Tensor | None = None,
 ) -> FrameRender:
     """Frame t's camera and displacement, how far an expression moves the mesh, (N, 3) dm, and what the network is told
-    of frame and expression, (1, D + L).
+    of frame and expression, (1, D + L), and of where the frame is seen from, (1, 3), if that is known already.
 
-    About the lips four rays a pixel: where they part, the mesh's motion jumps from one pixel to the next. Of the
-    frame's pixels (H, W) only those that are wanted; all when None.
+    Where the lips part four rays a pixel: the mesh's motion jumps there from one pixel to the next. Of the frame's
+    pixels (H, W) only those that are wanted; all when None.
     """
     h, w = scene.scene.size
-    lips, around = _lips(scene.scene.mouth[t]), (0, 0, w, h)
+    around = 0, 0, w, h
     if wanted is None:
         wanted = np.ones((h, w), np.bool_)
     else:
         x0, y0, x1, y1 = _box(wanted)
         around = max(0, x0 - BESIDE), max(0, y0 - BESIDE), min(w, x1 + BESIDE), min(h, y1 + BESIDE)
-    head = scene.scene.head[t]
-    points = mesh.placed(moved, scene.rotation[t], scene.translation[t])
+    head, pose = scene.scene.head[t], (scene.rotation[t], scene.translation[t])
+    points = mesh.placed(moved, *pose)
+    lips = _lips(scene.camera, points[mesh.mark_rows])
+    if seen_from is None:
+        seen_from = field.seen_from(*(torch.from_numpy(x[None]).to(code.device) for x in pose))
+    told = code, field.network.biases(code, seen_from)
     image, near = np.zeros((h, w, 4), np.float32), np.zeros((h, w), np.bool_)
     wide, window = (np.s_[y0:y1, x0:x1] for x0, y0, x1, y1 in (around, lips))
     once = wanted.copy()
     once[window] = False
     camera = _part(scene.camera, around)
     image[wide], near[wide] = _seen(
-        field, relief, mesh, scene, t, camera, head[wide], points, moved, code, warp, once[wide]
+        field, relief, mesh, pose, camera, head[wide], points, moved, told, warp, once[wide]
     )
     inside, four = (mask[window].repeat(2, 0).repeat(2, 1) for mask in (head, wanted))
     finer = _part(scene.camera, lips, 2)
-    mouth, _ = _seen(field, relief, mesh, scene, t, finer, inside, points, moved, code, warp, four)
-    image[window] = mouth.reshape(len(four) // 2, 2, -1, 2, 4).mean((1, 3))
+    mouth, _ = _seen(field, relief, mesh, pose, finer, inside, points, moved, told, warp, four)
+    image[window] = (mouth[::2, ::2] + mouth[::2, 1::2] + mouth[1::2, ::2] + mouth[1::2, 1::2]) / 4
     return FrameRender(image[..., :3], image[..., 3], _box(near))
 
 
@@ -277,44 +288,46 @@ def _part(camera: Camera, box: tuple[int, int, int, int], finer: int = 1) -> Cam
     return Camera(finer * camera.focal, finer * (x1 - x0), finer * (y1 - y0), finer * (cx - x0), finer * (cy - y0))
 
 
-def _lips(mouth: NDArray[np.int64]) -> tuple[int, int, int, int]:
-    """The part of a mouth's box with the lips in it."""
-    x0, y0, x1, y1 = (int(v) for v in mouth)
-    return x0 + (x1 - x0) // 8, y0 + (x1 - x0) // 12, x1 - (x1 - x0) // 8, y1
+def _lips(camera: Camera, marks: NDArray[np.float64]) -> tuple[int, int, int, int]:
+    """x0, y0, x1, y1 px about the edges of lips that may part, of the landmarks (68, 3) in camera space."""
+    edges, size = camera.project(marks[INNER_LIPS]), (camera.width, camera.height)
+    reach = PARTING * float(np.ptp(edges[:, 0])) + 1
+    low = (max(0, min(int(x), n - 1)) for x, n in zip(edges.min(0) - reach, size, strict=True))
+    high = (max(1, min(int(x) + 1, n)) for x, n in zip(edges.max(0) + reach, size, strict=True))
+    (x0, y0), (x1, y1) = low, high
+    return x0, y0, x1, y1
 
 
 def _seen(
     field: ReliefField,
     relief: Relief,
     mesh: HeadMesh,
-    scene: ReliefScene,
-    t: int,
+    pose: tuple[NDArray[np.float64], NDArray[np.float64]],
     camera: Camera,
     head: NDArray[np.bool_],
     points: NDArray[np.float64],
     moved: NDArray[np.float64],
-    code: Tensor,
+    told: tuple[Tensor, tuple[Tensor, Tensor]],
     warp: NDArray[np.float32],
     wanted: NDArray[np.bool_],
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """(H, W, 4) premultiplied color and opacity that a camera in frame t's place sees of the head, 0 where they are not
-    wanted, and where the head may be."""
+    """(H, W, 4) premultiplied color and opacity that a camera sees of the head in a pose, 0 where they are not wanted,
+    and where the head may be. `told`: what the network is told, and its biases for it."""
     import cv2
 
-    rotation, translation = scene.rotation[t], scene.translation[t]
+    (rotation, translation), (code, biases) = pose, told
     view = mesh.view_of(points, moved, float(-translation[2]), camera)
     views = views_of([view], relief, rotation[None], translation[None], camera, warp[None], code.device)
     near = cv2.dilate((head | view.hit).astype(np.uint8), np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8)) > 0
-    h, w = near.shape
-    pixels = np.flatnonzero(near & wanted)
-    out = np.zeros((h * w, 4), np.float32)
-    for part in np.array_split(pixels, max(1, -(-len(pixels) // BLOCK.get(code.device.type, 1 << 18)))):
-        if not len(part):
+    at = np.nonzero(near & wanted)
+    out, frame = np.zeros((*near.shape, 4), np.float32), torch.zeros(1, dtype=torch.int64, device=code.device)
+    blocks = max(1, -(-len(at[0]) // BLOCK.get(code.device.type, 1 << 18)))
+    for part in zip(*(np.array_split(x, blocks) for x in at), strict=True):
+        if not len(part[0]):
             continue
-        row, column = (torch.from_numpy(x.astype(np.float32) + 0.5)[None].to(code.device) for x in divmod(part, w))
-        frame = torch.zeros(1, dtype=torch.int64, device=code.device)
-        out[part] = field.render(views, frame, column, row, code)[0].cpu().numpy()
-    return out.reshape(h, w, 4), near
+        row, column = (torch.from_numpy(x.astype(np.float32) + 0.5)[None].to(code.device) for x in part)
+        out[part] = field.render(views, frame, column, row, code, biases=biases)[0].cpu().numpy()
+    return out, near
 
 
 def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:

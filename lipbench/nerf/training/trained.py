@@ -260,8 +260,10 @@ def enlarged(
     """A premultiplied image (h, w, 4) and its box at another size (h, w)."""
     import cv2
 
-    big = np.clip(cv2.resize(image, (w, h), interpolation=cv2.INTER_CUBIC), 0.0, 1.0).astype(np.float32)
-    big[..., :3] = np.minimum(big[..., :3], big[..., 3:])  # cubic overshoot: no color brighter than its opacity allows
+    big = np.asarray(cv2.resize(image, (w, h), interpolation=cv2.INTER_CUBIC), np.float32)
+    np.clip(big, 0.0, 1.0, out=big)
+    for c in range(3):  # cubic overshoot: no color brighter than its opacity allows
+        np.minimum(big[..., c], big[..., 3], out=big[..., c])
     sx, sy = w / image.shape[1], h / image.shape[0]
     x0, y0 = max(0, int((box[0] - 2) * sx)), max(0, int((box[1] - 2) * sy))
     x1, y1 = min(w, int((box[2] + 2) * sx) + 1), min(h, int((box[3] + 2) * sy) + 1)

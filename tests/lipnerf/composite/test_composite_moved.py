@@ -9,6 +9,7 @@ import pytest
 from lipbench.faces.morphable import load_model
 from lipbench.faces.morphable.semantic import SEMANTIC, semantic_to_expression
 from lipbench.faces.raster import Camera
+from lipbench.lipnerf.composite.matte import straight
 from lipbench.lipnerf.composite.moved import Moved, as_filmed, moved_region, put_in, solid
 from lipbench.nerf.relief.mesh import HeadMesh
 
@@ -160,6 +161,24 @@ def test_a_frayed_outline_is_closed_where_mesh_and_mask_agree() -> None:
     np.testing.assert_array_equal(rgb[kept], (color * alpha[..., None])[kept])
     _, unknown = solid(color * alpha[..., None], alpha, ~head, found)  # the source frame shows no head there
     np.testing.assert_array_equal(unknown, alpha)
+
+
+def test_a_hole_takes_the_colors_about_it() -> None:
+    found = moved(STILL, jaw_down(0.4))
+    rng = np.random.default_rng(0)
+    alpha, head = (whole(found, found.bare) > 0).astype(np.float32), np.ones((256, 256), bool)
+    rgb = cv2.GaussianBlur(rng.random((256, 256, 3)).astype(np.float32), (0, 0), 2) * alpha[..., None]
+    solids = np.argwhere(cv2.blur(whole(found, found.bare), (15, 15)) > 0.99)
+    y, x = solids[len(solids) // 2]
+    alpha[y, x] = rgb[y, x] = 0
+    closed, _ = solid(rgb, alpha, head, found)
+    # What is looked at about a hole is all that matters to it.
+    np.testing.assert_allclose(
+        closed[y, x],
+        found.bare[y - found.view[0].start, x - found.view[1].start] * straight(rgb, alpha)[y, x],
+        atol=1e-6,
+    )
+    assert closed[y, x].min() > 0.1
 
 
 def test_lips_are_left_as_they_are_drawn() -> None:

@@ -12,11 +12,15 @@ import torch
 from lipbench.core.errors import UnknownName, UsageError, WeightsError
 from lipbench.core.training import CHECKPOINT, SAMPLES, Budget
 from lipbench.core.training import train as run
+from lipbench.faces.morphable import load_model
+from lipbench.faces.morphable.semantic import SEMANTIC, semantic_to_expression
+from lipbench.faces.raster import Camera
 from lipbench.nerf.relief import grid, ops
 from lipbench.nerf.relief import trained as trained_module
 from lipbench.nerf.relief import training as training_module
 from lipbench.nerf.relief.config import RELIEF_PRESETS, relief_preset
 from lipbench.nerf.relief.draw import NECK
+from lipbench.nerf.relief.mesh import HeadMesh
 from lipbench.nerf.relief.scene import ReliefScene, pool
 from lipbench.nerf.relief.surface import canonical, extent, relief_of, widened
 from lipbench.nerf.relief.trained import TrainedRelief, render_frames
@@ -78,9 +82,10 @@ def test_it_begins_with_the_frames_colors(ball_scene):
 def test_lips_are_the_mean_of_four_rays_in_their_place(ball_scene, monkeypatch):
     scene = ball_scene()
     model = ReliefTraining(scene, small()).trained({})
+    x0, y0, x1, y1 = lips = 23, 33, 33, 40  # the ball has none
+    monkeypatch.setattr(trained_module, "_lips", lambda *_: lips)
     four = next(render_frames(model, scene, scene.condition[1:2], [1]))
-    x0, y0, x1, y1 = lips = trained_module._lips(scene.scene.mouth[1])
-    monkeypatch.setattr(trained_module, "_lips", lambda _: (0, 0, 1, 1))
+    monkeypatch.setattr(trained_module, "_lips", lambda *_: (0, 0, 1, 1))
     one = next(render_frames(model, scene, scene.condition[1:2], [1]))
     away = np.abs(four.rgb - one.rgb)
     inside = away[y0:y1, x0:x1].copy()
@@ -88,9 +93,33 @@ def test_lips_are_the_mean_of_four_rays_in_their_place(ball_scene, monkeypatch):
     assert inside.mean() < 0.008  # half a pixel away would be .01, and more where the mouth is told upside down
     away[y0:y1, x0:x1] = 0
     assert away[1:, 1:].max() < 1e-6
-    monkeypatch.setattr(trained_module, "_lips", lambda _: (lips[0] - 1, lips[1] - 1, lips[2] + 1, lips[3] + 1))
+    monkeypatch.setattr(trained_module, "_lips", lambda *_: (lips[0] - 1, lips[1] - 1, lips[2] + 1, lips[3] + 1))
     wider = next(render_frames(model, scene, scene.condition[1:2], [1]))
     np.testing.assert_allclose(wider.rgb[y0:y1, x0:x1], four.rgb[y0:y1, x0:x1], atol=2e-2)
+
+
+def test_four_rays_go_where_the_dubs_lips_part():
+    model = load_model("procedural")
+    mesh = HeadMesh(model, np.zeros(model.n_identity), np.zeros(model.n_expression))
+    weights = np.zeros((2, len(SEMANTIC)))
+    weights[1, SEMANTIC.index("jawOpen")] = 0.6
+    shut, open_ = semantic_to_expression(weights)
+    camera = Camera(600.0, 250, 250)
+
+    def box(expression, x=0.0):
+        points = mesh.placed(mesh.moved(expression), np.eye(3), np.array([x, 0.0, -8.0]))[mesh.mark_rows]
+        return trained_module._lips(camera, points), camera.project(points)
+
+    (x0, y0, x1, y1), pixels = box(open_)
+    inner, outer = pixels[60:68], pixels[48:60]
+    assert x0 + 2 < inner[:, 0].min() < inner[:, 0].max() < x1 - 2
+    assert y0 + 2 < inner[:, 1].min() < inner[:, 1].max() < y1 - 2
+    assert y1 < outer[:, 1].max() + 2  # no chin
+    (_, above, _, below), _ = box(shut)
+    assert y1 - y0 > 1.5 * (below - above) > 6
+    for x, place in ((-50.0, 0), (50.0, 249)):  # out of the image: one column of it
+        beside, _ = box(shut, x)
+        assert beside[::2] == (place, place + 1)
 
 
 def test_only_what_is_wanted_is_rendered(ball_scene):
