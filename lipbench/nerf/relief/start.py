@@ -90,7 +90,7 @@ def start(
 
 
 def _fill_behind(values: Float32, behind: int, scene: ReliefScene, mesh: HeadMesh, relief: Relief) -> None:
-    """Set the layers behind the relief's back: as the back, but for what mouths show there.
+    """Set the layers behind the relief's back: as what mouths show there, or the back where none shows any of a layer.
 
     Args:
         values: (L, n, m, 4) of the fine grid.
@@ -125,8 +125,16 @@ def _fill_behind(values: Float32, behind: int, scene: ReliefScene, mesh: HeadMes
         near = np.asarray(cv2.GaussianBlur(sums[k], (0, 0), NEAR), np.float32)
         mean = (near[..., :3] / np.maximum(near[..., 3:], 1e-6)).clip(0.02, 0.98)
         known = near[..., 3] > KNOWN
-        values[k, known, :3] = np.log(mean / (1 - mean))[known]
-        values[k, known, 3] = INSIDE[0] / DENSITY
+        if not known.any():
+            continue
+        # A dub opens mouths that its clip keeps shut: what no frame shows is like what is nearest, not like the lips.
+        _, label = cv2.distanceTransformWithLabels(
+            (~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+        )
+        source = np.zeros(int(label.max()) + 1, np.int64)
+        source[label[known]] = np.flatnonzero(known)
+        values[k, ..., :3] = np.log(mean / (1 - mean)).reshape(-1, 3)[source[label]]
+        values[k, ..., 3] = INSIDE[0] / DENSITY
 
 
 @kernel
