@@ -121,20 +121,24 @@ def _fill_behind(values: Float32, behind: int, scene: ReliefScene, mesh: HeadMes
         layer = depth[some].round().astype(int).clip(0, behind - 1)
         seen = np.concatenate([scene.filmed[t][inside][some] / 255, np.ones((int(some.sum()), 1))], 1)
         np.add.at(sums, (layer, row[some], column[some]), seen.astype(np.float32))
+    # A dub opens mouths that its clip keeps shut: what no frame shows there is like what is nearest, not like the lips.
+    x0, y0, width, height = relief.mouth
+    u, v = (np.arange(m) + 0.5) / m - x0, (np.arange(n) + 0.5) / n - y0
+    mouth = ((v > 0) & (v < height))[:, None] & ((u > 0) & (u < width))
     for k in range(behind):
         near = np.asarray(cv2.GaussianBlur(sums[k], (0, 0), NEAR), np.float32)
         mean = (near[..., :3] / np.maximum(near[..., 3:], 1e-6)).clip(0.02, 0.98)
         known = near[..., 3] > KNOWN
         if not known.any():
             continue
-        # A dub opens mouths that its clip keeps shut: what no frame shows is like what is nearest, not like the lips.
         _, label = cv2.distanceTransformWithLabels(
             (~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
         )
         source = np.zeros(int(label.max()) + 1, np.int64)
         source[label[known]] = np.flatnonzero(known)
-        values[k, ..., :3] = np.log(mean / (1 - mean)).reshape(-1, 3)[source[label]]
-        values[k, ..., 3] = INSIDE[0] / DENSITY
+        told = known | mouth
+        values[k, told, :3] = np.log(mean / (1 - mean)).reshape(-1, 3)[source[label[told]]]
+        values[k, told, 3] = INSIDE[0] / DENSITY
 
 
 @kernel

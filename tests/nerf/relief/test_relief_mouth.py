@@ -111,22 +111,26 @@ def test_the_relief_passes_before_an_open_mouth(ball_scene, monkeypatch):
 
 
 def test_teeth_begin_with_their_colors(ball_scene):
-    """Pixels of the mouth that see the mesh behind the relief's back color the layers there, and those alone; texels
-    that none of them sees are like the nearest one that some do."""
+    """Pixels of the mouth that see the mesh behind the relief's back color the layers there, and those alone; lips'
+    and chin's texels that none of them sees are like the nearest one that some do."""
     from lipbench.nerf.relief.start import _fill_behind
 
     scene = ball_scene()
     training = ReliefTraining(scene, relief_preset("demo", SMALL))
     deep = training.relief._replace(inner=training.relief.inner + DEEP)  # as if all lay in the last layer
+    deep = deep._replace(mouth=(0.0, 0.25, 1.0, 0.75))
     values = np.zeros_like(training.field.fine.values.numpy())
     values[2] = 7.0
     _fill_behind(values, 2, scene, training.mesh, deep)
     assert (values[1] == 7.0).all()
     n, m = values.shape[1:3]
+    above = n // 4
+    assert (values[0, :above] == 7.0).all()
+    values = values[:, above + 1 :]
     left, top, width, height = training.relief.place
     unit = 6.6 / scene.camera.focal  # dm a px, on the ball's front
     x0, y0, x1, y1 = (scene.scene.mouth[0] - np.tile(scene.camera.center, 2)) * unit
-    column, row = ((x0 + x1) / 2 - left) / width * m, (top + (y0 + y1) / 2) / height * n
+    column, row = ((x0 + x1) / 2 - left) / width * m, (top + (y0 + y1) / 2) / height * n - above - 1
     inside = 255 / (1 + np.exp(-values[0, ..., :3]))
     # A ball whose color tells the place: red to the right, green upward.
     wanted = 127 + 100 * np.array([(x0 + x1) / 2, -(y0 + y1) / 2])
