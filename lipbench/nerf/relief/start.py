@@ -90,7 +90,7 @@ def start(
 
 
 def _fill_behind(values: Float32, behind: int, scene: ReliefScene, mesh: HeadMesh, relief: Relief) -> None:
-    """Set the layers behind the relief's back: as the back, but for what mouths show there.
+    """Set the layers behind the relief's back: as what mouths show there, or the back where none shows any of a layer.
 
     Args:
         values: (L, n, m, 4) of the fine grid.
@@ -121,12 +121,24 @@ def _fill_behind(values: Float32, behind: int, scene: ReliefScene, mesh: HeadMes
         layer = depth[some].round().astype(int).clip(0, behind - 1)
         seen = np.concatenate([scene.filmed[t][inside][some] / 255, np.ones((int(some.sum()), 1))], 1)
         np.add.at(sums, (layer, row[some], column[some]), seen.astype(np.float32))
+    # A dub opens mouths that its clip keeps shut: what no frame shows there is like what is nearest, not like the lips.
+    x0, y0, width, height = relief.mouth
+    u, v = (np.arange(m) + 0.5) / m - x0, (np.arange(n) + 0.5) / n - y0
+    mouth = ((v > 0) & (v < height))[:, None] & ((u > 0) & (u < width))
     for k in range(behind):
         near = np.asarray(cv2.GaussianBlur(sums[k], (0, 0), NEAR), np.float32)
         mean = (near[..., :3] / np.maximum(near[..., 3:], 1e-6)).clip(0.02, 0.98)
         known = near[..., 3] > KNOWN
-        values[k, known, :3] = np.log(mean / (1 - mean))[known]
-        values[k, known, 3] = INSIDE[0] / DENSITY
+        if not known.any():
+            continue
+        _, label = cv2.distanceTransformWithLabels(
+            (~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+        )
+        source = np.zeros(int(label.max()) + 1, np.int64)
+        source[label[known]] = np.flatnonzero(known)
+        told = known | mouth
+        values[k, told, :3] = np.log(mean / (1 - mean)).reshape(-1, 3)[source[label[told]]]
+        values[k, told, 3] = INSIDE[0] / DENSITY
 
 
 @kernel

@@ -111,24 +111,33 @@ def test_the_relief_passes_before_an_open_mouth(ball_scene, monkeypatch):
 
 
 def test_teeth_begin_with_their_colors(ball_scene):
-    """Pixels of the mouth that see the mesh behind the relief's back color the layers there, and those alone."""
+    """Pixels of the mouth that see the mesh behind the relief's back color the layers there, and those alone; lips'
+    and chin's texels that none of them sees are like the nearest one that some do."""
     from lipbench.nerf.relief.start import _fill_behind
 
     scene = ball_scene()
     training = ReliefTraining(scene, relief_preset("demo", SMALL))
     deep = training.relief._replace(inner=training.relief.inner + DEEP)  # as if all lay in the last layer
+    deep = deep._replace(mouth=(0.0, 0.25, 1.0, 0.75))
     values = np.zeros_like(training.field.fine.values.numpy())
     values[2] = 7.0
     _fill_behind(values, 2, scene, training.mesh, deep)
-    colored = values[0, ..., 0] != 7.0
-    assert colored.any()
     assert (values[1] == 7.0).all()
-    n, m = colored.shape
-    row, column = np.argwhere(colored).mean(0)
-    x0, y0, x1, y1 = scene.scene.mouth[0]
-    x = (x0 + x1) / 2 - scene.camera.center[0]
-    y = scene.camera.center[1] - (y0 + y1) / 2
+    n, m = values.shape[1:3]
+    above = n // 4
+    assert (values[0, :above] == 7.0).all()
+    values = values[:, above + 1 :]
     left, top, width, height = training.relief.place
     unit = 6.6 / scene.camera.focal  # dm a px, on the ball's front
-    assert (column + 0.5) / m == pytest.approx((x * unit - left) / width, abs=0.08)
-    assert (row + 0.5) / n == pytest.approx((top - y * unit) / height, abs=0.08)
+    x0, y0, x1, y1 = (scene.scene.mouth[0] - np.tile(scene.camera.center, 2)) * unit
+    column, row = ((x0 + x1) / 2 - left) / width * m, (top + (y0 + y1) / 2) / height * n - above - 1
+    inside = 255 / (1 + np.exp(-values[0, ..., :3]))
+    # A ball whose color tells the place: red to the right, green upward.
+    wanted = 127 + 100 * np.array([(x0 + x1) / 2, -(y0 + y1) / 2])
+    assert inside[round(row), round(column), :2] == pytest.approx(wanted, abs=12)
+    reds, greens = 127 + 100 * np.array([x0, x1]), 127 - 100 * np.array([y1, y0])
+    assert reds[0] - 25 < inside[..., 0].min() < wanted[0] - 10 < wanted[0] + 10 < inside[..., 0].max() < reds[1] + 25
+    assert greens[0] - 25 < inside[..., 1].min() < inside[..., 1].max() < greens[1] + 25
+    # On one line with the mouth all to its left is like the mouth's left end.
+    assert inside[round(row), 0, 0] < wanted[0] - 10
+    assert (values[0, ..., 3] == values[0, 0, 0, 3]).all()
