@@ -5,9 +5,10 @@ and a field's picture of it can only be worse. How far the skin is moved the fit
 
     motion(p) = focal / depth |v_dub - v_own|      px, of the skin at p under the one expression or the other
 
-Up to `STILL` px of it the frame is the source's, from `MOVED` px on and between the lips it is as rendered. Skin keeps
-what is finer than `DETAIL` px as it was filmed, taken from where the mesh says that the source frame has it; an outline
-that moves little is the filmed one, moved. The paper pastes the whole head.
+Up to `STILL` px of it the frame is the source's, from `MOVED` px on and between the lips it is as rendered: what moves
+less than lip source and tracker are wrong by is nearer to the truth where it was filmed. Skin keeps what is finer than
+`DETAIL` px as it was filmed, taken from where the mesh says that the source frame has it; an outline that moves little
+is the filmed one, moved. The paper pastes the whole head.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ Map = NDArray[np.float32]
 
 #: Motion in px up to which the source shows, and from which on the rendered head does; how far the region is widened
 #: and over how much it fades, px. All of a face that is `SIZE` px from the eyes to the chin; others in proportion.
-STILL, MOVED, RIM, FADE, SIZE = 0.3, 1.5, 1.0, 1.0, 100.0
+STILL, MOVED, RIM, FADE, SIZE = 0.3, 2.0, 1.0, 1.0, 100.0
 #: px of motion up to which the filmed frame itself is moved, and from which on it is not; standard deviation of the
 #: blur that parts a skin's detail from its light; px beside an outline over which its motion fades.
 LITTLE, MUCH, DETAIL, BESIDE = 0.5, 1.5, 2.0, 8.0

@@ -53,7 +53,7 @@ def test_an_opening_jaw_takes_the_region_along_and_leaves_the_rest() -> None:
     found = region(STILL, dub)
     assert min(there(found, 8), there(found, 57)) > 0.9
     assert there(found, 8, dub) > 0.9  # where the chin comes to
-    np.testing.assert_allclose(region(dub, STILL), found, atol=0.3)  # and where it has gone from
+    np.testing.assert_allclose(region(dub, STILL), found, atol=0.4)  # and where it has gone from
     assert max(there(found, k) for k in (19, 27, 37, 44)) == 0
     assert found[:100].max() == 0
     assert found.min() >= 0
@@ -126,15 +126,14 @@ def test_skin_keeps_its_detail_and_takes_the_light_of_the_rendered_head() -> Non
 
 
 def test_skin_that_is_half_rendered_shows_its_detail_once() -> None:
-    rng = np.random.default_rng(0)
     found = moved(STILL, jaw_down(0.1), 512)
-    grain = rng.integers(-20, 21, (512, 512, 1))
-    source = (120 + cv2.GaussianBlur(grain.astype(np.float32), (0, 0), 1.0)[..., None] * 3 + np.zeros(3)).astype(np.uint8)
+    lines = 120 + 40 * np.sin(np.arange(512) * np.pi / 2 + 0.6)  # one every 4 px
+    source = np.repeat(np.broadcast_to(lines[:, None], (512, 512))[..., None], 3, 2).astype(np.uint8)
     out = over_source(source, np.full_like(source, 120), found)
-    far = np.linalg.norm(whole(found, found.flow), axis=2) > 1.5
+    far = np.linalg.norm(whole(found, found.flow), axis=2) > 1
     half = (whole(found, found.skin) > 0.95) & far & (found.share > 0.3) & (found.share < 0.7)
     assert half.sum() > 200
-    assert out[half].std() > 0.8 * source[half].std()  # two grains beside each other have less
+    assert out[half].std() > 0.95 * source[half].std()  # two beside each other would be blurred
 
 
 @pytest.mark.parametrize("share", [1.0, 0.5])
