@@ -32,10 +32,12 @@ hypothesis.settings.load_profile("busy")
 #: swscale's SWS_BILINEAR | SWS_FULL_CHR_H_INT | SWS_ACCURATE_RND: without these it rounds down.
 EXACT = 0x2 | 0x2000 | 0x40000
 
-# Before click 8.2 a result had stderr of its own only when asked; since then it always has.
+# Before click 8.2 a result had stderr of its own only when asked, and not in its output then; since then in both.
 if "mix_stderr" in inspect.signature(click.testing.CliRunner).parameters:
     runner: Any = click.testing.CliRunner
     runner.__init__ = functools.partialmethod(runner.__init__, mix_stderr=False)
+    result: Any = click.testing.Result
+    result.output = property(lambda shown: shown.stderr + shown.stdout)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -15,7 +15,7 @@ from lipbench.faces.parsing import Label, Plate
 from lipbench.faces.parsing.shot_plates import ShotPlates
 from lipbench.lipnerf.composite import CompositeOptions, Compositor, Render
 from lipbench.lipnerf.composite.change import lower_face, transfer_change
-from lipbench.lipnerf.composite.moved import Moved, as_filmed, moved_region, put_in, solid
+from lipbench.lipnerf.composite.moved import Moved, moved_region, over_source, solid
 from lipbench.lipnerf.prepared import PreparedClip
 from lipbench.lipnerf.residual import Corrector, Residuals, poses_of
 from lipbench.nerf.relief.mesh import Motions
@@ -125,7 +125,7 @@ class DubRenderer:
         for n, image in enumerate(self._video(self._filled(drawn, index, region))):
             out = self.frames[int(index[n])].copy()
             moved = regions.pop(n)
-            out[crop] = put_in(out[crop], as_filmed(out[crop], image[crop], moved), moved.share)
+            out[crop] = over_source(out[crop], image[crop], moved)
             yield out
 
     def _filled(

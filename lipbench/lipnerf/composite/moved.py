@@ -5,9 +5,10 @@ and a field's picture of it can only be worse. How far the skin is moved the fit
 
     motion(p) = focal / depth |v_dub - v_own|      px, of the skin at p under the one expression or the other
 
-Up to `STILL` px of it the frame is the source's, from `MOVED` px on and between the lips it is as rendered. Skin keeps
-what is finer than `DETAIL` px as it was filmed, taken from where the mesh says that the source frame has it; an outline
-that moves little is the filmed one, moved. The paper pastes the whole head.
+Up to `STILL` px of it the frame is the source's, from `MOVED` px on and between the lips it is as rendered: what moves
+less than lip source and tracker are wrong by is nearer to the truth where it was filmed. Skin keeps what is finer than
+`DETAIL` px as it was filmed, taken from where the mesh says that the source frame has it; an outline that moves little
+is the filmed one, moved. The paper pastes the whole head.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ Map = NDArray[np.float32]
 
 #: Motion in px up to which the source shows, and from which on the rendered head does; how far the region is widened
 #: and over how much it fades, px. All of a face that is `SIZE` px from the eyes to the chin; others in proportion.
-STILL, MOVED, RIM, FADE, SIZE = 0.1, 0.6, 2.0, 1.0, 100.0
+STILL, MOVED, RIM, FADE, SIZE = 0.3, 2.0, 1.0, 1.0, 100.0
 #: px of motion up to which the filmed frame itself is moved, and from which on it is not; standard deviation of the
 #: blur that parts a skin's detail from its light; px beside an outline over which its motion fades.
 LITTLE, MUCH, DETAIL, BESIDE = 0.5, 1.5, 2.0, 8.0
@@ -134,28 +135,24 @@ def solid(rgb: Map, alpha: Map, head: NDArray[np.bool_], moved: Moved) -> tuple[
     return rgb, alpha
 
 
-def as_filmed(source: NDArray[np.uint8], image: NDArray[np.uint8], moved: Moved) -> NDArray[np.uint8]:
-    """(H, W, 3) an image of the dub's frame whose skin is as fine as in the source frame (H, W, 3)."""
-    out, view = image.copy(), moved.view
-    filmed, drawn = _taken(source, moved.flow, view, cv2.INTER_CUBIC), image[view].astype(np.float32)
-    skin, little, sigma = moved.skin[..., None], moved.little[..., None], max(DETAIL * moved.scale, 0.3)
+def over_source(source: NDArray[np.uint8], image: NDArray[np.uint8], moved: Moved) -> NDArray[np.uint8]:
+    """The source frame (H, W, 3) with an image's share (H, W, 3) over it, skin as fine as filmed; where the share is 0,
+    the source's bits.
+
+    What is finer than `DETAIL` px lies in both in one place, moved there by the share of its way: two pictures of one
+    pore beside each other would blur it.
+    """
+    out, view = source.copy(), moved.view
+    share, skin, little = moved.share[view][..., None], moved.skin[..., None], moved.little[..., None]
+    still, drawn = (x[view].astype(np.float32) for x in (source, image))
+    filmed = _taken(source, moved.flow * share, view, cv2.INTER_CUBIC)
+    sigma = max(DETAIL * moved.scale, 0.3)
     differ = filmed - drawn
     away, known = (cv2.GaussianBlur(x, (0, 0), sigma) for x in (differ * skin, moved.skin))
     drawn += skin * (differ - away / np.maximum(known, 0.05)[..., None])
     drawn += little * (filmed - drawn)
-    out[view] = np.clip(drawn + 0.5, 0, 255).astype(np.uint8)
-    return out
-
-
-def put_in(source: NDArray[np.uint8], image: NDArray[np.uint8], region: Map) -> NDArray[np.uint8]:
-    """(H, W, 3) the source frame with an image's region (H, W) over it; where that is 0, the source's bits."""
-    out, view = source.copy(), _view(region)
-    below = source[view].astype(np.float32)
-    mixed = image[view] - below
-    mixed *= region[view][..., None]
-    mixed += below
-    mixed += 0.5
-    out[view] = np.clip(mixed, 0, 255, out=mixed).astype(np.uint8)
+    still += np.maximum(skin, little) * (filmed - still)
+    out[view] = np.clip(still + share * (drawn - still) + 0.5, 0, 255).astype(np.uint8)
     return out
 
 

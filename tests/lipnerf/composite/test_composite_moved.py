@@ -10,7 +10,7 @@ from lipbench.faces.morphable import load_model
 from lipbench.faces.morphable.semantic import SEMANTIC, semantic_to_expression
 from lipbench.faces.raster import Camera
 from lipbench.lipnerf.composite.matte import straight
-from lipbench.lipnerf.composite.moved import Moved, as_filmed, moved_region, put_in, solid
+from lipbench.lipnerf.composite.moved import Moved, moved_region, over_source, solid
 from lipbench.nerf.relief.mesh import HeadMesh
 
 POSE = np.eye(3), np.array([0.0, 0.0, -8.0])
@@ -54,7 +54,7 @@ def test_an_opening_jaw_takes_the_region_along_and_leaves_the_rest() -> None:
     found = region(STILL, dub)
     assert min(there(found, 8), there(found, 57)) > 0.9
     assert there(found, 8, dub) > 0.9  # where the chin comes to
-    np.testing.assert_allclose(region(dub, STILL), found, atol=0.15)  # and where it has gone from
+    np.testing.assert_allclose(region(dub, STILL), found, atol=0.4)  # and where it has gone from
     assert max(there(found, k) for k in (19, 27, 37, 44)) == 0
     assert found[:100].max() == 0
     assert found.min() >= 0
@@ -77,13 +77,17 @@ def test_the_region_does_not_depend_on_the_size_of_the_image() -> None:
 def test_outside_of_the_region_the_frame_is_the_sources() -> None:
     rng = np.random.default_rng(0)
     source, image = rng.integers(0, 256, (2, 20, 20, 3), dtype=np.uint8)
-    share = np.zeros((20, 20), np.float32)
+    share, nothing = np.zeros((20, 20), np.float32), np.zeros((16, 20), np.float32)
     share[5:9], share[9] = 1, 0.5
-    out = put_in(source, image, share)
+    view = np.s_[2:18, 0:20]
+    lips = Moved(share, view, np.full((16, 20, 2), 1.7, np.float32), nothing, nothing, nothing, 1.0)
+    out = over_source(source, image, lips)
     np.testing.assert_array_equal(out[5:9], image[5:9])
     np.testing.assert_allclose(out[9], (source[9].astype(float) + image[9]) / 2, atol=0.51)
-    out[5:10] = source[5:10]
-    np.testing.assert_array_equal(out, source)
+    skin = over_source(source, image, lips._replace(skin=nothing + 1))
+    for each in (out, skin):
+        each[5:10] = source[5:10]
+        np.testing.assert_array_equal(each, source)
 
 
 def whole(found: Moved, part: np.ndarray) -> np.ndarray:
@@ -111,25 +115,40 @@ def test_skin_keeps_its_detail_and_takes_the_light_of_the_rendered_head() -> Non
     grain = rng.integers(-20, 21, (256, 256, 1))
     source = (120 + grain + np.zeros(3)).astype(np.uint8)
     drawn = np.full_like(source, 140)
-    out = as_filmed(source, drawn, found)
+    out = over_source(source, drawn, found)
     skin, little = whole(found, found.skin), whole(found, found.little)
     fine = (skin > 0.95) & (little == 0) & (found.share > 0.9)
     assert fine.sum() > 200
     assert out[fine].astype(float).mean() == pytest.approx(140, abs=2)  # its light
     assert out[fine].std() > 0.6 * source[fine].std()  # its grain
-    lips = (skin == 0) & (little == 0)
+    lips = (skin == 0) & (little == 0) & (found.share == 1)
+    assert lips.sum() > 200
     np.testing.assert_array_equal(out[lips], drawn[lips])
 
 
-def test_an_outline_that_moves_little_is_the_filmed_one_moved() -> None:
-    ramp = np.arange(256, dtype=np.uint8)
-    source = np.stack([np.broadcast_to(ramp[:, None], (256, 256))] * 3, 2)
-    found = moved(STILL, jaw_down(0.03))
-    out = as_filmed(source, np.zeros_like(source), found)
-    near = whole(found, found.little) > 0.99
-    rows = np.broadcast_to(np.arange(256)[:, None], (256, 256)) + whole(found, found.flow)[..., 1]
+def test_skin_that_is_half_rendered_shows_its_detail_once() -> None:
+    found = moved(STILL, jaw_down(0.1), 512)
+    lines = 120 + 40 * np.sin(np.arange(512) * np.pi / 2 + 0.6)  # one every 4 px
+    source = np.repeat(np.broadcast_to(lines[:, None], (512, 512))[..., None], 3, 2).astype(np.uint8)
+    out = over_source(source, np.full_like(source, 120), found)
+    far = np.linalg.norm(whole(found, found.flow), axis=2) > 1
+    half = (whole(found, found.skin) > 0.95) & far & (found.share > 0.3) & (found.share < 0.7)
+    assert half.sum() > 200
+    assert out[half].std() > 0.95 * source[half].std()  # two beside each other would be blurred
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_an_outline_that_moves_little_is_the_filmed_one_moved_by_its_share(share: float) -> None:
+    y, x = np.mgrid[:256, :256].astype(np.float32)
+    source = np.repeat((128 + 100 * np.sin(y / 2))[..., None], 3, 2).astype(np.uint8)  # up to 50 levels a pixel
+    found = moved(STILL, jaw_down(0.06))
+    found = found._replace(share=np.full_like(found.share, share))
+    out = over_source(source, np.zeros_like(source), found)
+    way, near = share * whole(found, found.flow), whole(found, found.little) == 1
+    wanted = cv2.remap(source, x + way[..., 0], y + way[..., 1], cv2.INTER_CUBIC)
     assert near.sum() > 50
-    np.testing.assert_allclose(out[near][:, 0], rows[near], atol=1.5)
+    assert abs(wanted[near] - source[near].astype(float)).max() > 8 * share
+    np.testing.assert_allclose(out[near], wanted[near], atol=2)
     x, y = (
         Camera(614.4, 256, 256)
         .project(MESH.placed(MESH.moved(STILL), *POSE)[MESH.mark_rows[[57, 8]]])
