@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from lipbench.lipnerf.expression.smoothing import smooth
 from lipbench.lipnerf.params import LipNerfParams
 from lipbench.lipnerf.prepared import PreparedClip, relief_scene_of, scene_of
 from lipbench.lipnerf.residual import Residuals, gather, kept_frames, poses_of
-from lipbench.lipnerf.shots import load_shots
+from lipbench.lipnerf.shots import load_shots, spread
 from lipbench.lipnerf.sound import fit_features
 from lipbench.lipnerf.turned import remarks_on_turns, turned_away
 from lipbench.nerf.relief.config import relief_preset
@@ -71,7 +72,16 @@ def fit(job: FitJob) -> Outputs:
         shot_condition = smooth(other.fit.expression) if p.smooth_training else other.fit.expression
         pooled.append(make(other, shot.frames, clean_plate(shot.frames, other.parsing), shot_condition, shot.track))
     shown = np.concatenate([each.condition for each in pooled]).astype(np.float64)
-    model = _trained(job, pooled, {"condition": shown.shape[1], "latent": p.latent})
+    spans = [(first, min(end, n)) for first, end in job.clip.shots if first < n]
+    for each in pooled[1:]:
+        spans.append((spans[-1][1], spans[-1][1] + len(each)))
+    model = _trained(job, pooled, spans, {"condition": shown.shape[1], "latent": p.latent})
+    if p.field == "relief" and len(model.frames) < len(shown):
+        remarks.append(
+            f"trained on {len(model.frames)} of {len(shown)} frames, evenly spread (settings: views, held_out); the "
+            "others take codes between those of their neighbors"
+        )
+        job.log(remarks[-1])
     files["field"] = job.out / "field.pt"
     model.save(files["field"])
     if p.condition == "expression":
@@ -84,15 +94,24 @@ def fit(job: FitJob) -> Outputs:
     return Outputs(files, {"frames": len(shown), "shots": len(pooled), "preset": p.preset, "field": p.field, **facts})
 
 
-def _trained(job: FitJob, scenes: list[Any], lengths: dict[str, int]) -> TrainedField | TrainedRelief:
-    """The field that the parameters name, trained on all scenes, with codes of these lengths."""
+def _trained(
+    job: FitJob, scenes: list[Any], spans: list[tuple[int, int]], lengths: dict[str, int]
+) -> TrainedField | TrainedRelief:
+    """The field that the parameters name, trained on the scenes, with codes of these lengths.
+
+    A relief is trained on some frames of a long clip: what it keeps of each takes 30 bytes a pixel. `spans` are the
+    shots' in the scenes one after the other.
+    """
     p: LipNerfParams = job.params
     changes: dict[str, Any] = {**p.settings, **lengths}
     changes |= {name: value for name, value in (("steps", p.steps), ("size", p.size)) if value is not None}
     how: dict[str, Any] = {"seed": job.seed, "device": job.device, "log": job.log}
     folder = job.out / "training"
     if p.field == "relief":
-        return train_relief(pool_reliefs(scenes), relief_preset(p.preset, changes), folder, **how)
+        chosen, scene = relief_preset(p.preset, changes), pool_reliefs(scenes)
+        rows = spread(spans, chosen.views)
+        relief = train_relief(scene if len(rows) == len(scene) else scene.take(rows), chosen, folder, **how)
+        return replace(relief, frames=rows[relief.frames])
     return train(pool(scenes), preset(p.preset, p.field, changes), folder, **how)
 
 

@@ -46,7 +46,9 @@ class Plate:
     ) -> None:
         self.image, self.seen, self.notes = image, seen, notes
         self._frames, self._parsing = frames, parsing
-        self._motion = None if image is not None else ImageMotion(frames, parsing.background)
+        self._motion = (
+            None if image is not None else ImageMotion(frames, lambda t: parsing.labels[t] == Label.BACKGROUND)
+        )
         self._last: tuple[int, NDArray[np.uint8]] | None = None
 
     @property
