@@ -29,6 +29,8 @@ from lipbench.lipnerf.sound import project, windows
 from lipbench.nerf.relief.trained import TrainedRelief
 from lipbench.nerf.training.trained import TrainedField
 
+AT_ONCE = 500  # expressions whose meshes are made together
+
 
 def synthesize(job: DubJob) -> Outputs:
     """Render a dub and put it back into the clip."""
@@ -55,8 +57,11 @@ def synthesize(job: DubJob) -> Outputs:
         if prepared.fit.model_name == "procedural":
             model = prepared.fit.load_model()
             files["annotations"] = job.out / "lips.npz"
-            rows = model.vertices(prepared.fit.identity, driven)[:, head_parts().lip_index]
-            np.savez_compressed(files["annotations"], lip_vertices=rows.astype(np.float32))
+            rows = [
+                model.vertices(prepared.fit.identity, part)[:, head_parts().lip_index].astype(np.float32)
+                for part in np.array_split(driven, -(-len(driven) // AT_ONCE))
+            ]
+            np.savez_compressed(files["annotations"], lip_vertices=np.concatenate(rows))
         expression = driven
     plate = head.clip_plate(job, frames, prepared.parsing)
     unused = np.zeros((len(frames), driven.shape[1]))

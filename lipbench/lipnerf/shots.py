@@ -19,6 +19,7 @@ from lipbench.faces.raster import visibility
 from lipbench.faces.track import FaceTrack
 from lipbench.lipnerf.fitting import Fit, FitOptions, fit_clip, temporal
 from lipbench.lipnerf.prepared import PreparedClip, head_crop
+from lipbench.media.held import room
 
 Frames = NDArray[np.uint8]
 Log = Callable[[str], None]
@@ -162,11 +163,14 @@ def _parsed(shot: Shot, fit: Fit, parser_name: str) -> Parsing:
     found = parser(parser_name).parse(shot.frames, guide)
 
     size = shot.frames.shape[1:3]
-    drawn: dict[int, NDArray[np.uint8]] = {}  # a bit a pixel: every frame is asked for more than once
+    count = len(shot.frames)
+    # A bit a pixel: every frame is asked for more than once.
+    drawn, known = room((count, -(-size[0] * size[1] // 8)), np.uint8), np.zeros(count, np.bool_)
 
     def mesh(t: int) -> NDArray[np.bool_]:
-        if t not in drawn:
+        if not known[t]:
             drawn[t] = np.packbits(visibility(fit.vertices(model, t), model.triangles, fit.camera).triangle >= 0)
+            known[t] = True
         seen: NDArray[np.bool_] = np.unpackbits(drawn[t], count=size[0] * size[1]).reshape(size).view(np.bool_)
         return seen
 
