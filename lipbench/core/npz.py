@@ -77,7 +77,7 @@ def _filled(file: zipfile.ZipFile, name: str, room: Callable[[tuple[int, ...], A
         array = room(shape[::-1] if by_columns else shape, dtype)
         left = memoryview(array.reshape(-1).view(np.uint8))
         while len(left):
-            count = member.readinto(left[: 1 << 20])
+            count = member.readinto(left[: 1 << 16])
             if not count:
                 raise ValueError(f"{name} ends too early")
             left = left[count:]

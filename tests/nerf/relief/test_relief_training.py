@@ -12,6 +12,7 @@ import torch
 from lipbench.core.errors import UnknownName, UsageError, WeightsError
 from lipbench.core.training import CHECKPOINT, SAMPLES, Budget
 from lipbench.core.training import train as run
+from lipbench.media import held
 from lipbench.nerf.relief import grid, ops
 from lipbench.nerf.relief import trained as trained_module
 from lipbench.nerf.relief import training as training_module
@@ -282,6 +283,31 @@ def test_held_out_frames_and_other_sizes(tmp_path, ball_scene):
     shown = list(render_frames(model, scene, scene.condition[-2:], [14, 15]))
     assert shown[0].rgb.shape == (64, 64, 3)
     assert shown[0].alpha[scene.scene.head[14]].mean() > 0.8  # in its place, enlarged
+
+
+def test_a_frame_between_training_frames_is_between_them():
+    latents = torch.tensor([[0.0, 4.0], [8.0, 0.0], [1.0, 1.0]])
+    warps = np.arange(24, dtype=np.float32).reshape(3, 2, 2, 2)
+    model = TrainedRelief(None, latents, np.array([2, 6, 7]), 1.0, np.zeros(4), warps, {})
+    found = model.latent([0, 2, 3, 4, 6, 7, 9])
+    expected = [[0, 4], [0, 4], [2, 3], [4, 2], [8, 0], [1, 1], [1, 1]]
+    assert found.tolist() == expected
+    np.testing.assert_array_equal(model.warp([6, 2, 9]), warps[[1, 0, 2]])
+    np.testing.assert_array_equal(model.warp([3])[0], warps[0] + 2)
+
+
+def test_maps_of_a_long_training_lie_in_a_file(ball_scene, monkeypatch):
+    scene, learned, made = ball_scene(), [], []
+    for limit in (held.IN_MEMORY, 20_000):
+        monkeypatch.setattr(held, "IN_MEMORY", limit)
+        monkeypatch.setattr(trained_module, "room", lambda *how: made.append(held.room(*how)) or made[-1])
+        training = ReliefTraining(scene.take(range(0, 8)), small(steps=1))
+        torch.manual_seed(0)
+        training.step(0, 0.0)
+        learned.append(training.field.fine.values.clone())
+    assert torch.equal(*learned)
+    whole = [array for array in made if len(array) == len(scene)]
+    assert [isinstance(array, np.memmap) for array in whole] == [False] * 3 + [True] * 3
 
 
 def test_without_latents(ball_scene):
