@@ -306,8 +306,10 @@ def test_maps_of_a_long_training_lie_in_a_file(ball_scene, monkeypatch):
         training.step(0, 0.0)
         learned.append(training.field.fine.values.clone())
     assert torch.equal(*learned)
-    whole = [array for array in made if len(array) == len(scene)]
-    assert [isinstance(array, np.memmap) for array in whole] == [False] * 3 + [True] * 3
+    in_files = [isinstance(array, np.memmap) for array in made if len(array) == len(scene)]
+    half = len(in_files) // 2
+    assert half >= 3
+    assert in_files == [False] * half + [True] * half
 
 
 def test_without_latents(ball_scene):
