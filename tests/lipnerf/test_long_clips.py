@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from lipbench.baselines.adnerf import torso_scene
+from lipbench.baselines.adnerf.outline import outlines
 from lipbench.faces.parsing import HeadGuide, Label, Parsing, clean_plate, mend_heads, parser
 from lipbench.lipnerf.composite.temporal import TemporalInpainter
 from lipbench.lipnerf.fitting import photo_stage
@@ -114,7 +115,12 @@ def torsos(frames: np.ndarray, parsing: Parsing, _: HeadGuide, __: Path) -> Any:
     )
 
 
-STEPS = (mended, loaded, cropped, shrunk, inpainted, moving, reliefs, torsos)
+def outlined(frames: np.ndarray, parsing: Parsing, _: HeadGuide, __: Path) -> Any:
+    shown = scene(frames, parsing)
+    return outlines(shown.head, shown.mouth)
+
+
+STEPS = (mended, loaded, cropped, shrunk, inpainted, moving, reliefs, torsos, outlined)
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.__name__)
