@@ -65,6 +65,7 @@ def load(
 
 def _filled(file: zipfile.ZipFile, name: str, room: Callable[[tuple[int, ...], Any], Any]) -> Any:
     """An array of an npz, read piece by piece into the room that is made for it."""
+    member: Any
     with file.open(f"{name}.npy") as member:
         read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(
             np.lib.format.read_magic(member)

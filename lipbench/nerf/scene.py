@@ -106,7 +106,7 @@ class Scene:
         rows = np.arange(len(self))[np.asarray(index)]
         require_views(len(rows))
         small = ("shot", "c2w", "near_far", "condition", "mouth", "eyes", "lids")
-        images = {name: taken(getattr(self, name), rows) for name in ("frames", "head")}
+        images: dict[str, Any] = {name: taken(getattr(self, name), rows) for name in ("frames", "head")}
         return replace(self, **images, **{name: getattr(self, name)[rows] for name in small})
 
     def with_condition(self, condition: ArrayLike) -> Scene:
