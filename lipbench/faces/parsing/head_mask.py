@@ -110,7 +110,7 @@ def cut_background(
 
 
 def steady_hair(labels: NDArray[np.uint8], heads: list[HeadFrame], reach: int = REACH) -> Iterator[NDArray[np.uint8]]:
-    """Each of (T, H, W) labels with hair beside the neck stays head, or stays none, for about a second.
+    """Each of (T, H, W) labels, where hair beside the neck stays head, or stays none, for about a second.
 
     Of the person's pixels beside and below the jaw, each takes the side, head or not, that most of the frames within
     `reach` take at its place in the image: hair that lies on shoulders rests with them when the head turns. Person and
