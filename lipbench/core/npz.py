@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ def load(
     fix: str,
     needs: Iterable[str] = (),
     error: type[LipbenchError] = MediaError,
+    room: Callable[[tuple[int, ...], Any], Any] | None = None,
 ) -> dict[str, Any]:
     """All arrays of a file but its `schema`.
 
@@ -43,6 +44,7 @@ def load(
         fix: for the error: what to do next.
         needs: arrays that must be there.
         error: the class that is raised.
+        room: makes an array of a shape and type, which is then filled: for what may be larger than memory is.
 
     Raises:
         error: no such file, not an npz, of another schema, or without one of the arrays.
@@ -50,7 +52,8 @@ def load(
     try:
         with np.load(path, allow_pickle=False) as z:
             found = int(z["schema"])
-            arrays = {name: z[name] for name in z.files if name != "schema"} if found == schema else {}
+            names = [name for name in z.files if name != "schema"] if found == schema else []
+            arrays = {name: z[name] if room is None else _filled(z.zip, name, room) for name in names}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as cause:
         raise error(f"cannot read {what} {path}", str(cause), fix) from cause
     if found != schema:
@@ -58,3 +61,25 @@ def load(
     if missing := [name for name in needs if name not in arrays]:
         raise error(f"cannot read {what} {path}", f"it has no {', '.join(missing)}", fix)
     return arrays
+
+
+def _filled(file: zipfile.ZipFile, name: str, room: Callable[[tuple[int, ...], Any], Any]) -> Any:
+    """An array of an npz, read piece by piece into the room that is made for it."""
+    member: Any
+    with file.open(f"{name}.npy") as member:
+        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(
+            np.lib.format.read_magic(member)
+        )
+        if read is None:
+            raise ValueError(f"{name} is of a version of numpy's format that is not known")
+        shape, by_columns, dtype = read(member)
+        if dtype.hasobject:
+            raise ValueError(f"{name} holds Python objects")
+        array = room(shape[::-1] if by_columns else shape, dtype)
+        left = memoryview(array.reshape(-1).view(np.uint8))
+        while len(left):
+            count = member.readinto(left[: 1 << 16])
+            if not count:
+                raise ValueError(f"{name} ends too early")
+            left = left[count:]
+    return array.T if by_columns else array

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,7 @@ def _refitted(job: DubJob, own: Fit, video: Any, track: FaceTrack | None, info: 
         track = track_faces(frames, backend=job.params.faces, fps=job.clip.fps)
     track = track.take(np.minimum(np.arange(len(own)), len(track) - 1))
     if len(frames) < len(own):  # a method may deliver one frame less
-        frames = np.concatenate([frames, np.repeat(frames[-1:], len(own) - len(frames), axis=0)])
+        frames = media.hold(chain(frames, repeat(frames[-1], len(own) - len(frames))))
     found = refit(own, frames, track, FitOptions.preset(job.params.fit, model=job.params.model), job.log)
     info |= {
         "lip_frames_found": int(found.found.sum()),

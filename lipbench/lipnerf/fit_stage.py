@@ -20,7 +20,7 @@ from lipbench.lipnerf.expression.smoothing import smooth
 from lipbench.lipnerf.params import LipNerfParams
 from lipbench.lipnerf.prepared import PreparedClip, relief_scene_of, scene_of
 from lipbench.lipnerf.residual import Residuals, gather, kept_frames, poses_of
-from lipbench.lipnerf.shots import load_shots
+from lipbench.lipnerf.shots import load_shots, spread
 from lipbench.lipnerf.sound import fit_features
 from lipbench.lipnerf.turned import remarks_on_turns, turned_away
 from lipbench.nerf.relief.config import relief_preset
@@ -67,11 +67,17 @@ def fit(job: FitJob) -> Outputs:
     for other, shot in load_shots(job.prepared):
         shot_condition = smooth(other.fit.expression) if p.smooth_training else other.fit.expression
         pooled.append(make(other, shot.frames, clean_plate(shot.frames, other.parsing), shot_condition, shot.track))
-    remarks = _on_turns(scene, pooled) if p.field == "relief" else []
-    for text in remarks:
-        job.log(text)
     shown = np.concatenate([each.condition for each in pooled]).astype(np.float64)
-    model = _trained(job, pooled, {"condition": shown.shape[1], "latent": p.latent})
+    lengths, remarks = {"condition": shown.shape[1], "latent": p.latent}, list[str]()
+    model: TrainedField | TrainedRelief | TrainedSides
+    if p.field == "relief":
+        spans = [(first, min(end, n)) for first, end in job.clip.shots if first < n]
+        for each in pooled[1:]:
+            spans.append((spans[-1][1], spans[-1][1] + len(each)))
+        model, remarks = _trained_relief(job, scene, pooled, spans, lengths)
+    else:
+        wanted = preset(p.preset, p.field, _changes(job, lengths))
+        model = train(pool(pooled), wanted, job.out / "training", **_how(job))
     files["field"] = job.out / "field.pt"
     model.save(files["field"])
     if p.condition == "expression":
@@ -84,28 +90,46 @@ def fit(job: FitJob) -> Outputs:
     return Outputs(files, {"frames": len(shown), "shots": len(pooled), "preset": p.preset, "field": p.field, **facts})
 
 
-def _on_turns(clip: ReliefScene, trained: list[ReliefScene]) -> list[str]:
-    """What is said of the head's turns in the clip and each further shot.
+def _trained_relief(
+    job: FitJob, clip: ReliefScene, scenes: list[ReliefScene], spans: list[tuple[int, int]], lengths: dict[str, int]
+) -> tuple[TrainedRelief | TrainedSides, list[str]]:
+    """A relief, or one for each side that the head shows, and what is said of it.
+
+    What it keeps of each frame takes 30 bytes a pixel, so of a long clip it is trained on some.
 
     Args:
+        job: the stage's.
         clip: all of it, for a dub shows all.
-        trained: what is trained on of the clip, and each further shot.
+        scenes: what may be trained on of the clip, and each further shot.
+        spans: the shots' frames in these scenes one after the other.
+        lengths: of codes.
     """
-    fronts = fronts_of(np.concatenate([azimuths(each) for each in trained]))
-    shown = [clip, *trained[1:]]
-    return remarks_on_turns([turned_away(each.rotation, each.translation, fronts) for each in shown], fronts)
+    chosen, whole = relief_preset(job.params.preset, _changes(job, lengths)), pool_reliefs(scenes)
+    rows = spread(spans, chosen.views)
+    scene = whole if len(rows) == len(whole) else whole.take(rows)
+    fronts, shown = fronts_of(azimuths(scene)), [clip, *scenes[1:]]
+    remarks = remarks_on_turns([turned_away(each.rotation, each.translation, fronts) for each in shown], fronts)
+    for text in remarks:
+        job.log(text)
+    model = train_relief(scene, chosen, job.out / "training", **_how(job)).renumbered(rows)
+    if len(model.frames) < len(whole):
+        remarks.append(
+            f"trained on {len(model.frames)} of {len(whole)} frames, evenly spread (settings: views, held_out); the "
+            "others take codes between those of their neighbors"
+        )
+        job.log(remarks[-1])
+    return model, remarks
 
 
-def _trained(job: FitJob, scenes: list[Any], lengths: dict[str, int]) -> TrainedField | TrainedRelief | TrainedSides:
-    """The field that the parameters name, trained on all scenes, with codes of these lengths."""
+def _changes(job: FitJob, lengths: dict[str, int]) -> dict[str, Any]:
+    """What the parameters change in their preset, with codes of these lengths."""
     p: LipNerfParams = job.params
-    changes: dict[str, Any] = {**p.settings, **lengths}
-    changes |= {name: value for name, value in (("steps", p.steps), ("size", p.size)) if value is not None}
-    how: dict[str, Any] = {"seed": job.seed, "device": job.device, "log": job.log}
-    folder = job.out / "training"
-    if p.field == "relief":
-        return train_relief(pool_reliefs(scenes), relief_preset(p.preset, changes), folder, **how)
-    return train(pool(scenes), preset(p.preset, p.field, changes), folder, **how)
+    named = {name: value for name, value in (("steps", p.steps), ("size", p.size)) if value is not None}
+    return {**p.settings, **lengths, **named}
+
+
+def _how(job: FitJob) -> dict[str, Any]:
+    return {"seed": job.seed, "device": job.device, "log": job.log}
 
 
 def _residuals(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -73,20 +75,21 @@ class PreparedClip:
         return cls(Fit.load(folder / "fit.npz"), Parsing.load(folder / "parsing.npz"), (x0, y0, x1, y1))
 
 
-def head_crop(head: NDArray[np.bool_]) -> Crop:
+def head_crop(heads: Iterable[NDArray[np.bool_]]) -> Crop:
     """The even box around all heads of a clip, with air; inside the image.
 
     Args:
-        head: (T, H, W) bool.
+        heads: (H, W) bool of each frame.
 
     Raises:
         NoFace: the masks are empty.
     """
-    rows, columns = np.flatnonzero(head.any((0, 2))), np.flatnonzero(head.any((0, 1)))
+    somewhere = reduce(np.logical_or, heads)
+    rows, columns = np.flatnonzero(somewhere.any(1)), np.flatnonzero(somewhere.any(0))
     if not len(rows):
         raise NoFace("no head was found in the clip", "the parser's head masks are empty", "use another clip or parser")
     air = AIR * max(rows[-1] - rows[0], columns[-1] - columns[0])
-    h, w = head.shape[1:]
+    h, w = somewhere.shape
     x0, y0 = max(0, int(columns[0] - air)), max(0, int(rows[0] - air))
     x1, y1 = min(w, int(columns[-1] + 1 + air)), min(h, int(rows[-1] + 1 + air))
     return x0 - x0 % 2, y0 - y0 % 2, x1 + x1 % 2, y1 + y1 % 2
@@ -129,7 +132,7 @@ def scene_of(
     cx, cy = fit.camera.center
     return make_scene(
         frames[:, y0:y1, x0:x1],
-        prepared.parsing.head[:, y0:y1, x0:x1],
+        hold(labels == Label.HEAD for labels in prepared.parsing.labels[:, y0:y1, x0:x1]),
         behind,
         fit.rotation,
         fit.translation,
@@ -153,5 +156,5 @@ def relief_scene_of(
     x0, y0, x1, y1 = prepared.crop
     window = np.s_[:, y0:y1, x0:x1]
     scene = scene_of(prepared, frames, plate, expression, track)
-    other = prepared.parsing.mask(Label.NECK, Label.TORSO)[window]
+    other = hold(np.isin(labels, (Label.NECK, Label.TORSO)) for labels in prepared.parsing.labels[window])
     return ReliefScene(scene, frames[window], other, prepared.fit.load_model(), prepared.fit.identity)

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from lipbench import media
 from lipbench.core.errors import Unsupported, UsageError
 from lipbench.faces import track_faces
-from lipbench.faces.parsing import HeadGuide, Parsing, mend_heads, parser
+from lipbench.faces.parsing import HeadGuide, Label, Parsing, mend_heads, parser
 from lipbench.faces.raster import visibility
 from lipbench.faces.track import FaceTrack
 from lipbench.lipnerf.fitting import Fit, FitOptions, fit_clip, temporal
 from lipbench.lipnerf.prepared import PreparedClip, head_crop
+from lipbench.media.held import room
 
 Frames = NDArray[np.uint8]
 Log = Callable[[str], None]
@@ -89,7 +90,7 @@ def prepare_shots(shots: Sequence[Shot], options: FitOptions, parser_name: str, 
     ends = np.cumsum([len(shot.frames) + 1 for shot in shots]) - 1
     fits = [_own(fit, np.arange(end - len(shot.frames), end)) for shot, end in zip(shots, ends, strict=True)]
     parsings = [_parsed(shot, own, parser_name) for shot, own in zip(shots, fits, strict=True)]
-    crop = head_crop(np.concatenate([parsing.head for parsing in parsings]))
+    crop = head_crop(labels == Label.HEAD for parsing in parsings for labels in parsing.labels)
     return [PreparedClip(own, parsing, crop) for own, parsing in zip(fits, parsings, strict=True)]
 
 
@@ -125,7 +126,7 @@ def merged(found: Sequence[PreparedClip]) -> PreparedClip:
     rows: dict[str, Any] = {name: np.concatenate([getattr(one.fit, name) for one in found]) for name in by_frame}
     fit = replace(first.fit, **rows)
     notes = tuple(dict.fromkeys(note for one in found for note in one.parsing.notes))
-    labels = np.concatenate([one.parsing.labels for one in found])
+    labels = media.hold(labels for one in found for labels in one.parsing.labels)
     return PreparedClip(fit, Parsing(labels, first.parsing.parser, notes), first.crop)
 
 
@@ -141,17 +142,35 @@ def spans_under(index: NDArray[np.integer], cuts: Sequence[int]) -> list[tuple[i
     return list(pairwise(edges))
 
 
+def spread(spans: Sequence[tuple[int, int]], most: int) -> NDArray[np.int64]:
+    """Frames of a clip that a field is trained on, ascending: about `most`, evenly spread, and of every shot both ends.
+
+    Args:
+        spans: [first, end) of each shot; together they cover the clip.
+        most: all frames where they are no more.
+    """
+    total = spans[-1][1]
+    if total <= most:
+        return np.arange(total)
+    counts = [max(2, most * (end - first) // total) for first, end in spans]
+    rows = [np.linspace(first, end - 1, count).round() for (first, end), count in zip(spans, counts, strict=True)]
+    return np.unique(np.concatenate(rows).astype(np.int64))
+
+
 def _parsed(shot: Shot, fit: Fit, parser_name: str) -> Parsing:
     """Labels of a shot, its head masks put right by the fitted mesh."""
     guide, model = HeadGuide.from_track(shot.track), fit.load_model()
     found = parser(parser_name).parse(shot.frames, guide)
 
     size = shot.frames.shape[1:3]
-    drawn: dict[int, NDArray[np.uint8]] = {}  # a bit a pixel: every frame is asked for more than once
+    count = len(shot.frames)
+    # A bit a pixel: every frame is asked for more than once.
+    drawn, known = room((count, -(-size[0] * size[1] // 8)), np.uint8), np.zeros(count, np.bool_)
 
     def mesh(t: int) -> NDArray[np.bool_]:
-        if t not in drawn:
+        if not known[t]:
             drawn[t] = np.packbits(visibility(fit.vertices(model, t), model.triangles, fit.camera).triangle >= 0)
+            known[t] = True
         seen: NDArray[np.bool_] = np.unpackbits(drawn[t], count=size[0] * size[1]).reshape(size).view(np.bool_)
         return seen
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lipbench.core import npz
 from lipbench.core.errors import TooShort, UsageError
+from lipbench.media.held import hold, taken
 
 Float32 = NDArray[np.float32]
 
@@ -103,8 +105,9 @@ class Scene:
         """
         rows = np.arange(len(self))[np.asarray(index)]
         require_views(len(rows))
-        per_frame = ("frames", "head", "shot", "c2w", "near_far", "condition", "mouth", "eyes", "lids")
-        return replace(self, **{name: getattr(self, name)[rows] for name in per_frame})
+        small = ("shot", "c2w", "near_far", "condition", "mouth", "eyes", "lids")
+        images: dict[str, Any] = {name: taken(getattr(self, name), rows) for name in ("frames", "head")}
+        return replace(self, **images, **{name: getattr(self, name)[rows] for name in small})
 
     def with_condition(self, condition: ArrayLike) -> Scene:
         """The same frames under other (T, C) codes."""
@@ -120,14 +123,17 @@ class Scene:
         size = (max(8, round(w * factor)), max(8, round(h * factor)))
         sx, sy = size[0] / w, size[1] / h
 
+        def shrunk(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+            return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+
         def shrink(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
             if not len(images):
                 return np.zeros((0, size[1], size[0], 3), np.uint8)
-            return np.stack([cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in images])
+            return hold(shrunk(image) for image in images)
 
         if abs(sx - sy) > 0.02 * sx:
             raise UsageError(f"cannot shrink {w}x{h} by {factor:g}", "its pixels would not stay square", "shrink less")
-        head = shrink(self.head.astype(np.uint8) * 255) >= 128
+        head = hold(shrunk(mask.astype(np.uint8) * 255) >= 128 for mask in self.head)
         scale = np.array([sx, sy, sx, sy])
 
         def scaled(box: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -204,10 +210,13 @@ def pool(scenes: Sequence[Scene]) -> Scene:
     def joined(name: str) -> NDArray[Any]:
         return np.concatenate([getattr(s, name) for s in scenes])
 
+    def held(name: str) -> NDArray[Any]:
+        return hold(chain.from_iterable(getattr(s, name) for s in scenes))
+
     return Scene(
-        frames=joined("frames"),
-        head=joined("head"),
-        plates=joined("plates"),
+        frames=held("frames"),
+        head=held("head"),
+        plates=held("plates") if any(len(s.plates) for s in scenes) else first.plates,
         shot=np.concatenate([s.shot + o for s, o in zip(scenes, offsets, strict=True)]),
         c2w=joined("c2w"),
         focal=first.focal,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -51,3 +53,38 @@ def test_objects_are_not_pickled(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="odd holds Python objects"):
         npz.save(tmp_path / "a.npz", {"x": np.arange(2), "odd": np.array([{}, None])})
     assert not (tmp_path / "a.npz").exists()
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+def test_arrays_are_read_into_the_room_that_is_made_for_them(tmp_path: Path, compressed: bool) -> None:
+    arrays = {
+        "x": np.arange(3_000_000, dtype=np.int16).reshape(1000, 3000),  # more than is read at once
+        "turned": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+        "name": np.array("n"),
+        "none": np.array((), np.str_),
+        "schema": np.array(3),
+    }
+    npz.save(tmp_path / "a.npz", arrays, compressed=compressed)
+    made: list[np.ndarray] = []
+
+    def room(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        made.append(np.empty(shape, dtype))
+        return made[-1]
+
+    found = npz.load(tmp_path / "a.npz", 3, "the thing", "make it again", ["x"], room=room)
+    assert found["x"] is made[0]
+    for name in ("x", "turned", "name", "none"):
+        np.testing.assert_array_equal(found[name], arrays[name])
+        assert found[name].dtype == arrays[name].dtype
+
+
+def test_objects_and_short_arrays_find_no_room(tmp_path: Path) -> None:
+    np.savez(tmp_path / "odd.npz", schema=3, odd=np.array([{}], object))
+    np.savez(tmp_path / "short.npz", schema=3)
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<i2", "fortran_order": False, "shape": (9,)})
+    with zipfile.ZipFile(tmp_path / "short.npz", "a") as file:
+        file.writestr("x.npy", header.getvalue() + bytes(10))
+    for name, why in (("odd", "holds Python objects"), ("short", "ends too early")):
+        with pytest.raises(MediaError, match=why):
+            npz.load(tmp_path / f"{name}.npz", 3, "the thing", "make it again", room=np.empty)

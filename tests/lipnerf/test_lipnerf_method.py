@@ -18,6 +18,7 @@ from lipbench.faces.track import FaceTrack
 from lipbench.lipnerf import method as module
 from lipbench.lipnerf import turned
 from lipbench.lipnerf.params import LipNerfParams
+from lipbench.nerf.relief.trained import TrainedRelief
 
 DEMO = Path(module.__file__).parents[1] / "datasets" / "demo" / "clips" / "demo-en"
 N = 26
@@ -98,16 +99,20 @@ def test_a_relief_goes_through_the_stages(
     monkeypatch.setattr(turned, "FARTHEST", 1.0)
     said: list[str] = []
     job, method = made
-    changes = {"field": "relief", "steps": 10, "size": 128, "settings": {"rays": 1024}}
+    changes = {"field": "relief", "steps": 10, "size": 128, "settings": {"rays": 1024, "views": 20}}
     params = LipNerfParams(**{**job.params.model_dump(), **changes})
     (tmp_path / "fit").mkdir()
     prepared = job.prepare_folder
     common: dict[str, Any] = {"clip": job.clip, "params": params, "log": said.append}
     got = method.fit(FitJob(out=tmp_path / "fit", prepare_folder=prepared, **common))
     assert got.info["field"] == "relief"
-    assert got.info["remarks"] == said[:1]
     assert "frames turn the head by more than 1 degrees" in said[0]
+    assert got.info["remarks"] == [said[0], next(text for text in said if "trained on" in text)]
+    assert f"trained on 20 of {N} frames" in got.info["remarks"][1]
     assert got.info["frames"] == N
+    frames = TrainedRelief.load(tmp_path / "fit" / "field.pt").frames
+    assert len(frames) == 20
+    assert (frames[0], frames[-1]) == (0, N - 1)  # numbers of the clip's frames
     first = 4  # frames of the dub
     sound, shown = media.read_audio(job.dub.audio)[: first * 640], media.load_frames(job.dub.video)[:first]
     media.write_wav(tmp_path / "dub.wav", sound)

@@ -119,3 +119,13 @@ def test_another_size_is_refused(two: list[shots.Shot], tmp_path: Path) -> None:
 def test_tracks_without_landmarks_join() -> None:
     boxes = FaceTrack("x", 25, 8, 8, np.ones((3, 4), np.float32), np.ones(3, np.float32), np.ones(3, np.int16))
     assert shots.join([boxes, boxes]).lost_frames == [3]
+
+
+def test_a_long_clip_is_trained_on_in_part() -> None:
+    np.testing.assert_array_equal(shots.spread([(0, 60), (60, 100)], 100), np.arange(100))
+    rows = shots.spread([(0, 600), (600, 605), (605, 1500)], 300)
+    assert {0, 599, 600, 604, 605, 1499} <= set(rows.tolist())  # nothing between is of two shots
+    assert 290 <= len(rows) <= 303
+    assert (np.diff(rows) > 0).all()
+    assert np.diff(rows).max() <= 6
+    assert len(shots.spread([(0, 1500)], 500)) == 500

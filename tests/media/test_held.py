@@ -59,6 +59,50 @@ def test_a_long_clip_is_never_in_memory_as_a_whole(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.usefixtures("little_memory")
+def test_room_for_a_long_clip_is_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(held.tempfile, "tempdir", str(tmp_path))
+    maps, most = peak(lambda: held.room((N, *SHAPE), np.float32))
+    assert most < BYTES
+    for t in range(N):
+        maps[t] = t
+    assert maps.dtype == np.float32
+    assert maps[:, 5, 7, 1].tolist() == list(range(N))
+    assert not list(tmp_path.iterdir())
+    assert not isinstance(held.room((4, *SHAPE), np.uint8), np.memmap)
+
+
+@pytest.mark.usefixtures("little_memory")
+@pytest.mark.parametrize("reserving", [True, False])
+def test_room_that_the_disk_has_not_is_refused_at_once(reserving: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "no space")
+
+    if reserving:
+        monkeypatch.setattr(held.os, "posix_fallocate", full, raising=False)
+    else:  # a system that cannot reserve
+        monkeypatch.delattr(held.os, "posix_fallocate", raising=False)
+        monkeypatch.setattr(held, "_file", lambda: type("Full", (), {"write": full})())
+    with pytest.raises(DiskFull):
+        held.room((N, *SHAPE), np.float32)
+
+
+@pytest.mark.usefixtures("little_memory")
+def test_some_frames_of_a_long_clip(tmp_path: Path) -> None:
+    masks = media.hold(frame[..., 0] % 2 > 0 for frame in numbered())
+    assert masks.dtype == bool
+    assert masks[:, 5, 7].tolist() == [t % 2 > 0 for t in range(N)]
+    frames = media.hold(numbered())
+    assert np.shares_memory(held.taken(frames, np.arange(20, 50)), frames)
+    rows = np.arange(0, N, 2)
+    some, most = peak(lambda: held.taken(frames, rows))
+    assert most < 12 * BYTES < len(rows) * BYTES
+    assert some[:, 5, 7, 1].tolist() == rows.tolist()
+    assert held.taken(frames, np.array([3, 2, 2]))[:, 0, 0, 0].tolist() == [3, 2, 2]
+    assert held.taken(frames, np.array([-1, 0]))[:, 0, 0, 0].tolist() == [N - 1, 0]
+    assert held.taken(frames, np.arange(0)).shape == (0, *SHAPE)
+
+
+@pytest.mark.usefixtures("little_memory")
 def test_decoding_fitting_and_a_scene_keep_it_out_of_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     video = media.write_video(tmp_path / "clip.mp4", numbered(), 25, lossless=True)
     frames, most = peak(lambda: media.load_frames(video))

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lipbench.media.held import hold
 from lipbench.nerf.scene import Scene
 from lipbench.nerf.training.trained import FrameRender, TrainedField, Where, render_frames
 
@@ -29,15 +30,16 @@ def outlines(head: NDArray[np.bool_], mouth: NDArray[np.int64]) -> NDArray[np.bo
         head: (T, H, W) masks of the source.
         mouth: (T, 4) px boxes x0, y0, x1, y1 of the same frames.
     """
-    out = head.copy()
-    for mask, (_, _, _, bottom) in zip(out, mouth, strict=True):
-        rows = np.flatnonzero(mask.any(1))
-        if not len(rows):
-            continue
+    return hold(_outline(mask, int(bottom)) for mask, bottom in zip(head, mouth[:, 3], strict=True))
+
+
+def _outline(head: NDArray[np.bool_], bottom: int) -> NDArray[np.bool_]:
+    """A head (H, W) with room below row `bottom`, where its mouth's box ends."""
+    out, rows = head.copy(), np.flatnonzero(head.any(1))
+    jaw = out[bottom:].astype(np.uint8)
+    if len(rows) and jaw.size:
         reach = max(1, round(JAW * (rows[-1] + 1 - rows[0])))
-        jaw = mask[bottom:].astype(np.uint8)
-        if jaw.size:
-            mask[bottom:] = cv2.dilate(jaw, np.ones((reach + 1, 1), np.uint8), anchor=(0, reach)) > 0
+        out[bottom:] = cv2.dilate(jaw, np.ones((reach + 1, 1), np.uint8), anchor=(0, reach)) > 0
     return out
 
 

@@ -6,6 +6,7 @@ by frame, how the head is held (AD-NeRF, sec. 3.3; NeRFs/TorsoNeRF/run_nerf.py, 
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from lipbench.baselines.adnerf.torso_pose import pose_code
 from lipbench.core.errors import Refused
 from lipbench.faces.parsing import Label, Plate
 from lipbench.lipnerf.prepared import PreparedClip
+from lipbench.media.held import hold
 from lipbench.nerf.scene import Scene
 from lipbench.nerf.scene_from_fit import head_bounds
 
@@ -40,19 +42,21 @@ def torso_scene(
     """
     n, size = len(head), frames.shape[1:3]
     labels = prepared.parsing.labels[:n]
-    where: NDArray[np.bool_] = np.asarray(prepared.parsing.mask(Label.NECK, Label.TORSO)[:n].any(0))
+    where: NDArray[np.bool_] = np.zeros(size, np.bool_)
+    for own in labels:
+        where |= np.isin(own, (Label.NECK, Label.TORSO))
     if not where.any():
         raise Refused(
             "there is no torso to learn",
             "the parser found neither neck nor torso in the training frames",
             "use `torso: source`, or a clip that shows the shoulders",
         )
-    behind = plate.frame(0)[None] if plate.static else np.stack([plate.frame(t) for t in range(n)])
-    person = (labels != Label.BACKGROUND)[..., None]
+    behind = plate.frame(0)[None] if plate.static else hold(plate.frame(t) for t in range(n))
+    each = zip(labels, frames, repeat(behind[0]) if plate.static else behind, strict=False)
     condition = np.concatenate([codes, pose_code(head.c2w)], 1)
     return Scene(
-        frames=np.where(person, frames[:n], behind),
-        head=np.repeat(where[None], n, 0),
+        frames=hold(np.where((own != Label.BACKGROUND)[..., None], frame, back) for own, frame, back in each),
+        head=hold(repeat(where, n)),
         plates=behind,
         shot=np.zeros(n, np.int64) if plate.static else np.arange(n),
         condition=condition,

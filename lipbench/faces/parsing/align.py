@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import cv2
@@ -18,11 +19,11 @@ class ImageMotion:
 
     Args:
         frames: (T, H, W, 3) uint8 RGB.
-        masks: (T, H, W) bool, where the thing that moves is seen.
+        mask: (H, W) bool of a frame's number, where the thing that moves is seen.
     """
 
-    def __init__(self, frames: NDArray[np.uint8], masks: NDArray[np.bool_]) -> None:
-        self.frames, self.masks = frames, masks
+    def __init__(self, frames: NDArray[np.uint8], mask: Callable[[int], NDArray[np.bool_]]) -> None:
+        self.frames, self.mask = frames, mask
         height, width = frames.shape[1:3]
         self.factor = min(1.0, _SIDE / max(height, width))
         self._size = (round(width * self.factor), round(height * self.factor))
@@ -45,7 +46,7 @@ class ImageMotion:
         """
         if source == target:
             return IDENTITY.copy()
-        mask = cv2.resize(self.masks[source].astype(np.uint8), self._size, interpolation=cv2.INTER_NEAREST)
+        mask = cv2.resize(self.mask(source).astype(np.uint8), self._size, interpolation=cv2.INTER_NEAREST)
         mask = cv2.erode(mask, np.ones((5, 5), np.uint8))
         before, after = self._gray(source), self._gray(target)
         corners = cv2.goodFeaturesToTrack(before, 120, 0.01, 5, mask=mask)

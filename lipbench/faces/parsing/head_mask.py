@@ -10,7 +10,7 @@ Three repairs, in this order:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import cv2
@@ -21,6 +21,7 @@ from lipbench.faces.parsing.colors import Histogram, bins
 from lipbench.faces.parsing.geometry import HeadFrame, head_frames
 from lipbench.faces.parsing.plate import Plate, clean_plate
 from lipbench.faces.parsing.types import HeadGuide, Label, Parsing
+from lipbench.media.held import hold
 
 Mask = NDArray[np.bool_]
 #: (H, W) bool of a frame's number: where the fitted mesh is seen.
@@ -57,7 +58,7 @@ def mend_heads(frames: NDArray[np.uint8], parsing: Parsing, guide: HeadGuide, si
         NoFace: the guide has no frame with a face.
     """
     heads = head_frames(guide)
-    before = int(parsing.head.sum())
+    before = parsing.head_pixels()
     found, notes = parsing, parsing.notes
     for _ in range(ROUNDS):
         plate = clean_plate(frames, found)
@@ -66,12 +67,11 @@ def mend_heads(frames: NDArray[np.uint8], parsing: Parsing, guide: HeadGuide, si
             notes = (*notes, "head masks were not compared with the background: it moves")
             break
         found = cut_background(frames, found, plate, silhouette)
-    cut = 1 - int(found.head.sum()) / max(before, 1)
+    cut = 1 - found.head_pixels() / max(before, 1)
     if cut >= 0.01:
         notes = (*notes, f"{cut:.0%} of the parser's head was background by the fitted mesh and the clean plate")
-    labels = steady_hair(found.labels, heads)
-    labels = np.stack([without_specks(labels[t], heads[t].unit) for t in range(len(labels))])
-    return replace(found, labels=labels, notes=notes)
+    steady = zip(steady_hair(found.labels, heads), heads, strict=True)
+    return replace(found, labels=hold(without_specks(labels, head.unit) for labels, head in steady), notes=notes)
 
 
 def cut_background(
@@ -91,30 +91,32 @@ def cut_background(
         like: levels of difference to the plate.
     """
     odds = _background_odds(frames, parsing, silhouette)
-    labels = parsing.labels.copy()
-    for t, frame in enumerate(frames):
-        head = labels[t] == Label.HEAD
+
+    def cut(t: int, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        labels = parsing.labels[t].copy()
+        head = labels == Label.HEAD
         if not head.any():
-            continue
+            return labels
         away = cv2.absdiff(cv2.GaussianBlur(frame, (3, 3), 0), cv2.GaussianBlur(plate.frame(t), (3, 3), 0)).max(-1)
         alike = head & ~silhouette(t) & (away < like) & (cv2.blur(odds[bins(frame)], (3, 3)) > 0)
-        gone = alike & _reached(_touching_border(labels[t] == Label.BACKGROUND), alike)
+        gone = alike & _reached(_touching_border(labels == Label.BACKGROUND), alike)
         kept = head & ~gone
         beside = cv2.dilate(gone.astype(np.uint8), np.ones((5, 5), np.uint8)) == 1
         kept &= (cv2.morphologyEx(kept.astype(np.uint8), cv2.MORPH_OPEN, _CROSS) == 1) | ~beside
-        labels[t][head & ~_largest(kept)] = Label.BACKGROUND
-    return replace(parsing, labels=labels)
+        labels[head & ~_largest(kept)] = Label.BACKGROUND
+        return labels
+
+    return replace(parsing, labels=hold(cut(t, frame) for t, frame in enumerate(frames)))
 
 
-def steady_hair(labels: NDArray[np.uint8], heads: list[HeadFrame], reach: int = REACH) -> NDArray[np.uint8]:
-    """(T, H, W) labels in which hair beside the neck stays head, or stays none, for about a second.
+def steady_hair(labels: NDArray[np.uint8], heads: list[HeadFrame], reach: int = REACH) -> Iterator[NDArray[np.uint8]]:
+    """Each of (T, H, W) labels, where hair beside the neck stays head, or stays none, for about a second.
 
     Of the person's pixels beside and below the jaw, each takes the side, head or not, that most of the frames within
     `reach` take at its place in the image: hair that lies on shoulders rests with them when the head turns. Person and
     background, face and jaw line are left as they are.
     """
     height, width = labels.shape[1:]
-    out = labels.copy()
     votes = np.zeros((len(Label), height, width), np.int16)
     for t in range(-reach, len(labels)):
         if t + reach < len(labels):
@@ -125,13 +127,14 @@ def steady_hair(labels: NDArray[np.uint8], heads: list[HeadFrame], reach: int = 
                 votes[part] -= labels[t - reach - 1] == part
         if t < 0:
             continue
+        out = labels[t].copy()
         x, y = heads[t].coordinates(height, width)
         here = (y < BELOW) & (np.abs(x) > BESIDE) & (labels[t] != Label.BACKGROUND)
         head, body = votes[Label.HEAD], votes[Label.NECK] + votes[Label.TORSO]
-        out[t][here & (head > body)] = Label.HEAD
+        out[here & (head > body)] = Label.HEAD
         leaves = here & (head < body) & (labels[t] == Label.HEAD)
-        out[t][leaves] = np.where(votes[Label.NECK] > votes[Label.TORSO], Label.NECK, Label.TORSO)[leaves]
-    return out
+        out[leaves] = np.where(votes[Label.NECK] > votes[Label.TORSO], Label.NECK, Label.TORSO)[leaves]
+        yield out
 
 
 def without_specks(labels: NDArray[np.uint8], unit: float) -> NDArray[np.uint8]:

@@ -21,6 +21,7 @@ from lipbench.faces.parsing.geometry import head_frames
 from lipbench.faces.parsing.refine import connected
 from lipbench.faces.parsing.steady import steady
 from lipbench.faces.parsing.types import WEIGHTS, HeadGuide, Label, Parsing
+from lipbench.media.held import room
 
 SIDE = 512  # both networks were trained on 512 x 512
 
@@ -103,7 +104,7 @@ class NetworkParser:
             )
         starts = range(0, len(frames), self.batch)
         votes = (vote for k in starts for vote in self.probabilities(frames[k : k + self.batch]))
-        labels = np.empty(frames.shape[:3], np.uint8)
+        labels = room(frames.shape[:3], np.uint8)
         for t, chosen in enumerate(steady(votes, self.smoothing)):
             labels[t] = chosen if heads is None else connected(chosen, heads[t])
         return Parsing(labels, self.name)

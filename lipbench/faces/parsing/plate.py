@@ -46,7 +46,7 @@ class Plate:
     ) -> None:
         self.image, self.seen, self.notes = image, seen, notes
         self._frames, self._parsing = frames, parsing
-        self._motion = None if image is not None else ImageMotion(frames, parsing.background)
+        self._motion = None if image is not None else ImageMotion(frames, self._background)
         self._last: tuple[int, NDArray[np.uint8]] | None = None
 
     @property
@@ -66,6 +66,9 @@ class Plate:
         if self._last is None or self._last[0] != t:
             self._last = (t, self._moving(t))
         return self._last[1]
+
+    def _background(self, t: int) -> NDArray[np.bool_]:
+        return np.asarray(self._parsing.labels[t] == Label.BACKGROUND)
 
     def _moving(self, t: int) -> NDArray[np.uint8]:
         frames, motion = self._frames, self._motion

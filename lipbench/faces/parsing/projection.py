@@ -22,6 +22,7 @@ from lipbench.faces.parsing.person import ColorPerson, Person, SelfieNet
 from lipbench.faces.parsing.refine import connected, guided
 from lipbench.faces.parsing.steady import steady
 from lipbench.faces.parsing.types import WEIGHTS, HeadGuide, Label, Parsing
+from lipbench.media.held import room
 
 Map = NDArray[np.float32]
 
@@ -69,7 +70,7 @@ class ProjectionParser:
         clip = _Clip(frames, heads, guide.silhouette)
         person, notes = self._evidence(clip)
         models = _Colors(clip, person)
-        labels = np.empty(frames.shape[:3], np.uint8)
+        labels = room(frames.shape[:3], np.uint8)
         votes = (self._votes(clip, t, person, models) for t in range(len(frames)))
         for t, chosen in enumerate(steady(votes, self.smoothing)):
             labels[t] = connected(chosen, clip.heads[t])

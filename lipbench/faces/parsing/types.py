@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lipbench.core import npz
 from lipbench.core.errors import UsageError
 from lipbench.faces.track import MESH_TO_68, FaceTrack
+from lipbench.media.held import room, taken
 
 #: parser -> its entry of the weights registry.
 WEIGHTS = {"projection": "mediapipe-selfie", "bisenet": "bisenet_face", "celebamask": "celebamask_unet"}
@@ -69,6 +70,10 @@ class Parsing:
         """(T, H, W)."""
         return self.labels == Label.HEAD
 
+    def head_pixels(self) -> int:
+        """How many pixels of all frames are the head's."""
+        return sum(int(np.count_nonzero(labels == Label.HEAD)) for labels in self.labels)
+
     @property
     def neck(self) -> NDArray[np.bool_]:
         """(T, H, W)."""
@@ -86,7 +91,7 @@ class Parsing:
 
     def take(self, index: NDArray[np.integer] | list[int] | tuple[int, ...]) -> Parsing:
         """The labels of a video that shows frame `index[t]` of this one at its frame t."""
-        return replace(self, labels=self.labels[np.asarray(index, np.int64)])
+        return replace(self, labels=taken(self.labels, np.asarray(index, np.int64)))
 
     def save(self, path: str | Path) -> Path:
         """Write as npz; returns the path."""
@@ -104,7 +109,7 @@ class Parsing:
             MediaError: not such a file, or of another schema.
         """
         fix = "delete them: they are made again on the next run"
-        z = npz.load(path, SCHEMA, "the label maps", fix, ("labels", "parser", "notes"))
+        z = npz.load(path, SCHEMA, "the label maps", fix, ("labels", "parser", "notes"), room=room)
         return cls(z["labels"], str(z["parser"]), tuple(str(note) for note in z["notes"]))
 
 

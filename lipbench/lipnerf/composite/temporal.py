@@ -37,9 +37,9 @@ class TemporalInpainter:
 
     def __init__(self, frames: Frame, parsing: Parsing) -> None:
         self.frames, self.parsing = frames, parsing
-        self.motion = ImageMotion(frames, parsing.mask(*PARTS))
+        self.motion = ImageMotion(frames, lambda t: np.isin(parsing.labels[t], PARTS))
         self.reference = len(frames) // 2
-        self.fade = 0.03 * float(np.sqrt(parsing.head.sum() / max(len(frames), 1))) + 1
+        self.fade = 0.03 * float(np.sqrt(parsing.head_pixels() / max(len(frames), 1))) + 1
         self._moves: dict[int, NDArray[np.float64]] = {}
         self.region = self._region()
         self.images: dict[Label, Frame] = {}
@@ -51,7 +51,9 @@ class TemporalInpainter:
     def _region(self) -> tuple[slice, slice]:
         """Rows and columns where a lower edge of the head may be in any frame; empty without a head."""
         height, width = self.parsing.labels.shape[1:]
-        union: Mask = np.asarray(self.parsing.head.any(0))
+        union: Mask = np.zeros((height, width), np.bool_)
+        for labels in self.parsing.labels:
+            union |= labels == Label.HEAD
         if not union.any():
             return slice(0, 0), slice(0, 0)
         rows, columns = np.flatnonzero(union.any(1)), np.flatnonzero(union.any(0))

@@ -108,6 +108,10 @@ class Geometry:
     normals: Array
     seen: NDArray[np.bool_]
 
+    def at(self, vertices: NDArray[np.int64]) -> Geometry:
+        """Of some of the vertices."""
+        return Geometry(self.points[vertices], self.normals[vertices], self.seen[vertices])
+
 
 def geometry(model: MorphableModel, state: FitState, t: int, camera: Camera) -> Geometry:
     """The mesh of frame t of a state in a camera of any resolution."""

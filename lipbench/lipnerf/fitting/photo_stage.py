@@ -18,6 +18,7 @@ from lipbench.lipnerf.fitting.landmark_stage import spread
 from lipbench.lipnerf.fitting.options import FitOptions, Log
 from lipbench.lipnerf.fitting.photo_term import PhotoTerm
 from lipbench.lipnerf.fitting.state import FitState, Free
+from lipbench.media.held import hold
 
 Array = NDArray[np.float64]
 #: The photometric term's weight in landmarks: all vertices together count like this many points, for their errors are
@@ -41,8 +42,9 @@ def shrink(frames: NDArray[np.uint8], index: NDArray[np.int64], face_px: float, 
     factor = min(1.0, wanted_px / face_px)
     size = (max(8, round(width * factor)), max(8, round(height * factor)))
     # A little blur: derivatives of the image then hold for about a pixel.
-    images = np.stack(
-        [cv2.GaussianBlur(cv2.resize(frames[t], size, interpolation=cv2.INTER_AREA), (3, 3), 0.7) for t in index]
+    images = hold(
+        cv2.GaussianBlur(cv2.resize(frames[t], size, interpolation=cv2.INTER_AREA), (3, 3), 0.7)  # type: ignore[misc]
+        for t in index
     )
     return Small(images, (size[0] / width, size[1] / height))
 
@@ -103,20 +105,21 @@ def refine(
     keys = set(spread(n, options.keyframes).tolist())
     learn = look is None
     for k in range(rounds):
-        geometries = [appearance.geometry(model, state, t, camera) for t in range(n)]
+        whole: list[Geometry] = []  # of key frames; of the others the surface alone, a tenth of it
+        colors: list[Array] = []
+        geometries: list[Geometry] = []
+        for t in range(n):
+            found = appearance.geometry(model, state, t, camera)
+            geometries.append(found.at(surface.vertices))
+            if learn and t in keys:
+                whole.append(found)
+                image = small.images[t].astype(np.float32) / 255
+                colors.append(appearance.sample(image, camera.project(found.points)))
         if learn:
-            some = [t for t in range(n) if t in keys]
-            images = [small.images[t].astype(np.float32) / 255 for t in some]
-            colors = [
-                appearance.sample(image, camera.project(geometries[t].points))
-                for t, image in zip(some, images, strict=True)
-            ]
-            look = appearance.learn_look(
-                model, [geometries[t] for t in some], colors, surface.vertices, surface.weight, look
-            )
+            look = appearance.learn_look(model, whole, colors, surface.vertices, surface.weight, look)
         assert look is not None
         light, target, weight = _expect(surface, look, geometries, small, camera)
-        seen = np.stack([camera.project(g.points[surface.vertices]) for g in geometries])
+        seen = np.stack([camera.project(g.points) for g in geometries])
         p.photo = _term(p, model, surface, small, seen, target, weight * EVIDENCE * options.photo_weight, options)
         before = float(p.photo.error(state).mean())
         state = p.solve(state, free, options.photo_steps)
@@ -131,16 +134,19 @@ def refine(
 def _expect(
     surface: FitSurface, look: Look, geometries: list[Geometry], small: Small, camera: Camera
 ) -> tuple[Array, NDArray[np.float32], NDArray[np.float32]]:
-    """Light (n, 9, 3) of every frame; the colors (n, V, 3) that it gives the surface; weight (n, V)."""
+    """Light (n, 9, 3) of every frame; the colors (n, V, 3) that it gives the surface; weight (n, V).
+
+    `geometries` are those of the surface's vertices.
+    """
     index = surface.vertices
     light = np.empty((len(geometries), 9, 3))
     target = np.empty((len(geometries), len(index), 3), np.float32)
     weight = np.empty((len(geometries), len(index)), np.float32)
     for t, g in enumerate(geometries):
-        seen = appearance.sample(small.images[t].astype(np.float32) / 255, camera.project(g.points[index]))
-        weight[t] = surface.weight * g.seen[index]
-        light[t] = appearance.solve_light(g.normals[index], look.texture[index], seen, weight[t], look.light)
-        target[t] = look.texture[index] * (sh9(g.normals[index]) @ light[t])
+        seen = appearance.sample(small.images[t].astype(np.float32) / 255, camera.project(g.points))
+        weight[t] = surface.weight * g.seen
+        light[t] = appearance.solve_light(g.normals, look.texture[index], seen, weight[t], look.light)
+        target[t] = look.texture[index] * (sh9(g.normals) @ light[t])
     return light, target, weight
 
 

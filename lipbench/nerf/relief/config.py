@@ -102,6 +102,7 @@ class ReliefPreset:
         rare_share: of the frames that are not the mouth's, drawn the more often the rarer their eyes' look is: blinks.
         size: longer side that frames are shrunk to for training and rendering, px (0: as they are).
         held_out: share of the frames, at the end, that is kept from training.
+        views: frames of a clip that are trained on, about: of longer ones some, evenly spread.
     """
 
     name: str
@@ -124,6 +125,7 @@ class ReliefPreset:
     rare_share: float = 0.35
     size: int = 0
     held_out: float = 0.0
+    views: int = 500
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

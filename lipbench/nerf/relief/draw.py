@@ -62,7 +62,7 @@ class ReliefRays:
             kind = HEAD * s.head[t] + SOFT * soft + NECK * (wide & scene.other[t])
             kinds[t] = kind.reshape(-1)
             near = np.flatnonzero(cv2.dilate(head, _square(RIM)) if head.any() else np.ones_like(head))
-            pixels.append(near)
+            pixels.append(near.astype(np.int32))
             above.append(int(np.searchsorted(near, s.mouth[t, 1] * self.w)))
         counts = np.array([len(p) for p in pixels])
         self.kinds = torch.from_numpy(kinds).to(device)
@@ -93,7 +93,7 @@ class ReliefRays:
         limit = self.count[rest].clone()
         limit[: self.uppers] = self.above[rest[: self.uppers]]
         spot = (torch.rand(len(rest), each - eyes, device=here) * limit[:, None]).long()
-        parts = [self.pixels[self.first[rest][:, None] + torch.minimum(spot, limit[:, None] - 1)]]
+        parts = [self.pixels[self.first[rest][:, None] + torch.minimum(spot, limit[:, None] - 1)].long()]
         if eyes:
             which = torch.randint(self.eyes.shape[1], (len(rest), eyes), device=here)
             parts.append(self._in_boxes(self.eyes[rest[:, None], which], eyes))

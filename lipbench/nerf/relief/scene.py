@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from lipbench.core.errors import UsageError
 from lipbench.faces.morphable import MorphableModel
 from lipbench.faces.raster import Camera, euler_to_matrix
+from lipbench.media.held import hold, taken
 from lipbench.nerf.scene import Scene
 from lipbench.nerf.scene import pool as pool_scenes
 
@@ -84,7 +86,8 @@ class ReliefScene:
             TooShort: fewer than 5 frames are left.
         """
         rows = np.arange(len(self))[np.asarray(index)]
-        return replace(self, scene=self.scene.take(rows), filmed=self.filmed[rows], other=self.other[rows])
+        filmed, other = (taken(each, rows) for each in (self.filmed, self.other))
+        return replace(self, scene=self.scene.take(rows), filmed=filmed, other=other)
 
     def turned(self, degrees: float) -> ReliefScene:
         """The same in head space turned about its vertical axis: what a camera sees from `degrees` is its front.
@@ -109,9 +112,12 @@ class ReliefScene:
             return self
         scene = self.scene.resized(factor)
         size = scene.size[::-1]
-        filmed = np.stack([cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in self.filmed])
-        shares = [cv2.resize(m.astype(np.uint8) * 255, size, interpolation=cv2.INTER_AREA) for m in self.other]
-        return replace(self, scene=scene, filmed=filmed, other=np.stack(shares) >= 128)
+
+        def shrunk(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+            return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+        other = hold(shrunk(mask.astype(np.uint8) * 255) >= 128 for mask in self.other)
+        return replace(self, scene=scene, filmed=hold(shrunk(image) for image in self.filmed), other=other)
 
 
 def pool(scenes: Sequence[ReliefScene]) -> ReliefScene:
@@ -129,5 +135,5 @@ def pool(scenes: Sequence[ReliefScene]) -> ReliefScene:
             )
     if len(scenes) == 1:
         return first
-    filmed, other = (np.concatenate([getattr(each, name) for each in scenes]) for name in ("filmed", "other"))
+    filmed, other = (hold(chain.from_iterable(getattr(each, name) for each in scenes)) for name in ("filmed", "other"))
     return replace(first, scene=pooled, filmed=filmed, other=other)

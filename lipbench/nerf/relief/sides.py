@@ -8,7 +8,7 @@ else stays as it is. Frames between two sides belong to both and are drawn by bo
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,10 @@ class TrainedSides:
         """How the relief nearest to the face's front was trained, and which ones there are."""
         first = self.reliefs[int(np.abs(self.fronts).argmin())]
         return {**first.facts, "fronts": ", ".join(f"{front:g}" for front in self.fronts)}
+
+    def renumbered(self, rows: NDArray[np.int64]) -> TrainedSides:
+        """See `TrainedRelief.renumbered`."""
+        return replace(self, reliefs=tuple(relief.renumbered(rows) for relief in self.reliefs))
 
     def render(
         self, scene: ReliefScene, conditions: ArrayLike, index: ArrayLike, where: Where | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,5 +47,5 @@ def train(
         log(f"the head from {front:g} degrees: {len(rows)} of {len(scene)} frames")
         own = scene.take(rows).turned(front)
         found = training.train(own, preset, Path(folder) / f"front{front:+g}", seed=seed, device=device, **how)
-        reliefs.append(replace(found, frames=rows[found.frames]))
+        reliefs.append(found.renumbered(rows))
     return TrainedSides(fronts, tuple(reliefs))

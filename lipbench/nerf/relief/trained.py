@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from lipbench.core.precision import tensor_cores
 from lipbench.core.weights import torch_file
 from lipbench.core.weights.opening import reading
 from lipbench.faces.raster import Camera
+from lipbench.media.held import room
 from lipbench.nerf.relief.config import ReliefConfig
 from lipbench.nerf.relief.dense import Views
 from lipbench.nerf.relief.field import ReliefField
@@ -41,7 +42,7 @@ class TrainedRelief:
     Attributes:
         field: the networks.
         latents: (T, L) codes of the training frames.
-        frames: (T,) numbers of the training frames in the scene that the field was trained on.
+        frames: (T,) numbers of the training frames in the scene, ascending.
         scale: resolution at which it is rendered, relative to the scene's full resolution.
         rest: (K,) expression in which the relief is at rest.
         warps: (T, h, w, 2) dm, displacements of the training frames, see `registration`.
@@ -58,18 +59,30 @@ class TrainedRelief:
     facts: Mapping[str, Any]
     removed_direction: NDArray[np.float32] | None = None
 
+    def renumbered(self, rows: NDArray[np.int64]) -> TrainedRelief:
+        """The same of a scene whose `rows` were the scene that it was trained on."""
+        return replace(self, frames=rows[self.frames])
+
     def latent(self, index: ArrayLike) -> Tensor:
-        """(N,) scene frames -> (N, L) codes; a frame that was kept from training takes the nearest one's."""
-        return self.latents[torch.from_numpy(self._nearest(index))]
+        """(N,) scene frames -> (N, L) codes; a frame that was kept from training has one between its neighbors'."""
+        before, after, share = self._neighbors(index)
+        first, last = (self.latents[torch.from_numpy(rows)] for rows in (before, after))
+        return torch.lerp(first, last, torch.from_numpy(share)[:, None].to(first.device))
 
     def warp(self, index: ArrayLike) -> NDArray[np.float32]:
         """(N,) scene frames -> (N, h, w, 2) displacements, in the same way."""
-        return self.warps[self._nearest(index)]
+        before, after, share = self._neighbors(index)
+        first = self.warps[before]
+        return first + share[:, None, None, None] * (self.warps[after] - first)
 
-    def _nearest(self, index: ArrayLike) -> NDArray[np.int64]:
-        """(N,) scene frames -> (N,) rows of the training frames nearest to them."""
+    def _neighbors(self, index: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+        """(N,) scene frames -> (N,) rows of the training frames before and after them, and the share of the latter."""
         wanted = np.asarray(index, np.int64)
-        return np.asarray(np.abs(self.frames[None] - wanted[:, None]).argmin(1), np.int64)
+        after = np.searchsorted(self.frames, wanted).clip(max=len(self.frames) - 1)
+        before = np.where(self.frames[after] <= wanted, after, np.maximum(after - 1, 0))
+        gap = self.frames[after] - self.frames[before]
+        share = np.where(gap > 0, (wanted - self.frames[before]) / np.maximum(gap, 1), 0)
+        return before, after, share.astype(np.float32)
 
     def render(
         self, scene: ReliefScene, conditions: ArrayLike, index: ArrayLike, where: Where | None = None
@@ -222,7 +235,7 @@ def views_of(
     """
     in_place = warps[0].size > 2
     size = len(rotation), camera.height, camera.width
-    shift, near, far = np.empty((*size, 3), np.float32), np.empty(size, np.float32), np.empty(size, np.float32)
+    shift, near, far = (room((*size, *more), np.float32) for more in ((3,), (), ()))
     for k, (view, warp, turn, move) in enumerate(zip(seen, warps, rotation, translation, strict=True)):
         if in_place:
             view = registered(settled(relief, view, turn, move, camera), warp, relief, turn, move, camera)

@@ -128,10 +128,16 @@ def scene_hash(scene: Scene, *more: NDArray[Any]) -> str:
     """Digest of what a training sees: the scene, and more arrays."""
     digest = hashlib.sha256(repr((scene.focal, scene.center)).encode())
     for name in ("frames", "head", "plates", "shot", "c2w", "near_far", "condition", "mouth", "eyes", "lids", "bounds"):
-        digest.update(np.ascontiguousarray(getattr(scene, name)).data)
+        _digest_rows(digest, getattr(scene, name))
     for array in more:
-        digest.update(np.ascontiguousarray(array).data)
+        _digest_rows(digest, array)
     return digest.hexdigest()[:16]
+
+
+def _digest_rows(digest: Any, array: NDArray[Any]) -> None:
+    """The bytes of an array, row by row: a part of a mapped one is not copied as a whole."""
+    for row in array:
+        digest.update(np.ascontiguousarray(row).data)
 
 
 class Running(TypedDict, total=False):

@@ -73,13 +73,13 @@ def test_hair_on_the_shoulders_holds_still_and_the_jaw_does_not() -> None:
     labels[10, 95:105, 20:30] = Label.HEAD  # clothing in all frames but one
     labels[10, 70:75, 55:65] = Label.HEAD  # an open jaw
     labels[10, 85:87, 87:89] = Label.BACKGROUND
-    found = steady_hair(labels, heads, reach=4)
+    found = np.stack(list(steady_hair(labels, heads, reach=4)))
     held = found[10, 80:90, 85:95] == Label.HEAD
     assert held.sum() == 96  # but for what is background
     assert (found[10, 95:105, 20:30] == Label.TORSO).all()
     assert (found[10, 70:75, 55:65] == Label.HEAD).all()
     labels[10:, 80:90, 85:95] = Label.NECK  # changes for good: no lag
-    found = steady_hair(labels, heads, reach=4)
+    found = np.stack(list(steady_hair(labels, heads, reach=4)))
     assert (found[:10, 82, 90] == Label.HEAD).all()
     assert (found[10:, 82, 90] == Label.NECK).all()
 

@@ -73,11 +73,11 @@ def test_a_panning_camera_gets_a_plate_for_each_frame() -> None:
 
 def test_motion_is_measured_on_the_masked_part_only() -> None:
     frames, _, parsing = walker(40, pan=1.5)
-    found = ImageMotion(frames, parsing.background).between(10, 16)
+    found = ImageMotion(frames, lambda t: parsing.background[t]).between(10, 16)
     np.testing.assert_allclose(found[:, :2], np.eye(2), atol=0.01)
     np.testing.assert_allclose(found[:, 2], [-9, 0], atol=0.5)
     flat = np.full((2, 64, 64, 3), 90, np.uint8)
-    assert (ImageMotion(flat, np.ones((2, 64, 64), bool)).between(0, 1) == [[1, 0, 0], [0, 1, 0]]).all()
+    assert (ImageMotion(flat, lambda _: np.ones((64, 64), bool)).between(0, 1) == [[1, 0, 0], [0, 1, 0]]).all()
 
 
 def test_the_fill_keeps_what_is_known_and_continues_slopes() -> None:

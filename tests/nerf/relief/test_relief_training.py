@@ -15,6 +15,7 @@ from lipbench.core.training import train as run
 from lipbench.faces.morphable import load_model
 from lipbench.faces.morphable.semantic import SEMANTIC, semantic_to_expression
 from lipbench.faces.raster import Camera
+from lipbench.media import held
 from lipbench.nerf.relief import grid, ops
 from lipbench.nerf.relief import trained as trained_module
 from lipbench.nerf.relief import training as training_module
@@ -311,6 +312,33 @@ def test_held_out_frames_and_other_sizes(tmp_path, ball_scene):
     shown = list(render_frames(model, scene, scene.condition[-2:], [14, 15]))
     assert shown[0].rgb.shape == (64, 64, 3)
     assert shown[0].alpha[scene.scene.head[14]].mean() > 0.8  # in its place, enlarged
+
+
+def test_a_frame_between_training_frames_is_between_them():
+    latents = torch.tensor([[0.0, 4.0], [8.0, 0.0], [1.0, 1.0]])
+    warps = np.arange(24, dtype=np.float32).reshape(3, 2, 2, 2)
+    model = TrainedRelief(None, latents, np.array([2, 6, 7]), 1.0, np.zeros(4), warps, {})
+    found = model.latent([0, 2, 3, 4, 6, 7, 9])
+    expected = [[0, 4], [0, 4], [2, 3], [4, 2], [8, 0], [1, 1], [1, 1]]
+    assert found.tolist() == expected
+    np.testing.assert_array_equal(model.warp([6, 2, 9]), warps[[1, 0, 2]])
+    np.testing.assert_array_equal(model.warp([3])[0], warps[0] + 2)
+
+
+def test_maps_of_a_long_training_lie_in_a_file(ball_scene, monkeypatch):
+    scene, learned, made = ball_scene(), [], []
+    for limit in (held.IN_MEMORY, 20_000):
+        monkeypatch.setattr(held, "IN_MEMORY", limit)
+        monkeypatch.setattr(trained_module, "room", lambda *how: made.append(held.room(*how)) or made[-1])
+        training = ReliefTraining(scene.take(range(0, 8)), small(steps=1))
+        torch.manual_seed(0)
+        training.step(0, 0.0)
+        learned.append(training.field.fine.values.clone())
+    assert torch.equal(*learned)
+    in_files = [isinstance(array, np.memmap) for array in made if len(array) == len(scene)]
+    half = len(in_files) // 2
+    assert half >= 3
+    assert in_files == [False] * half + [True] * half
 
 
 def test_without_latents(ball_scene):
