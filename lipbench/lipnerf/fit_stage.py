@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -107,8 +107,7 @@ def _trained_relief(
     chosen, whole = relief_preset(job.params.preset, _changes(job, lengths)), pool_reliefs(scenes)
     rows = spread(spans, chosen.views)
     scene = whole if len(rows) == len(whole) else whole.take(rows)
-    fronts, shown = fronts_of(azimuths(scene)), [clip, *scenes[1:]]
-    remarks = remarks_on_turns([turned_away(each.rotation, each.translation, fronts) for each in shown], fronts)
+    remarks = _on_turns(clip, scenes, scene)
     for text in remarks:
         job.log(text)
     model = train_relief(scene, chosen, job.out / "training", **_how(job)).renumbered(rows)
@@ -119,6 +118,18 @@ def _trained_relief(
         )
         job.log(remarks[-1])
     return model, remarks
+
+
+def _on_turns(clip: ReliefScene, scenes: Sequence[ReliefScene], trained: ReliefScene) -> list[str]:
+    """What is said of the head's turns in all of the clip, for a dub shows all, and in each further shot.
+
+    Args:
+        clip: see there.
+        scenes: what may be trained on of the clip, and each further shot.
+        trained: what is trained on, all in one.
+    """
+    fronts, shown = fronts_of(azimuths(trained)), [clip, *scenes[1:]]
+    return remarks_on_turns([turned_away(each.rotation, each.translation, fronts) for each in shown], fronts)
 
 
 def _changes(job: FitJob, lengths: dict[str, int]) -> dict[str, Any]:

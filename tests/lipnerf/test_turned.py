@@ -59,14 +59,18 @@ def _seen(yaw: list[float]) -> Any:
 
 
 def test_frames_that_a_side_is_modeled_from_are_not_remarked() -> None:
-    clip, shot = _seen([0.0] * 30), _seen([75.0] * 30 + [140.0])
-    (text,) = _on_turns(clip, [clip, shot])
+    front, side = [0.0] * 30, [75.0] * 30 + [140.0]
+    clip = _seen(front)
+    (text,) = _on_turns(clip, [clip, _seen(side)], _seen(front + side))
     assert text.startswith("1 of 31 frames of the further shot 1 turn the head by more than 60 degrees")
     assert "(-60 and 0 degrees), up to 80, the first is frame 30" in text
-    short = _seen([75.0] * 20)  # too few for a side
-    (text,) = _on_turns(clip, [clip, short])
+    few = [75.0] * 20  # too few for a side
+    (text,) = _on_turns(clip, [clip, _seen(few)], _seen(front + few))
     assert text.startswith("20 of 20 frames of the further shot 1")
     assert "(0 degrees), up to 75" in text
-    assert _on_turns(clip, [clip]) == []
-    (text,) = _on_turns(_seen([0.0] * 30 + [90.0] * 2), [clip])  # a dub shows what is not trained on, too
+    assert _on_turns(clip, [clip], clip) == []
+    (text,) = _on_turns(_seen(front + [90.0] * 2), [clip], clip)  # a dub shows what is not trained on, too
     assert text.startswith("2 of 32 frames turn the head")
+    # Of a long clip those frames decide that are trained on: of 31 every second, too few.
+    (text,) = _on_turns(clip, [clip, _seen(side)], _seen(front[::2] + side[::2]))
+    assert text.startswith("31 of 31 frames of the further shot 1")
