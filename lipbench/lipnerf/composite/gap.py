@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench.faces.parsing import Label
+from lipbench.faces.raster.nearest import nearest_pixels
 
 Mask = NDArray[np.bool_]
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
@@ -32,16 +33,13 @@ def hole(gap: Mask, matte: NDArray[np.float32]) -> Mask:
 
 def behind(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(h, w) label of what most likely lies behind the source's head: that of the nearest pixel that is not head."""
-    head = (labels == Label.HEAD).astype(np.uint8)
+    head = labels == Label.HEAD
     if not head.any():
         return labels
     if head.all():
         return np.full_like(labels, Label.BACKGROUND)
-    _, nearest = cv2.distanceTransformWithLabels(head, cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)
-    of = np.zeros(int(nearest.max()) + 1, np.uint8)
-    outside = head == 0
-    of[nearest[outside]] = labels[outside]
-    return of[nearest]
+    _, number, place = nearest_pixels(~head)
+    return labels.reshape(-1)[place][number]
 
 
 def weight(now: Mask, others: list[Mask]) -> NDArray[np.float32]:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench.faces.raster import Camera
+from lipbench.faces.raster.nearest import nearest_pixels
 from lipbench.faces.raster.zbuffer import visibility
 from lipbench.lipnerf.composite.matte import straight
 from lipbench.nerf.relief.mesh import HeadMesh, seen_values
@@ -169,15 +170,11 @@ def _beside(flow: Map, known: NDArray[np.bool_], reach: float) -> Map:
     out = flow.copy()
     if not known.any():
         return out
-    away, nearest = cv2.distanceTransformWithLabels(
-        (~known).astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    pixel, inside = np.zeros(int(nearest.max()) + 1, np.int64), np.flatnonzero(known)
-    pixel[nearest.ravel()[inside]] = inside
+    away, number, place = nearest_pixels(known)
     beside = np.flatnonzero(~known & (away < 3 * reach))
     share = np.exp(-np.square(away.ravel()[beside] / reach)).astype(np.float32)
     pixels = out.reshape(-1, 2)
-    pixels[beside] = pixels[pixel[nearest.ravel()[beside]]] * share[:, None]
+    pixels[beside] = pixels[place[number.ravel()[beside]]] * share[:, None]
     return out
 
 

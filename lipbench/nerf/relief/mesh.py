@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from lipbench.faces.morphable import MorphableModel
 from lipbench.faces.raster import Camera
 from lipbench.faces.raster.kernel import kernel
+from lipbench.faces.raster.nearest import nearest_pixels
 from lipbench.faces.raster.zbuffer import edge_values, visibility
 
 #: dm below the chin (landmark 8) under which the mesh is left out: a neck is no part of the head that is rendered.
@@ -150,17 +151,11 @@ def seen_values(
 
 def _extended(depth: Float32, shift: Float32, hit: NDArray[np.bool_], fade: float) -> MeshView:
     """Outside the silhouette: the nearest pixel's depth, and its shift the less the farther away, over `fade` px."""
-    import cv2
-
     if not hit.any():
         return MeshView(depth, shift, hit)
-    away, nearest = cv2.distanceTransformWithLabels(
-        (~hit).astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    pixel = np.zeros(int(nearest.max()) + 1, np.int64)
-    pixel[nearest[hit]] = np.flatnonzero(hit)
+    away, number, place = nearest_pixels(hit)
     out = np.flatnonzero(~hit)
-    source = pixel[nearest.reshape(-1)[out]]
+    source = place[number.reshape(-1)[out]]
     depth.reshape(-1)[out] = depth.reshape(-1)[source]
     share = np.exp(-np.square(away.reshape(-1)[out] / fade))[:, None]
     shift.reshape(-1, 3)[out] = shift.reshape(-1, 3)[source] * share

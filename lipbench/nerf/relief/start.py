@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from lipbench.faces.raster.kernel import kernel
+from lipbench.faces.raster.nearest import nearest_pixels
 from lipbench.nerf.relief.field import DENSITY, ReliefField
 from lipbench.nerf.relief.kernels import DEEP
 from lipbench.nerf.relief.mesh import HeadMesh
@@ -131,13 +132,9 @@ def _fill_behind(values: Float32, behind: int, scene: ReliefScene, mesh: HeadMes
         known = near[..., 3] > KNOWN
         if not known.any():
             continue
-        _, label = cv2.distanceTransformWithLabels(
-            (~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-        )
-        source = np.zeros(int(label.max()) + 1, np.int64)
-        source[label[known]] = np.flatnonzero(known)
+        _, number, place = nearest_pixels(known, 5)
         told = known | mouth
-        values[k, told, :3] = np.log(mean / (1 - mean)).reshape(-1, 3)[source[label[told]]]
+        values[k, told, :3] = np.log(mean / (1 - mean)).reshape(-1, 3)[place[number[told]]]
         values[k, told, 3] = INSIDE[0] / DENSITY
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from lipbench.faces.raster import Camera
 from lipbench.faces.raster.kernel import kernel
+from lipbench.faces.raster.nearest import nearest_pixels
 from lipbench.faces.raster.zbuffer import barycentrics, visibility
 from lipbench.nerf.relief.kernels import cell, head_point
 from lipbench.nerf.relief.mesh import HeadMesh, MeshView
@@ -130,12 +131,9 @@ def relief_of(
     rest = look_at_rest(mesh, place, size)
     hit = rest.triangle >= 0
     depth = rest.attribute(mesh.neutral[:, 2:])[..., 0]
-    _, nearest = cv2.distanceTransformWithLabels(
-        (~hit).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    rows = np.zeros(int(nearest.max()) + 1, np.float32)
-    rows[nearest[hit]] = depth[hit]
-    soft = cv2.GaussianBlur(rows[nearest], (0, 0), MAPS / 40)
+    _, number, nearest = nearest_pixels(hit, 5)
+    beside = depth.reshape(-1)[nearest].astype(np.float32)[number]
+    soft = cv2.GaussianBlur(beside, (0, 0), MAPS / 40)
     middle = np.where(hit, depth, cv2.GaussianBlur(np.where(hit, depth, soft), (0, 0), MAPS / 128)).astype(np.float32)
     if shut:
         middle = _gentle(_shut(middle, mesh, place, unit), STEEPEST * unit)
