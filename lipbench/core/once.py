@@ -37,7 +37,9 @@ def once_per_file(files: int) -> Callable[[Callable[Concatenate[Path, P], T]], C
         @wraps(function)
         def told(path: str | Path, *args: P.args, **kwargs: P.kwargs) -> T:
             path, now = Path(path), state(path)
-            return function(path, *args, **kwargs) if now is None else kept(path, now, *args, **kwargs)
+            if now is None:
+                return function(path, *args, **kwargs)
+            return kept(path, now, *args, **kwargs)  # type: ignore[arg-type] # what is kept is hashable
 
         return told
 

@@ -80,5 +80,5 @@ def distance(x: Any, y: Any, weights: Any) -> float:
         for k in range(len(weights)):
             apart = mine[k] - theirs[k]
             place += weights[k] * (apart * apart)
-        total += place
+        total += float(place)
     return total / len(x)
