@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from lipbench.core.once import once_per_file
 from lipbench.media.pixels import SMPTE170M, UNSPECIFIED, Color
 from lipbench.media.source import VideoSource
 
@@ -31,7 +32,8 @@ class ColorFacts:
     interlaced: bool
 
 
-def color_facts(path: str | Path) -> ColorFacts:
+@once_per_file(32)
+def color_facts(path: Path) -> ColorFacts:
     """From a file's first frame.
 
     Raises:

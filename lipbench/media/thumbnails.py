@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
+from lipbench.core.once import once_per_file
 from lipbench.media.opening import check_file
 from lipbench.media.pixels import orientation
 from lipbench.media.source import VideoSource
@@ -24,7 +24,7 @@ LIMIT = 1500
 _FLAGS = 0x20 | 0x40000 | 0x80000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Thumbnails:
     """The first frames of a video, small.
 
@@ -49,13 +49,11 @@ def thumbnails(path: str | Path, limit: int = LIMIT) -> Thumbnails:
     Raises:
         MediaError, NoVideo, Truncated: as `read_frames`.
     """
-    path = check_file(path)
-    about = path.stat()
-    return _thumbnails(path.resolve(), about.st_mtime_ns, about.st_size, limit)
+    return _thumbnails(check_file(path), limit)
 
 
-@lru_cache(maxsize=8)
-def _thumbnails(path: Path, changed: int, size: int, limit: int) -> Thumbnails:
+@once_per_file(8)
+def _thumbnails(path: Path, limit: int) -> Thumbnails:
     pictures: list[NDArray[np.uint8]] = []
     starts: list[Fraction] = []
     interlaced, end = 0, Fraction(0)

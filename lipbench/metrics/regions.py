@@ -25,6 +25,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from lipbench.core.once import once_per_file
 from lipbench.faces.track import MOUTH_68, FaceTrack
 from lipbench.metrics.arrays import Frame
 
@@ -137,6 +138,11 @@ def from_file(path: Path | None, reason: str = "") -> Regions:
     if path is None:
         why = reason or "no face track of the reference"
         return Regions(reasons={"face": why, "mouth": why})
+    return _of_file(path)
+
+
+@once_per_file(8)
+def _of_file(path: Path) -> Regions:
     return from_track(FaceTrack.load(path))
 
 

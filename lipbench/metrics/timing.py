@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from pydantic import Field
 
 from lipbench.core.errors import MediaError
 from lipbench.core.metric import Options, Pair
-from lipbench.media.thumbnails import thumbnails
+from lipbench.media.thumbnails import Thumbnails, thumbnails
 
 #: Frames.
 REACH = 5
@@ -67,10 +68,15 @@ def find(pair: Pair, name: str) -> Shift | None:
     if other is None or other == pair.prediction:
         return None
     try:
-        mine, theirs = thumbnails(pair.prediction).pictures, thumbnails(other).pictures
+        mine, theirs = thumbnails(pair.prediction), thumbnails(other)
     except MediaError:
         return None  # the readers say so
-    return best_shift(mine, theirs)
+    return _between(mine, theirs)
+
+
+@lru_cache(4)  # one family after the other asks it of a pair
+def _between(mine: Thumbnails, theirs: Thumbnails) -> Shift | None:
+    return best_shift(mine.pictures, theirs.pictures)
 
 
 def best_shift(mine: NDArray[np.uint8], theirs: NDArray[np.uint8]) -> Shift | None:

@@ -94,6 +94,23 @@ def test_company_does_not_change_a_picture_to_the_last_bit(size, installed):
                 assert all(torch.equal(x, y) for x, y in zip(mine, theirs, strict=True))
 
 
+@pytest.mark.parametrize("size", [(3, 3), (15, 31), (16, 30), (7, 12)])
+def test_the_poolings_are_those_of_torch(size):
+    x = torch.randn(2, *size, 5).permute(0, 3, 1, 2)
+    made = perceptual.Lpips().quick
+    assert [made[i] for i in (2, 5)] == [perceptual._halve] * 2
+    assert torch.equal(made[2](x), torch.nn.MaxPool2d(3, stride=2)(x))
+
+
+def test_the_distance_of_features_is_that_in_double_precision(installed):
+    net = perceptual.load()
+    a, b = net.features_of([image(90, 128), image(90, 128, 1)])
+    taps = zip(a, b, net.linear, net.counting, strict=True)
+    exact = sum(float(((x.double() - y.double()) ** 2 @ w.double()[kept]).mean()) for x, y, w, kept in taps)
+    assert net.distance(a, b) == pytest.approx(exact, rel=2e-7)
+    assert net.distance(a, a) == 0
+
+
 def test_small_pictures_wait_for_more_of_their_size(installed, monkeypatch):
     net = perceptual.load()
     monkeypatch.setattr(perceptual, "BATCH", 3 * 40 * 40)

@@ -40,6 +40,18 @@ def test_pixels_and_shape_are_the_key():
     assert kept.get(picture(1).reshape(3, 2, 3)) is None
 
 
+def test_what_was_taken_may_be_written_into_and_outlives_the_file():
+    kept = Shelf(SIZE)
+    kept.put(picture(1), result(1))
+    kept.get(picture(1))[0][:] = 7
+    taken = kept.get(picture(1))
+    assert taken[0].tolist() == [[1, 1], [1, 1]]
+    kept.turn("next")
+    kept.put(picture(2), result(2))  # in its place
+    assert found(kept, 1) is None
+    assert taken[0].tolist() == [[1, 1], [1, 1]]
+
+
 def test_putting_twice_costs_once():
     kept = Shelf(100)
     kept.put(picture(1), result(1))

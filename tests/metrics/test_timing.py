@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lipbench import media
-from lipbench.metrics import timing
+from lipbench.metrics import regions, timing
 from lipbench.metrics.image import ImageFamily
 from lipbench.metrics.landmarks import LandmarkFamily
 from lipbench.metrics.temporal import TemporalFamily
@@ -164,3 +164,16 @@ def _hdr(folder):
         out.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="rgb24")))
         out.mux(stream.encode(None))
     return path
+
+
+def test_shifts_and_boxes_are_found_once_for_all_families(shifted, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[str] = []
+    for module, name in ((timing, "best_shift"), (regions, "from_track")):
+        real = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *args, real=real, name=name: found.append(name) or real(*args))
+    pair = shifted(1)
+    for family in (ImageFamily(), TemporalFamily(), LandmarkFamily()):
+        family.score(pair)
+    assert sorted(found) == ["best_shift", "from_track"]
+    ImageFamily().score(shifted(1, align=True))  # other files
+    assert sorted(found) == ["best_shift"] * 2 + ["from_track"] * 2

@@ -49,7 +49,7 @@ class Lpips(nn.Module):
         self.features = layers(net)
         # One weight per channel and tap: the 1x1 convolutions `lin0` .. `lin4` of the published model.
         self.linear = nn.ParameterList(nn.Parameter(torch.zeros(c)) for c in TAPPED[net].values())
-        self.counting = [torch.zeros(0, dtype=torch.long)] * len(self.linear)
+        self._count()
         levels = torch.arange(256).float()[:, None] / 127.5 - 1
         shift, scale = torch.tensor([-0.030, -0.088, -0.188]), torch.tensor([0.458, 0.448, 0.450])
         # What the network sees of each gray level, by channel: a look-up is a tenth of the arithmetic on every pixel.
@@ -81,7 +81,7 @@ class Lpips(nn.Module):
         if places.device.type != "cpu":
             length = places.square().sum(dim=2, keepdim=True).sqrt() + 1e-10
             return places.index_select(2, counting) / length
-        from lipbench.metrics.functional.unit_length import unit_length  # needs numba, which a cached run does not
+        from lipbench.metrics.functional.lpips_loops import unit_length  # needs numba, which a cached run does not
 
         found = torch.empty(*places.shape[:2], len(counting))
         unit_length(places.flatten(0, 1).numpy(), counting.numpy(), found.flatten(0, 1).numpy())
@@ -90,14 +90,17 @@ class Lpips(nn.Module):
     @cached_property
     def quick(self) -> list[Callable[[Tensor], Tensor]]:
         """The same layers for a CPU."""
-        return with_winograd([*self.features])
+        quick = with_winograd([*self.features])
+        return [_halve if isinstance(layer, nn.MaxPool2d) and layer.kernel_size == 3 else layer for layer in quick]
 
     def distance(self, a: Features, b: Features) -> float:
         """LPIPS of two pictures of one size by their features."""
-        total = torch.zeros((), device=self.seen.device)
-        for x, y, w, counting in zip(a, b, self.linear, self.counting, strict=True):
-            total += torch.mv((x - y).square_(), w[counting]).mean()
-        return float(total)
+        taps = zip(a, b, self.weights, strict=True)
+        if self.seen.device.type != "cpu":
+            return float(torch.stack([torch.mv((x - y).square_(), w).mean() for x, y, w in taps]).sum())
+        from lipbench.metrics.functional.lpips_loops import distance
+
+        return float(sum(distance(x.numpy(), y.numpy(), w.numpy()) for x, y, w in taps))
 
     def load(self, trunk: Mapping[str, Tensor], linear: Mapping[str, Tensor]) -> Lpips:
         """Take torchvision's state dict (its classifier is ignored) and the package's `lin{k}.model.1.weight`.
@@ -118,17 +121,32 @@ class Lpips(nn.Module):
                 str(error).splitlines()[0],
                 f"run `lipbench weights get {name}` and reinstall the `lpips` package",
             ) from error
-        self.counting = [torch.nonzero(w.data).flatten() for w in self.linear]
+        self._count()
         self.__dict__.pop("quick", None)  # it has other weights
         for layer in self.features:
             if isinstance(layer, nn.Conv2d):  # the memory order of the images, which is faster on CPU
                 layer.weight.data = layer.weight.data.contiguous(memory_format=torch.channels_last)
         return self.eval().requires_grad_(False)
 
+    def _count(self) -> None:
+        """Note the channels that count at each tap, and their weights."""
+        self.counting = [torch.nonzero(w.data).flatten() for w in self.linear]
+        self.weights = [w.data[counting] for w, counting in zip(self.linear, self.counting, strict=True)]
+
     def to_device(self, device: str) -> Lpips:
-        """Move it, the lists of channels included."""
-        self.counting = [counting.to(device) for counting in self.counting]
+        """Move it, what is noted of its channels included."""
+        self.counting, self.weights = ([one.to(device) for one in noted] for noted in (self.counting, self.weights))
         return self.to(device)
+
+
+def _halve(x: Tensor) -> Tensor:
+    """`nn.MaxPool2d(3, stride=2)` on a CPU, which would note where each largest pixel was: a fifth of its time."""
+    from lipbench.metrics.functional.lpips_loops import halve
+
+    n, channels, height, width = x.shape
+    y = torch.empty(n, (height - 1) // 2, (width - 1) // 2, channels)
+    halve(x.permute(0, 2, 3, 1).numpy(), y.numpy())
+    return y.permute(0, 3, 1, 2)
 
 
 def load(device: str = "cpu", net: Net = "alex") -> Lpips:

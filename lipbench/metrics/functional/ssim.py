@@ -26,20 +26,19 @@ from lipbench.metrics.arrays import Frame, as_clips
 WINDOW = 11
 SIGMA = 1.5
 K1, K2 = 0.01, 0.03
-# Columns (times channels) per strip: four ring buffers of 22 rows then stay in the second-level cache.
+# Columns (times channels) per strip: four ring buffers then stay in the second-level cache.
 STRIP = 384
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _compiled(function: F) -> F:
-    """numba.njit, cached on disk where that is possible; strict floating point, so that 1 stays 1."""
-    compiled: Any
+    """numba.njit, cached on disk where that is possible; sums keep their order, so that 1 stays 1."""
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
     try:
-        compiled = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+        return cast(F, numba.njit(cache=True, **options)(function))
     except RuntimeError:  # neither the package's folder nor the user's cache can be written
-        compiled = numba.njit(nogil=True, error_model="numpy")(function)
-    return cast(F, compiled)
+        return cast(F, numba.njit(**options)(function))
 
 
 def _gaussian() -> NDArray[np.float64]:
@@ -53,10 +52,14 @@ _TAPS = _gaussian()
 
 @_compiled
 def _down(ring, top, taps, out, n):  # type: ignore[no-untyped-def]
-    """Vertical filter: out (n,) float64 from rows `top` to `top` + 10 of whole numbers, (22, n or more) float32."""
-    a, b, c, d, e = ring[top], ring[top + 1], ring[top + 2], ring[top + 3], ring[top + 4]
-    f = ring[top + 5]
-    g, h, i, j, k = ring[top + 6], ring[top + 7], ring[top + 8], ring[top + 9], ring[top + 10]
+    """Vertical filter: out (n,) float64 from a ring of whole numbers, (11, n or more) float32; its first row is `top`.
+
+    The first and the last row, the second and the last but one, ... share a tap.
+    """
+    a, b, c = ring[top], ring[(top + 1) % 11], ring[(top + 2) % 11]
+    d, e, f = ring[(top + 3) % 11], ring[(top + 4) % 11], ring[(top + 5) % 11]
+    g, h, i = ring[(top + 6) % 11], ring[(top + 7) % 11], ring[(top + 8) % 11]
+    j, k = ring[(top + 9) % 11], ring[(top + 10) % 11]
     t0, t1, t2, t3, t4, t5 = taps[0], taps[1], taps[2], taps[3], taps[4], taps[5]
     for x in range(n):
         far = t5 * np.float64(f[x]) + t0 * np.float64(a[x] + k[x]) + t1 * np.float64(b[x] + j[x])
@@ -64,8 +67,9 @@ def _down(ring, top, taps, out, n):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _fill(p, q, s, d, ss, dd, n):  # type: ignore[no-untyped-def]
-    """Sum, difference and their squares of two rows (n,) of whole numbers, as float32."""
+def _fill(p, q, rings, slot, n):  # type: ignore[no-untyped-def]
+    """Sum, difference and their squares of two rows (n,) of whole numbers, into a row of the four rings."""
+    s, d, ss, dd = rings[0, slot], rings[1, slot], rings[2, slot], rings[3, slot]
     for j in range(n):
         u, v = np.float32(p[j]), np.float32(q[j])
         s[j] = u + v
@@ -97,11 +101,9 @@ def _mean_ssim(x, y, taps, c1, c2, boxes):  # type: ignore[no-untyped-def]
     """
     height, width = x.shape
     n_windows, margin = width - 30, 30
-    # Every row is there twice, 11 rows apart: the last 11 then lie in a row.
-    ring_s, ring_d = np.empty((22, STRIP + margin), np.float32), np.empty((22, STRIP + margin), np.float32)
-    ring_ss, ring_dd = np.empty((22, STRIP + margin), np.float32), np.empty((22, STRIP + margin), np.float32)
-    row = np.empty(STRIP + margin)
-    mean_s, mean_d, mean_ss, mean_dd = np.empty(STRIP), np.empty(STRIP), np.empty(STRIP), np.empty(STRIP)
+    rings, row = np.empty((4, 11, STRIP + margin), np.float32), np.empty(STRIP + margin)
+    means = np.empty((4, STRIP))
+    mean_s, mean_d, mean_ss, mean_dd = means[0], means[1], means[2], means[3]
     value, totals = np.empty(STRIP), np.zeros(len(boxes))
     sums = np.zeros((len(boxes), STRIP))
     for left in range(0, n_windows, STRIP):
@@ -109,20 +111,12 @@ def _mean_ssim(x, y, taps, c1, c2, boxes):  # type: ignore[no-untyped-def]
         wide = n + margin
         sums[:] = 0
         for i in range(height):
-            slot = i % 11
-            p, q = x[i, left : left + wide], y[i, left : left + wide]
-            for again in (slot, slot + 11):
-                _fill(p, q, ring_s[again], ring_d[again], ring_ss[again], ring_dd[again], wide)
+            _fill(x[i, left : left + wide], y[i, left : left + wide], rings, i % 11, wide)
             if i < 10:
                 continue
-            _down(ring_s, slot + 1, taps, row, wide)
-            _along(row, taps, mean_s, n)
-            _down(ring_d, slot + 1, taps, row, wide)
-            _along(row, taps, mean_d, n)
-            _down(ring_ss, slot + 1, taps, row, wide)
-            _along(row, taps, mean_ss, n)
-            _down(ring_dd, slot + 1, taps, row, wide)
-            _along(row, taps, mean_dd, n)
+            for k in range(4):
+                _down(rings[k], (i + 1) % 11, taps, row, wide)
+                _along(row, taps, means[k], n)
             for j in range(n):
                 # s2 - d2 = 4 mu_x mu_y, s2 + d2 = 2 (mu_x^2 + mu_y^2), var_s - var_d = 4 cov_xy and
                 # var_s + var_d = 2 (var_x + var_y): twice the published factors, hence twice c1 and c2.

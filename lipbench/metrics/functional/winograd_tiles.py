@@ -18,6 +18,9 @@ import numpy as np
 
 from lipbench.faces.raster.kernel import inlined, kernel
 
+#: Tiles that are interpolated together: what is read of them m times, and made on the way, then stays in the cache.
+SOME = 4
+
 
 @inlined
 def _sum_into(out, x, start, step, weights, terms):  # type: ignore[no-untyped-def]
@@ -91,18 +94,23 @@ def interpolate(products: Any, a: Any, bias: Any, first: int, rows: int, out: An
     _, height, width, _ = out.shape
     down, across = -(-height // m_down), -(-width // m)
     given, made = products.reshape(-1), out.reshape(-1)
-    length = across * channels
-    columns, line = np.empty(n * length, np.float32), np.empty(length, np.float32)
-    for row in range(rows):
+    some = min(SOME, across)
+    columns, line = np.empty(m_down * n * some * channels, np.float32), np.empty(some * channels, np.float32)
+    for part in range(rows * -(-across // some)):
+        row, left = part // -(-across // some), part % -(-across // some) * some
         picture, top = (first + row) // down, (first + row) % down * m_down
-        for i in range(min(m_down, height - top)):
-            for j in range(n):
-                column = columns[j * length : (j + 1) * length]
-                _sum_into(column, given, (j * tiles + row * across) * channels, n * tiles * channels, a[0][i], n_down)
+        together = min(some, across - left)
+        length, lines = together * channels, min(m_down, height - top)
+        for j in range(n):
+            for i in range(lines):
+                column = columns[(i * n + j) * length : (i * n + j + 1) * length]
+                start = (j * tiles + row * across + left) * channels
+                _sum_into(column, given, start, n * tiles * channels, a[0][i], n_down)
+        for i in range(lines):
             for k in range(m):
-                _sum_into(line, columns, 0, length, a[1][k], n)
-                start = ((picture * height + top + i) * width + k) * channels
-                for tile in range((width - k + m - 1) // m):
+                _sum_into(line[:length], columns, i * n * length, length, a[1][k], n)
+                start = ((picture * height + top + i) * width + left * m + k) * channels
+                for tile in range(min(together, (width - k + m - 1) // m - left)):
                     at = start + tile * m * channels
                     one, sums = made[at : at + channels], line[tile * channels : (tile + 1) * channels]
                     for c in range(channels):
