@@ -82,6 +82,7 @@ class ReliefPreset:
         fall: powers of ten by which all rates fall over the training.
         appearance_lr: for the images of appearances, which begin as what frames show.
         mouth_lr: for the looks of lips and chin.
+        behind_lr: for the network that draws what lies behind the lips, and the slips of the teeth.
         registration: whether frames are put in their place by optical flow first, see `registration`.
         warmup: share of the steps over which they rise to it.
         latent_penalty: factor of the codes' squares.
@@ -107,6 +108,7 @@ class ReliefPreset:
     latent_lr: float = 1e-2
     appearance_lr: float = 5e-3
     mouth_lr: float = 3e-2
+    behind_lr: float = 2e-2
     registration: bool = True
     fall: float = 1.3
     warmup: float = 0.025

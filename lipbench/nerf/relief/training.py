@@ -144,12 +144,10 @@ class ReliefTraining(GuardedTraining):
         self.latents = torch.nn.Parameter(codes.to(self.device))
         self.slips = torch.nn.Parameter(torch.zeros(len(s), 2, device=self.device))
         self.views = self.views._replace(slip=self.slips)
-        self.optimizer = PlainAdam(
-            [
-                ([*self.field.parameters(), self.slips], p.lr),
-                *([([self.latents], p.latent_lr)] if p.field.latent else []),
-            ]
-        )
+        behind = [] if self.field.behind is None else [*self.field.behind.parameters(), self.slips]
+        others = [own for name, own in self.field.named_parameters() if not name.startswith("behind.")]
+        codes = [([self.latents], p.latent_lr)] if p.field.latent else []
+        self.optimizer = PlainAdam([(others, p.lr), *codes, (behind, p.behind_lr)])
         field = self.field
         noise = NOISE if p.registration else 0.0
         self.grids = [GridAdam(field.fine, p.grid_lr, noise), GridAdam(field.coarse, p.grid_lr)]

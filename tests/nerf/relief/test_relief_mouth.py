@@ -121,8 +121,8 @@ def test_the_jaw_turns_as_the_chin_does(ball_scene):
     moved = np.zeros_like(mesh.neutral)
     assert mesh.jaw(moved) == pytest.approx(np.eye(3, 4))
     c, s = np.cos(0.2), np.sin(0.2)
-    opened = np.array([[1, 0, 0], [0, c, s], [0, -s, c]]) @ [0.0, -1.0, 0.7] + [0.03, 0.1, -0.1]  # down and back
-    assert opened[1] < -0.8
+    opened = np.array([[1, 0, 0], [0, c, -s], [0, s, c]]) @ [0.0, -1.0, 0.7] + [0.03, 0.1, -0.1]  # down and back
+    assert opened[2] < 0.5
     moved[mesh.mark_rows[8]] = opened - mesh.marks[8]
     jaw = mesh.jaw(moved)
     assert jaw[:, :3] @ opened + jaw[:, 3] == pytest.approx(mesh.marks[8])
@@ -151,7 +151,7 @@ def test_what_lies_far_behind_the_lips_is_seen_where_teeth_are(ball_scene):
 
 def test_its_network_and_the_slips_learn_from_rays_between_the_lips(ball_scene):
     training = ReliefTraining(ball_scene(), relief_preset("demo", {**SMALL, "mouth_rays": 64, "steps": 40}))
-    assert not len(training.between.frames)  # a ball has no mouth
+    training.views.far[:] = training.views.near + 0.1
     training.views.far[:, 30:36, 24:32] = training.views.near[:, 30:36, 24:32]
     training.between = RaysBetweenLips(training.views, training.drawer, training.preset)
     frames, columns, rows, color = training.between.draw()
@@ -159,10 +159,10 @@ def test_its_network_and_the_slips_learn_from_rays_between_the_lips(ball_scene):
     filmed = training.shown.filmed[frames[1], int(rows[1, 2]), int(columns[1, 2])]
     assert color[1, 2] * 255 == pytest.approx(filmed.astype(float), abs=1e-3)
     assert color.shape == (4, 16, 3)
-    before = float(training._error_between_lips())
+    before = float(training._error_between_lips().detach())
     for number in range(30):
         training.step(number, number / 40)
-    assert float(training._error_between_lips()) < 0.3 * before
+    assert float(training._error_between_lips().detach()) < 0.3 * before
     assert (training.slips != 0).all()
     found = training.trained({})
     assert torch.equal(found.slip([0, 7]), training.slips.detach()[[0, 7]])

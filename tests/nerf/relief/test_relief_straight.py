@@ -108,9 +108,9 @@ def test_frames_in_their_place_are_seen_so(ball_scene):
 def test_rendering_ends_a_ray_no_sooner_than_training(raw, ball_scene):
     """One sample whose nearest texels are opaque may itself be half transparent, and must not be the only one."""
     training = ReliefTraining(ball_scene(), relief_preset("demo", {**SMALL, "registration": True, "appearances": 0}))
-    field, behind = training.field, training.field.config.behind
+    field = training.field
     field.fine.values[..., 3] = -5 / DENSITY
-    field.fine.values[: behind + 3, ..., 3] = raw / DENSITY
+    field.fine.values[:3, ..., 3] = raw / DENSITY
     field.refresh()
     rows, columns = (
         x.flatten().float()[None] for x in torch.meshgrid(torch.arange(20, 36), torch.arange(20, 36), indexing="ij")
