@@ -56,8 +56,8 @@ class Mouth(nn.Module):
     def __init__(self, relief: Relief, directions: int, width: int) -> None:
         super().__init__()
         self.network = Perceptron(4 + 8 * OCTAVES, directions, 3, width, 3)
-        (left, top, width, height), (x, y, w, h) = relief.lips, relief.place
-        middle = x + w * (left + width / 2), y - h * (top + height / 2)
+        (left, top, across, down), (x, y, w, h) = relief.lips, relief.place
+        middle = x + w * (left + across / 2), y - h * (top + down / 2)
         self.register_buffer("middle", torch.tensor(middle * 2))
 
     def forward(self, seen: Between, told: Tensor, direction: Tensor) -> Tensor:

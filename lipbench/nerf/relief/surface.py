@@ -1,8 +1,8 @@
 """The relief: a thin layer of head space about the mesh at rest, seen from the front.
 
 Its coordinates are x and y of head space and the depth between two maps, its back and its front. Over the face it is
-thin (the mesh knows where the skin is), elsewhere it has room for hair. Mouth cavity and teeth lie behind its back and
-are put onto it: what moves apart in depth moves apart there.
+thin (the mesh knows where the skin is), elsewhere it has room for hair. Mouth cavity and teeth lie behind its back.
+Where no network draws them they are put onto it: what moves apart in depth moves apart there.
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ THIN = 0.04  # dm, shortest interval of a ray
 ASKING = 0.05  # of the frames have to show something beside the mesh for the relief to reach it
 FARTHEST = 0.5  # dm, how far in front of the mesh it may do so
 CAVITY, TEETH = 0.06, 0.1  # dm behind the relief's middle: where a mouth's inside begins, and where its teeth are
-LIP = 0.015  # of the mouth's width, of the lips about its inside: drawn with it, for the mesh's end beside filmed ones
 MARGIN = 0.04  # of the masks' extent, on each side
 
 BESIDE_LIPS, BELOW_CHIN = 0.25, 0.05  # of the mouth's width on each side, dm
@@ -341,8 +340,6 @@ def behind_lips(
 
     These lie on a surface behind the relief's middle, whatever the mesh has there: teeth are curved as lips are.
     """
-    import cv2
-
     x, y, z = np.moveaxis(canonical(view, rotation, translation, camera), -1, 0)
     (left, top, width, height), (h, w) = relief.place, relief.middle.shape
     column = ((x - left) / width * w).astype(int).clip(0, w - 1)
@@ -350,8 +347,6 @@ def behind_lips(
     deep = view.mouth & (z < relief.middle[row, column] - CAVITY)
     if not deep.any():
         return deep, view.depth
-    reach = 2 * round(LIP * np.ptp(np.flatnonzero(view.mouth.any(0)))) + 1
-    deep = view.mouth & (cv2.dilate(deep.astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0)
     still = view._replace(shift=np.zeros_like(view.shift), hit=np.zeros_like(view.hit))
     teeth = relief._replace(middle=relief.middle - np.float32(TEETH))
     return deep, settled(teeth, still, rotation, translation, camera).depth
