@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from lipbench.nerf.relief import surface
+from lipbench.nerf.relief import surface, trained
 from lipbench.nerf.relief.config import relief_preset
 from lipbench.nerf.relief.dense import Views
 from lipbench.nerf.relief.draw import RaysBetweenLips
 from lipbench.nerf.relief.mesh import HeadMesh
 from lipbench.nerf.relief.mouth import SLIP, look
+from lipbench.nerf.relief.registration import registered
 from lipbench.nerf.relief.training import ReliefTraining
 
 SMALL = {"condition": 4, "latent": 3, "directions": 2, "rays": 64, "frames": 4, "channels": 4, "width": 16, "looks": 2}
@@ -147,6 +148,31 @@ def test_what_lies_far_behind_the_lips_is_seen_where_teeth_are(ball_scene):
     h, w = training.relief.middle.shape
     row, column = ((top - at[:, 1]) / height * h).astype(int), ((at[:, 0] - left) / width * w).astype(int)
     assert at[:, 2] == pytest.approx(training.relief.middle[row, column] - surface.TEETH, abs=0.01)
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_pixels_that_see_teeth_have_their_place_alone(ball_scene, monkeypatch, in_place):
+    scene = ball_scene()
+    training = ReliefTraining(scene, relief_preset("demo", {**SMALL, "registration": in_place}))
+    deep = np.zeros((56, 56), np.bool_)
+    deep[27:29, 26:30] = True
+    monkeypatch.setattr(trained, "behind_lips", lambda _, view, *__: (deep, view.depth + np.float32(0.1)))
+    pose = scene.rotation[:1], scene.translation[:1], scene.camera
+    plain, views = (
+        trained.views_of([training._seen(0)], training.relief, *pose, training.warps[:1], behind)
+        for behind in (False, True)
+    )
+    seen = training._seen(0)
+    assert (views.far[0] <= views.near[0]).numpy().tolist() == deep.tolist()
+    assert views.near[0].numpy()[deep] == pytest.approx(seen.depth[deep] + 0.1)
+    assert (views.jaw[0].numpy() == seen.jaw).all()
+    # Moved as the frame's displacement says, not as the expression moves the lips.
+    teeth = seen._replace(depth=seen.depth + np.float32(0.1), shift=np.zeros_like(seen.shift))
+    there = registered(teeth, training.warps[0], training.relief, scene.rotation[0], scene.translation[0], scene.camera)
+    assert views.shift[0].numpy()[deep] == pytest.approx(there.shift[deep], abs=1e-6)
+    assert there.shift.any() == in_place
+    for ours, theirs in ((views.near, plain.near), (views.far, plain.far), (views.shift, plain.shift)):
+        assert torch.equal(ours[0][~torch.from_numpy(deep)], theirs[0][~torch.from_numpy(deep)])
 
 
 def test_its_network_and_the_slips_learn_from_rays_between_the_lips(ball_scene):
