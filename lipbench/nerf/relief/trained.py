@@ -360,8 +360,8 @@ def _seen(
 
     (rotation, translation), (code, biases, slip) = pose, told
     view = mesh.view_of(points, moved, float(-translation[2]), camera)
-    at = rotation[None], translation[None], camera, warp[None]
-    views = views_of([view], relief, *at, field.behind is not None, code.device)._replace(slip=slip)
+    placed = rotation[None], translation[None], camera, warp[None]
+    views = views_of([view], relief, *placed, field.behind is not None, code.device)._replace(slip=slip)
     near = cv2.dilate((head | view.hit).astype(np.uint8), np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8)) > 0
     at = np.nonzero(near & wanted)
     out, frame = np.zeros((*near.shape, 4), np.float32), torch.zeros(1, dtype=torch.int64, device=code.device)

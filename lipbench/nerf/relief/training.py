@@ -146,8 +146,8 @@ class ReliefTraining(GuardedTraining):
         self.views = self.views._replace(slip=self.slips)
         behind = [] if self.field.behind is None else [*self.field.behind.parameters(), self.slips]
         others = [own for name, own in self.field.named_parameters() if not name.startswith("behind.")]
-        codes = [([self.latents], p.latent_lr)] if p.field.latent else []
-        self.optimizer = PlainAdam([(others, p.lr), *codes, (behind, p.behind_lr)])
+        latents = [([self.latents], p.latent_lr)] if p.field.latent else []
+        self.optimizer = PlainAdam([(others, p.lr), *latents, (behind, p.behind_lr)])
         field = self.field
         noise = NOISE if p.registration else 0.0
         self.grids = [GridAdam(field.fine, p.grid_lr, noise), GridAdam(field.coarse, p.grid_lr)]
