@@ -106,7 +106,8 @@ def _relief() -> ReliefField:
     eyes = ((0.2, 0.3, 0.2, 0.1), (0.6, 0.3, 0.2, 0.1))
     relief = Relief((-1.0, 1.0, 2.0, 2.0), flat, flat - 0.2, flat + 0.2, eyes, (0.4, 0.6, 0.3, 0.3))
     field = ReliefField(ReliefConfig(width=8, latent=8), relief, (16, 16), (8, 8), (4, 4), mouth=(4, 4))
-    nn.init.normal_(field.network.last.weight)
+    for network in (field.network, field.behind.network):
+        nn.init.normal_(network.last.weight)
     return field
 
 
@@ -115,9 +116,10 @@ def _seen(field: ReliefField, device: str) -> Any:
     edge, c = 16, field.config
     near = torch.full((1, edge, edge), 6.7, dtype=torch.float64)
     shift, away = torch.zeros(1, edge, edge, 3, dtype=torch.float64), torch.tensor([[0.0, 0.0, -7.0]]).double()
-    views = Views(
-        50.0, (8.0, 8.0), *(x.to(device) for x in (torch.eye(3)[None].double(), away, shift, near, near + 0.6))
-    )
+    far, jaw = near + 0.6, torch.eye(3, 4)[None].double()
+    far[:, 4:8] = near[:, 4:8]  # between the lips
+    maps = (x.to(device) for x in (torch.eye(3)[None].double(), away, shift, near, far))
+    views = Views(50.0, (8.0, 8.0), *maps, 0.0, jaw.to(device), torch.zeros(1, 2, device=device))
     at = (torch.arange(2.0, 14.0)[None] + 0.5).to(device)
     code = torch.ones(1, c.directions + c.codes, device=device)
     keep = torch.ones(at.shape, dtype=torch.bool, device=device)

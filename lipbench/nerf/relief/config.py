@@ -19,8 +19,8 @@ class ReliefConfig:
         latent: numbers of the code learned per frame, but for those that mix appearances (0 for no code).
         directions: principal directions of the clip's expressions that the network is told, in units of their spread.
         layers: of both grids, from the back of the relief to its front.
-        behind: further layers, behind its back, where the mesh has teeth and cavity at different depths. 0 leaves them
-            on its back.
+        behind: width of the network that draws what lies behind the lips, see `mouth.Mouth`. 0 leaves it on the
+            relief's back.
         texel: side of a texel of the fine grid, px of the training images.
         coarse_texel: the same of the coarse grid.
         finest: longest side of the fine grid, texels: larger images get larger texels.
@@ -42,7 +42,7 @@ class ReliefConfig:
     latent: int = 32
     directions: int = 12
     layers: int = 5
-    behind: int = 2
+    behind: int = 64
     texel: float = 0.7
     coarse_texel: float = 1.7
     finest: int = 896
@@ -57,19 +57,9 @@ class ReliefConfig:
     opacity: float = 15.0
 
     @property
-    def depths(self) -> int:
-        """All layers."""
-        return self.layers + self.behind
-
-    @property
     def codes(self) -> int:
         """Length of a frame's code."""
         return self.latent + self.appearances if self.latent else 0
-
-    @property
-    def floor(self) -> float:
-        """Where between the first layer, 0, and the last, 1, the relief's back is."""
-        return self.behind / (self.depths - 1)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -92,6 +82,7 @@ class ReliefPreset:
         fall: powers of ten by which all rates fall over the training.
         appearance_lr: for the images of appearances, which begin as what frames show.
         mouth_lr: for the looks of lips and chin.
+        behind_lr: for the network that draws what lies behind the lips, and the slips of the teeth.
         registration: whether frames are put in their place by optical flow first, see `registration`.
         warmup: share of the steps over which they rise to it.
         latent_penalty: factor of the codes' squares.
@@ -100,6 +91,8 @@ class ReliefPreset:
             mouth does must not show there.
         eye_share: of the rays of frames that are not the mouth's, drawn from the boxes of the eyes.
         rare_share: of the frames that are not the mouth's, drawn the more often the rarer their eyes' look is: blinks.
+        mouth_rays: further ones of each step, from between the lips of as many frames: only the network that draws what
+            is there learns from them, and they cost little.
         size: longer side that frames are shrunk to for training and rendering, px (0: as they are).
         held_out: share of the frames, at the end, that is kept from training.
         views: frames of a clip that are trained on, about: of longer ones some, evenly spread.
@@ -115,6 +108,7 @@ class ReliefPreset:
     latent_lr: float = 1e-2
     appearance_lr: float = 5e-3
     mouth_lr: float = 3e-2
+    behind_lr: float = 2e-2
     registration: bool = True
     fall: float = 1.3
     warmup: float = 0.025
@@ -123,6 +117,7 @@ class ReliefPreset:
     upper_share: float = 0.3125
     eye_share: float = 1 / 6
     rare_share: float = 0.35
+    mouth_rays: int = 4096
     size: int = 0
     held_out: float = 0.0
     views: int = 500

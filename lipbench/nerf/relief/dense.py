@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lipbench.nerf.relief.kernels import DEEP, STEEP
+from lipbench.nerf.relief.kernels import STEEP
 
 
 class Views(NamedTuple):
@@ -21,9 +21,11 @@ class Views(NamedTuple):
         translation: (F, 3) dm.
         shift: (F, H, W, 3) dm.
         near: (F, H, W) dm.
-        far: (F, H, W) dm.
+        far: (F, H, W) dm. Where it is `near` a pixel sees what lies behind the lips, there.
         front: dm from where rays enter to where they meet the one surface that the relief is, see `straight`; 0 where
             it has depth.
+        jaw: (F, 3, 4) from head space to where the jaw has it at rest, dm.
+        slip: (F, 2) how far to the right and up of where the pose says the teeth are, in units of `mouth.SLIP`.
     """
 
     focal: float
@@ -34,6 +36,8 @@ class Views(NamedTuple):
     near: Tensor
     far: Tensor
     front: float = 0.0
+    jaw: Tensor | None = None
+    slip: Tensor | None = None
 
 
 def cells(value: Tensor, n: int) -> tuple[Tensor, Tensor]:
@@ -51,10 +55,9 @@ def at(values: Tensor, u: Tensor, v: Tensor) -> Tensor:
     return (1 - av) * above + av * below
 
 
-def height(z: Tensor, back: Tensor, front: Tensor, floor: float) -> Tensor:
+def height(z: Tensor, back: Tensor, front: Tensor) -> Tensor:
     """The coordinate s of depths z (dm), see `kernels.height`."""
-    s = floor + (1.0 - floor) * ((z - back) / (front - back)).clamp(0.0, 1.0)
-    return torch.where(z < back, floor * (1.0 + (z - back) / DEEP).clamp_min(0.0), s)
+    return ((z - back) / (front - back)).clamp(0.0, 1.0)
 
 
 def candidates(
@@ -66,7 +69,6 @@ def candidates(
     surfaces: Tensor,
     place: Tensor,
     samples: int,
-    floor: float = 0.0,
 ) -> tuple[Tensor, Tensor]:
     """(R, S, 3) points (u, v, s) of all candidates and (R, S) their steps as shares of the relief's thickness.
 
@@ -79,7 +81,6 @@ def candidates(
         surfaces: (2 or more, h, w) dm, back and front of the relief.
         place: (4,) left, top, width, height of the relief, dm.
         samples: S.
-        floor: s at the relief's back, see `kernels.march`.
     """
     x, y = columns.to(torch.int64), rows.to(torch.int64)
     columns, rows, jitter = (each.to(views.rotation.dtype) for each in (columns, rows, jitter))
@@ -92,7 +93,7 @@ def candidates(
     u = ((p[..., 0] - place[0]) / place[2]).clamp(0.0, 1.0)
     v = ((place[1] - p[..., 1]) / place[3]).clamp(0.0, 1.0)
     back, front = (at(each, u, v) for each in surfaces[:2])
-    s = height(p[..., 2], back, front, floor)
+    s = height(p[..., 2], back, front)
     length = step * (1 + rx * rx + ry * ry).sqrt()
     return torch.stack([u, v, s], -1).float(), (length[:, None] / (front - back)).float()
 
@@ -104,7 +105,7 @@ def kept(
     layers, n, m = density.shape
     ju, jv = (points[..., 0] * m).long().clamp_max(m - 1), (points[..., 1] * n).long().clamp_max(n - 1)
     raw = density[(points[..., 2] * (layers - 1) + 0.5).long(), jv, ju]
-    some = (raw > threshold) | keep[:, None]
+    some = ((raw > threshold) | keep[:, None]) & (lengths > 0)
     depth = F.softplus(raw, threshold=float(STEEP)) * opacity * lengths * some
     before = depth.cumsum(1) - depth
     return some & (before <= opaque)

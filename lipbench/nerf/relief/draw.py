@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lipbench.nerf.relief.config import ReliefPreset
+from lipbench.nerf.relief.dense import Views
 from lipbench.nerf.relief.scene import ReliefScene
 from lipbench.nerf.training.codes import MODES, eye_codes
 
@@ -124,6 +125,31 @@ class ReliefRays:
         column = boxes[..., 0] + (u[0] * (boxes[..., 2] - boxes[..., 0])).long()
         row = boxes[..., 1] + (u[1] * (boxes[..., 3] - boxes[..., 1])).long()
         return row.clamp(0, self.h - 1) * self.w + column.clamp(0, self.w - 1)
+
+
+class RaysBetweenLips:
+    """Draws rays that pass between the lips.
+
+    Args:
+        views: of the scene's frames.
+        drawer: of the scene.
+        preset: how.
+    """
+
+    def __init__(self, views: Views, drawer: ReliefRays, preset: ReliefPreset) -> None:
+        self.pixels, self.filmed, self.w = torch.nonzero(views.far <= views.near), drawer.filmed, drawer.w
+        self.frames, self.count = self.pixels[:, 0].unique_consecutive(return_counts=True)
+        self.first = self.count.cumsum(0) - self.count
+        self.preset = preset
+
+    def draw(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(F,) frames, (F, R) columns and rows, px, and (F, R, 3) colors in [0, 1] of one step's rays."""
+        p, here = self.preset, self.pixels.device
+        which = torch.randint(len(self.frames), (p.frames,), device=here)
+        spot = (torch.rand(p.frames, p.mouth_rays // p.frames, device=here) * self.count[which, None]).long()
+        frame, row, column = self.pixels[self.first[which, None] + spot].unbind(-1)
+        color = self.filmed[frame, row * self.w + column].float() / 255.0
+        return frame[:, 0], column + 0.5, row + 0.5, color
 
 
 def _square(reach: int) -> NDArray[np.uint8]:

@@ -11,6 +11,7 @@ from lipbench.nerf.relief import ops
 from lipbench.nerf.relief.config import ReliefConfig
 from lipbench.nerf.relief.dense import Views
 from lipbench.nerf.relief.grid import FeatureGrid
+from lipbench.nerf.relief.mouth import Mouth, look
 from lipbench.nerf.relief.perceptron import Perceptron
 from lipbench.nerf.relief.surface import EDGE, Relief
 from lipbench.nerf.training.codes import without
@@ -67,15 +68,16 @@ class ReliefField(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
-        self.fine = FeatureGrid(torch.zeros(config.depths, *fine, 4))
-        self.coarse = FeatureGrid(COARSE_START * torch.randn(config.depths, *coarse, config.channels))
+        self.fine = FeatureGrid(torch.zeros(config.layers, *fine, 4))
+        self.coarse = FeatureGrid(COARSE_START * torch.randn(config.layers, *coarse, config.channels))
         self.network = Perceptron(4 + config.channels, config.directions + config.codes, 3, config.width, 4)
         self.looks = min(config.looks, config.latent)
         self.eyes = FeatureGrid(torch.zeros(2, 2 * eyes[0], eyes[1], 3 * self.looks)) if self.looks else None
         n, m, k = appearances
         self.appearances = FeatureGrid(torch.zeros(1, n, m, 4 * k)) if k else None
-        mouths = (config.depths, *mouth, 4 * config.directions)
+        mouths = (config.layers, *mouth, 4 * config.directions)
         self.mouth = FeatureGrid(torch.zeros(mouths)) if config.mouth_looks and min(mouth) else None
+        self.behind = Mouth(relief, config.directions, config.behind) if config.behind else None
         self.register_buffer("window", torch.ones(n, m))
         self.register_buffer("eye_boxes", torch.tensor(relief.eyes, dtype=torch.float32))
         self.register_buffer("mouth_box", torch.tensor(relief.mouth, dtype=torch.float32))
@@ -164,7 +166,6 @@ class ReliefField(nn.Module):
             pruning,
             self.config.opacity,
             self.config.samples,
-            self.config.floor,
         )
         counts = samples.starts[::each].diff().tolist()
         features = ops.lookup((self.fine, self.coarse), samples.points)
@@ -182,7 +183,20 @@ class ReliefField(nn.Module):
             mixes = code[:, first : first + self.appearances.channels // 4]
             starts = samples.starts[::each].contiguous()
             logits = logits + ops.mix(mixes, self.appearances, self.window, samples.points, starts)
-        return ops.composite(logits, samples, self.config.opacity).view(*columns.shape, 4)
+        shown = ops.composite(logits, samples, self.config.opacity).view(*columns.shape, 4)
+        return shown if self.behind is None else self.with_mouth_inside(shown, views, frames, columns, rows, code)
+
+    def with_mouth_inside(
+        self, shown: Tensor, views: Views, frames: Tensor, columns: Tensor, rows: Tensor, code: Tensor
+    ) -> Tensor:
+        """What rays see (G, R, 4), with what lies behind the lips where they pass between them; see `render`."""
+        assert self.behind is not None
+        seen = look(views, frames, columns, rows)
+        if not len(seen.places):
+            return shown
+        told = code[:, : self.config.directions], self.seen_from(views.rotation, views.translation)[frames]
+        color = self.behind(seen, *told)
+        return shown.index_put((seen.groups, seen.rays), torch.nn.functional.pad(color, (0, 1), value=1.0))
 
     def _with_eyes(self, logits: Tensor, points: Tensor, counts: list[int], code: Tensor) -> Tensor:
         """(M, 4) logits with what the frames' codes mix about the eyes."""

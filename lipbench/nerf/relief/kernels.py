@@ -16,7 +16,6 @@ ONE, NONE = np.float32(1), np.float32(0)
 #: Indices are unsigned: of others numba asks at every access whether they count from the end, and vectorizes nothing.
 NEXT = np.uint64(1)
 STEEP = np.float32(15)  # beyond it softplus(x) is x
-DEEP = 0.4  # dm behind the relief's back, as far as the layers behind it tell apart what lies there
 
 
 @inlined
@@ -60,11 +59,9 @@ def back_and_front(u, v, inner, outer):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def height(z, back, front, floor):  # type: ignore[no-untyped-def]
-    """The coordinate s of a depth z (dm): `floor` at the back, 1 at the front, 0 from DEEP dm behind the back on."""
-    if z < back:
-        return floor * max(1.0 + (z - back) / DEEP, 0.0)
-    return floor + (1.0 - floor) * min(max((z - back) / (front - back), 0.0), 1.0)
+def height(z, back, front):  # type: ignore[no-untyped-def]
+    """The coordinate s of a depth z (dm): 0 at the back and behind it, 1 at the front."""
+    return min(max((z - back) / (front - back), 0.0), 1.0)
 
 
 @inlined
@@ -100,7 +97,6 @@ def march(  # type: ignore[no-untyped-def]
     density,
     opacity,
     samples,
-    floor,
     threshold,
     opaque,
     points,
@@ -117,7 +113,7 @@ def march(  # type: ignore[no-untyped-def]
         translation: (F, 3) dm.
         shift: (F, H, W, 3) dm, how far the mesh has moved what a pixel sees.
         near: (F, H, W) dm along the axis.
-        far: the same.
+        far: the same; rays that leave where they enter have no samples.
         jitter: (R,) in [0, 1): where in its bin each sample of a ray lies.
         keep: (R,) bool, rays that leave nothing out.
         inner: (h, w) dm, depth of the relief's back in head space.
@@ -125,7 +121,6 @@ def march(  # type: ignore[no-untyped-def]
         place: left, top, width, height of the relief, dm.
         density: (L, n, m) raw density as the grid alone has it.
         opacity: see `ReliefConfig`.
-        floor: s at the relief's back; from there to 0 it falls over DEEP dm, with 0 all behind it is at 0.
         threshold: raw density under which a sample is left out.
         opaque: optical depth at which a ray ends.
         points: (R * S, 3) takes (u, v, s).
@@ -143,6 +138,8 @@ def march(  # type: ignore[no-untyped-def]
         rx, ry = (columns[i] - cx) / focal, (cy - rows[i]) / focal
         first = near[t, y, x]
         step = (far[t, y, x] - first) / samples
+        if step <= 0.0:
+            continue
         length = step * math.sqrt(1 + rx * rx + ry * ry)
         passed = 0.0
         for k in range(samples):
@@ -150,7 +147,7 @@ def march(  # type: ignore[no-untyped-def]
             u = min(max((px - place[0]) / place[2], 0.0), 1.0)
             v = min(max((place[1] - py) / place[3], 0.0), 1.0)
             back, front = back_and_front(u, v, inner, outer)
-            s = height(pz, back, front, floor)
+            s = height(pz, back, front)
             ku, kv, kl = min(int(u * m), m - 1), min(int(v * n), n - 1), int(s * (layers - 1) + 0.5)
             raw = density[np.uint64(kl), np.uint64(kv), np.uint64(ku)]
             if raw > threshold or keep[i]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from lipbench.faces.raster.zbuffer import edge_values, visibility
 BELOW_CHIN = 0.10
 #: dm outside the silhouette over which the mesh's motion fades.
 FADE = 0.15
+OUTER_LIPS, CHIN, JAW_ENDS = slice(48, 60), 8, [0, 16]  # landmarks
 AT_ONCE = 16  # expressions whose motions are made together
 
 Float32 = NDArray[np.float32]
@@ -29,11 +31,15 @@ class MeshView(NamedTuple):
         depth: (H, W) dm along the camera's axis; outside the silhouette that of the nearest pixel inside.
         shift: (H, W, 3) dm in head space, from the mesh at rest; fading outside the silhouette.
         hit: (H, W) bool, inside the silhouette.
+        mouth: (H, W) bool, within the lips' outer edge.
+        jaw: (3, 4) from head space to where the jaw has it at rest, dm.
     """
 
     depth: Float32
     shift: Float32
     hit: NDArray[np.bool_]
+    mouth: NDArray[np.bool_]
+    jaw: NDArray[np.float64]
 
 
 class HeadMesh:
@@ -97,7 +103,22 @@ class HeadMesh:
         """The same of the mesh whose vertices were moved by (N, 3) dm and placed at (N, 3), so many dm away."""
         triangle = visibility(points, self.triangles, camera).triangle
         depth, shift = seen_values(points, moved, self.triangles, triangle, camera)
-        return _extended(depth, shift, triangle >= 0, FADE * camera.focal / distance)
+        hit = triangle >= 0
+        depth, shift = _extended(depth, shift, hit, FADE * camera.focal / distance)
+        lips = camera.project(points[self.mark_rows[OUTER_LIPS]])
+        return MeshView(depth, shift, hit, hit & _filled(lips, hit.shape), self.jaw(moved))
+
+    def jaw(self, moved: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(3, 4) from head space to where the jaw has it at rest, when the vertices are moved by (N, 3) dm.
+
+        It turns about the line between the jawline's ends, and goes sideways, as the chin does.
+        """
+        joint, chin = self.marks[JAW_ENDS].mean(0), moved[self.mark_rows[CHIN]]
+        _, y, z = self.marks[CHIN] - joint
+        angle = math.atan2(y, z) - math.atan2(y + chin[1], z + chin[2])
+        c, s = math.cos(angle), math.sin(angle)
+        turn = np.array([[1.0, 0.0, 0.0], [0.0, c, s], [0.0, -s, c]])
+        return np.column_stack([turn, joint - turn @ joint - [chin[0], 0.0, 0.0]])
 
 
 class Motions:
@@ -149,17 +170,26 @@ def seen_values(
     return depth, seen
 
 
-def _extended(depth: Float32, shift: Float32, hit: NDArray[np.bool_], fade: float) -> MeshView:
+def _filled(marks: NDArray[np.float64], size: tuple[int, ...]) -> NDArray[np.bool_]:
+    """(H, W) inside the hull of points (K, 2) px."""
+    import cv2
+
+    inside = np.zeros(size, np.uint8)
+    cv2.fillConvexPoly(inside, cv2.convexHull((marks - 0.5).round().astype(np.int32)), 1)
+    return inside > 0
+
+
+def _extended(depth: Float32, shift: Float32, hit: NDArray[np.bool_], fade: float) -> tuple[Float32, Float32]:
     """Outside the silhouette: the nearest pixel's depth, and its shift the less the farther away, over `fade` px."""
     if not hit.any():
-        return MeshView(depth, shift, hit)
+        return depth, shift
     away, number, place = nearest_pixels(hit)
     out = np.flatnonzero(~hit)
     source = place[number.reshape(-1)[out]]
     depth.reshape(-1)[out] = depth.reshape(-1)[source]
     share = np.exp(-np.square(away.reshape(-1)[out] / fade))[:, None]
     shift.reshape(-1, 3)[out] = shift.reshape(-1, 3)[source] * share
-    return MeshView(depth, shift, hit)
+    return depth, shift
 
 
 @kernel

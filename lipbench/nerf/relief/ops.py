@@ -53,12 +53,11 @@ def march(
     pruning: Pruning,
     opacity: float,
     samples: int,
-    floor: float = 0.0,
 ) -> Samples:
     """Samples of the rays through (R,) image positions of (R,) frames; see `kernels.march`."""
     if not uses_kernels(frames):
         candidates = straight.candidates if views.front else dense.candidates
-        points, lengths = candidates(views, frames, columns, rows, jitter, surfaces, place, samples, floor)
+        points, lengths = candidates(views, frames, columns, rows, jitter, surfaces, place, samples)
         some = dense.kept(points, lengths, pruning.density, opacity, pruning.threshold, pruning.opaque, keep)
         starts = torch.cat([torch.zeros_like(frames[:1]), some.sum(1).cumsum(0)])
         return Samples(points[some], lengths[some], starts)
@@ -76,7 +75,6 @@ def march(
         *(x.numpy() for x in (jitter, keep, surfaces[0], surfaces[1], place, pruning.density)),
         float(opacity),
         int(samples),
-        float(floor),
         float(pruning.threshold),
         float(pruning.opaque),
         *(x.numpy() for x in (points, lengths, starts)),

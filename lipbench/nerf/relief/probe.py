@@ -47,6 +47,7 @@ def probe_of(
     relief: Relief,
     warps: NDArray[np.float32],
     removed: ArrayLike | None,
+    behind: bool,
     seed: int,
     device: str,
 ) -> Probe:
@@ -58,6 +59,7 @@ def probe_of(
         relief: of the training.
         warps: (T, h, w, 2) dm, displacements of the scene's frames.
         removed: direction that expressions are told without, see `codes.lid_direction`.
+        behind: whether rays pass between the lips.
         seed: decides which rays.
         device: where they are wanted.
     """
@@ -79,5 +81,5 @@ def probe_of(
         scene.filmed[frames[:, None], row, column].astype(np.float32) / 255,
         s.plates[s.shot[frames][:, None], row, column].astype(np.float32) / 255,
     )
-    views = views_of(seen, relief, rotation, translation, scene.camera, warps[frames], device)
+    views = views_of(seen, relief, rotation, translation, scene.camera, warps[frames], behind, device)
     return Probe(views, *(torch.from_numpy(each).to(device) for each in held))

@@ -6,17 +6,13 @@ import numpy as np
 import torch
 
 from lipbench.faces.raster.kernel import kernel
-from lipbench.faces.raster.nearest import nearest_pixels
 from lipbench.nerf.relief.field import DENSITY, ReliefField
-from lipbench.nerf.relief.kernels import DEEP
 from lipbench.nerf.relief.mesh import HeadMesh
 from lipbench.nerf.relief.registration import slid
 from lipbench.nerf.relief.scene import ReliefScene
-from lipbench.nerf.relief.surface import Float32, Relief, canonical, look_at_rest
+from lipbench.nerf.relief.surface import Float32, Relief, look_at_rest
 
 VIEWS = 25
-MOUTHS = 50  # frames whose mouths are looked into
-NEAR, KNOWN = 1.5, 0.05  # texels about one that tell its color, and how many pixels of them have to
 #: Raw density at the start, over the face and elsewhere: up to the mesh, and in front of it.
 INSIDE, FRONT = (2.0, 1.0), (-5.0, -1.0)
 #: Raw density of texels that the masks show in fewer than half of the frames that see them, and in hardly any.
@@ -39,8 +35,7 @@ def start(
     """
     import cv2
 
-    whole, behind = field.fine.values.numpy(), field.config.behind
-    values = whole[behind:]
+    values = field.fine.values.numpy()
     layers, n, m = values.shape[:3]
 
     def large(image: Float32) -> Float32:
@@ -84,58 +79,8 @@ def start(
     often = np.where(solid, np.where(thin, *INSIDE), np.where(thin, *FRONT))
     raw = np.where(share > SELDOM_SHARE, often, np.where(share > NEVER_SHARE, SELDOM, NEVER))
     values[..., 3] = raw / DENSITY
-    if behind:
-        _fill_behind(whole, behind, scene, mesh, relief)
     with torch.no_grad():
         field.refresh()
-
-
-def _fill_behind(values: Float32, behind: int, scene: ReliefScene, mesh: HeadMesh, relief: Relief) -> None:
-    """Set the layers behind the relief's back: as what mouths show there, or the back where none shows any of a layer.
-
-    Args:
-        values: (L, n, m, 4) of the fine grid.
-        behind: how many of L they are.
-        scene: of the training.
-        mesh: at rest.
-        relief: of the field.
-    """
-    import cv2
-
-    values[:behind] = values[behind]
-    _, n, m = values.shape[:3]
-    left, top, wide, high = relief.place
-    back = np.asarray(cv2.resize(relief.inner, (m, n)), np.float32)
-    sums = np.zeros((behind, n, m, 4), np.float32)
-    for t in np.unique(np.linspace(0, len(scene) - 1, MOUTHS).round().astype(int)):
-        pose = scene.rotation[t], scene.translation[t], scene.camera
-        view = mesh.view(scene.condition[t], *pose)
-        x0, y0, x1, y1 = np.maximum(scene.scene.mouth[t], 0)
-        inside = np.zeros(view.hit.shape, np.bool_)
-        inside[y0:y1, x0:x1] = True
-        inside &= view.hit & scene.scene.head[t]
-        x, y, z = canonical(view, *pose)[inside].T
-        column = ((x - left) / wide * m).astype(int).clip(0, m - 1)
-        row = ((top - y) / high * n).astype(int).clip(0, n - 1)
-        depth = behind * (1 + (z - back[row, column]) / DEEP)
-        some = depth < behind - 0.25  # nearer to its back the surface itself may be meant
-        layer = depth[some].round().astype(int).clip(0, behind - 1)
-        seen = np.concatenate([scene.filmed[t][inside][some] / 255, np.ones((int(some.sum()), 1))], 1)
-        np.add.at(sums, (layer, row[some], column[some]), seen.astype(np.float32))
-    # A dub opens mouths that its clip keeps shut: what no frame shows there is like what is nearest, not like the lips.
-    x0, y0, width, height = relief.mouth
-    u, v = (np.arange(m) + 0.5) / m - x0, (np.arange(n) + 0.5) / n - y0
-    mouth = ((v > 0) & (v < height))[:, None] & ((u > 0) & (u < width))
-    for k in range(behind):
-        near = np.asarray(cv2.GaussianBlur(sums[k], (0, 0), NEAR), np.float32)
-        mean = (near[..., :3] / np.maximum(near[..., 3:], 1e-6)).clip(0.02, 0.98)
-        known = near[..., 3] > KNOWN
-        if not known.any():
-            continue
-        _, number, place = nearest_pixels(known, 5)
-        told = known | mouth
-        values[k, told, :3] = np.log(mean / (1 - mean)).reshape(-1, 3)[place[number[told]]]
-        values[k, told, 3] = INSIDE[0] / DENSITY
 
 
 @kernel

@@ -42,7 +42,6 @@ def march(  # type: ignore[no-untyped-def]
     density,
     opacity,
     samples,
-    floor,
     threshold,
     opaque,
     points,
@@ -57,6 +56,8 @@ def march(  # type: ignore[no-untyped-def]
         t, x, y = np.uint64(frames[i]), np.uint64(columns[i]), np.uint64(rows[i])
         rx, ry = (columns[i] - cx) / focal, (cy - rows[i]) / focal
         step = (far[t, y, x] - near[t, y, x]) / samples
+        if step <= 0.0:
+            continue
         px, py, pz = head_point(rx, ry, near[t, y, x] + front, rotation, translation, shift, t, y, x)
         nearer = rotation[t, 2, 2] - rx * rotation[t, 0, 2] - ry * rotation[t, 1, 2]  # z a dm towards the camera
         u = min(max((px - place[0]) / place[2], 0.0), 1.0)
@@ -67,7 +68,7 @@ def march(  # type: ignore[no-untyped-def]
         passed = 0.0
         for k in range(samples):
             z = pz + (front - (k + jitter[i]) * step) * nearer
-            s = height(z, back, ahead, floor)
+            s = height(z, back, ahead)
             raw = density[np.uint64(int(s * (layers - 1) + 0.5)), kv, ku]
             if raw > threshold or keep[i]:
                 points[count, 0], points[count, 1], points[count, 2] = u, v, s
@@ -89,7 +90,6 @@ def candidates(
     surfaces: Tensor,
     place: Tensor,
     samples: int,
-    floor: float,
 ) -> tuple[Tensor, Tensor]:
     """`dense.candidates` of such rays."""
     x, y = columns.to(torch.int64), rows.to(torch.int64)
@@ -107,7 +107,7 @@ def candidates(
     back, ahead = (dense.at(each, u, v)[:, None] for each in surfaces[:2])
     passed = (torch.arange(samples, device=x.device) + jitter[:, None]) * step[:, None]
     z = p[:, 2:] + (views.front - passed) * nearer[:, None]
-    s = dense.height(z, back, ahead, floor)
+    s = dense.height(z, back, ahead)
     length = (step * ray.norm(dim=1))[:, None] / (ahead - back)
     points = torch.stack([u[:, None].expand_as(s), v[:, None].expand_as(s), s], -1)
     return points.float(), length.expand_as(s).float()

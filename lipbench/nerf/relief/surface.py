@@ -1,8 +1,8 @@
 """The relief: a thin layer of head space about the mesh at rest, seen from the front.
 
 Its coordinates are x and y of head space and the depth between two maps, its back and its front. Over the face it is
-thin (the mesh knows where the skin is), elsewhere it has room for hair. Mouth cavity and teeth lie behind its back and
-are put onto it: what moves apart in depth moves apart there.
+thin (the mesh knows where the skin is), elsewhere it has room for hair. Mouth cavity and teeth lie behind its back.
+Where no network draws them they are put onto it: what moves apart in depth moves apart there.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ SETTLED = 0.05  # dm beside it at which it has been met
 THIN = 0.04  # dm, shortest interval of a ray
 ASKING = 0.05  # of the frames have to show something beside the mesh for the relief to reach it
 FARTHEST = 0.5  # dm, how far in front of the mesh it may do so
+CAVITY, TEETH = 0.06, 0.1  # dm behind the relief's middle: where a mouth's inside begins, and where its teeth are
 MARGIN = 0.04  # of the masks' extent, on each side
 
 BESIDE_LIPS, BELOW_CHIN = 0.25, 0.05  # of the mouth's width on each side, dm
@@ -330,6 +331,25 @@ def fill_settled(depth, shift, hit, rotation, translation, focal, cx, cy, middle
             below = (1 - au) * middle[iv + 1, iu] + au * middle[iv + 1, iu + 1]
             away = z - (1 - av) * above - av * below
             shift[0, y, x, 2] += max(away, 0.0) + share * min(away, 0.0)
+
+
+def behind_lips(
+    relief: Relief, view: MeshView, rotation: NDArray[np.float64], translation: NDArray[np.float64], camera: Camera
+) -> tuple[NDArray[np.bool_], Float32]:
+    """(H, W) where a view sees far behind the lips, and at which depths (H, W) rays meet the teeth, dm.
+
+    These lie on a surface behind the relief's middle, whatever the mesh has there: teeth are curved as lips are.
+    """
+    x, y, z = np.moveaxis(canonical(view, rotation, translation, camera), -1, 0)
+    (left, top, width, height), (h, w) = relief.place, relief.middle.shape
+    column = ((x - left) / width * w).astype(int).clip(0, w - 1)
+    row = ((top - y) / height * h).astype(int).clip(0, h - 1)
+    deep = view.mouth & (z < relief.middle[row, column] - CAVITY)
+    if not deep.any():
+        return deep, view.depth
+    still = view._replace(shift=np.zeros_like(view.shift), hit=np.zeros_like(view.hit))
+    teeth = relief._replace(middle=relief.middle - np.float32(TEETH))
+    return deep, settled(teeth, still, rotation, translation, camera).depth
 
 
 def bounds(

@@ -24,11 +24,11 @@ from lipbench.nerf.relief.field import ReliefField
 from lipbench.nerf.relief.mesh import HeadMesh, MeshView, Motions
 from lipbench.nerf.relief.registration import registered
 from lipbench.nerf.relief.scene import ReliefScene
-from lipbench.nerf.relief.surface import SKIN, Relief, bounds, settled
+from lipbench.nerf.relief.surface import SKIN, Relief, behind_lips, bounds, settled
 from lipbench.nerf.training.codes import without
 from lipbench.nerf.training.trained import FrameRender, Where, enlarged, shrunk
 
-SCHEMA = 4
+SCHEMA = 5
 REACH = 2  # px about mask and mesh that are rendered
 BESIDE = 16  # px about the wanted ones in which the mesh is looked at: it is extended beside its outline
 INNER_LIPS, PARTING = slice(60, 68), 0.06  # landmarks, and what of their width lies about where lips part
@@ -46,6 +46,7 @@ class TrainedRelief:
         scale: resolution at which it is rendered, relative to the scene's full resolution.
         rest: (K,) expression in which the relief is at rest.
         warps: (T, h, w, 2) dm, displacements of the training frames, see `registration`.
+        slips: (T, 2) those of their teeth, see `Views`.
         facts: how it was trained.
         removed_direction: (C,) direction that is taken out of the expressions the network is told, None: nothing is.
     """
@@ -56,6 +57,7 @@ class TrainedRelief:
     scale: float
     rest: NDArray[np.float64]
     warps: NDArray[np.float32]
+    slips: Tensor
     facts: Mapping[str, Any]
     removed_direction: NDArray[np.float32] | None = None
 
@@ -65,8 +67,15 @@ class TrainedRelief:
 
     def latent(self, index: ArrayLike) -> Tensor:
         """(N,) scene frames -> (N, L) codes; a frame that was kept from training has one between its neighbors'."""
+        return self._between(self.latents, index)
+
+    def slip(self, index: ArrayLike) -> Tensor:
+        """(N,) scene frames -> (N, 2) displacements of their teeth, in the same way."""
+        return self._between(self.slips, index)
+
+    def _between(self, values: Tensor, index: ArrayLike) -> Tensor:
         before, after, share = self._neighbors(index)
-        first, last = (self.latents[torch.from_numpy(rows)] for rows in (before, after))
+        first, last = (values[torch.from_numpy(rows)] for rows in (before, after))
         return torch.lerp(first, last, torch.from_numpy(share)[:, None].to(first.device))
 
     def warp(self, index: ArrayLike) -> NDArray[np.float32]:
@@ -101,6 +110,7 @@ class TrainedRelief:
             "frames": self.frames.tolist(),
             "scale": self.scale,
             "rest": torch.from_numpy(self.rest),
+            "slips": self.slips.detach().cpu(),
             "warps": torch.from_numpy(self.warps.astype(np.float16)),
             "facts": dict(self.facts),
             "removed": None if removed is None else torch.from_numpy(removed),
@@ -151,6 +161,7 @@ class TrainedRelief:
             held["scale"],
             held["rest"].numpy(),
             held["warps"].numpy().astype(np.float32),
+            held["slips"].to(device),
             held["facts"],
             removed,
         )
@@ -204,14 +215,24 @@ def render_frames(
     code = torch.cat([model.field.told(told), codes], 1)
     relief, motions = model.field.relief, Motions(mesh, expression)
     poses = tuple(torch.from_numpy(x[rows]).to(codes.device) for x in (small.rotation, small.translation))
-    seen_from = model.field.seen_from(*poses)
+    seen_from, slips = model.field.seen_from(*poses), model.slip(rows)
     for k, t in enumerate(rows):
         warp = model.warp([t])[0]
         wanted = None if where is None else shrunk(where(k), small.scene.size)
         with tensor_cores(code.device):
             one = slice(k, k + 1)
             shown = render_one(
-                model.field, relief, mesh, small, int(t), motions[k], code[one], warp, wanted, seen_from[one]
+                model.field,
+                relief,
+                mesh,
+                small,
+                int(t),
+                motions[k],
+                code[one],
+                warp,
+                slips[one],
+                wanted,
+                seen_from[one],
             )
         if model.scale < 1.0:
             image, box = enlarged(np.concatenate([shown.rgb, shown.alpha[..., None]], 2), shown.box, h, w)
@@ -226,6 +247,7 @@ def views_of(
     translation: NDArray[np.float64],
     camera: Camera,
     warps: NDArray[np.float32],
+    behind: bool,
     device: torch.device | str = "cpu",
 ) -> Views:
     """Cameras and maps of frames for `ReliefField.render`.
@@ -235,17 +257,24 @@ def views_of(
     """
     in_place = warps[0].size > 2
     size = len(rotation), camera.height, camera.width
+    jaw = np.zeros((len(rotation), 3, 4))
     shift, near, far = (room((*size, *more), np.float32) for more in ((3,), (), ()))
     for k, (view, warp, turn, move) in enumerate(zip(seen, warps, rotation, translation, strict=True)):
+        seen_from = turn, move, camera
+        deep, teeth = behind_lips(relief, view, *seen_from) if behind else (np.zeros_like(view.hit), view.depth)
         if in_place:
-            view = registered(settled(relief, view, turn, move, camera), warp, relief, turn, move, camera)
-        shift[k], (near[k], far[k]) = view.shift, bounds(relief, view, turn, move, camera)
+            view = settled(relief, view, *seen_from)
+        view.depth[deep], view.shift[deep] = teeth[deep], 0.0
+        if in_place:
+            view = registered(view, warp, relief, *seen_from)
+        shift[k], (near[k], far[k]) = view.shift, bounds(relief, view, *seen_from)
+        near[k][deep], far[k][deep], jaw[k] = view.depth[deep], view.depth[deep], view.jaw
     cx, cy = camera.center
-    turns, moves, shifts, nears, fars = (
-        torch.from_numpy(a).to(device) for a in (rotation, translation, shift, near, far)
+    turns, moves, shifts, nears, fars, jaws = (
+        torch.from_numpy(a).to(device) for a in (rotation, translation, shift, near, far, jaw)
     )
     front = SKIN[1] if in_place else 0.0
-    return Views(float(camera.focal), (float(cx), float(cy)), turns, moves, shifts, nears, fars, front)
+    return Views(float(camera.focal), (float(cx), float(cy)), turns, moves, shifts, nears, fars, front, jaws)
 
 
 @torch.no_grad()
@@ -258,6 +287,7 @@ def render_one(
     moved: NDArray[np.float64],
     code: Tensor,
     warp: NDArray[np.float32],
+    slip: Tensor,
     wanted: NDArray[np.bool_] | None = None,
     seen_from: Tensor | None = None,
 ) -> FrameRender:
@@ -279,7 +309,7 @@ def render_one(
     lips = _lips(scene.camera, points[mesh.mark_rows])
     if seen_from is None:
         seen_from = field.seen_from(*(torch.from_numpy(x[None]).to(code.device) for x in pose))
-    told = code, field.network.biases(code, seen_from)
+    told = code, field.network.biases(code, seen_from), slip
     image, near = np.zeros((h, w, 4), np.float32), np.zeros((h, w), np.bool_)
     wide, window = (np.s_[y0:y1, x0:x1] for x0, y0, x1, y1 in (around, lips))
     once = wanted.copy()
@@ -320,17 +350,18 @@ def _seen(
     head: NDArray[np.bool_],
     points: NDArray[np.float64],
     moved: NDArray[np.float64],
-    told: tuple[Tensor, tuple[Tensor, Tensor]],
+    told: tuple[Tensor, tuple[Tensor, Tensor], Tensor],
     warp: NDArray[np.float32],
     wanted: NDArray[np.bool_],
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """(H, W, 4) premultiplied color and opacity that a camera sees of the head in a pose, 0 where they are not wanted,
-    and where the head may be. `told`: what the network is told, and its biases for it."""
+    and where the head may be. `told`: what the network is told, its biases for it, and the frame's `slip`."""
     import cv2
 
-    (rotation, translation), (code, biases) = pose, told
+    (rotation, translation), (code, biases, slip) = pose, told
     view = mesh.view_of(points, moved, float(-translation[2]), camera)
-    views = views_of([view], relief, rotation[None], translation[None], camera, warp[None], code.device)
+    placed = rotation[None], translation[None], camera, warp[None]
+    views = views_of([view], relief, *placed, field.behind is not None, code.device)._replace(slip=slip)
     near = cv2.dilate((head | view.hit).astype(np.uint8), np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8)) > 0
     at = np.nonzero(near & wanted)
     out, frame = np.zeros((*near.shape, 4), np.float32), torch.zeros(1, dtype=torch.int64, device=code.device)

@@ -13,10 +13,11 @@ from torch import Tensor
 
 from lipbench.nerf.relief.appearance import Appearances, appearances
 from lipbench.nerf.relief.config import ReliefPreset
-from lipbench.nerf.relief.draw import Batch, ReliefRays
+from lipbench.nerf.relief.draw import Batch, RaysBetweenLips, ReliefRays
 from lipbench.nerf.relief.field import ReliefField
 from lipbench.nerf.relief.grid import GridAdam
 from lipbench.nerf.relief.mesh import HeadMesh, MeshView
+from lipbench.nerf.relief.mouth import look
 from lipbench.nerf.relief.probe import probe_of
 from lipbench.nerf.relief.registration import Canvas, away_from_lips, register
 from lipbench.nerf.relief.scene import ReliefScene
@@ -87,9 +88,11 @@ class ReliefTraining(GuardedTraining):
             self.relief, self.face = widened(relief, face, *shown)
         self.warps = self._registered()
         seen = (self._seen(t) for t in range(len(s)))
-        self.views = views_of(seen, self.relief, s.rotation, s.translation, s.camera, self.warps, device)
+        behind = preset.field.behind > 0
+        self.views = views_of(seen, self.relief, s.rotation, s.translation, s.camera, self.warps, behind, device)
         tested, warps = (s, self.warps) if self.rest is None else (self.rest, self.warps[-1:].repeat(len(self.rest), 0))
-        self.probe = probe_of(tested, self.mesh, self.relief, warps, self.removed_direction, seed, device)
+        self.between = RaysBetweenLips(self.views, self.drawer, preset)
+        self.probe = probe_of(tested, self.mesh, self.relief, warps, self.removed_direction, behind, seed, device)
         self.found = self._appearances()
         self.attempt = 0
         self.check_steps = guard.check_steps(preset.steps, 0)
@@ -139,9 +142,12 @@ class ReliefTraining(GuardedTraining):
         if self.found is not None:
             codes[:, p.field.latent : p.field.latent + k] = torch.from_numpy(self.found.codes)
         self.latents = torch.nn.Parameter(codes.to(self.device))
-        self.optimizer = PlainAdam(
-            [(list(self.field.parameters()), p.lr), *([([self.latents], p.latent_lr)] if p.field.latent else [])]
-        )
+        self.slips = torch.nn.Parameter(torch.zeros(len(s), 2, device=self.device))
+        self.views = self.views._replace(slip=self.slips)
+        behind = [] if self.field.behind is None else [*self.field.behind.parameters(), self.slips]
+        others = [own for name, own in self.field.named_parameters() if not name.startswith("behind.")]
+        latents = [([self.latents], p.latent_lr)] if p.field.latent else []
+        self.optimizer = PlainAdam([(others, p.lr), *latents, (behind, p.behind_lr)])
         field = self.field
         noise = NOISE if p.registration else 0.0
         self.grids = [GridAdam(field.fine, p.grid_lr, noise), GridAdam(field.coarse, p.grid_lr)]
@@ -173,7 +179,8 @@ class ReliefTraining(GuardedTraining):
         batch = self.drawer.draw()
         self.optimizer.zero_grad()
         error = self._error(batch, self._mixed_codes(batch.frames))
-        (SCALE * error.mean() + p.latent_penalty * self.latents.square().sum()).backward()
+        inside = self._error_between_lips()
+        (SCALE * (error.mean() + inside) + p.latent_penalty * self.latents.square().sum()).backward()
         self.optimizer.step(rate)
         for grid in self.grids:
             grid.step(rate)
@@ -201,6 +208,16 @@ class ReliefTraining(GuardedTraining):
         over = torch.addcmul(batch.background + shown[..., :3], shown[..., 3:], batch.background, value=-1.0)
         return (over - batch.color).square()
 
+    def _error_between_lips(self) -> Tensor:
+        """Mean squared error of rays between the lips, which the network that draws what is there learns from alone."""
+        if not len(self.between.frames):
+            return torch.zeros((), device=self.device)
+        frames, columns, rows, color = self.between.draw()
+        seen = look(self.views, frames, columns, rows)
+        code = self.told[frames], self.field.seen_from(self.views.rotation, self.views.translation)[frames]
+        assert self.field.behind is not None
+        return (self.field.behind(seen, *code) - color.view(-1, 3)).square().mean()
+
     @torch.no_grad()
     def opacity(self) -> float:
         """Mean opacity over head pixels of a few frames: near 0 when the field has collapsed."""
@@ -219,7 +236,8 @@ class ReliefTraining(GuardedTraining):
         p, held_out = self.probe, self.rest is not None
         code = torch.full_like(p.frames, len(self.shown) - 1) if held_out else p.frames
         codes = torch.cat([self.field.told(p.told), self.latents[code]], 1)
-        shown = self.field.render(p.views, torch.arange(len(code), device=code.device), p.columns, p.rows, codes)
+        views = p.views._replace(slip=self.slips[code])
+        shown = self.field.render(views, torch.arange(len(code), device=code.device), p.columns, p.rows, codes)
         over = shown[..., :3] + (1 - shown[..., 3:]) * p.background
         error = float((over - p.color).square().mean())
         return self._figures(error, self.opacity(), held_out)
@@ -230,7 +248,7 @@ class ReliefTraining(GuardedTraining):
         expression = scene.condition[t].astype(np.float64)
         codes = self.codes(frame, self.told, self.latents.detach()[frame])
         moved = self.mesh.moved(expression)
-        shown = render_one(self.field, self.relief, self.mesh, scene, t, moved, codes, self.warps[t])
+        shown = render_one(self.field, self.relief, self.mesh, scene, t, moved, codes, self.warps[t], self.slips[frame])
         plate = scene.scene.plates[scene.scene.shot[t]].astype(np.float32) / 255
         image: NDArray[np.float32] = shown.rgb + (1 - shown.alpha[..., None]) * plate
         return image
@@ -249,6 +267,7 @@ class ReliefTraining(GuardedTraining):
         return {
             "field": self.field.state_dict(),
             "latents": self.latents.detach(),
+            "slips": self.slips.detach(),
             "attempt": self.attempt,
             "optimizer": self.optimizer.state_dict(),
             "grids": [grid.state_dict() for grid in self.grids],
@@ -261,6 +280,7 @@ class ReliefTraining(GuardedTraining):
         self.field.load_state_dict(state["field"])
         with torch.no_grad():
             self.latents.copy_(state["latents"])
+            self.slips.copy_(state["slips"])
         self.optimizer.load_state_dict(state["optimizer"])
         for grid, held in zip(self.grids, state["grids"], strict=True):
             grid.load_state_dict(held)
@@ -268,9 +288,9 @@ class ReliefTraining(GuardedTraining):
     def trained(self, facts: Mapping[str, Any]) -> TrainedRelief:
         """The field as it stands."""
         self.field.refresh()
-        held = self.latents.detach()
+        held, shown = (self.latents.detach(), self.frames), (self.warps, self.slips.detach())
         return TrainedRelief(
-            self.field.eval(), held, self.frames, self.scale, self.mesh.rest, self.warps, facts, self.removed_direction
+            self.field.eval(), *held, self.scale, self.mesh.rest, *shown, facts, self.removed_direction
         )
 
 

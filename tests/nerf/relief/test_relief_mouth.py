@@ -1,4 +1,4 @@
-"""What a mouth holds lies in layers of its own, and the expression mixes how lips and chin look."""
+"""What a mouth holds is drawn by a network of its own, and the expression mixes how lips and chin look."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from lipbench.nerf.relief import surface
-from lipbench.nerf.relief.config import ReliefConfig, relief_preset
+from lipbench.nerf.relief import surface, trained
+from lipbench.nerf.relief.config import relief_preset
 from lipbench.nerf.relief.dense import Views
-from lipbench.nerf.relief.kernels import DEEP
+from lipbench.nerf.relief.draw import RaysBetweenLips
 from lipbench.nerf.relief.mesh import HeadMesh
-from lipbench.nerf.relief.ops import Pruning, march
+from lipbench.nerf.relief.mouth import SLIP, look
+from lipbench.nerf.relief.registration import registered
 from lipbench.nerf.relief.training import ReliefTraining
 
 SMALL = {"condition": 4, "latent": 3, "directions": 2, "rays": 64, "frames": 4, "channels": 4, "width": 16, "looks": 2}
@@ -62,38 +63,142 @@ def test_their_texels_are_as_large_as_they_should(ball_scene):
     )
 
 
-def depths(behind: int, depth: list[float]) -> list[float]:
-    """s of samples at these depths (dm) behind the relief's back, straight ahead."""
-    still = torch.zeros(1, 4, 4, 3)
-    found = []
-    for away in depth:
-        near = torch.full((1, 4, 4), 7.0 + away)
-        pose = torch.eye(3)[None], torch.tensor([[0.0, 0.0, -7.0]])
-        views = Views(50.0, (2.0, 2.0), *(x.double() for x in pose), still, near, near + 1e-4)
-        flat = torch.zeros(4, 4)
-        samples = march(
-            views,
-            torch.zeros(1, dtype=torch.int64),
-            *torch.full((3, 1), 2.0) * torch.tensor([[1.0], [1.0], [0.25]]),
-            torch.ones(1, dtype=torch.bool),
-            torch.stack([flat, flat + 0.1]),
-            torch.tensor([-1.0, 1.0, 2.0, 2.0], dtype=torch.float64),
-            Pruning(torch.zeros(7, 4, 4), -4.0, 50.0),
-            15.0,
-            1,
-            ReliefConfig(behind=behind).floor,
-        )
-        found.append(float(samples.points[0, 2]))
-    return found
-
-
-@pytest.mark.parametrize("device", ["kernels", "torch"])
-def test_what_lies_behind_is_told_apart(device, monkeypatch):
-    if device == "torch":
+@pytest.fixture(params=["kernels", "torch"])
+def device(request, monkeypatch):
+    if request.param == "torch":
         monkeypatch.setattr("lipbench.nerf.relief.ops.uses_kernels", lambda _: False)
-    assert depths(2, [-0.1, -0.05, 0.0]) == pytest.approx([1.0, 2 / 3, 1 / 3], abs=1e-3)
-    assert depths(2, [DEEP / 2, DEEP, 5.0]) == pytest.approx([1 / 6, 0.0, 0.0], abs=1e-3)
-    assert depths(0, [-0.05, DEEP / 2]) == pytest.approx([0.5, 0.0], abs=1e-3)
+    return request.param
+
+
+def views_between(frames: int = 2) -> Views:
+    """Straight views whose pixel (2, 1) sees 7.1 dm far between the lips, all others the surface."""
+    near = torch.full((frames, 4, 4), 7.0)
+    far = near + 0.3
+    near[:, 2, 1] = far[:, 2, 1] = 7.1
+    shift = torch.zeros(frames, 4, 4, 3)
+    shift[:, 2, 1, 0] = 0.05
+    turn = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])  # y' = z, z' = -y
+    jaw = torch.cat([turn, torch.tensor([[0.5], [0.6], [0.0]])], 1).expand(frames, 3, 4)
+    slip = torch.zeros(frames, 2)
+    slip[-1] = torch.tensor([2.0, -1.0])
+    pose = torch.eye(3).expand(frames, 3, 3), torch.tensor([[0.0, 0.0, -7.0]] * frames)
+    return Views(50.0, (2.0, 2.0), *(x.double() for x in pose), shift, near, far, 0.0, jaw.double(), slip)
+
+
+COLUMNS, ROWS = torch.tensor([[0.5, 1.5, 1.5]] * 2), torch.tensor([[0.5, 2.5, 1.5]] * 2)
+
+
+def test_a_point_between_the_lips_is_where_skull_and_jaw_have_it_at_rest():
+    seen = look(views_between(), torch.tensor([0, 1]), COLUMNS, ROWS)
+    assert (seen.groups.tolist(), seen.rays.tolist(), seen.counts) == ([0, 1], [1, 1], [1, 1])
+    x, y, z = -0.5 / 50 * 7.1 - 0.05, -0.5 / 50 * 7.1, -0.1
+    assert seen.places[0].tolist() == pytest.approx([x, y, x + 0.5, z + 0.6], abs=1e-6)
+    assert seen.places[1].tolist() == pytest.approx([x - 2 * SLIP, y + SLIP, x - 2 * SLIP + 0.5, z + 0.6], abs=1e-6)
+
+
+def test_rays_between_the_lips_have_the_color_of_what_is_there(ball_scene, device):
+    field = ReliefTraining(ball_scene(), relief_preset("demo", SMALL)).field
+    torch.nn.init.normal_(field.behind.network.last.weight)
+    views, code = views_between(), torch.randn(2, field.config.directions + field.config.codes)
+    with torch.no_grad():
+        shown = field.render(views, torch.tensor([0, 1]), COLUMNS, ROWS, code)
+        seen = look(views, torch.tensor([0, 1]), COLUMNS, ROWS)
+        color = field.behind(seen, code[:, :2], field.seen_from(views.rotation, views.translation))
+    assert torch.equal(shown[:, 1, :3], color)
+    assert (shown[:, 1, 3] == 1).all()
+    assert not torch.equal(color[0], color[1])
+    field.behind = None
+    with torch.no_grad():
+        without = field.render(views, torch.tensor([0, 1]), COLUMNS, ROWS, code)
+    torch.testing.assert_close(without[:, [0, 2]], shown[:, [0, 2]])
+    assert not without[:, 1].any()  # nothing else is looked for there
+
+
+def test_the_jaw_turns_as_the_chin_does(ball_scene):
+    scene = ball_scene()
+    mesh = HeadMesh(scene.model, scene.identity, scene.condition.mean(0).astype(np.float64))
+    mesh.marks[[0, 16]] = [[-0.7, 0.1, -0.1], [0.7, 0.1, -0.1]]
+    mesh.marks[8] = [0.0, -0.9, 0.6]
+    moved = np.zeros_like(mesh.neutral)
+    assert mesh.jaw(moved) == pytest.approx(np.eye(3, 4))
+    c, s = np.cos(0.2), np.sin(0.2)
+    opened = np.array([[1, 0, 0], [0, c, -s], [0, s, c]]) @ [0.0, -1.0, 0.7] + [0.03, 0.1, -0.1]  # down and back
+    assert opened[2] < 0.5
+    moved[mesh.mark_rows[8]] = opened - mesh.marks[8]
+    jaw = mesh.jaw(moved)
+    assert jaw[:, :3] @ opened + jaw[:, 3] == pytest.approx(mesh.marks[8])
+    assert jaw[:, :3] @ [0.0, 0.1, -0.1] + jaw[:, 3] == pytest.approx([-0.03, 0.1, -0.1])
+
+
+def test_what_lies_far_behind_the_lips_is_seen_where_teeth_are(ball_scene):
+    scene = ball_scene()
+    training = ReliefTraining(scene, relief_preset("demo", SMALL))
+    pose = scene.rotation[0], scene.translation[0], scene.camera
+    view = training.mesh.view(scene.condition[0], *pose)
+    lips = np.zeros_like(view.hit)
+    lips[26:30, 26:30] = True
+    depth = view.depth.copy()
+    depth[27:29] += 0.5  # a hole across the ball, behind the lips for two pixels of its height
+    deep, teeth = surface.behind_lips(training.relief, view._replace(depth=depth, mouth=lips), *pose)
+    wanted = np.zeros_like(lips)
+    wanted[27:29, 26:30] = True
+    assert (deep == wanted).all()
+    at = surface.canonical(view._replace(depth=teeth, shift=np.zeros_like(view.shift)), *pose)[deep]
+    left, top, width, height = training.relief.place
+    h, w = training.relief.middle.shape
+    row, column = ((top - at[:, 1]) / height * h).astype(int), ((at[:, 0] - left) / width * w).astype(int)
+    assert at[:, 2] == pytest.approx(training.relief.middle[row, column] - surface.TEETH, abs=0.01)
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_pixels_that_see_teeth_have_their_place_alone(ball_scene, monkeypatch, in_place):
+    scene = ball_scene()
+    training = ReliefTraining(scene, relief_preset("demo", {**SMALL, "registration": in_place}))
+    deep = np.zeros((56, 56), np.bool_)
+    deep[27:29, 26:30] = True
+    monkeypatch.setattr(trained, "behind_lips", lambda _, view, *__: (deep, view.depth + np.float32(0.1)))
+    pose = scene.rotation[:1], scene.translation[:1], scene.camera
+    plain, views = (
+        trained.views_of([training._seen(0)], training.relief, *pose, training.warps[:1], behind)
+        for behind in (False, True)
+    )
+    seen = training._seen(0)
+    assert (views.far[0] <= views.near[0]).numpy().tolist() == deep.tolist()
+    assert views.near[0].numpy()[deep] == pytest.approx(seen.depth[deep] + 0.1)
+    assert (views.jaw[0].numpy() == seen.jaw).all()
+    # Moved as the frame's displacement says, not as the expression moves the lips.
+    teeth = seen._replace(depth=seen.depth + np.float32(0.1), shift=np.zeros_like(seen.shift))
+    there = registered(teeth, training.warps[0], training.relief, scene.rotation[0], scene.translation[0], scene.camera)
+    assert views.shift[0].numpy()[deep] == pytest.approx(there.shift[deep], abs=1e-6)
+    assert there.shift.any() == in_place
+    for ours, theirs in ((views.near, plain.near), (views.far, plain.far), (views.shift, plain.shift)):
+        assert torch.equal(ours[0][~torch.from_numpy(deep)], theirs[0][~torch.from_numpy(deep)])
+
+
+def test_its_network_and_the_slips_learn_from_rays_between_the_lips(ball_scene):
+    training = ReliefTraining(ball_scene(), relief_preset("demo", {**SMALL, "mouth_rays": 64, "steps": 40}))
+    training.views.far[:] = training.views.near + 0.1
+    training.views.far[:, 30:36, 24:32] = training.views.near[:, 30:36, 24:32]
+    training.between = RaysBetweenLips(training.views, training.drawer, training.preset)
+    frames, columns, rows, color = training.between.draw()
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (30.5, 35.5, 24.5, 31.5)
+    filmed = training.shown.filmed[frames[1], int(rows[1, 2]), int(columns[1, 2])]
+    assert color[1, 2] * 255 == pytest.approx(filmed.astype(float), abs=1e-3)
+    assert color.shape == (4, 16, 3)
+    before = float(training._error_between_lips().detach())
+    for number in range(30):
+        training.step(number, number / 40)
+    assert float(training._error_between_lips().detach()) < 0.3 * before
+    assert (training.slips != 0).all()
+    found = training.trained({})
+    assert torch.equal(found.slip([0, 7]), training.slips.detach()[[0, 7]])
+    assert torch.equal(type(found).from_dict(found.to_dict()).slip([3]), training.slips.detach()[[3]])
+
+
+def test_without_that_network_there_are_no_such_rays(ball_scene):
+    training = ReliefTraining(ball_scene(), relief_preset("demo", {**SMALL, "behind": 0}))
+    assert training.field.behind is None
+    assert float(training._error_between_lips()) == 0
 
 
 def test_the_relief_passes_before_an_open_mouth(ball_scene, monkeypatch):
@@ -108,36 +213,3 @@ def test_the_relief_passes_before_an_open_mouth(ball_scene, monkeypatch):
     found = surface._shut(middle, mesh, place, 0.02)
     assert (found[55:70] == np.float32(0.9)).all()
     assert (found[20:24, 42:59] == np.float32(0.2)).all()
-
-
-def test_teeth_begin_with_their_colors(ball_scene):
-    """Pixels of the mouth that see the mesh behind the relief's back color the layers there, and those alone; lips'
-    and chin's texels that none of them sees are like the nearest one that some do."""
-    from lipbench.nerf.relief.start import _fill_behind
-
-    scene = ball_scene()
-    training = ReliefTraining(scene, relief_preset("demo", SMALL))
-    deep = training.relief._replace(inner=training.relief.inner + DEEP)  # as if all lay in the last layer
-    deep = deep._replace(mouth=(0.0, 0.25, 1.0, 0.75))
-    values = np.zeros_like(training.field.fine.values.numpy())
-    values[2] = 7.0
-    _fill_behind(values, 2, scene, training.mesh, deep)
-    assert (values[1] == 7.0).all()
-    n, m = values.shape[1:3]
-    above = n // 4
-    assert (values[0, :above] == 7.0).all()
-    values = values[:, above + 1 :]
-    left, top, width, height = training.relief.place
-    unit = 6.6 / scene.camera.focal  # dm a px, on the ball's front
-    x0, y0, x1, y1 = (scene.scene.mouth[0] - np.tile(scene.camera.center, 2)) * unit
-    column, row = ((x0 + x1) / 2 - left) / width * m, (top + (y0 + y1) / 2) / height * n - above - 1
-    inside = 255 / (1 + np.exp(-values[0, ..., :3]))
-    # A ball whose color tells the place: red to the right, green upward.
-    wanted = 127 + 100 * np.array([(x0 + x1) / 2, -(y0 + y1) / 2])
-    assert inside[round(row), round(column), :2] == pytest.approx(wanted, abs=12)
-    reds, greens = 127 + 100 * np.array([x0, x1]), 127 - 100 * np.array([y1, y0])
-    assert reds[0] - 25 < inside[..., 0].min() < wanted[0] - 10 < wanted[0] + 10 < inside[..., 0].max() < reds[1] + 25
-    assert greens[0] - 25 < inside[..., 1].min() < inside[..., 1].max() < greens[1] + 25
-    # On one line with the mouth all to its left is like the mouth's left end.
-    assert inside[round(row), 0, 0] < wanted[0] - 10
-    assert (values[0, ..., 3] == values[0, 0, 0, 3]).all()

@@ -216,5 +216,5 @@ def test_without_them_nothing_is_displaced_or_held_back(wrong):
     assert np.array_equal(training.views.shift[0].numpy(), view.shift)
     assert all((grid.floor == FLOOR).all() for grid in training.grids)
     put = training_of(wrong)
-    assert float(put.grids[0].floor.min()) > 1000 * FLOOR  # the layers behind as well: elsewhere teeth are grain
+    assert float(put.grids[0].floor.min()) > 1000 * FLOOR
     assert not np.array_equal(put.views.shift[0].numpy(), view.shift)

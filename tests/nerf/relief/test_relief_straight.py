@@ -16,7 +16,7 @@ from lipbench.nerf.relief.surface import SKIN, STEEPEST
 from lipbench.nerf.relief.training import ReliefTraining
 
 SMALL = {"condition": 4, "latent": 6, "directions": 3, "rays": 64, "frames": 4, "channels": 4, "width": 16, "looks": 2}
-FRONT, BACK, FLOOR, COUNT = 0.02, 0.025, 1 / 3, 300
+FRONT, BACK, COUNT = 0.02, 0.025, 300
 
 
 def marched(opaque: float = 3.0, density: torch.Tensor | None = None) -> tuple[Samples, Views, torch.Tensor]:
@@ -51,7 +51,6 @@ def marched(opaque: float = 3.0, density: torch.Tensor | None = None) -> tuple[S
         Pruning(given, -2.0, opaque),
         15.0,
         8,
-        FLOOR,
     )
     return samples, views, pixels
 
@@ -89,11 +88,11 @@ def test_a_rays_samples_lie_behind_each_other_where_it_meets_the_surface(device,
     # What lies a step further is that much deeper, by the angle at which the camera looks onto the head.
     ray = torch.nn.functional.normalize(away.double(), dim=1)
     facing = -(ray * views.rotation[frames][..., 2]).sum(1)
-    inside = (points[..., 2] > FLOOR + 1e-3) & (points[..., 2] < 1 - 1e-3)
+    inside = (points[..., 2] > 1e-3) & (points[..., 2] < 1 - 1e-3)
     both = inside[:, 1:] & inside[:, :-1]
     assert both.sum() > COUNT
     step = (FRONT + BACK) / 8 * (away.norm(dim=1) / depth) * facing / (FRONT + BACK)
-    fallen = (points[:, :-1, 2] - points[:, 1:, 2]) / (1 - FLOOR)
+    fallen = points[:, :-1, 2] - points[:, 1:, 2]
     torch.testing.assert_close(fallen[both], step[:, None].expand(-1, 7)[both].float(), atol=1e-4, rtol=1e-3)
 
 
@@ -109,9 +108,9 @@ def test_frames_in_their_place_are_seen_so(ball_scene):
 def test_rendering_ends_a_ray_no_sooner_than_training(raw, ball_scene):
     """One sample whose nearest texels are opaque may itself be half transparent, and must not be the only one."""
     training = ReliefTraining(ball_scene(), relief_preset("demo", {**SMALL, "registration": True, "appearances": 0}))
-    field, behind = training.field, training.field.config.behind
+    field = training.field
     field.fine.values[..., 3] = -5 / DENSITY
-    field.fine.values[: behind + 3, ..., 3] = raw / DENSITY
+    field.fine.values[:3, ..., 3] = raw / DENSITY
     field.refresh()
     rows, columns = (
         x.flatten().float()[None] for x in torch.meshgrid(torch.arange(20, 36), torch.arange(20, 36), indexing="ij")

@@ -317,10 +317,11 @@ def test_held_out_frames_and_other_sizes(tmp_path, ball_scene):
 def test_a_frame_between_training_frames_is_between_them():
     latents = torch.tensor([[0.0, 4.0], [8.0, 0.0], [1.0, 1.0]])
     warps = np.arange(24, dtype=np.float32).reshape(3, 2, 2, 2)
-    model = TrainedRelief(None, latents, np.array([2, 6, 7]), 1.0, np.zeros(4), warps, {})
+    model = TrainedRelief(None, latents, np.array([2, 6, 7]), 1.0, np.zeros(4), warps, latents + 1, {})
     found = model.latent([0, 2, 3, 4, 6, 7, 9])
     expected = [[0, 4], [0, 4], [2, 3], [4, 2], [8, 0], [1, 1], [1, 1]]
     assert found.tolist() == expected
+    assert torch.equal(model.slip([0, 2, 3, 4, 6, 7, 9]), found + 1)
     np.testing.assert_array_equal(model.warp([6, 2, 9]), warps[[1, 0, 2]])
     np.testing.assert_array_equal(model.warp([3])[0], warps[0] + 2)
 
