@@ -83,13 +83,14 @@ class _Layers(torch.autograd.Function):
         to_features = torch.empty_like(features)
         to_first, to_second = torch.zeros_like(first), torch.zeros_like(second)
         to_w1, to_w2, to_w3 = torch.zeros_like(w1), torch.zeros_like(w2), torch.zeros_like(w3)
+        threshold_backward = torch.ops.aten.threshold_backward  # ReLU's: no mask is made of numbers of another kind
         for g, part in _parts(ctx.counts):
             a, b, d = hidden[0, part], hidden[1, part], given[part]
             to_w3.addmm_(d.t(), b)
-            d = torch.mm(d, w3).mul_(b > 0)
+            d = threshold_backward(torch.mm(d, w3), b, 0)
             to_second[g] = d.sum(0)
             to_w2.addmm_(d.t(), a)
-            d = torch.mm(d, w2).mul_(a > 0)
+            d = threshold_backward(torch.mm(d, w2), a, 0)
             to_first[g] = d.sum(0)
             to_w1.addmm_(d.t(), features[part])
             torch.mm(d, w1, out=to_features[part])

@@ -235,7 +235,8 @@ def views_of(
     """
     in_place = warps[0].size > 2
     size = len(rotation), camera.height, camera.width
-    shift, near, far = (room((*size, *more), np.float32) for more in ((3,), (), ()))
+    maps = room((*size, 5), np.float32)  # a ray looks at all of its pixel's: they lie side by side
+    shift, near, far = maps[..., :3], maps[..., 3], maps[..., 4]
     for k, (view, warp, turn, move) in enumerate(zip(seen, warps, rotation, translation, strict=True)):
         if in_place:
             view = registered(settled(relief, view, turn, move, camera), warp, relief, turn, move, camera)
