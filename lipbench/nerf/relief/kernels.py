@@ -75,12 +75,6 @@ def height(z, back, front, floor):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def sigmoid(x):  # type: ignore[no-untyped-def]
-    """1 / (1 + exp(-x)), in single precision."""
-    return ONE / (ONE + math.exp(-x))
-
-
-@inlined
 def softplus(x):  # type: ignore[no-untyped-def]
     """log(1 + exp(x)), in single precision."""
     return x if x > STEEP else math.log(ONE + math.exp(x))
@@ -301,43 +295,42 @@ def adam(values, gradient, first, second, touched, rate, beta1, beta2, correctio
 
 
 @kernel
-def composite(logits, lengths, starts, opacity, out, weights):  # type: ignore[no-untyped-def]
-    """Volume rendering: (M, 4) logits of color and raw densities -> (R, 4) premultiplied color and opacity.
+def composite(shown, passed, starts, out, weights):  # type: ignore[no-untyped-def]
+    """Volume rendering: (M, 4) colors and (M,) shares of light that samples let pass -> (R, 4) premultiplied color and
+    opacity.
 
     Args:
-        logits: (M, 4).
-        lengths: (M,) see `march`.
+        shown: (M, 4), of which the first three are colors in [0, 1].
+        passed: (M,).
         starts: (R + 1,) see `march`.
-        opacity: see `ReliefConfig`.
         out: (R, 4).
         weights: (M,) takes the samples' weights.
     """
-    for i in range(starts.shape[0] - 1):
+    for i in range(np.uint64(starts.shape[0] - 1)):
         left, r, g, b = ONE, NONE, NONE, NONE
-        for j in range(starts[i], starts[i + 1]):
-            a = ONE - math.exp(-softplus(logits[j, 3]) * opacity * lengths[j])
-            weight = left * a
-            left *= ONE - a
+        for j in range(np.uint64(starts[i]), np.uint64(starts[i + 1])):
+            weight = left * (ONE - passed[j])
+            left *= passed[j]
             weights[j] = weight
-            r += weight * sigmoid(logits[j, 0])
-            g += weight * sigmoid(logits[j, 1])
-            b += weight * sigmoid(logits[j, 2])
+            r += weight * shown[j, 0]
+            g += weight * shown[j, 1]
+            b += weight * shown[j, 2]
         out[i, 0], out[i, 1], out[i, 2], out[i, 3] = r, g, b, ONE - left
 
 
 @kernel
-def composite_backward(logits, lengths, starts, opacity, out, weights, given, gradient):  # type: ignore[no-untyped-def]
-    """Backward of `composite`: gradients (R, 4) of its answer -> (M, 4) of the logits.
+def composite_backward(shown, lengths, starts, opacity, out, weights, given, gradient):  # type: ignore[no-untyped-def]
+    """Backward of `composite`: gradients (R, 4) of its answer -> (M, 4) of the logits whose sigmoids `shown` holds.
 
     d color / d tau_j = T_j+1 c_j - (color behind j); d opacity / d tau_j = T_end, with tau the optical depth.
     """
-    for i in range(starts.shape[0] - 1):
+    for i in range(np.uint64(starts.shape[0] - 1)):
         left, r, g, b = ONE, NONE, NONE, NONE
         g0, g1, g2, g3 = given[i, 0], given[i, 1], given[i, 2], given[i, 3]
         end = ONE - out[i, 3]
-        for j in range(starts[i], starts[i + 1]):
+        for j in range(np.uint64(starts[i]), np.uint64(starts[i + 1])):
             weight = weights[j]
-            c0, c1, c2 = sigmoid(logits[j, 0]), sigmoid(logits[j, 1]), sigmoid(logits[j, 2])
+            c0, c1, c2 = shown[j, 0], shown[j, 1], shown[j, 2]
             r, g, b = r + weight * c0, g + weight * c1, b + weight * c2
             left -= weight
             depth = g0 * (left * c0 - out[i, 0] + r) + g1 * (left * c1 - out[i, 1] + g)
@@ -345,4 +338,4 @@ def composite_backward(logits, lengths, starts, opacity, out, weights, given, gr
             gradient[j, 0] = weight * g0 * c0 * (ONE - c0)
             gradient[j, 1] = weight * g1 * c1 * (ONE - c1)
             gradient[j, 2] = weight * g2 * c2 * (ONE - c2)
-            gradient[j, 3] = depth * opacity * lengths[j] * sigmoid(logits[j, 3])
+            gradient[j, 3] = depth * opacity * lengths[j] * shown[j, 3]  # the sigmoid is softplus's derivative
