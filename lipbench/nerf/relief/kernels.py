@@ -16,6 +16,7 @@ ONE, NONE = np.float32(1), np.float32(0)
 #: Indices are unsigned: of others numba asks at every access whether they count from the end, and vectorizes nothing.
 NEXT = np.uint64(1)
 STEEP = np.float32(15)  # beyond it softplus(x) is x
+EDGE = np.float32(8)  # the outer eighth of a box of eyes or mouth blends into the face
 DEEP = 0.4  # dm behind the relief's back, as far as the layers behind it tell apart what lies there
 
 
@@ -215,67 +216,6 @@ def scatter(gradient, touched, points, given, offset):  # type: ignore[no-untype
                 for c in range(np.uint64(channels)):
                     gradient[k, v, u, c] += share * given[i, np.uint64(offset) + c]
             touched[k, v, u] = 1
-
-
-@kernel
-def mix(grid, window, points, starts, mixes, out):  # type: ignore[no-untyped-def]
-    """Images that frames mix, at the points of each frame: sums of K images, each times one number of the frame.
-
-    Args:
-        grid: (n, m, K * 4), the images.
-        window: (n, m) factor of all of them.
-        points: (M, 3), one frame's after the other's.
-        starts: (G + 1,) number of each frame's first point.
-        mixes: (G, K).
-        out: (M, 4) takes the sums.
-    """
-    n, m = window.shape
-    for g in range(mixes.shape[0]):
-        for i in range(starts[g], starts[g + 1]):
-            iu, au = cell(points[i, 0], m)
-            iv, av = cell(points[i, 1], n)
-            r, s, t, d = NONE, NONE, NONE, NONE
-            for corner in range(4):
-                dv, du = corner >> 1, corner & 1
-                v, u = iv + np.uint64(dv), iu + np.uint64(du)
-                share = (av if dv else ONE - av) * (au if du else ONE - au) * window[v, u]
-                if share == NONE:
-                    continue
-                texel = grid[v, u]
-                for k in range(mixes.shape[1]):
-                    x = share * mixes[g, k]
-                    r += x * texel[4 * k]
-                    s += x * texel[4 * k + 1]
-                    t += x * texel[4 * k + 2]
-                    d += x * texel[4 * k + 3]
-            out[i, 0], out[i, 1], out[i, 2], out[i, 3] = r, s, t, d
-
-
-@kernel
-def mix_backward(grid, window, points, starts, mixes, given, gradient, touched, to_mixes):  # type: ignore[no-untyped-def]
-    """Backward of `mix`: adds to `gradient` (n, m, K * 4) and `to_mixes` (G, K), marks texels in `touched` (n, m)."""
-    n, m = window.shape
-    for g in range(mixes.shape[0]):
-        for i in range(starts[g], starts[g + 1]):
-            iu, au = cell(points[i, 0], m)
-            iv, av = cell(points[i, 1], n)
-            r, s, t, d = given[i, 0], given[i, 1], given[i, 2], given[i, 3]
-            for corner in range(4):
-                dv, du = corner >> 1, corner & 1
-                v, u = iv + np.uint64(dv), iu + np.uint64(du)
-                share = (av if dv else ONE - av) * (au if du else ONE - au) * window[v, u]
-                if share == NONE:
-                    continue
-                texel, to_texel = grid[v, u], gradient[v, u]
-                for k in range(mixes.shape[1]):
-                    x = share * mixes[g, k]
-                    seen = texel[4 * k] * r + texel[4 * k + 1] * s + texel[4 * k + 2] * t + texel[4 * k + 3] * d
-                    to_texel[4 * k] += x * r
-                    to_texel[4 * k + 1] += x * s
-                    to_texel[4 * k + 2] += x * t
-                    to_texel[4 * k + 3] += x * d
-                    to_mixes[g, k] += share * seen
-                touched[v, u] = 1
 
 
 @kernel

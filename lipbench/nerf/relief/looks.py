@@ -1,7 +1,7 @@
 """Looks of a part of the head that frames mix: of each eye by a frame's code, of lips and chin by its expression.
 
-They lie in a grid over a box and end softly at its edges. On a CPU loops in numba add them and take their gradients,
-elsewhere the same is done in torch (`added`).
+They lie in a grid over a box and end softly at its edges. On a CPU loops in numba (`mix_kernels`) add them and take
+their gradients, elsewhere the same is done in torch (`added`).
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lipbench.faces.raster.kernel import inlined, kernel
 from lipbench.nerf.relief import ops
 from lipbench.nerf.relief.grid import FeatureGrid, uses_kernels
-from lipbench.nerf.relief.kernels import NONE, ONE, cell, layer
-from lipbench.nerf.relief.surface import EDGE, Box
+from lipbench.nerf.relief.kernels import EDGE
+from lipbench.nerf.relief.mix_kernels import add, add_backward
+from lipbench.nerf.relief.surface import Box
 
 NEARLY = 1e-3  # of the relief, what is rounded in its coordinates and more
-STEEPNESS = np.float32(EDGE)
 
 
 def add_looks(
@@ -74,7 +73,7 @@ def _inside(points: Tensor, box: Box, near: Tensor) -> tuple[Tensor, Tensor, Ten
     u, v = (points[near, 0] - left) / width, (points[near, 1] - top) / height
     inside = (u > 0) & (u < 1) & (v > 0) & (v < 1)
     rows, u, v = near[inside], u[inside], v[inside]
-    edge = (EDGE * torch.minimum(torch.minimum(u, 1 - u), torch.minimum(v, 1 - v))).clamp_max(1.0)
+    edge = (float(EDGE) * torch.minimum(torch.minimum(u, 1 - u), torch.minimum(v, 1 - v))).clamp_max(1.0)
     return rows, u, v, edge
 
 
@@ -108,65 +107,3 @@ class _Looks(torch.autograd.Function):
             where = np.array(box, np.float32), k, len(boxes), flat
             add_backward(grid.values.numpy(), *where, *(x.numpy() for x in arrays))
         return rows, to_mixes, None, None, None, None, None
-
-
-@inlined
-def within(x, y, box):  # type: ignore[no-untyped-def]
-    """u and v of a place in a box, and the share that looks have there: 0 outside."""
-    u, v = (x - box[0]) / box[2], (y - box[1]) / box[3]
-    return u, v, min(STEEPNESS * min(min(u, ONE - u), min(v, ONE - v)), ONE)
-
-
-@kernel
-def add(grid, box, part, parts, flat, points, starts, mixes, out):  # type: ignore[no-untyped-def]
-    """Add what frames mix of the looks in one box, the `part`-th of `parts`, to (M, 4); see `add_looks`."""
-    layers, n, m, channels = grid.shape
-    count = np.uint64(mixes.shape[1])
-    numbers = np.uint64(channels) // count
-    for g in range(mixes.shape[0]):
-        for i in range(np.uint64(starts[g]), np.uint64(starts[g + 1])):
-            x, y, edge = within(points[i, 0], points[i, 1], box)
-            if not edge > NONE:
-                continue
-            iu, au = cell(x, m)
-            iv, av = cell((y + part) / parts, n)
-            il, al = layer(NONE if flat else points[i, 2], layers)
-            for corner in range(8):
-                dl, dv, du = corner >> 2, (corner >> 1) & 1, corner & 1
-                share = edge * (al if dl else ONE - al) * (av if dv else ONE - av) * (au if du else ONE - au)
-                if share == NONE:
-                    continue
-                k, v, u = il + np.uint64(dl), iv + np.uint64(dv), iu + np.uint64(du)
-                for j in range(count):
-                    some = share * mixes[g, j]
-                    for c in range(numbers):
-                        out[i, c] += some * grid[k, v, u, j * numbers + c]
-
-
-@kernel
-def add_backward(grid, box, part, parts, flat, points, starts, mixes, given, gradient, touched, to_mixes):  # type: ignore[no-untyped-def]
-    """Backward of `add`: adds to `gradient` (L, n, m, K * C) and `to_mixes` (G, K), marks texels in `touched`."""
-    layers, n, m, channels = grid.shape
-    count = np.uint64(mixes.shape[1])
-    numbers = np.uint64(channels) // count
-    for g in range(mixes.shape[0]):
-        for i in range(np.uint64(starts[g]), np.uint64(starts[g + 1])):
-            x, y, edge = within(points[i, 0], points[i, 1], box)
-            if not edge > NONE:
-                continue
-            iu, au = cell(x, m)
-            iv, av = cell((y + part) / parts, n)
-            il, al = layer(NONE if flat else points[i, 2], layers)
-            for corner in range(8):
-                dl, dv, du = corner >> 2, (corner >> 1) & 1, corner & 1
-                share = edge * (al if dl else ONE - al) * (av if dv else ONE - av) * (au if du else ONE - au)
-                if share == NONE:
-                    continue
-                k, v, u = il + np.uint64(dl), iv + np.uint64(dv), iu + np.uint64(du)
-                for j in range(count):
-                    some, seen = share * mixes[g, j], NONE
-                    for c in range(numbers):
-                        gradient[k, v, u, j * numbers + c] += some * given[i, c]
-                        seen += given[i, c] * grid[k, v, u, j * numbers + c]
-                    to_mixes[g, j] += share * seen
-                touched[k, v, u] = 1

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lipbench.nerf.relief import dense, kernels, straight
+from lipbench.nerf.relief import dense, kernels, mix_kernels, straight
 from lipbench.nerf.relief.dense import Views
 from lipbench.nerf.relief.grid import FeatureGrid, uses_kernels
 
@@ -127,7 +127,7 @@ class _Mix(torch.autograd.Function):
         if not uses_kernels(points):
             return dense.mix(images, window, points, _owners(starts), mixes)
         out = torch.empty(len(points), 4)
-        kernels.mix(*(x.numpy() for x in (images, window, points, starts, mixes.detach(), out)))
+        mix_kernels.mix(*(x.numpy() for x in (images, window, points, starts, mixes.detach(), out)))
         return out
 
     @staticmethod
@@ -143,12 +143,12 @@ class _Mix(torch.autograd.Function):
             return found, None, None, None, None
         to_mixes = torch.zeros_like(mixes)
         arrays = images, window, points, starts, mixes.detach(), rows, gradient, touched, to_mixes
-        kernels.mix_backward(*(x.numpy() for x in arrays))
+        mix_kernels.mix_backward(*(x.numpy() for x in arrays))
         return to_mixes, None, None, None, None
 
 
 def mix(mixes: Tensor, grid: FeatureGrid, window: Tensor, points: Tensor, starts: Tensor) -> Tensor:
-    """(M, 4) what frames mix of the images of a grid (1, n, m, K * 4) at their points; see `kernels.mix`."""
+    """(M, 4) what frames mix of the images of a grid (1, n, m, K * 4) at their points; see `mix_kernels.mix`."""
     found: Tensor = _Mix.apply(mixes.contiguous(), grid, window, points, starts)
     return found
 
