@@ -67,11 +67,12 @@ class _Layers(torch.autograd.Function):
     ) -> Tensor:
         out = features.new_empty(len(features), len(b3))
         hidden = features.new_empty(2, len(features), first.shape[1])
+        of_first, of_second, of_last = (w.t().contiguous() for w in (w1, w2, w3))
         for g, part in _parts(counts):
             a, b = hidden[0, part], hidden[1, part]
-            torch.addmm(first[g], features[part], w1.t(), out=a).relu_()
-            torch.addmm(second[g], a, w2.t(), out=b).relu_()
-            torch.addmm(b3, b, w3.t(), out=out[part])
+            torch.mm(features[part], of_first, out=a).add_(first[g]).relu_()
+            torch.mm(a, of_second, out=b).add_(second[g]).relu_()
+            torch.addmm(b3, b, of_last, out=out[part])
         ctx.save_for_backward(features, hidden, first, second, w1, w2, w3)
         ctx.counts = counts
         return out
