@@ -172,9 +172,8 @@ class ReliefField(nn.Module):
         features = ops.lookup((self.fine, self.coarse), samples.points)
         if biases is None:
             biases = self.network.biases(code, self.seen_from(views.rotation, views.translation)[frames])
-        change = self.network.told(features, counts, *biases)
         scale = torch.tensor([1.0, 1.0, 1.0, DENSITY], device=features.device)
-        logits = torch.addcmul(change, features[:, :4], scale)
+        logits = self.network.told(features, counts, *biases, scale)
         if self.eyes is not None:
             logits = self._with_eyes(logits, samples.points, counts, code)
         if self.mouth is not None:

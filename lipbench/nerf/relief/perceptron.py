@@ -45,10 +45,12 @@ class Perceptron(nn.Module):
         """(M, F) features, of which each frame has `counts` in a row -> (M, out)."""
         return self.told(features, counts, *self.biases(code, more))
 
-    def told(self, features: Tensor, counts: list[int], first: Tensor, second: Tensor) -> Tensor:
-        """The same, given the frames' `biases`."""
+    def told(
+        self, features: Tensor, counts: list[int], first: Tensor, second: Tensor, direct: Tensor | None = None
+    ) -> Tensor:
+        """The same, given the frames' `biases`; with the first features times `direct` (out,) added, if that is given."""
         w = (self.first.weight, self.second.weight, self.last.weight)
-        out: Tensor = _Layers.apply(features, counts, first, second, *w, self.last.bias)
+        out: Tensor = _Layers.apply(features, counts, first, second, *w, self.last.bias, direct)
         return out
 
 
@@ -64,6 +66,7 @@ class _Layers(torch.autograd.Function):
         w2: Tensor,
         w3: Tensor,
         b3: Tensor,
+        direct: Tensor | None,
     ) -> Tensor:
         out = features.new_empty(len(features), len(b3))
         hidden = features.new_empty(2, len(features), first.shape[1])
@@ -73,8 +76,10 @@ class _Layers(torch.autograd.Function):
             torch.mm(features[part], of_first, out=a).add_(first[g]).relu_()
             torch.mm(a, of_second, out=b).add_(second[g]).relu_()
             torch.addmm(b3, b, of_last, out=out[part])
+        if direct is not None:
+            out.addcmul_(features[:, : len(b3)], direct)
         ctx.save_for_backward(features, hidden, first, second, w1, w2, w3)
-        ctx.counts = counts
+        ctx.counts, ctx.direct = counts, direct
         return out
 
     @staticmethod
@@ -95,7 +100,9 @@ class _Layers(torch.autograd.Function):
             to_first[g] = d.sum(0)
             to_w1.addmm_(d.t(), features[part])
             torch.mm(d, w1, out=to_features[part])
-        return to_features, None, to_first, to_second, to_w1, to_w2, to_w3, given.sum(0)
+        if ctx.direct is not None:
+            to_features[:, : given.shape[1]].addcmul_(given, ctx.direct)
+        return to_features, None, to_first, to_second, to_w1, to_w2, to_w3, given.sum(0), None
 
 
 def _parts(counts: list[int]) -> list[tuple[int, slice]]:
