@@ -48,7 +48,7 @@ class Perceptron(nn.Module):
     def told(
         self, features: Tensor, counts: list[int], first: Tensor, second: Tensor, direct: Tensor | None = None
     ) -> Tensor:
-        """The same, given the frames' `biases`; with the first features times `direct` (out,) added, if that is given."""
+        """The same, given the frames' `biases`; the first features times `direct` (out,) are added if it is given."""
         w = (self.first.weight, self.second.weight, self.last.weight)
         out: Tensor = _Layers.apply(features, counts, first, second, *w, self.last.bias, direct)
         return out
