@@ -17,13 +17,18 @@ from lipbench.nerf.relief import ops
 from lipbench.nerf.relief.grid import FeatureGrid, uses_kernels
 from lipbench.nerf.relief.kernels import EDGE
 from lipbench.nerf.relief.mix_kernels import add, add_backward
-from lipbench.nerf.relief.surface import Box
 
 NEARLY = 1e-3  # of the relief, what is rounded in its coordinates and more
 
 
 def add_looks(
-    logits: Tensor, mixes: Tensor, grid: FeatureGrid, boxes: Sequence[Box], flat: bool, points: Tensor, starts: Tensor
+    logits: Tensor,
+    mixes: Tensor,
+    grid: FeatureGrid,
+    boxes: Sequence[Sequence[float]],
+    flat: bool,
+    points: Tensor,
+    starts: Tensor,
 ) -> Tensor:
     """Logits (M, 4) of samples with what their frames mix of some looks; gradients of these gather in the grid.
 
@@ -43,7 +48,13 @@ def add_looks(
 
 
 def added(
-    logits: Tensor, mixes: Tensor, grid: FeatureGrid, boxes: Sequence[Box], flat: bool, points: Tensor, starts: Tensor
+    logits: Tensor,
+    mixes: Tensor,
+    grid: FeatureGrid,
+    boxes: Sequence[Sequence[float]],
+    flat: bool,
+    points: Tensor,
+    starts: Tensor,
 ) -> Tensor:
     """`add_looks` in torch's operations, for devices other than the CPU."""
     near, count = _level_with(points, boxes), mixes.shape[1]
@@ -59,7 +70,7 @@ def added(
     return logits
 
 
-def _level_with(points: Tensor, boxes: Sequence[Box]) -> Tensor:
+def _level_with(points: Tensor, boxes: Sequence[Sequence[float]]) -> Tensor:
     """Rows of points (M, 3) that lie, or nearly, between the highest and the lowest edge of boxes: a dub's mouth has
     none about its eyes."""
     v = points[:, 1]
@@ -67,7 +78,7 @@ def _level_with(points: Tensor, boxes: Sequence[Box]) -> Tensor:
     return torch.nonzero((v > high - NEARLY) & (v < low + NEARLY))[:, 0]
 
 
-def _inside(points: Tensor, box: Box, near: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _inside(points: Tensor, box: Sequence[float], near: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Those of some rows `near` of points (M, 3) in a box, u and v in it, and a factor that ends at its edge."""
     left, top, width, height = box
     u, v = (points[near, 0] - left) / width, (points[near, 1] - top) / height
@@ -84,7 +95,7 @@ class _Looks(torch.autograd.Function):
         logits: Tensor,
         mixes: Tensor,
         grid: FeatureGrid,
-        boxes: Sequence[Box],
+        boxes: Sequence[Sequence[float]],
         flat: bool,
         points: Tensor,
         starts: Tensor,
