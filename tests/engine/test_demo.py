@@ -36,7 +36,7 @@ def test_lipnerf_is_driven_by_the_speech2vid_row(tmp_path: Path) -> None:
 def test_lipnerf_is_trained_as_long_as_fits_that_are_right_need(tmp_path: Path) -> None:
     rows = build(parse_run_file(demo_run(), "demo"), resolve("demo"), tmp_path)[1]
     params = next(row.params for row in rows if row.method.spec.id == "lipnerf")
-    assert params.steps == 600
+    assert params.steps == 350
     found = relief_preset(params.preset, params.settings)
     assert not found.registration
     assert found.field.appearances == found.field.behind == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
@@ -11,16 +13,16 @@ from lipbench.nerf.relief import ops
 from lipbench.nerf.relief.config import ReliefConfig
 from lipbench.nerf.relief.dense import Views
 from lipbench.nerf.relief.grid import FeatureGrid
+from lipbench.nerf.relief.looks import add_looks
 from lipbench.nerf.relief.mouth import Mouth, look
 from lipbench.nerf.relief.perceptron import Perceptron
-from lipbench.nerf.relief.surface import EDGE, Relief
+from lipbench.nerf.relief.surface import Relief
 from lipbench.nerf.training.codes import without
 
 #: Raw density per unit of the fine grid's fourth channel: one rate of learning suits colors and density then.
 DENSITY = 3.0
 COARSE_START = 0.1  # standard deviation of the coarse grid at the start
 DIRECTION_SCALE = 10.0  # of the camera's direction, which hardly turns
-NEARLY = 1e-3  # of the relief, what is rounded in its coordinates and more
 #: Raw densities under which a sample is left out, and optical depths at which a ray ends: (training, rendering). Only
 #: the nearest texels of the fine grid tell these depths: on one thin surface a sample may seem to be enough and be half
 #: transparent. There rendering ends rays where training did, which has seen to it.
@@ -171,9 +173,8 @@ class ReliefField(nn.Module):
         features = ops.lookup((self.fine, self.coarse), samples.points)
         if biases is None:
             biases = self.network.biases(code, self.seen_from(views.rotation, views.translation)[frames])
-        change = self.network.told(features, counts, *biases)
         scale = torch.tensor([1.0, 1.0, 1.0, DENSITY], device=features.device)
-        logits = torch.addcmul(change, features[:, :4], scale)
+        logits = self.network.told(features, counts, *biases, scale)
         if self.eyes is not None:
             logits = self._with_eyes(logits, samples.points, counts, code)
         if self.mouth is not None:
@@ -202,55 +203,18 @@ class ReliefField(nn.Module):
         """(M, 4) logits with what the frames' codes mix about the eyes."""
         assert self.eyes is not None
         mixes = code[:, self.config.directions :][:, : self.looks]
-        boxes = self.eye_boxes.tolist()
-        near = _level_with(points, boxes)
-        for k, box in enumerate(boxes if len(near) else ()):
-            rows, u, v, edge = _inside(points, box, near)
-            if not len(rows):
-                continue
-            # Both eyes share a grid, one above the other; at its edge a look ends.
-            looks = ops.lookup((self.eyes,), torch.stack([u, 0.5 * (v + k), torch.zeros_like(u)], 1))
-            mixed = mixes[_frames_of(rows, counts)]
-            added = torch.einsum("mlc,ml->mc", looks.view(len(rows), self.looks, 3), mixed) * edge[:, None]
-            logits = logits.index_add(0, rows, torch.nn.functional.pad(added, (0, 1)))
-        return logits
+        return add_looks(logits, mixes, self.eyes, self.eye_boxes.tolist(), True, points, _starts(counts, points))
 
     def _with_mouth(self, logits: Tensor, points: Tensor, counts: list[int], code: Tensor) -> Tensor:
         """(M, 4) logits with what the expressions mix of the looks of lips and chin."""
         assert self.mouth is not None
-        box = self.mouth_box.tolist()
-        rows, u, v, edge = _inside(points, box, _level_with(points, [box]))
-        if not len(rows):
-            return logits
-        looks = ops.lookup((self.mouth,), torch.stack([u, v, points[rows, 2]], 1))
-        count = self.config.directions
-        mixed = code[:, :count][_frames_of(rows, counts)]
-        added = torch.einsum("mlc,ml->mc", looks.view(len(rows), count, 4), mixed) * edge[:, None]
-        return logits.index_add(0, rows, added)
+        mixes, boxes = code[:, : self.config.directions], [self.mouth_box.tolist()]
+        return add_looks(logits, mixes, self.mouth, boxes, False, points, _starts(counts, points))
 
 
-def _level_with(points: Tensor, boxes: list[list[float]]) -> Tensor:
-    """Rows of points (M, 3) that lie, or nearly, between the highest and the lowest edge of boxes (left, top, width,
-    height): a dub's mouth has none about its eyes."""
-    v = points[:, 1]
-    high, low = min(top for _, top, _, _ in boxes), max(top + height for _, top, _, height in boxes)
-    return torch.nonzero((v > high - NEARLY) & (v < low + NEARLY))[:, 0]
-
-
-def _inside(points: Tensor, box: list[float], near: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Those of some rows `near` of points (M, 3) in a box (left, top, width, height), u and v in it, and a factor that
-    ends at its edge."""
-    left, top, width, height = box
-    u, v = (points[near, 0] - left) / width, (points[near, 1] - top) / height
-    inside = (u > 0) & (u < 1) & (v > 0) & (v < 1)
-    rows, u, v = near[inside], u[inside], v[inside]
-    edge = (EDGE * torch.minimum(torch.minimum(u, 1 - u), torch.minimum(v, 1 - v))).clamp_max(1.0)
-    return rows, u, v, edge
-
-
-def _frames_of(rows: Tensor, counts: list[int]) -> Tensor:
-    """(N,) rows of samples -> number of the frame that each belongs to, given how many each frame has."""
-    return torch.searchsorted(torch.tensor(counts, device=rows.device).cumsum(0), rows, right=True)
+def _starts(counts: list[int], points: Tensor) -> Tensor:
+    """(G + 1,) number of each frame's first sample, given how many each frame has."""
+    return torch.tensor([0, *accumulate(counts)], device=points.device)
 
 
 def _to_camera(rotation: Tensor, translation: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lipbench.nerf.relief import dense, kernels, straight
+from lipbench.nerf.relief import dense, kernels, mix_kernels, straight
 from lipbench.nerf.relief.dense import Views
 from lipbench.nerf.relief.grid import FeatureGrid, uses_kernels
 
@@ -125,7 +125,7 @@ class _Mix(torch.autograd.Function):
         if not uses_kernels(points):
             return dense.mix(images, window, points, _owners(starts), mixes)
         out = torch.empty(len(points), 4)
-        kernels.mix(*(x.numpy() for x in (images, window, points, starts, mixes.detach(), out)))
+        mix_kernels.mix(*(x.numpy() for x in (images, window, points, starts, mixes.detach(), out)))
         return out
 
     @staticmethod
@@ -141,12 +141,12 @@ class _Mix(torch.autograd.Function):
             return found, None, None, None, None
         to_mixes = torch.zeros_like(mixes)
         arrays = images, window, points, starts, mixes.detach(), rows, gradient, touched, to_mixes
-        kernels.mix_backward(*(x.numpy() for x in arrays))
+        mix_kernels.mix_backward(*(x.numpy() for x in arrays))
         return to_mixes, None, None, None, None
 
 
 def mix(mixes: Tensor, grid: FeatureGrid, window: Tensor, points: Tensor, starts: Tensor) -> Tensor:
-    """(M, 4) what frames mix of the images of a grid (1, n, m, K * 4) at their points; see `kernels.mix`."""
+    """(M, 4) what frames mix of the images of a grid (1, n, m, K * 4) at their points; see `mix_kernels.mix`."""
     found: Tensor = _Mix.apply(mixes.contiguous(), grid, window, points, starts)
     return found
 
@@ -158,12 +158,16 @@ def _owners(starts: Tensor) -> Tensor:
 
 
 class _Composite(torch.autograd.Function):
+    """By torch what it does for many numbers at once, exponentials, and by loops what follows the rays."""
+
     @staticmethod
     def forward(ctx: Any, logits: Tensor, lengths: Tensor, starts: Tensor, opacity: float) -> Tensor:
         out, weights = torch.empty(len(starts) - 1, 4), torch.empty(len(lengths))
-        arrays = [x.numpy() for x in (logits, lengths, starts)]
-        kernels.composite(*arrays, np.float32(opacity), out.numpy(), weights.numpy())
-        ctx.held = (*arrays, np.float32(opacity), out.numpy(), weights.numpy())
+        raw = logits[:, 3].contiguous()
+        depth = torch.where(raw > float(kernels.STEEP), raw, raw.exp().log1p_()).mul_(lengths)
+        shown, passed, found = logits.sigmoid(), depth.mul_(-opacity).exp_(), (out.numpy(), weights.numpy())
+        kernels.composite(shown.numpy(), passed.numpy(), starts.numpy(), *found)
+        ctx.held = shown.numpy(), lengths.numpy(), starts.numpy(), np.float32(opacity), *found
         return out
 
     @staticmethod

@@ -45,10 +45,12 @@ class Perceptron(nn.Module):
         """(M, F) features, of which each frame has `counts` in a row -> (M, out)."""
         return self.told(features, counts, *self.biases(code, more))
 
-    def told(self, features: Tensor, counts: list[int], first: Tensor, second: Tensor) -> Tensor:
-        """The same, given the frames' `biases`."""
+    def told(
+        self, features: Tensor, counts: list[int], first: Tensor, second: Tensor, direct: Tensor | None = None
+    ) -> Tensor:
+        """The same, given the frames' `biases`; the first features times `direct` (out,) are added if it is given."""
         w = (self.first.weight, self.second.weight, self.last.weight)
-        out: Tensor = _Layers.apply(features, counts, first, second, *w, self.last.bias)
+        out: Tensor = _Layers.apply(features, counts, first, second, *w, self.last.bias, direct)
         return out
 
 
@@ -64,16 +66,20 @@ class _Layers(torch.autograd.Function):
         w2: Tensor,
         w3: Tensor,
         b3: Tensor,
+        direct: Tensor | None,
     ) -> Tensor:
         out = features.new_empty(len(features), len(b3))
         hidden = features.new_empty(2, len(features), first.shape[1])
+        of_first, of_second, of_last = (w.t().contiguous() for w in (w1, w2, w3))
         for g, part in _parts(counts):
             a, b = hidden[0, part], hidden[1, part]
-            torch.addmm(first[g], features[part], w1.t(), out=a).relu_()
-            torch.addmm(second[g], a, w2.t(), out=b).relu_()
-            torch.addmm(b3, b, w3.t(), out=out[part])
+            torch.mm(features[part], of_first, out=a).add_(first[g]).relu_()
+            torch.mm(a, of_second, out=b).add_(second[g]).relu_()
+            torch.addmm(b3, b, of_last, out=out[part])
+        if direct is not None:
+            out.addcmul_(features[:, : len(b3)], direct)
         ctx.save_for_backward(features, hidden, first, second, w1, w2, w3)
-        ctx.counts = counts
+        ctx.counts, ctx.direct = counts, direct
         return out
 
     @staticmethod
@@ -83,17 +89,20 @@ class _Layers(torch.autograd.Function):
         to_features = torch.empty_like(features)
         to_first, to_second = torch.zeros_like(first), torch.zeros_like(second)
         to_w1, to_w2, to_w3 = torch.zeros_like(w1), torch.zeros_like(w2), torch.zeros_like(w3)
+        threshold_backward = torch.ops.aten.threshold_backward  # ReLU's: no mask is made of numbers of another kind
         for g, part in _parts(ctx.counts):
             a, b, d = hidden[0, part], hidden[1, part], given[part]
             to_w3.addmm_(d.t(), b)
-            d = torch.mm(d, w3).mul_(b > 0)
+            d = threshold_backward(torch.mm(d, w3), b, 0)
             to_second[g] = d.sum(0)
             to_w2.addmm_(d.t(), a)
-            d = torch.mm(d, w2).mul_(a > 0)
+            d = threshold_backward(torch.mm(d, w2), a, 0)
             to_first[g] = d.sum(0)
             to_w1.addmm_(d.t(), features[part])
             torch.mm(d, w1, out=to_features[part])
-        return to_features, None, to_first, to_second, to_w1, to_w2, to_w3, given.sum(0)
+        if ctx.direct is not None:
+            to_features[:, : given.shape[1]].addcmul_(given, ctx.direct)
+        return to_features, None, to_first, to_second, to_w1, to_w2, to_w3, given.sum(0), None
 
 
 def _parts(counts: list[int]) -> list[tuple[int, slice]]:

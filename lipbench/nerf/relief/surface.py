@@ -17,7 +17,7 @@ from lipbench.faces.raster import Camera
 from lipbench.faces.raster.kernel import kernel
 from lipbench.faces.raster.nearest import nearest_pixels
 from lipbench.faces.raster.zbuffer import barycentrics, visibility
-from lipbench.nerf.relief.kernels import cell, head_point
+from lipbench.nerf.relief.kernels import EDGE, cell, head_point
 from lipbench.nerf.relief.mesh import HeadMesh, MeshView
 
 #: dm behind and in front of the mesh: over the face, and elsewhere.
@@ -38,7 +38,6 @@ MARGIN = 0.04  # of the masks' extent, on each side
 
 BESIDE_LIPS, BELOW_CHIN = 0.25, 0.05  # of the mouth's width on each side, dm
 ABOVE_CHIN = 0.62  # of the height of lips and chin: what the lips have of it
-EDGE = 8.0  # the outer eighth of a box of eyes or mouth blends into the face
 BLEND = 0.1  # of lips and chin's size, in which what is mixed there ends
 
 #: Half the size of an eye's box, as shares of the distance between the eye's corners.

@@ -258,7 +258,8 @@ def views_of(
     in_place = warps[0].size > 2
     size = len(rotation), camera.height, camera.width
     jaw = np.zeros((len(rotation), 3, 4))
-    shift, near, far = (room((*size, *more), np.float32) for more in ((3,), (), ()))
+    maps = room((*size, 5), np.float32)  # a ray looks at all of its pixel's: they lie side by side
+    shift, near, far = maps[..., :3], maps[..., 3], maps[..., 4]
     for k, (view, warp, turn, move) in enumerate(zip(seen, warps, rotation, translation, strict=True)):
         seen_from = turn, move, camera
         deep, teeth = behind_lips(relief, view, *seen_from) if behind else (np.zeros_like(view.hit), view.depth)

@@ -16,7 +16,7 @@ from lipbench.nerf.relief.config import ReliefPreset
 from lipbench.nerf.relief.draw import Batch, RaysBetweenLips, ReliefRays
 from lipbench.nerf.relief.field import ReliefField
 from lipbench.nerf.relief.grid import GridAdam
-from lipbench.nerf.relief.mesh import HeadMesh, MeshView
+from lipbench.nerf.relief.mesh import HeadMesh, MeshView, Motions
 from lipbench.nerf.relief.mouth import look
 from lipbench.nerf.relief.probe import probe_of
 from lipbench.nerf.relief.registration import Canvas, away_from_lips, register
@@ -78,6 +78,7 @@ class ReliefTraining(GuardedTraining):
         self.drawer = ReliefRays(self.shown, preset, device)
         s = self.shown
         self.mesh = HeadMesh(s.model, s.identity, s.scene.condition.mean(0).astype(np.float64))
+        self.motions = Motions(self.mesh, s.scene.condition)
         some = np.unique(np.linspace(0, len(s) - 1, EXTENT_FRAMES).round().astype(int))
         poses = s.rotation[some], s.translation[some], s.camera
         shown = [self._seen(t) for t in some], list(s.scene.head[some]), *poses
@@ -100,8 +101,9 @@ class ReliefTraining(GuardedTraining):
 
     def _seen(self, t: int) -> MeshView:
         """What pixels see of the mesh in a frame."""
-        s = self.shown
-        return self.mesh.view(s.scene.condition[t], s.rotation[t], s.translation[t], s.camera)
+        moved, move = self.motions[t], self.shown.translation[t]
+        points = self.mesh.placed(moved, self.shown.rotation[t], move)
+        return self.mesh.view_of(points, moved, float(-move[2]), self.shown.camera)
 
     def _registered(self) -> NDArray[np.float32]:
         """The frames' displacements; one that is nothing everywhere where none are wanted."""

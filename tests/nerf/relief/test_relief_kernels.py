@@ -181,8 +181,10 @@ def test_compositing_and_its_gradient(in_torch):
     torch.testing.assert_close(gradient, exact, atol=1e-5, rtol=1e-4)
 
 
-def test_the_networks_gradient():
+@pytest.mark.parametrize("direct", [None, [1.0, 0.0, 2.0, -3.0]])
+def test_the_networks_gradient(direct):
     torch.manual_seed(0)
+    added = None if direct is None else torch.tensor(direct).double()
     net = Perceptron(7, 5, 3, 16, 4).double()
     torch.nn.init.normal_(net.last.weight)
     features, code, more = torch.randn(30, 7).double(), torch.randn(4, 5).double(), torch.randn(4, 3).double()
@@ -191,10 +193,13 @@ def test_the_networks_gradient():
     def plain(features, code, more):
         at = torch.repeat_interleave(torch.arange(4), torch.tensor(counts))
         h = torch.relu(net.first(features) + net.told_first(code)[at])
-        return net.last(torch.relu(net.second(h) + net.told_second(torch.cat([code, more], 1))[at]))
+        out = net.last(torch.relu(net.second(h) + net.told_second(torch.cat([code, more], 1))[at]))
+        return out if added is None else out + features[:, :4] * added
 
     inputs = [x.requires_grad_() for x in (features, code, more)]
-    wanted, out = plain(*inputs), net(features, counts, code, more)
+    wanted, out = plain(*inputs), net.told(features, counts, *net.biases(code, more), added)
+    if added is None:
+        assert torch.equal(net(features, counts, code, more), out)
     torch.testing.assert_close(out, wanted)
     given = torch.randn_like(out)
     every = [*inputs, *net.parameters()]

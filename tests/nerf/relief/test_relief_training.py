@@ -338,7 +338,7 @@ def test_maps_of_a_long_training_lie_in_a_file(ball_scene, monkeypatch):
     assert torch.equal(*learned)
     in_files = [isinstance(array, np.memmap) for array in made if len(array) == len(scene)]
     half = len(in_files) // 2
-    assert half >= 3
+    assert half >= 1  # one array holds all maps
     assert in_files == [False] * half + [True] * half
 
 
