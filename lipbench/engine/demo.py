@@ -7,7 +7,7 @@ from typing import Any
 #: Iterations of AD-NeRF's field: a minute of one core for each clip. With more of them the demo would take longer than
 #: eight minutes on four cores.
 STEPS = 600
-#: Of LipNeRF's. With 600 of them its dubs are no nearer to the truth: by then it learns its frames' noise.
+#: Of LipNeRF's. With 600 of them its dubs are no nearer to the truth (docs/lipnerf.md).
 RELIEF_STEPS = 350
 
 

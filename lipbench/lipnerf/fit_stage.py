@@ -140,8 +140,7 @@ def _changes(job: FitJob, lengths: dict[str, int]) -> dict[str, Any]:
 
 
 def _how(job: FitJob) -> dict[str, Any]:
-    unseen = {"previews": 0} if job.params.preset == "demo" else {}  # over before anybody looks at its samples
-    return {"seed": job.seed, "device": job.device, "log": job.log, **unseen}
+    return {"seed": job.seed, "device": job.device, "log": job.log}
 
 
 def _residuals(

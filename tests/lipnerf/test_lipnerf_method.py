@@ -110,7 +110,7 @@ def test_a_relief_goes_through_the_stages(
     assert got.info["remarks"] == [said[0], next(text for text in said if "trained on" in text)]
     assert f"trained on 20 of {N} frames" in got.info["remarks"][1]
     assert got.info["frames"] == N
-    assert not (tmp_path / "fit" / "training" / "samples").exists()  # of a demo's training
+    assert not (tmp_path / "fit" / "training" / "samples").exists()  # of so brief a training
     frames = TrainedRelief.load(tmp_path / "fit" / "field.pt").frames
     assert len(frames) == 20
     assert (frames[0], frames[-1]) == (0, N - 1)  # numbers of the clip's frames

@@ -127,6 +127,7 @@ class ReliefPreset:
         return asdict(self)
 
 
+NARROWEST = 8  # network behind the lips
 RELIEF_PRESETS = {"demo": ReliefPreset("demo"), "quick": ReliefPreset("quick", steps=6000)}
 
 
@@ -139,7 +140,7 @@ def relief_preset(name: str, changes: Mapping[str, Any] | None = None) -> Relief
 
     Raises:
         UnknownName: there is no such preset.
-        UsageError: `changes` names a setting that neither the training nor the field has.
+        UsageError: `changes` names a setting that neither the training nor the field has, or a network too narrow.
     """
     if name not in RELIEF_PRESETS:
         raise unknown("presets of the field relief", name, sorted(RELIEF_PRESETS))
@@ -155,5 +156,11 @@ def relief_preset(name: str, changes: Mapping[str, Any] | None = None) -> Relief
                 "neither the training nor the field has it",
                 "see ReliefPreset and ReliefConfig in lipbench.nerf.relief.config",
             )
+    if 0 < theirs.get("behind", 0) < NARROWEST:
+        raise UsageError(
+            f"behind: {theirs['behind']} is no width of a network",
+            "it was a number of layers once; what lies behind the lips is drawn by a network now",
+            f"leave it out for one of {ReliefConfig.behind}, or set 0 for none",
+        )
     found = RELIEF_PRESETS[name]
     return replace(found, **ours, field=replace(found.field, **theirs))

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 MODEL = "field.pt"
+#: Steps of a training that is over before anybody looks at its sample images: these would be a tenth of its price.
+BRIEF = 1000
 LATENT_START = 0.01  # standard deviation of the codes at the start
 PROBE_FRAMES, PROBE_RAYS = 4, 256
 
@@ -146,7 +148,7 @@ class Running(TypedDict, total=False):
     Attributes:
         fresh: begin again although the folder holds a run.
         seconds: stop after this wall time if the preset's steps are not done by then (not exactly resumable).
-        previews: sample images over the training; 0 for none, 4 when left out.
+        previews: sample images over the training; left out, 4, and none where it has fewer steps than `BRIEF`.
         log: takes progress lines.
     """
 
@@ -169,7 +171,8 @@ def run_training(training: GuardedTraining, folder: str | Path, **how: Unpack[Ru
         UsageError: the folder holds another training.
         DiskFull: there is no room for the result.
     """
-    steps, previews = training.preset.steps, how.get("previews", 4)
+    steps = training.preset.steps
+    previews = how.get("previews", 4 if steps >= BRIEF else 0)
     budget = Budget(
         steps=steps,
         seconds=how.get("seconds"),

@@ -355,6 +355,8 @@ def test_presets_and_refusals(tmp_path, ball_scene):
         relief_preset("paper")
     with pytest.raises(UsageError, match="no setting"):
         relief_preset("demo", {"stepz": 3})
+    with pytest.raises(UsageError, match="behind: 2 is no width"):
+        relief_preset("demo", {"behind": 2})
     with pytest.raises(UsageError, match="codes have 4"):
         ReliefTraining(ball_scene(), relief_preset("demo"))
     with pytest.raises(UsageError, match="cannot share"):
