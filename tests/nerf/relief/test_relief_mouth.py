@@ -15,7 +15,7 @@ from lipbench.nerf.relief.ops import Pruning, march
 from lipbench.nerf.relief.training import ReliefTraining
 
 SMALL = {"condition": 4, "latent": 3, "directions": 2, "rays": 64, "frames": 4, "channels": 4, "width": 16, "looks": 2}
-SMALL |= {"appearances": 0}  # which have tests of their own
+SMALL |= {"registration": False, "appearances": 0}  # which have tests of their own
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +116,7 @@ def test_teeth_begin_with_their_colors(ball_scene):
     from lipbench.nerf.relief.start import _fill_behind
 
     scene = ball_scene()
-    training = ReliefTraining(scene, relief_preset("demo", SMALL))
+    training = ReliefTraining(scene, relief_preset("demo", {**SMALL, "registration": True}))
     deep = training.relief._replace(inner=training.relief.inner + DEEP)  # as if all lay in the last layer
     deep = deep._replace(mouth=(0.0, 0.25, 1.0, 0.75))
     values = np.zeros_like(training.field.fine.values.numpy())
