@@ -89,7 +89,7 @@ def test_it_begins_with_the_frames_colors(ball_scene):
 
 def test_lips_are_the_mean_of_four_rays_in_their_place(ball_scene, monkeypatch):
     scene = ball_scene()
-    model = ReliefTraining(scene, small()).trained({})
+    model = ReliefTraining(scene, full()).trained({})
     x0, y0, x1, y1 = lips = 23, 33, 33, 40  # the ball has none
     monkeypatch.setattr(trained_module, "_lips", lambda *_: lips)
     four = next(render_frames(model, scene, scene.condition[1:2], [1]))
@@ -132,7 +132,7 @@ def test_four_rays_go_where_the_dubs_lips_part():
 
 def test_only_what_is_wanted_is_rendered(ball_scene):
     scene = ball_scene()
-    model = ReliefTraining(scene, small()).trained({})
+    model = ReliefTraining(scene, full()).trained({})
     whole = next(render_frames(model, scene, scene.condition[1:2], [1]))
     wanted = np.zeros(scene.scene.size, bool)
     wanted[20:45, 10:30] = True
@@ -186,7 +186,7 @@ def test_resume_is_exact(tmp_path, ball_scene):
 
 
 def test_seeds_decide_the_weights(ball_scene):
-    one, same, other = (ReliefTraining(ball_scene(), small(), seed) for seed in (0, 0, 1))
+    one, same, other = (ReliefTraining(ball_scene(), full(), seed) for seed in (0, 0, 1))
     assert torch.equal(one.field.coarse.values, same.field.coarse.values)
     assert not torch.equal(one.field.coarse.values, other.field.coarse.values)
     assert not torch.equal(one.latents, other.latents)
