@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import gc
 import importlib.util
 import inspect
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -38,6 +41,17 @@ if "mix_stderr" in inspect.signature(click.testing.CliRunner).parameters:
     runner.__init__ = functools.partialmethod(runner.__init__, mix_stderr=False)
     result: Any = click.testing.Result
     result.output = property(lambda shown: shown.stderr + shown.stdout)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """What is imported stays to the end: no garbage is looked for in it, neither now nor in the tests."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -91,6 +105,20 @@ def _one_torch_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """Emptied where the test has passed: kept to the end, what all of them write fills small disks.
+
+    The folder stays, so that no other gets its name: some caches know files by their paths.
+    """
+    failed = request.session.testsfailed
+    yield tmp_path
+    if request.session.testsfailed == failed:
+        shutil.rmtree(tmp_path, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            tmp_path.mkdir()
 
 
 @pytest.fixture

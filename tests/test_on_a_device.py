@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from lipbench.core import registry
 from lipbench.core.method import ClipInput, DubInput, DubJob, FitJob, PrepareJob
 from lipbench.datasets import demo
 from lipbench.datasets.annotations import Annotations
+from lipbench.lipnerf.fitting import landmark_stage
+from lipbench.lipnerf.fitting.options import PRESETS
 from lipbench.nerf.scene import Scene
 from lipbench.nerf.training.presets import preset
 from lipbench.nerf.training.trained import rays_at_once
@@ -43,6 +45,8 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return {"clip": clip, "dub": dub}
 
 
+#: Every kind of step of a fit, few of each.
+FEW = {"focal_frames": 3, "identity_frames": 3, "iterations": 2, "keyframes": 3, "photo_steps": 1, "vertices": 600}
 #: `fit` begins as "landmarks" does; one for all, so that it is made once.
 TINY = {"field": "triplane", "steps": 2, "size": 32, "fit": "demo", "parser": "color"}
 FIELD = {**TINY, "expression_from": "audio", "settings": {"rays": 64, "frames": 2}}
@@ -68,7 +72,9 @@ def test_every_method_that_computes_on_a_device_stands_here() -> None:
 
 
 @pytest.fixture(scope="module")
-def prepared(given: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Callable[[Any, dict[str, Any]], Path]:
+def prepared(
+    given: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[Any, dict[str, Any]], Path]]:
     """What a method prepares of the clip: once for those that say that they share it, as in a run."""
     made: dict[str, Path] = {}
 
@@ -81,7 +87,10 @@ def prepared(given: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) ->
             made[named] = folder
         return made[named]
 
-    return prepare
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(PRESETS, "demo", FEW)
+        patch.setattr(landmark_stage, "FOCALS", landmark_stage.FOCALS[3:6])
+        yield prepare
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -11,6 +11,7 @@ import pytest
 
 from lipbench import media
 from lipbench.core import keys
+from lipbench.core.code import closure
 from lipbench.faces.track import FaceTrack
 
 N = 20
@@ -60,6 +61,8 @@ def fake() -> Path:
 
 @pytest.fixture(autouse=True)
 def _no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = closure.cache_file()  # what is known of lipbench's code stays, else each test reads all of it again
+    monkeypatch.setattr(closure, "cache_file", lambda: known)
     for name in ("LIPBENCH_WEIGHTS", "TORCH_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(tmp_path / name))
     monkeypatch.delenv("LIPBENCH_TRACEBACK", raising=False)

@@ -72,8 +72,8 @@ def is_environment(node):
 
 
 def test_every_environment_variable_stands_there():
-    files = Path(lipbench.__file__).parent.rglob("*.py")
-    read = {name for file in files for name in variables_read(ast.parse(file.read_text(encoding="utf-8")))}
+    texts = [file.read_text(encoding="utf-8") for file in Path(lipbench.__file__).parent.rglob("*.py")]
+    read = {name for text in texts if "env" in text for name in variables_read(ast.parse(text))}
     assert {"LIPBENCH_WEIGHTS", "LIPBENCH_TRACEBACK", "GITHUB_STEP_SUMMARY"} <= read
     assert set(rows("variable")) == (read - set(THREAD_VARIABLES)) | ELSEWHERE
     assert all(f"`{name}`" in PAGE for name in THREAD_VARIABLES)

@@ -130,10 +130,16 @@ def trunk() -> dict[str, torch.Tensor]:
     return state
 
 
-@pytest.fixture
-def installed(trunk, tmp_path, monkeypatch):
-    """The random trunk, as if it were the pinned one."""
-    file = tmp_path / "alexnet.pth"
+@pytest.fixture(scope="session")
+def trunk_file(trunk, tmp_path_factory):
+    """They in a file, 10 MB."""
+    file = tmp_path_factory.mktemp("trunk") / "alexnet.pth"
     torch.save(trunk, file)
-    monkeypatch.setattr(weights, "path", lambda name: {"alexnet": file}[name])
+    return file
+
+
+@pytest.fixture
+def installed(trunk_file, monkeypatch):
+    """The random trunk, as if it were the pinned one."""
+    monkeypatch.setattr(weights, "path", lambda name: {"alexnet": trunk_file}[name])
     monkeypatch.setattr(weights, "sha256", lambda name: {"alexnet": "ab" * 32}[name])

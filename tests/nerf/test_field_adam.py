@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import pytest
 import torch
 
 from lipbench.core import optim
@@ -97,13 +96,13 @@ def test_the_plain_one_goes_on_where_it_was():
     assert torch.equal(value, held)
 
 
-MADE = {"CpuAdam": "make_adam([{'params': [x]}], .1, 'cpu').step()", "PlainAdam": "PlainAdam([([x], .1)]).step(1.0)"}
+MADE = "make_adam([{'params': [x]}], .1, 'cpu').step()", "PlainAdam([([x], .1)]).step(1.0)"
 
 
-@pytest.mark.parametrize("name", MADE)
-def test_does_not_import_the_compiler(name: str):
-    said = "import sys, torch; from lipbench.nerf.training.adam import PlainAdam, make_adam;"
-    said += f"x = torch.nn.Parameter(torch.ones(2)); x.sum().backward(); {MADE[name]};"
-    said += "print(float(x[0].detach()) < 1, 'torch._dynamo' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "True False"
+def test_they_do_not_import_the_compiler():
+    said = ["import sys, torch; from lipbench.nerf.training.adam import PlainAdam, make_adam"]
+    for made in MADE:
+        said += ["x = torch.nn.Parameter(torch.ones(2)); x.sum().backward()", made]
+        said += ["print(float(x[0].detach()) < 1, 'torch._dynamo' in sys.modules)"]
+    done = subprocess.run([sys.executable, "-c", "\n".join(said)], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["True False"] * 2

@@ -44,7 +44,7 @@ def talks(count: int, first: int = 0) -> list[Speaking]:
 def test_it_learns_and_exports(tmp_path: Path) -> None:
     training = ContentTraining(SMALL, talks(6), talks(2, 90))
     before = training.validate()
-    train(training, tmp_path, Budget(steps=400, validate_every=100, image_every=100))
+    train(training, tmp_path, Budget(steps=200, validate_every=100, image_every=100))
     after = training.validate()
     assert after["held_out_lips"] < 0.5 * before["held_out_lips"]
     assert after["opening"] > 0.8

@@ -16,7 +16,7 @@ from lipbench.nerf.relief.registration import registered
 from lipbench.nerf.relief.training import ReliefTraining
 
 SMALL = {"condition": 4, "latent": 3, "directions": 2, "rays": 64, "frames": 4, "channels": 4, "width": 16, "looks": 2}
-SMALL |= {"appearances": 0}  # which have tests of their own
+SMALL |= {"registration": False, "appearances": 0}  # which have tests of their own
 
 
 @pytest.fixture(scope="module")

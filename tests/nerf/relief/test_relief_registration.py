@@ -49,6 +49,12 @@ def wrong(striped):
     return replace(striped, scene=replace(striped.scene, c2w=c2w))
 
 
+@pytest.fixture(scope="module")
+def put(wrong):
+    """They are put in their place."""
+    return training_of(wrong, appearances=0)
+
+
 def spread(training: ReliefTraining, warps) -> float:
     """How far frames are from their mean on the head at rest, levels."""
     canvas = Canvas(training.shown, training.mesh, training.relief, training._texels(1.0))
@@ -59,29 +65,26 @@ def spread(training: ReliefTraining, warps) -> float:
     return float(np.sqrt((np.square(rows - mean) * mask).sum() / mask.sum()))
 
 
-def test_frames_are_put_in_their_place(striped, wrong):
-    training = training_of(wrong)
-    none = np.zeros_like(training.warps)
-    assert spread(training, none) > 1.8 * spread(training, training.warps)
-    x, y = (training.warps[:, 32, 32, k] - training.warps[:, 32, 32, k].mean() for k in (0, 1))
+def test_frames_are_put_in_their_place(striped, wrong, put):
+    none = np.zeros_like(put.warps)
+    assert spread(put, none) > 1.8 * spread(put, put.warps)
+    x, y = (put.warps[:, 32, 32, k] - put.warps[:, 32, 32, k].mean() for k in (0, 1))
     origin = wrong.scene.c2w[:, :2, 3] - striped.scene.c2w[:, :2, 3]
     off = -10 * (origin - origin.mean(0))  # a camera that is said to be further right has the head further left
     assert np.corrcoef(x, -off[:, 0])[0, 1] > 0.9
     assert np.corrcoef(y, -off[:, 1])[0, 1] > 0.9
-    still = training_of(striped).warps
-    assert np.abs(still).mean() < 0.25 * np.abs(training.warps).mean()  # right poses stay
+    still = training_of(striped, appearances=0).warps
+    assert np.abs(still).mean() < 0.25 * np.abs(put.warps).mean()  # right poses stay
 
 
-def test_it_is_the_same_every_time(wrong):
-    one, other = (training_of(wrong, appearances=0) for _ in range(2))
-    assert np.array_equal(one.warps, other.warps)
-    assert np.array_equal(one.warps, one.warps.astype(np.float16))  # as a file holds them
+def test_it_is_the_same_every_time(wrong, put):
+    assert np.array_equal(put.warps, training_of(wrong, appearances=0).warps)
+    assert np.array_equal(put.warps, put.warps.astype(np.float16))  # as a file holds them
 
 
-def test_pictures_are_better_for_it(wrong):
+def test_pictures_are_better_for_it(wrong, put):
     error = {}
-    for on in (False, True):
-        training = training_of(wrong, registration=on, appearances=0)
+    for on, training in ((False, training_of(wrong, registration=False, appearances=0)), (True, put)):
         found = [np.square(training._image(t) - wrong.filmed[t] / 255)[wrong.scene.head[t]].mean() for t in range(8)]
         error[on] = np.mean(found)
     assert error[True] < 0.6 * error[False]
@@ -208,13 +211,12 @@ def test_a_file_holds_them_and_old_files_are_refused(tmp_path, wrong):
         TrainedRelief.load(tmp_path / "old.pt")
 
 
-def test_without_them_nothing_is_displaced_or_held_back(wrong):
+def test_without_them_nothing_is_displaced_or_held_back(wrong, put):
     training = training_of(wrong, registration=False, appearances=0, behind=0, mouth_looks=False)
     assert training.warps.shape == (8, 1, 1, 2)
     assert training.field.appearances is None
     view = training.mesh.view(wrong.condition[0], wrong.rotation[0], wrong.translation[0], wrong.camera)
     assert np.array_equal(training.views.shift[0].numpy(), view.shift)
     assert all((grid.floor == FLOOR).all() for grid in training.grids)
-    put = training_of(wrong)
     assert float(put.grids[0].floor.min()) > 1000 * FLOOR
     assert not np.array_equal(put.views.shift[0].numpy(), view.shift)

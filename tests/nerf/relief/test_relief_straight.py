@@ -16,6 +16,7 @@ from lipbench.nerf.relief.surface import SKIN, STEEPEST
 from lipbench.nerf.relief.training import ReliefTraining
 
 SMALL = {"condition": 4, "latent": 6, "directions": 3, "rays": 64, "frames": 4, "channels": 4, "width": 16, "looks": 2}
+SMALL |= {"appearances": 0}  # which have tests of their own
 FRONT, BACK, COUNT = 0.02, 0.025, 300
 
 
@@ -107,7 +108,7 @@ def test_frames_in_their_place_are_seen_so(ball_scene):
 @pytest.mark.parametrize("raw", [2.4, 3.0])
 def test_rendering_ends_a_ray_no_sooner_than_training(raw, ball_scene):
     """One sample whose nearest texels are opaque may itself be half transparent, and must not be the only one."""
-    training = ReliefTraining(ball_scene(), relief_preset("demo", {**SMALL, "registration": True, "appearances": 0}))
+    training = ReliefTraining(ball_scene(), relief_preset("demo", {**SMALL, "registration": True}))
     field = training.field
     field.fine.values[..., 3] = -5 / DENSITY
     field.fine.values[:3, ..., 3] = raw / DENSITY

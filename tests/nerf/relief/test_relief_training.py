@@ -31,7 +31,14 @@ from lipbench.nerf.training.guard import FieldCollapsed
 SMALL = {"condition": 4, "latent": 3, "directions": 3, "rays": 512, "frames": 4, "channels": 4, "width": 16}
 
 
+PLAIN = {"registration": False, "appearances": 0}  # which have tests of their own, and take the longest to begin
+
+
 def small(**changes):
+    return relief_preset("demo", {**SMALL, **PLAIN, **changes})
+
+
+def full(**changes):
     return relief_preset("demo", {**SMALL, **changes})
 
 
@@ -58,7 +65,7 @@ def test_learns_the_ball(device, tmp_path, ball_scene, monkeypatch):
             monkeypatch.setattr(module, "uses_kernels", lambda _: False)
     scene = ball_scene()
     # Appearances belong to a relief that begins with the frames' mean: not to a fog.
-    model = train(scene, small(steps=60, rays=1024, appearances=0), tmp_path, previews=1)
+    model = train(scene, full(steps=60, rays=1024, appearances=0), tmp_path, previews=1)
     assert psnr(model, scene) > 17.0  # evenly gray: 14
     shown = next(render_frames(model, scene, scene.condition[:1], [0]))
     assert shown.alpha[scene.scene.head[0]].mean() > 0.9
@@ -77,12 +84,12 @@ def test_learns_the_ball(device, tmp_path, ball_scene, monkeypatch):
 
 def test_it_begins_with_the_frames_colors(ball_scene):
     scene = ball_scene()
-    assert psnr(ReliefTraining(scene, small()).trained({}), scene) > 25.0
+    assert psnr(ReliefTraining(scene, full()).trained({}), scene) > 25.0
 
 
 def test_lips_are_the_mean_of_four_rays_in_their_place(ball_scene, monkeypatch):
     scene = ball_scene()
-    model = ReliefTraining(scene, small()).trained({})
+    model = ReliefTraining(scene, full()).trained({})
     x0, y0, x1, y1 = lips = 23, 33, 33, 40  # the ball has none
     monkeypatch.setattr(trained_module, "_lips", lambda *_: lips)
     four = next(render_frames(model, scene, scene.condition[1:2], [1]))
@@ -125,7 +132,7 @@ def test_four_rays_go_where_the_dubs_lips_part():
 
 def test_only_what_is_wanted_is_rendered(ball_scene):
     scene = ball_scene()
-    model = ReliefTraining(scene, small()).trained({})
+    model = ReliefTraining(scene, full()).trained({})
     whole = next(render_frames(model, scene, scene.condition[1:2], [1]))
     wanted = np.zeros(scene.scene.size, bool)
     wanted[20:45, 10:30] = True
@@ -139,7 +146,7 @@ def test_only_what_is_wanted_is_rendered(ball_scene):
 def test_it_moves_with_the_mesh(ball_scene):
     """Expressions that no frame had: the colors go where the mesh takes them, without displacements of frames."""
     scene = ball_scene()
-    model = ReliefTraining(scene, small(registration=False)).trained({})
+    model = ReliefTraining(scene, small()).trained({})
     other = ball_scene(seed=5)  # other expressions and poses
     taken = ReliefScene(other.scene, other.filmed, other.other, scene.model, scene.identity)
     found = psnr(model, taken)
@@ -158,9 +165,9 @@ class Killed(Exception):
 
 def test_resume_is_exact(tmp_path, ball_scene):
     scene, budget = ball_scene(), Budget(steps=12, validate_every=5, report_every=4, image_every=0)
-    settings = small(steps=12, rays=64)
-    whole = ReliefTraining(scene, settings)
-    run(whole, tmp_path / "whole", budget)
+    settings = full(steps=12, rays=64)
+    uncut = ReliefTraining(scene, settings)
+    run(uncut, tmp_path / "whole", budget)
 
     class Broken(ReliefTraining):
         def step(self, number, progress):
@@ -173,20 +180,20 @@ def test_resume_is_exact(tmp_path, ball_scene):
     assert torch.load(tmp_path / "cut" / CHECKPOINT, weights_only=True)["progress"]["step"] == 5
     rest = ReliefTraining(scene, settings)
     run(rest, tmp_path / "cut", budget)
-    for a, b in zip(whole.field.state_dict().values(), rest.field.state_dict().values(), strict=True):
+    for a, b in zip(uncut.field.state_dict().values(), rest.field.state_dict().values(), strict=True):
         assert torch.equal(a, b)
-    assert torch.equal(whole.latents, rest.latents)
+    assert torch.equal(uncut.latents, rest.latents)
 
 
 def test_seeds_decide_the_weights(ball_scene):
-    one, same, other = (ReliefTraining(ball_scene(), small(), seed) for seed in (0, 0, 1))
+    one, same, other = (ReliefTraining(ball_scene(), full(), seed) for seed in (0, 0, 1))
     assert torch.equal(one.field.coarse.values, same.field.coarse.values)
     assert not torch.equal(one.field.coarse.values, other.field.coarse.values)
     assert not torch.equal(one.latents, other.latents)
 
 
 def test_collapse_is_noticed(ball_scene, monkeypatch):
-    training = ReliefTraining(ball_scene(), small(steps=40, rays=64))
+    training = ReliefTraining(ball_scene(), full(steps=40, rays=64))
     alive = training.opacity()
     training.field.fine.values[..., 3] = -50.0
     training.field.refresh()
@@ -304,7 +311,7 @@ def test_what_stands_before_the_neck_has_its_colors(ball_scene):
 
 def test_held_out_frames_and_other_sizes(tmp_path, ball_scene):
     scene = pool([ball_scene(64), ball_scene(64)])
-    model = train(scene, small(steps=6, held_out=0.4, size=32), tmp_path, previews=0)
+    model = train(scene, full(steps=6, held_out=0.4, size=32), tmp_path, previews=0)
     assert model.frames.tolist() == list(range(10))
     assert torch.equal(model.latent([15]), model.latent([9]))
     assert "held_out_psnr" in json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
@@ -331,7 +338,7 @@ def test_maps_of_a_long_training_lie_in_a_file(ball_scene, monkeypatch):
     for limit in (held.IN_MEMORY, 20_000):
         monkeypatch.setattr(held, "IN_MEMORY", limit)
         monkeypatch.setattr(trained_module, "room", lambda *how: made.append(held.room(*how)) or made[-1])
-        training = ReliefTraining(scene.take(range(0, 8)), small(steps=1))
+        training = ReliefTraining(scene.take(range(0, 8)), full(steps=1))
         torch.manual_seed(0)
         training.step(0, 0.0)
         learned.append(training.field.fine.values.clone())
@@ -343,7 +350,7 @@ def test_maps_of_a_long_training_lie_in_a_file(ball_scene, monkeypatch):
 
 
 def test_without_latents(ball_scene):
-    training = ReliefTraining(ball_scene(), small(latent=0, steps=3))
+    training = ReliefTraining(ball_scene(), full(latent=0, steps=3))
     training.step(0, 0.0)
     assert training.latents.shape == (8, 0)
     assert training.validate()["latent_norm"] == 0.0
