@@ -16,6 +16,7 @@ from lipbench.nerf.grid import OccupancyGrid
 from lipbench.nerf.mlp import MLPField
 from lipbench.nerf.rays import Rays, box_interval, directions, slab
 from lipbench.nerf.sampling import sample_pdf, stratified
+from lipbench.nerf.shading import shaded
 from lipbench.nerf.triplane import TriPlaneField
 
 LONGEST_STEP = 3.0  # cells of the proposal: beyond the last sample before a gap there is nothing
@@ -213,13 +214,26 @@ class HeadField(nn.Module):
 
     def shade(self, rays: Rays, z: Tensor, background: Tensor, condition: Tensor) -> RayColors:
         """Colors of rays at the depths that `place` answered."""
-        length = rays.length
         points = rays.at(z[..., :-1])
-        rgb, raw = self.fine(points, rays.direction / length, condition, True)
+        rgb, raw = self.fine(points, rays.direction / rays.length, condition, True)
+        if raw.device.type != "cpu" or raw.dtype != torch.float32:
+            return RayColors(self._composite_in_torch(rays, z, points, rgb, raw, background), None, z)
+        assert self.grid is not None
+        c, longest = self.config, LONGEST_STEP / self.config.coarse
+        foreground, left, weights = shaded(
+            rgb, raw, rays, z, self.grid, longest, c.density_scale, c.activation == "softplus"
+        )
+        shown = foreground + left[..., None] * background
+        return RayColors(Composite(shown, foreground, weights, left), None, z)
+
+    def _composite_in_torch(
+        self, rays: Rays, z: Tensor, points: Tensor, rgb: Tensor, raw: Tensor, background: Tensor
+    ) -> Composite:
+        """Raw colors and densities at depths of rays, composited on any device."""
         longest = (rays.far - rays.near)[..., None] * (LONGEST_STEP / self.config.coarse)
         step = torch.minimum(z[..., 1:] - z[..., :-1], longest)
         ends = torch.cat([torch.zeros_like(z[..., :1]), step.cumsum(-1)], -1)
-        return RayColors(composite(rgb, self.sigma(raw, points), ends, length, background), None, z)
+        return composite(rgb, self.sigma(raw, points), ends, rays.length, background)
 
     @torch.no_grad()
     def update_grid(self, condition: Tensor, share: float = 0.25) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -106,3 +108,29 @@ def test_samples_go_where_torch_puts_them(field):
     theirs, _ = field._placed_in_torch(rays, torch.rand(2, 400, 6))
     assert ((drawn - theirs).abs().amax(-1) < 1e-4).float().mean() > 0.99
     assert not torch.allclose(drawn, depths)
+
+
+@pytest.mark.parametrize("activation", ["softplus", "relu"])
+def test_rays_show_what_torch_shows(field, activation):
+    field.config = replace(field.config, activation=activation)
+    rays = rays_of(field)
+    z = field.place(rays)[0]
+    points = rays.at(z[..., :-1])
+    inside = field.grid.hull[field.grid.cells(points)]
+    assert 0.02 < 1 - inside.float().mean() < 0.9
+    shape = z[..., 1:].shape
+    color, raw = torch.randn(*shape, 3, requires_grad=True), (2 * torch.randn(shape)).requires_grad_()
+    background = torch.rand(*shape[:2], 3)
+    field.fine.forward = lambda *_: (color, raw)
+    ours = field.shade(rays, z, background, None).fine
+    theirs = field._composite_in_torch(rays, z, points, color, raw, background)
+    assert 0.1 < theirs.transmittance.mean() < 0.9
+    wanted = torch.randn_like(theirs.rgb)
+    pairs = []
+    for found in (ours, theirs):
+        color.grad = raw.grad = None
+        ((found.rgb * wanted).sum() + found.transmittance.square().sum()).backward()
+        pairs.append((found.rgb, found.foreground, found.weights, found.transmittance, color.grad, raw.grad))
+    for mine, other in zip(*pairs, strict=True):
+        off = (mine - other).abs() > 1e-4 * (1 + other.abs().max())
+        assert off.float().mean() < 0.005  # a sample on the border of two cells may round into either
