@@ -178,19 +178,21 @@ class HeadField(nn.Module):
 
         Args:
             rays: F frames, R rays each.
-            train: draw each sample in its share of the weights, and do not take the middle.
+            train: draw each sample in its share of the weights. Else it lies where what it stands for, from it to the
+                next, has its middle as in training, of however many samples: half a share of those beyond its middle.
 
         Returns:
             (F, R, S + 1) depths of the samples and of the end of the ray, and (F, R) how much the grid sees on it.
         """
         assert self.grid is not None
         c, near = self.config, rays.near
-        inside = torch.full((1,), 0.5, device=near.device).expand(*near.shape, c.fine)
+        count = c.fine if train else c.shown or c.fine
+        inside = torch.full((1,), 1 - 0.5 * count / c.fine, device=near.device).expand(*near.shape, count)
         if train:
-            inside = torch.rand(*near.shape, c.fine, device=near.device)
+            inside = torch.rand(*near.shape, count, device=near.device)
         if near.device.type != "cpu":
             return self._placed_in_torch(rays, inside)
-        depths, seen = near.new_empty(*near.shape, c.fine + 1), torch.empty_like(near)
+        depths, seen = near.new_empty(*near.shape, count + 1), torch.empty_like(near)
         start, slope = self.grid.in_cells(rays.origin, rays.direction)
         arrays = start, slope, near, rays.far, rays.length[..., 0], self.grid.wide
         floors = np.array([DENSITY_FLOOR, ALPHA_FLOOR, PROPOSAL_FLOOR], np.float32)
@@ -209,7 +211,7 @@ class HeadField(nn.Module):
         # Neighboring bins lend each other weight: the surface may lie on either side of an edge.
         wide = torch.maximum(weights[..., 1:], weights[..., :-1])
         weights = 0.5 * (torch.cat([weights[..., :1], wide], -1) + torch.cat([wide, weights[..., -1:]], -1))
-        z = sample_pdf(edges, weights, self.config.fine, inside, PROPOSAL_FLOOR)
+        z = sample_pdf(edges, weights, inside.shape[-1], inside, PROPOSAL_FLOOR)
         return torch.cat([z, rays.far[..., None]], -1), seen
 
     def shade(self, rays: Rays, z: Tensor, background: Tensor, condition: Tensor) -> RayColors:

@@ -143,7 +143,7 @@ class TriPlaneField(nn.Module):
             x = read[: len(part)]
             frame.read(part, x)
             for k, (w, b) in enumerate(steps):
-                x = torch.addmm(b, x, w, out=hidden[k % 2, : len(part)]).relu_()
+                x = torch.mm(x, w, out=hidden[k % 2, : len(part)]).add_(b).relu_()
             torch.addmm(bias, x, weight.t(), out=out[0, start : start + BLOCK])
         return out
 
