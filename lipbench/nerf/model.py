@@ -178,8 +178,8 @@ class HeadField(nn.Module):
 
         Args:
             rays: F frames, R rays each.
-            train: draw each sample in its share of the weights. Else it lies where what it stands for, from it to the
-                next, has its middle as in training, of however many samples: half a share of those beyond its middle.
+            train: draw each sample in its share of the weights. Else they are evenly spaced and the last lies where
+                training has it in the mean, of however many: what is behind it nothing else shows.
 
         Returns:
             (F, R, S + 1) depths of the samples and of the end of the ray, and (F, R) how much the grid sees on it.

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from lipbench.nerf import planes
+from lipbench.nerf import planes, told_layers, triplane
 from lipbench.nerf.config import FieldConfig
 from lipbench.nerf.model import HeadField
 from lipbench.nerf.rays import Rays
@@ -43,18 +43,26 @@ def rays_of(field: HeadField, count: int = 400) -> Rays:
     return field.rays(c2w, row, column, 300.0, (64.0, 64.0), torch.tensor([[0.1, 2.0]] * 2))
 
 
-def test_planes_agree_with_torch(field, monkeypatch):
-    net, points, codes = field.fine, 0.3 * torch.rand(2, 7, 3, 3) - 0.15, torch.randn(2, 5)
-    away = torch.nn.functional.normalize(torch.randn(2, 7, 3), dim=-1)
+@pytest.mark.parametrize(("blend", "block"), [(3, told_layers.BLOCK), (3, 50), (0, 1)])
+def test_planes_agree_with_torch(field, monkeypatch, blend, block):
+    """Also where the frames are more than one block, and without planes that are blended."""
+    monkeypatch.setattr(told_layers, "BLOCK", block)
+    net = field.fine
+    if not blend:
+        net = TriPlaneField(5, BOUNDS, resolutions=(4, 9), channels=8, blended=12, blend=0, width=16, depth=2)
+    points, codes = 0.3 * torch.rand(3, 7, 3, 3) - 0.15, torch.randn(3, 5)
+    away = torch.nn.functional.normalize(torch.randn(3, 7, 3), dim=-1)
     answers = []
     for loops in (True, False):
         if not loops:
-            monkeypatch.setattr(planes, "uses_kernels", lambda points, channels: False)
+            for module in (planes, triplane):
+                monkeypatch.setattr(module, "uses_kernels", lambda points, channels: False)
         net.zero_grad()
         color, raw = net(points, away, codes)
         (color.square().sum() + (3 * raw).sin().sum()).backward()
-        answers.append((color, raw, *(p.grad for p in net.parameters())))
-    assert answers[0][2].abs().max() > 0
+        answers.append((color, raw, *(p.grad for p in net.parameters() if p.grad is not None)))
+    assert len(answers[0]) == len(answers[1]) == 2 + sum(p.numel() > 0 for p in net.parameters())
+    assert all(g.abs().max() > 0 for g in answers[0][2:])
     for ours, theirs in zip(*answers, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=2e-5, atol=2e-5 * float(theirs.detach().abs().max()))
 
@@ -108,6 +116,21 @@ def test_samples_go_where_torch_puts_them(field):
     theirs, _ = field._placed_in_torch(rays, torch.rand(2, 400, 6))
     assert ((drawn - theirs).abs().amax(-1) < 1e-4).float().mean() > 0.99
     assert not torch.allclose(drawn, depths)
+
+
+def test_a_shown_ray_has_fewer_samples_of_which_the_last_is_where_training_has_it(field):
+    field.config = replace(field.config, shown=3)
+    rays = rays_of(field)
+    depths, _ = field.place(rays)
+    theirs, _ = field._placed_in_torch(rays, torch.full((2, 400, 3), 0.75))
+    assert depths.shape == (2, 400, 4)
+    assert ((depths - theirs).abs().amax(-1) < 1e-4).float().mean() > 0.99
+    field.grid.wide.fill_(0.0)  # every depth is as likely
+    trained, shown = field.place(rays, train=True)[0], field.place(rays)[0]
+    assert trained.shape == (2, 400, 7)
+    share = [((z[..., -2] - rays.near) / (rays.far - rays.near)).mean() for z in (trained, shown)]
+    assert share[0] == pytest.approx(11 / 12, abs=0.01)
+    assert share[1] == pytest.approx(11 / 12, abs=1e-3)
 
 
 @pytest.mark.parametrize("activation", ["softplus", "relu"])
