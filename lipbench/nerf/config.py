@@ -32,6 +32,7 @@ class FieldConfig:
         coarse: samples per ray. With "network" the fine network sees coarse + fine samples, the last of which is the
             background; with "grid", `coarse` readings of the grid place `fine` samples.
         fine: see `coarse`.
+        shown: samples of a ray, with "grid", when it is shown and not learnt from; 0: as many.
         resolutions: of the planes, see `TriPlaneField`.
         channels: of the planes, see `TriPlaneField`.
         blended: of the planes, see `TriPlaneField`.
@@ -55,6 +56,7 @@ class FieldConfig:
     interval: Literal["slab", "box", "hull"] = "slab"
     coarse: int = 64
     fine: int = 128
+    shown: int = 0
     resolutions: tuple[int, ...] = (24, 64, 128)
     channels: int = 8
     blended: int = 128

@@ -16,6 +16,7 @@ from lipbench.nerf.grid import OccupancyGrid
 from lipbench.nerf.mlp import MLPField
 from lipbench.nerf.rays import Rays, box_interval, directions, slab
 from lipbench.nerf.sampling import sample_pdf, stratified
+from lipbench.nerf.shading import shaded
 from lipbench.nerf.triplane import TriPlaneField
 
 LONGEST_STEP = 3.0  # cells of the proposal: beyond the last sample before a gap there is nothing
@@ -177,19 +178,21 @@ class HeadField(nn.Module):
 
         Args:
             rays: F frames, R rays each.
-            train: draw each sample in its share of the weights, and do not take the middle.
+            train: draw each sample in its share of the weights. Else they are evenly spaced and the last lies where
+                training has it in the mean, of however many: what is behind it nothing else shows.
 
         Returns:
             (F, R, S + 1) depths of the samples and of the end of the ray, and (F, R) how much the grid sees on it.
         """
         assert self.grid is not None
         c, near = self.config, rays.near
-        inside = torch.full((1,), 0.5, device=near.device).expand(*near.shape, c.fine)
+        count = c.fine if train else c.shown or c.fine
+        inside = torch.full((1,), 1 - 0.5 * count / c.fine, device=near.device).expand(*near.shape, count)
         if train:
-            inside = torch.rand(*near.shape, c.fine, device=near.device)
+            inside = torch.rand(*near.shape, count, device=near.device)
         if near.device.type != "cpu":
             return self._placed_in_torch(rays, inside)
-        depths, seen = near.new_empty(*near.shape, c.fine + 1), torch.empty_like(near)
+        depths, seen = near.new_empty(*near.shape, count + 1), torch.empty_like(near)
         start, slope = self.grid.in_cells(rays.origin, rays.direction)
         arrays = start, slope, near, rays.far, rays.length[..., 0], self.grid.wide
         floors = np.array([DENSITY_FLOOR, ALPHA_FLOOR, PROPOSAL_FLOOR], np.float32)
@@ -208,18 +211,31 @@ class HeadField(nn.Module):
         # Neighboring bins lend each other weight: the surface may lie on either side of an edge.
         wide = torch.maximum(weights[..., 1:], weights[..., :-1])
         weights = 0.5 * (torch.cat([weights[..., :1], wide], -1) + torch.cat([wide, weights[..., -1:]], -1))
-        z = sample_pdf(edges, weights, self.config.fine, inside, PROPOSAL_FLOOR)
+        z = sample_pdf(edges, weights, inside.shape[-1], inside, PROPOSAL_FLOOR)
         return torch.cat([z, rays.far[..., None]], -1), seen
 
     def shade(self, rays: Rays, z: Tensor, background: Tensor, condition: Tensor) -> RayColors:
         """Colors of rays at the depths that `place` answered."""
-        length = rays.length
         points = rays.at(z[..., :-1])
-        rgb, raw = self.fine(points, rays.direction / length, condition, True)
+        rgb, raw = self.fine(points, rays.direction / rays.length, condition, True)
+        if raw.device.type != "cpu" or raw.dtype != torch.float32:
+            return RayColors(self._composite_in_torch(rays, z, points, rgb, raw, background), None, z)
+        assert self.grid is not None
+        c, longest = self.config, LONGEST_STEP / self.config.coarse
+        foreground, left, weights = shaded(
+            rgb, raw, rays, z, self.grid, longest, c.density_scale, c.activation == "softplus"
+        )
+        shown = foreground + left[..., None] * background
+        return RayColors(Composite(shown, foreground, weights, left), None, z)
+
+    def _composite_in_torch(
+        self, rays: Rays, z: Tensor, points: Tensor, rgb: Tensor, raw: Tensor, background: Tensor
+    ) -> Composite:
+        """Raw colors and densities at depths of rays, composited on any device."""
         longest = (rays.far - rays.near)[..., None] * (LONGEST_STEP / self.config.coarse)
         step = torch.minimum(z[..., 1:] - z[..., :-1], longest)
         ends = torch.cat([torch.zeros_like(z[..., :1]), step.cumsum(-1)], -1)
-        return RayColors(composite(rgb, self.sigma(raw, points), ends, length, background), None, z)
+        return composite(rgb, self.sigma(raw, points), ends, rays.length, background)
 
     @torch.no_grad()
     def update_grid(self, condition: Tensor, share: float = 0.25) -> None:

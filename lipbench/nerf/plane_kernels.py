@@ -94,58 +94,68 @@ def blend(shapes, shares, out):  # type: ignore[no-untyped-def]
 def read_blended(shapes, axes, points, shares, out, offset):  # type: ignore[no-untyped-def]
     """As `read`, of planes (P, H, W, K, C) that each frame blends: points (G, N, 3), shares (G, K), out (G, N, ...).
 
-    C is a multiple of 4: so many channels are summed at once.
+    Of a texel the K C numbers lie side by side, and one loop goes along them.
     """
     count, h, w, shown, channels = shapes.shape
+    texels, size, n = shapes.reshape(count, h, w, shown * channels), np.uint64(shown * channels), np.uint64(channels)
+    told, seen = np.empty(shown * channels, np.float32), np.empty(shown * channels, np.float32)
     for g in range(np.uint64(points.shape[0])):
+        for j in range(size):
+            told[j] = shares[g, j // n]
         for i in range(np.uint64(points.shape[1])):
             for p in range(np.uint64(count)):
                 x, a = texel(points[g, i, axes[p, 0]], w)
                 y, b = texel(points[g, i, axes[p, 1]], h)
-                at = np.uint64(offset) + p * np.uint64(channels)
-                for part in range(np.uint64(channels // 4)):
-                    c = part * FOUR
-                    q, r, s, t = NONE, NONE, NONE, NONE
-                    for corner in range(4):
-                        down, right = corner >> 1, corner & 1
-                        share = (b if down else ONE - b) * (a if right else ONE - a)
-                        v, u = y + np.uint64(down), x + np.uint64(right)
-                        for k in range(np.uint64(shown)):
-                            much = share * shares[g, k]
-                            q += much * shapes[p, v, u, k, c]
-                            r += much * shapes[p, v, u, k, c + NEXT]
-                            s += much * shapes[p, v, u, k, c + NEXT + NEXT]
-                            t += much * shapes[p, v, u, k, c + NEXT + NEXT + NEXT]
-                    to = at + c
-                    out[g, i, to], out[g, i, to + NEXT] = q, r
-                    out[g, i, to + NEXT + NEXT], out[g, i, to + NEXT + NEXT + NEXT] = s, t
+                w00, w01, w10, w11 = (ONE - a) * (ONE - b), a * (ONE - b), (ONE - a) * b, a * b
+                right, below = x + NEXT, y + NEXT
+                for j in range(size):
+                    seen[j] = told[j] * (
+                        w00 * texels[p, y, x, j]
+                        + w01 * texels[p, y, right, j]
+                        + w10 * texels[p, below, x, j]
+                        + w11 * texels[p, below, right, j]
+                    )
+                at = np.uint64(offset) + p * n
+                for c in range(n):
+                    out[g, i, at + c] = NONE
+                for k in range(np.uint64(shown)):
+                    for c in range(n):
+                        out[g, i, at + c] += seen[k * n + c]
 
 
 @kernel
 def read_blended_backward(shapes, axes, points, shares, given, offset, gradient, to_shares):  # type: ignore[no-untyped-def]
     """Backward of `read_blended`: adds to `gradient` (P, H, W, K, C) and to `to_shares` (G, K)."""
     count, h, w, shown, channels = shapes.shape
+    texels, size, n = shapes.reshape(count, h, w, shown * channels), np.uint64(shown * channels), np.uint64(channels)
+    moved = gradient.reshape(count, h, w, shown * channels)
+    told, much = np.empty(shown * channels, np.float32), np.empty(shown * channels, np.float32)
+    total = np.empty(shown * channels, np.float32)
     for g in range(np.uint64(points.shape[0])):
+        for j in range(size):
+            told[j], total[j] = shares[g, j // n], NONE
         for i in range(np.uint64(points.shape[1])):
             for p in range(np.uint64(count)):
                 x, a = texel(points[g, i, axes[p, 0]], w)
                 y, b = texel(points[g, i, axes[p, 1]], h)
-                at = np.uint64(offset) + p * np.uint64(channels)
-                for part in range(np.uint64(channels // 4)):
-                    c0 = part * FOUR
-                    c1, c2, c3 = c0 + NEXT, c0 + NEXT + NEXT, c0 + NEXT + NEXT + NEXT
-                    q, r = given[g, i, at + c0], given[g, i, at + c1]
-                    s, t = given[g, i, at + c2], given[g, i, at + c3]
-                    for corner in range(4):
-                        down, right = corner >> 1, corner & 1
-                        share = (b if down else ONE - b) * (a if right else ONE - a)
-                        v, u = y + np.uint64(down), x + np.uint64(right)
-                        for k in range(np.uint64(shown)):
-                            much = share * shares[g, k]
-                            seen = shapes[p, v, u, k, c0] * q + shapes[p, v, u, k, c1] * r
-                            seen += shapes[p, v, u, k, c2] * s + shapes[p, v, u, k, c3] * t
-                            gradient[p, v, u, k, c0] += much * q
-                            gradient[p, v, u, k, c1] += much * r
-                            gradient[p, v, u, k, c2] += much * s
-                            gradient[p, v, u, k, c3] += much * t
-                            to_shares[g, k] += share * seen
+                w00, w01, w10, w11 = (ONE - a) * (ONE - b), a * (ONE - b), (ONE - a) * b, a * b
+                right, below = x + NEXT, y + NEXT
+                at = np.uint64(offset) + p * n
+                for k in range(np.uint64(shown)):
+                    for c in range(n):
+                        much[k * n + c] = given[g, i, at + c]
+                for j in range(size):
+                    total[j] += much[j] * (
+                        w00 * texels[p, y, x, j]
+                        + w01 * texels[p, y, right, j]
+                        + w10 * texels[p, below, x, j]
+                        + w11 * texels[p, below, right, j]
+                    )
+                    much[j] *= told[j]
+                for j in range(size):
+                    moved[p, y, x, j] += w00 * much[j]
+                    moved[p, y, right, j] += w01 * much[j]
+                    moved[p, below, x, j] += w10 * much[j]
+                    moved[p, below, right, j] += w11 * much[j]
+        for j in range(size):
+            to_shares[g, j // n] += total[j]

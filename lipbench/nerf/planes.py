@@ -8,6 +8,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from lipbench.nerf import plane_kernels as kernels
 
@@ -25,30 +26,35 @@ def shapes_last(shapes: Tensor) -> Tensor:
     return shapes.movedim((0, -3), (-2, -1)).contiguous().movedim((-2, -1), (0, -3))
 
 
-def held(planes: tuple[Tensor, ...], points: Tensor) -> Tensor:
-    """Planes (3, C, r, r), several, at points (N, 3) in [-1, 1] -> (N, 3 C + 3 C + ...)."""
-    if not uses_kernels(points, planes[0].shape[1]):
-        grid = _along_sides(points)[:, None]  # (3, 1, N, 2)
-        return torch.cat([_sampled(p, grid).permute(2, 0, 1).flatten(1) for p in planes], 1)
-    found: Tensor = _Held.apply(points, *planes)
-    return found
-
-
-def blended(front: Tensor, across: Tensor, shares: Tensor, points: Tensor) -> Tensor:
-    """Planes that each frame blends, at its points.
+def features(
+    planes: tuple[Tensor, ...], front: Tensor, across: Tensor, shares: Tensor | None, points: Tensor
+) -> Tensor:
+    """What planes hold at the points of frames, those first that are the same in every frame.
 
     Args:
-        front: (K, C, H, W), the planes along x and y.
+        planes: (3, C, r, r) each.
+        front: (K, C, H, W), planes along x and y that each frame blends.
         across: (K, 2, C, h, w), those along z and y, x and z.
-        shares: (G, K).
+        shares: (G, K) of the blended ones, None to leave them out.
         points: (G, N, 3) in [-1, 1].
 
     Returns:
-        (G N, 3 C).
+        (G N, 3 C + ... + 3), the points last.
     """
     if uses_kernels(points, front.shape[1]):
-        found: Tensor = _Blended.apply(points, shares.float(), front, across)
-        return found
+        shares = None if shares is None else shares.float()
+        read: Tensor = _Features.apply(points, shares, front, across, *planes)
+        return read
+    flat = points.flatten(0, 1)
+    grid = _along_sides(flat)[:, None]  # (3, 1, G N, 2)
+    found = [_sampled(p, grid).permute(2, 0, 1).flatten(1) for p in planes]
+    if shares is not None:
+        found.append(_blended(front, across, shares, points))
+    return torch.cat([*found, flat], 1)
+
+
+def _blended(front: Tensor, across: Tensor, shares: Tensor, points: Tensor) -> Tensor:
+    """The blended ones of `features` in torch, (G N, 3 C)."""
     g, n, _ = points.shape
     sides = _along_sides(points)  # (3, G, N, 2)
     plane = (shares @ front.flatten(1)).view(g, *front.shape[1:])
@@ -67,7 +73,7 @@ class OneFrame:
     """Planes as one frame has them: for many points under one code, on the CPU, without gradients.
 
     Args:
-        planes: see `held`.
+        planes: see `features`.
     """
 
     def __init__(self, planes: tuple[Tensor, ...]) -> None:
@@ -79,7 +85,7 @@ class OneFrame:
         return sum(len(axes) * plane.shape[3] for plane, axes in self.planes)
 
     def blend(self, front: Tensor, across: Tensor, shares: Tensor) -> None:
-        """Planes that the frame blends by its (K,) shares, beside the others; see `blended`."""
+        """Planes that the frame blends by its (K,) shares, beside the others; see `features`."""
         for shapes, axes, _ in _both(front, across):
             made = np.zeros((*shapes.shape[:3], shapes.shape[4]), np.float32)
             kernels.blend(shapes, shares.detach().float().numpy(), made)
@@ -94,46 +100,46 @@ class OneFrame:
         kernels.copy(at, to, offset)
 
 
-class _Held(torch.autograd.Function):
+class _Features(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, points: Tensor, *planes: Tensor) -> Tensor:
-        ctx.points, ctx.planes = points.contiguous(), planes
-        out, offset = torch.empty(len(points), sum(3 * p.shape[1] for p in planes)), 0
-        for plane in planes:
-            kernels.read(_flat(plane), SIDES, ctx.points.numpy(), out.numpy(), offset)
-            offset += 3 * plane.shape[1]
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, *given: Tensor) -> tuple[Tensor | None, ...]:
-        rows, offset, gradients = given[0].contiguous().numpy(), 0, []
-        for plane in ctx.planes:
-            gradient = np.zeros_like(_flat(plane))
-            kernels.read_backward(gradient, SIDES, ctx.points.numpy(), rows, offset)
-            gradients.append(torch.from_numpy(gradient).permute(0, 3, 1, 2))
-            offset += 3 * plane.shape[1]
-        return None, *gradients
-
-
-class _Blended(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, points: Tensor, shares: Tensor, front: Tensor, across: Tensor) -> Tensor:
-        ctx.points, ctx.shares, ctx.shapes = points.contiguous(), shares.detach().contiguous(), (front, across)
-        out = torch.empty(*points.shape[:2], 3 * front.shape[1])
-        for shapes, axes, offset in _both(front, across):
-            kernels.read_blended(shapes, axes, ctx.points.numpy(), ctx.shares.numpy(), out.numpy(), offset)
+    def forward(ctx: Any, points: Tensor, shares: Tensor | None, *planes: Tensor) -> Tensor:
+        points = points.contiguous()
+        ctx.shares = None if shares is None else shares.detach().contiguous()
+        ctx.save_for_backward(points, *planes)
+        (front, across), kept = planes[:2], planes[2:]
+        channels = front.shape[1]
+        width = 3 * channels * (len(kept) + (shares is not None)) + 3
+        out, flat = torch.empty(*points.shape[:2], width), points.flatten(0, 1)
+        rows, offset = out.flatten(0, 1).numpy(), 0
+        for plane in kept:
+            kernels.read(_flat(plane), SIDES, flat.numpy(), rows, offset)
+            offset += 3 * channels
+        if ctx.shares is not None:
+            for shapes, axes, start in _both(front, across, offset):
+                kernels.read_blended(shapes, axes, points.numpy(), ctx.shares.numpy(), out.numpy(), start)
+        kernels.copy(flat.numpy(), rows, width - 3)
         return out.flatten(0, 1)
 
     @staticmethod
-    def backward(ctx: Any, *given: Tensor) -> tuple[None, Tensor, Tensor, Tensor]:
-        rows = given[0].contiguous().view(*ctx.points.shape[:2], -1).numpy()
+    @once_differentiable
+    def backward(ctx: Any, *given: Tensor) -> tuple[Tensor | None, ...]:
+        points, front, across, *kept = ctx.saved_tensors
+        rows, offset = given[0].contiguous().numpy(), 0
+        gradients = []
+        for plane in kept:
+            gradient = np.zeros_like(_flat(plane))
+            kernels.read_backward(gradient, SIDES, points.flatten(0, 1).numpy(), rows, offset)
+            gradients.append(torch.from_numpy(gradient).permute(0, 3, 1, 2))
+            offset += 3 * front.shape[1]
+        if ctx.shares is None:
+            return None, None, None, None, *gradients
         to_shares, made = torch.zeros_like(ctx.shares), []
-        for shapes, axes, offset in _both(*ctx.shapes):
+        for shapes, axes, start in _both(front, across, offset):
             gradient = np.zeros_like(shapes)
-            arrays = shapes, axes, ctx.points.numpy(), ctx.shares.numpy(), rows
-            kernels.read_blended_backward(*arrays, offset, gradient, to_shares.numpy())
+            arrays = shapes, axes, points.numpy(), ctx.shares.numpy(), rows.reshape(*points.shape[:2], -1)
+            kernels.read_blended_backward(*arrays, start, gradient, to_shares.numpy())
             made.append(torch.from_numpy(gradient).permute(3, 0, 4, 1, 2))  # (K, P, C, H, W)
-        return None, to_shares, made[0][:, 0], made[1]
+        return None, to_shares, made[0][:, 0], made[1], *gradients
 
 
 def uses_kernels(points: Tensor, channels: int) -> bool:
@@ -142,9 +148,9 @@ def uses_kernels(points: Tensor, channels: int) -> bool:
     return points.device.type == "cpu" and single and channels % 4 == 0
 
 
-def _both(front: Tensor, across: Tensor) -> list[tuple[np.ndarray, np.ndarray, int]]:
-    """Blended planes as the kernels have them, their axes, and their first column."""
-    return [(_shapes(front[:, None]), SIDES[:1], 0), (_shapes(across), SIDES[1:], front.shape[1])]
+def _both(front: Tensor, across: Tensor, offset: int = 0) -> list[tuple[np.ndarray, np.ndarray, int]]:
+    """Blended planes as the kernels have them, their axes, and their first columns, `offset` and what follows."""
+    return [(_shapes(front[:, None]), SIDES[:1], offset), (_shapes(across), SIDES[1:], offset + front.shape[1])]
 
 
 def _flat(planes: Tensor) -> np.ndarray:

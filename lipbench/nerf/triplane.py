@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from lipbench.nerf.compositing import SampleMask
 from lipbench.nerf.encoding import encoded_size, positional_encoding
-from lipbench.nerf.planes import OneFrame, blended, channels_last, held, shapes_last, uses_kernels
+from lipbench.nerf.planes import OneFrame, channels_last, features, shapes_last, uses_kernels
+from lipbench.nerf.told_layers import told_layers
 
 BLOCK = 2048  # samples that are computed at once where no gradient is asked for: what they need stays in the cache
 START = 0.5  # standard deviation of the features at the start; Adam's steps have to be in proportion (`planes_lr`)
@@ -99,6 +100,11 @@ class TriPlaneField(nn.Module):
     def _together(self, q: Tensor, condition: Tensor) -> Tensor:
         """(F, N, 3) points in [-1, 1] -> (F, N, 4) raw color without the direction's share, and raw density."""
         f, n, _ = q.shape
+        if uses_kernels(q, self.channels):
+            weight, bias = self._last()
+            weights = [self.inp.weight, *(layer.weight for layer in self._later()), weight]
+            read = self.features(q, condition).view(f, n, -1)
+            return told_layers(read, self._told(condition), weights, bias)
         h = self.inp(self.features(q, condition)).view(f, n, -1)
         h = F.relu_(h + self.inp_code(condition)[:, None])
         for k, layer in enumerate(self.layers):
@@ -107,6 +113,16 @@ class TriPlaneField(nn.Module):
                 h = h + self.again_code(condition)[:, None]
             h = F.relu_(h)
         return F.linear(h, *self._last())
+
+    def _later(self) -> list[nn.Linear]:
+        """The hidden layers after the first."""
+        return [layer for layer in self.layers if isinstance(layer, nn.Linear)]
+
+    def _told(self, condition: Tensor) -> list[Tensor]:
+        """(F, W) of each hidden layer: its bias, and what the frames' codes add to the first two."""
+        first = self.inp.bias + self.inp_code(condition)
+        rest = [layer.bias.expand(len(condition), -1) for layer in self._later()]
+        return [first, *(b + self.again_code(condition) if k == 0 else b for k, b in enumerate(rest))]
 
     def _last(self) -> tuple[Tensor, Tensor]:
         """Weights (4, W) and biases (4,) of color and density."""
@@ -118,25 +134,20 @@ class TriPlaneField(nn.Module):
         if self.mix is not None:
             frame.blend(self.shapes_front, self.shapes_across, self.mix(condition)[0])
         weight, bias = self._last()
-        steps = [(self.inp.weight.t(), self.inp.bias + self.inp_code(condition)[0])]
-        for k, layer in enumerate(self.layers):
-            assert isinstance(layer, nn.Linear)
-            steps.append((layer.weight.t(), layer.bias + self.again_code(condition)[0] if k == 0 else layer.bias))
-        features, hidden = q.new_empty(BLOCK, frame.width + 3), q.new_empty(2, BLOCK, len(weight[0]))
+        layers = [self.inp, *self._later()]
+        steps = [(layer.weight.t(), told[0]) for layer, told in zip(layers, self._told(condition), strict=True)]
+        read, hidden = q.new_empty(BLOCK, frame.width + 3), q.new_empty(2, BLOCK, len(weight[0]))
         out = q.new_empty(1, len(q), 4)
         for start in range(0, len(q), BLOCK):
             part = q[start : start + BLOCK]
-            x = features[: len(part)]
+            x = read[: len(part)]
             frame.read(part, x)
             for k, (w, b) in enumerate(steps):
-                x = torch.addmm(b, x, w, out=hidden[k % 2, : len(part)]).relu_()
+                x = torch.mm(x, w, out=hidden[k % 2, : len(part)]).add_(b).relu_()
             torch.addmm(bias, x, weight.t(), out=out[0, start : start + BLOCK])
         return out
 
     def features(self, q: Tensor, condition: Tensor) -> Tensor:
         """(F, N, 3) points in [-1, 1] -> (F N, features)."""
-        points = q.flatten(0, 1)
-        found = [held(tuple(self.planes), points)]
-        if self.mix is not None:
-            found.append(blended(self.shapes_front, self.shapes_across, self.mix(condition), q))
-        return torch.cat([*found, points], 1)
+        shares = None if self.mix is None else self.mix(condition)
+        return features(tuple(self.planes), self.shapes_front, self.shapes_across, shares, q)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from lipbench.nerf import planes
+from lipbench.nerf import planes, told_layers, triplane
 from lipbench.nerf.config import FieldConfig
 from lipbench.nerf.model import HeadField
 from lipbench.nerf.rays import Rays
@@ -41,18 +43,26 @@ def rays_of(field: HeadField, count: int = 400) -> Rays:
     return field.rays(c2w, row, column, 300.0, (64.0, 64.0), torch.tensor([[0.1, 2.0]] * 2))
 
 
-def test_planes_agree_with_torch(field, monkeypatch):
-    net, points, codes = field.fine, 0.3 * torch.rand(2, 7, 3, 3) - 0.15, torch.randn(2, 5)
-    away = torch.nn.functional.normalize(torch.randn(2, 7, 3), dim=-1)
+@pytest.mark.parametrize(("blend", "block"), [(3, told_layers.BLOCK), (3, 50), (0, 1)])
+def test_planes_agree_with_torch(field, monkeypatch, blend, block):
+    """Also where the frames are more than one block, and without planes that are blended."""
+    monkeypatch.setattr(told_layers, "BLOCK", block)
+    net = field.fine
+    if not blend:
+        net = TriPlaneField(5, BOUNDS, resolutions=(4, 9), channels=8, blended=12, blend=0, width=16, depth=2)
+    points, codes = 0.3 * torch.rand(3, 7, 3, 3) - 0.15, torch.randn(3, 5)
+    away = torch.nn.functional.normalize(torch.randn(3, 7, 3), dim=-1)
     answers = []
     for loops in (True, False):
         if not loops:
-            monkeypatch.setattr(planes, "uses_kernels", lambda points, channels: False)
+            for module in (planes, triplane):
+                monkeypatch.setattr(module, "uses_kernels", lambda points, channels: False)
         net.zero_grad()
         color, raw = net(points, away, codes)
         (color.square().sum() + (3 * raw).sin().sum()).backward()
-        answers.append((color, raw, *(p.grad for p in net.parameters())))
-    assert answers[0][2].abs().max() > 0
+        answers.append((color, raw, *(p.grad for p in net.parameters() if p.grad is not None)))
+    assert len(answers[0]) == len(answers[1]) == 2 + sum(p.numel() > 0 for p in net.parameters())
+    assert all(g.abs().max() > 0 for g in answers[0][2:])
     for ours, theirs in zip(*answers, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=2e-5, atol=2e-5 * float(theirs.detach().abs().max()))
 
@@ -106,3 +116,44 @@ def test_samples_go_where_torch_puts_them(field):
     theirs, _ = field._placed_in_torch(rays, torch.rand(2, 400, 6))
     assert ((drawn - theirs).abs().amax(-1) < 1e-4).float().mean() > 0.99
     assert not torch.allclose(drawn, depths)
+
+
+def test_a_shown_ray_has_fewer_samples_of_which_the_last_is_where_training_has_it(field):
+    field.config = replace(field.config, shown=3)
+    rays = rays_of(field)
+    depths, _ = field.place(rays)
+    theirs, _ = field._placed_in_torch(rays, torch.full((2, 400, 3), 0.75))
+    assert depths.shape == (2, 400, 4)
+    assert ((depths - theirs).abs().amax(-1) < 1e-4).float().mean() > 0.99
+    field.grid.wide.fill_(0.0)  # every depth is as likely
+    trained, shown = field.place(rays, train=True)[0], field.place(rays)[0]
+    assert trained.shape == (2, 400, 7)
+    share = [((z[..., -2] - rays.near) / (rays.far - rays.near)).mean() for z in (trained, shown)]
+    assert share[0] == pytest.approx(11 / 12, abs=0.01)
+    assert share[1] == pytest.approx(11 / 12, abs=1e-3)
+
+
+@pytest.mark.parametrize("activation", ["softplus", "relu"])
+def test_rays_show_what_torch_shows(field, activation):
+    field.config = replace(field.config, activation=activation)
+    rays = rays_of(field)
+    z = field.place(rays)[0]
+    points = rays.at(z[..., :-1])
+    inside = field.grid.hull[field.grid.cells(points)]
+    assert 0.02 < 1 - inside.float().mean() < 0.9
+    shape = z[..., 1:].shape
+    color, raw = torch.randn(*shape, 3, requires_grad=True), (2 * torch.randn(shape)).requires_grad_()
+    background = torch.rand(*shape[:2], 3)
+    field.fine.forward = lambda *_: (color, raw)
+    ours = field.shade(rays, z, background, None).fine
+    theirs = field._composite_in_torch(rays, z, points, color, raw, background)
+    assert 0.1 < theirs.transmittance.mean() < 0.9
+    wanted = torch.randn_like(theirs.rgb)
+    pairs = []
+    for found in (ours, theirs):
+        color.grad = raw.grad = None
+        ((found.rgb * wanted).sum() + found.transmittance.square().sum()).backward()
+        pairs.append((found.rgb, found.foreground, found.weights, found.transmittance, color.grad, raw.grad))
+    for mine, other in zip(*pairs, strict=True):
+        off = (mine - other).abs() > 1e-4 * (1 + other.abs().max())
+        assert off.float().mean() < 0.005  # a sample on the border of two cells may round into either

@@ -13,7 +13,7 @@ from lipbench.core.errors import UsageError
 from lipbench.faces.parsing import Label, Parsing, Plate
 from lipbench.lipnerf.composite import gap as gaps
 from lipbench.lipnerf.composite import matte as mattes
-from lipbench.lipnerf.composite.inpaint import Inpainter, TeleaInpainter, around, body, match
+from lipbench.lipnerf.composite.inpaint import Inpainter, TeleaInpainter, around, body, match, over
 from lipbench.lipnerf.composite.options import CompositeOptions, Render
 from lipbench.lipnerf.composite.temporal import TemporalInpainter
 
@@ -221,7 +221,7 @@ class Compositor:
             image, wide, trusted = frame.copy(), *(np.zeros(frame.shape[:2], np.bool_) for _ in range(2))
             image[view] = np.clip(shown + 0.5, 0, 255).astype(np.uint8)
             wide[view], trusted[view] = neck, clean & body(labels) & (placed.matte == 0)
-            out = np.where(neck[..., None], self.inpainter.fill(placed.s, image, wide, trusted)[view], out)
+            out = over(out, self.inpainter.fill(placed.s, image, wide, trusted)[view], neck)
         return out, neck
 
 

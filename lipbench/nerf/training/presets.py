@@ -86,6 +86,7 @@ _TRIPLANE = FieldConfig(
     interval="hull",
     coarse=24,
     fine=6,
+    shown=4,
     blend=12,
 )
 _SMALL_MLP = FieldConfig(

@@ -187,22 +187,18 @@ def render_one(
     center = (scene.center[0] * s - 0.5 * (1 - s), scene.center[1] * s - 0.5 * (1 - s))
     c2w = torch.from_numpy(scene.c2w[t : t + 1]).to(device)
     x0, y0, x1, y1 = _screen_box(scene, t, focal, center, h, w)
-    rows, columns = torch.meshgrid(
-        torch.arange(y0, y1, device=device), torch.arange(x0, x1, device=device), indexing="ij"
-    )
+    asked = np.zeros((h, w), np.bool_)
+    asked[y0:y1, x0:x1] = True if wanted is None else shrunk(wanted, (h, w))[y0:y1, x0:x1]
+    pixels = torch.from_numpy(np.flatnonzero(asked)).to(device)
     near_far = torch.from_numpy(scene.near_far[t : t + 1]).to(device)
-    rays = field.rays(c2w, rows.reshape(1, -1).float(), columns.reshape(1, -1).float(), focal, center, near_far)
-    met = rays.far[0] > rays.near[0] + 2 * MISSED
-    if wanted is not None:
-        met &= torch.from_numpy(shrunk(wanted, (h, w))[y0:y1, x0:x1].reshape(-1)).to(device)
-    hit = torch.nonzero(met)[:, 0]
-    out = torch.zeros(len(rays.near[0]), 4, device=device)
+    rays = field.rays(c2w, (pixels // w)[None].float(), (pixels % w)[None].float(), focal, center, near_far)
+    hit = torch.nonzero(rays.far[0] > rays.near[0] + 2 * MISSED)[:, 0]
+    out = torch.zeros(h * w, 4, device=device)
     for part in torch.split(hit, rays_at_once(field.config, device)):
         kept, fine = _shown(field, _chosen(rays, part), condition)
         assert fine.foreground is not None
-        out[part[kept]] = torch.cat([fine.foreground[0], 1.0 - fine.transmittance[0][:, None]], 1)
-    image = np.zeros((h, w, 4), np.float32)
-    image[y0:y1, x0:x1] = out.view(y1 - y0, x1 - x0, 4).cpu().numpy()
+        out[pixels[part[kept]]] = torch.cat([fine.foreground[0], 1.0 - fine.transmittance[0][:, None]], 1)
+    image = out.view(h, w, 4).cpu().numpy()
     box = (x0, y0, x1, y1)
     if (h, w) != (full_h, full_w):
         image, box = enlarged(image, box, full_h, full_w)

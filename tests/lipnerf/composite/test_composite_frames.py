@@ -12,6 +12,7 @@ from lipbench.core.errors import UsageError
 from lipbench.faces.parsing import Label, Parsing, Plate
 from lipbench.lipnerf.composite import CompositeOptions, Compositor, Render
 from lipbench.lipnerf.composite import gap as gaps
+from lipbench.lipnerf.composite.inpaint import match
 from lipbench.lipnerf.composite.matte import place, straight, within
 
 H, W = 120, 100
@@ -231,3 +232,18 @@ def test_what_is_looked_at_is_as_if_all_had_been_made() -> None:
     assert (part[0] != whole[0]).any()  # the rest was not made
     (corner,) = compositor.video([replace(renders[0], view=(0, 0, 1, 1))])  # lips outside of the image
     np.testing.assert_array_equal(corner[48:, 48:], frames[0][48:, 48:])
+
+
+@pytest.mark.parametrize("channel", range(3))
+def test_a_border_that_differs_much_in_one_color_is_left_out(channel):
+    """What one channel says of a border pixel is enough: the other image is not brought to that light."""
+    hole = np.zeros((40, 40), np.bool_)
+    hole[14:26, 14:26] = True
+    image, candidate = np.full((40, 40, 3), 100, np.uint8), np.full((40, 40, 3), 90, np.float32)
+    near = match(candidate, image, hole, ~hole, 50.0)
+    assert np.abs(near[hole].astype(int) - 99).max() <= 2
+    image[..., channel] = 200
+    far = match(candidate, image, hole, ~hole, 50.0)
+    assert (far[hole] == 90).all()
+    assert (far[~hole] == image[~hole]).all()
+    assert image[hole].max() == 200
