@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lipbench import media
 from lipbench.core import weights
+from lipbench.core.by_file import small_net
 from lipbench.core.errors import MediaError, UsageError
 from lipbench.core.ticks import ticking
 from lipbench.faces.backend_table import backend as named
@@ -23,6 +24,7 @@ from lipbench.faces.which import Which
 from lipbench.media.recent import read_again
 
 if TYPE_CHECKING:
+    from lipbench.faces.demo_face import DemoFace
     from lipbench.faces.speaking import Speaker
 
 
@@ -157,11 +159,18 @@ def _track_mesh(
 
 
 def _track_points(frames: _SizedFrames, file: Path, fps: float) -> FaceTrack:
-    from lipbench.faces.demo_face import DemoFace, landmarks
+    from lipbench.faces.demo_face import landmarks
 
     with _one_thread():
-        points = landmarks(DemoFace.from_file(file), frames)
+        points = landmarks(_demo_face(file), frames)
     return from_landmarks(points, fps=fps, size=frames.known_size(), backend="demo-face")
+
+
+@small_net
+def _demo_face(file: Path) -> DemoFace:
+    from lipbench.faces.demo_face import DemoFace
+
+    return DemoFace.from_file(file)
 
 
 def _track_boxes(

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lipbench.core.by_file import identity
 from lipbench.core.errors import MediaError
 from lipbench.media.pixels import Decoder
 from lipbench.media.probe import on_grid, probe
@@ -34,8 +35,8 @@ def read_again(
     if fps is not None and not on_grid(path, fps):
         return read_frames(path, fps=fps, decoder=decoder)
     frames = read_frames(path, decoder=decoder)  # errors of missing files come at once
-    key = _key(Path(path))
-    if key is None:
+    key = identity(path)
+    if key is None:  # a series of pictures
         return frames
     told = (key, decoder)
     return _read(told, frames, told in _kept or _is_short(path))
@@ -48,14 +49,6 @@ def _is_short(path: str | Path) -> bool:
     except MediaError:  # whoever reads it learns why
         return False
     return about.n_frames * about.width * about.height * 3 <= LONGEST
-
-
-def _key(path: Path) -> Hashable | None:
-    """None for a series of pictures."""
-    if not path.is_file():
-        return None
-    about = path.stat()
-    return path.resolve(), about.st_ino, about.st_mtime_ns, about.st_size
 
 
 def _read(key: Hashable, frames: Iterator[NDArray[np.uint8]], keep: bool) -> Iterator[NDArray[np.uint8]]:

@@ -17,7 +17,10 @@ from lipbench.baselines.pcavs.files import checkpoint_file
 from lipbench.baselines.pcavs.generator import PcAvsGenerator
 from lipbench.baselines.pcavs.inference import PcAvsInference, generate_frames
 from lipbench.baselines.pcavs.layout import Networks
+from lipbench.core.by_file import small_net
 from lipbench.core.method import DubJob, Outputs
+
+_ours = small_net(load_ours)
 
 
 def synthesize(job: DubJob) -> Outputs:
@@ -52,7 +55,7 @@ def _networks(params: Any) -> Networks:
         WeightsMissing, WeightsError, WeightsMismatch: a file is not there, or not what it should be.
     """
     if params.weights_file is not None or (params.checkpoints is None and params.weights != "published"):
-        return load_ours(params.weights_path())
+        return _ours(params.weights_path())
     return together(
         load(checkpoint_file(params, "pcavs_generator"), PcAvsGenerator),
         load(checkpoint_file(params, "pcavs_identity"), IdentityEncoder),
