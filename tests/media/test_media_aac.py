@@ -48,7 +48,7 @@ def changed(samples: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    "samples, rate",
+    ("samples", "rate"),
     [(changed(sound()), 16000), (sound()[:25_000], 16000), (sound(40_001), 16000), (sound(), 8000)],
     ids=["another end", "shorter", "longer", "another rate"],
 )
