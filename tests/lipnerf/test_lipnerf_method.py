@@ -15,8 +15,8 @@ from lipbench.core.errors import TooShort, Unsupported, UsageError
 from lipbench.core.method import ClipInput, DubInput, DubJob, FitJob, PrepareJob
 from lipbench.datasets.annotations import Annotations
 from lipbench.faces.track import FaceTrack
-from lipbench.lipnerf import method as module
 from lipbench.lipnerf import driving, turned
+from lipbench.lipnerf import method as module
 from lipbench.lipnerf.params import LipNerfParams
 from lipbench.nerf.relief.trained import TrainedRelief
 
