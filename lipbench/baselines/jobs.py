@@ -13,8 +13,8 @@ from lipbench.core.method import DubJob, Job
 from lipbench.faces.track import FaceTrack
 
 
-def track_of(job: DubJob) -> FaceTrack:
-    """The clip's face track laid over the dub: one entry per output frame.
+def track_of(job: Job) -> FaceTrack:
+    """The clip's face track; for a dub laid over it: one entry per output frame.
 
     Raises:
         Refused: the job has no track.
@@ -26,7 +26,9 @@ def track_of(job: DubJob) -> FaceTrack:
             "this method needs to know where the face is",
             "choose a face backend for the run (`faces:` in the run file)",
         )
-    track = FaceTrack.load(job.clip.faces).take(job.dub.index)
+    track = FaceTrack.load(job.clip.faces)
+    if isinstance(job, DubJob):
+        track = track.take(job.dub.index)
     if not track.found.any():
         raise NoFace(
             f"no face was found in clip {job.clip.id}",

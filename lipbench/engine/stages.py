@@ -130,7 +130,7 @@ def run_dub(task: DubTask, out: Path) -> Result:
     if task.truth is not None:
         check_digest(task.truth, task.truth_sha256)
         upright = out / "truth-clip.mp4"
-        media.normalize_clip(task.truth, upright, fps=task.fps)
+        media.normalize_clip(task.truth, upright, fps=task.fps, sound=False)
         truth = media.retime_to_audio(upright, samples, out / "truth.mp4", out / "truth.wav", fps=task.fps)
         upright.unlink()
         (out / "truth.wav").unlink()

@@ -69,11 +69,11 @@ class DemoFace(SmallNet):
 
 
 def _down(i: int, o: int) -> list[nn.Module]:
-    return [nn.Conv2d(i, o, 3, stride=2, padding=1), nn.GroupNorm(4, o), nn.ReLU()]
+    return [nn.Conv2d(i, o, 3, stride=2, padding=1), nn.GroupNorm(4, o), nn.ReLU(inplace=True)]
 
 
 def _same(n: int) -> list[nn.Module]:
-    return [nn.Conv2d(n, n, 3, padding=1), nn.GroupNorm(4, n), nn.ReLU()]
+    return [nn.Conv2d(n, n, 3, padding=1), nn.GroupNorm(4, n), nn.ReLU(inplace=True)]
 
 
 def to_input(images: NDArray[np.uint8]) -> Tensor:

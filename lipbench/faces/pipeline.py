@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lipbench import media
 from lipbench.core import weights
+from lipbench.core.by_file import remembered, small_net
 from lipbench.core.errors import MediaError, UsageError
 from lipbench.core.ticks import ticking
 from lipbench.faces.backend_table import backend as named
@@ -23,6 +24,7 @@ from lipbench.faces.which import Which
 from lipbench.media.recent import read_again
 
 if TYPE_CHECKING:
+    from lipbench.faces.demo_face import DemoFace
     from lipbench.faces.speaking import Speaker
 
 
@@ -72,6 +74,23 @@ def track_faces(
             raise UsageError(f"the face backend {backend!r} reads a file", "frames were given", "give the path")
         return read_track(video, backend=backend, fps=fps, size=size, n_frames=n_frames)
     folder = weights.path(found.weights)  # before the video is opened: cheaper to fail
+    if isinstance(video, (str, Path)) and sound is None:
+        return _of_file(Path(video), folder, backend, fps, count_every, device, which)
+    return _tracked(video, folder, backend, fps, count_every, device, which, sound, speaker)
+
+
+def _tracked(
+    video: str | Path | Iterable[NDArray[np.uint8]],
+    folder: Path,
+    backend: str,
+    fps: float | None,
+    count_every: int,
+    device: str,
+    which: Which | None,
+    sound: NDArray[np.int16] | None = None,
+    speaker: Speaker | None = None,
+) -> FaceTrack:
+    """`track_faces` with weights, which are at `folder`."""
     if isinstance(video, (str, Path)):
         fps = float(media.probe(video).fps) if fps is None else fps
         frames: Iterable[NDArray[np.uint8]] = read_again(video)  # in a run metrics look at it next
@@ -88,6 +107,9 @@ def track_faces(
     else:
         track = _track_boxes(watched, folder, fps, backend, device, which)
     return track
+
+
+_of_file = remembered(kept=8)(_tracked)  # a lip source's face is asked for by LipNeRF and by the metrics
 
 
 class _SizedFrames:
@@ -157,11 +179,18 @@ def _track_mesh(
 
 
 def _track_points(frames: _SizedFrames, file: Path, fps: float) -> FaceTrack:
-    from lipbench.faces.demo_face import DemoFace, landmarks
+    from lipbench.faces.demo_face import landmarks
 
     with _one_thread():
-        points = landmarks(DemoFace.from_file(file), frames)
+        points = landmarks(_demo_face(file), frames)
     return from_landmarks(points, fps=fps, size=frames.known_size(), backend="demo-face")
+
+
+@small_net
+def _demo_face(file: Path) -> DemoFace:
+    from lipbench.faces.demo_face import DemoFace
+
+    return DemoFace.from_file(file)
 
 
 def _track_boxes(

@@ -55,7 +55,7 @@ def expressions(job: DubJob, fit: Fit) -> tuple[Array, Mapping[str, Any]]:
 def _refitted(job: DubJob, own: Fit, video: Any, track: FaceTrack | None, info: dict[str, Any]) -> tuple[Array, Any]:
     frames = head.frames_again(video)[: len(own)]
     if track is None:
-        track = track_faces(frames, backend=job.params.faces, fps=job.clip.fps)
+        track = track_faces(video, backend=job.params.faces, fps=job.clip.fps)
     track = track.take(np.minimum(np.arange(len(own)), len(track) - 1))
     if len(frames) < len(own):  # a method may deliver one frame less
         frames = media.hold(chain(frames, repeat(frames[-1], len(own) - len(frames))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from lipbench.core.once import once_per_file
+from lipbench.core.by_file import remembered
 from lipbench.media.pixels import SMPTE170M, UNSPECIFIED, Color
 from lipbench.media.source import VideoSource
 
@@ -32,7 +32,7 @@ class ColorFacts:
     interlaced: bool
 
 
-@once_per_file(32)
+@remembered(kept=32)
 def color_facts(path: Path) -> ColorFacts:
     """From a file's first frame.
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
 from av.audio.stream import AudioStream
 
+from lipbench.core.by_file import remembered
 from lipbench.media.clock import as_rate, slot
 from lipbench.media.image_series import open_video
 from lipbench.media.opening import fraction
@@ -76,6 +77,11 @@ def probe(path: str | Path, *, picture_fps: float | Fraction | None = None) -> M
         NoVideo: the file has no video.
         Truncated: the file ends before its header says.
     """
+    return replace(_probe(Path(path), picture_fps), path=Path(path))
+
+
+@remembered(kept=256)  # in a run every stage that looks at a video asks
+def _probe(path: Path, picture_fps: float | Fraction | None) -> MediaInfo:
     with open_video(path, picture_fps) as source:
         info = facts(source)
         source.check_complete(Fraction(info.duration_s))
@@ -88,7 +94,11 @@ def on_grid(path: str | Path, fps: float | Fraction) -> bool:
     Raises:
         MediaError, NoVideo, Truncated: as `probe`.
     """
-    rate = as_rate(fps)
+    return _on_grid(Path(path), as_rate(fps))
+
+
+@remembered(kept=256)
+def _on_grid(path: Path, rate: Fraction) -> bool:
     with VideoSource(path) as source:
         times, end = source.times()
         source.check_complete(end - source.zero)
@@ -148,11 +158,12 @@ def _rate(times: list[Fraction], end: Fraction, stated: Fraction, tick: Fraction
     Variable: some interval is off the median by over a tenth of it and over one and a half ticks of the time base
     (mkv rounds to milliseconds).
     """
-    steps = [b - a for a, b in pairwise(times)]
+    steps = sorted(b - a for a, b in pairwise(times))
     if not steps:
         return stated.limit_denominator(1001), False
-    median = sorted(steps)[len(steps) // 2]
-    vfr = any(abs(step - median) > median / 10 + tick * 3 / 2 for step in steps)
+    median = steps[len(steps) // 2]
+    off = max(median - steps[0], steps[-1] - median)
+    vfr = off > median / 10 + tick * 3 / 2
     mean = len(steps) / (times[-1] - times[0])
     if vfr:
         return (len(times) / (end - times[0])).limit_denominator(1001), True

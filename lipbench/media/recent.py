@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lipbench.core import once
+from lipbench.core.by_file import identity
 from lipbench.core.errors import MediaError
 from lipbench.media.pixels import Decoder
 from lipbench.media.probe import on_grid, probe
@@ -35,8 +35,8 @@ def read_again(
     if fps is not None and not on_grid(path, fps):
         return read_frames(path, fps=fps, decoder=decoder)
     frames = read_frames(path, decoder=decoder)  # errors of missing files come at once
-    key = once.state(path)  # None for a series of pictures
-    if key is None:
+    key = identity(path)
+    if key is None:  # a series of pictures
         return frames
     told = (key, decoder)
     return _read(told, frames, told in _kept or _is_short(path))

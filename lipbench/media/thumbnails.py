@@ -10,7 +10,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from lipbench.core.once import once_per_file
+from lipbench.core.by_file import remembered
 from lipbench.media.opening import check_file
 from lipbench.media.pixels import orientation
 from lipbench.media.source import VideoSource
@@ -52,7 +52,7 @@ def thumbnails(path: str | Path, limit: int = LIMIT) -> Thumbnails:
     return _thumbnails(check_file(path), limit)
 
 
-@once_per_file(8)
+@remembered(kept=8)
 def _thumbnails(path: Path, limit: int) -> Thumbnails:
     pictures: list[NDArray[np.uint8]] = []
     starts: list[Fraction] = []

@@ -25,7 +25,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lipbench.core.once import once_per_file
+from lipbench.core.by_file import remembered
 from lipbench.faces.track import MOUTH_68, FaceTrack
 from lipbench.metrics.arrays import Frame
 
@@ -141,7 +141,7 @@ def from_file(path: Path | None, reason: str = "") -> Regions:
     return _of_file(path)
 
 
-@once_per_file(8)
+@remembered(kept=8)
 def _of_file(path: Path) -> Regions:
     return from_track(FaceTrack.load(path))
 

@@ -153,8 +153,9 @@ def test_an_edit_of_a_metric_scores_again_and_does_nothing_else(plans, edit, fam
 
 def test_an_edit_of_what_methods_share_runs_the_methods_that_use_it(plans):
     changed = plans["the helper of the methods"]
-    assert kinds(changed) == {"synthesize"}
+    assert kinds(changed) == {"prepare", "synthesize"}
     assert methods(changed) == methods(plans["all"])
+    assert methods(changed, "prepare") == {"pcavs"}  # it reads poses along the face track
     # LipNeRF starts from a video of Speech2Vid's.
     assert methods(plans["Speech2Vid"]) == {"speech2vid", "lipnerf"}
 

@@ -79,3 +79,14 @@ def test_frames_in_which_a_face_was_followed_are_not_decoded_again(
     track_faces(video, backend="demo-face")
     monkeypatch.setattr("lipbench.media.pixels.ToRgb.__call__", None)
     assert len(list(read_again(video))) == 3
+
+
+def test_a_face_is_followed_once_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = np.random.default_rng(1).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+    media.write_video(video := tmp_path / "video.mp4", frames, 25)
+    track = track_faces(video, backend="demo-face")
+    monkeypatch.setattr(demo_face, "landmarks", None)
+    assert track_faces(video, backend="demo-face") is track
+    for asked in ({"fps": 24.0}, {"sound": np.zeros(1920, np.int16)}):
+        with pytest.raises(TypeError, match="not callable"):
+            track_faces(video, backend="demo-face", **asked)

@@ -127,7 +127,8 @@ def test_backends_and_their_identity(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 def test_every_backend_names_the_function_that_tracks_for_it() -> None:
     """Its identity leaves out the other backends' functions, so each must be one that `track_faces` calls."""
-    called = set(re.findall(r"(_track_\w+|read_track)\(", inspect.getsource(pipeline.track_faces)))
+    source = inspect.getsource(pipeline.track_faces) + inspect.getsource(pipeline._tracked)
+    called = set(re.findall(r"(_track_\w+|read_track)\(", source))
     assert {backend.tracker for backend in BACKENDS.values()} == called
 
 

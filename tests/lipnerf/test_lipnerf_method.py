@@ -15,8 +15,8 @@ from lipbench.core.errors import TooShort, Unsupported, UsageError
 from lipbench.core.method import ClipInput, DubInput, DubJob, FitJob, PrepareJob
 from lipbench.datasets.annotations import Annotations
 from lipbench.faces.track import FaceTrack
+from lipbench.lipnerf import driving, turned
 from lipbench.lipnerf import method as module
-from lipbench.lipnerf import turned
 from lipbench.lipnerf.params import LipNerfParams
 from lipbench.nerf.relief.trained import TrainedRelief
 
@@ -157,13 +157,19 @@ def test_what_a_relief_cannot_do_is_refused_at_once() -> None:
         LipNerfParams(field="relief", preset="paper", model="procedural")
 
 
-def test_a_lip_source_is_any_method(made: tuple[DubJob, module.LipNerf], tmp_path: Path) -> None:
+def test_a_lip_source_is_any_method(
+    made: tuple[DubJob, module.LipNerf], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     job, method = made
+    asked: list[Any] = []
+    follow = driving.track_faces
+    monkeypatch.setattr(driving, "track_faces", lambda video, **said: asked.append(video) or follow(video, **said))
     (tmp_path / "lips").mkdir()
     lips = registry.load("methods", "still-mouth").synthesize(replace(job, out=tmp_path / "lips", params=None))
     told = replace(job, driver_video=lips.files["video"]), method
     _, info = synthesize(told, tmp_path, expression_from="lip_source", lip_source="still-mouth")
     assert info["expression_from"] == "still-mouth"
+    assert asked == [lips.files["video"]]  # a file: in a run its face was followed before, or is soon
     assert info["lip_frames_found"] == N + 2
     assert 0 < float(str(info["expression_centered"])) < 1.1 / 3.1  # a second is little to know a mean from
     assert method.driver(LipNerfParams(lip_source="still-mouth")) == ("still-mouth", {})

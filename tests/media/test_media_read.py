@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
+from importlib import import_module
 from pathlib import Path
 
 import av
@@ -202,3 +204,16 @@ def test_a_photo_is_a_clip_of_one_frame(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "p.png"), photo[..., ::-1])
     assert media.probe(tmp_path / "p.png").n_frames == 1
     assert np.array_equal(media.load_frames(tmp_path / "p.png")[0], photo)
+
+
+def test_a_file_is_probed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = media.write_video(tmp_path / "a.mp4", np.zeros((3, 32, 32, 3), np.uint8), 25)
+    info, even = media.probe(path), media.on_grid(path, 25)
+    module = import_module("lipbench.media.probe")  # the package has a function of that name
+    monkeypatch.setattr(module, "open_video", None)
+    monkeypatch.setattr(module, "VideoSource", None)
+    moved = path.rename(tmp_path / "b.mp4")
+    assert media.probe(moved) == replace(info, path=moved)
+    assert (even, media.on_grid(moved, 25)) == (True, True)
+    with pytest.raises(TypeError, match="not callable"):
+        media.on_grid(moved, 30)

@@ -22,7 +22,10 @@ from lipbench.baselines.makeittalk.landmarks import Frame, Points, resampled, wi
 from lipbench.baselines.makeittalk.predict import Amounts, converted, normalized_landmarks, placed, standardized
 from lipbench.baselines.makeittalk.spec import AUTOVC, CONTENT, DEMO, IMAGE, SPEAKER
 from lipbench.core import weights
+from lipbench.core.by_file import small_net
 from lipbench.core.method import DubJob, Outputs
+
+_load_demo = small_net(checkpoint.load_demo)
 
 
 def synthesize(job: DubJob) -> Outputs:
@@ -74,7 +77,7 @@ def _face(params: Any, painter: Any, rest: Points) -> tuple[Any, NDArray[np.floa
 
 def _content(params: Any, device: str) -> tuple[Content, Any]:
     if params.weights == DEMO:
-        content = checkpoint.load_demo(params.weights_path())
+        content = _load_demo(params.weights_path())
         content.net.to(device)
         # Its training hardly asked for brows and eyes, which no audio tells; what it says about them is noise.
         return content, Amounts(1.0, 1.0, 0.0, calibrate=False, upper_face=False)

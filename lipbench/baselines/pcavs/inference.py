@@ -15,6 +15,29 @@ from lipbench.baselines.pcavs.alignment import SIZE, Frame, Paste, cut, put_back
 from lipbench.baselines.pcavs.layout import Networks
 
 
+def read_poses(
+    networks: Networks, frames: Iterable[Frame], matrices: NDArray[np.float64], device: str = "cpu"
+) -> NDArray[np.float32]:
+    """(T, 12): where the head points in (H, W, 3) RGB frames, as many as there are matrices of `alignment.follow`."""
+    networks = networks.to(device)
+    crops = (cut(frame, matrix) for frame, matrix in zip(frames, matrices, strict=False))
+    found = []
+    with torch.inference_mode():
+        while batch := list(islice(crops, batch_on(device))):
+            found.append(networks.pose(seen(np.stack(batch), networks.size, device)).cpu().numpy())
+    return np.concatenate(found)
+
+
+def batch_on(device: str) -> int:
+    """Frames that go through the networks at once."""
+    return 4 if torch.device(device).type == "cpu" else 32
+
+
+def seen(crops: NDArray[np.uint8], size: int, device: str) -> Tensor:
+    """(B, 224, 224, 3) RGB -> (B, 3, size, size) in [-1, 1]."""
+    return torch.from_numpy(_sized(crops, size, cv2.INTER_AREA)).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
 class PcAvsInference:
     """The four networks, ready for inference on their device, and the person they draw.
 
@@ -24,23 +47,18 @@ class PcAvsInference:
     """
 
     def __init__(self, networks: Networks, reference: Frame, device: str = "cpu") -> None:
-        self.device = torch.device(device)
-        self.networks = networks.to(self.device)
-        self.batch = 4 if self.device.type == "cpu" else 32
+        self.device, self.batch = device, batch_on(device)
+        self.networks = networks.to(device)
         with torch.inference_mode():
-            self.who = self.networks.who(self._seen(reference[None]))  # (1, 2048), (1, 512, 7, 7)
+            self.who = self.networks.who(seen(reference[None], networks.size, device))  # (1, 2048), (1, 512, 7, 7)
 
     @torch.inference_mode()
-    def infer(self, crops: NDArray[np.uint8], mel: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """(B, 224, 224, 3) RGB that shows the pose and (B, 80, 20) mel -> (B, 224, 224, 3) RGB."""
+    def infer(self, poses: NDArray[np.float32], mel: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """(B, 12) of `read_poses` and (B, 80, 20) mel -> (B, 224, 224, 3) RGB."""
         heard = self.networks.mouth(torch.from_numpy(mel)[:, None].to(self.device))
-        out = self.networks.draw(self.who, heard, self.networks.pose(self._seen(crops)))
+        out = self.networks.draw(self.who, heard, torch.from_numpy(poses).to(self.device))
         made: NDArray[np.uint8] = ((out + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
         return _sized(made, SIZE, cv2.INTER_CUBIC)
-
-    def _seen(self, crops: NDArray[np.uint8]) -> Tensor:
-        small = _sized(crops, self.networks.size, cv2.INTER_AREA)
-        return torch.from_numpy(small).to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def _sized(images: NDArray[np.uint8], size: int, way: int) -> NDArray[np.uint8]:
@@ -53,17 +71,19 @@ def generate_frames(
     drawer: PcAvsInference,
     frames: Iterable[Frame],
     matrices: NDArray[np.float64],
+    poses: NDArray[np.float32],
     mel: NDArray[np.float32],
     paste: Paste,
 ) -> Iterator[Frame]:
     """The frames with redrawn faces, in order; at most one batch of them is held.
 
     Args:
-        frames: (H, W, 3) RGB, as many as there are matrices (T, 2, 3) of `alignment.follow` and windows (T, 80, 20).
+        frames: (H, W, 3) RGB, as many as there are matrices (T, 2, 3) of `alignment.follow`, poses (T, 12) of
+            `read_poses` and windows (T, 80, 20).
     """
-    work = zip(matrices, mel, frames, strict=False)
+    work = zip(matrices, poses, mel, frames, strict=False)
     while batch := list(islice(work, drawer.batch)):
-        crops = np.stack([cut(frame, matrix) for matrix, _, frame in batch])
-        faces = drawer.infer(crops, np.stack([window for _, window, _ in batch]))
-        for (matrix, _, frame), face in zip(batch, faces, strict=True):
+        _, heads, windows, _ = zip(*batch, strict=True)
+        faces = drawer.infer(np.stack(heads), np.stack(windows))
+        for (matrix, _, _, frame), face in zip(batch, faces, strict=True):
             yield put_back(frame, face, matrix, paste)

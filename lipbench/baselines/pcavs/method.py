@@ -8,11 +8,14 @@ from typing import Any
 from lipbench.baselines.pcavs.files import checkpoint_file
 from lipbench.baselines.pcavs.spec import DEMO, FILES, SPEC
 from lipbench.core import keys
-from lipbench.core.method import DubJob, Method, Outputs
+from lipbench.core.method import DubJob, Method, Outputs, PrepareJob
 
 
 class PcAvs(Method):
-    """Redraws the whole face: who it is from one frame, the head's pose from every frame, the mouth from the dub."""
+    """Redraws the whole face: who it is from one frame, the head's pose from every frame, the mouth from the dub.
+
+    `prepare` reads the poses, which all dubs of a clip share.
+    """
 
     spec = SPEC
 
@@ -32,6 +35,15 @@ class PcAvs(Method):
             own: dict[str, str] = params.file_identity()
             return own
         return {name: keys.sha256_file(checkpoint_file(params, name)) for name in FILES}
+
+    def stage_inputs(self, kind: str, params: Any) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+        values, names = super().stage_inputs(kind, params)
+        return {k: v for k, v in values.items() if kind != "prepare" or k != "paste"}, names
+
+    def prepare(self, job: PrepareJob) -> Outputs:
+        from lipbench.baselines.pcavs import stages  # loads torch
+
+        return stages.prepare(job)
 
     def synthesize(self, job: DubJob) -> Outputs:
         from lipbench.baselines.pcavs import stages  # loads torch

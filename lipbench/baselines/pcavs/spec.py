@@ -50,8 +50,9 @@ SPEC = MethodSpec(
     paper="Zhou et al., Pose-Controllable Talking Face Generation by Implicitly Modularized Audio-Visual "
     "Representation, CVPR 2021",
     licence="code: Apache-2.0 (own); published weights: CC BY 4.0 (upstream's repository)",
+    stages=("prepare", "synthesize"),
     needs=frozenset({"faces"}),
-    uses_gpu=("synthesize",),
+    uses_gpu=("prepare", "synthesize"),
     weights=tuple(FILES),
     params=PcAvsParams,
     # LipNeRF (FG 2023), Table I: dubbed audio in all available languages.

@@ -16,10 +16,12 @@ from lipbench.baselines.speech2vid import checkpoint, framing, sound
 from lipbench.baselines.speech2vid.framing import without_mouth
 from lipbench.baselines.speech2vid.spec import DEBLUR
 from lipbench.core import weights
+from lipbench.core.by_file import small_net
 from lipbench.core.errors import NoAudio
 from lipbench.core.method import DubJob, Outputs
 
 BATCH = 16  # frames drawn at once
+_load = small_net(checkpoint.load)
 
 
 def synthesize(job: DubJob) -> Outputs:
@@ -27,7 +29,7 @@ def synthesize(job: DubJob) -> Outputs:
     dub, clip, params = job.dub, job.clip, job.params
     torch.set_num_threads(job.threads)
     track = track_of(job)
-    drawer = checkpoint.load(params.weights_path())
+    drawer = _load(params.weights_path())
     nets = [drawer.net.to(job.device)]
     if params.sharpens:
         nets.append(checkpoint.load_deblur(weights.path(DEBLUR)).to(job.device))  # type: ignore[arg-type]

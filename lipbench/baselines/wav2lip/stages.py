@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 
 from lipbench import media
@@ -10,6 +12,7 @@ from lipbench.baselines.wav2lip import boxes as framing
 from lipbench.baselines.wav2lip.checkpoint import load
 from lipbench.baselines.wav2lip.inference import Wav2LipInference, generate_frames
 from lipbench.baselines.wav2lip.mel import melspectrogram, window_starts
+from lipbench.core.by_file import small_net
 from lipbench.core.method import DubJob, Outputs
 from lipbench.faces.track import FaceTrack
 
@@ -22,7 +25,7 @@ def synthesize(job: DubJob) -> Outputs:
         boxes = framing.fixed(params.box, dub.n_frames, clip.width, clip.height)
     else:
         boxes = framing.follow(_track(job), params.pads, smooth=not params.nosmooth)
-    drawer = Wav2LipInference(load(params.weights_path()), job.device)
+    drawer = _drawer(params.weights_path(), job.device)
 
     mel = melspectrogram(media.read_audio(dub.audio))
     starts = window_starts(mel.shape[1], clip.fps, dub.n_frames)
@@ -38,6 +41,11 @@ def synthesize(job: DubJob) -> Outputs:
         "published_size": net.width == 1 and not net.gated,
     }
     return Outputs({"video": video}, info)
+
+
+@small_net
+def _drawer(path: Path, device: str) -> Wav2LipInference:
+    return Wav2LipInference(load(path), device)
 
 
 def _track(job: DubJob) -> FaceTrack:

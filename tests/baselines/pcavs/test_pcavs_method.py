@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,10 @@ from lipbench.baselines.pcavs import (
     sound,
 )
 from lipbench.baselines.pcavs.checkpoint import load, read_state_dict, together
-from lipbench.baselines.pcavs.inference import PcAvsInference
+from lipbench.baselines.pcavs.inference import PcAvsInference, read_poses
 from lipbench.core import weights
 from lipbench.core.errors import NoFace, Refused, TooShort, Unsupported, WeightsError, WeightsMismatch, WeightsMissing
-from lipbench.core.method import DubJob, Method
+from lipbench.core.method import DubJob, Method, Outputs, PrepareJob
 from lipbench.core.registry import load as load_method
 from lipbench.faces.track import FaceTrack
 
@@ -60,8 +61,16 @@ def params(folder: Path, **fields: Any) -> Any:
     return PcAvs.spec.params(checkpoints=str(folder), **fields)
 
 
+def made_of(job: DubJob) -> Outputs:
+    """Both stages."""
+    folder = job.out / "prepared"
+    folder.mkdir(exist_ok=True)
+    PcAvs().prepare(PrepareJob(out=folder, clip=job.clip, params=job.params))
+    return PcAvs().synthesize(replace(job, prepare_folder=folder))
+
+
 def run(job: DubJob) -> tuple[np.ndarray, dict[str, Any]]:
-    made = PcAvs().synthesize(job)
+    made = made_of(job)
     info = media.probe(made.files["video"])
     assert (info.n_frames, info.width, info.height, float(info.fps)) == (20, 96, 80, 25.0)
     assert info.audio is not None
@@ -102,10 +111,11 @@ def test_the_sound_moves_the_face_and_so_does_the_pose(folder: Path) -> None:
     nets = [load(folder / f"latest_net_{name}.pth", kind) for name, kind in NETS.items()]
     drawer = PcAvsInference(together(*nets), crops[0])  # type: ignore[arg-type]
     quiet, loud = np.zeros((1, 80, 20), np.float32), rng.random((1, 80, 20), np.float32)
-    first = drawer.infer(crops[:1], quiet).astype(int)
-    assert np.abs(drawer.infer(crops[:1], loud) - first).mean() > 1
-    assert np.abs(drawer.infer(crops[1:], quiet) - first).mean() > 1
-    both = drawer.infer(crops, np.concatenate([quiet, quiet]))
+    poses = read_poses(drawer.networks, crops, np.eye(2, 3)[None].repeat(2, 0))
+    first = drawer.infer(poses[:1], quiet).astype(int)
+    assert np.abs(drawer.infer(poses[:1], loud) - first).mean() > 1
+    assert np.abs(drawer.infer(poses[1:], quiet) - first).mean() > 1
+    both = drawer.infer(poses, np.concatenate([quiet, quiet]))
     assert np.abs(both[:1] - first).max() <= 1
 
 
@@ -125,16 +135,40 @@ def test_lost_frames_and_backwards_frames(make_job: Make, folder: Path, clip_fil
     assert np.abs(filled[0] - whole[0]).max() > 0.5
 
 
+def test_poses_are_the_clips_in_the_order_of_the_dub(make_job: Make, folder: Path, tmp_path: Path) -> None:
+    seen: list[np.ndarray] = []
+
+    def infer(self: PcAvsInference, poses: np.ndarray, mel: np.ndarray) -> np.ndarray:
+        seen.append(poses)
+        return np.zeros((len(poses), 224, 224, 3), np.uint8)
+
+    (there := tmp_path / "there").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PcAvsInference, "infer", infer)
+        run(make_job(params(folder)))
+        run(make_job(params(folder), dub={"index": tuple(range(19, -1, -1))}, out=there))
+    forth, back = np.concatenate(seen[:5]), np.concatenate(seen[5:])
+    assert np.ptp(forth, axis=0).max() > 0
+    assert np.array_equal(back, forth[::-1])
+
+
+def test_poses_do_not_depend_on_how_crops_go_back(folder: Path) -> None:
+    hard, feather = (PcAvs().stage_inputs("prepare", params(folder, paste=way)) for way in ("hard", "feather"))
+    assert hard == feather
+    hard, feather = (PcAvs().stage_inputs("synthesize", params(folder, paste=way)) for way in ("hard", "feather"))
+    assert hard != feather
+
+
 def test_nobody_there(make_job: Make, folder: Path, clip_files: Path, tmp_path: Path) -> None:
     with pytest.raises(Refused, match="without a face track"):
-        PcAvs().synthesize(make_job(params(folder), faces=False))
+        made_of(make_job(params(folder), faces=False))
     track = FaceTrack.load(clip_files / "faces.npz")
     bare = FaceTrack("boxes", 25, 96, 80, track.boxes, track.score, track.n_faces)
     with pytest.raises(Unsupported, match="no landmarks"):
-        PcAvs().synthesize(make_job(params(folder), faces=bare.save(tmp_path / "bare.npz")))
+        made_of(make_job(params(folder), faces=bare.save(tmp_path / "bare.npz")))
     track.boxes[:] = np.nan
     with pytest.raises(NoFace):
-        PcAvs().synthesize(make_job(params(folder), faces=track.save(tmp_path / "none.npz")))
+        made_of(make_job(params(folder), faces=track.save(tmp_path / "none.npz")))
 
 
 def test_weights_are_the_users(make_job: Make, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +178,7 @@ def test_weights_are_the_users(make_job: Make, folder: Path, tmp_path: Path, mon
     plain = PcAvs.spec.params()
     assert method.weights(plain) == ("pcavs_generator", "pcavs_identity", "pcavs_pose", "pcavs_audio")
     with pytest.raises(WeightsMissing, match=r"latest_net_G\.pth"):
-        method.synthesize(make_job(plain))
+        made_of(make_job(plain))
     for name, file in zip(method.weights(plain), ("G", "V", "E", "A_sync"), strict=True):
         weights.add(name, folder / f"latest_net_{file}.pth", any_size=True)
     assert run(make_job(plain))[1]["width"] == WIDTH
@@ -202,7 +236,7 @@ def test_networks_of_two_widths_are_refused(make_job: Make, folder: Path, tmp_pa
         (mixed / file.name).write_bytes(file.read_bytes())
     torch.save(AudioEncoder(1 / 8, CLASSES).state_dict(), mixed / "latest_net_A_sync.pth")
     with pytest.raises(WeightsMismatch, match="fit together"):
-        PcAvs().synthesize(make_job(params(mixed)))
+        made_of(make_job(params(mixed)))
 
 
 def test_spectrogram_frames_and_loudness() -> None:
