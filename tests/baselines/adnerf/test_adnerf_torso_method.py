@@ -96,7 +96,7 @@ def test_from_clip_to_video(ready: tuple[DubJob, np.ndarray, PreparedClip], tmp_
     source, plate = frames[list(INDEX)].astype(int), clean_plate(frames, prepared.parsing).frame(0).astype(int)
     assert np.abs(shown[:, :40, :20] - plate[:40, :20]).max() < 16
     shirt = prepared.parsing.torso[list(INDEX)]
-    assert np.abs(shown - source)[shirt].mean() < 0.65 * np.abs(plate - source)[shirt].mean()
+    assert np.abs(shown - source)[shirt].mean() < 0.6 * np.abs(plate - source)[shirt].mean()
 
 
 def test_the_published_preset_leaves_published_files(
