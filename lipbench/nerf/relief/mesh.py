@@ -148,6 +148,19 @@ class Motions:
         return found
 
 
+def canonical(
+    view: MeshView, rotation: NDArray[np.float64], translation: NDArray[np.float64], camera: Camera
+) -> NDArray[np.float64]:
+    """(H, W, 3) dm, where in the head at rest the mesh (or its extension) lies that pixels see."""
+    h, w = view.depth.shape
+    cx, cy = camera.center
+    x, y = np.meshgrid(np.arange(w) + 0.5, np.arange(h) + 0.5)
+    z = view.depth.astype(np.float64)
+    seen = np.stack([(x - cx) / camera.focal * z, (cy - y) / camera.focal * z, -z], -1)
+    found: NDArray[np.float64] = (seen - translation) @ rotation - view.shift
+    return found
+
+
 def seen_values(
     points: NDArray[np.float64],
     values: NDArray[np.float64],

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from lipbench.nerf.relief.dense import Views
 from lipbench.nerf.relief.mesh import HeadMesh
+from lipbench.nerf.relief.rendering import views_of
 from lipbench.nerf.relief.scene import ReliefScene
 from lipbench.nerf.relief.surface import Relief
-from lipbench.nerf.relief.trained import views_of
 from lipbench.nerf.training.codes import without
 
 FRAMES, RAYS = 8, 256

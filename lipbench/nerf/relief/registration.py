@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipbench.faces.raster import Camera
-from lipbench.nerf.relief.mesh import HeadMesh, MeshView
+from lipbench.nerf.relief.mesh import HeadMesh, MeshView, canonical
 from lipbench.nerf.relief.scene import ReliefScene
-from lipbench.nerf.relief.surface import Box, Float32, Relief, Rest, canonical, lips_and_chin, look_at_rest
+from lipbench.nerf.relief.surface import Box, Float32, Relief, Rest, lips_and_chin, look_at_rest
 
 CELLS = 64  # of a frame's displacements, along the longer side
 #: Rounds: the share of the images' resolution at which frames are compared, and over how many dm they are smoothed.

@@ -18,8 +18,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from lipbench.core.weights import torch_file
 from lipbench.core.weights.opening import reading
+from lipbench.nerf.relief.rendering import check_frames
 from lipbench.nerf.relief.scene import ReliefScene
-from lipbench.nerf.relief.trained import TrainedRelief, check_frames
+from lipbench.nerf.relief.trained import TrainedRelief
 from lipbench.nerf.training.trained import FrameRender, Where
 
 #: Degrees between a relief's front and a camera beyond which it breaks.

@@ -20,10 +20,11 @@ from lipbench.nerf.relief.mesh import HeadMesh, MeshView, Motions
 from lipbench.nerf.relief.mouth import look
 from lipbench.nerf.relief.probe import probe_of
 from lipbench.nerf.relief.registration import Canvas, away_from_lips, register
+from lipbench.nerf.relief.rendering import render_one, views_of
 from lipbench.nerf.relief.scene import ReliefScene
 from lipbench.nerf.relief.start import start
 from lipbench.nerf.relief.surface import SKIN, extent, relief_of, widened
-from lipbench.nerf.relief.trained import TrainedRelief, render_one, views_of
+from lipbench.nerf.relief.trained import TrainedRelief
 from lipbench.nerf.training import guard
 from lipbench.nerf.training.adam import PlainAdam
 from lipbench.nerf.training.codes import eye_codes, lid_direction, without

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from lipbench.nerf.relief import surface, trained
+from lipbench.nerf.relief import intervals, rendering, surface
 from lipbench.nerf.relief.config import relief_preset
 from lipbench.nerf.relief.dense import Views
 from lipbench.nerf.relief.draw import RaysBetweenLips
-from lipbench.nerf.relief.mesh import HeadMesh
+from lipbench.nerf.relief.mesh import HeadMesh, canonical
 from lipbench.nerf.relief.mouth import SLIP, look
 from lipbench.nerf.relief.registration import registered
 from lipbench.nerf.relief.training import ReliefTraining
@@ -139,15 +139,15 @@ def test_what_lies_far_behind_the_lips_is_seen_where_teeth_are(ball_scene):
     lips[26:30, 26:30] = True
     depth = view.depth.copy()
     depth[27:29] += 0.5  # a hole across the ball, behind the lips for two pixels of its height
-    deep, teeth = surface.behind_lips(training.relief, view._replace(depth=depth, mouth=lips), *pose)
+    deep, teeth = intervals.behind_lips(training.relief, view._replace(depth=depth, mouth=lips), *pose)
     wanted = np.zeros_like(lips)
     wanted[27:29, 26:30] = True
     assert (deep == wanted).all()
-    at = surface.canonical(view._replace(depth=teeth, shift=np.zeros_like(view.shift)), *pose)[deep]
+    at = canonical(view._replace(depth=teeth, shift=np.zeros_like(view.shift)), *pose)[deep]
     left, top, width, height = training.relief.place
     h, w = training.relief.middle.shape
     row, column = ((top - at[:, 1]) / height * h).astype(int), ((at[:, 0] - left) / width * w).astype(int)
-    assert at[:, 2] == pytest.approx(training.relief.middle[row, column] - surface.TEETH, abs=0.01)
+    assert at[:, 2] == pytest.approx(training.relief.middle[row, column] - intervals.TEETH, abs=0.01)
 
 
 @pytest.mark.parametrize("in_place", [True, False])
@@ -156,10 +156,10 @@ def test_pixels_that_see_teeth_have_their_place_alone(ball_scene, monkeypatch, i
     training = ReliefTraining(scene, relief_preset("demo", {**SMALL, "registration": in_place}))
     deep = np.zeros((56, 56), np.bool_)
     deep[27:29, 26:30] = True
-    monkeypatch.setattr(trained, "behind_lips", lambda _, view, *__: (deep, view.depth + np.float32(0.1)))
+    monkeypatch.setattr(rendering, "behind_lips", lambda _, view, *__: (deep, view.depth + np.float32(0.1)))
     pose = scene.rotation[:1], scene.translation[:1], scene.camera
     plain, views = (
-        trained.views_of([training._seen(0)], training.relief, *pose, training.warps[:1], behind)
+        rendering.views_of([training._seen(0)], training.relief, *pose, training.warps[:1], behind)
         for behind in (False, True)
     )
     seen = training._seen(0)

@@ -13,8 +13,9 @@ from lipbench.core.errors import WeightsError
 from lipbench.nerf.relief.appearance import appearances
 from lipbench.nerf.relief.config import relief_preset
 from lipbench.nerf.relief.grid import FLOOR
+from lipbench.nerf.relief.intervals import settled
+from lipbench.nerf.relief.mesh import canonical
 from lipbench.nerf.relief.registration import Canvas, away_from_lips, registered
-from lipbench.nerf.relief.surface import canonical, settled
 from lipbench.nerf.relief.trained import TrainedRelief
 from lipbench.nerf.relief.training import ReliefTraining
 

@@ -16,15 +16,15 @@ from lipbench.faces.morphable import load_model
 from lipbench.faces.morphable.semantic import SEMANTIC, semantic_to_expression
 from lipbench.faces.raster import Camera
 from lipbench.media import held
-from lipbench.nerf.relief import grid, ops
-from lipbench.nerf.relief import trained as trained_module
+from lipbench.nerf.relief import grid, ops, rendering
 from lipbench.nerf.relief import training as training_module
 from lipbench.nerf.relief.config import RELIEF_PRESETS, relief_preset
 from lipbench.nerf.relief.draw import NECK
-from lipbench.nerf.relief.mesh import HeadMesh
+from lipbench.nerf.relief.mesh import HeadMesh, canonical
+from lipbench.nerf.relief.rendering import render_frames
 from lipbench.nerf.relief.scene import ReliefScene, pool
-from lipbench.nerf.relief.surface import canonical, extent, relief_of, widened
-from lipbench.nerf.relief.trained import TrainedRelief, render_frames
+from lipbench.nerf.relief.surface import extent, relief_of, widened
+from lipbench.nerf.relief.trained import TrainedRelief
 from lipbench.nerf.relief.training import ReliefTraining, train
 from lipbench.nerf.training.guard import FieldCollapsed
 
@@ -91,9 +91,9 @@ def test_lips_are_the_mean_of_four_rays_in_their_place(ball_scene, monkeypatch):
     scene = ball_scene()
     model = ReliefTraining(scene, full()).trained({})
     x0, y0, x1, y1 = lips = 23, 33, 33, 40  # the ball has none
-    monkeypatch.setattr(trained_module, "_lips", lambda *_: lips)
+    monkeypatch.setattr(rendering, "_lips", lambda *_: lips)
     four = next(render_frames(model, scene, scene.condition[1:2], [1]))
-    monkeypatch.setattr(trained_module, "_lips", lambda *_: (0, 0, 1, 1))
+    monkeypatch.setattr(rendering, "_lips", lambda *_: (0, 0, 1, 1))
     one = next(render_frames(model, scene, scene.condition[1:2], [1]))
     away = np.abs(four.rgb - one.rgb)
     inside = away[y0:y1, x0:x1].copy()
@@ -101,7 +101,7 @@ def test_lips_are_the_mean_of_four_rays_in_their_place(ball_scene, monkeypatch):
     assert inside.mean() < 0.008  # half a pixel away would be .01, and more where the mouth is told upside down
     away[y0:y1, x0:x1] = 0
     assert away[1:, 1:].max() < 1e-6
-    monkeypatch.setattr(trained_module, "_lips", lambda *_: (lips[0] - 1, lips[1] - 1, lips[2] + 1, lips[3] + 1))
+    monkeypatch.setattr(rendering, "_lips", lambda *_: (lips[0] - 1, lips[1] - 1, lips[2] + 1, lips[3] + 1))
     wider = next(render_frames(model, scene, scene.condition[1:2], [1]))
     np.testing.assert_allclose(wider.rgb[y0:y1, x0:x1], four.rgb[y0:y1, x0:x1], atol=2e-2)
 
@@ -116,7 +116,7 @@ def test_four_rays_go_where_the_dubs_lips_part():
 
     def box(expression, x=0.0):
         points = mesh.placed(mesh.moved(expression), np.eye(3), np.array([x, 0.0, -8.0]))[mesh.mark_rows]
-        return trained_module._lips(camera, points), camera.project(points)
+        return rendering._lips(camera, points), camera.project(points)
 
     (x0, y0, x1, y1), pixels = box(open_)
     inner, outer = pixels[60:68], pixels[48:60]
@@ -337,7 +337,7 @@ def test_maps_of_a_long_training_lie_in_a_file(ball_scene, monkeypatch):
     scene, learned, made = ball_scene(), [], []
     for limit in (held.IN_MEMORY, 20_000):
         monkeypatch.setattr(held, "IN_MEMORY", limit)
-        monkeypatch.setattr(trained_module, "room", lambda *how: made.append(held.room(*how)) or made[-1])
+        monkeypatch.setattr(rendering, "room", lambda *how: made.append(held.room(*how)) or made[-1])
         training = ReliefTraining(scene.take(range(0, 8)), full(steps=1))
         torch.manual_seed(0)
         training.step(0, 0.0)
