@@ -109,7 +109,8 @@ def _tracked(
     return track
 
 
-_of_file = remembered(kept=8)(_tracked)  # a lip source's face is asked for by LipNeRF and by the metrics
+#: A lip source's face is asked for by LipNeRF and by the metrics. Tracks of long videos are not worth their memory.
+_of_file = remembered(kept=8, largest=16 << 20)(_tracked)
 
 
 class _SizedFrames:
