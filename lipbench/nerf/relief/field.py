@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import accumulate
-
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
@@ -169,20 +167,20 @@ class ReliefField(nn.Module):
             self.config.opacity,
             self.config.samples,
         )
-        counts = samples.starts[::each].diff().tolist()
+        starts = samples.starts[::each].contiguous()
+        counts = starts.diff().tolist()
         features = ops.lookup((self.fine, self.coarse), samples.points)
         if biases is None:
             biases = self.network.biases(code, self.seen_from(views.rotation, views.translation)[frames])
         scale = torch.tensor([1.0, 1.0, 1.0, DENSITY], device=features.device)
         logits = self.network.told(features, counts, *biases, scale)
         if self.eyes is not None:
-            logits = self._with_eyes(logits, samples.points, counts, code)
+            logits = self._with_eyes(logits, samples.points, starts, code)
         if self.mouth is not None:
-            logits = self._with_mouth(logits, samples.points, counts, code)
+            logits = self._with_mouth(logits, samples.points, starts, code)
         if self.appearances is not None:
             first = self.config.directions + self.config.latent
             mixes = code[:, first : first + self.appearances.channels // 4]
-            starts = samples.starts[::each].contiguous()
             logits = logits + ops.mix(mixes, self.appearances, self.window, samples.points, starts)
         shown = ops.composite(logits, samples, self.config.opacity).view(*columns.shape, 4)
         return shown if self.behind is None else self.with_mouth_inside(shown, views, frames, columns, rows, code)
@@ -199,22 +197,17 @@ class ReliefField(nn.Module):
         color = self.behind(seen, *told)
         return shown.index_put((seen.groups, seen.rays), torch.nn.functional.pad(color, (0, 1), value=1.0))
 
-    def _with_eyes(self, logits: Tensor, points: Tensor, counts: list[int], code: Tensor) -> Tensor:
+    def _with_eyes(self, logits: Tensor, points: Tensor, starts: Tensor, code: Tensor) -> Tensor:
         """(M, 4) logits with what the frames' codes mix about the eyes."""
         assert self.eyes is not None
         mixes = code[:, self.config.directions :][:, : self.looks]
-        return add_looks(logits, mixes, self.eyes, self.eye_boxes.tolist(), True, points, _starts(counts, points))
+        return add_looks(logits, mixes, self.eyes, self.eye_boxes.tolist(), True, points, starts)
 
-    def _with_mouth(self, logits: Tensor, points: Tensor, counts: list[int], code: Tensor) -> Tensor:
+    def _with_mouth(self, logits: Tensor, points: Tensor, starts: Tensor, code: Tensor) -> Tensor:
         """(M, 4) logits with what the expressions mix of the looks of lips and chin."""
         assert self.mouth is not None
         mixes, boxes = code[:, : self.config.directions], [self.mouth_box.tolist()]
-        return add_looks(logits, mixes, self.mouth, boxes, False, points, _starts(counts, points))
-
-
-def _starts(counts: list[int], points: Tensor) -> Tensor:
-    """(G + 1,) number of each frame's first sample, given how many each frame has."""
-    return torch.tensor([0, *accumulate(counts)], device=points.device)
+        return add_looks(logits, mixes, self.mouth, boxes, False, points, starts)
 
 
 def _to_camera(rotation: Tensor, translation: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ def field(ball_scene):
 
 def added(field, u: float, v: float, code: list[float]) -> list[float]:
     points, frames = torch.tensor([[u, v, 0.5]]), torch.tensor([[9.0, 9.0, *code]])
-    return field._with_eyes(torch.zeros(1, 4), points, [1], frames)[0].tolist()
+    return field._with_eyes(torch.zeros(1, 4), points, torch.tensor([0, 1]), frames)[0].tolist()
 
 
 def test_each_eye_has_its_looks(field):
@@ -44,7 +44,7 @@ def test_a_look_ends_at_its_box(field):
 def test_every_frame_has_its_own_code(field):
     points = torch.tensor([[0.3, 0.35, 0.5]] * 5)
     code = torch.tensor([[9.0, 9.0, k, 0.0, 0.0] for k in (1.0, 2.0, 3.0)])
-    found = field._with_eyes(torch.zeros(5, 4), points, [2, 0, 3], code)
+    found = field._with_eyes(torch.zeros(5, 4), points, torch.tensor([0, 2, 2, 5]), code)
     assert found[:, 0].tolist() == pytest.approx([2.0, 2.0, 6.0, 6.0, 6.0])
 
 

@@ -31,7 +31,7 @@ def field(ball_scene):
 
 def added(field, u: float, v: float, s: float, told: list[float]) -> list[float]:
     points, code = torch.tensor([[u, v, s]]), torch.tensor([[*told, 9.0, 9.0, 9.0]])
-    return field._with_mouth(torch.zeros(1, 4), points, [1], code)[0].tolist()
+    return field._with_mouth(torch.zeros(1, 4), points, torch.tensor([0, 1]), code)[0].tolist()
 
 
 def test_expressions_mix_the_looks_of_lips_and_chin(field):
